@@ -1,0 +1,34 @@
+# Every target is a line that could be typed. PARAMS picks a parameter file, DATA a folder of recordings.
+PYTHON ?= python3
+PARAMS ?= params/demo.yaml
+BIN := .venv/bin
+
+.PHONY: env report test lint lab scenes clean
+
+env: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[report,test,cluster]'
+	touch $@
+
+report: env
+	$(BIN)/asd report --params '$(PARAMS)' $(if $(DATA),--data '$(DATA)')
+
+test: env
+	$(BIN)/python -m pytest
+
+lint: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lab: env
+	$(BIN)/jupytext-config set-default-viewer python
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+scenes: env
+	$(BIN)/asd scenes scenes --truth
+
+clean:
+	rm -rf _build results

@@ -1,0 +1,270 @@
+"""What the chapters measure about noise transfer and front-ends, with the truth where it is known.
+
+Notebooks: 01_noise_floor, 02_front_ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Complex, Float
+
+from asdlib import dataset, scenes
+from asdlib.frontends import FRONT_ENDS, parts
+from asdlib.noise import Floors
+from asdlib.params import Params
+from asdlib.spectra import istft, power, stft
+from asdlib.study import Source, Unit
+
+_SENSITIVITY_CLIPS = 40  # training clips per machine; the median G_m has settled long before
+
+
+def overview(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Clips, seconds, sample rates and channels per machine, split, domain and label."""
+    groups = manifest.groupby(["machine", "split", "domain", "label"])
+
+    def distinct(values: pd.Series) -> str:
+        return ", ".join(f"{value:g}" for value in sorted(values.unique())[:4])
+
+    return groups.agg(
+        clips=("name", "size"),
+        seconds=("seconds", distinct),
+        sample_rate=("sample_rate", distinct),
+        channels=("channels", distinct),
+    )
+
+
+def levels(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd.DataFrame:
+    """Near/far sanity per machine, from a few training clips.
+
+    Returns
+    -------
+    DataFrame with the levels of both channels in dB of full scale, the median of G_m, and a
+    remark where the channels cannot serve as near and far.
+    """
+    rows = []
+    for machine in source.machines:
+        clips = source.clips(machine, "train").head(clips_per_machine)
+        signals = list(dataset.read_all(clips, params.spectra))
+        near, far = (_db(np.mean([np.mean(x[i] ** 2) for x in signals])) for i in (0, 1))
+        fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising.percentile)
+        same = all(np.array_equal(*x) for x in signals)
+        rows.append(
+            {
+                "machine": machine,
+                "near (dB)": round(float(near), 1),
+                "far (dB)": round(float(far), 1),
+                "median G": round(float(np.median(fitted.transfer)), 3),
+                "remark": "both channels are the same signal: no noise reference" if same else "",
+            }
+        )
+    return pd.DataFrame(rows).set_index("machine")
+
+
+def frequencies(params: Params) -> Float[np.ndarray, " frequency"]:
+    """Centre frequencies of the bins, in Hz."""
+    return np.fft.rfftfreq(params.spectra.n_fft, 1 / params.spectra.sample_rate)
+
+
+def floors(params: Params, source: Source) -> dict[str, Floors]:
+    """Noise floors of every machine."""
+    return {m: Unit(params, m, "near", source.clips(m)).floors() for m in source.machines}
+
+
+def true_transfers(params: Params, source: Source) -> dict[str, Float[np.ndarray, " frequency"]]:
+    """G_m(k) from the noise alone, for the machines whose truth was written."""
+    found = {m: scenes.read_transfer(source.root, m) for m in source.machines}
+    return {m: t["noise_transfer"].to_numpy() for m, t in found.items() if t is not None}
+
+
+def transfer_table(
+    estimated: dict[str, Floors], true: dict[str, Float[np.ndarray, " frequency"]]
+) -> pd.DataFrame:
+    """Median G_m over frequency of every machine, estimated and true, and the error in dB."""
+    rows = []
+    for machine, own in estimated.items():
+        truth = true.get(machine)
+        error = np.nan if truth is None else np.median(np.abs(_db(own.transfer) - _db(truth)))
+        rows.append(
+            {
+                "machine": machine,
+                "median G": np.median(own.transfer),
+                "true median G": np.nan if truth is None else np.median(truth),
+                "median error (dB)": error,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def percentile_sensitivity(
+    params: Params, source: Source, percentiles: Sequence[float]
+) -> pd.DataFrame:
+    """How the median of G_m moves with the percentile of the floors.
+
+    Returns
+    -------
+    DataFrame with machine, percentile, offset and ``what`` the offset is: dB against the true
+    transfer where it is known, else against the chosen percentile.
+    """
+    true = true_transfers(params, source)
+    wanted = sorted({*percentiles, params.denoising.percentile})
+    rows = []
+    for machine in source.machines:
+        clips = source.clips(machine, "train").head(_SENSITIVITY_CLIPS)
+        quiet = [
+            np.percentile(power(stft(signal, params.spectra)), wanted, axis=-1)
+            for signal in dataset.read_all(clips, params.spectra)
+        ]
+        levels = {
+            q: _db(Floors(*both).transfer)
+            for q, both in zip(wanted, np.mean(quiet, axis=0), strict=True)
+        }
+        against = _db(true[machine]) if machine in true else levels[params.denoising.percentile]
+        name = "true" if machine in true else f"P{params.denoising.percentile:g}"
+        for q in wanted:
+            rows.append(
+                {
+                    "machine": machine,
+                    "percentile": q,
+                    "offset": float(np.median(levels[q] - against)),
+                    "what": f"$G_m$ against {name} (dB, median over $k$)",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip with everything a figure or a player needs.
+
+    Attributes
+    ----------
+    clip : its row of the manifest.
+    signal : (2, sample).
+    spectrum : (2, frequency, frame).
+    denoised : power out of every front-end, by name.
+    """
+
+    clip: pd.Series
+    signal: Float[np.ndarray, "channel=2 sample"]
+    spectrum: Complex[np.ndarray, "channel=2 frequency frame"]
+    denoised: dict[str, Float[np.ndarray, "frequency frame"]]
+
+    def sound(self, front_end: str, params: Params) -> Float[np.ndarray, " sample"]:
+        """Denoised sound: the front-end's gain on the near spectrum, with the near phase."""
+        near = self.spectrum[0]
+        level = power(near)
+        out = self.denoised[front_end]
+        gain = np.sqrt(np.divide(out, level, out=np.zeros_like(level), where=level > 0))
+        return istft(gain * near, self.signal.shape[1], params.spectra)
+
+    def powers(self) -> dict[str, Float[np.ndarray, "frequency frame"]]:
+        """Both microphones and every denoised spectrum, for one figure."""
+        near, far = power(self.spectrum)
+        rest = {name: out for name, out in self.denoised.items() if name not in ("near", "far")}
+        return {"near": near, "far": far, **rest}
+
+    def sounds(self, params: Params, truth: scenes.Clip | None = None):
+        """Both microphones, every denoised sound and, where known, the machine alone."""
+        near, far = self.signal
+        rest = [name for name in self.denoised if name not in ("near", "far")]
+        sounds = {"near microphone": near, "far microphone": far}
+        sounds |= {f"near after {name}": self.sound(name, params) for name in rest}
+        return sounds if truth is None else sounds | {"the machine alone (truth)": truth.machine[0]}
+
+
+def example(params: Params, source: Source, machine: str) -> Example:
+    """Take the first anomalous test clip (else the first test clip) through every front-end."""
+    clips = source.clips(machine)
+    test = clips[clips["split"] == "test"]
+    anomalous = test[test["label"] == "anomaly"]
+    clip = (anomalous if len(anomalous) else test if len(test) else clips).iloc[0]
+    signal = dataset.read(clip["path"], params.spectra)
+    spectrum = stft(signal, params.spectra)
+    denoised = {
+        name: Unit(params, machine, name, clips).denoiser()(spectrum)
+        for name in parts(params.front_ends)
+    }
+    return Example(clip, signal, spectrum, denoised)
+
+
+def attenuation(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd.DataFrame:
+    """Attenuation of every front-end against the local SNR, over all machines.
+
+    Returns
+    -------
+    DataFrame with front_end, snr (bin centre, dB), mean, low and high (10 and 90 %), in dB.
+    """
+    edges = np.arange(-20, 31, 2.5)
+    names = [name for name in parts(params.front_ends) if name not in ("near", "far")]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    snrs = []
+    for machine in source.machines:
+        clips = source.clips(machine)
+        transfer = Unit(params, machine, "near", clips).floors().transfer[:, None]
+        denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
+        test = clips[clips["split"] == "test"].head(clips_per_machine)
+        for signal in dataset.read_all(test, params.spectra):
+            spectrum = stft(signal, params.spectra)
+            near, far = power(spectrum)
+            snrs.append(_db(near / np.maximum(transfer * far, 1e-20)).ravel())
+            for name, denoise in denoisers.items():
+                ratio = denoise(spectrum) / np.maximum(near, 1e-20)
+                found[name].append(_db(ratio).ravel().astype(np.float32))
+    if not snrs:
+        return pd.DataFrame(columns=["front_end", "snr", "mean", "low", "high"])
+    place = np.digitize(np.concatenate(snrs), edges)
+    rows = []
+    for name, gains in found.items():
+        gain = np.concatenate(gains)
+        for i in range(1, len(edges)):
+            inside = gain[place == i]
+            if len(inside) >= 50:
+                low, high = np.percentile(inside, [10, 90])
+                centre = (edges[i - 1] + edges[i]) / 2
+                rows.append([name, centre, float(inside.mean()), float(low), float(high)])
+    return pd.DataFrame(rows, columns=["front_end", "snr", "mean", "low", "high"])
+
+
+def removal(params: Params, source: Source) -> pd.DataFrame:
+    """How much noise and how much machine sound every front-end takes away, from known truth.
+
+    The front-end's gain, found on the mixture, is applied to the true noise and the true machine
+    sound at the near microphone.
+
+    Returns
+    -------
+    DataFrame with machine, front_end, noise and machine_sound: dB removed; no rows where no
+    truth was written.
+    """
+    rows = []
+    names = [name for name in parts(params.front_ends) if name in FRONT_ENDS and name != "far"]
+    for machine in source.machines:
+        clips = source.clips(machine)
+        denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
+        kept = {n: np.zeros(2) for n in names}
+        there = np.zeros(2)
+        for _, clip in clips.iterrows():
+            truth = scenes.read_truth(source.root, machine, clip["name"].removesuffix(".wav"))
+            if truth is None:
+                continue
+            spectrum = stft(dataset.read(clip["path"], params.spectra), params.spectra)
+            near = power(spectrum[0])
+            parts_near = np.stack([truth.noise[0], truth.machine[0]]).astype(np.float32)
+            components = power(stft(parts_near, params.spectra))
+            there += components.sum(axis=(1, 2))
+            for name, denoise in denoisers.items():
+                gain = denoise(spectrum) / np.maximum(near, 1e-20)
+                kept[name] += (gain * components).sum(axis=(1, 2))
+        if there.all():
+            for name in names:
+                noise, sound = -_db(kept[name] / there)
+                rows.append([machine, name, noise, sound])
+    return pd.DataFrame(rows, columns=["machine", "front_end", "noise", "machine_sound"])
+
+
+def _db(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, 1e-16))

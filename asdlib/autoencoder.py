@@ -1,0 +1,136 @@
+"""The residual autoencoder with a leading seed axis (report section 3.1).
+
+All seeds of one machine are one model: every weight has the shape (seed, ...), every product is
+batched over seeds, and no value ever crosses from one seed to another. Notebook: 03_seed_study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asdlib.params import Autoencoder as Shape
+
+
+class SeedLinear(nn.Module):
+    """One linear layer per seed: y_s = x_s W_s + b_s.
+
+    Initialised as ``torch.nn.Linear``, uniform in +-1 / sqrt(inputs), each seed from its own
+    generator.
+    """
+
+    def __init__(self, generators: Sequence[torch.Generator], inputs: int, outputs: int):
+        super().__init__()
+        bound = inputs**-0.5
+
+        def draw(*shape: int) -> nn.Parameter:
+            values = [torch.rand(shape, generator=g) * 2 * bound - bound for g in generators]
+            return nn.Parameter(torch.stack(values))
+
+        self.weight = draw(inputs, outputs)
+        self.bias = draw(1, outputs)
+
+    def forward(
+        self, x: Float[Tensor, "seed vector inputs"]
+    ) -> Float[Tensor, "seed vector outputs"]:
+        """Apply every seed's layer to its own vectors."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class SeedBatchNorm(nn.Module):
+    """Batch normalisation with statistics of each seed's own vectors."""
+
+    def __init__(self, seeds: int, width: int):
+        super().__init__()
+        self.mean: Tensor
+        self.var: Tensor
+        self.weight = nn.Parameter(torch.ones(seeds, width))
+        self.bias = nn.Parameter(torch.zeros(seeds, width))
+        self.register_buffer("mean", torch.zeros(seeds, width))
+        self.register_buffer("var", torch.ones(seeds, width))
+
+    def forward(self, x: Float[Tensor, "seed vector width"]) -> Float[Tensor, "seed vector width"]:
+        """Normalise over the vectors, seed by seed."""
+        seeds, vectors, width = x.shape
+        # seeds become channels, so that one call of the library's kernel serves them all
+        channels = x.transpose(0, 1).reshape(vectors, seeds * width)
+        y = F.batch_norm(
+            channels,
+            self.mean.view(-1),
+            self.var.view(-1),
+            self.weight.view(-1),
+            self.bias.view(-1),
+            self.training,
+        )
+        return y.view(vectors, seeds, width).transpose(0, 1)
+
+
+class Dense(nn.Module):
+    """Linear, batch norm, GELU; the block of the network, and its first and last hidden layer."""
+
+    def __init__(self, generators: Sequence[torch.Generator], inputs: int, outputs: int):
+        super().__init__()
+        self.linear = SeedLinear(generators, inputs, outputs)
+        self.norm = SeedBatchNorm(len(generators), outputs)
+
+    def forward(
+        self, x: Float[Tensor, "seed vector inputs"]
+    ) -> Float[Tensor, "seed vector outputs"]:
+        """Return GELU(BN(W x))."""
+        return F.gelu(self.norm(self.linear(x)))
+
+
+class Residual(nn.Module):
+    """x + GELU(BN(W x)), with one linear layer by default."""
+
+    def __init__(self, generators: Sequence[torch.Generator], width: int, layers: int):
+        super().__init__()
+        self.body = nn.Sequential(*[Dense(generators, width, width) for _ in range(layers)])
+
+    def forward(self, x: Float[Tensor, "seed vector width"]) -> Float[Tensor, "seed vector width"]:
+        """Add the body's output to its input."""
+        return x + self.body(x)
+
+
+class SeedAutoencoder(nn.Module):
+    """640 -> width, residual blocks -> bottleneck -> the mirror -> 640, for every seed.
+
+    Parameters
+    ----------
+    values : length of a stacked vector, 640 in the report.
+    seeds : the initialisation of each comes from its own generator, so that seed 3 alone and
+        seed 3 among ten are the same model.
+    shape : width, blocks, bottleneck, layers per block.
+    """
+
+    def __init__(self, values: int, seeds: Sequence[int], shape: Shape = Shape()):
+        super().__init__()
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        width, layers = shape.width, shape.layers_per_block
+
+        def blocks() -> list[nn.Module]:
+            return [Residual(generators, width, layers) for _ in range(shape.blocks)]
+
+        self.encoder = nn.Sequential(
+            Dense(generators, values, width),
+            *blocks(),
+            SeedLinear(generators, width, shape.bottleneck),
+        )
+        self.decoder = nn.Sequential(
+            Dense(generators, shape.bottleneck, width),
+            *blocks(),
+            SeedLinear(generators, width, values),
+        )
+
+    def forward(self, x: Float[Tensor, "seed vector value"]) -> Float[Tensor, "seed vector value"]:
+        """Reconstruct stacked vectors."""
+        return self.decoder(self.encoder(x))
+
+    @property
+    def parameters_per_seed(self) -> int:
+        """Trainable values of one seed's network."""
+        return sum(p[0].numel() for p in self.parameters())

@@ -1,0 +1,171 @@
+"""The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from asdlib.params import AsdError, Params, load, resolve
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+    except AsdError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped; the same command goes on where it was.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="asd", description=__import__("asdlib").__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    command = add("scenes", _scenes, "write the embedded two-microphone data set")
+    command.add_argument("out", type=Path, help="folder to write")
+    command.add_argument("--params", type=Path, help="YAML with a scenes: section")
+    command.add_argument("--seed", type=int, help="another data set of the same kind")
+    command.add_argument("--truth", action="store_true", help="write the ground truth of all clips")
+    command.add_argument("--noise", help="folder of real noise clips to use instead")
+    command.add_argument("--impulse-responses", help="folder of measured two-channel responses")
+
+    command = add("doctor", _doctor, "look at a folder of recordings before any work")
+    command.add_argument("data", help="folder with <machine>/train and <machine>/test")
+    command.add_argument("--params", type=Path, help="forecast for these parameters")
+
+    for name, action, text in (
+        ("study", _study, "compute what is missing of a study"),
+        ("report", _report, "study, chapters and HTML"),
+    ):
+        command = add(name, action, text)
+        command.add_argument("--params", type=Path, required=True, help="a file of params/")
+        command.add_argument("--data", help="recordings; without it the embedded scenes")
+        if name == "report":
+            command.add_argument("--out", type=Path, default=Path("_build"), help="default: _build")
+
+    command = add("metrics", _metrics, "official score of a file,score table")
+    command.add_argument("scores", type=Path, help="CSV whose file names hold domain and label")
+
+    command = add("validate", _validate, "check a submission folder or zip")
+    command.add_argument("package", type=Path)
+    command.add_argument("--data", help="recordings whose test clips the package must cover")
+    return parser
+
+
+def _scenes(options: argparse.Namespace) -> None:
+    from asdlib import scenes
+
+    base = load(options.params).scenes if options.params else Params().scenes
+    changes = {
+        "seed": options.seed,
+        "truth": -1 if options.truth else None,
+        "noise_folder": options.noise,
+        "impulse_response_folder": options.impulse_responses,
+    }
+    given = {key: value for key, value in changes.items() if value is not None}
+    changed = load({"scenes": {**base.model_dump(), **given}}).scenes
+    digest = scenes.write(options.out, changed, progress=True)
+    print(f"{options.out}: embedded scenes, seed {changed.seed}, manifest {digest}")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from asdlib import analysis, dataset, study
+
+    params = load(options.params, data=str(Path(options.data).absolute()))
+    root = Path(options.data)
+    table, problems = dataset.survey(root)
+    print(analysis.overview(table).to_string())
+    hashes, found = dataset.check(table, params.spectra, progress=True)
+    if problems or found:
+        raise dataset.Problems(problems + found)
+    source = study.Source(
+        root, table.assign(hash=hashes), dataset.manifest_hash(table, hashes), False
+    )
+    print(f"\nManifest {source.digest}: all {len(table)} clips can be read.\n")
+    print(analysis.levels(params, source).to_string())
+    print(f"\nWith these parameters: {_forecast(params, source)}")
+
+
+def _study(options: argparse.Namespace) -> None:
+    from asdlib import study, systems
+
+    params = _with_data(options)
+    source = study.open_source(params, progress=True)
+    print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
+    table = study.run(params, progress=True, source=source)
+    folder = resolve(params.results) / params.name
+    study.write_table(table, folder / "scores.parquet")
+    summary = systems.summary(table)
+    study.write_table(summary, folder / "omega.csv")
+    print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
+    print(f"{folder / 'scores.parquet'}\n{folder / 'omega.csv'}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from asdlib import build, study
+
+    params = _with_data(options)
+    source = study.open_source(params, progress=True)
+    print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
+    print(build.report(params, options.out))
+
+
+def _metrics(options: argparse.Namespace) -> None:
+    from asdlib import metrics
+
+    table = metrics.evaluate(metrics.parse_scores(options.scores))
+    print(table.to_string(float_format=lambda value: f"{100 * value:.2f}"))
+    print(f"official score {100 * metrics.omega(table):.4f} %")
+
+
+def _validate(options: argparse.Namespace) -> None:
+    from asdlib import dataset, submission
+
+    expected = None
+    if options.data:
+        clips = dataset.scan(options.data)
+        test = clips[clips["split"] == "test"]
+        concealed = test[test["label"] == "unknown"]
+        chosen = concealed if len(concealed) else test
+        expected = {str(m): set(rows["name"]) for m, rows in chosen.groupby("machine")}
+    problems = submission.validate(options.package, expected)
+    if problems:
+        raise AsdError("\n".join(problems))
+    print(f"{options.package}: nothing to complain about.")
+
+
+def _with_data(options: argparse.Namespace) -> Params:
+    if options.data is None:
+        return load(options.params)
+    return load(options.params, data=str(Path(options.data).expanduser().absolute()))
+
+
+def _forecast(params: Params, source) -> str:
+    from asdlib import study
+
+    cost = study.forecast(params, source)
+    if not cost["units"]:
+        return "Everything is computed already."
+    minutes = cost["seconds"] / 60
+    time = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    return (
+        f"{cost['units']:.0f} units to compute: about {time}, {cost['memory'] / 1e9:.1f} GB of "
+        f"memory, {cost['disk'] / 1e6:.0f} MB on disk."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,331 @@
+"""A folder in the DCASE 2026 layout: one row per clip, reading, and checks before any work.
+
+The layout is ``<machine>/{train,test}/*.wav``; see :func:`scan`. Notebook: 01_noise_floor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from jaxtyping import Float
+from tqdm import tqdm
+
+from asdlib.params import AsdError, Spectra
+
+COLUMNS = [
+    "machine", "section", "split", "domain", "label", "name", "path",
+    "seconds", "sample_rate", "channels", "attributes",
+]  # fmt: skip
+
+_NAME = re.compile(
+    r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
+    r"(?P<label>normal|anomaly)_(?P<index>\d{4,})(?:_(?P<attributes>.+))?\.wav"
+)
+_CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
+_SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
+
+
+class Problems(AsdError):
+    """What is wrong with a folder of recordings, one sentence per file."""
+
+    def __init__(self, sentences: list[str]):
+        self.sentences = sentences
+        super().__init__("\n".join(sentences))
+
+
+def scan(root: str | Path) -> pd.DataFrame:
+    """List the clips of a data set, one row each, from file names and headers.
+
+    ``root`` holds machine folders, or is one machine folder itself: a folder with ``train/`` and
+    ``test/``. DCASE names give section, domain and label; any other name counts as a recording
+    of one's own: source-domain normal in ``train/``, unknown in ``test/``.
+
+    Returns
+    -------
+    DataFrame with the columns of ``COLUMNS``, sorted by machine, split and name. ``domain`` and
+    ``label`` are "unknown" for concealed test clips; ``attributes`` is the text of the file name
+    ("spd_1", empty for noAttribute), or of ``attributes_00.csv`` where the name has none.
+    A file whose header cannot be read has 0 seconds, sample rate and channels;
+    :func:`check` says why.
+
+    Raises
+    ------
+    AsdError
+        If there is nothing to read.
+    Problems
+        If names or folders are not as DCASE 2026 has them; all of them at once.
+    """
+    table, problems = survey(root)
+    if problems:
+        raise Problems(problems)
+    return table
+
+
+def survey(root: str | Path) -> tuple[pd.DataFrame, list[str]]:
+    """As :func:`scan`, with the sentences about names beside the rows that could be made."""
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
+    folders = [root] if _is_machine(root) else sorted(p for p in root.iterdir() if _is_machine(p))
+    if not folders:
+        raise AsdError(
+            f"{root}: found no machine folder; expected <machine>/train/*.wav and "
+            "<machine>/test/*.wav, or train/ and test/ of one machine."
+        )
+    rows: list[dict] = []
+    problems: list[str] = []
+    for folder in folders:
+        attributes, found = _read_attributes(folder)
+        problems += found
+        for split in ("train", "test"):
+            for path in _wavs(folder / split):
+                row = _parse(path, split)
+                if isinstance(row, str):
+                    problems.append(row)
+                    continue
+                row["attributes"] = row["attributes"] or attributes.get(path.name, "")
+                rows.append({"machine": folder.resolve().name, **row, **_header(path)})
+        if not _wavs(folder / "train"):
+            problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.sort_values(["machine", "split", "name"], ignore_index=True), problems
+
+
+def parse_attributes(text: str) -> list[tuple[str, str]]:
+    """Split "spd_5_mic_2_mic_1" into pairs; a key may come twice, upper and lower case differ."""
+    words = text.split("_") if text else []
+    return list(zip(words[::2], words[1::2], strict=False))
+
+
+def read(path: str | Path, spectra: Spectra = Spectra()) -> Float[np.ndarray, "channel=2 sample"]:
+    """Read a two-channel clip as float32, channel 0 near, channel 1 far.
+
+    Raises
+    ------
+    AsdError
+        If the file cannot be decoded, is not two-channel, or has another sample rate and
+        ``spectra.resample`` is off.
+    """
+    try:
+        signal, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AsdError(f"{path}: cannot be read as audio ({_reason(error)}).") from None
+    wrong = _format_problem(rate, signal.shape[1], spectra)
+    if wrong:
+        raise AsdError(f"{path}: {wrong}")
+    if rate != spectra.sample_rate:
+        import soxr
+
+        signal = soxr.resample(signal, rate, spectra.sample_rate)
+    return np.ascontiguousarray(signal.T)
+
+
+def read_all(
+    manifest: pd.DataFrame, spectra: Spectra = Spectra()
+) -> Iterator[Float[np.ndarray, "channel=2 sample"]]:
+    """Read the clips of a manifest one after the other."""
+    for path in manifest["path"]:
+        yield read(path, spectra)
+
+
+def check(
+    manifest: pd.DataFrame,
+    spectra: Spectra = Spectra(),
+    *,
+    cache: Path | None = None,
+    progress: bool = False,
+) -> tuple[pd.Series, list[str]]:
+    """Read every clip once: content hashes, and one sentence for each that cannot be used.
+
+    Parameters
+    ----------
+    manifest : from :func:`scan`.
+    cache : JSON file that remembers files by path, size and time of change, so that a second
+        run reads only what is new.
+
+    Returns
+    -------
+    hashes : content hash per row of the manifest.
+    problems : one sentence per unusable file: empty, truncated, mono, wrong sample rate, NaN,
+        silent, too short; and per machine or pair of files that cannot work.
+    """
+    known: dict[str, list[str]] = {}
+    if cache is not None and cache.exists():
+        try:
+            known = json.loads(cache.read_text())
+        except ValueError:
+            known = {}  # cut off while writing: read the files again
+    found: list[list[str]] = []
+    shortest = (spectra.stack - 1) * spectra.hop_length
+    settings = f"{spectra.sample_rate} {spectra.resample} {shortest}"
+    for path in tqdm(manifest["path"], desc="checking clips", unit="clip", disable=not progress):
+        status = Path(path).stat()
+        key = f"{Path(path).absolute()} {status.st_size} {status.st_mtime_ns} {settings}"
+        known[key] = known.get(key) or _examine(Path(path), spectra, shortest)
+        found.append(known[key])
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        beside = cache.with_suffix(".part")
+        beside.write_text(json.dumps(known))
+        beside.replace(cache)
+    hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
+    problems = [problem for _, problem in found if problem]
+    return hashes, problems + _machine_problems(manifest)
+
+
+def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
+    """Sixteen hexadecimal digits that name a data set by its machines, names and contents."""
+    lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def _is_machine(folder: Path) -> bool:
+    return not folder.name.startswith(".") and (
+        (folder / "train").is_dir() or (folder / "test").is_dir()
+    )
+
+
+def _wavs(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() == ".wav" and not p.name.startswith(".")
+    )
+
+
+def _parse(path: Path, split: str) -> dict | str:
+    """The row that a name stands for, or the sentence about what is wrong with it."""
+    row = {"name": path.name, "path": str(path), "split": split, "attributes": ""}
+    if match := _NAME.fullmatch(path.name):
+        found = match.groupdict()
+        if found["split"] != split:
+            return f"{path}: named as a {found['split']} clip, but lies in {split}/."
+        if split == "train" and found["label"] != "normal":
+            return f"{path}: an anomaly in train/; training clips must be normal."
+        attributes = found["attributes"] or ""
+        row["attributes"] = "" if attributes == "noAttribute" else attributes
+        return row | {k: found[k] for k in ("section", "domain", "label")}
+    if match := _CONCEALED.fullmatch(path.name):
+        if split == "train":
+            return f"{path}: a concealed test name (section_NN_NNNN.wav), but lies in train/."
+        return row | {"section": match["section"], "domain": "unknown", "label": "unknown"}
+    if path.name.startswith("section_"):
+        return (
+            f"{path}: not a DCASE 2026 name; expected section_00_{{source|target}}_"
+            f"{{train|test}}_{{normal|anomaly}}_0000_<attributes>.wav or section_00_0000.wav."
+        )
+    known = {"domain": "source", "label": "normal"}
+    unknown = {"domain": "unknown", "label": "unknown"}
+    return row | {"section": "00"} | (known if split == "train" else unknown)
+
+
+def _header(path: Path) -> dict[str, float | int]:
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError):
+        return {"seconds": 0.0, "sample_rate": 0, "channels": 0}
+    seconds = info.frames / info.samplerate
+    return {"seconds": seconds, "sample_rate": info.samplerate, "channels": info.channels}
+
+
+def _read_attributes(folder: Path) -> tuple[dict[str, str], list[str]]:
+    path = folder / "attributes_00.csv"
+    if not path.exists():
+        return {}, []
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        files = table.pop("file_name")
+    except (KeyError, ValueError, OSError) as error:
+        return {}, [f"{path}: not an attribute table with a file_name column ({_reason(error)})."]
+    names = [Path(name).name for name in files]
+    rows = ("_".join(v for v in row if v) for row in table.itertuples(index=False))
+    return dict(zip(names, rows, strict=True)), []
+
+
+def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
+    """Content hash of a file and what is wrong with it, or an empty sentence."""
+    content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return [content, _problem(path, spectra, shortest)]
+
+
+def _problem(path: Path, spectra: Spectra, shortest: int) -> str:
+    if path.stat().st_size == 0:
+        return f"{path}: the file is empty (0 bytes)."
+    declared = _declared_bytes(path)
+    if declared is not None and declared[0] > declared[1]:
+        return (
+            f"{path}: truncated; the header announces {declared[0]} bytes of sound, "
+            f"the file holds {declared[1]}."
+        )
+    try:
+        signal, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        return f"{path}: cannot be read as audio ({_reason(error)})."
+    if len(signal) == 0:
+        return f"{path}: holds no samples."
+    wrong = _format_problem(rate, signal.shape[1], spectra)
+    if wrong:
+        return f"{path}: {wrong}"
+    if not np.isfinite(signal).all():
+        return f"{path}: {np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
+    silent = [name for name, x in zip(("near", "far"), signal.T, strict=True) if _silent(x)]
+    if silent:
+        return f"{path}: the {' and '.join(silent)} channel is silent."
+    samples = len(signal) * spectra.sample_rate // rate
+    if samples < shortest:
+        return f"{path}: {samples} samples long; at least {shortest} are needed for one vector."
+    return ""
+
+
+def _silent(channel: Float[np.ndarray, " sample"]) -> bool:
+    return bool(np.ptp(channel) < _SILENCE)  # a constant offset is silence too
+
+
+def _format_problem(rate: int, channels: int, spectra: Spectra) -> str:
+    if channels != 2:
+        return f"{channels} channel(s); near and far (2 channels) are needed."
+    if rate != spectra.sample_rate and not spectra.resample:
+        return (
+            f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "
+            "(or set spectra.resample: true)."
+        )
+    return ""
+
+
+def _declared_bytes(path: Path) -> tuple[int, int] | None:
+    """Bytes of sound that a RIFF header announces, and those present; none for other formats."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        riff = file.read(12)
+        if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
+            return None
+        while len(head := file.read(8)) == 8:
+            length = int.from_bytes(head[4:], "little")
+            if head[:4] == b"data":
+                # 0xFFFFFFFF and 0 come from recorders that stream and never return to the header
+                return None if length in (0, 0xFFFFFFFF) else (length, size - file.tell())
+            file.seek(length + length % 2, 1)
+    return None
+
+
+def _machine_problems(manifest: pd.DataFrame) -> list[str]:
+    problems = []
+    for machine, clips in manifest.groupby("machine"):
+        for name, same in clips.groupby("name"):
+            if len(same) > 1:
+                problems.append(f"{machine}: {name} lies in train/ and test/; names must differ.")
+        train = clips[clips["split"] == "train"]
+        if 0 < len(train) < 2:
+            problems.append(f"{machine}: 1 training clip; at least 2 are needed.")
+    return problems
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).rstrip(".").split())

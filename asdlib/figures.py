@@ -1,0 +1,374 @@
+"""Every figure of the report: data in, figure out; nothing is computed or read here.
+
+One house style, one colour per system everywhere (colour-blind safe), symbols and units as in the
+method. ``show_figure`` places a figure in the report and in JupyterLab alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import display
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+_PALETTE = sns.color_palette("colorblind").as_hex()
+COLOURS = {
+    "near": "#6e6e6e",
+    "far": _PALETTE[5],
+    "refsub": _PALETTE[2],
+    "adasub": _PALETTE[0],
+    "cohgate": _PALETTE[1],
+    "combo": _PALETTE[4],
+    "truth": "#111111",
+}
+NAMES = {
+    "near": "AE ch1",
+    "far": "AE ch2 (far)",
+    "refsub": "RefSub",
+    "adasub": "AdaSub",
+    "cohgate": "CohGate",
+    "combo": "Combo",
+}
+_MARKERS = dict(zip(COLOURS, "os^DvPX", strict=True))
+
+
+def style() -> None:
+    """Set the house style; every chapter calls it once."""
+    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
+    matplotlib.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "svg.hashsalt": "asdlib",
+            "svg.fonttype": "path",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "grid.color": "#e4e4e4",
+            "lines.linewidth": 1.6,
+            "axes.titlesize": "medium",
+        }
+    )
+
+
+def save_figure(fig: Figure, label: str, folder: Path) -> Path:
+    """Write a figure as SVG, without dates, so that the same data give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{label}.svg"
+    fig.savefig(path, metadata={"Date": None})
+    return path
+
+
+def show_figure(
+    fig: Figure, label: str, caption: str, *, folder: Path, alt: str | None = None
+) -> None:
+    """Save ``<folder>/<label>.svg`` and show it: numbered in the report, inline in JupyterLab.
+
+    Parameters
+    ----------
+    label : file name and cross-reference name, such as ``fig-noise-floors``.
+    caption : what to look at; MyST text.
+    alt : a description for those who cannot see it; the caption by default.
+    """
+    save_figure(fig, label, folder)
+    png = io.BytesIO()
+    fig.savefig(png, format="png")
+    plt.close(fig)
+    alt = " ".join((alt or caption).replace('"', "'").split())
+    block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
+    image = base64.b64encode(png.getvalue()).decode()
+    html = f'<img alt="{label}" src="data:image/png;base64,{image}"/><p>{caption}</p>'
+    display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)
+
+
+def _grid(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    fig, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(width * columns, 4.2), height * rows),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    for ax in axes.flat[max(count - columns, 0) : count]:
+        ax.tick_params(labelbottom=True)
+    return fig, list(axes.flat[:count])
+
+
+def _db(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(power, 1e-16))
+
+
+def noise_floors(
+    floors: Mapping[str, tuple[np.ndarray, np.ndarray]], frequency: np.ndarray
+) -> Figure:
+    """Quiet floors of both channels, one panel per machine."""
+    fig, axes = _grid(len(floors))
+    for ax, (machine, (near, far)) in zip(axes, floors.items(), strict=True):
+        for name, values in (("near", near), ("far", far)):
+            ax.plot(frequency / 1000, _db(values), color=COLOURS[name], label=name)
+        ax.set_title(machine)
+    axes[0].legend(title="microphone", frameon=False)
+    fig.supxlabel("frequency (kHz)")
+    fig.supylabel("floor$_x(k)$ (dB)")
+    return fig
+
+
+def noise_transfers(
+    estimated: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], frequency: np.ndarray
+) -> Figure:
+    """G_m(k) per machine, with the true transfer where it is known."""
+    fig, axes = _grid(len(estimated))
+    for ax, (machine, transfer) in zip(axes, estimated.items(), strict=True):
+        if machine in true:
+            ax.plot(
+                frequency / 1000, _db(true[machine]), color=COLOURS["truth"], lw=1, label="true"
+            )
+        ax.plot(
+            frequency / 1000, _db(transfer), color=COLOURS["adasub"], label="estimated", alpha=0.85
+        )
+        ax.axhline(_db(np.median(transfer)), color=COLOURS["adasub"], ls=":", lw=1)
+        ax.set_title(machine)
+    axes[0].legend(frameon=False)
+    fig.supxlabel("frequency (kHz)")
+    fig.supylabel("$G_m(k)$ (dB)")
+    return fig
+
+
+def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
+    """Median G_m against the percentile of the floor: columns percentile, machine, offset."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+    for (machine, rows), marker in zip(table.groupby("machine"), "osD^vPX*<>ph" * 4, strict=False):
+        rows = rows.sort_values("percentile")
+        ax.plot(rows["percentile"], rows["offset"], marker=marker, ms=4, label=machine)
+    ax.axvline(chosen, color="#444444", ls="--", lw=1)
+    ax.annotate(f" P$_{{{chosen:g}}}$", (chosen, 1), xycoords=("data", "axes fraction"), va="top")
+    ax.set(xlabel="percentile over time", ylabel=str(table["what"].iloc[0]))
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def spectrograms(
+    powers: Mapping[str, np.ndarray], *, sample_rate: int, hop_length: int, title: str
+) -> Figure:
+    """Log-spectrograms on one time axis, one frequency axis and one colour scale."""
+    fig, axes = _grid(len(powers), width=3.4, height=2.3)
+    levels = _db(np.concatenate([p.ravel() for p in powers.values()]))
+    low, high = np.percentile(levels, [10, 99.8])
+    image = None
+    for ax, (name, power) in zip(axes, powers.items(), strict=True):
+        seconds = power.shape[1] * hop_length / sample_rate
+        image = ax.imshow(
+            _db(power),
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=low,
+            vmax=high,
+            extent=(0, seconds, 0, sample_rate / 2000),
+            interpolation="nearest",
+        )
+        ax.set_title(NAMES.get(name, name) if name not in ("near", "far") else f"{name} microphone")
+        ax.grid(False)
+    fig.suptitle(title, fontsize="medium")
+    fig.supxlabel("time (s)")
+    fig.supylabel("frequency (kHz)")
+    fig.colorbar(image, ax=axes, label="power (dB)", pad=0.01)
+    return fig
+
+
+def attenuation(table: pd.DataFrame) -> Figure:
+    """Attenuation against local SNR: columns front_end, snr, mean, low, high, all in dB."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    for name, rows in table.groupby("front_end", sort=False):
+        colour = COLOURS[str(name)]
+        ax.fill_between(rows["snr"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
+        ax.plot(rows["snr"], rows["mean"], color=colour)
+        end = rows.iloc[0]
+        ax.annotate(
+            NAMES[str(name)], (end["snr"], end["mean"]), color=colour, xytext=(-4, 0),
+            textcoords="offset points", ha="right", va="center",
+        )  # fmt: skip
+    ax.margins(x=0.16)
+    ax.set(
+        xlabel=r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)",
+        ylabel=r"attenuation $10\log_{10}$ out / $P_n$ (dB)",
+    )
+    return fig
+
+
+def removal(table: pd.DataFrame) -> Figure:
+    """Noise removed against machine sound lost, in dB, one point per machine and front-end."""
+    fig, ax = plt.subplots(figsize=(6.2, 4), layout="constrained")
+    for name, rows in table.groupby("front_end", sort=False):
+        colour, marker = COLOURS[str(name)], _MARKERS[str(name)]
+        ax.scatter(
+            rows["machine_sound"], rows["noise"], color=colour, marker=marker, s=36,
+            label=NAMES[str(name)],
+        )  # fmt: skip
+        for _, row in rows.iterrows():
+            ax.annotate(
+                row["machine"], (row["machine_sound"], row["noise"]), fontsize=6.5,
+                color=colour, xytext=(4, 3), textcoords="offset points",
+            )  # fmt: skip
+    low = min(0.0, float(table[["noise", "machine_sound"]].min().min()))
+    high = float(table[["noise", "machine_sound"]].max().max()) * 1.08
+    ax.plot([low, high], [low, high], color="#999999", ls=":", lw=1)
+    ax.annotate("as much machine as noise", (high, high), ha="right", va="top", fontsize=7,
+                color="#777777", rotation=0)  # fmt: skip
+    ax.set(xlabel="machine sound lost (dB)", ylabel="noise removed (dB)")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def seeds(per_seed: pd.DataFrame, systems: Sequence[dict], baseline: float | None) -> Figure:
+    """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
+
+    Parameters
+    ----------
+    per_seed : as of :func:`asdlib.study.summary`.
+    systems : front_end, scorer and name of each system shown.
+    baseline : a dotted line, where one is comparable.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for system in systems:
+        rows = per_seed[
+            (per_seed["front_end"] == system["front_end"])
+            & (per_seed["scorer"] == system["scorer"])
+        ]
+        single = rows[rows["seed"] != "ensemble"]
+        whole = rows.loc[rows["seed"] == "ensemble", "omega"].iloc[0]
+        colour = COLOURS[system["front_end"]]
+        count = len(single)
+        ax.plot(
+            range(count), single["omega"], color=colour, ls="", marker=_MARKERS[system["front_end"]]
+        )
+        mean = single["omega"].mean()
+        ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
+        ax.plot(count, whole, color=colour, marker="*", ms=13, ls="")
+        ax.annotate(
+            f"{system['name']}, mean {mean:.3f}", (-0.4, mean), color=colour, fontsize=8,
+            xytext=(0, 3), textcoords="offset points", va="bottom",
+        )  # fmt: skip
+    numbers = per_seed.loc[per_seed["seed"] != "ensemble", "seed"].unique()
+    ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
+    if baseline is not None:
+        ax.axhline(baseline, color="#444444", ls=":", lw=1.2)
+        ax.annotate("baseline", (len(numbers), baseline), fontsize=8, va="bottom", ha="right")
+    ax.set(xlabel="seed", ylabel=r"$\Omega$")
+    return fig
+
+
+def learning_curves(losses: pd.DataFrame) -> Figure:
+    """Training loss per epoch: mean over seeds with its range, one panel per machine."""
+    machines = list(losses["machine"].unique())
+    fig, axes = _grid(len(machines), height=2.3)
+    for ax, machine in zip(axes, machines, strict=True):
+        for name, rows in losses[losses["machine"] == machine].groupby("front_end", sort=False):
+            by_epoch = rows.groupby("epoch")["loss"].agg(["mean", "min", "max"])
+            colour = COLOURS[str(name)]
+            ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour,
+                            alpha=0.2, lw=0)  # fmt: skip
+            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, label=NAMES[str(name)])
+        ax.set_title(machine)
+        ax.set_yscale("log")
+    axes[0].legend(frameon=False, fontsize="x-small")
+    fig.supxlabel("epoch")
+    fig.supylabel("mean squared error (standardised)")
+    return fig
+
+
+def decomposition(steps: pd.DataFrame) -> Figure:
+    """Source AUC, target AUC, pAUC and Omega at each step: columns step, and the four values."""
+    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
+    marks = {"auc_source": ("source AUC", "o"), "auc_target": ("target AUC", "s"),
+             "pauc": ("pAUC", "^"), "omega": (r"$\Omega$", "D")}  # fmt: skip
+    x = np.arange(len(steps))
+    for (column, (name, marker)), colour in zip(marks.items(), _PALETTE[:4], strict=True):
+        ax.plot(x, steps[column], marker=marker, color=colour)
+        ax.annotate(
+            name, (x[-1], steps[column].iloc[-1]), color=colour, xytext=(7, 0),
+            textcoords="offset points", va="center",
+        )  # fmt: skip
+    ax.margins(x=0.12)
+    ax.set_xticks(x, steps["step"])
+    ax.set(ylabel="mean over machines")
+    return fig
+
+
+def per_machine(table: pd.DataFrame) -> Figure:
+    """Omega of every system on every machine: a dot plot of a machine x system table."""
+    fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
+    y = np.arange(len(table))
+    for i, (system, marker) in enumerate(zip(table.columns, "osD^vPX", strict=False)):
+        ax.plot(table[system], y, ls="", marker=marker, ms=7, color=_PALETTE[i], label=system)
+    ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
+    ax.set_yticks(y, table.index)
+    ax.invert_yaxis()
+    ax.axvline(0.5, color="#999999", ls=":", lw=1)
+    ax.set_xlabel(r"$\Omega$ of the machine")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def pipeline() -> Figure:
+    """Fig. 1: the road of one clip, and what is taken from training-normal clips only."""
+    fig, ax = plt.subplots(figsize=(9.6, 3.7))
+    ax.set(xlim=(0, 96), ylim=(0, 37))
+    ax.axis("off")
+    blue, grey, ink = COLOURS["adasub"], "#f3f3f1", "#222222"
+
+    def box(x: float, y: float, w: float, text: str, *, train: bool = False, h: float = 7) -> None:
+        ax.add_patch(
+            FancyBboxPatch(
+                (x, y), w, h, boxstyle="round,pad=0.2,rounding_size=1",
+                fc="#e8f1f8" if train else grey, ec=blue if train else ink,
+                ls="--" if train else "-", lw=1.1,
+            )
+        )  # fmt: skip
+        ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=8, color=ink)
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], colour: str = ink) -> None:
+        ax.add_patch(
+            FancyArrowPatch(
+                start, end, arrowstyle="-|>", mutation_scale=9, lw=1.1, color=colour,
+                ls="--" if colour == blue else "-", shrinkA=0, shrinkB=0,
+            )
+        )  # fmt: skip
+
+    box(1, 25, 12, "near microphone\n$N(k,t)$")
+    box(1, 13, 12, "far microphone\n$F(k,t)$")
+    box(18, 19, 15, "front-end\n$P_n - a\\,G_m P_f$\nfloored at $\\beta P_n$", h=9)
+    box(38, 20, 11, "log-mel,\n5 frames\nstacked")
+    box(54, 20, 12, "autoencoder\n640–16–640\n10 seeds")
+    box(71, 20, 12, "$A(x)$, eq. 1\nMahalanobis\n+ energy, $P_{90}$")
+    box(87.5, 20, 8, "$z(x)$\nmean of\nseeds")
+    for start, end in (
+        ((13.3, 28.5), (17.7, 25.5)), ((13.3, 16.5), (17.7, 21)), ((33.3, 23.5), (37.7, 23.5)),
+        ((49.3, 23.5), (53.7, 23.5)), ((66.3, 23.5), (70.7, 23.5)), ((83.3, 23.5), (87.2, 23.5)),
+    ):  # fmt: skip
+        arrow(start, end)
+    box(17, 3, 17, "quiet floors of both\nchannels, $G_m(k)$", train=True)
+    box(38, 3, 11, "mean,\nstandard dev.", train=True)
+    box(54, 3, 12, "weights", train=True)
+    box(71, 3, 12, "$\\mu$, $\\Sigma$ of the\nresiduals", train=True)
+    box(87.5, 3, 8, "gamma,\nthreshold", train=True)
+    for x, top in ((25.5, 18.7), (43.5, 19.7), (60, 19.7), (77, 19.7), (91.5, 19.7)):
+        arrow((x, 10.3), (x, top), blue)
+    ax.text(7, 6.5, "from training-normal\nclips only", ha="center", va="center", color=blue,
+            fontsize=8.5)  # fmt: skip
+    ax.text(1, 35, "every clip alone", color=ink, fontsize=8.5, va="center")
+    return fig

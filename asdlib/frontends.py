@@ -1,0 +1,186 @@
+"""Front-ends: two complex spectra in, one denoised near power spectrum out.
+
+Every front-end has the same two steps: ``fit`` takes the training-normal clips of one machine, and
+a call denoises one clip from that clip and the fitted statistics alone. None of them raises power.
+Report sections 3.2 and 3.3. Notebook: 02_front_ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import scipy.signal
+from jaxtyping import Complex, Float
+
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Denoising
+from asdlib.spectra import power
+
+Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
+Power = Float[np.ndarray, "frequency frame"]
+
+
+class FrontEnd:
+    """What all front-ends share.
+
+    Parameters
+    ----------
+    constants : the report's by default.
+    floors : fitted noise floors, where a machine's are at hand already.
+    """
+
+    needs_floors = False
+
+    def __init__(self, constants: Denoising = Denoising(), *, floors: Floors | None = None):
+        self.constants = constants
+        self.floors = floors
+
+    def fit(self, spectra: Iterable[Spectrum]) -> FrontEnd:
+        """Take what the front-end needs from training-normal clips; many need nothing."""
+        if self.needs_floors:
+            self.floors = Floors.fit(spectra, self.constants.percentile)
+        return self
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Denoise one clip: (2, frequency, frame) complex to (frequency, frame) power."""
+        raise TypeError("FrontEnd is abstract: take one of FRONT_ENDS.")
+
+
+class Near(FrontEnd):
+    """The near microphone as it is: P_n ("AE ch1" of the report)."""
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return P_n."""
+        return power(spectrum[0])
+
+
+class Far(FrontEnd):
+    """The far microphone as it is: P_f, for comparison."""
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return P_f."""
+        return power(spectrum[1])
+
+
+class RefSub(FrontEnd):
+    """Floored power subtraction of the transferred far spectrum, eq. 3.
+
+    max(P_n - a_s G_m P_f, beta P_n). Boll 1979; Berouti et al. 1979.
+    """
+
+    needs_floors = True
+
+    def noise(self, spectrum: Spectrum) -> Power:
+        """Noise power expected at the near microphone: G_m(k) P_f(k, t)."""
+        if self.floors is None:
+            raise AsdError(
+                f"{type(self).__name__} has no noise floors yet; call fit with the machine's "
+                "training-normal clips first."
+            )
+        far = power(spectrum[1])
+        transfer = self.floors.transfer
+        if len(transfer) != len(far):
+            raise AsdError(
+                f"{type(self).__name__} was fitted on {len(transfer)} frequency bins and got "
+                f"{len(far)}; use one n_fft."
+            )
+        return transfer[:, None].astype(far.dtype) * far
+
+    def over_subtraction(self, near: Power, noise: Power) -> Power | float:
+        """a_s, the same everywhere."""
+        return self.constants.a_s
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the denoised near power."""
+        near, noise = power(spectrum[0]), self.noise(spectrum)
+        clean = near - self.over_subtraction(near, noise) * noise
+        return np.maximum(clean, near.dtype.type(self.constants.beta) * near)
+
+
+class AdaSub(RefSub):
+    """Subtraction with more of it where the local SNR is low (report section 3.2).
+
+    a(k, t) = clip(a_0 - 0.1 gamma_dB, a_min, a_max), gamma_dB = 10 log10(P_n / (G_m P_f)).
+    """
+
+    def over_subtraction(self, near: Power, noise: Power) -> Power:
+        """a(k, t), from the local a-posteriori SNR; a_min where there is no noise."""
+        c = self.constants
+        snr = np.divide(near, noise, out=np.full_like(near, np.inf), where=noise > 0)
+        with np.errstate(divide="ignore"):  # a silent near bin: log10(0) clips to a_max
+            return np.clip(c.a_0 - np.log10(snr), c.a_min, c.a_max).astype(near.dtype)
+
+
+class CohGate(FrontEnd):
+    """Coherence gate: what both microphones share is taken for noise, eq. 4.
+
+    H P_n with H = clip(1 - MSC, beta, 1). Yousefian and Loizou 2012.
+    """
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the gated near power."""
+        near = power(spectrum[0])
+        gate = np.clip(1 - coherence(spectrum, self.constants), self.constants.beta, 1)
+        return gate.astype(near.dtype) * near
+
+
+def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
+    """Magnitude-squared coherence of the two channels, recursively smoothed over time.
+
+    MSC = |S_nf|^2 / (S_nn S_ff) with S(t) = c S(t-1) + (1-c) X(t), started from the mean of the
+    first frames; 0 where a channel is silent.
+
+    Parameters
+    ----------
+    spectrum : (2, frequency, frame) complex.
+
+    Returns
+    -------
+    (frequency, frame), 0 to 1 up to rounding.
+    """
+    near, far = spectrum
+    s_nn, s_ff = _smooth(power(near), constants), _smooth(power(far), constants)
+    cross = np.abs(_smooth(near * far.conj(), constants))
+    heard = (s_nn > 0) & (s_ff > 0)
+    # two ratios instead of one product: the product of two quiet powers underflows in float32
+    to_near = np.divide(cross, s_nn, out=np.zeros_like(s_nn), where=heard)
+    to_far = np.divide(cross, s_ff, out=np.zeros_like(s_ff), where=heard)
+    return to_near * to_far
+
+
+def _smooth(values: np.ndarray, constants: Denoising) -> np.ndarray:
+    keep = np.asarray(constants.smoothing, values.real.dtype)
+    start = keep * values[:, : constants.start_frames].mean(axis=1, keepdims=True)
+    one = np.ones((), keep.dtype)
+    numerator, denominator = np.array([one - keep]), np.array([one, -keep])
+    return scipy.signal.lfilter(numerator, denominator, values, axis=1, zi=start)[0]
+
+
+FRONT_ENDS: dict[str, type[FrontEnd]] = {
+    "near": Near,
+    "far": Far,
+    "refsub": RefSub,
+    "adasub": AdaSub,
+    "cohgate": CohGate,
+}
+
+COMBINATIONS: dict[str, tuple[str, ...]] = {"combo": ("adasub", "cohgate")}
+"""Scores that are means of other front-ends' standardised scores, clip by clip."""
+
+
+def parts(names: Iterable[str]) -> list[str]:
+    """Front-ends that have to be trained for these names, each once and in order.
+
+    Raises
+    ------
+    AsdError
+        For a name that is neither a front-end nor a combination.
+    """
+    wanted: dict[str, None] = {}
+    for name in names:
+        if name not in FRONT_ENDS and name not in COMBINATIONS:
+            known = ", ".join([*FRONT_ENDS, *COMBINATIONS])
+            raise AsdError(f"Unknown front-end {name!r}; known are {known}.")
+        wanted.update(dict.fromkeys(COMBINATIONS.get(name, (name,))))
+    return list(wanted)

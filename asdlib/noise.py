@@ -1,0 +1,108 @@
+"""Minimum-statistics noise floors and the noise transfer G_m (report section 3.2, eq. 2).
+
+Notebook: 01_noise_floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from asdlib.params import AsdError, Denoising
+from asdlib.spectra import power
+
+_FLOOR_OF_FLOOR = 1e-10  # of the far floor's median: keeps G_m finite
+
+
+def noise_floor(
+    powers: Iterable[Float[np.ndarray, "frequency _"]] | Float[np.ndarray, "frequency frame"],
+    percentile: float = Denoising().percentile,
+) -> Float[np.ndarray, " frequency"]:
+    """Mean over clips of a low percentile over time of the power spectrum.
+
+    Parameters
+    ----------
+    powers : one (frequency, frame) power spectrum per training-normal clip; lengths may differ.
+        A lone array is one clip.
+    percentile : 0 to 100; the machine is quiet in the lowest fifth of the time by default.
+
+    Returns
+    -------
+    (frequency,), float64.
+
+    Raises
+    ------
+    AsdError
+        If there is no clip.
+
+    References
+    ----------
+    R. Martin, IEEE Trans. Speech Audio Process. 9(5), 2001. Notebook: 01_noise_floor.
+    """
+    if isinstance(powers, np.ndarray) and powers.ndim == 2:
+        powers = [powers]
+    floors = [_quiet(p, percentile) for p in powers]
+    if not floors:
+        raise AsdError("The noise floor needs at least one training-normal clip; none was given.")
+    return np.mean(floors, axis=0)
+
+
+def noise_transfer(
+    near_floor: Float[np.ndarray, " frequency"], far_floor: Float[np.ndarray, " frequency"]
+) -> Float[np.ndarray, " frequency"]:
+    """G_m(k) = floor_n(k) / floor_f(k), eq. 2, in power.
+
+    The denominator is bounded below by 1e-10 of its own median. Where the far channel is silent
+    throughout there is no reference, and G_m is 0: nothing will be subtracted.
+
+    Parameters
+    ----------
+    near_floor, far_floor : (frequency,), non-negative power.
+
+    Returns
+    -------
+    (frequency,), float64.
+    """
+    near, far = np.asarray(near_floor, np.float64), np.asarray(far_floor, np.float64)
+    bounded = np.maximum(far, _FLOOR_OF_FLOOR * np.median(far))
+    return np.divide(near, bounded, out=np.zeros_like(near), where=bounded > 0)
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Noise floors of one machine and the transfer between its microphones.
+
+    Attributes
+    ----------
+    near, far : (frequency,), mean quiet power of each channel.
+    """
+
+    near: Float[np.ndarray, " frequency"]
+    far: Float[np.ndarray, " frequency"]
+
+    @classmethod
+    def fit(
+        cls,
+        spectra: Iterable[Complex[np.ndarray, "channel=2 frequency _"]],
+        percentile: float = Denoising().percentile,
+    ) -> Floors:
+        """Take both floors from training-normal clips, in one pass."""
+        quiet = [_quiet(power(spectrum), percentile) for spectrum in spectra]
+        if not quiet:
+            raise AsdError("The noise floors need at least one training-normal clip.")
+        near, far = np.mean(quiet, axis=0)
+        return cls(near, far)
+
+    @property
+    def transfer(self) -> Float[np.ndarray, " frequency"]:
+        """G_m(k), eq. 2."""
+        return noise_transfer(self.near, self.far)
+
+
+def _quiet(
+    power: Float[np.ndarray, "*shape frame"], percentile: float
+) -> Float[np.ndarray, "*shape"]:
+    return np.percentile(power, percentile, axis=-1).astype(np.float64)

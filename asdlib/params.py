@@ -1,0 +1,236 @@
+"""Typed, validated parameters: every constant of the method lives here, once.
+
+A parameter file (YAML) only names what differs from these defaults. Unknown keys are refused.
+The same file serves ``asd``, papermill and the notebooks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class AsdError(Exception):
+    """The base of every error a user can cause: one sentence, exit code 2, no traceback."""
+
+
+class Section(BaseModel):
+    """A group of parameters: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Scenes(Section):
+    """The embedded two-microphone data set. Notebook: 01_noise_floor."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    seconds: Annotated[float, Field(ge=1, le=60)] = 4.0  # s, length of a clip
+    train_source: Positive = 90  # clips of usual conditions
+    train_target: Annotated[int, Field(ge=0)] = 10  # clips of other conditions
+    test_per_cell: Positive = 20  # test clips per domain and label
+    machines: tuple[str, ...] = ()  # empty: all
+    truth: Annotated[int, Field(ge=-1)] = 0  # clips per cell with ground truth; -1: all
+    noise_folder: str | None = None  # real noise clips in place of the modelled ones
+    impulse_response_folder: str | None = None  # measured two-channel responses
+
+
+class Spectra(Section):
+    """Short-time spectra and log-mel frames (report section 3.1)."""
+
+    sample_rate: Positive = 16000  # Hz
+    resample: bool = False  # other sample rates: convert instead of refusing
+    n_fft: Positive = 1024  # samples, 64 ms at 16 kHz
+    hop_length: Positive = 512  # samples, 32 ms at 16 kHz
+    n_mels: Positive = 128  # Slaney bands from 0 Hz to half the sample rate
+    stack: Positive = 5  # consecutive frames in one vector
+    standardise: Literal["scalar", "per_band"] = "scalar"
+
+
+class Denoising(Section):
+    """Constants of the noise floor and of every front-end (report sections 3.2 and 3.3)."""
+
+    percentile: Annotated[float, Field(gt=0, lt=100)] = 20.0  # of power over time: quiet floor
+    a_s: Annotated[float, Field(ge=0)] = 1.5  # over-subtraction of RefSub, eq. 3
+    beta: Fraction = 0.10  # spectral floor, as a share of the near power
+    a_0: float = 3.0  # AdaSub: over-subtraction at 0 dB local SNR
+    a_min: Annotated[float, Field(ge=0)] = 1.0
+    a_max: Annotated[float, Field(ge=0)] = 4.0
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9  # recursive, of the coherence
+    start_frames: Positive = 10  # frames whose mean starts the recursion
+
+
+class Autoencoder(Section):
+    """The residual autoencoder (report section 3.1)."""
+
+    width: Positive = 512
+    blocks: Annotated[int, Field(ge=0)] = 4
+    bottleneck: Positive = 16
+    layers_per_block: Literal[1, 2] = 1
+
+
+class Training(Section):
+    """How one machine's autoencoders are trained (report section 4.1)."""
+
+    epochs: Positive = 100
+    batch_size: Annotated[int, Field(ge=2)] = 256
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0  # s between checkpoints
+
+
+class Scoring(Section):
+    """The clip score, eq. 1, and its standardisation (report section 3.1)."""
+
+    alpha: Fraction = 0.2  # weight of the energy term
+    percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # over the frames of a clip
+    sharp_percentile: Annotated[float, Field(ge=0, le=100)] = 95.0  # the P95 re-scoring
+    ridge: Annotated[float, Field(gt=0)] = 1e-3  # times the mean of the covariance diagonal
+    rho: Fraction = 0.5  # share of the source covariance in the shrunk target covariance
+    quantile: Annotated[float, Field(gt=0, lt=1)] = 0.90  # decision threshold
+
+
+class Params(Section):
+    """All that a study and its report depend on."""
+
+    name: str = "study"
+    data: str | None = None  # folder in the DCASE layout; none: the embedded scenes
+    results: str = "results"  # folder of computed units
+    figures: str = "figures"  # folder that the chapters write to
+    machines: tuple[str, ...] = ()  # empty: all that the data hold
+    front_ends: tuple[str, ...] = ("near", "refsub", "adasub", "cohgate", "combo")
+    scorers: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    cluster: str | None = None  # address of a Dask scheduler; none: this machine
+    scenes: Scenes = Scenes()
+    spectra: Spectra = Spectra()
+    denoising: Denoising = Denoising()
+    autoencoder: Autoencoder = Autoencoder()
+    training: Training = Training()
+    scoring: Scoring = Scoring()
+
+    @field_validator("seeds")
+    @classmethod
+    def _some_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ValueError("seeds must be a list of different numbers, such as [0, 1, 2]")
+        return seeds
+
+    @field_validator("front_ends", "scorers")
+    @classmethod
+    def _not_empty(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names or len(set(names)) != len(names):
+            raise ValueError("at least one name, each once")
+        return names
+
+
+def load(source: Params | Mapping[str, Any] | str | Path | None = None, **changes: Any) -> Params:
+    """Read parameters from a YAML file or a mapping; refuse what is unknown or out of range.
+
+    Parameters
+    ----------
+    source : the path of a YAML file, a mapping, ready parameters, or none for the defaults.
+    changes : top-level values that replace those of the source, such as ``data="recordings"``.
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    AsdError
+        One sentence for the first wrong key or value.
+    """
+    where = "parameters"
+    values: Any
+    if isinstance(source, Params):
+        values = source.model_dump()
+    elif isinstance(source, str | Path):
+        where = str(source)
+        values = _read_yaml(Path(source))
+        if isinstance(values, Mapping):
+            values = {"name": Path(source).stem, **values}
+    else:
+        values = dict(source or {})
+    if not isinstance(values, Mapping):
+        raise AsdError(f"{where}: found {type(values).__name__}, expected 'key: value' lines.")
+    try:
+        return Params(**{**values, **changes})
+    except ValidationError as error:
+        raise AsdError(f"{where}: {_sentence(error)}") from None
+    except TypeError as error:
+        raise AsdError(f"{where}: {error}.") from None
+
+
+def from_notebook(namespace: Mapping[str, Any]) -> Params:
+    """Collect the parameters cell of a notebook from its globals.
+
+    What is None there comes from ``params/<name>.yaml``, where that file exists, and from the
+    defaults of :class:`Params` otherwise. So an untouched notebook shows the demo, and papermill
+    with ``-f params/smoke.yaml`` runs exactly what ``asd report --params params/smoke.yaml`` does.
+    """
+    given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
+    preset = project_root() / "params" / f"{given['name']}.yaml"
+    base = _read_yaml(preset) if preset.exists() else {}
+    return load({**base, **given})
+
+
+def digest(value: Any) -> str:
+    """Sixteen hexadecimal digits that name a JSON-like value."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def project_root() -> Path:
+    """Return the nearest folder at or above the working one with notebooks, else that one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
+            return folder
+    return here
+
+
+def resolve(path: str | Path) -> Path:
+    """Make a path of the parameters absolute: relative ones start at the project's root."""
+    path = Path(path).expanduser()
+    return path if path.is_absolute() else project_root() / path
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise AsdError(
+            f"{path}: no such parameter file; see the folder params/ for examples."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AsdError(f"{path}: cannot be read ({error}).") from None
+    except yaml.YAMLError as error:
+        raise AsdError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    *parents, key = first["loc"]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{name} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}."
+    section: Any = Params
+    for parent in parents:
+        section = section.model_fields[parent].annotation
+    known = sorted(section.model_fields)
+    close = difflib.get_close_matches(str(key), known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown key {name!r}; {hint}known here: {', '.join(known)}."

@@ -1,0 +1,37 @@
+"""The technical report's own figures (``params/reported.yaml``), never mixed with measured ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from asdlib.params import project_root
+
+
+def load() -> dict[str, Any]:
+    """Read the report's figures; all are for DCASE 2026 Task 2 development data."""
+    path = project_root() / "params" / "reported.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def table_3(values: dict[str, Any]) -> pd.DataFrame:
+    """Omega per machine and overall of the baseline and the four submitted systems."""
+    table = dict(values["table_3"])
+    columns = table.pop("columns")
+    return pd.DataFrame.from_dict(table, orient="index", columns=columns).reset_index(
+        names="system"
+    )
+
+
+def table_4(values: dict[str, Any]) -> pd.DataFrame:
+    """Median G_m, and Omega of AdaSub and CohGate, per machine."""
+    table = dict(values["table_4"])
+    whole = table.pop("ensemble")
+    rows = pd.DataFrame(table).rename(
+        columns={"median_G": "median G", "adasub": "AdaSub", "cohgate": "CohGate"}
+    )
+    rows["oracle"] = rows[["AdaSub", "CohGate"]].max(axis=1)
+    last = {"machine": "ensemble, all", "AdaSub": whole["adasub"], "oracle": whole["oracle"]}
+    return pd.concat([rows, pd.DataFrame([last])], ignore_index=True)

@@ -1,0 +1,167 @@
+"""Complex spectra, power, log-mel frames and stacked frames (report section 3.1).
+
+Notebook: 02_front_ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+from jaxtyping import Complex, Float, Int
+
+from asdlib.params import AsdError, Spectra
+
+_SMALLEST_POWER = 1e-16  # floor under the logarithm: -160 dB
+
+
+def stft(
+    signal: Float[np.ndarray, "*channels sample"], spectra: Spectra = Spectra()
+) -> Complex[np.ndarray, "*channels frequency frame"]:
+    """Short-time Fourier transform: periodic Hann window, centred frames, zero padding.
+
+    Parameters
+    ----------
+    signal : (..., sample), full scale is 1.
+    spectra : ``n_fft`` and ``hop_length`` in samples.
+
+    Returns
+    -------
+    (..., n_fft // 2 + 1, 1 + sample // hop_length), complex64 for float32 input.
+    """
+    half = spectra.n_fft // 2
+    padding = [(0, 0)] * (signal.ndim - 1) + [(half, half)]
+    padded = np.pad(signal, padding)
+    framed = np.lib.stride_tricks.sliding_window_view(padded, spectra.n_fft, axis=-1)
+    framed = framed[..., :: spectra.hop_length, :]
+    window = _hann(spectra.n_fft).astype(signal.dtype)
+    return np.swapaxes(scipy.fft.rfft(framed * window, axis=-1), -1, -2)
+
+
+def istft(
+    spectrum: Complex[np.ndarray, "frequency frame"], samples: int, spectra: Spectra = Spectra()
+) -> Float[np.ndarray, " sample"]:
+    """Invert :func:`stft` by windowed overlap-add, cut or padded to ``samples``."""
+    import librosa
+
+    return librosa.istft(
+        spectrum, n_fft=spectra.n_fft, hop_length=spectra.hop_length, length=samples
+    )
+
+
+def power(spectrum: Complex[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Squared magnitude: P = |X|^2."""
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def log_mel(
+    power: Float[np.ndarray, "frequency frame"], spectra: Spectra = Spectra()
+) -> Float[np.ndarray, "frame band"]:
+    """Log-mel energies in dB: 10 log10(max(mel power, 1e-16)), Slaney bands up to sr / 2.
+
+    Parameters
+    ----------
+    power : (frequency, frame).
+
+    Returns
+    -------
+    (frame, band), dB, as librosa's ``power_to_db(melspectrogram(...), top_db=None)``.
+    """
+    mel = power.T @ mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels).T.astype(
+        power.dtype
+    )
+    return 10 * np.log10(np.maximum(mel, _SMALLEST_POWER))
+
+
+@lru_cache
+def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float[np.ndarray, "band frequency"]:
+    """Slaney-normalised triangular mel filters (librosa's)."""
+    import librosa  # seconds to import, needed nowhere else
+
+    return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)
+
+
+@lru_cache
+def _hann(length: int) -> Float[np.ndarray, " sample"]:
+    return scipy.signal.get_window("hann", length)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Log-mel frames of many clips in one flat array, and where each clip begins.
+
+    Clips may differ in length. Stacked frames are views of the flat array, never copies.
+
+    Attributes
+    ----------
+    values : (frame, band), float32, all clips one after the other.
+    offsets : (clip + 1,), first frame of every clip, and the end.
+    stack : frames in one vector.
+    """
+
+    values: Float[np.ndarray, "frame band"]
+    offsets: Int[np.ndarray, " clips_plus_one"]
+    stack: int = Spectra().stack
+
+    @classmethod
+    def join(
+        cls, clips: Sequence[Float[np.ndarray, "_ band"]], stack: int = Spectra().stack
+    ) -> Frames:
+        """Lay the clips' frames one after the other, as float32."""
+        lengths = [len(clip) for clip in clips]
+        if not lengths or min(lengths) < stack:
+            raise AsdError(
+                f"A clip has {min(lengths, default=0)} frames; one vector needs {stack}: "
+                "use longer clips or a smaller spectra.stack."
+            )
+        values = np.concatenate(clips, dtype=np.float32)
+        return cls(values, np.concatenate([[0], np.cumsum(lengths)]), stack)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def windows(self) -> Float[np.ndarray, "start value"]:
+        """Return all stacked vectors (frame - stack + 1, stack * band), as a view in time order.
+
+        Vectors that begin in the last frames of a clip run into the next one: pick rows with
+        :meth:`starts`.
+        """
+        bands = self.values.shape[1]
+        row = self.values.strides[0]
+        shape = (len(self.values) - self.stack + 1, self.stack * bands)
+        return np.lib.stride_tricks.as_strided(
+            self.values, shape, (row, self.values.itemsize), writeable=False
+        )
+
+    def starts(self) -> Int[np.ndarray, " vector"]:
+        """Rows of :meth:`windows` that lie within one clip: T - stack + 1 of each."""
+        ends = self.offsets[1:] - self.stack + 1
+        return np.concatenate([np.arange(a, b) for a, b in zip(self.offsets, ends, strict=False)])
+
+    def clip(self, c: int) -> Float[np.ndarray, "vector value"]:
+        """Return the stacked vectors of clip ``c``, as a view."""
+        return self.windows()[self.offsets[c] : self.offsets[c + 1] - self.stack + 1]
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Mean and standard deviation of training-normal log-mel values, scalar or per band."""
+
+    mean: Float[np.ndarray, " _"]
+    std: Float[np.ndarray, " _"]
+
+    @classmethod
+    def fit(cls, frames: Frames, mode: str = Spectra().standardise) -> Standardiser:
+        """Take the statistics from training-normal frames, in float64."""
+        axis = 0 if mode == "per_band" else None
+        mean = np.atleast_1d(frames.values.mean(axis, dtype=np.float64))
+        std = np.atleast_1d(frames.values.std(axis, dtype=np.float64))
+        return cls(mean, np.maximum(std, 1e-8))
+
+    def __call__(self, values: Float[np.ndarray, "frame band"]) -> Float[np.ndarray, "frame band"]:
+        """Standardise, in float32."""
+        return (values - self.mean.astype(np.float32)) / self.std.astype(np.float32)

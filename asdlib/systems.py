@@ -1,0 +1,348 @@
+"""Systems: which scores make up a row of the ladder, or one of the four submissions.
+
+Everything here combines scores of the same clip, through the guard, or reads development labels
+through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 05_submission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from asdlib import metrics, scoring
+from asdlib.guard import PerClip
+from asdlib.noise import Floors
+from asdlib.study import Source
+
+_BEST_MODELS = 10  # of the selected ensemble, S4
+
+
+@dataclass(frozen=True)
+class System:
+    """One of the four submitted systems (report section 4.2).
+
+    Attributes
+    ----------
+    name, title : S1 to S4, and what it is.
+    front_ends, scorer : all seeds of these are averaged.
+    selected : only the ten models with the highest development Omega.
+    """
+
+    name: str
+    title: str
+    front_ends: tuple[str, ...]
+    scorer: str
+    selected: bool = False
+
+    def members(self, per_seed: pd.DataFrame) -> list[tuple[str, int]]:
+        """Front-end and seed of every model in the ensemble; none where it cannot be chosen.
+
+        Parameters
+        ----------
+        per_seed : from :func:`summary`; only a selected ensemble reads its Omega.
+        """
+        rows = per_seed[
+            per_seed["front_end"].isin(self.front_ends)
+            & (per_seed["scorer"] == self.scorer)
+            & (per_seed["seed"] != "ensemble")
+        ]
+        if self.selected:
+            rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")
+            rows = rows.head(_BEST_MODELS)
+        return list(zip(rows["front_end"], rows["seed"], strict=True))
+
+
+SYSTEMS = (
+    System("S1", "AdaSub + DM + shrink + P95", ("adasub",), "s1"),
+    System("S2", "RefSub under the S1 stack", ("refsub",), "s1"),
+    System("S3", "Combo of AdaSub and CohGate", ("combo",), "eq1"),
+    System("S4", "ten best models of AdaSub and RefSub", ("adasub", "refsub"), "s1", True),
+)
+
+
+def ensemble(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over models (front-end and seed) of every clip's score, machine by machine.
+
+    Parameters
+    ----------
+    table : rows of :func:`asdlib.study.run`, one scorer.
+
+    Returns
+    -------
+    DataFrame with the columns machine, split, domain, label, name, score.
+    """
+    parts = []
+    for _, rows in table.groupby("machine", sort=False):
+        models = [g.sort_values("name") for _, g in rows.groupby(["front_end", "seed"], sort=False)]
+        scores = scoring.ensemble([PerClip(g["score"], g["name"]) for g in models])
+        clips = models[0][["machine", "split", "domain", "label", "name"]]
+        parts.append(clips.assign(score=[value for _, value in scores.items()]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Omega of every system, per seed and of the ensemble over seeds.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+
+    Returns
+    -------
+    DataFrame with one row per front_end, scorer and seed (a number, or "ensemble"), and the
+    columns omega, auc_source, auc_target, pauc (means over machines); NaN where the labels
+    do not allow a value.
+    """
+    names = ["front_end", "scorer", "seed"]
+    values = ["omega", "auc_source", "auc_target", "pauc"]
+    rows = []
+    test = table[table["split"] == "test"]
+    for (front_end, scorer), scores in test.groupby(["front_end", "scorer"], sort=False):
+        whole = ensemble(scores)
+        for seed, group in [*scores.groupby("seed", sort=False), ("ensemble", whole)]:
+            rows.append([front_end, scorer, seed, *_official(group)])
+    return pd.DataFrame(rows, columns=names + values)
+
+
+def per_machine(table: pd.DataFrame, machine: str) -> pd.DataFrame:
+    """As :func:`summary`, for one machine alone."""
+    return summary(table[table["machine"] == machine])
+
+
+def _official(scores: pd.DataFrame) -> list[float]:
+    known = scores[scores["label"] != "unknown"]
+    if known.empty:
+        return [np.nan] * 4
+    machines = metrics.evaluate(known)
+    means = machines[["auc_source", "auc_target", "pauc"]].mean(skipna=False)
+    return [metrics.omega(machines), *means]
+
+
+def seed_values(per_seed: pd.DataFrame, front_end: str, scorer: str, value: str = "omega"):
+    """One system's values by seed, for paired tests.
+
+    Returns
+    -------
+    Series indexed by seed.
+    """
+    rows = per_seed[
+        (per_seed["front_end"] == front_end)
+        & (per_seed["scorer"] == scorer)
+        & (per_seed["seed"] != "ensemble")
+    ]
+    return rows.set_index("seed")[value].astype(float)
+
+
+def row(per_seed: pd.DataFrame, front_end: str, scorer: str = "eq1") -> dict[str, float]:
+    """Mean and sample standard deviation of per-seed Omega, and the ensemble's Omega."""
+    single = seed_values(per_seed, front_end, scorer)
+    whole = per_seed[
+        (per_seed["front_end"] == front_end)
+        & (per_seed["scorer"] == scorer)
+        & (per_seed["seed"] == "ensemble")
+    ]["omega"]
+    return {
+        "mean": single.mean(),
+        "std": single.std(ddof=1),
+        "ensemble": float(whole.iloc[0]) if len(whole) else np.nan,
+    }
+
+
+def ladder(per_seed: pd.DataFrame, reported: Sequence[dict]) -> pd.DataFrame:
+    """Measured rows beside the report's: every entry of ``reported`` names a front-end and scorer.
+
+    Parameters
+    ----------
+    reported : mappings with system, front_end, scorer and the report's mean, std, ensemble.
+
+    Returns
+    -------
+    DataFrame with system, the measured mean, std and ensemble, and the reported ones.
+    """
+    rows = []
+    for entry in reported:
+        measured = row(per_seed, entry.get("front_end", ""), entry.get("scorer", "eq1"))
+        rows.append(
+            {"system": entry["system"], **measured}
+            | {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
+        )
+    return pd.DataFrame(rows)
+
+
+def paired(per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]]) -> pd.DataFrame:
+    """Paired per-seed differences of Omega between systems given as (front_end, scorer)."""
+    rows = []
+    for left, right in pairs:
+        a, b = seed_values(per_seed, *left), seed_values(per_seed, *right)
+        difference = metrics.paired_difference(a, b)
+        rows.append({"system": left, "against": right, **difference})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A system's guarded scores and decisions of one machine's test clips.
+
+    Attributes
+    ----------
+    scores, decisions : one value per clip; decisions are 0 or 1.
+    threshold : 0.90 quantile of the training-normal clips' scores.
+    """
+
+    scores: PerClip
+    decisions: PerClip
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A system on all machines of a study.
+
+    Attributes
+    ----------
+    members : front-end and seed of every model; empty where they cannot be chosen.
+    scored : machine to its guarded test scores and decisions.
+    clips : scores of all clips, training clips included, as of :func:`ensemble`.
+    """
+
+    members: list[tuple[str, int]]
+    scored: dict[str, Scored]
+    clips: pd.DataFrame
+
+    def evaluate(self) -> pd.DataFrame | None:
+        """Official values per development machine; none without labelled test clips."""
+        if self.clips.empty:
+            return None
+        known = self.clips[(self.clips["split"] == "test") & (self.clips["label"] != "unknown")]
+        return metrics.evaluate(known) if len(known) else None
+
+
+Results = Mapping[str, Applied]
+"""Systems by name."""
+
+
+def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Applied:
+    """Score every machine with a system, through the guard."""
+    members = system.members(per_seed)
+    if not members:
+        return Applied([], {}, pd.DataFrame())
+    rows = table[table["scorer"] == system.scorer]
+    models = pd.MultiIndex.from_frame(rows[["front_end", "seed"]])
+    clips = ensemble(rows[models.isin(members)])
+    scored = {}
+    for machine, own in clips.groupby("machine"):
+        threshold = float(np.quantile(own.loc[own["split"] == "train", "score"], quantile))
+        test = own[own["split"] == "test"]
+        if len(test):
+            scores = PerClip(test["score"], test["name"])
+            scored[str(machine)] = Scored(scores, scores > threshold, threshold)
+    return Applied(members, scored, clips)
+
+
+def per_machine_table(results: Results) -> pd.DataFrame:
+    """Omega of every system on every development machine, and over all.
+
+    Returns
+    -------
+    DataFrame indexed by system, with a column per machine and ``overall``.
+    """
+    rows: dict[str, dict[str, float]] = {}
+    for name, system in results.items():
+        machines = system.evaluate()
+        rows[name] = {"overall": np.nan}
+        if machines is not None:
+            rows[name] = {**machines["omega"], "overall": metrics.omega(machines)}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    order = [c for c in table.columns if c != "overall"] + ["overall"]
+    return table[order].rename_axis("system")
+
+
+def decisions(results: Results, source: Source, system: str = "S1") -> pd.DataFrame:
+    """False alarms, misses and F1 of one system on labelled test clips, per machine."""
+    scored = results[system].scored
+    rows = []
+    for machine in source.development:
+        test = source.clips(machine, "test").set_index("name")["label"]
+        if machine not in scored:
+            continue
+        decided = {str(name): int(value) for name, value in scored[machine].decisions.items()}
+        labels = test[test != "unknown"]
+        values = [decided[name] for name in labels.index]
+        counts = metrics.false_alarms_and_misses(values, labels.tolist())
+        rows.append({"machine": machine, "threshold": scored[machine].threshold, **counts})
+    return pd.DataFrame(rows)
+
+
+def choice(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
+    """Median G_m, AdaSub and CohGate per machine, and the label oracle that picks the better.
+
+    Machine rows hold means over seeds; the last row holds the ensembles over all machines. The
+    oracle reads test labels: it is a bound, not a system.
+    """
+    names = {"adasub": "AdaSub", "cohgate": "CohGate"}
+    table = table[(table["scorer"] == "eq1") & table["front_end"].isin(names)]
+    rows, best = [], []
+    for machine, own in table.groupby("machine"):
+        per_seed = summary(own)
+        means = {
+            names[f]: seed_values(per_seed, f, "eq1").mean() for f in own["front_end"].unique()
+        }
+        if own.loc[own["split"] == "test", "label"].eq("unknown").all():
+            continue
+        transfer = np.median(floors[str(machine)].transfer)
+        rows.append({"machine": machine, "median G": transfer, **means, "oracle": np.nan})
+        whole = per_seed[per_seed["seed"] == "ensemble"].set_index("front_end")["omega"]
+        if whole.notna().all():
+            rows[-1]["oracle"] = max(means.values())
+            best.append(own[own["front_end"] == whole.idxmax()].assign(front_end="oracle"))
+    together = (
+        summary(pd.concat([table, *best])) if best and len(best) == len(rows) else summary(table)
+    )
+    whole = together[together["seed"] == "ensemble"].set_index("front_end")["omega"]
+    last = {"machine": "ensemble, all", "median G": np.nan, "oracle": np.nan}
+    last |= {names.get(str(f), str(f)): value for f, value in whole.items()}
+    return pd.DataFrame([*rows, last])
+
+
+_STEP_NAMES = {
+    "eq1": "eq. 1", "dm": "+ DM", "shrink": "+ shrink", "p95": "+ P95",
+    "dm_shrink": "+ DM + shrink", "s1": "+ DM + shrink + P95",
+}  # fmt: skip
+
+
+def steps(per_seed: pd.DataFrame, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
+    """Re-scorings of one front-end beside its first: parts of the score and paired differences.
+
+    Returns
+    -------
+    DataFrame with step, source AUC, target AUC, pAUC, ensemble (Omega), mean, std (per-seed
+    Omega), difference, difference std and p (t), paired against the first scorer.
+    """
+    rows = []
+    for scorer in scorers:
+        own = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
+        whole = own[own["seed"] == "ensemble"]
+        if whole.empty:
+            continue
+        measured = row(per_seed, front_end, scorer)
+        against = metrics.paired_difference(
+            seed_values(per_seed, front_end, scorer), seed_values(per_seed, front_end, scorers[0])
+        )
+        rows.append(
+            {
+                "step": _STEP_NAMES[scorer],
+                "source AUC": whole["auc_source"].iloc[0],
+                "target AUC": whole["auc_target"].iloc[0],
+                "pAUC": whole["pauc"].iloc[0],
+                "ensemble": measured["ensemble"],
+                "mean": measured["mean"],
+                "std": measured["std"],
+                "difference": against["mean"],
+                "difference std": against["std"],
+                "p (t)": against["p_t"],
+            }
+        )
+    return pd.DataFrame(rows)

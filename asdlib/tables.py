@@ -1,0 +1,76 @@
+"""Tables of the report: data in, a numbered table out; nothing is computed here."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from IPython.display import display
+
+
+def show_table(
+    df: pd.DataFrame,
+    label: str,
+    caption: str,
+    *,
+    folder: Path,
+    decimals: int = 4,
+    missing: str = "n/a",
+) -> None:
+    """Write ``<folder>/<label>.csv`` and show the table: numbered in the report, plain in Lab.
+
+    Parameters
+    ----------
+    df : shown as it is, without its index.
+    label : file name and cross-reference name, such as ``tab-ladder``.
+    decimals : of floating-point values.
+    missing : stands where a number cannot be computed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    df.to_csv(folder / f"{label}.csv", index=False)
+    cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
+    heads = [str(column) for column in df.columns]
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in df.dtypes]
+    rule = ["---:" if number else ":---" for number in numeric]
+    lines = [_line(map(_escape, heads)), _line(rule), *(_line(map(_escape, row)) for row in cells)]
+    block = f"```{{table}} {caption}\n:name: {label}\n\n" + "\n".join(lines) + "\n```"
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
+    )
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    plain = f"<p>{caption}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
+
+
+def plus_minus(mean: float, std: float, decimals: int = 4, missing: str = "n/a") -> str:
+    """Mean and standard deviation in one cell."""
+    if not np.isfinite(mean):
+        return missing
+    spread = f" ± {std:.{decimals}f}" if np.isfinite(std) else ""
+    return f"{mean:.{decimals}f}{spread}"
+
+
+def say(text: str) -> None:
+    """Prose with measured values in it, as MyST text."""
+    display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def _text(value: object, decimals: int, missing: str) -> str:
+    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+        return missing
+    if isinstance(value, float | np.floating):
+        return f"{value:.{decimals}f}"
+    return str(value)
+
+
+def _line(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _escape(text: str) -> str:
+    """Names of files and machines are data: nothing in them is markup."""
+    for mark in "\\|*_`[]<>{}$#":
+        text = text.replace(mark, "\\" + mark)
+    return text

@@ -1,0 +1,140 @@
+"""One readable loop that trains the autoencoders of all seeds at once (report section 4.1).
+
+Notebook: 03_seed_study.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from jaxtyping import Float
+
+from asdlib import params
+from asdlib.autoencoder import SeedAutoencoder
+from asdlib.params import AsdError, Training
+from asdlib.spectra import Frames
+
+
+def train(
+    frames: Frames,
+    *,
+    seeds: Sequence[int],
+    autoencoder: params.Autoencoder = params.Autoencoder(),
+    training: Training = Training(),
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int], None] = lambda epoch: None,
+) -> tuple[SeedAutoencoder, Float[np.ndarray, "epoch seed"]]:
+    """Train one autoencoder per seed on a machine's standardised training frames.
+
+    The windows are gathered from one resident frame array. Each seed draws its own order of the
+    vectors in every epoch, from a generator that depends on seed and epoch only, so a run that
+    was cut off and goes on from its checkpoint gives the same weights as an undisturbed one.
+
+    Parameters
+    ----------
+    frames : standardised training-normal frames.
+    seeds : one model each.
+    checkpoint : file that holds the state after some finished epoch; written now and then.
+    on_epoch : called with the number of finished epochs.
+
+    Returns
+    -------
+    model : in evaluation mode.
+    losses : (epoch, seed), mean squared error over the epoch's batches.
+    """
+    values = torch.from_numpy(frames.values).to(device)
+    windows = values.as_strided(
+        (len(values) - frames.stack + 1, frames.stack * values.shape[1]), (values.shape[1], 1)
+    )
+    starts = torch.from_numpy(frames.starts()).to(device)
+    if len(starts) < 2:
+        raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {len(starts)}.")
+    model = SeedAutoencoder(windows.shape[1], seeds, autoencoder).to(device).train()
+    optimiser = torch.optim.Adam(
+        model.parameters(),
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    losses = _resume(checkpoint, model, optimiser)
+    on_epoch(len(losses))
+    saved = time.monotonic()
+    while len(losses) < training.epochs:
+        order = torch.stack([_order(len(starts), seed, len(losses)) for seed in seeds]).to(device)
+        total, batches = torch.zeros(len(seeds), device=device), 0
+        for batch in order.split(training.batch_size, dim=1):
+            if batch.shape[1] < 2:  # one vector has no batch statistics
+                continue
+            x = windows[starts[batch]]
+            error = (model(x) - x).square().mean(dim=(1, 2))
+            optimiser.zero_grad(set_to_none=True)
+            error.sum().backward()
+            optimiser.step()
+            total += error.detach()
+            batches += 1
+        losses.append((total / batches).tolist())
+        due = time.monotonic() - saved >= training.checkpoint_seconds
+        if checkpoint is not None and due and len(losses) < training.epochs:
+            _save(checkpoint, model, optimiser, losses)
+            saved = time.monotonic()
+        on_epoch(len(losses))
+    return model.eval(), np.array(losses)
+
+
+def choose_device(wanted: str) -> str:
+    """Turn ``auto`` into ``cuda`` where there is one; refuse ``cuda`` where there is none."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise AsdError("device is 'cuda', but torch sees no GPU here; use 'auto' or 'cpu'.")
+    return wanted
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) -> None:
+    """Write a safetensors file beside its place and rename it into it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(contiguous, beside, metadata=metadata)
+    os.replace(beside, path)
+
+
+def _order(vectors: int, seed: int, epoch: int) -> torch.Tensor:
+    state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]
+    return torch.randperm(vectors, generator=torch.Generator().manual_seed(int(state >> 1)))
+
+
+def _save(
+    path: Path, model: SeedAutoencoder, optimiser: torch.optim.Adam, losses: list[list[float]]
+) -> None:
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimiser.state[parameter].items():
+            tensors[f"{key}.{name}"] = value
+    save_tensors(path, tensors, losses=json.dumps(losses))
+
+
+def _resume(
+    path: Path | None, model: SeedAutoencoder, optimiser: torch.optim.Adam
+) -> list[list[float]]:
+    if path is None or not path.exists():
+        return []
+    with safetensors.safe_open(path, framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        losses = json.loads(file.metadata()["losses"])
+    model.load_state_dict({name: stored[f"model.{name}"] for name in model.state_dict()})
+    for name, parameter in model.named_parameters():
+        optimiser.state[parameter] = {
+            key: stored[f"{key}.{name}"].to(parameter.device)
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+    return losses

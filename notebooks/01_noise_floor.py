@@ -1,0 +1,152 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Noise floors and the noise transfer
+#
+# A machine is seldom equally loud all the time, and the noise around it is there even when it is
+# quiet. This chapter looks at the quietest fifth of every recording, in both microphones, and takes
+# from it the one statistic that the denoisers of the next chapter need.
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent
+name: str = "demo"  # of the parameter file
+data: str | None = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+results: str | None = None  # folder of computed units
+figures: str | None = None  # folder that this chapter writes to
+machines: list[str] | None = None  # names; empty: all
+front_ends: list[str] | None = None  # names, see asdlib.frontends
+scorers: list[str] | None = None  # names
+seeds: list[int] | None = None  # one model each
+device: str | None = None  # "cpu", "cuda" or "auto"
+cluster: str | None = None  # address of a Dask scheduler
+scenes: dict | None = None  # embedded scenes: seconds, clips, seed
+spectra: dict | None = None  # Hz, samples, bands
+denoising: dict | None = None  # percentile (%), over-subtraction, floor
+autoencoder: dict | None = None  # layers
+training: dict | None = None  # epochs, batch (vectors), learning rate
+scoring: dict | None = None  # weights, percentiles (%), quantile
+
+# %%
+from asdlib import analysis, reported, study
+from asdlib import figures as draw
+from asdlib.figures import show_figure
+from asdlib.params import from_notebook, resolve
+from asdlib.tables import say, show_table
+
+params = from_notebook(globals())
+source = study.open_source(params)
+folder = resolve(params.figures)
+draw.style()
+say(f"*The numbers of this chapter come from {source.describe()}.*")
+
+# %% [markdown]
+# ## The quiet floor of each microphone
+#
+# Subtracting the whole far spectrum would take machine sound away with the noise, because the far
+# microphone hears the machine too. The floor avoids that. For channel $x$, the power spectrum of each
+# training-normal clip is reduced to a low percentile over time, and the clips are averaged
+# {cite}`martin2001`:
+#
+# $$
+# \mathrm{floor}_x(k) = \frac{1}{C} \sum_{c=1}^{C} P_{20}\{\, P_x(k,t) : t \,\}, \qquad x \in \{n, f\}.
+# $$
+
+# %%
+floors = analysis.floors(params, source)
+frequency = analysis.frequencies(params)
+show_figure(
+    draw.noise_floors({m: (f.near, f.far) for m, f in floors.items()}, frequency),
+    "fig-noise-floors",
+    "Quiet floors of both microphones. Look at the distance between the curves and at how it "
+    "changes with frequency: that distance, not the level, is what the noise transfer keeps.",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## The noise transfer
+#
+# The ratio of the floors is the noise transfer of machine $m$, in power:
+#
+# $$
+# G_m(k) = \mathrm{floor}_n(k) \,/\, \mathrm{floor}_f(k).
+# $$ (eq-transfer)
+#
+# If the quiet parts of a recording hold only noise, $G_m$ says how loud the noise that the far
+# microphone hears is at the near one. A machine that never falls quiet breaks the assumption: part of
+# its own sound then counts as noise, and $G_m$ comes out too large. On the embedded scenes the true
+# transfer is known, because the noise was rendered apart from the machine; {numref}`fig-transfer`
+# shows both.
+
+# %%
+true = analysis.true_transfers(params, source)
+show_figure(
+    draw.noise_transfers({m: f.transfer for m, f in floors.items()}, true, frequency),
+    "fig-transfer",
+    "Noise transfer $G_m(k)$ of every machine, its median over frequency dotted"
+    + (
+        ", and the true transfer in black. Where the estimate lies above the truth, steady machine "
+        "sound has entered the near floor."
+        if true
+        else ". The truth is not known for recordings."
+    ),
+    folder=folder,
+)
+
+# %%
+table = analysis.transfer_table(floors, true)
+show_table(
+    table if true else table[["machine", "median G"]],
+    "tab-transfer",
+    "Median of $G_m$ over frequency"
+    + (
+        ", estimated and true, and the median over frequency of the absolute error in dB."
+        if true
+        else "."
+    ),
+    folder=folder,
+    decimals=2,
+)
+
+# %% [markdown]
+# {numref}`tab-transfer-reported` repeats what the technical report gives for its recordings
+# {cite}`kim2026`. Values near 1 mean that both microphones hear the noise equally loud; the far one
+# is then a useful reference at face value. A value such as ToyCar's says that the far channel was
+# recorded at a much lower gain or that the floor holds machine sound.
+
+# %%
+values = reported.load()
+show_table(
+    reported.table_4(values)[["machine", "median G"]],
+    "tab-transfer-reported",
+    "Median of $G_m$ as reported on DCASE 2026 development data; "
+    "its five evaluation machines lie between {} and {}.".format(*values["evaluation_G"]),
+    folder=folder,
+    decimals=2,
+)
+
+# %% [markdown]
+# ## How much depends on the percentile
+#
+# A lower percentile looks at quieter moments, but at fewer of them; a higher one lets the machine in.
+# What matters is whether both channels move together, because only the ratio counts.
+
+# %%
+sensitivity = analysis.percentile_sensitivity(params, source, (5, 10, 20, 30, 40, 50, 70))
+show_figure(
+    draw.percentile_sensitivity(sensitivity, params.denoising.percentile),
+    "fig-percentile",
+    "How far the noise transfer moves when the percentile of the floors moves. A flat line means "
+    "that the choice hardly matters; machines that are quiet now and then are flat at the left "
+    "and rise where the percentile reaches their sound.",
+    folder=folder,
+)

@@ -1,0 +1,82 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Provenance
+#
+# What made these pages: the recordings, the parameters, the package and the libraries.
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent
+name: str = "demo"  # of the parameter file
+data: str | None = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+results: str | None = None  # folder of computed units
+figures: str | None = None  # folder that this chapter writes to
+machines: list[str] | None = None  # names; empty: all
+front_ends: list[str] | None = None  # names, see asdlib.frontends
+scorers: list[str] | None = None  # names
+seeds: list[int] | None = None  # one model each
+device: str | None = None  # "cpu", "cuda" or "auto"
+cluster: str | None = None  # address of a Dask scheduler
+scenes: dict | None = None  # embedded scenes: seconds, clips, seed
+spectra: dict | None = None  # Hz, samples, bands
+denoising: dict | None = None  # percentile (%), over-subtraction, floor
+autoencoder: dict | None = None  # layers
+training: dict | None = None  # epochs, batch (vectors), learning rate
+scoring: dict | None = None  # weights, percentiles (%), quantile
+
+# %%
+from asdlib import provenance, study
+from asdlib import figures as draw
+from asdlib.params import from_notebook, resolve
+from asdlib.tables import say, show_table
+
+params = from_notebook(globals())
+source = study.open_source(params)
+folder = resolve(params.figures)
+draw.style()
+say(f"*The numbers of this chapter come from {source.describe()}.*")
+
+# %% [markdown]
+# ## Recordings
+
+# %%
+show_table(
+    analysis.overview(source.manifest).reset_index(),
+    "tab-recordings",
+    f"Recordings, manifest {source.digest}.",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## Parameters
+#
+# Every value, including those that the parameter file left at the report's.
+
+# %%
+show_table(provenance.parameters(params), "tab-parameters", "Parameters.", folder=folder)
+
+# %% [markdown]
+# ## Versions
+
+# %%
+show_table(provenance.versions(), "tab-versions", "Software and machine.", folder=folder)
+
+# %% [markdown]
+# ## Units
+#
+# The files that this study consists of. A unit's key is made of everything that it depends on.
+
+# %%
+show_table(
+    study.inventory(params, source), "tab-units", "Computed units.", folder=folder, decimals=1
+)

@@ -1,0 +1,33 @@
+"""Sphinx configuration: executed notebooks in, a site that opens from file:// out."""
+
+project = "Noise-aware anomalous sound detection"
+author = "asdlib contributors"
+extensions = ["myst_nb", "sphinxcontrib.bibtex"]
+exclude_patterns = ["_build"]
+
+nb_execution_mode = "off"  # papermill has executed every chapter
+nb_render_markdown_format = "myst"
+nb_mime_priority_overrides = [("*", "text/markdown", 5)]
+nb_output_stderr = "remove-warn"
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+
+numfig = True
+numfig_format = {"figure": "Fig. %s", "table": "Table %s"}
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "unsrt"
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["report.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "home_page_in_toc": True,
+}
+mathjax_path = "mathjax.js"  # build.py puts the installed package's file into _static

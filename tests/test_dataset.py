@@ -1,0 +1,184 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import machine_folder, two_channels, write_wav
+
+from asdlib import dataset
+from asdlib.dataset import Problems
+from asdlib.params import AsdError, Spectra
+
+
+def touch(root, *names, rng):
+    for name in names:
+        write_wav(root / name, two_channels(rng, 0.2))
+
+
+def test_every_kind_of_name_is_read(tmp_path, rng):
+    touch(
+        tmp_path,
+        "ToyCarEmu/train/section_00_source_train_normal_0000_car_D2_spd_5_mic_2_mic_1.wav",
+        "gearboxEmu/train/section_00_target_train_normal_0003_pro_Y.wav",
+        "gearboxEmu/test/section_00_source_test_anomaly_0199_pro_y.wav",
+        "valveEmu/train/section_00_source_train_normal_0000_noAttribute.wav",
+        "Sander/train/section_00_source_train_normal_0000_spd_4_grit_120.wav",
+        "Sander/test/section_00_0007.wav",
+        "Sander/supplemental/section_00_source_supplemental_normal_0000.wav",
+        "Sander/train/._section_00_source_train_normal_0000_spd_4_grit_120.wav",
+        rng=rng,
+    )
+    (tmp_path / "Sander/train/notes.txt").write_text("x")
+    table = dataset.scan(tmp_path)
+    assert list(table.columns) == dataset.COLUMNS
+    assert len(table) == 6
+    row = table.set_index("name").loc["section_00_0007.wav"]
+    assert (row["machine"], row["split"], row["domain"], row["label"], row["section"]) == (
+        "Sander", "test", "unknown", "unknown", "00",
+    )  # fmt: skip
+    toy = table[table["machine"] == "ToyCarEmu"].iloc[0]
+    assert dataset.parse_attributes(toy["attributes"]) == [
+        ("car", "D2"), ("spd", "5"), ("mic", "2"), ("mic", "1"),
+    ]  # fmt: skip
+    gear = table[table["machine"] == "gearboxEmu"]
+    assert set(gear["attributes"]) == {"pro_Y", "pro_y"}
+    assert table.loc[table["machine"] == "valveEmu", "attributes"].item() == ""
+    assert (toy["seconds"], toy["sample_rate"], toy["channels"]) == (0.2, 16000, 2)
+
+
+def test_one_machine_folder_is_a_data_set(tmp_path, rng):
+    machine_folder(tmp_path, rng, "fan", domains=("source", "target"))
+    whole, alone = dataset.scan(tmp_path), dataset.scan(tmp_path / "fan")
+    pd.testing.assert_frame_equal(whole, alone)
+    assert set(alone["domain"]) == {"source", "target"}
+
+
+def test_recordings_of_ones_own_need_no_names(tmp_path, rng):
+    touch(tmp_path, "pump/train/monday.wav", "pump/train/tuesday.WAV", "pump/test/x.wav", rng=rng)
+    table = dataset.scan(tmp_path).set_index("name")
+    assert table.loc["tuesday.WAV", ["domain", "label"]].tolist() == ["source", "normal"]
+    assert table.loc["x.wav", ["domain", "label"]].tolist() == ["unknown", "unknown"]
+
+
+def test_attribute_files_fill_in_what_names_do_not_say(tmp_path, rng):
+    touch(tmp_path, "m/train/section_00_source_train_normal_0000.wav", "m/train/a.wav", rng=rng)
+    (tmp_path / "m/attributes_00.csv").write_text(
+        "file_name,d1p,d1v,d2p,d2v\nm/train/section_00_source_train_normal_0000.wav,spd,3,,\n"
+    )
+    table = dataset.scan(tmp_path).set_index("name")
+    assert table.loc["section_00_source_train_normal_0000.wav", "attributes"] == "spd_3"
+    (tmp_path / "m/attributes_00.csv").write_text("nonsense")
+    with pytest.raises(Problems, match="not an attribute table with a file_name column"):
+        dataset.scan(tmp_path)
+
+
+def test_wrong_names_are_collected(tmp_path, rng):
+    touch(
+        tmp_path,
+        "m/train/section_00_source_train_normal_0000_a.wav",
+        "m/train/section_00_source_test_normal_0000_a.wav",
+        "m/train/section_00_source_train_anomaly_0000_a.wav",
+        "m/train/section_00_0001.wav",
+        "m/test/section_0_source.wav",
+        "n/test/section_00_source_test_normal_0000.wav",
+        rng=rng,
+    )
+    with pytest.raises(Problems) as error:
+        dataset.scan(tmp_path)
+    sentences = error.value.sentences
+    assert len(sentences) == 5
+    for part in (
+        "lies in train/",
+        "must be normal",
+        "concealed",
+        "not a DCASE 2026 name",
+        "no wav",
+    ):
+        assert sum(part in s for s in sentences) >= 1
+
+
+def test_nothing_there_is_one_sentence(tmp_path):
+    with pytest.raises(AsdError, match="no such folder"):
+        dataset.scan(tmp_path / "none")
+    with pytest.raises(AsdError, match="found no machine folder"):
+        dataset.scan(tmp_path)
+
+
+def broken(root, rng):
+    """One file of each kind of damage beside good ones, and what must be said of it."""
+    train = root / "m" / "train"
+    for i in range(3):
+        write_wav(train / f"good{i}.wav", two_channels(rng))
+    (train / "empty.wav").write_bytes(b"")
+    (train / "text.wav").write_text("this is not sound")
+    write_wav(train / "mono.wav", two_channels(rng)[:, 0])
+    write_wav(train / "rate.wav", two_channels(rng), rate=44100)
+    write_wav(train / "short.wav", two_channels(rng, 0.1))
+    write_wav(train / "nothing.wav", np.zeros((0, 2)))
+    write_wav(train / "silent.wav", np.zeros((16000, 2)))
+    dead = two_channels(rng)
+    dead[:, 1] = 0.25
+    write_wav(train / "dead.wav", dead)
+    nan = two_channels(rng)
+    nan[5, 0] = np.nan
+    write_wav(train / "nan.wav", nan, subtype="FLOAT")
+    whole = write_wav(train / "cut.wav", two_channels(rng)).read_bytes()
+    (train / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    return {
+        "empty": "the file is empty",
+        "text": "cannot be read as audio",
+        "mono": "1 channel(s); near and far (2 channels) are needed",
+        "rate": "sample rate 44100 Hz; 16000 Hz is needed",
+        "short": "1600 samples long; at least 2048 are needed",
+        "nothing": "holds no samples",
+        "silent": "the near and far channel is silent",
+        "dead": "the far channel is silent",
+        "nan": "1 samples are NaN or infinite",
+        "cut": "truncated; the header announces 64000 bytes of sound, the file holds 31",
+    }
+
+
+def test_every_broken_file_gets_its_sentence_at_once(tmp_path, rng):
+    expected = broken(tmp_path, rng)
+    table = dataset.scan(tmp_path)
+    hashes, problems = dataset.check(table, cache=tmp_path / "cache.json")
+    assert len(hashes) == len(table) == 13
+    assert len(problems) == len(expected)
+    for name, part in expected.items():
+        assert [p for p in problems if f"{name}.wav" in p and part in p], name
+    assert dataset.check(table, cache=tmp_path / "cache.json")[1] == problems
+    (tmp_path / "cache.json").write_text("{cut off")
+    assert dataset.check(table, cache=tmp_path / "cache.json")[1] == problems
+
+
+def test_the_cache_notices_a_changed_file(tmp_path, rng):
+    machine_folder(tmp_path, rng)
+    table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
+    before, _ = dataset.check(table, cache=cache)
+    write_wav(tmp_path / "fan/train" / table.iloc[-1]["name"], two_channels(rng, 1.5))
+    after, _ = dataset.check(table, cache=cache)
+    assert (before != after).sum() == 1
+    assert dataset.manifest_hash(table, before) != dataset.manifest_hash(table, after)
+
+
+def test_another_rate_is_converted_on_request(tmp_path, rng):
+    t = np.arange(48000) / 48000
+    tone = np.stack([np.sin(2 * np.pi * 440 * t)] * 2, axis=1) / 2
+    path = write_wav(tmp_path / "m/train/a.wav", tone, rate=48000)
+    with pytest.raises(AsdError, match="sample rate 48000 Hz"):
+        dataset.read(path)
+    signal = dataset.read(path, Spectra(resample=True))
+    assert signal.shape == (2, 16000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000) / 2
+    assert np.abs(signal[0] - expected)[500:-500].max() < 1e-3
+
+
+def test_twin_names_in_train_and_test_are_a_problem(tmp_path, rng):
+    touch(tmp_path, "m/train/a.wav", "m/train/b.wav", "m/test/a.wav", rng=rng)
+    _, problems = dataset.check(dataset.scan(tmp_path))
+    assert problems == ["m: a.wav lies in train/ and test/; names must differ."]
+
+
+def test_real_recordings(real):
+    table = dataset.scan(real / "mimii_two_mic")
+    assert len(table) == 20
+    assert dataset.check(table)[1] == []
+    assert dataset.read(table["path"][0]).shape == (2, 160000)

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asdlib import frontends, noise
+from asdlib.frontends import FRONT_ENDS
+from asdlib.params import AsdError, Denoising
+from asdlib.spectra import power
+
+SUBTRACTIONS = ["refsub", "adasub"]
+
+
+def spectrum(rng, frames=40, bins=17, far=1.0, dtype=np.complex64):
+    values = rng.standard_normal((2, bins, frames)) + 1j * rng.standard_normal((2, bins, frames))
+    values[1] *= far
+    return values.astype(dtype)
+
+
+def fitted(name, clips, constants=Denoising()):
+    return FRONT_ENDS[name](constants).fit(clips)
+
+
+def test_floor_is_the_mean_of_clip_percentiles(rng):
+    clips = [rng.random((5, n)) for n in (10, 30, 17)]
+    expected = np.mean([np.percentile(c, 20, axis=1) for c in clips], axis=0)
+    assert np.allclose(noise.noise_floor(clips), expected)
+    assert np.allclose(noise.noise_floor(iter(clips)), expected)
+    assert np.allclose(noise.noise_floor(clips[0]), np.percentile(clips[0], 20, axis=1))
+    with pytest.raises(AsdError, match="at least one"):
+        noise.noise_floor([])
+
+
+def test_transfer_is_near_over_far_and_always_finite():
+    assert np.allclose(noise.noise_transfer(np.array([4.0, 9.0]), np.array([2.0, 3.0])), [2, 3])
+    bounded = noise.noise_transfer(np.ones(5), np.array([0.0, 1, 1, 1, 1]))
+    assert bounded[0] == pytest.approx(1e10)
+    silent = noise.noise_transfer(np.ones(3), np.zeros(3))
+    assert (silent == 0).all()
+
+
+def test_transfer_of_pure_noise_is_its_power_ratio(rng):
+    clips = [spectrum(rng, frames=400, far=0.5) for _ in range(10)]
+    transfer = noise.Floors.fit(clips).transfer
+    assert np.median(transfer) == pytest.approx(4, rel=0.05)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    far=st.sampled_from([0.0, 1e-6, 0.3, 1.0, 30.0, 1e6]),
+    name=st.sampled_from([n for n in FRONT_ENDS if n != "far"]),
+    dtype=st.sampled_from([np.complex64, np.complex128]),
+)
+def test_no_front_end_raises_power_or_goes_below_its_floor(seed, far, name, dtype):
+    rng = np.random.default_rng(seed)
+    clips = [spectrum(rng, far=far, dtype=dtype) for _ in range(2)]
+    clips[0][:, 3] = 0  # a silent bin
+    out = fitted(name, clips)(clips[0])
+    near = power(clips[0][0])
+    assert out.shape == near.shape
+    assert out.dtype == near.dtype
+    assert np.isfinite(out).all()
+    assert (out <= near).all()
+    assert (out >= near.dtype.type(Denoising().beta) * near * (1 - 1e-6)).all()
+
+
+@pytest.mark.parametrize("name", [n for n in FRONT_ENDS if n != "far"])
+def test_a_silent_far_channel_leaves_the_near_one_alone(rng, name):
+    clips = [spectrum(rng, far=0.0) for _ in range(2)]
+    assert np.array_equal(fitted(name, clips)(clips[0]), power(clips[0][0]))
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_a_common_gain_scales_the_output_only(rng, name):
+    clips = [spectrum(rng) for _ in range(3)]
+    louder = [(4 * c).astype(c.dtype) for c in clips]
+    assert np.allclose(
+        fitted(name, louder)(louder[0]), 16 * fitted(name, clips)(clips[0]), rtol=1e-4
+    )
+
+
+def test_refsub_is_equation_3(rng):
+    clip = spectrum(rng, dtype=np.complex128)
+    transfer = np.linspace(0.1, 2, 17)
+    denoise = FRONT_ENDS["refsub"](floors=noise.Floors(transfer, np.ones(17)))
+    near, far = power(clip)
+    expected = np.maximum(near - 1.5 * transfer[:, None] * far, 0.1 * near)
+    assert np.allclose(denoise(clip), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("snr_db", "factor"), [(30, 1), (20, 1), (10, 2), (0, 3), (-10, 4), (-30, 4)]
+)
+def test_adasub_subtracts_more_where_the_snr_is_low(snr_db, factor):
+    near = np.full((1, 3), 1.0)
+    far = near * 10 ** (-snr_db / 10)
+    clip = np.sqrt(np.stack([near, far])).astype(complex)
+    denoise = FRONT_ENDS["adasub"](floors=noise.Floors(np.ones(1), np.ones(1)))
+    assert np.allclose(denoise.over_subtraction(near, far), factor)
+    assert np.allclose(denoise(clip), np.maximum(near - factor * far, 0.1 * near))
+
+
+def test_coherent_channels_are_gated_to_the_floor_and_incoherent_ones_are_kept(rng):
+    near = spectrum(rng, frames=300)
+    copy = np.stack([near[0], 0.3j * near[0]])
+    gate = FRONT_ENDS["cohgate"]()
+    assert np.allclose(gate(copy), 0.1 * power(near[0]), rtol=1e-4)
+    kept = gate(near)[:, 50:].sum() / power(near[0])[:, 50:].sum()
+    assert kept > 0.9
+
+
+def test_coherence_is_the_recursion_written_out(rng):
+    clip = spectrum(rng, frames=15, bins=3, dtype=np.complex128)
+    n, f = clip
+    series = [abs(n) ** 2, abs(f) ** 2, n * f.conj()]
+    states = [s[:, :10].mean(axis=1) for s in series]
+    expected = []
+    for t in range(15):
+        states = [0.9 * state + 0.1 * s[:, t] for state, s in zip(states, series, strict=True)]
+        expected.append(abs(states[2]) ** 2 / (states[0] * states[1]))
+    assert np.allclose(frontends.coherence(clip), np.stack(expected, axis=1), rtol=1e-12)
+
+
+def test_using_an_unfitted_front_end_says_what_to_do(rng):
+    with pytest.raises(AsdError, match="RefSub has no noise floors yet; call fit"):
+        FRONT_ENDS["refsub"]()(spectrum(rng))
+    denoise = fitted("adasub", [spectrum(rng, bins=9)])
+    with pytest.raises(AsdError, match="fitted on 9 frequency bins and got 17"):
+        denoise(spectrum(rng))
+
+
+def test_combinations_name_their_parts():
+    assert frontends.parts(["near", "combo", "adasub"]) == ["near", "adasub", "cohgate"]
+    with pytest.raises(AsdError, match="Unknown front-end 'nope'; known are near, far"):
+        frontends.parts(["nope"])

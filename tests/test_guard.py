@@ -1,0 +1,158 @@
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdlib.guard import CrossClipError, PerClip, rederive
+from asdlib.params import AsdError
+
+VALUES = np.array([0.3, 2.0, -1.5, 0.7])
+
+REFUSED = {
+    **{
+        f"np.{name}": getattr(np, name)
+        for name in (
+            "mean", "std", "var", "sum", "prod", "min", "max", "median", "ptp", "argmin", "argmax",
+            "sort", "argsort", "cumsum", "cumprod", "diff", "unique", "any", "all", "nanmean",
+            "nanmax", "count_nonzero", "histogram", "average", "trapezoid", "gradient", "flip",
+            "array", "asarray", "atleast_2d", "ravel", "nonzero",
+        )
+    },
+    "np.percentile": lambda p: np.percentile(p, 90),
+    "np.quantile": lambda p: np.quantile(p, 0.9),
+    "np.searchsorted": lambda p: np.searchsorted(p, 0.5),
+    "np.linalg.norm": np.linalg.norm,
+    "np.roll": lambda p: np.roll(p, 1),
+    "np.concatenate": lambda p: np.concatenate([p, p]),
+    "np.stack": lambda p: np.stack([p, p]),
+    "np.dot": lambda p: np.dot(p, p),
+    "np.matmul": lambda p: np.matmul(p, p),
+    "np.corrcoef": np.corrcoef,
+    "np.add.reduce": np.add.reduce,
+    "np.maximum.accumulate": np.maximum.accumulate,
+    "np.subtract.outer": lambda p: np.subtract.outer(p, p),
+    "np.add.at": lambda p: np.add.at(p, [0], 1),
+    "np.add.reduceat": lambda p: np.add.reduceat(p, [0, 1]),
+    "np.where alone": np.where,
+    "rankdata": scipy.stats.rankdata,
+    "zscore": scipy.stats.zscore,
+    "torch.mean": torch.mean,
+    "torch.sort": torch.sort,
+    "builtin sum": sum,
+    "builtin min": min,
+    "builtin max": max,
+    "builtin sorted": sorted,
+    "method mean": lambda p: p.mean(),
+    "method argsort": lambda p: p.argsort(),
+    "method rank": lambda p: p.rank(),
+    "method quantile": lambda p: p.quantile(0.9),
+    "float of many": float,
+    "neighbours": lambda p: p[1:] - p[:-1],
+    "two clips": lambda p: p[0] < p[1],
+    "reversed": lambda p: p - p[::-1],
+    "a plain array": lambda p: p - VALUES.max() * np.ones(len(p)),
+    "a list": lambda p: np.add(p, [1, 2, 3, 4]),
+    "pick by another": lambda p: p[p[::-1] > 0],
+    "out": lambda p: np.add(p, 1, out=np.zeros(len(p))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PerClip(VALUES),
+        lambda: PerClip(VALUES, list("abcd")).copy(),
+        lambda: PerClip(VALUES)[1:],
+        lambda: copy.deepcopy(PerClip(VALUES)),
+        lambda: pickle.loads(pickle.dumps(PerClip(VALUES))),
+        lambda: PerClip(VALUES) * 2,
+    ],
+    ids=["new", "copy", "slice", "deepcopy", "pickle", "scaled"],
+)
+def test_whatever_mixes_clips_is_refused(name, make):
+    with pytest.raises(CrossClipError):
+        REFUSED[name](make())
+
+
+def test_series_and_tensors_cannot_be_made_of_it():
+    with pytest.raises((CrossClipError, TypeError, ValueError)):
+        torch.as_tensor(PerClip(VALUES))
+    with pytest.raises((CrossClipError, TypeError, ValueError)):
+        pd.Series(PerClip(VALUES)).rank()
+
+
+def values_of(p):
+    return np.array([value for _, value in p.items()])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8), st.floats(0.1, 10))
+def test_elementwise_arithmetic_is_numpys(values, number):
+    p, x = PerClip(values), np.array(values)
+    for ours, theirs in (
+        (p + number, x + number), (number - p, number - x), (p * p, x * x),
+        (p / number, x / number),
+        (-p, -x), (abs(p), abs(x)), (np.exp(p / 1e6), np.exp(x / 1e6)), (p**2, x**2),
+        (np.clip(p, -1, 1), np.clip(x, -1, 1)), (np.maximum(p, 0), np.maximum(x, 0)),
+        (p > number, x > number), (np.where(p > 0, p, 0), np.where(x > 0, x, 0)),
+    ):  # fmt: skip
+        assert isinstance(ours, PerClip)
+        assert np.array_equal(values_of(ours), theirs)
+
+
+def test_scores_of_the_same_clips_combine_and_those_of_others_do_not():
+    a, b = PerClip([1.0, 2.0], ["x", "y"]), PerClip([3.0, 4.0], ["x", "y"])
+    assert dict(PerClip.combine([a, b]).items()) == {"x": 2.0, "y": 3.0}
+    assert dict(PerClip.combine([a, b], [3, 1]).items()) == {"x": 1.5, "y": 2.5}
+    for other in (PerClip([3.0, 4.0], ["y", "x"]), PerClip([3.0, 4.0])):
+        with pytest.raises(CrossClipError, match="between different clips"):
+            PerClip.combine([a, other])
+
+
+def test_one_clip_alone_combines_to_the_same_bytes(rng):
+    parts = [PerClip(rng.standard_normal(50)) for _ in range(10)]
+    whole = PerClip.combine(parts)
+    for i in range(50):
+        assert PerClip.combine([p[i] for p in parts]).item() == whole[i].item()
+
+
+def test_indexing_keeps_identities():
+    p = PerClip(VALUES, list("abcd"))
+    assert p[2].names == ("c",)
+    assert float(p[2]) == -1.5
+    assert p[[3, 0]].names == ("d", "a")
+    assert p[p > 0.5].names == ("b", "d")
+    assert [q.names[0] for q in p] == list("abcd")
+    assert p["abcd".index("b")].item() == 2.0
+    assert (len(p), p.shape, p.size, np.shape(p), np.ndim(p)) == (4, (4,), 4, (4,), 1)
+
+
+def test_values_come_in_many_kinds():
+    for given_ in ([1, 2], np.array([1.0, 2.0]), pd.Series([1, 2]), torch.tensor([1.0, 2.0])):
+        assert values_of(PerClip(given_)).tolist() == [1.0, 2.0]
+    assert PerClip(PerClip([1.0], ["x"])).names == ("x",)
+
+
+def test_wrong_input_is_one_sentence():
+    with pytest.raises(AsdError, match="one number per clip"):
+        PerClip([[1, 2], [3, 4]])
+    with pytest.raises(AsdError, match="one name per clip"):
+        PerClip([1, 2], ["x", "x"])
+
+
+def test_scoring_again_alone_finds_a_score_that_saw_other_clips():
+    x = {"a": 1.0, "b": 3.0}
+    rederive(lambda name: x[name] * 2, PerClip([2.0, 6.0], ["a", "b"]))
+    with pytest.raises(CrossClipError, match="b: scored alone"):
+        rederive(lambda name: x[name] * 2, PerClip([2.0, 6.0000001], ["a", "b"]))
+
+
+def test_private_protocols_answer_as_python_expects():
+    assert not hasattr(PerClip(VALUES), "__array_interface__")
+    assert not hasattr(PerClip(VALUES), "_private")

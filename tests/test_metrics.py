@@ -1,0 +1,167 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdlib import metrics
+from asdlib.params import AsdError
+
+OFFICIAL = {"mse": 57.19418133424542, "mahala": 57.20483897712284}
+PUBLISHED = {
+    "mse": {
+        "ToyCar": (73.74, 39.74, 53.05), "ToyCarEmu": (71.60, 62.50, 54.00),
+        "bearingEmu": (61.56, 59.18, 59.53), "fan": (62.10, 48.34, 52.89),
+        "gearboxEmu": (67.22, 49.56, 52.32), "sliderEmu": (67.80, 46.48, 50.68),
+        "valveEmu": (72.12, 71.68, 57.16),
+    },
+    "mahala": {
+        "ToyCar": (75.78, 55.20, 57.21), "ToyCarEmu": (64.94, 63.64, 52.32),
+        "bearingEmu": (65.38, 63.00, 60.26), "fan": (59.42, 45.32, 52.47),
+        "gearboxEmu": (70.80, 52.04, 52.79), "sliderEmu": (67.70, 50.24, 50.32),
+        "valveEmu": (58.12, 54.68, 49.89),
+    },
+}  # fmt: skip
+
+
+def table(scores, machine="fan"):
+    rows = [(machine, domain, label, score) for domain, label, score in scores]
+    return pd.DataFrame(rows, columns=["machine", "domain", "label", "score"])
+
+
+SMALL = table(
+    [
+        ("source", "normal", 1.0), ("source", "normal", 4.0), ("target", "normal", 2.0),
+        ("target", "normal", 3.0), ("source", "anomaly", 3.5), ("target", "anomaly", 2.5),
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["mse", "mahala"])
+def test_real_scores_give_the_official_values(real, mode):
+    path = real / "dcase2026_scores" / f"official_baseline_{mode}_dev.csv"
+    values = metrics.evaluate(metrics.parse_scores(path))
+    assert 100 * metrics.omega(values) == pytest.approx(OFFICIAL[mode], abs=1e-12, rel=0)
+    for machine, expected in PUBLISHED[mode].items():
+        row = 100 * values.loc[machine, ["auc_source", "auc_target", "pauc"]].to_numpy(float)
+        assert np.abs(row - expected).max() < 0.005001
+
+
+def test_a_case_counted_by_hand():
+    values = metrics.evaluate(SMALL).loc["fan"]
+    # 2 anomalies: each source normal is beaten by (2, 0), each target normal by (2, 1) of them
+    assert values["auc_source"] == 2 / 4
+    assert values["auc_target"] == 3 / 4
+    three = np.array([values["auc_source"], values["auc_target"], values["pauc"]])
+    assert values["omega"] == pytest.approx(3 / (1 / three).sum())
+
+
+def test_omega_is_the_harmonic_mean_of_the_flat_list():
+    two = pd.concat([SMALL, SMALL.assign(machine="valve", score=-SMALL["score"])])
+    values = metrics.evaluate(two)
+    flat = values[["auc_source", "auc_target", "pauc"]].to_numpy().ravel()
+    assert metrics.omega(values) == pytest.approx(len(flat) / (1 / flat).sum())
+    assert metrics.omega(values) != pytest.approx(values["omega"].mean())
+
+
+def test_a_machine_without_target_clips_has_no_target_value():
+    values = metrics.evaluate(SMALL[SMALL["domain"] == "source"])
+    assert np.isnan(values.loc["fan", ["auc_target", "omega"]].to_numpy(float)).all()
+    assert np.isfinite(values.loc["fan", "auc_source"])
+    assert np.isnan(metrics.omega(values))
+
+
+def test_only_normal_clips_and_concealed_clips_give_no_value():
+    assert metrics.evaluate(SMALL[SMALL["label"] == "normal"]).isna().all(axis=None)
+    concealed = SMALL.assign(label="unknown", domain="unknown")
+    assert metrics.evaluate(concealed).empty
+    assert np.isnan(metrics.omega(metrics.evaluate(concealed)))
+
+
+def test_a_perfectly_wrong_machine_makes_omega_zero():
+    wrong = SMALL.assign(score=(SMALL["label"] == "normal").astype(float))
+    assert metrics.omega(metrics.evaluate(wrong)) == 0.0
+
+
+def test_numbers_serve_as_labels():
+    numbers = SMALL.assign(label=(SMALL["label"] == "anomaly").astype(int))
+    pd.testing.assert_frame_equal(metrics.evaluate(numbers), metrics.evaluate(SMALL))
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=6, max_size=6))
+def test_only_the_order_of_scores_counts(scores):
+    before = metrics.evaluate(SMALL.assign(score=np.array(scores, float)))
+    after = metrics.evaluate(SMALL.assign(score=np.exp(np.array(scores) / 500)))
+    pd.testing.assert_frame_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"score": np.nan}, "fan: 6 score(s) are not finite numbers"),
+        ({"label": "broken"}, "Unknown label 'broken'"),
+        ({"domain": "elsewhere"}, "Unknown domain 'elsewhere'"),
+    ],
+)
+def test_bad_tables_get_one_sentence(change, sentence):
+    with pytest.raises(AsdError) as error:
+        metrics.evaluate(SMALL.assign(**change))
+    assert sentence in str(error.value)
+
+
+def test_missing_columns_and_rows_get_one_sentence():
+    with pytest.raises(AsdError, match="lack the column\\(s\\) domain"):
+        metrics.evaluate(SMALL.drop(columns="domain"))
+    with pytest.raises(AsdError, match="no scores"):
+        metrics.evaluate(SMALL.head(0))
+
+
+GOOD = "fan/test/section_00_source_test_normal_0000_a.wav,1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name,score\n" + GOOD, "lacks the column(s) file"),
+        ("file,score\n" + GOOD + "x.wav,1\n", "line 3: 'x.wav' is not <machine>/section_00"),
+        ("file,score\n" + GOOD.replace("1.0", "one"), "line 2: 'one' is not a number"),
+        ("file,score\n" + GOOD.replace("1.0", "nan"), "not finite"),
+        ("file,score\n" + GOOD + GOOD, "more than once"),
+        ("file,score\n", "no scores"),
+        ("", "not a CSV table"),
+    ],
+)
+def test_bad_score_files_get_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    with pytest.raises(AsdError) as error:
+        metrics.parse_scores(path)
+    assert sentence in str(error.value)
+
+
+def test_paired_differences_are_taken_by_seed():
+    a = pd.Series([0.7, 0.6, 0.65, 0.72], index=[3, 1, 2, 0])
+    b = pd.Series([0.5, 0.55, 0.6, 0.6], index=[0, 1, 2, 3])
+    found = metrics.paired_difference(a, b)
+    d = np.array([0.22, 0.05, 0.05, 0.1])
+    assert found["mean"] == pytest.approx(d.mean())
+    assert found["std"] == pytest.approx(d.std(ddof=1))
+    assert found["n"] == 4
+    t = d.mean() / (d.std(ddof=1) / 2)
+    import scipy.stats
+
+    assert found["p_t"] == pytest.approx(2 * scipy.stats.t.sf(t, 3))
+    assert found["p_wilcoxon"] == pytest.approx(2 / 16)
+    none = metrics.paired_difference([0.5, 0.6], [0.5, 0.6])
+    assert none["mean"] == 0
+    assert np.isnan([none["p_t"], none["p_wilcoxon"]]).all()
+    assert np.isnan(metrics.paired_difference([], [])["mean"])
+
+
+def test_false_alarms_and_misses():
+    labels = ["normal", "normal", "anomaly", "anomaly", "anomaly"]
+    found = metrics.false_alarms_and_misses([1, 0, 1, 1, 0], labels)
+    assert (found["false alarms"], found["misses"]) == (1, 1)
+    assert found["precision"] == found["recall"] == found["F1"] == pytest.approx(2 / 3)
+    nothing = metrics.false_alarms_and_misses([0, 0], ["normal", "normal"])
+    assert np.isnan(nothing["F1"])

@@ -1,0 +1,68 @@
+import pytest
+import yaml
+from conftest import ROOT
+
+from asdlib import params
+from asdlib.params import AsdError, Params
+
+
+def test_defaults_are_the_reports():
+    p = Params()
+    assert (p.spectra.n_fft, p.spectra.hop_length, p.spectra.n_mels, p.spectra.stack) == (
+        1024, 512, 128, 5,
+    )  # fmt: skip
+    d = p.denoising
+    assert (d.percentile, d.a_s, d.beta, d.a_0, d.a_min, d.a_max) == (20, 1.5, 0.10, 3, 1, 4)
+    assert (p.training.epochs, p.training.batch_size, len(p.seeds)) == (100, 256, 10)
+    assert (p.scoring.alpha, p.scoring.percentile, p.scoring.quantile) == (0.2, 90, 0.9)
+
+
+@pytest.mark.parametrize("name", ["smoke", "demo", "dev", "eval"])
+def test_shipped_files_load_and_name_themselves(name):
+    path = ROOT / "params" / f"{name}.yaml"
+    assert params.load(path).name == name
+    assert yaml.safe_load(path.read_text())["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("training: {epoch: 3}", "unknown key 'training.epoch'; did you mean 'epochs'?"),
+        ("training: {epochs: -3}", "training.epochs is -3; input should be greater than 0."),
+        ("sedes: [1]", "did you mean 'seeds'?"),
+        ("seeds: []", "seeds must be a list of different numbers"),
+        ("seeds: [1, 1]", "seeds must be a list of different numbers"),
+        ("denoising: {beta: .nan}", "denoising.beta"),
+        ("training: 3", "training is 3"),
+        ("[1, 2]", "found list, expected 'key: value' lines"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_bad_files_get_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(AsdError) as error:
+        params.load(path)
+    assert sentence in str(error.value)
+    assert "mine.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_says_so(tmp_path):
+    with pytest.raises(AsdError, match="no such parameter file"):
+        params.load(tmp_path / "none.yaml")
+
+
+def test_digest_depends_on_every_value():
+    base = Params()
+    changed = params.load(base, seeds=(0,))
+    assert params.digest(base) == params.digest(Params())
+    assert params.digest(base) != params.digest(changed)
+
+
+def test_a_notebook_runs_what_its_parameter_file_says(monkeypatch):
+    monkeypatch.chdir(ROOT / "notebooks")
+    untouched = dict.fromkeys(Params.model_fields) | {"name": "demo"}
+    assert params.from_notebook(untouched) == params.load(ROOT / "params" / "demo.yaml")
+    injected = untouched | yaml.safe_load((ROOT / "params" / "smoke.yaml").read_text())
+    assert params.from_notebook(injected) == params.load(ROOT / "params" / "smoke.yaml")

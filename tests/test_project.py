@@ -1,0 +1,112 @@
+"""The repository as a whole: floors of the house, pins, notebooks, what must not be tracked."""
+
+import ast
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from conftest import ROOT
+
+FLOORS = [
+    {"params"},
+    {"guard", "metrics", "spectra", "autoencoder"},
+    {"dataset", "machines", "scenes", "noise", "training"},
+    {"frontends", "scoring"},
+    {"study"},
+    {"systems", "submission", "analysis", "reported", "provenance"},
+    {"figures", "tables", "listen"},
+    {"build"},
+    {"cli"},
+]
+# figures, tables and players get data and compute nothing
+BLIND = {"figures", "tables", "listen"}
+
+
+def imports(path):
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "asdlib":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("asdlib."):
+            found.add(node.module.split(".")[1])
+    return found & {p.stem for p in (ROOT / "asdlib").glob("*.py")}
+
+
+def test_no_room_imports_from_above_its_floor():
+    level = {name: i for i, names in enumerate(FLOORS) for name in names}
+    rooms = {p.stem for p in (ROOT / "asdlib").glob("*.py")} - {"__init__"}
+    assert rooms == set(level)
+    for room in rooms:
+        for other in imports(ROOT / "asdlib" / f"{room}.py"):
+            assert level[other] <= level[room], f"{room} imports {other}"
+            assert room not in BLIND or other in {"params", "metrics"}, f"{room} imports {other}"
+
+
+@pytest.fixture
+def pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def requirements(pyproject):
+    project = pyproject["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {canonical(line) for lines in groups for line in lines}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=\[ ]", name)[0]).lower()
+
+
+def test_every_dependency_is_pinned(pyproject):
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[\w.!+]+", line) for line in pins)
+    assert requirements(pyproject) <= {canonical(line) for line in pins}
+    assert "torch==2.13.0" in pins
+
+
+def test_conda_installs_what_pyproject_names(pyproject):
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert (
+        f"python={pyproject['project']['requires-python'].removeprefix('>=')}"
+        in (conda["dependencies"])
+    )
+    pip = conda["dependencies"][-1]["pip"]
+    extras = re.search(r"\[(.*)\]", pip[-1])[1].split(",")
+    assert set(extras) == set(pyproject["project"]["optional-dependencies"])
+    assert "--constraint constraints.txt" in pip
+    assert f".[{','.join(extras)}]" in (ROOT / "Makefile").read_text()
+
+
+def test_notebooks_are_text_with_a_kernel_and_every_parameter():
+    import jupytext
+
+    from asdlib.params import Params
+
+    for path in sorted((ROOT / "notebooks").glob("*.py")):
+        notebook = jupytext.read(path)
+        assert notebook.metadata["kernelspec"]["name"] == "python3"
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert "parameters" in code[0].metadata["tags"]
+        tree = ast.parse(code[0].source)
+        values = {node.target.id: ast.literal_eval(node.value) for node in tree.body}
+        assert list(values) == list(Params.model_fields), path.name
+        assert {k for k, v in values.items() if v is not None} == {"name"}
+        for cell in code[1:]:
+            functions = [
+                n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef)
+            ]
+            assert not functions, f"{path.name} defines {functions[0].name if functions else ''}"
+
+
+def test_no_bulk_and_no_paths_of_a_machine_are_tracked():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    bulk = (".ipynb", ".wav", ".npy", ".npz", ".parquet", ".safetensors", ".html", ".pkl")
+    assert [name for name in listed if name.endswith(bulk)] == []
+    homes = re.compile(r"(?<![\w.])/(?:root|home|work)/\w")
+    for name in listed:
+        if not name.endswith(".svg"):
+            assert not homes.search((ROOT / name).read_text()), name

@@ -1,0 +1,202 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import machine_folder, two_channels, write_wav
+
+from asdlib import dataset, params, study, systems
+from asdlib.guard import PerClip
+from asdlib.params import AsdError
+
+TINY = {
+    "name": "tiny",
+    "seeds": [0, 1],
+    "spectra": {"n_mels": 16},
+    "autoencoder": {"width": 16, "blocks": 1, "bottleneck": 4},
+    "training": {"epochs": 2, "batch_size": 64},
+}
+
+
+@pytest.fixture
+def recordings(tmp_path, rng):
+    """Two machines with both domains, one of them with clips of two lengths."""
+    root = tmp_path / "data"
+    machine_folder(root, rng, "fan", domains=("source", "target"))
+    machine_folder(root, rng, "valve", domains=("source", "target"))
+    write_wav(
+        root / "valve/train/section_00_source_train_normal_0099_noAttribute.wav",
+        two_channels(rng, 1.7),
+    )
+    return root
+
+
+@pytest.fixture
+def tiny(tmp_path, recordings):
+    return params.load({**TINY, "data": str(recordings), "results": str(tmp_path / "results")})
+
+
+def files(root):
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_the_table_holds_every_clip_of_every_system(tiny):
+    table = study.run(tiny)
+    assert list(table.columns) == study.COLUMNS
+    clips = {"fan": 16, "valve": 17}
+    rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
+    assert len(rows) == 5 * 6 * 2
+    assert (rows["fan"] == clips["fan"]).all()
+    assert (rows["valve"] == clips["valve"]).all()
+    assert np.isfinite(table["score"]).all()
+
+
+def test_a_second_run_computes_nothing_and_gives_the_same(tiny, monkeypatch):
+    first = study.run(tiny)
+    monkeypatch.setattr("asdlib.training.train", None)
+    pd.testing.assert_frame_equal(first, study.run(tiny))
+
+
+def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
+    study.run(tiny)
+    other = params.load(tiny, results=str(tmp_path / "again"))
+    study.run(other)
+    ours = {k: v for k, v in files(tmp_path / "results").items() if "checked" not in k}
+    theirs = {k: v for k, v in files(tmp_path / "again").items() if "checked" not in k}
+    assert ours == theirs
+
+
+def test_new_scorers_and_new_test_clips_do_not_train_again(tiny, recordings, rng, monkeypatch):
+    study.run(params.load(tiny, scorers=["eq1"]))
+    monkeypatch.setattr("asdlib.training.train", None)
+    more = study.run(params.load(tiny, scorers=["eq1", "s1"]))
+    assert set(more["scorer"]) == {"eq1", "s1"}
+    name = "section_00_source_test_normal_0077_noAttribute.wav"
+    write_wav(recordings / "fan/test" / name, two_channels(rng))
+    assert name in set(study.run(tiny)["name"])
+
+
+def test_other_constants_or_training_clips_train_again(tiny, recordings, rng):
+    before = {u.folder for u in study.units(tiny, study.open_source(tiny))}
+    changed = params.load(tiny, denoising={"beta": 0.2})
+    assert not before & {u.folder for u in study.units(changed, study.open_source(changed))}
+    name = "section_00_source_train_normal_0077_noAttribute.wav"
+    write_wav(recordings / "fan/train" / name, two_channels(rng))
+    after = {u.folder for u in study.units(tiny, study.open_source(tiny))}
+    assert len(before & after) == 4  # the other machine's
+
+
+def test_combo_is_the_mean_of_its_parts(tiny):
+    table = study.run(tiny).set_index(["machine", "scorer", "seed", "name"])
+    score = {f: rows["score"].sort_index() for f, rows in table.groupby("front_end")}
+    assert np.allclose(score["combo"], (score["adasub"] + score["cohgate"]) / 2)
+
+
+def test_standardised_training_scores_centre_on_zero(tiny):
+    table = study.run(tiny)
+    train = table[(table["split"] == "train") & (table["front_end"] != "combo")]
+    means = train.groupby(["machine", "front_end", "scorer", "seed"])["score"].mean()
+    assert np.abs(means).max() < 1e-6
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tiny, tmp_path):
+    slow = tiny.model_dump(mode="json") | {
+        "training": {"epochs": 12, "batch_size": 16, "checkpoint_seconds": 0},
+        "front_ends": ["near", "adasub"],
+    }
+    script = "import json, sys; from asdlib import study; study.run(json.loads(sys.argv[1]))"
+    cut = slow | {"results": str(tmp_path / "cut")}
+    process = subprocess.Popen([sys.executable, "-c", script, params.json.dumps(cut)])
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "cut").rglob("checkpoint.safetensors")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    units = study.units(params.load(cut), study.open_source(params.load(cut)))
+    assert not all(unit.done for unit in units)
+    interrupted = study.run(cut)
+    whole = study.run(slow | {"results": str(tmp_path / "whole")})
+    assert interrupted.to_csv() == whole.to_csv()
+
+
+def test_a_bad_file_stops_everything_before_training(tiny, recordings, monkeypatch):
+    monkeypatch.setattr("asdlib.training.train", None)
+    (recordings / "valve/test/section_00_source_test_normal_0050_a.wav").write_bytes(b"")
+    (recordings / "fan/train/section_00_source.wav").write_bytes(b"")
+    with pytest.raises(dataset.Problems) as error:
+        study.run(tiny)
+    assert len(error.value.sentences) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"front_ends": ["nope"]}, "Unknown front-end 'nope'"),
+        ({"scorers": ["nope"]}, "Unknown scorer 'nope'"),
+        ({"machines": ["pump"]}, "no machine pump; it holds fan, valve"),
+        ({"data": "nowhere"}, "no such folder"),
+    ],
+)
+def test_bad_parameters_are_one_sentence(tiny, change, sentence):
+    with pytest.raises(AsdError, match=sentence):
+        study.run(params.load(tiny, **change))
+
+
+def test_forecast_is_nothing_when_all_is_done(tiny):
+    source = study.open_source(tiny)
+    before = study.forecast(tiny, source)
+    assert before["units"] == 8
+    assert min(before.values()) > 0
+    study.run(tiny)
+    assert study.forecast(tiny, source)["units"] == 0
+
+
+def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    local = study.run(tiny)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        there = params.load(
+            tiny, results=str(tmp_path / "there"), cluster=cluster.scheduler_address
+        )
+        pd.testing.assert_frame_equal(local, study.run(there))
+
+
+def test_ladder_and_systems_from_one_table(tiny):
+    table = study.run(tiny)
+    per_seed = systems.summary(table)
+    assert len(per_seed) == 5 * 6 * 3
+    assert per_seed["omega"].between(0, 1).all()
+    one = systems.row(per_seed, "adasub", "s1")
+    own = systems.seed_values(per_seed, "adasub", "s1")
+    assert one["mean"] == pytest.approx(own.mean())
+    assert one["std"] == pytest.approx(own.std(ddof=1))
+    selected = systems.SYSTEMS[3].members(per_seed)
+    assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
+    scored, clips = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
+    assert set(scored) == {"fan", "valve"}
+    assert isinstance(scored["fan"].scores, PerClip)
+    own = clips[(clips["machine"] == "fan") & (clips["split"] == "train")]["score"]
+    assert scored["fan"].threshold == pytest.approx(np.quantile(own, 0.9))
+
+
+def test_selection_takes_the_best_models():
+    per_seed = pd.DataFrame(
+        {
+            "front_end": ["adasub"] * 10 + ["refsub"] * 10,
+            "scorer": "s1",
+            "seed": [*range(10)] * 2,
+            "omega": np.linspace(0.5, 0.7, 20),
+        }
+    )
+    chosen = systems.SYSTEMS[3].members(per_seed)
+    assert set(chosen) == {("refsub", seed) for seed in range(10)}
+    none = systems.SYSTEMS[3].members(per_seed.assign(omega=np.nan))
+    assert none == []

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+
+from asdlib import training
+from asdlib.autoencoder import SeedAutoencoder
+from asdlib.params import AsdError, Autoencoder, Training
+from asdlib.spectra import Frames
+
+SMALL = Autoencoder(width=16, blocks=2, bottleneck=3)
+SHORT = Training(epochs=3, batch_size=32)
+
+
+@pytest.fixture
+def frames(rng):
+    return Frames.join([rng.standard_normal((n, 6)).astype(np.float32) for n in (40, 25, 60)])
+
+
+def test_the_network_is_the_one_described():
+    model = SeedAutoencoder(640, [0], Autoencoder())
+    w, v, b, r = 512, 640, 16, 4
+    dense = lambda i, o: i * o + o + 2 * o  # noqa: E731  # weights, bias, batch norm
+    expected = dense(v, w) + r * dense(w, w) + w * b + b + dense(b, w) + r * dense(w, w) + w * v + v
+    assert model.parameters_per_seed == expected
+    x = torch.randn(1, 8, 640)
+    assert model(x).shape == (1, 8, 640)
+
+
+def test_a_residual_block_is_x_plus_gelu_of_normalised_linear():
+    model = SeedAutoencoder(10, [4], Autoencoder(width=8, blocks=1, bottleneck=2)).eval()
+    block = model.encoder[1]
+    x = torch.randn(1, 5, 8)
+    linear, norm = block.body[0].linear, block.body[0].norm
+    h = x @ linear.weight + linear.bias
+    h = h / torch.sqrt(torch.tensor(1 + 1e-5)) * norm.weight[:, None] + norm.bias[:, None]
+    assert torch.allclose(block(x), x + torch.nn.functional.gelu(h), atol=1e-6)
+
+
+def test_batch_norm_equals_torchs_seed_by_seed():
+    from asdlib.autoencoder import SeedBatchNorm
+
+    ours = SeedBatchNorm(3, 7).train()
+    theirs = [torch.nn.BatchNorm1d(7).train() for _ in range(3)]
+    for _ in range(4):
+        x = torch.randn(3, 20, 7) * 3 + 1
+        y = ours(x)
+        for s, norm in enumerate(theirs):
+            assert torch.allclose(y[s], norm(x[s]), atol=1e-5)
+    for s, norm in enumerate(theirs):
+        assert torch.allclose(ours.mean[s], norm.running_mean, atol=1e-6)
+        assert torch.allclose(ours.var[s], norm.running_var, atol=1e-6)
+
+
+def test_a_seed_alone_and_among_others_is_the_same_model(frames):
+    alone, losses_alone = training.train(frames, seeds=[3], autoencoder=SMALL, training=SHORT)
+    among, losses = training.train(frames, seeds=[0, 3, 7], autoencoder=SMALL, training=SHORT)
+    assert np.allclose(losses_alone[:, 0], losses[:, 1], rtol=1e-4)
+    for a, b in zip(alone.parameters(), among.parameters(), strict=True):
+        assert torch.allclose(a[0], b[1], atol=2e-4)
+    other = among.encoder[0].linear.weight
+    assert not torch.allclose(other[0], other[1], atol=1e-2)
+
+
+def test_training_learns(frames):
+    long = Training(epochs=30, batch_size=32)
+    _, losses = training.train(frames, seeds=[0], autoencoder=SMALL, training=long)
+    assert losses[-1, 0] < 0.9 * losses[0, 0]
+
+
+def test_every_vector_is_seen_once_an_epoch_in_an_order_of_the_seeds_own():
+    orders = [training._order(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert all(sorted(o.tolist()) == list(range(50)) for o in orders)
+    assert len({tuple(o.tolist()) for o in orders}) == 3
+
+
+def test_a_run_cut_off_goes_on_to_the_same_bytes(frames, tmp_path):
+    keen = Training(epochs=4, batch_size=32, checkpoint_seconds=0)
+    whole, losses = training.train(frames, seeds=[0, 1], autoencoder=SMALL, training=keen)
+
+    class Cut(Exception):
+        pass
+
+    def cut(epoch):
+        if epoch == 2:
+            raise Cut
+
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Cut):
+        training.train(
+            frames, seeds=[0, 1], autoencoder=SMALL, training=keen, checkpoint=path, on_epoch=cut
+        )
+    assert path.exists()
+    begun = []
+    resumed, again = training.train(
+        frames,
+        seeds=[0, 1],
+        autoencoder=SMALL,
+        training=keen,
+        checkpoint=path,
+        on_epoch=begun.append,
+    )
+    assert begun[0] == 2
+    assert np.array_equal(losses, again)
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_nothing_reads_the_global_random_state(frames):
+    torch.manual_seed(1)
+    a, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
+    torch.manual_seed(2)
+    b, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
+    for x, y in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(x, y)
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert training.choose_device("auto") == "cpu"
+    with pytest.raises(AsdError, match="sees no GPU"):
+        training.choose_device("cuda")
