@@ -72,7 +72,13 @@ def report(params: Params, out: Path, *, progress: bool = True) -> Path:
 def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Path:
     """Execute one chapter with papermill, unless the very same is there already."""
     import papermill
+    from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
+
+    class LocalKernelManager(AsyncKernelManager):
+        """Talks to the kernel through files of this machine, not through open TCP ports."""
+
+        transport = "ipc"
 
     path = _notebook(chapter)
     notebook = jupytext.read(path)
@@ -88,7 +94,12 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     jupytext.write(notebook, source)
     try:
         papermill.execute_notebook(
-            source, beside, parameters=values, cwd=project_root(), progress_bar=False
+            source,
+            beside,
+            parameters=values,
+            cwd=project_root(),
+            progress_bar=False,
+            kernel_manager_class=LocalKernelManager,
         )
     except PapermillExecutionError as error:
         raise AsdError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,14 @@ def load() -> dict[str, Any]:
     """Read the report's figures; all are for DCASE 2026 Task 2 development data."""
     path = project_root() / "params" / "reported.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def baseline(machines: Sequence[str]) -> float | None:
+    """Omega of the reported baseline, where the machines are the report's; else none."""
+    values = load()
+    return (
+        values["baseline"]["mahala"] if set(machines) == set(values["table_4"]["machine"]) else None
+    )
 
 
 def table_3(values: dict[str, Any]) -> pd.DataFrame:

@@ -20,21 +20,21 @@
 # %% tags=["parameters"]
 # None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent
 name: str = "demo"  # of the parameter file
-data: str | None = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: str | None = None  # folder of computed units
-figures: str | None = None  # folder that this chapter writes to
-machines: list[str] | None = None  # names; empty: all
-front_ends: list[str] | None = None  # names, see asdlib.frontends
-scorers: list[str] | None = None  # names
-seeds: list[int] | None = None  # one model each
-device: str | None = None  # "cpu", "cuda" or "auto"
-cluster: str | None = None  # address of a Dask scheduler
-scenes: dict | None = None  # embedded scenes: seconds, clips, seed
-spectra: dict | None = None  # Hz, samples, bands
-denoising: dict | None = None  # percentile (%), over-subtraction, floor
-autoencoder: dict | None = None  # layers
-training: dict | None = None  # epochs, batch (vectors), learning rate
-scoring: dict | None = None  # weights, percentiles (%), quantile
+data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+results: "Optional[str]" = None  # folder of computed units
+figures: "Optional[str]" = None  # folder that this chapter writes to
+machines: "Optional[list[str]]" = None  # names; empty: all
+front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
+scorers: "Optional[list[str]]" = None  # names
+seeds: "Optional[list[int]]" = None  # one model each
+device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
+cluster: "Optional[str]" = None  # address of a Dask scheduler
+scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
+spectra: "Optional[dict]" = None  # Hz, samples, bands
+denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
+autoencoder: "Optional[dict]" = None  # layers
+training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
+scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
 
 # %%
 import pandas as pd
@@ -126,7 +126,7 @@ known = per_seed["omega"].notna().any()
 compared = [s for s in compared if len(systems.seed_values(per_seed, s["front_end"], s["scorer"]))]
 if known and compared:
     show_figure(
-        draw.seeds(per_seed, compared),
+        draw.seeds(per_seed, compared, reported.baseline(source.development)),
         "fig-seeds",
         "$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all "
         "three re-scorings). Means are dashed, ensembles are stars. Look at how far single seeds "

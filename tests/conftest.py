@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from jaxtyping import install_import_hook
 
-install_import_hook("asdlib", "beartype.beartype")
+install_import_hook("asdlib", "typechecker.check")
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
