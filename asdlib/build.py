@@ -33,12 +33,15 @@ CHAPTERS = (
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
 
 
-def report(params: Params, out: Path, *, progress: bool = True) -> Path:
+def report(
+    params: Params, out: Path, *, source: study.Source | None = None, progress: bool = True
+) -> Path:
     """Run the study, execute the chapters, build the HTML.
 
     Parameters
     ----------
     out : folder for the executed notebooks, the figures and ``html/``.
+    source : the checked recordings, where they are at hand.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def report(params: Params, out: Path, *, progress: bool = True) -> Path:
     AsdError
         For a failing chapter or an unclean build, naming it; what is computed stays.
     """
-    source = study.open_source(params, progress=progress)
+    source = source or study.open_source(params, progress=progress)
     study.run(params, progress=progress, source=source)
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})

@@ -100,16 +100,16 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _study(options: argparse.Namespace) -> None:
-    from asdlib import study, systems
+    from asdlib import study, systems, units
 
     params = _with_data(options)
     source = study.open_source(params, progress=True)
     print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
     table = study.run(params, progress=True, source=source)
     folder = resolve(params.results) / params.name
-    study.write_table(table, folder / "scores.parquet")
+    units.write_table(table, folder / "scores.parquet")
     summary = systems.summary(table)
-    study.write_table(summary, folder / "omega.csv")
+    units.write_table(summary, folder / "omega.csv")
     print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
     print(f"{folder / 'scores.parquet'}\n{folder / 'omega.csv'}")
 
@@ -120,7 +120,7 @@ def _report(options: argparse.Namespace) -> None:
     params = _with_data(options)
     source = study.open_source(params, progress=True)
     print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
-    print(build.report(params, options.out))
+    print(build.report(params, options.out, source=source))
 
 
 def _metrics(options: argparse.Namespace) -> None:

@@ -165,7 +165,9 @@ def check(
     found: list[list[str]] = []
     shortest = (spectra.stack - 1) * spectra.hop_length
     settings = f"{spectra.sample_rate} {spectra.resample} {shortest}"
-    for path in tqdm(manifest["path"], desc="checking clips", unit="clip", disable=not progress):
+    for path in tqdm(
+        manifest["path"], desc="checking clips", unit="clip", disable=not progress, leave=False
+    ):
         status = Path(path).stat()
         key = f"{Path(path).absolute()} {status.st_size} {status.st_mtime_ns} {settings}"
         known[key] = known.get(key) or _examine(Path(path), spectra, shortest)

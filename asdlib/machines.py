@@ -8,15 +8,18 @@ Condition Monitoring, Wiley 2011 (bearing and gear signatures). Notebook: 01_noi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import scipy.fft
 import scipy.signal
 from jaxtyping import Float
 
 RATE = 16000  # Hz
 SEVERITY = 1.6  # multiplies every fault's strength: the one knob of the difficulty
+FAULT_RANGE = (0.4, 1.0)  # severity drawn per clip; 1 is the fully developed fault of `sound`
 
 Signal = Float[np.ndarray, " sample"]
 Generator = np.random.Generator
@@ -38,7 +41,7 @@ class MachineSpec:
     Attributes
     ----------
     sound : (rng, fault_rng, samples, condition, fault, severity) to a mono signal.
-    faults : names that ``sound`` knows.
+    faults : names that ``sound`` knows, each with the range its severity is drawn from.
     source, target : operating conditions of the two domains.
     snr : machine over noise at the near microphone, source domain, in dB.
     evaluation : test clips are concealed.
@@ -47,7 +50,7 @@ class MachineSpec:
     """
 
     sound: Callable[[Generator, Generator, int, Condition, str | None, float], Signal]
-    faults: tuple[str, ...]
+    faults: dict[str, tuple[float, float]]
     source: tuple[Condition, ...]
     target: tuple[Condition, ...]
     snr: float
@@ -66,25 +69,39 @@ def coloured(
     slope : of the power over frequency, in dB per octave above 50 Hz.
     peaks : (frequency in Hz, width in Hz, height in dB).
     """
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    gain = _colour(samples, slope, peaks)
+    draws = rng.standard_normal((2, len(gain)), dtype=np.float32)
+    signal = scipy.fft.irfft(gain * (draws[0] + 1j * draws[1]), samples).astype(np.float64)
+    return signal / np.sqrt(np.mean(signal**2))
+
+
+@lru_cache(maxsize=64)
+def _colour(
+    samples: int, slope: float, peaks: tuple[tuple[float, float, float], ...]
+) -> Float[np.ndarray, " bin"]:
     f = np.fft.rfftfreq(samples, 1 / RATE)
     level = slope * np.log2(np.maximum(f, 50) / 50)
     for centre, width, height in peaks:
         level += height / (1 + ((f - centre) / width) ** 2)
-    signal = np.fft.irfft(spectrum * 10 ** (level / 20), samples)
-    return signal / np.sqrt(np.mean(signal**2))
+    return (10 ** (level / 20)).astype(np.float32)
 
 
 def slow(rng: Generator, samples: int, seconds: float) -> Signal:
     """Random drift of zero mean and unit deviation that changes over about ``seconds``."""
     knots = rng.standard_normal(int(samples / RATE / seconds) + 4)
-    place = np.linspace(1, len(knots) - 2, samples)
+    place = np.linspace(1, len(knots) - 2, samples // 32 + 2)  # 2 ms: far finer than the drift
     left = place.astype(int)
     part = 0.5 - 0.5 * np.cos(np.pi * (place - left))
-    return knots[left] * (1 - part) + knots[np.minimum(left + 1, len(knots) - 1)] * part
+    coarse = knots[left] * (1 - part) + knots[np.minimum(left + 1, len(knots) - 1)] * part
+    return np.interp(np.linspace(0, len(coarse) - 1, samples), np.arange(len(coarse)), coarse)
 
 
-def ring(samples: int, times: np.ndarray, strengths: np.ndarray, modes) -> Signal:
+def ring(
+    samples: int,
+    times: np.ndarray,
+    strengths: np.ndarray,
+    modes: Sequence[tuple[float, float, float]],
+) -> Signal:
     """Impulses that make damped modes ring: modes are (frequency in Hz, decay in s, strength)."""
     impulses = np.zeros(samples)
     place = np.round(times * RATE).astype(int)
@@ -112,15 +129,15 @@ def _turns(rng: Generator, samples: int, frequency: float, wander: float = 0.002
     return 2 * np.pi * np.cumsum(instant) / RATE + rng.uniform(0, 2 * np.pi)
 
 
-def harmonics(rng: Generator, phase: Signal, strengths) -> Signal:
+def harmonics(rng: Generator, phase: Signal, strengths: np.ndarray) -> Signal:
     """Sum of a_h cos(h phase + random), h = 1, 2, ..., by Horner's rule on exp(i phase)."""
-    turn = np.exp(1j * phase)
+    turn = np.exp(1j * phase).astype(np.complex64)
     starts = np.exp(2j * np.pi * rng.random(len(strengths)))
     total = np.zeros_like(turn)
-    for strength, start in zip(strengths[::-1], starts[::-1], strict=True):
-        total += strength * start
+    for weight in (strengths * starts).astype(np.complex64)[::-1]:
+        total += weight
         total *= turn
-    return total.real
+    return total.real.astype(np.float64)
 
 
 def fan(
@@ -262,7 +279,8 @@ def grinder(
 ) -> Signal:
     """A spindle whose speed sinks and whose roar swells as the workpiece comes and goes."""
     cycle = 0.5 + 0.5 * np.tanh(2 * slow(rng, samples, 0.8))
-    instant = 58 * c.speed * (1 - 0.08 * c.load * cycle)
+    shaft = 58 * c.speed
+    instant = shaft * (1 - 0.08 * c.load * cycle)
     phase = 2 * np.pi * np.cumsum(instant) / RATE
     strengths = np.array([0.5, 0.7, 0.4, 0.35, 0.2, 0.2]) * 10 ** (0.1 * rng.standard_normal(6))
     whine = harmonics(rng, phase, strengths) + 0.3 * np.cos(11 * phase)
@@ -275,28 +293,35 @@ def grinder(
         tone = np.cos(2 * np.pi * np.cumsum(1480 + 15 * slow(fault_rng, samples, 0.1)) / RATE)
         signal = signal + 0.6 * sev * cycle * tone * (1 + np.cos(2 * phase))
     if fault == "bearing":
-        signal = signal + 0.45 * sev * bearing(fault_rng, samples, 5.4 * 58 * c.speed, 58, 4100)
+        signal = signal + 0.45 * sev * bearing(fault_rng, samples, 5.4 * shaft, shaft, 4100)
     return signal
+
+
+def _faults(*names: str, **scaled: float) -> dict[str, tuple[float, float]]:
+    """Give every fault its range of severities: the common one, times its own factor."""
+    low, high = FAULT_RANGE
+    factors = dict.fromkeys(names, 1.0) | scaled
+    return {name: (low * factor, high * factor) for name, factor in factors.items()}
 
 
 MACHINES: dict[str, MachineSpec] = {
     "SimFan": MachineSpec(
         fan,
-        ("imbalance", "blade", "bearing"),
+        _faults("imbalance", "blade", "bearing"),
         (Condition("spd_1", 0.9), Condition("spd_2", 1.0), Condition("spd_3", 1.1)),
         (Condition("spd_4", 1.18, 1.1),),
         snr=0.0,
     ),
     "SimGearbox": MachineSpec(
         gears(23, 17.0, 23 / 31),
-        ("tooth", "wear", "bearing"),
+        _faults("tooth", "wear", "bearing"),
         (Condition("load_1_pro_a", 1.0, 0.9), Condition("load_2_pro_a", 1.0, 1.1)),
         (Condition("load_3_pro_A", 1.05, 1.15),),
         snr=2.0,
     ),
     "SimSlider": MachineSpec(
         slider,
-        ("friction", "rail", "loose"),
+        _faults("friction", "rail", "loose"),
         (Condition("noAttribute", 0.9), Condition("noAttribute", 1.05)),
         (Condition("noAttribute", 1.15, 1.1),),
         snr=1.0,
@@ -304,14 +329,14 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimValve": MachineSpec(
         valve,
-        ("leak", "sticking", "worn"),
+        _faults("leak", "sticking", "worn"),
         (Condition("v_1_mic_2_mic_1", 0.9), Condition("v_2_mic_2_mic_1", 1.1)),
         (Condition("v_3_mic_2_mic_1", 1.25, 1.1),),
         snr=-2.0,
     ),
     "SimGrinder": MachineSpec(
         grinder,
-        ("imbalance", "chatter", "bearing"),
+        _faults("imbalance", "chatter", "bearing"),
         (Condition("grit_80", 1.0, 0.9), Condition("grit_120", 1.0, 1.1)),
         (Condition("grit_240", 1.1, 0.85),),
         snr=0.0,
@@ -320,7 +345,7 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimPump": MachineSpec(
         gears(9, 24.5, 1.0),
-        ("cavitation", "wear", "bearing"),
+        _faults("cavitation", "wear", "bearing"),
         (Condition("pow_1", 0.95), Condition("pow_2", 1.05)),
         (Condition("pow_3", 1.12, 1.1),),
         snr=1.0,

@@ -1,336 +1,24 @@
-"""The study: every machine and front-end with all seeds, computed once and kept.
+"""The study: every machine and front-end with all seeds, computed once, read back as one table.
 
-A unit is one machine with one front-end. Its files are keyed by everything they depend on, and
-written beside their place and renamed into it, so that a run can be killed at any moment and
-goes on where it was. Notebook: 03_seed_study.
+What is missing is computed here or on a Dask cluster; :mod:`asdlib.units` keeps the files.
+Notebook: 03_seed_study.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import safetensors
-import torch
 from tqdm import tqdm
 
-import asdlib
-from asdlib import dataset, frontends, scenes, scoring, training
-from asdlib.autoencoder import SeedAutoencoder
+from asdlib import frontends, scoring, training
 from asdlib.guard import PerClip
-from asdlib.noise import Floors
-from asdlib.params import AsdError, Params, digest, load, resolve
-from asdlib.spectra import Frames, Standardiser, log_mel, stft
-
-COLUMNS = [
-    "machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Source:
-    """The recordings of a study, checked.
-
-    Attributes
-    ----------
-    root : the data set's folder.
-    manifest : as of :func:`asdlib.dataset.scan`, with the content ``hash`` of every clip.
-    digest : manifest hash.
-    embedded : whether these are the simulated scenes.
-    """
-
-    root: Path
-    manifest: pd.DataFrame
-    digest: str
-    embedded: bool
-
-    @property
-    def machines(self) -> list[str]:
-        """Machine names, sorted."""
-        return sorted(self.manifest["machine"].unique())
-
-    @property
-    def development(self) -> list[str]:
-        """Machines with labelled test clips."""
-        clips = self.manifest
-        labelled = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
-        return sorted(labelled["machine"].unique())
-
-    @property
-    def evaluation(self) -> list[str]:
-        """Machines with concealed test clips."""
-        clips = self.manifest
-        concealed = clips[(clips["split"] == "test") & (clips["label"] == "unknown")]
-        return sorted(concealed["machine"].unique())
-
-    def clips(self, machine: str, split: str | None = None) -> pd.DataFrame:
-        """Rows of one machine, of one split if asked."""
-        rows = self.manifest[self.manifest["machine"] == machine]
-        return rows if split is None else rows[rows["split"] == split]
-
-    def describe(self) -> str:
-        """One sentence that names the data set."""
-        kind = (
-            "the embedded simulated scenes" if self.embedded else f"the folder `{self.root.name}`"
-        )
-        return (
-            f"{kind}, {len(self.manifest)} clips of {len(self.machines)} machine(s), "
-            f"manifest `{self.digest}`"
-        )
-
-
-def open_source(params: Params, *, progress: bool = False) -> Source:
-    """Find or write the recordings, and check every clip before any work.
-
-    Raises
-    ------
-    asdlib.dataset.Problems
-        One sentence per clip that cannot be used.
-    """
-    results = resolve(params.results)
-    embedded = params.data is None
-    if params.data is None:
-        root = results / f"scenes-{digest(params.scenes)}"
-        scenes.write(root, params.scenes, progress=progress)
-    else:
-        root = resolve(params.data)
-    manifest, problems = dataset.survey(root)
-    if params.machines:
-        missing = set(params.machines) - set(manifest["machine"])
-        if missing:
-            raise AsdError(
-                f"{root}: no machine {', '.join(sorted(missing))}; "
-                f"it holds {', '.join(sorted(manifest['machine'].unique()))}."
-            )
-        manifest = manifest[manifest["machine"].isin(params.machines)].reset_index(drop=True)
-    cache = results / f"checked-{digest(str(root.absolute()))}.json"
-    hashes, found = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
-    if problems or found:
-        raise dataset.Problems(problems + found)
-    name = dataset.manifest_hash(manifest, hashes)
-    return Source(root, manifest.assign(hash=hashes), name, embedded)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One machine with one front-end: its features, its models, its scores.
-
-    Attributes
-    ----------
-    params : of the study.
-    machine, front_end : names.
-    clips : the machine's rows of the manifest, with content hashes.
-    """
-
-    params: Params
-    machine: str
-    front_end: str
-    clips: pd.DataFrame
-
-    @cached_property
-    def _train_key(self) -> dict[str, Any]:
-        train = self.train
-        return {
-            "version": asdlib.__version__,
-            "machine": self.machine,
-            "clips": list(zip(train["name"], train["domain"], train["hash"], strict=True)),
-            "spectra": self.params.spectra.model_dump(),
-        }
-
-    @cached_property
-    def folder(self) -> Path:
-        """Where the unit's files lie; the name holds the key of the trained models."""
-        p = self.params
-        key = digest(
-            self._train_key
-            | {
-                "front_end": self.front_end,
-                "denoising": p.denoising.model_dump(),
-                "autoencoder": p.autoencoder.model_dump(),
-                "training": p.training.model_dump(exclude={"checkpoint_seconds"}),
-                "seeds": p.seeds,
-            }
-        )
-        return resolve(p.results) / "units" / f"{self.machine}.{self.front_end}.{key}"
-
-    @property
-    def train(self) -> pd.DataFrame:
-        """Training-normal clips."""
-        return self.clips[self.clips["split"] == "train"]
-
-    @cached_property
-    def scores_file(self) -> Path:
-        """The table of A(x) for every clip, seed and scorer."""
-        p = self.params
-        key = digest(
-            {
-                "clips": list(zip(self.clips["name"], self.clips["hash"], strict=True)),
-                "scoring": p.scoring.model_dump(exclude={"quantile"}),
-                "scorers": p.scorers,
-            }
-        )
-        return self.folder / f"scores.{key}.parquet"
-
-    @property
-    def done(self) -> bool:
-        """Whether the scores are there."""
-        return self.scores_file.exists()
-
-    def floors(self) -> Floors:
-        """Noise floors of the machine: computed once, shared by its front-ends."""
-        percentile = self.params.denoising.percentile
-        key = digest(self._train_key | {"percentile": percentile})
-        path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
-        if not path.exists():
-            floors = Floors.fit(self._spectra(self.train), percentile)
-            tensors = {"near": torch.from_numpy(floors.near), "far": torch.from_numpy(floors.far)}
-            training.save_tensors(path, tensors)
-        with safetensors.safe_open(path, framework="np") as file:
-            return Floors(file.get_tensor("near"), file.get_tensor("far"))
-
-    def denoiser(self) -> frontends.FrontEnd:
-        """The front-end, fitted on the machine's training-normal clips."""
-        kind = frontends.FRONT_ENDS[self.front_end]
-        if kind.needs_floors:
-            return kind(self.params.denoising, floors=self.floors())
-        return kind(self.params.denoising).fit(self._spectra(self.train))
-
-    def _spectra(self, clips: pd.DataFrame) -> Iterator[np.ndarray]:
-        for signal in dataset.read_all(clips, self.params.spectra):
-            yield stft(signal, self.params.spectra)
-
-    def frames(self, clips: pd.DataFrame) -> Iterator[np.ndarray]:
-        """Denoised log-mel frames (frame, band) in dB, clip after clip."""
-        denoise = self.denoiser()
-        for spectrum in self._spectra(clips):
-            yield log_mel(denoise(spectrum), self.params.spectra)
-
-    def compute(self, tick: Callable[[str], None] = lambda what: None) -> None:
-        """Train and score what is missing; ``tick`` hears of every finished step."""
-        if self.done:
-            return
-        p = self.params
-        device = training.choose_device(p.device)
-        train = Frames.join(list(self.frames(self.train)), p.spectra.stack)
-        standardise = Standardiser.fit(train, p.spectra.standardise)
-        frames = Frames(standardise(train.values), train.offsets, train.stack)
-        tick("features")
-        weights = self.folder / "model.safetensors"
-        if not weights.exists():
-            self._train(frames, standardise, device, tick)
-        model = self.model(device)
-
-        def residual(vectors: np.ndarray) -> torch.Tensor:
-            x = torch.from_numpy(np.array(vectors)).to(device)
-            with torch.inference_mode():
-                return x - model(x.expand(len(p.seeds), -1, -1))
-
-        domains = self.train["domain"].tolist()
-        detector = scoring.Detector.fit(
-            residual,
-            ((domain, frames.clip(c)) for c, domain in enumerate(domains)),
-            scorers=chosen_scorers(p),
-            constants=p.scoring,
-        )
-        rows = [detector(frames.clip(c)) for c in range(len(frames))]
-        test = self.clips[self.clips["split"] == "test"]
-        for values in self.frames(test):
-            rows.append(detector(Frames.join([standardise(values)], p.spectra.stack).clip(0)))
-        names = [*self.train["name"], *test["name"]]
-        columns = {
-            "name": np.repeat(names, len(p.scorers) * len(p.seeds)),
-            "scorer": np.tile(np.repeat(p.scorers, len(p.seeds)), len(names)),
-            "seed": np.tile(p.seeds, len(names) * len(p.scorers)),
-            "A": np.concatenate([row[s] for row in rows for s in p.scorers]),
-        }
-        write_table(pd.DataFrame(columns), self.scores_file)
-        tick("scores")
-
-    def _train(
-        self,
-        frames: Frames,
-        standardise: Standardiser,
-        device: str,
-        tick: Callable[[str], None],
-    ) -> None:
-        p = self.params
-        checkpoint = self.folder / "checkpoint.safetensors"
-        epochs = p.training.epochs
-        model, losses = training.train(
-            frames,
-            seeds=p.seeds,
-            autoencoder=p.autoencoder,
-            training=p.training,
-            device=device,
-            checkpoint=checkpoint,
-            on_epoch=lambda epoch: tick(f"epoch {epoch}/{epochs}") if epoch else None,
-        )
-        tensors = dict(model.state_dict())
-        tensors["standardise.mean"] = torch.from_numpy(standardise.mean)
-        tensors["standardise.std"] = torch.from_numpy(standardise.std)
-        training.save_tensors(
-            self.folder / "model.safetensors", tensors, losses=json.dumps(losses.tolist())
-        )
-        checkpoint.unlink(missing_ok=True)
-
-    def model(self, device: str = "cpu") -> SeedAutoencoder:
-        """The trained autoencoders, in evaluation mode."""
-        p = self.params
-        model = SeedAutoencoder(p.spectra.stack * p.spectra.n_mels, p.seeds, p.autoencoder)
-        with safetensors.safe_open(self.folder / "model.safetensors", framework="pt") as file:
-            model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
-        return model.to(device).eval()
-
-    def losses(self) -> pd.DataFrame:
-        """Training loss: machine, front_end, seed, epoch, loss."""
-        with safetensors.safe_open(self.folder / "model.safetensors", framework="np") as file:
-            losses = np.array(json.loads(file.metadata()["losses"]))
-        epoch, seed = np.indices(losses.shape)
-        return pd.DataFrame(
-            {
-                "machine": self.machine,
-                "front_end": self.front_end,
-                "seed": np.array(self.params.seeds)[seed.ravel()],
-                "epoch": epoch.ravel() + 1,
-                "loss": losses.ravel(),
-            }
-        )
-
-    def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Standardised scores of every clip, and the calibration of each scorer and seed."""
-        raw = pd.read_parquet(self.scores_file).merge(
-            self.clips[["name", "split", "domain", "label"]], on="name", validate="many_to_one"
-        )
-        tables, calibrations = [], []
-        for (scorer, seed), rows in raw.groupby(["scorer", "seed"], sort=False):
-            normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
-            gamma = scoring.Calibration.fit(normal, self.params.scoring.quantile)
-            tables.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
-            calibrations.append(
-                {
-                    "scorer": scorer, "seed": seed, "shape": gamma.shape, "scale": gamma.scale,
-                    "threshold": gamma.threshold,
-                }
-            )  # fmt: skip
-        names = {"machine": self.machine, "front_end": self.front_end}
-        table = pd.concat(tables, ignore_index=True).assign(**names)
-        return table[COLUMNS], pd.DataFrame(calibrations).assign(**names)
-
-
-def chosen_scorers(params: Params) -> dict[str, scoring.Scorer]:
-    """Scorers that the parameters name."""
-    unknown = [name for name in params.scorers if name not in scoring.SCORERS]
-    if unknown:
-        raise AsdError(f"Unknown scorer {unknown[0]!r}; known are {', '.join(scoring.SCORERS)}.")
-    return {name: scoring.SCORERS[name] for name in params.scorers}
+from asdlib.params import AsdError, Params, load
+from asdlib.spectra import Frames
+from asdlib.units import Source, Unit, chosen_scorers, open_source
 
 
 def units(params: Params, source: Source) -> list[Unit]:
@@ -451,7 +139,7 @@ def forecast(params: Params, source: Source) -> dict[str, float]:
 
 def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
     steps = params.training.epochs + 2
-    with tqdm(total=len(tasks) * steps, unit="step", disable=not progress) as bar:
+    with tqdm(total=len(tasks) * steps, unit="step", disable=not (progress and tasks)) as bar:
         if params.cluster is not None:
             _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
             return
@@ -497,14 +185,3 @@ def _combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
         values = [value for _, value in scores.items()]
         parts.append(aligned[0].assign(front_end=name, score=values))
     return pd.concat(parts, ignore_index=True)
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write parquet or CSV, by the name's ending, beside its place and rename it into it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    if path.suffix == ".csv":
-        table.to_csv(beside, index=False)
-    else:
-        table.to_parquet(beside, index=False)
-    os.replace(beside, path)

@@ -35,7 +35,7 @@ training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
 
 # %%
-from asdlib import provenance, study
+from asdlib import analysis, provenance, study
 from asdlib import figures as draw
 from asdlib.params import from_notebook, resolve
 from asdlib.tables import say, show_table

@@ -12,8 +12,9 @@ from conftest import ROOT
 FLOORS = [
     {"params"},
     {"guard", "metrics", "spectra", "autoencoder"},
-    {"dataset", "machines", "scenes", "noise", "training"},
+    {"dataset", "machines", "rooms", "scenes", "noise", "training"},
     {"frontends", "scoring"},
+    {"units"},
     {"study"},
     {"systems", "submission", "analysis", "reported", "provenance"},
     {"figures", "tables", "listen"},

@@ -1,5 +1,6 @@
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -138,7 +139,7 @@ def test_a_finished_set_is_left_alone_and_other_things_are_not_overwritten(writt
 
 
 def test_an_interrupted_set_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(scenes, "_digest", lambda root: 1 / 0)
+    monkeypatch.setattr(scenes, "_manifest", lambda root: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         scenes.write(tmp_path / "set", few())
     assert list(tmp_path.iterdir()) == []
@@ -179,3 +180,43 @@ def test_unusable_options_are_one_sentence(tmp_path, rng):
             scenes.write(tmp_path / "out", few(**change))
         assert sentence in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_or_a_damaged_note_in_the_way_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "scenes.json").write_text('{"params": ')
+    for name in ("file", "damaged"):
+        with pytest.raises(AsdError, match="holds something else already"):
+            scenes.write(tmp_path / name, few())
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_two_runs_at_once_write_the_same_set(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(scenes.write, tmp_path / "set", few(), workers=1) for _ in range(2)]
+        assert len({run.result() for run in runs}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_set_of_another_severity_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    scenes.write(tmp_path / "set", few())
+    monkeypatch.setattr(machines, "SEVERITY", 2 * machines.SEVERITY)
+    with pytest.raises(AsdError, match="holds something else already"):
+        scenes.write(tmp_path / "set", few())
+
+
+def test_option_folders_start_at_the_project(real, tmp_path, monkeypatch):
+    whole = few(noise_folder=str(real / "esc10_noise_16k"))
+    monkeypatch.setattr("asdlib.params.project_root", lambda: real)
+    monkeypatch.chdir(tmp_path)
+    part = few(noise_folder="esc10_noise_16k")
+    clips = [scenes.render("SimValve", "train", "source", "normal", 0, p) for p in (whole, part)]
+    assert np.array_equal(clips[0].mixture, clips[1].mixture)
+
+
+def test_the_coherence_of_the_noise_is_told(written):
+    root, _ = written
+    msc = scenes.read_transfer(root, "SimFan")["msc"]
+    assert msc.between(0, 1 + 1e-9).all()
+    assert msc.max() > 0.1

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import machine_folder, two_channels, write_wav
 
-from asdlib import dataset, params, study, systems
+from asdlib import dataset, params, study, systems, units
 from asdlib.guard import PerClip
 from asdlib.params import AsdError
 
@@ -46,7 +46,7 @@ def files(root):
 
 def test_the_table_holds_every_clip_of_every_system(tiny):
     table = study.run(tiny)
-    assert list(table.columns) == study.COLUMNS
+    assert list(table.columns) == units.COLUMNS
     clips = {"fan": 16, "valve": 17}
     rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
     assert len(rows) == 5 * 6 * 2
