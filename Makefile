@@ -25,7 +25,7 @@ lint: env
 
 lab: env
 	$(BIN)/jupytext-config set-default-viewer python
-	$(BIN)/jupyter lab --notebook-dir notebooks
+	$(BIN)/jupyter lab notebooks$(if $(filter 0,$(shell id -u)), --allow-root)
 
 scenes: env
 	$(BIN)/asd scenes scenes --truth

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import dataset, scenes
-from asdlib.frontends import FRONT_ENDS, parts
+from asdlib.frontends import parts
 from asdlib.noise import Floors
 from asdlib.params import Params
 from asdlib.spectra import istft, power, stft
@@ -168,12 +168,16 @@ class Example:
         return {"near": near, "far": far, **rest}
 
     def sounds(self, params: Params, truth: scenes.Clip | None = None):
-        """Both microphones, every denoised sound and, where known, the machine alone."""
+        """Both microphones, every denoised sound and, where known, the machine alone.
+
+        Returns
+        -------
+        Mapping of near, far, front-end names and truth to (sample,) signals.
+        """
         near, far = self.signal
         rest = [name for name in self.denoised if name not in ("near", "far")]
-        sounds = {"near microphone": near, "far microphone": far}
-        sounds |= {f"near after {name}": self.sound(name, params) for name in rest}
-        return sounds if truth is None else sounds | {"the machine alone (truth)": truth.machine[0]}
+        sounds = {"near": near, "far": far} | {name: self.sound(name, params) for name in rest}
+        return sounds if truth is None else sounds | {"truth": truth.machine[0]}
 
 
 def example(params: Params, source: Source, machine: str) -> Example:
@@ -241,7 +245,7 @@ def removal(params: Params, source: Source) -> pd.DataFrame:
     truth was written.
     """
     rows = []
-    names = [name for name in parts(params.front_ends) if name in FRONT_ENDS and name != "far"]
+    names = [name for name in parts(params.front_ends) if name not in ("near", "far")]
     for machine in source.machines:
         clips = source.clips(machine)
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}

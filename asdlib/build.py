@@ -52,6 +52,9 @@ def report(
     AsdError
         For a failing chapter or an unclean build, naming it; what is computed stays.
     """
+    for chapter in CHAPTERS:  # before any work
+        path = _notebook(chapter)
+        check_parameters(path, jupytext.read(path), params)
     source = source or study.open_source(params, progress=progress)
     study.run(params, progress=progress, source=source)
     figures = out / "figures"
@@ -85,7 +88,6 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
 
     path = _notebook(chapter)
     notebook = jupytext.read(path)
-    check_parameters(path, notebook, params)
     values = params.model_dump(mode="json")
     key = digest([path.read_text(encoding="utf-8"), values, key, _package_digest()])
     done = folder / f"{chapter}.ipynb"
@@ -115,7 +117,10 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     executed.metadata["asd"] = {"key": key}
     for cell in executed.cells:
         if cell.cell_type == "code":
-            cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "hide-input"})
+            tags = {*cell.metadata.get("tags", [])}
+            # the parameters stand in the chapter on provenance
+            shown = "remove-cell" if tags & {"parameters", "injected-parameters"} else "hide-input"
+            cell.metadata["tags"] = sorted(tags | {shown})
     nbformat.write(executed, beside)
     beside.replace(done)
     return done

@@ -110,8 +110,16 @@ def _study(options: argparse.Namespace) -> None:
     units.write_table(table, folder / "scores.parquet")
     summary = systems.summary(table)
     units.write_table(summary, folder / "omega.csv")
-    print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
-    print(f"{folder / 'scores.parquet'}\n{folder / 'omega.csv'}")
+    results = systems.apply_all(table, summary, params.scoring.quantile)
+    verdicts = systems.verdicts(results)
+    units.write_table(verdicts, folder / "decisions.csv")
+    if summary["omega"].notna().any():
+        print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
+    for (system, machine), clips in verdicts.groupby(["system", "machine"], sort=False):
+        alarms, threshold = int(clips["decision"].sum()), clips["threshold"].iloc[0]
+        print(f"{system} {machine}: {alarms} of {len(clips)} test clips above {threshold:.3f}")
+    for name in ("scores.parquet", "omega.csv", "decisions.csv"):
+        print(folder / name)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -128,7 +136,7 @@ def _metrics(options: argparse.Namespace) -> None:
 
     table = metrics.evaluate(metrics.parse_scores(options.scores))
     print(table.to_string(float_format=lambda value: f"{100 * value:.2f}"))
-    print(f"official score {100 * metrics.omega(table):.4f} %")
+    print(f"official score {100 * metrics.omega(table)} %")
 
 
 def _validate(options: argparse.Namespace) -> None:

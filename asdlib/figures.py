@@ -38,7 +38,21 @@ NAMES = {
     "cohgate": "CohGate",
     "combo": "Combo",
 }
+SCORER_NAMES = {
+    "eq1": "eq. 1",
+    "dm": "+ DM",
+    "shrink": "+ shrink",
+    "p95": "+ P95",
+    "dm_shrink": "+ DM + shrink",
+    "s1": "+ DM + shrink + P95",
+}
 _MARKERS = dict(zip(COLOURS, "os^DvPX", strict=True))
+
+
+def system_name(front_end: str, scorer: str = "eq1") -> str:
+    """Name of a system in tables and figures, such as "AdaSub + DM"."""
+    suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
+    return NAMES[front_end] + suffix
 
 
 def style() -> None:
@@ -87,6 +101,25 @@ def show_figure(
     image = base64.b64encode(png.getvalue()).decode()
     html = f'<img alt="{label}" src="data:image/png;base64,{image}"/><p>{caption}</p>'
     display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)
+
+
+def sound_name(key: str) -> str:
+    """What a player of :meth:`asdlib.analysis.Example.sounds` is called."""
+    named = {
+        "near": "near microphone",
+        "far": "far microphone",
+        "truth": "the machine alone (truth)",
+    }
+    return named.get(key) or f"near after {NAMES[key]}"
+
+
+def missing(reason: str) -> Figure:
+    """Stand in for a figure that cannot be drawn from these recordings, and say why."""
+    fig, ax = plt.subplots(figsize=(6.4, 1.2), layout="constrained")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.text(0.5, 0.5, reason, ha="center", va="center", color="#555555", wrap=True)
+    return fig
 
 
 def _grid(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
@@ -196,13 +229,11 @@ def attenuation(table: pd.DataFrame) -> Figure:
     for name, rows in table.groupby("front_end", sort=False):
         colour = COLOURS[str(name)]
         ax.fill_between(rows["snr"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
-        ax.plot(rows["snr"], rows["mean"], color=colour)
-        end = rows.iloc[0]
-        ax.annotate(
-            NAMES[str(name)], (end["snr"], end["mean"]), color=colour, xytext=(-4, 0),
-            textcoords="offset points", ha="right", va="center",
+        ax.plot(
+            rows["snr"], rows["mean"], color=colour, marker=_MARKERS[str(name)], ms=4,
+            label=NAMES[str(name)],
         )  # fmt: skip
-    ax.margins(x=0.16)
+    ax.legend(frameon=False, loc="lower right")
     ax.set(
         xlabel=r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)",
         ylabel=r"attenuation $10\log_{10}$ out / $P_n$ (dB)",
@@ -211,63 +242,62 @@ def attenuation(table: pd.DataFrame) -> Figure:
 
 
 def removal(table: pd.DataFrame) -> Figure:
-    """Noise removed against machine sound lost, in dB, one point per machine and front-end."""
-    fig, ax = plt.subplots(figsize=(6.2, 4), layout="constrained")
-    for name, rows in table.groupby("front_end", sort=False):
-        colour, marker = COLOURS[str(name)], _MARKERS[str(name)]
-        ax.scatter(
-            rows["machine_sound"], rows["noise"], color=colour, marker=marker, s=36,
-            label=NAMES[str(name)],
-        )  # fmt: skip
-        for _, row in rows.iterrows():
-            ax.annotate(
-                row["machine"], (row["machine_sound"], row["noise"]), fontsize=6.5,
-                color=colour, xytext=(4, 3), textcoords="offset points",
+    """Noise removed against machine sound lost, in dB: a panel per machine, a point per front-end.
+
+    Parameters
+    ----------
+    table : columns machine, front_end, noise, machine_sound.
+    """
+    machines = list(table["machine"].unique())
+    fig, axes = _grid(len(machines))
+    most = max(float(table[["noise", "machine_sound"]].max().max()), 1.0)
+    for ax, machine in zip(axes, machines, strict=True):
+        ax.plot([0, most], [0, most], color="#999999", ls=":", lw=1)
+        for _, row in table[table["machine"] == machine].iterrows():
+            name = row["front_end"]
+            ax.plot(
+                row["machine_sound"], row["noise"], color=COLOURS[name], marker=_MARKERS[name],
+                ls="", ms=7, label=NAMES[name],
             )  # fmt: skip
-    low = min(0.0, float(table[["noise", "machine_sound"]].min().min()))
-    high = float(table[["noise", "machine_sound"]].max().max()) * 1.08
-    ax.plot([low, high], [low, high], color="#999999", ls=":", lw=1)
-    ax.annotate("as much machine as noise", (high, high), ha="right", va="top", fontsize=7,
-                color="#777777", rotation=0)  # fmt: skip
-    ax.set(xlabel="machine sound lost (dB)", ylabel="noise removed (dB)")
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        ax.set_title(machine)
+    axes[0].legend(frameon=False, fontsize="x-small", loc="lower right")
+    fig.supxlabel("machine sound lost (dB)")
+    fig.supylabel("noise removed (dB)")
     return fig
 
 
-def seeds(per_seed: pd.DataFrame, systems: Sequence[dict], baseline: float | None) -> Figure:
+def seeds(
+    per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]], baseline: float | None
+) -> Figure:
     """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
 
     Parameters
     ----------
-    per_seed : as of :func:`asdlib.study.summary`.
-    systems : front_end, scorer and name of each system shown.
+    per_seed : as of :func:`asdlib.systems.summary`.
+    systems : front-end and scorer of each system shown.
     baseline : a dotted line, where one is comparable.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for system in systems:
-        rows = per_seed[
-            (per_seed["front_end"] == system["front_end"])
-            & (per_seed["scorer"] == system["scorer"])
-        ]
+    for front_end, scorer in systems:
+        rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
         single = rows[rows["seed"] != "ensemble"]
         whole = rows.loc[rows["seed"] == "ensemble", "omega"].iloc[0]
-        colour = COLOURS[system["front_end"]]
-        count = len(single)
-        ax.plot(
-            range(count), single["omega"], color=colour, ls="", marker=_MARKERS[system["front_end"]]
-        )
+        colour, count = COLOURS[front_end], len(single)
+        ax.plot(range(count), single["omega"], color=colour, ls="", marker=_MARKERS[front_end])
         mean = single["omega"].mean()
         ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
         ax.plot(count, whole, color=colour, marker="*", ms=13, ls="")
         ax.annotate(
-            f"{system['name']}, mean {mean:.3f}", (-0.4, mean), color=colour, fontsize=8,
-            xytext=(0, 3), textcoords="offset points", va="bottom",
+            f"{system_name(front_end, scorer)}, mean {mean:.3f}", (-0.4, mean), color=colour,
+            fontsize=8, xytext=(0, 3), textcoords="offset points", va="bottom",
         )  # fmt: skip
     numbers = per_seed.loc[per_seed["seed"] != "ensemble", "seed"].unique()
     ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
     if baseline is not None:
         ax.axhline(baseline, color="#444444", ls=":", lw=1.2)
-        ax.annotate("baseline", (len(numbers), baseline), fontsize=8, va="bottom", ha="right")
+        ax.annotate(
+            "reported baseline", (len(numbers), baseline), fontsize=8, va="bottom", ha="right"
+        )
     ax.set(xlabel="seed", ylabel=r"$\Omega$")
     return fig
 
@@ -292,7 +322,12 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
 
 
 def decomposition(steps: pd.DataFrame) -> Figure:
-    """Source AUC, target AUC, pAUC and Omega at each step: columns step, and the four values."""
+    """Source AUC, target AUC, pAUC and Omega of the ensemble at each step.
+
+    Parameters
+    ----------
+    steps : of :func:`asdlib.systems.steps`.
+    """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     marks = {"auc_source": ("source AUC", "o"), "auc_target": ("target AUC", "s"),
              "pauc": ("pAUC", "^"), "omega": (r"$\Omega$", "D")}  # fmt: skip
@@ -304,8 +339,8 @@ def decomposition(steps: pd.DataFrame) -> Figure:
             textcoords="offset points", va="center",
         )  # fmt: skip
     ax.margins(x=0.12)
-    ax.set_xticks(x, steps["step"])
-    ax.set(ylabel="mean over machines")
+    ax.set_xticks(x, [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
+    ax.set(ylabel="ensemble, over machines")
     return fig
 
 

@@ -99,6 +99,13 @@ class Scoring(Section):
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.90  # decision threshold
 
 
+class Team(Section):
+    """Who hands the systems in: their labels are ``<author>_<institute>_task2_<N>``."""
+
+    author: Annotated[str, Field(pattern=r"^[A-Za-z]+$")] = "Asdlib"
+    institute: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,10}$")] = "DEMO"
+
+
 class Params(Section):
     """All that a study and its report depend on."""
 
@@ -118,6 +125,7 @@ class Params(Section):
     autoencoder: Autoencoder = Autoencoder()
     training: Training = Training()
     scoring: Scoring = Scoring()
+    team: Team = Team()
 
     @field_validator("seeds")
     @classmethod
@@ -178,7 +186,14 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     What is None there comes from ``params/<name>.yaml``, where that file exists, and from the
     defaults of :class:`Params` otherwise. So an untouched notebook shows the demo, and papermill
     with ``-f params/smoke.yaml`` runs exactly what ``asd report --params params/smoke.yaml`` does.
+    A plain value of an unknown name is refused: papermill would only warn of it.
     """
+    for key, value in namespace.items():
+        plain = isinstance(value, str | int | float | list | tuple | dict)
+        if plain and not (
+            key in Params.model_fields or key.startswith("_") or key in ("In", "Out")
+        ):
+            raise AsdError(f"parameters: {_unknown(key, Params)}")
     given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
     preset = project_root() / "params" / f"{given['name']}.yaml"
     base = _read_yaml(preset) if preset.exists() else {}
@@ -223,14 +238,18 @@ def _read_yaml(path: Path) -> Any:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    *parents, key = first["loc"]
+    *parents, _ = first["loc"]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return f"{name} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}."
     section: Any = Params
     for parent in parents:
         section = section.model_fields[parent].annotation
+    return _unknown(name, section)
+
+
+def _unknown(name: str, section: type[BaseModel]) -> str:
     known = sorted(section.model_fields)
-    close = difflib.get_close_matches(str(key), known, n=1)
+    close = difflib.get_close_matches(name.split(".")[-1], known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown key {name!r}; {hint}known here: {', '.join(known)}."

@@ -25,6 +25,12 @@ def baseline(machines: Sequence[str]) -> float | None:
     )
 
 
+def transfers(values: dict[str, Any]) -> pd.DataFrame:
+    """Median G_m per development machine."""
+    table = values["table_4"]
+    return pd.DataFrame({"machine": table["machine"], "median G": table["median_G"]})
+
+
 def table_3(values: dict[str, Any]) -> pd.DataFrame:
     """Omega per machine and overall of the baseline and the four submitted systems."""
     table = dict(values["table_3"])

@@ -7,7 +7,7 @@ Notebook: 03_seed_study.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,45 @@ def run(
 def calibrations(params: Params, source: Source) -> pd.DataFrame:
     """Gamma shape, scale and threshold on z of every machine, front-end, scorer and seed."""
     return pd.concat([unit.read()[1] for unit in units(params, source)], ignore_index=True)
+
+
+def score_alone(
+    params: Params, source: Source, machine: str, members: Collection[tuple[str, int]], scorer: str
+) -> Callable[[str], float]:
+    """Return the way from a test clip's name to its ensemble score, from its file and nothing else.
+
+    Parameters
+    ----------
+    members : front-end and seed of every model, as of :meth:`asdlib.systems.System.members`.
+    """
+    clips = source.clips(machine)
+    paths = clips.set_index("name")["path"]
+    ways, gammas = {}, {}
+    for name in frontends.parts({front_end for front_end, _ in members}):
+        unit = Unit(params, machine, name, clips)
+        ways[name] = unit.score_alone()
+        found = unit.read()[1]
+        found = found[found["scorer"] == scorer].set_index("seed")
+        gammas[name] = {
+            s: scoring.Calibration(*found.loc[s, ["shape", "scale"]]) for s in params.seeds
+        }
+
+    def score(clip: str) -> float:
+        raw = {name: way(Path(paths[clip]))[scorer] for name, way in ways.items()}
+        z = {
+            (name, seed): PerClip([gammas[name][seed].standardise(value)], [clip])
+            for name, values in raw.items()
+            for seed, value in zip(params.seeds, values, strict=True)
+        }
+        models = [
+            scoring.ensemble([z[part, seed] for part in frontends.COMBINATIONS[name]])
+            if name in frontends.COMBINATIONS
+            else z[name, seed]
+            for name, seed in sorted(members)
+        ]
+        return scoring.ensemble(models).item()
+
+    return score
 
 
 def losses(params: Params, source: Source) -> pd.DataFrame:

@@ -146,7 +146,7 @@ def write_all(folder: Path, results: Results, machines: Collection[str], params:
         applied = results[system.name]
         if not applied.members:
             continue
-        label = f"Asdlib_DEMO_task2_{number}"
+        label = f"{params.team.author}_{params.team.institute}_task2_{number}"
         description = meta(
             label,
             name=system.title,

@@ -66,6 +66,8 @@ SYSTEMS = (
 def ensemble(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over models (front-end and seed) of every clip's score, machine by machine.
 
+    Models are added in the order of their names, so that the same models give the same bytes.
+
     Parameters
     ----------
     table : rows of :func:`asdlib.study.run`, one scorer.
@@ -76,7 +78,7 @@ def ensemble(table: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for _, rows in table.groupby("machine", sort=False):
-        models = [g.sort_values("name") for _, g in rows.groupby(["front_end", "seed"], sort=False)]
+        models = [g.sort_values("name") for _, g in rows.groupby(["front_end", "seed"])]
         scores = scoring.ensemble([PerClip(g["score"], g["name"]) for g in models])
         clips = models[0][["machine", "split", "domain", "label", "name"]]
         parts.append(clips.assign(score=[value for _, value in scores.items()]))
@@ -173,12 +175,18 @@ def ladder(per_seed: pd.DataFrame, reported: Sequence[dict]) -> pd.DataFrame:
 
 
 def paired(per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]]) -> pd.DataFrame:
-    """Paired per-seed differences of Omega between systems given as (front_end, scorer)."""
+    """Paired per-seed differences of Omega between systems given as (front_end, scorer).
+
+    Returns
+    -------
+    DataFrame with system and against (both (front_end, scorer)), and the values of
+    :func:`asdlib.metrics.paired_difference`; pairs that were not computed are left out.
+    """
     rows = []
     for left, right in pairs:
         a, b = seed_values(per_seed, *left), seed_values(per_seed, *right)
-        difference = metrics.paired_difference(a, b)
-        rows.append({"system": left, "against": right, **difference})
+        if len(a) and len(b):
+            rows.append({"system": left, "against": right, **metrics.paired_difference(a, b)})
     return pd.DataFrame(rows)
 
 
@@ -242,6 +250,11 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
     return Applied(members, scored, clips)
 
 
+def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Results:
+    """Apply each of the four systems."""
+    return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
+
+
 def per_machine_table(results: Results) -> pd.DataFrame:
     """Omega of every system on every development machine, and over all.
 
@@ -260,19 +273,44 @@ def per_machine_table(results: Results) -> pd.DataFrame:
     return table[order].rename_axis("system")
 
 
+def verdicts(results: Results) -> pd.DataFrame:
+    """Score, threshold and decision of every test clip by every system, for reading on.
+
+    Returns
+    -------
+    DataFrame with system, machine, name, score (ensemble z), threshold and decision (1: anomaly).
+    """
+    rows = [
+        (name, machine, clip, score, own.threshold, int(decision))
+        for name, applied in results.items()
+        for machine, own in applied.scored.items()
+        for (clip, score), (_, decision) in zip(
+            own.scores.items(), own.decisions.items(), strict=True
+        )
+    ]
+    names = ["system", "machine", "name", "score", "threshold", "decision"]
+    return pd.DataFrame(rows, columns=names)
+
+
 def decisions(results: Results, source: Source, system: str = "S1") -> pd.DataFrame:
-    """False alarms, misses and F1 of one system on labelled test clips, per machine."""
-    scored = results[system].scored
+    """False alarms, misses and F1 of one system on labelled test clips, per machine and domain.
+
+    Returns
+    -------
+    DataFrame with machine, domain, threshold and the values of
+    :func:`asdlib.metrics.false_alarms_and_misses`; no rows without labelled clips.
+    """
     rows = []
-    for machine in source.development:
-        test = source.clips(machine, "test").set_index("name")["label"]
-        if machine not in scored:
-            continue
-        decided = {str(name): int(value) for name, value in scored[machine].decisions.items()}
-        labels = test[test != "unknown"]
-        values = [decided[name] for name in labels.index]
-        counts = metrics.false_alarms_and_misses(values, labels.tolist())
-        rows.append({"machine": machine, "threshold": scored[machine].threshold, **counts})
+    for machine, scored in results[system].scored.items():
+        test = source.clips(machine, "test").set_index("name")
+        decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
+        for domain, clips in test[test["label"] != "unknown"].groupby("domain"):
+            counts = metrics.false_alarms_and_misses(
+                decided[clips.index].tolist(), clips["label"].tolist()
+            )
+            rows.append(
+                {"machine": machine, "domain": domain, "threshold": scored.threshold, **counts}
+            )
     return pd.DataFrame(rows)
 
 
@@ -307,42 +345,35 @@ def choice(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
     return pd.DataFrame([*rows, last])
 
 
-_STEP_NAMES = {
-    "eq1": "eq. 1", "dm": "+ DM", "shrink": "+ shrink", "p95": "+ P95",
-    "dm_shrink": "+ DM + shrink", "s1": "+ DM + shrink + P95",
-}  # fmt: skip
-
-
 def steps(per_seed: pd.DataFrame, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
     """Re-scorings of one front-end beside its first: parts of the score and paired differences.
 
     Returns
     -------
-    DataFrame with step, source AUC, target AUC, pAUC, ensemble (Omega), mean, std (per-seed
-    Omega), difference, difference std and p (t), paired against the first scorer.
+    DataFrame with scorer; auc_source, auc_target, pauc (means over machines) and omega of the
+    ensemble; mean and std of per-seed Omega; difference, difference_std and p_t, paired by seed
+    against the first scorer. Scorers that were not computed are left out.
     """
-    rows = []
+    rows: list[dict] = []
     for scorer in scorers:
         own = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
-        whole = own[own["seed"] == "ensemble"]
-        if whole.empty:
+        if own.empty:
             continue
+        whole = own[own["seed"] == "ensemble"].iloc[0]
         measured = row(per_seed, front_end, scorer)
+        first = rows[0]["scorer"] if rows else scorer
         against = metrics.paired_difference(
-            seed_values(per_seed, front_end, scorer), seed_values(per_seed, front_end, scorers[0])
+            seed_values(per_seed, front_end, scorer), seed_values(per_seed, front_end, first)
         )
         rows.append(
             {
-                "step": _STEP_NAMES[scorer],
-                "source AUC": whole["auc_source"].iloc[0],
-                "target AUC": whole["auc_target"].iloc[0],
-                "pAUC": whole["pauc"].iloc[0],
-                "ensemble": measured["ensemble"],
+                "scorer": scorer,
+                **{name: whole[name] for name in ("auc_source", "auc_target", "pauc", "omega")},
                 "mean": measured["mean"],
                 "std": measured["std"],
                 "difference": against["mean"],
-                "difference std": against["std"],
-                "p (t)": against["p_t"],
+                "difference_std": against["std"],
+                "p_t": against["p_t"],
             }
         )
     return pd.DataFrame(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ def show_table(
     folder: Path,
     decimals: int = 4,
     missing: str = "n/a",
+    empty: str = "nothing to show",
 ) -> None:
     """Write ``<folder>/<label>.csv`` and show the table: numbered in the report, plain in Lab.
 
@@ -27,7 +29,10 @@ def show_table(
     label : file name and cross-reference name, such as ``tab-ladder``.
     decimals : of floating-point values.
     missing : stands where a number cannot be computed.
+    empty : stands in place of the rows where there are none, and says why.
     """
+    if df.empty:
+        df = pd.DataFrame({"": [empty]})
     folder.mkdir(parents=True, exist_ok=True)
     df.to_csv(folder / f"{label}.csv", index=False)
     cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
@@ -50,6 +55,32 @@ def plus_minus(mean: float, std: float, decimals: int = 4, missing: str = "n/a")
         return missing
     spread = f" ± {std:.{decimals}f}" if np.isfinite(std) else ""
     return f"{mean:.{decimals}f}{spread}"
+
+
+def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Lay out :func:`asdlib.systems.steps` for reading: spreads beside their means.
+
+    Parameters
+    ----------
+    names : what each scorer is called.
+    """
+    if table.empty:
+        return table
+    pairs = {"mean ± std": ("mean", "std"), "difference ± std": ("difference", "difference_std")}
+    spread = {
+        head: [plus_minus(m, s) for m, s in zip(table[mean], table[std], strict=True)]
+        for head, (mean, std) in pairs.items()
+    }
+    columns = {
+        "step": table["scorer"].map(names),
+        "source AUC": table["auc_source"],
+        "target AUC": table["auc_target"],
+        "pAUC": table["pauc"],
+        "Ω": table["omega"],
+        **spread,
+        "p (t)": table["p_t"],
+    }
+    return pd.DataFrame(columns)
 
 
 def say(text: str) -> None:

@@ -215,28 +215,7 @@ class Unit:
         if self.done:
             return
         p = self.params
-        device = training.choose_device(p.device)
-        train = Frames.join(list(self.frames(self.train)), p.spectra.stack)
-        standardise = Standardiser.fit(train, p.spectra.standardise)
-        frames = Frames(standardise(train.values), train.offsets, train.stack)
-        tick("features")
-        weights = self.folder / "model.safetensors"
-        if not weights.exists():
-            self._train(frames, standardise, device, tick)
-        model = self.model(device)
-
-        def residual(vectors: np.ndarray) -> torch.Tensor:
-            x = torch.from_numpy(np.array(vectors)).to(device)
-            with torch.inference_mode():
-                return x - model(x.expand(len(p.seeds), -1, -1))
-
-        domains = self.train["domain"].tolist()
-        detector = scoring.Detector.fit(
-            residual,
-            ((domain, frames.clip(c)) for c, domain in enumerate(domains)),
-            scorers=chosen_scorers(p),
-            constants=p.scoring,
-        )
+        detector, standardise, frames = self._fit(tick)
         rows = [detector(frames.clip(c)) for c in range(len(frames))]
         test = self.clips[self.clips["split"] == "test"]
         for values in self.frames(test):
@@ -250,6 +229,42 @@ class Unit:
         }
         write_table(pd.DataFrame(columns), self.scores_file)
         tick("scores")
+
+    def score_alone(self) -> Callable[[Path], dict[str, np.ndarray]]:
+        """Return the way from one file alone to its A(x), per scorer and seed."""
+        detector, standardise, _ = self._fit(lambda what: None)
+        denoise, spectra = self.denoiser(), self.params.spectra
+
+        def score(path: Path) -> dict[str, np.ndarray]:
+            values = log_mel(denoise(stft(dataset.read(path, spectra), spectra)), spectra)
+            return detector(Frames.join([standardise(values)], spectra.stack).clip(0))
+
+        return score
+
+    def _fit(self, tick: Callable[[str], None]) -> tuple[scoring.Detector, Standardiser, Frames]:
+        """Train, unless the weights are there, and take the residual statistics."""
+        p = self.params
+        device = training.choose_device(p.device)
+        train = Frames.join(list(self.frames(self.train)), p.spectra.stack)
+        standardise = Standardiser.fit(train, p.spectra.standardise)
+        frames = Frames(standardise(train.values), train.offsets, train.stack)
+        tick("features")
+        if not (self.folder / "model.safetensors").exists():
+            self._train(frames, standardise, device, tick)
+        model = self.model(device)
+
+        def residual(vectors: np.ndarray) -> torch.Tensor:
+            x = torch.from_numpy(np.array(vectors)).to(device)
+            with torch.inference_mode():
+                return x - model(x.expand(len(p.seeds), -1, -1))
+
+        detector = scoring.Detector.fit(
+            residual,
+            ((domain, frames.clip(c)) for c, domain in enumerate(self.train["domain"])),
+            scorers=chosen_scorers(p),
+            constants=p.scoring,
+        )
+        return detector, standardise, frames
 
     def _train(
         self,

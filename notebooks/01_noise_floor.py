@@ -35,6 +35,7 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %%
 from asdlib import analysis, reported, study
@@ -118,15 +119,15 @@ show_table(
 )
 
 # %% [markdown]
-# {numref}`tab-transfer-reported` repeats what the technical report gives for its recordings
-# {cite}`kim2026`. Values near 1 mean that both microphones hear the noise equally loud; the far one
+# {numref}`tab-transfer-reported` repeats what the technical report gives for its recordings (the
+# column of $G$ in its Table 4) {cite}`kim2026`. Values near 1 mean that both microphones hear the noise equally loud; the far one
 # is then a useful reference at face value. A value such as ToyCar's says that the far channel was
 # recorded at a much lower gain or that the floor holds machine sound.
 
 # %%
 values = reported.load()
 show_table(
-    reported.table_4(values)[["machine", "median G"]],
+    reported.transfers(values),
     "tab-transfer-reported",
     "Median of $G_m$ as reported on DCASE 2026 development data; "
     "its five evaluation machines lie between {} and {}.".format(*values["evaluation_G"]),

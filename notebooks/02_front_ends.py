@@ -34,6 +34,7 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %%
 import pandas as pd
@@ -43,6 +44,7 @@ from asdlib import figures as draw
 from asdlib import listen
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
+from asdlib.scenes import read_truth
 from asdlib.tables import say, plus_minus, show_table
 
 params = from_notebook(globals())
@@ -107,11 +109,16 @@ show_figure(
 )
 
 # %%
-listen.players(shown.sounds(params), params.spectra.sample_rate)
+truth = read_truth(source.root, fan_like, shown.clip["name"].removesuffix(".wav"))
+sounds = shown.sounds(params, truth)
+listen.players(
+    {draw.sound_name(name): sound for name, sound in sounds.items()}, params.spectra.sample_rate
+)
 
 # %% [markdown]
 # The players are level-matched, so that the ear compares the sound and not the loudness. Denoised
-# sound keeps the near microphone's phase.
+# sound keeps the near microphone's phase. On the embedded scenes the last player holds the machine
+# alone, as it was before the room's noise was added: the sound that a perfect front-end would leave.
 #
 # ## Attenuation against the local signal-to-noise ratio
 #
@@ -121,49 +128,51 @@ listen.players(shown.sounds(params), params.spectra.sample_rate)
 # %%
 curve = analysis.attenuation(params, source)
 show_figure(
-    draw.attenuation(curve),
+    draw.attenuation(curve)
+    if len(curve)
+    else draw.missing("No test clip: the attenuation cannot be measured."),
     "fig-attenuation",
     "Mean attenuation against the local SNR, with the range that holds 80 % of the cells. The "
     "subtractions leave cells alone that stand out by more than about 10 dB and sink to the floor "
     "$\\beta$ below 0 dB. The coherence gate does not know the local SNR: its range is wide.",
     folder=folder,
-) if len(curve) else say("No test clip: the attenuation cannot be measured.")
+)
 
 # %% [markdown]
 # ## Noise removed, machine sound lost
 #
 # On recordings nobody knows what was noise. On the embedded scenes it is known, so that a front-end's
 # gain, found on the mixture, can be applied to the true noise and to the true machine sound apart. A
-# good front-end lies far above the diagonal of {numref}`fig-removal`.
+# good front-end lies far above the diagonal of {numref}`fig-removal`; {numref}`tab-snr-gain` gives its
+# distance from that line. A machine that never falls quiet and sounds in the same bins as the noise
+# pays most: its own sound has entered $G_m$, and is then subtracted.
 
 # %%
 removed = analysis.removal(params, source)
-if len(removed):
-    show_figure(
-        draw.removal(removed),
-        "fig-removal",
-        "Noise removed against machine sound lost, one point per machine and front-end. On the "
-        "dotted line a front-end turns the volume down and nothing else.",
-        folder=folder,
-    )
-else:
-    say(
-        "No ground truth lies beside these recordings, so what was noise and what was machine "
-        "cannot be told apart: no figure here."
-    )
+no_truth = (
+    "No ground truth lies beside these recordings: "
+    "what was noise and what was machine cannot be told apart."
+)
+show_figure(
+    draw.removal(removed) if len(removed) else draw.missing(no_truth),
+    "fig-removal",
+    "Noise removed against machine sound lost, one panel per machine and one point per front-end. "
+    "On the dotted line a front-end turns the volume down and nothing else.",
+    folder=folder,
+)
 
 # %%
-if len(removed):
-    wide = removed.assign(gain=removed["noise"] - removed["machine_sound"])
-    wide = wide.pivot(index="machine", columns="front_end", values="gain")
-    names = [name for name in draw.NAMES if name in wide and name != "near"]
-    show_table(
-        wide[names].rename(columns=draw.NAMES).reset_index(),
-        "tab-snr-gain",
-        "Gain in signal-to-noise ratio: noise removed minus machine sound lost, in dB.",
-        folder=folder,
-        decimals=2,
-    )
+gain = removed.assign(gain=removed["noise"] - removed["machine_sound"])
+wide = gain.pivot(index="machine", columns="front_end", values="gain")
+names = [name for name in draw.NAMES if name in wide]
+show_table(
+    wide[names].rename(columns=draw.NAMES).reset_index(),
+    "tab-snr-gain",
+    "Gain in signal-to-noise ratio: noise removed minus machine sound lost, in dB.",
+    folder=folder,
+    decimals=2,
+    empty=no_truth,
+)
 
 # %% [markdown]
 # ## Does it help the detector?
@@ -192,7 +201,7 @@ for entry in reported.load()["table_2"]:
 show_table(
     pd.DataFrame(rows),
     "tab-front-ends",
-    "Front-ends: mean ± standard deviation of $\\Omega$ over seeds, measured here "
+    "Front-ends (Table 2 of the report): mean ± standard deviation of $\\Omega$ over seeds, measured here "
     f"({len(params.seeds)} seeds) and reported on DCASE 2026 development data (ten seeds).",
     folder=folder,
 )
@@ -209,8 +218,9 @@ choice = systems.choice(table, analysis.floors(params, source))
 show_table(
     choice,
     "tab-choice",
-    "Median $G_m$ and $\\Omega$ per machine for AdaSub and CohGate (mean over seeds), with the "
-    "ensembles over all machines and the label oracle in the last row, measured here.",
+    "Table 4 of the report, measured here: median $G_m$ and $\\Omega$ per machine for AdaSub and "
+    "CohGate (mean over seeds), with the "
+    "ensembles over all machines and the label oracle in the last row.",
     folder=folder,
     decimals=3,
 )

@@ -35,6 +35,7 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %%
 import pandas as pd
@@ -112,32 +113,27 @@ as_reported = {
 show_table(
     pd.DataFrame({"system": ladder["system"], **measured, **as_reported}),
     "tab-ladder",
-    f"The ladder of $\\Omega$: {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
+    f"The ladder of $\\Omega$ (Table 1 of the report): {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
     "2026 development data. n/a: not computed here, or not to be computed from these labels.",
     folder=folder,
 )
 
 # %%
-compared = [
-    {"front_end": "near", "scorer": "eq1", "name": "AE ch1"},
-    {"front_end": "adasub", "scorer": "s1", "name": "champion"},
-]
-known = per_seed["omega"].notna().any()
-compared = [s for s in compared if len(systems.seed_values(per_seed, s["front_end"], s["scorer"]))]
-if known and compared:
-    show_figure(
-        draw.seeds(per_seed, compared, reported.baseline(source.development)),
-        "fig-seeds",
-        "$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all "
-        "three re-scorings). Means are dashed, ensembles are stars. Look at how far single seeds "
-        "lie from their mean before believing any single-seed gain.",
-        folder=folder,
-    )
-else:
-    say(
-        "$\\Omega$ needs normal test clips of both domains and anomalies for every machine; these "
-        "recordings do not have them, so the figure of the seeds cannot be drawn."
-    )
+compared = [("near", "eq1"), ("adasub", "s1")]
+compared = [system for system in compared if systems.seed_values(per_seed, *system).notna().any()]
+show_figure(
+    draw.seeds(per_seed, compared, reported.baseline(source.development))
+    if compared
+    else draw.missing(
+        "Ω needs anomalies and normal test clips of both domains for every machine: "
+        "these recordings do not have them."
+    ),
+    "fig-seeds",
+    "Fig. 2 of the report: $\\Omega$ of every seed for the plain autoencoder and for the champion "
+    "(AdaSub with all three re-scorings). Means are dashed, ensembles are stars. Look at how far "
+    "single seeds lie from their mean before believing any single-seed gain.",
+    folder=folder,
+)
 
 # %% [markdown]
 # ## Paired differences
@@ -157,11 +153,15 @@ pairs = [
     (("adasub", "s1"), ("adasub", "eq1")),
     (("adasub", "s1"), ("near", "eq1")),
 ]
+paired = systems.paired(per_seed, pairs)
+for column in ("system", "against"):
+    paired[column] = [draw.system_name(*system) for system in paired[column]]
 show_table(
-    systems.paired(per_seed, pairs),
+    paired.rename(columns={"p_t": "p (t)", "p_wilcoxon": "p (Wilcoxon)"}),
     "tab-paired",
     "Paired per-seed differences of $\\Omega$ (row system minus the one it is held against), with "
     "the p values of the paired t test and of Wilcoxon's signed-rank test. Single-seed differences "
     f"below {metrics.SEED_BAND} count as variance in the report.",
     folder=folder,
+    empty="None of the pairs was computed.",
 )

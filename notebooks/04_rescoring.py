@@ -35,11 +35,12 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %%
 import pandas as pd
 
-from asdlib import reported, study, systems
+from asdlib import reported, study, systems, tables
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -89,47 +90,30 @@ say(
 # of $\Omega$ is taken seed by seed against AdaSub.
 
 # %%
-steps = systems.steps(
-    per_seed,
-    "adasub",
-    [name for name in ("eq1", "dm", "dm_shrink", "s1") if name in params.scorers],
-)
-show_table(
-    steps,
-    "tab-steps",
-    "From AdaSub to the champion, measured here. AUC columns and the last Omega: ensemble over seeds.",
-    folder=folder,
-)
-
-# %%
-if steps["ensemble"].notna().any():
-    show_figure(
-        draw.decomposition(
-            steps.rename(
-                columns={
-                    "source AUC": "auc_source",
-                    "target AUC": "auc_target",
-                    "pAUC": "pauc",
-                    "ensemble": "omega",
-                }
-            )
-        ),
-        "fig-decomposition",
-        "What each step does to the three parts of the score (ensembles; means over machines). A "
-        "step is worth having when target AUC and pAUC rise more than source AUC falls.",
+steps = systems.steps(per_seed, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
+alone = systems.steps(per_seed, "adasub", ("eq1", "dm", "shrink", "p95"))
+for label, found, caption in (
+    ("tab-steps", steps, "From AdaSub to the champion, measured here"),
+    ("tab-alone", alone, "Each change alone, measured here"),
+):
+    show_table(
+        tables.steps(found, draw.SCORER_NAMES),
+        label,
+        f"{caption}: source AUC, target AUC, pAUC (means over machines) and $\\Omega$ of the "
+        "ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired difference to "
+        "eq. 1 with the p value of the paired t test.",
         folder=folder,
+        empty="AdaSub was not computed.",
     )
-else:
-    say("The parts of the score cannot all be computed from these labels; no figure here.")
 
 # %%
-alone = systems.steps(
-    per_seed, "adasub", [name for name in ("eq1", "dm", "shrink", "p95") if name in params.scorers]
-)
-show_table(
-    alone,
-    "tab-alone",
-    "Each change alone, measured here.",
+show_figure(
+    draw.decomposition(steps)
+    if len(steps) and steps["omega"].notna().any()
+    else draw.missing("The parts of the score cannot all be computed from these labels."),
+    "fig-decomposition",
+    "What each step does to the three parts of the score (ensembles; means over machines). A "
+    "step is worth having when target AUC and pAUC rise more than source AUC falls.",
     folder=folder,
 )
 
@@ -147,7 +131,7 @@ show_table(
             "auc_source": "source AUC",
             "auc_target": "target AUC",
             "pauc": "pAUC",
-            "omega": "ensemble Omega",
+            "omega": "ensemble Ω",
         }
     ),
     "tab-steps-reported",

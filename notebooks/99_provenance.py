@@ -33,6 +33,7 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %%
 from asdlib import analysis, provenance, study

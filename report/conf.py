@@ -24,6 +24,7 @@ html_static_path = ["_static"]
 html_css_files = ["report.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "show_toc_level": 2,
     "use_download_button": False,

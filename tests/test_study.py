@@ -180,11 +180,19 @@ def test_ladder_and_systems_from_one_table(tiny):
     assert one["std"] == pytest.approx(own.std(ddof=1))
     selected = systems.SYSTEMS[3].members(per_seed)
     assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
-    scored, clips = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
-    assert set(scored) == {"fan", "valve"}
-    assert isinstance(scored["fan"].scores, PerClip)
+    applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
+    assert applied.members == [("adasub", 0), ("adasub", 1)]
+    assert set(applied.scored) == {"fan", "valve"}
+    fan = applied.scored["fan"]
+    assert isinstance(fan.scores, PerClip)
+    clips = applied.clips
     own = clips[(clips["machine"] == "fan") & (clips["split"] == "train")]["score"]
-    assert scored["fan"].threshold == pytest.approx(np.quantile(own, 0.9))
+    assert fan.threshold == pytest.approx(np.quantile(own, 0.9))
+    decided = dict(fan.decisions.items())
+    assert decided == {name: score > fan.threshold for name, score in fan.scores.items()}
+    assert applied.evaluate()["omega"].to_dict() == pytest.approx(
+        systems.per_machine_table({"S1": applied}).loc["S1", ["fan", "valve"]].to_dict()
+    )
 
 
 def test_selection_takes_the_best_models():
