@@ -49,7 +49,7 @@ def levels(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd
     for machine in source.machines:
         clips = source.clips(machine, "train").head(clips_per_machine)
         signals = list(dataset.read_all(clips, params.spectra))
-        near, far = (_db(np.mean([np.mean(x[i] ** 2) for x in signals])) for i in (0, 1))
+        near, far = _db(np.mean([np.mean(x**2, axis=-1) for x in signals], axis=0))
         fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising.percentile)
         same = all(np.array_equal(*x) for x in signals)
         rows.append(

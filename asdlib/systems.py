@@ -187,7 +187,8 @@ def paired(per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]]) -> pd.D
         a, b = seed_values(per_seed, *left), seed_values(per_seed, *right)
         if len(a) and len(b):
             rows.append({"system": left, "against": right, **metrics.paired_difference(a, b)})
-    return pd.DataFrame(rows)
+    names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon"]
+    return pd.DataFrame(rows, columns=names)
 
 
 @dataclass(frozen=True)

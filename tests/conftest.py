@@ -1,5 +1,7 @@
 """Shared test data: small, seeded, and made once."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import soundfile
 from jaxtyping import install_import_hook
 
 install_import_hook("asdlib", "typechecker.check")
+
+from asdlib import build, params  # noqa: E402  # after the hook, so that shapes are checked
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
@@ -48,3 +52,46 @@ def machine_folder(root, rng, machine="fan", *, train=4, test=2, seconds=1.0, do
                 name = f"section_00_{domain}_test_{label}_{i:04d}_spd_{i}.wav"
                 write_wav(root / machine / "test" / name, two_channels(rng, seconds))
     return root
+
+
+SMALL = {
+    "name": "small",
+    "seeds": [0, 1],
+    "spectra": {"n_mels": 16},
+    "autoencoder": {"width": 16, "blocks": 1, "bottleneck": 4},
+    "training": {"epochs": 2, "batch_size": 64},
+}
+
+
+def small_report(folder, **changes):
+    """Parameters of a small report whose every file lies in ``folder``, and its pages."""
+    places = {name: str(folder / name) for name in ("results", "figures")}
+    chosen = params.load({**SMALL, **places, **changes})
+    return chosen, build.report(chosen, folder / "build", progress=False).parent
+
+
+@pytest.fixture(scope="session")
+def scenes_report(tmp_path_factory):
+    """A report on small scenes with everything there is: truth, both domains, concealed clips."""
+    scenes = {
+        "seconds": 1.5, "train_source": 5, "train_target": 3, "test_per_cell": 4, "truth": 2,
+        "machines": ["SimFan", "SimValve", "SimPump"],
+    }  # fmt: skip
+    return small_report(tmp_path_factory.mktemp("scenes_report"), scenes=scenes)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where the browser is."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("no chromium on this machine (apt install chromium)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def pages(request):
+    """The folder of HTML pages to look at: ASD_HTML, or those of the small report."""
+    if "ASD_HTML" in os.environ:
+        return Path(os.environ["ASD_HTML"]).resolve()
+    return request.getfixturevalue("scenes_report")[1]
