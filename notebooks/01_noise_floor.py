@@ -117,6 +117,12 @@ show_table(
     folder=folder,
     decimals=2,
 )
+if true:
+    error = table.set_index("machine")["median error (dB)"].dropna().sort_values()
+    say(
+        f"The estimate comes closest to the truth for {error.index[0]} ({error.iloc[0]:.1f} dB) and "
+        f"strays furthest for {error.index[-1]} ({error.iloc[-1]:.1f} dB)."
+    )
 
 # %% [markdown]
 # {numref}`tab-transfer-reported` repeats what the technical report gives for its recordings (the

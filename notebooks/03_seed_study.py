@@ -38,6 +38,7 @@ scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %%
+import numpy as np
 import pandas as pd
 
 from asdlib import metrics, reported, study, systems
@@ -116,6 +117,16 @@ show_table(
     f"The ladder of $\\Omega$ (Table 1 of the report): {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
     "2026 development data. n/a: not computed here, or not to be computed from these labels.",
     folder=folder,
+)
+
+# %%
+first, last = ladder.iloc[1], ladder.iloc[-1]
+say(
+    f"From {first['system']} to the last row the seed mean changes by "
+    f"{last['mean'] - first['mean']:+.4f} here; the report has "
+    f"{last['reported mean'] - first['reported mean']:+.4f}."
+    if np.isfinite(last["mean"] - first["mean"])
+    else "The change from the first autoencoder to the last row cannot be computed here."
 )
 
 # %%

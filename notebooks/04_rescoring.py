@@ -139,3 +139,10 @@ show_table(
     "development data.",
     folder=folder,
 )
+given = pd.DataFrame(reported.load()["decomposition"])["omega"]
+say(
+    f"The whole stack changes the ensemble's $\\Omega$ by {steps['omega'].diff().sum():+.4f} here; the "
+    f"report has {given.iloc[-1] - given.iloc[0]:+.4f}."
+    if len(steps) and steps["omega"].notna().all()
+    else "What the stack changes cannot be computed here."
+)
