@@ -5,7 +5,7 @@ Notebooks: 01_noise_floor, 02_front_ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,13 @@ from jaxtyping import Complex, Float
 
 from asdlib import dataset, scenes
 from asdlib.frontends import parts
-from asdlib.noise import Floors
+from asdlib.machines import RATE
+from asdlib.noise import Floors, noise_transfer
 from asdlib.params import Params
 from asdlib.spectra import istft, power, stft
 from asdlib.study import Source, Unit
 
-_SENSITIVITY_CLIPS = 40  # training clips per machine; the median G_m has settled long before
+_SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
 
 
 def overview(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +51,7 @@ def levels(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd
         clips = source.clips(machine, "train").head(clips_per_machine)
         signals = list(dataset.read_all(clips, params.spectra))
         near, far = _db(np.mean([np.mean(x**2, axis=-1) for x in signals], axis=0))
-        fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising.percentile)
+        fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising)
         same = all(np.array_equal(*x) for x in signals)
         rows.append(
             {
@@ -75,9 +76,14 @@ def floors(params: Params, source: Source) -> dict[str, Floors]:
 
 
 def true_transfers(params: Params, source: Source) -> dict[str, Float[np.ndarray, " frequency"]]:
-    """G_m(k) from the noise alone, for the machines whose truth was written."""
+    """G_m(k) from the noise alone, on this study's bins, where the truth was written."""
     found = {m: scenes.read_transfer(source.root, m) for m in source.machines}
-    return {m: t["noise_transfer"].to_numpy() for m, t in found.items() if t is not None}
+    bins = frequencies(params)
+    return {
+        m: 10 ** np.interp(bins, t["frequency"], np.log10(t["noise_transfer"]))
+        for m, t in found.items()
+        if t is not None
+    }
 
 
 def transfer_table(
@@ -113,13 +119,15 @@ def percentile_sensitivity(
     wanted = sorted({*percentiles, params.denoising.percentile})
     rows = []
     for machine in source.machines:
-        clips = source.clips(machine, "train").head(_SENSITIVITY_CLIPS)
+        train = source.clips(machine, "train")
+        spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
+        clips = train.iloc[spread.astype(int)]
         quiet = [
             np.percentile(power(stft(signal, params.spectra)), wanted, axis=-1)
             for signal in dataset.read_all(clips, params.spectra)
         ]
         levels = {
-            q: _db(Floors(*both).transfer)
+            q: _db(noise_transfer(*both, far_bound=params.denoising.far_bound))
             for q, both in zip(wanted, np.mean(quiet, axis=0), strict=True)
         }
         against = _db(true[machine]) if machine in true else levels[params.denoising.percentile]
@@ -251,10 +259,7 @@ def removal(params: Params, source: Source) -> pd.DataFrame:
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
         kept = {n: np.zeros(2) for n in names}
         there = np.zeros(2)
-        for _, clip in clips.iterrows():
-            truth = scenes.read_truth(source.root, machine, clip["name"].removesuffix(".wav"))
-            if truth is None:
-                continue
+        for clip, truth in truths(params, source, machine):
             spectrum = stft(dataset.read(clip["path"], params.spectra), params.spectra)
             near = power(spectrum[0])
             parts_near = np.stack([truth.noise[0], truth.machine[0]]).astype(np.float32)
@@ -268,6 +273,45 @@ def removal(params: Params, source: Source) -> pd.DataFrame:
                 noise, sound = -_db(kept[name] / there)
                 rows.append([machine, name, noise, sound])
     return pd.DataFrame(rows, columns=["machine", "front_end", "noise", "machine_sound"])
+
+
+def true_snr(params: Params, source: Source) -> pd.DataFrame:
+    """Machine over noise at both microphones, in dB, from known truth: mean power over clips.
+
+    Returns
+    -------
+    DataFrame with machine, SNR near (dB) and SNR far (dB); no rows where no truth was written.
+    """
+    rows = []
+    for machine in source.machines:
+        energy = [
+            [np.sum(part**2, axis=-1) for part in (truth.machine, truth.noise)]
+            for _, truth in truths(params, source, machine)
+        ]
+        if energy:
+            sound, noise = np.sum(energy, axis=0)
+            rows.append([machine, *_db(sound / noise)])
+    return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
+
+
+def truths(params: Params, source: Source, machine: str) -> Iterator[tuple[pd.Series, scenes.Clip]]:
+    """Every clip of a machine whose ground truth lies beside it, with that truth."""
+    for _, clip in source.clips(machine).iterrows():
+        truth = truth_of(params, source, clip)
+        if truth is not None:
+            yield clip, truth
+
+
+def truth_of(params: Params, source: Source, clip: pd.Series) -> scenes.Clip | None:
+    """Ground truth of one clip at the study's sample rate, where it was written."""
+    stem = clip["name"].removesuffix(".wav")
+    truth = scenes.read_truth(source.root, clip["machine"], stem)
+    if truth is None or params.spectra.sample_rate == RATE:
+        return truth
+    import soxr
+
+    whole = (truth.machine, truth.noise, truth.fault)
+    return scenes.Clip(*(soxr.resample(x.T, RATE, params.spectra.sample_rate).T for x in whole))
 
 
 def _db(power: np.ndarray) -> np.ndarray:

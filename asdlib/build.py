@@ -118,12 +118,17 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     for cell in executed.cells:
         if cell.cell_type == "code":
             tags = {*cell.metadata.get("tags", [])}
-            # the parameters stand in the chapter on provenance
-            shown = "remove-cell" if tags & {"parameters", "injected-parameters"} else "hide-input"
-            cell.metadata["tags"] = sorted(tags | {shown})
+            cell.metadata["tags"] = sorted(tags | {_shown(tags)})
     nbformat.write(executed, beside)
     beside.replace(done)
     return done
+
+
+def _shown(tags: set[str]) -> str:
+    """How much of a code cell the pages show."""
+    if tags & {"parameters", "injected-parameters"}:
+        return "remove-cell"  # they stand in the chapter on provenance
+    return "remove-input" if "setup" in tags else "hide-input"  # the data set is the first line
 
 
 def check_parameters(path: Path, notebook: nbformat.NotebookNode, params: Params) -> None:

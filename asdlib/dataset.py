@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,12 +69,23 @@ def scan(root: str | Path) -> pd.DataFrame:
     return table
 
 
-def survey(root: str | Path) -> tuple[pd.DataFrame, list[str]]:
-    """As :func:`scan`, with the sentences about names beside the rows that could be made."""
+def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+    """As :func:`scan`, with the sentences about names beside the rows that could be made.
+
+    Parameters
+    ----------
+    machines : the only ones to look at; none: all.
+    """
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
-    folders = [root] if _is_machine(root) else sorted(p for p in root.iterdir() if _is_machine(p))
+    inside = [root] if _is_machine(root) else sorted(p for p in root.iterdir() if _is_machine(p))
+    folders = [p for p in inside if not machines or _name(p) in machines]
+    if inside and (missing := set(machines) - {_name(p) for p in folders}):
+        raise AsdError(
+            f"{root}: no machine {', '.join(sorted(missing))}; "
+            f"it holds {', '.join(_name(p) for p in inside)}."
+        )
     if not folders:
         raise AsdError(
             f"{root}: found no machine folder; expected <machine>/train/*.wav and "
@@ -91,7 +103,7 @@ def survey(root: str | Path) -> tuple[pd.DataFrame, list[str]]:
                     problems.append(row)
                     continue
                 row["attributes"] = row["attributes"] or attributes.get(path.name, "")
-                rows.append({"machine": folder.resolve().name, **row, **_header(path)})
+                rows.append({"machine": _name(folder), **row, **_header(path)})
         if not _wavs(folder / "train"):
             problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -186,6 +198,11 @@ def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
     """Sixteen hexadecimal digits that name a data set by its machines, names and contents."""
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def _name(folder: Path) -> str:
+    """Name a machine by its folder as given, not by what a link leads to."""
+    return os.path.basename(os.path.abspath(folder))
 
 
 def _is_machine(folder: Path) -> bool:

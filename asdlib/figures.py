@@ -388,7 +388,7 @@ def pipeline() -> Figure:
     box(1, 13, 12, "far microphone\n$F(k,t)$")
     box(18, 19, 15, "front-end\n$P_n - a\\,G_m P_f$\nfloored at $\\beta P_n$", h=9)
     box(38, 20, 11, "log-mel,\n5 frames\nstacked")
-    box(54, 20, 12, "autoencoder\n640–16–640\n10 seeds")
+    box(54, 20, 12, "autoencoder\n640–16–640,\none per seed")
     box(71, 20, 12, "$A(x)$, eq. 1\nMahalanobis\n+ energy, $P_{90}$")
     box(87.5, 20, 8, "$z(x)$\nmean of\nseeds")
     for start, end in (

@@ -39,7 +39,7 @@ class FrontEnd:
     def fit(self, spectra: Iterable[Spectrum]) -> FrontEnd:
         """Take what the front-end needs from training-normal clips; many need nothing."""
         if self.needs_floors:
-            self.floors = Floors.fit(spectra, self.constants.percentile)
+            self.floors = Floors.fit(spectra, self.constants)
         return self
 
     def __call__(self, spectrum: Spectrum) -> Power:

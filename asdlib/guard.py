@@ -188,7 +188,7 @@ def rederive(score_one: Callable[[Any], float], submitted: PerClip) -> None:
         if again.tobytes() != np.float64(value).tobytes():
             raise CrossClipError(
                 f"{name}: scored alone it is {again!r}, submitted is {value!r}; the score depends "
-                "on other clips."
+                "on other clips, or was computed elsewhere."
             )
 
 

@@ -2,8 +2,9 @@
 
 Every kind is a function of two generators: one draws what a healthy clip needs, the other what a
 fault needs, so that the same clip can be rendered with and without its fault. Signals are mono at
-16 kHz, of about unit power while the machine is active. Sources: R. B. Randall, Vibration-based
-Condition Monitoring, Wiley 2011 (bearing and gear signatures). Notebook: 01_noise_floor.
+16 kHz, of the order of unit power while the machine is active. Sources: R. B. Randall,
+Vibration-based Condition Monitoring, Wiley 2011 (bearing and gear signatures).
+Notebook: 01_noise_floor.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class MachineSpec:
     sound : (rng, fault_rng, samples, condition, fault, severity) to a mono signal.
     faults : names that ``sound`` knows, each with the range its severity is drawn from.
     source, target : operating conditions of the two domains.
-    snr : machine over noise at the near microphone, source domain, in dB.
+    snr : nominal level of the machine over the noise, in dB, before the room colours both; a
+        machine that rests most of the time lies several dB lower on average. What arrives at the
+        microphones is measured in chapter 01.
     evaluation : test clips are concealed.
     lengths : clip lengths in units of the nominal one, taken in turn.
     running_index : test clips are numbered through, not from 0 in every cell.
@@ -112,14 +115,26 @@ def ring(
     return scipy.signal.oaconvolve(impulses, response)[:samples]
 
 
-def bearing(rng: Generator, samples: int, rate: float, shaft: float, resonance: float) -> Signal:
-    """Impacts of a damaged race: ``rate`` per second with 1 % slip, stronger in the load zone."""
-    steps = (1 + 0.01 * rng.standard_normal(int(rate * samples / RATE) + 8)) / rate
-    times = np.cumsum(steps)
-    strengths = 1 + 0.5 * np.cos(2 * np.pi * shaft * times + rng.uniform(0, 2 * np.pi))
-    signal = ring(
-        samples, times, strengths, ((resonance, 0.0015, 1.0), (1.7 * resonance, 0.001, 0.5))
-    )
+def bearing(rng: Generator, phase: Signal, per_turn: float, resonance: float, race: str) -> Signal:
+    """Impacts of a damaged race, of unit power.
+
+    Parameters
+    ----------
+    phase : of the shaft, in radians; the impacts follow its speed, with 1 % slip.
+    per_turn : impacts per turn of the shaft.
+    resonance : of the housing, in Hz.
+    race : "outer" stands still in the load zone: even impacts; "inner" turns through it: impacts
+        that swell once per turn.
+    """
+    turns = (phase - phase[0]) / (2 * np.pi)
+    count = int(per_turn * turns[-1]) + 8
+    places = np.cumsum(1 + 0.01 * rng.standard_normal(count)) / per_turn
+    load = 0.5 * np.cos(2 * np.pi * places + rng.uniform(0, 2 * np.pi))
+    strengths = 1 + load if race == "inner" else np.ones(count)
+    times = np.interp(places, turns, np.arange(len(phase)) / RATE, right=np.inf)
+    heard = np.isfinite(times)
+    modes = ((resonance, 0.0015, 1.0), (1.7 * resonance, 0.001, 0.5))
+    signal = ring(len(phase), times[heard], strengths[heard], modes)
     return signal / np.sqrt(np.mean(signal**2))
 
 
@@ -161,7 +176,7 @@ def fan(
         return tones * (1 + 0.8 * sev * turn) + flow + hum + ticks
     healthy = tones + flow + hum
     if fault == "bearing":
-        return healthy + 0.45 * sev * bearing(fault_rng, samples, 3.57 * shaft, shaft, 3100)
+        return healthy + 0.45 * sev * bearing(fault_rng, phase, 3.57, 3100, "outer")
     return healthy
 
 
@@ -227,7 +242,7 @@ def gears(teeth: int, input_turns: float, ratio: float):
         rub = 0.35 * coloured(rng, samples, -3, ((1400, 300, 9),))
         signal = mesh + pulse + rub + tooth
         if fault == "bearing":
-            signal = signal + 0.45 * sev * bearing(fault_rng, samples, 4.9 * shaft, shaft, 2700)
+            signal = signal + 0.45 * sev * bearing(fault_rng, phase, 4.9, 2700, "inner")
         if fault == "cavitation":  # collapsing bubbles: crackle under the suction half of the turn
             crackle = coloured(fault_rng, samples, 3, ((4300, 1200, 9),))
             gate = np.maximum(np.cos(phase), 0) * (1 + 0.6 * slow(fault_rng, samples, 0.1))
@@ -293,7 +308,7 @@ def grinder(
         tone = np.cos(2 * np.pi * np.cumsum(1480 + 15 * slow(fault_rng, samples, 0.1)) / RATE)
         signal = signal + 0.6 * sev * cycle * tone * (1 + np.cos(2 * phase))
     if fault == "bearing":
-        signal = signal + 0.45 * sev * bearing(fault_rng, samples, 5.4 * shaft, shaft, 4100)
+        signal = signal + 0.45 * sev * bearing(fault_rng, phase, 5.4, 4100, "inner")
     return signal
 
 

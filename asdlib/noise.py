@@ -14,8 +14,6 @@ from jaxtyping import Complex, Float
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import power
 
-_FLOOR_OF_FLOOR = 1e-10  # of the far floor's median: keeps G_m finite
-
 
 def noise_floor(
     powers: Iterable[Float[np.ndarray, "frequency _"]] | Float[np.ndarray, "frequency frame"],
@@ -51,12 +49,15 @@ def noise_floor(
 
 
 def noise_transfer(
-    near_floor: Float[np.ndarray, " frequency"], far_floor: Float[np.ndarray, " frequency"]
+    near_floor: Float[np.ndarray, " frequency"],
+    far_floor: Float[np.ndarray, " frequency"],
+    *,
+    far_bound: float = Denoising().far_bound,
 ) -> Float[np.ndarray, " frequency"]:
     """G_m(k) = floor_n(k) / floor_f(k), eq. 2, in power.
 
-    The denominator is bounded below by 1e-10 of its own median. Where the far channel is silent
-    throughout there is no reference, and G_m is 0: nothing will be subtracted.
+    The denominator is bounded below by ``far_bound`` of its own median. Where the far channel is
+    silent throughout there is no reference, and G_m is 0: nothing will be subtracted.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def noise_transfer(
     (frequency,), float64.
     """
     near, far = np.asarray(near_floor, np.float64), np.asarray(far_floor, np.float64)
-    bounded = np.maximum(far, _FLOOR_OF_FLOOR * np.median(far))
+    bounded = np.maximum(far, far_bound * np.median(far))
     return np.divide(near, bounded, out=np.zeros_like(near), where=bounded > 0)
 
 
@@ -78,28 +79,30 @@ class Floors:
     Attributes
     ----------
     near, far : (frequency,), mean quiet power of each channel.
+    far_bound : as of :func:`noise_transfer`.
     """
 
     near: Float[np.ndarray, " frequency"]
     far: Float[np.ndarray, " frequency"]
+    far_bound: float = Denoising().far_bound
 
     @classmethod
     def fit(
         cls,
         spectra: Iterable[Complex[np.ndarray, "channel=2 frequency _"]],
-        percentile: float = Denoising().percentile,
+        constants: Denoising = Denoising(),
     ) -> Floors:
         """Take both floors from training-normal clips, in one pass."""
-        quiet = [_quiet(power(spectrum), percentile) for spectrum in spectra]
+        quiet = [_quiet(power(spectrum), constants.percentile) for spectrum in spectra]
         if not quiet:
             raise AsdError("The noise floors need at least one training-normal clip.")
         near, far = np.mean(quiet, axis=0)
-        return cls(near, far)
+        return cls(near, far, constants.far_bound)
 
     @property
     def transfer(self) -> Float[np.ndarray, " frequency"]:
         """G_m(k), eq. 2."""
-        return noise_transfer(self.near, self.far)
+        return noise_transfer(self.near, self.far, far_bound=self.far_bound)
 
 
 def _quiet(

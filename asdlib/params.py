@@ -6,11 +6,14 @@ The same file serves ``asd``, papermill and the notebooks.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -60,6 +63,7 @@ class Denoising(Section):
     """Constants of the noise floor and of every front-end (report sections 3.2 and 3.3)."""
 
     percentile: Annotated[float, Field(gt=0, lt=100)] = 20.0  # of power over time: quiet floor
+    far_bound: Annotated[float, Field(gt=0)] = 1e-10  # of the far floor's median: keeps G_m finite
     a_s: Annotated[float, Field(ge=0)] = 1.5  # over-subtraction of RefSub, eq. 3
     beta: Fraction = 0.10  # spectral floor, as a share of the near power
     a_0: float = 3.0  # AdaSub: over-subtraction at 0 dB local SNR
@@ -184,9 +188,14 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     """Collect the parameters cell of a notebook from its globals.
 
     What is None there comes from ``params/<name>.yaml``, where that file exists, and from the
-    defaults of :class:`Params` otherwise. So an untouched notebook shows the demo, and papermill
-    with ``-f params/smoke.yaml`` runs exactly what ``asd report --params params/smoke.yaml`` does.
-    A plain value of an unknown name is refused: papermill would only warn of it.
+    defaults of :class:`Params` otherwise, so that papermill with ``-f params/smoke.yaml`` runs
+    exactly what ``asd report --params params/smoke.yaml`` does. An untouched notebook shows the
+    demo. A plain value of an unknown name is refused: papermill would only warn of it.
+
+    Raises
+    ------
+    AsdError
+        For an unknown name, or for values without a ``name`` that says what they change.
     """
     for key, value in namespace.items():
         plain = isinstance(value, str | int | float | list | tuple | dict)
@@ -195,6 +204,12 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
         ):
             raise AsdError(f"parameters: {_unknown(key, Params)}")
     given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
+    if given and "name" not in given:
+        raise AsdError(
+            "parameters: name is missing; 'demo' changes params/demo.yaml, and a name without a "
+            "file in params/ changes the report's own values."
+        )
+    given = given or {"name": "demo"}
     preset = project_root() / "params" / f"{given['name']}.yaml"
     base = _read_yaml(preset) if preset.exists() else {}
     return load({**base, **given})
@@ -206,6 +221,18 @@ def digest(value: Any) -> str:
         value = value.model_dump(mode="json")
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@lru_cache
+def code_digest(*modules: ModuleType) -> str:
+    """Name what modules do: sixteen digits; comments and docstrings do not count."""
+    trees = [ast.parse(Path(module.__file__ or "").read_text("utf-8")) for module in modules]
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:]
+    return digest([ast.dump(tree) for tree in trees])
 
 
 def project_root() -> Path:

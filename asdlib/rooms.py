@@ -159,7 +159,7 @@ def hear(sounds: list[tuple[np.ndarray, np.ndarray]], samples: int, length: int)
 
 
 def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> TwoChannels:
-    """All noise of a clip: unit power at the near microphone on average."""
+    """All noise of a clip, of the order of unit power at the near microphone."""
     levels = NOISES[cell.domain]
     total = np.sqrt(sum(10 ** (level / 10) for level in levels.values()))
     sounds = []

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from asdlib import machines, rooms
 from asdlib.machines import MACHINES, RATE, Condition
-from asdlib.params import AsdError, Scenes, digest
+from asdlib.params import AsdError, Scenes, code_digest, digest
 from asdlib.rooms import TAPS, Cell, TwoChannels, hear, noise, room_of
 from asdlib.spectra import power, stft
 
@@ -159,8 +159,7 @@ def write(
 
 def recipe(params: Scenes) -> str:
     """Name what a set will be: its parameters and the code that makes it."""
-    files = [Path(module.__file__ or "") for module in (machines, rooms, sys.modules[__name__])]
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    code = code_digest(machines, rooms, sys.modules[__name__])
     return digest([params.model_dump(mode="json"), machines.SEVERITY, code])
 
 

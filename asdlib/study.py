@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,42 +80,44 @@ def calibrations(params: Params, source: Source) -> pd.DataFrame:
 
 
 def score_alone(
-    params: Params, source: Source, machine: str, members: Collection[tuple[str, int]], scorer: str
-) -> Callable[[str], float]:
-    """Return the way from a test clip's name to its ensemble score, from its file and nothing else.
+    params: Params, source: Source, machine: str
+) -> Callable[[Collection[tuple[str, int]], str, str], float]:
+    """Return the way from a test clip's name to an ensemble score, from its file and nothing else.
 
-    Parameters
-    ----------
-    members : front-end and seed of every model, as of :meth:`asdlib.systems.System.members`.
+    Returns
+    -------
+    Function of the models (front-end and seed, as of :meth:`asdlib.systems.System.members`), the
+    scorer and the clip's name.
     """
     clips = source.clips(machine)
     paths = clips.set_index("name")["path"]
-    ways, gammas = {}, {}
-    for name in frontends.parts({front_end for front_end, _ in members}):
-        unit = Unit(params, machine, name, clips)
-        ways[name] = unit.score_alone()
-        found = unit.read()[1]
-        found = found[found["scorer"] == scorer].set_index("seed")
-        gammas[name] = {
-            s: scoring.Calibration(*found.loc[s, ["shape", "scale"]]) for s in params.seeds
-        }
 
-    def score(clip: str) -> float:
-        raw = {name: way(Path(paths[clip]))[scorer] for name, way in ways.items()}
-        z = {
-            (name, seed): PerClip([gammas[name][seed].standardise(value)], [clip])
-            for name, values in raw.items()
-            for seed, value in zip(params.seeds, values, strict=True)
-        }
+    @cache
+    def unit(front_end: str) -> tuple[Callable, pd.DataFrame]:
+        own = Unit(params, machine, front_end, clips)
+        return own.score_alone(), own.read()[1].set_index(["scorer", "seed"])
+
+    @cache
+    def z(front_end: str, clip: str, scorer: str) -> dict[int, PerClip]:
+        way, gammas = unit(front_end)
+        raw = dict(zip(params.seeds, way(Path(paths[clip]))[scorer], strict=True))
+        fitted = {s: scoring.Calibration(*gammas.loc[(scorer, s), ["shape", "scale"]]) for s in raw}
+        return {s: PerClip([fitted[s].standardise(a)], [clip]) for s, a in raw.items()}
+
+    def score(members: Collection[tuple[str, int]], scorer: str, clip: str) -> float:
         models = [
-            scoring.ensemble([z[part, seed] for part in frontends.COMBINATIONS[name]])
-            if name in frontends.COMBINATIONS
-            else z[name, seed]
+            scoring.ensemble([z(part, clip, scorer)[seed] for part in frontends.parts([name])])
             for name, seed in sorted(members)
         ]
         return scoring.ensemble(models).item()
 
     return score
+
+
+def made_elsewhere(params: Params, source: Source) -> str:
+    """Hardware other than this that some unit was scored on; empty where there is none."""
+    here = training.hardware(params.device)
+    return ", ".join(sorted({unit.made_on for unit in units(params, source)} - {here}))
 
 
 def losses(params: Params, source: Source) -> pd.DataFrame:
@@ -123,12 +126,19 @@ def losses(params: Params, source: Source) -> pd.DataFrame:
 
 
 def inventory(params: Params, source: Source) -> pd.DataFrame:
-    """The files of the study: unit, trained values per seed, megabytes."""
+    """The files of the study: unit, trained values per seed, megabytes, hardware."""
     rows = []
     for unit in units(params, source):
         size = sum(file.stat().st_size for file in unit.folder.iterdir())
         values = unit.model().parameters_per_seed
-        rows.append({"unit": unit.folder.name, "values per seed": values, "MB": size / 1e6})
+        rows.append(
+            {
+                "unit": unit.folder.name,
+                "values per seed": values,
+                "MB": size / 1e6,
+                "scored by": unit.made_on,
+            }
+        )
     return pd.DataFrame(rows)
 
 

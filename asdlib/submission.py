@@ -142,16 +142,16 @@ def write_all(folder: Path, results: Results, machines: Collection[str], params:
     Path of ``task2.zip``.
     """
     shutil.rmtree(Path(folder) / "task2", ignore_errors=True)
-    for number, system in enumerate(SYSTEMS, start=1):
+    for system in SYSTEMS:
         applied = results[system.name]
         if not applied.members:
             continue
-        label = f"{params.team.author}_{params.team.institute}_task2_{number}"
+        label = label_of(system, params)
         description = meta(
             label,
             name=system.title,
             abbreviation=system.name,
-            description=_describe(system, len(applied.members), params),
+            description=_describe(system, applied.members, params),
             total_parameters=_total_parameters(applied.members, params),
             results=applied.evaluate(),
         )
@@ -161,6 +161,18 @@ def write_all(folder: Path, results: Results, machines: Collection[str], params:
             folder, label, scores, {m: s.decisions for m, s in chosen.items()}, description
         )
     return pack(folder)
+
+
+def read_scores(package: Path, label: str, machine: str) -> PerClip:
+    """Read the anomaly scores that a written package holds."""
+    path = Path(package) / "task2" / label / f"anomaly_score_{machine}_section_00_test.csv"
+    rows = [line.rsplit(",", 1) for line in path.read_text(encoding="utf-8").splitlines()]
+    return PerClip([float(value) for _, value in rows], [name for name, _ in rows])
+
+
+def label_of(system: System, params: Params) -> str:
+    """Return the label of a system in this team's package."""
+    return f"{params.team.author}_{params.team.institute}_task2_{SYSTEMS.index(system) + 1}"
 
 
 def pack(folder: Path) -> Path:
@@ -360,7 +372,9 @@ _NullDumper.add_representer(
 )
 
 
-def _describe(system: System, models: int, params: Params) -> dict[str, Any]:
+def _describe(
+    system: System, members: Collection[tuple[str, int]], params: Params
+) -> dict[str, Any]:
     by_domain = system.scorer == "s1"
     return {
         "input_sampling_rate": f"{params.spectra.sample_rate / 1000:g} kHz",
@@ -369,14 +383,19 @@ def _describe(system: System, models: int, params: Params) -> dict[str, Any]:
         "machine_learning_method": "AE",
         "aggregation_method": "average",
         "domain_generalization_method": "residual statistics by domain" if by_domain else None,
-        "ensemble_method_subsystem_count": models,
+        "ensemble_method_subsystem_count": _networks(members),
         "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores",
         "development_data_usage": "selection of models" if system.selected else None,
     }
 
 
 def _total_parameters(members: Collection[tuple[str, int]], params: Params) -> int:
-    """Trainable values of all models of an ensemble; a combination counts its parts."""
+    """Trainable values of all networks of an ensemble."""
     values = params.spectra.stack * params.spectra.n_mels
     one = SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
-    return one * sum(len(COMBINATIONS.get(name, (name,))) for name, _ in members)
+    return one * _networks(members)
+
+
+def _networks(members: Collection[tuple[str, int]]) -> int:
+    """Networks of an ensemble; a combination counts its parts."""
+    return sum(len(COMBINATIONS.get(name, (name,))) for name, _ in members)

@@ -37,6 +37,14 @@ class System:
     scorer: str
     selected: bool = False
 
+    def candidates(self, per_seed: pd.DataFrame) -> pd.DataFrame:
+        """Rows of :func:`summary` that belong to this system's models."""
+        return per_seed[
+            per_seed["front_end"].isin(self.front_ends)
+            & (per_seed["scorer"] == self.scorer)
+            & (per_seed["seed"] != "ensemble")
+        ]
+
     def members(self, per_seed: pd.DataFrame) -> list[tuple[str, int]]:
         """Front-end and seed of every model in the ensemble; none where it cannot be chosen.
 
@@ -44,11 +52,7 @@ class System:
         ----------
         per_seed : from :func:`summary`; only a selected ensemble reads its Omega.
         """
-        rows = per_seed[
-            per_seed["front_end"].isin(self.front_ends)
-            & (per_seed["scorer"] == self.scorer)
-            & (per_seed["seed"] != "ensemble")
-        ]
+        rows = self.candidates(per_seed)
         if self.selected:
             rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")
             rows = rows.head(_BEST_MODELS)
@@ -318,32 +322,32 @@ def decisions(results: Results, source: Source, system: str = "S1") -> pd.DataFr
 def choice(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
     """Median G_m, AdaSub and CohGate per machine, and the label oracle that picks the better.
 
-    Machine rows hold means over seeds; the last row holds the ensembles over all machines. The
-    oracle reads test labels: it is a bound, not a system.
+    All values are Omega of the ensembles over seeds; the last row is over all machines. The oracle
+    reads test labels: it is a bound, not a system.
     """
     names = {"adasub": "AdaSub", "cohgate": "CohGate"}
     table = table[(table["scorer"] == "eq1") & table["front_end"].isin(names)]
     rows, best = [], []
     for machine, own in table.groupby("machine"):
-        per_seed = summary(own)
-        means = {
-            names[f]: seed_values(per_seed, f, "eq1").mean() for f in own["front_end"].unique()
-        }
         if own.loc[own["split"] == "test", "label"].eq("unknown").all():
             continue
+        whole = _ensembles(own)
         transfer = np.median(floors[str(machine)].transfer)
-        rows.append({"machine": machine, "median G": transfer, **means, "oracle": np.nan})
-        whole = per_seed[per_seed["seed"] == "ensemble"].set_index("front_end")["omega"]
-        if whole.notna().all():
-            rows[-1]["oracle"] = max(means.values())
+        rows.append({"machine": machine, "median G": transfer, **whole.rename(names)})
+        if len(whole) == len(names) and whole.notna().all():
+            rows[-1]["oracle"] = whole.max()
             best.append(own[own["front_end"] == whole.idxmax()].assign(front_end="oracle"))
-    together = (
-        summary(pd.concat([table, *best])) if best and len(best) == len(rows) else summary(table)
-    )
-    whole = together[together["seed"] == "ensemble"].set_index("front_end")["omega"]
-    last = {"machine": "ensemble, all", "median G": np.nan, "oracle": np.nan}
-    last |= {names.get(str(f), str(f)): value for f, value in whole.items()}
-    return pd.DataFrame([*rows, last])
+    if best and len(best) == len(rows):
+        table = pd.concat([table, *best])
+    if len(rows):
+        rows.append({"machine": "all", **_ensembles(table).rename(names)})
+    return pd.DataFrame(rows, columns=["machine", "median G", *names.values(), "oracle"])
+
+
+def _ensembles(table: pd.DataFrame) -> pd.Series:
+    """Omega of the ensemble over seeds of every front-end of one scorer."""
+    per_seed = summary(table)
+    return per_seed[per_seed["seed"] == "ensemble"].set_index("front_end")["omega"]
 
 
 def steps(per_seed: pd.DataFrame, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
@@ -353,18 +357,19 @@ def steps(per_seed: pd.DataFrame, front_end: str, scorers: Sequence[str]) -> pd.
     -------
     DataFrame with scorer; auc_source, auc_target, pauc (means over machines) and omega of the
     ensemble; mean and std of per-seed Omega; difference, difference_std and p_t, paired by seed
-    against the first scorer. Scorers that were not computed are left out.
+    against the first scorer. Scorers that were not computed are left out; no rows without the
+    first.
     """
     rows: list[dict] = []
-    for scorer in scorers:
+    computed = set(per_seed.loc[per_seed["front_end"] == front_end, "scorer"])
+    for scorer in scorers if scorers[0] in computed else ():
         own = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
         if own.empty:
             continue
         whole = own[own["seed"] == "ensemble"].iloc[0]
         measured = row(per_seed, front_end, scorer)
-        first = rows[0]["scorer"] if rows else scorer
         against = metrics.paired_difference(
-            seed_values(per_seed, front_end, scorer), seed_values(per_seed, front_end, first)
+            seed_values(per_seed, front_end, scorer), seed_values(per_seed, front_end, scorers[0])
         )
         rows.append(
             {

@@ -99,6 +99,17 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def hardware(wanted: str) -> str:
+    """Name what decides about the last bits of a result: library, device, instruction set."""
+    device = choose_device(wanted)
+    kind = (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else torch.backends.cpu.get_cpu_capability()
+    )
+    return f"torch {torch.__version__} on {device}, {kind}"
+
+
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) -> None:
     """Write a safetensors file beside its place and rename it into it."""
     path.parent.mkdir(parents=True, exist_ok=True)

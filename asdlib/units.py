@@ -20,11 +20,19 @@ import pandas as pd
 import safetensors
 import torch
 
-import asdlib
-from asdlib import dataset, frontends, scenes, scoring, training
+from asdlib import (
+    autoencoder,
+    dataset,
+    frontends,
+    noise,
+    scenes,
+    scoring,
+    spectra,
+    training,
+)
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.noise import Floors
-from asdlib.params import AsdError, Params, digest, resolve
+from asdlib.params import AsdError, Params, code_digest, digest, resolve
 from asdlib.spectra import Frames, Standardiser, log_mel, stft
 
 COLUMNS = [
@@ -99,15 +107,7 @@ def open_source(params: Params, *, progress: bool = False) -> Source:
         scenes.write(root, params.scenes, progress=progress)
     else:
         root = resolve(params.data)
-    manifest, problems = dataset.survey(root)
-    if params.machines:
-        missing = set(params.machines) - set(manifest["machine"])
-        if missing:
-            raise AsdError(
-                f"{root}: no machine {', '.join(sorted(missing))}; "
-                f"it holds {', '.join(sorted(manifest['machine'].unique()))}."
-            )
-        manifest = manifest[manifest["machine"].isin(params.machines)].reset_index(drop=True)
+    manifest, problems = dataset.survey(root, params.machines)
     cache = results / f"checked-{digest(str(root.absolute()))}.json"
     hashes, found = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
     if problems or found:
@@ -136,7 +136,7 @@ class Unit:
     def _train_key(self) -> dict[str, Any]:
         train = self.train
         return {
-            "version": asdlib.__version__,
+            "method": code_digest(spectra, noise, frontends, autoencoder, training),
             "machine": self.machine,
             "clips": list(zip(train["name"], train["domain"], train["hash"], strict=True)),
             "spectra": self.params.spectra.model_dump(),
@@ -172,6 +172,7 @@ class Unit:
                 "clips": list(zip(self.clips["name"], self.clips["hash"], strict=True)),
                 "scoring": p.scoring.model_dump(exclude={"quantile"}),
                 "scorers": p.scorers,
+                "method": code_digest(scoring),
             }
         )
         return self.folder / f"scores.{key}.parquet"
@@ -183,15 +184,15 @@ class Unit:
 
     def floors(self) -> Floors:
         """Noise floors of the machine: computed once, shared by its front-ends."""
-        percentile = self.params.denoising.percentile
-        key = digest(self._train_key | {"percentile": percentile})
+        constants = self.params.denoising
+        key = digest(self._train_key | {"percentile": constants.percentile})
         path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
         if not path.exists():
-            floors = Floors.fit(self._spectra(self.train), percentile)
+            floors = Floors.fit(self._spectra(self.train), constants)
             tensors = {"near": torch.from_numpy(floors.near), "far": torch.from_numpy(floors.far)}
             training.save_tensors(path, tensors)
         with safetensors.safe_open(path, framework="np") as file:
-            return Floors(file.get_tensor("near"), file.get_tensor("far"))
+            return Floors(file.get_tensor("near"), file.get_tensor("far"), constants.far_bound)
 
     def denoiser(self) -> frontends.FrontEnd:
         """The front-end, fitted on the machine's training-normal clips."""
@@ -227,17 +228,25 @@ class Unit:
             "seed": np.tile(p.seeds, len(names) * len(p.scorers)),
             "A": np.concatenate([row[s] for row in rows for s in p.scorers]),
         }
-        write_table(pd.DataFrame(columns), self.scores_file)
+        table = pd.DataFrame(columns)
+        table.attrs["made_on"] = training.hardware(p.device)
+        write_table(table, self.scores_file)
         tick("scores")
+
+    @property
+    def made_on(self) -> str:
+        """Hardware that the scores were computed on; on another one, last bits may differ."""
+        return str(pd.read_parquet(self.scores_file, columns=["seed"]).attrs["made_on"])
 
     def score_alone(self) -> Callable[[Path], dict[str, np.ndarray]]:
         """Return the way from one file alone to its A(x), per scorer and seed."""
         detector, standardise, _ = self._fit(lambda what: None)
-        denoise, spectra = self.denoiser(), self.params.spectra
+        denoise, constants = self.denoiser(), self.params.spectra
 
         def score(path: Path) -> dict[str, np.ndarray]:
-            values = log_mel(denoise(stft(dataset.read(path, spectra), spectra)), spectra)
-            return detector(Frames.join([standardise(values)], spectra.stack).clip(0))
+            signal = dataset.read(path, constants)
+            values = log_mel(denoise(stft(signal, constants)), constants)
+            return detector(Frames.join([standardise(values)], constants.stack).clip(0))
 
         return score
 

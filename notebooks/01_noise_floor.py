@@ -12,14 +12,11 @@
 
 # %% [markdown]
 # # Noise floors and the noise transfer
-#
-# A machine is seldom equally loud all the time, and the noise around it is there even when it is
-# quiet. This chapter looks at the quietest fifth of every recording, in both microphones, and takes
-# from it the one statistic that the denoisers of the next chapter need.
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent
-name: str = "demo"  # of the parameter file
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
+# say the name where you change anything
+name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
 results: "Optional[str]" = None  # folder of computed units
 figures: "Optional[str]" = None  # folder that this chapter writes to
@@ -37,7 +34,7 @@ training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
-# %%
+# %% tags=["setup"]
 from asdlib import analysis, reported, study
 from asdlib import figures as draw
 from asdlib.figures import show_figure
@@ -49,6 +46,11 @@ source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
+
+# %% [markdown]
+# A machine is seldom equally loud all the time, and the noise around it is there even when it is
+# quiet. This chapter looks at the quietest fifth of every recording, in both microphones, and takes
+# from it the one statistic that the denoisers of the next chapter need.
 
 # %% [markdown]
 # ## The quiet floor of each microphone
@@ -83,10 +85,11 @@ show_figure(
 # $$ (eq-transfer)
 #
 # If the quiet parts of a recording hold only noise, $G_m$ says how loud the noise that the far
-# microphone hears is at the near one. A machine that never falls quiet breaks the assumption: part of
-# its own sound then counts as noise, and $G_m$ comes out too large. On the embedded scenes the true
-# transfer is known, because the noise was rendered apart from the machine; {numref}`fig-transfer`
-# shows both.
+# microphone hears is at the near one. Two things break the assumption. A machine that never falls quiet
+# puts part of its own sound into the near floor, and $G_m$ comes out too large. And noise that comes and
+# goes is another mixture in its quiet moments than on average. On the embedded scenes the true transfer,
+# mean noise power over mean noise power, is known, because the noise was rendered apart from the machine;
+# {numref}`fig-transfer` shows both.
 
 # %%
 true = analysis.true_transfers(params, source)
@@ -95,8 +98,8 @@ show_figure(
     "fig-transfer",
     "Noise transfer $G_m(k)$ of every machine, its median over frequency dotted"
     + (
-        ", and the true transfer in black. Where the estimate lies above the truth, steady machine "
-        "sound has entered the near floor."
+        ", and the true transfer in black. Look at where the estimate lies above the truth, and "
+        "whether the distance has the shape of the machine's own spectrum."
         if true
         else ". The truth is not known for recordings."
     ),
@@ -105,12 +108,15 @@ show_figure(
 
 # %%
 table = analysis.transfer_table(floors, true)
+snr = analysis.true_snr(params, source)
 show_table(
-    table if true else table[["machine", "median G"]],
+    table.merge(snr, on="machine") if true else table[["machine", "median G"]],
     "tab-transfer",
     "Median of $G_m$ over frequency"
     + (
-        ", estimated and true, and the median over frequency of the absolute error in dB."
+        ", estimated and true, and the median over frequency of the absolute error in dB; beside them "
+        "how far the machine stands above the noise at both microphones, on average over the clips "
+        "whose truth was written."
         if true
         else "."
     ),
@@ -126,9 +132,9 @@ if true:
 
 # %% [markdown]
 # {numref}`tab-transfer-reported` repeats what the technical report gives for its recordings (the
-# column of $G$ in its Table 4) {cite}`kim2026`. Values near 1 mean that both microphones hear the noise equally loud; the far one
-# is then a useful reference at face value. A value such as ToyCar's says that the far channel was
-# recorded at a much lower gain or that the floor holds machine sound.
+# column of $G$ in its Table 4) {cite}`kim2026`. A value near 1 says that both floors are equally high, nothing more: gain, distance and
+# machine sound in the floors all enter it. How good a reference the far microphone is depends on how
+# much of the machine it hears and on how alike the noise is at both places.
 
 # %%
 values = reported.load()
@@ -144,16 +150,18 @@ show_table(
 # %% [markdown]
 # ## How much depends on the percentile
 #
-# A lower percentile looks at quieter moments, but at fewer of them; a higher one lets the machine in.
-# What matters is whether both channels move together, because only the ratio counts.
+# Only the ratio of the floors counts, so the question is whether both channels move together. There are
+# two regimes. A machine that rests is absent at low percentiles and enters as the percentile rises. A
+# steady machine under noise that comes and goes is there at every percentile, and its share is largest
+# in the moments when the noise is weakest, that is at the lowest percentiles.
 
 # %%
 sensitivity = analysis.percentile_sensitivity(params, source, (5, 10, 20, 30, 40, 50, 70))
 show_figure(
     draw.percentile_sensitivity(sensitivity, params.denoising.percentile),
     "fig-percentile",
-    "How far the noise transfer moves when the percentile of the floors moves. A flat line means "
-    "that the choice hardly matters; machines that are quiet now and then are flat at the left "
-    "and rise where the percentile reaches their sound.",
+    "How far the noise transfer moves when the percentile of the floors moves (at most 40 training "
+    "clips per machine, spread over both domains). A flat line means that the choice hardly matters, "
+    "not that it is right: look at the height too.",
     folder=folder,
 )

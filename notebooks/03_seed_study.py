@@ -12,14 +12,11 @@
 
 # %% [markdown]
 # # The seed study
-#
-# An autoencoder trained twice from different seeds does not give the same score. The technical report
-# found single-seed gains of up to 0.022 that vanished over ten seeds. So every claim here is a mean over
-# seeds, and systems are compared seed by seed.
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent
-name: str = "demo"  # of the parameter file
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
+# say the name where you change anything
+name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
 results: "Optional[str]" = None  # folder of computed units
 figures: "Optional[str]" = None  # folder that this chapter writes to
@@ -37,7 +34,7 @@ training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
-# %%
+# %% tags=["setup"]
 import numpy as np
 import pandas as pd
 
@@ -52,6 +49,12 @@ source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
+
+# %% [markdown]
+# An autoencoder trained twice from different seeds does not give the same score. The technical report found
+# that single-seed differences of up to 0.022 between its architectures were nothing but that, and that a
+# component which gained at one seed lost over ten {cite}`kim2026`. So systems are judged by their mean over
+# seeds and compared seed by seed; the ensemble, which is what would be submitted, stands beside it.
 
 # %% [markdown]
 # ## The detector
@@ -96,7 +99,8 @@ show_figure(
 # %% [markdown]
 # ## The ladder
 #
-# Each row adds one thing to the row above it.
+# From the plain autoencoder on the near channel to the champion: each row is a system of its own. The
+# front-ends replace one another, and the last row adds three re-scorings to AdaSub at once.
 
 # %%
 ladder = systems.ladder(per_seed, reported.load()["table_1"])
@@ -152,7 +156,8 @@ show_figure(
 # Seed 3 of one system and seed 3 of another share their initialisation and the order of the clips, so
 # the difference is taken seed by seed. A difference counts when it is large against its own spread.
 # With few seeds, small p values cannot occur: the smallest two-sided Wilcoxon p value is $2^{1-n}$ for
-# $n$ seeds.
+# $n$ seeds. All of this is about the seeds and about these test clips; it does not say what other clips
+# would have brought, and the p values are not corrected for the number of rows.
 
 # %%
 pairs = [

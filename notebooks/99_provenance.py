@@ -12,12 +12,11 @@
 
 # %% [markdown]
 # # Provenance
-#
-# What made these pages: the recordings, the parameters, the package and the libraries.
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent
-name: str = "demo"  # of the parameter file
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
+# say the name where you change anything
+name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
 results: "Optional[str]" = None  # folder of computed units
 figures: "Optional[str]" = None  # folder that this chapter writes to
@@ -35,7 +34,7 @@ training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
-# %%
+# %% tags=["setup"]
 from asdlib import analysis, provenance, study
 from asdlib import figures as draw
 from asdlib.params import from_notebook, resolve
@@ -46,6 +45,9 @@ source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
+
+# %% [markdown]
+# What made these pages: the recordings, the parameters, the package and the libraries.
 
 # %% [markdown]
 # ## Recordings

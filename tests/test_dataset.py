@@ -51,6 +51,23 @@ def test_one_machine_folder_is_a_data_set(tmp_path, rng):
     assert set(alone["domain"]) == {"source", "target"}
 
 
+def test_a_linked_machine_keeps_the_name_of_its_link(tmp_path, rng):
+    touch(tmp_path, "store/a/raw/train/x.wav", "store/b/raw/train/x.wav", rng=rng)
+    (tmp_path / "set").mkdir()
+    for link, place in (("fan", "a"), ("valve", "b")):
+        (tmp_path / "set" / link).symlink_to(tmp_path / "store" / place / "raw")
+    assert dataset.scan(tmp_path / "set")["machine"].tolist() == ["fan", "valve"]
+
+
+def test_other_machines_do_not_stand_in_the_way(tmp_path, rng):
+    touch(tmp_path, "fan/train/a.wav", "Sander/test/section_00_0000.wav", rng=rng)
+    table, problems = dataset.survey(tmp_path, ["fan"])
+    assert set(table["machine"]) == {"fan"}
+    assert problems == []
+    with pytest.raises(AsdError, match="no machine pump; it holds Sander, fan"):
+        dataset.survey(tmp_path, ["pump"])
+
+
 def test_recordings_of_ones_own_need_no_names(tmp_path, rng):
     touch(tmp_path, "pump/train/monday.wav", "pump/train/tuesday.WAV", "pump/test/x.wav", rng=rng)
     table = dataset.scan(tmp_path).set_index("name")

@@ -1,3 +1,5 @@
+from types import ModuleType
+
 import pytest
 import yaml
 from conftest import ROOT
@@ -62,7 +64,34 @@ def test_digest_depends_on_every_value():
 
 def test_a_notebook_runs_what_its_parameter_file_says(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
-    untouched = dict.fromkeys(Params.model_fields) | {"name": "demo"}
+    untouched = dict.fromkeys(Params.model_fields)
     assert params.from_notebook(untouched) == params.load(ROOT / "params" / "demo.yaml")
     injected = untouched | yaml.safe_load((ROOT / "params" / "smoke.yaml").read_text())
     assert params.from_notebook(injected) == params.load(ROOT / "params" / "smoke.yaml")
+    own = untouched | {"name": "mine", "seeds": [4]}
+    assert params.from_notebook(own) == params.load({"name": "mine", "seeds": [4]})
+
+
+def test_a_notebook_refuses_what_papermill_would_pass_over():
+    import numpy
+
+    values = dict.fromkeys(Params.model_fields) | {"In": [], "Out": {}, "_i": "", "np": numpy}
+    assert params.from_notebook(values).name == "demo"
+    with pytest.raises(AsdError, match="unknown key 'sedes'; did you mean 'seeds'"):
+        params.from_notebook(values | {"name": "demo", "sedes": [1]})
+    with pytest.raises(AsdError, match="name is missing"):
+        params.from_notebook(values | {"seeds": [1]})
+
+
+def test_a_digest_of_code_ignores_what_does_nothing(tmp_path):
+    def module(text):
+        path = tmp_path / "module.py"
+        path.write_text(text)
+        made = ModuleType("made")
+        made.__file__ = str(path)
+        return made
+
+    first = params.code_digest(module("def f(x):\n    return x + 1\n"))
+    told = 'def f(x):\n    """Add one."""\n    # to x\n    return x + 1\n'
+    assert params.code_digest(module(told)) == first
+    assert params.code_digest(module(told.replace("+ 1", "+ 2"))) != first

@@ -116,12 +116,28 @@ def test_every_fault_changes_the_sound_and_nothing_else_does(machine):
 
 
 def test_bearing_impacts_come_at_their_rate(rng):
-    signal = machines.bearing(rng, 16000 * 4, 80.0, 20.0, 3000)
-    envelope = np.abs(signal)
-    spectrum = np.abs(np.fft.rfft(envelope - envelope.mean()))
-    frequency = np.fft.rfftfreq(len(signal), 1 / 16000)
-    band = (frequency > 50) & (frequency < 120)
-    assert frequency[band][spectrum[band].argmax()] == pytest.approx(80, abs=3)
+    phase = 2 * np.pi * 20.0 * np.arange(16000 * 4) / 16000  # a shaft at 20 Hz
+    frequency = np.fft.rfftfreq(len(phase), 1 / 16000)
+    band, shaft = (frequency > 50) & (frequency < 120), (frequency > 18) & (frequency < 22)
+    swell = {}
+    for race in ("inner", "outer"):
+        envelope = np.abs(machines.bearing(rng, phase, 4.0, 3000, race))
+        spectrum = np.abs(np.fft.rfft(envelope - envelope.mean()))
+        assert frequency[band][spectrum[band].argmax()] == pytest.approx(80, abs=3)
+        swell[race] = spectrum[shaft].max() / spectrum[band].max()
+    assert swell["inner"] > 3 * swell["outer"]  # only the inner race turns through the load
+
+
+def test_bearing_impacts_follow_the_shaft(rng):
+    t = np.arange(16000 * 4) / 16000
+    phase = 2 * np.pi * (10 * t + 2.5 * t**2)  # from 10 to 30 turns per second
+    signal = machines.bearing(rng, phase, 1.0, 3000, "outer")
+    envelope = np.convolve(np.abs(signal), np.ones(80) / 80, "same")
+    high = envelope > envelope.max() / 4
+    starts = np.flatnonzero(np.diff(high.astype(int)) == 1)
+    first, last = starts[t[starts] < 1], starts[t[starts] >= 3]
+    assert len(first) == pytest.approx(12.5, abs=2)
+    assert len(last) == pytest.approx(27.5, abs=3)
 
 
 def test_a_finished_set_is_left_alone_and_other_things_are_not_overwritten(written, tmp_path):

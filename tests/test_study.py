@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from conftest import machine_folder, two_channels, write_wav
 
 from asdlib import dataset, params, study, systems, units
-from asdlib.guard import PerClip
+from asdlib.guard import CrossClipError, PerClip, rederive
 from asdlib.params import AsdError
 
 TINY = {
@@ -208,3 +209,38 @@ def test_selection_takes_the_best_models():
     assert set(chosen) == {("refsub", seed) for seed in range(10)}
     none = systems.SYSTEMS[3].members(per_seed.assign(omega=np.nan))
     assert none == []
+
+
+def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, recordings):
+    table = study.run(tiny)
+    source = study.open_source(tiny)
+    per_seed = systems.summary(table)
+    score = study.score_alone(tiny, source, "valve")
+    for system in systems.SYSTEMS:
+        applied = systems.apply(system, table, per_seed, 0.9)
+        rederive(partial(score, applied.members, system.scorer), applied.scored["valve"].scores)
+    other = next(iter((recordings / "valve" / "test").iterdir()))
+    write_wav(other, two_channels(np.random.default_rng(5)))
+    again = study.score_alone(tiny, source, "valve")
+    with pytest.raises(CrossClipError, match=other.name):
+        rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
+
+
+def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
+    study.run(tiny)
+    source = study.open_source(tiny)
+    assert study.made_elsewhere(tiny, source) == ""
+    here = study.training.hardware("cpu")
+    monkeypatch.setattr("asdlib.training.hardware", lambda wanted: "torch 9 on the moon")
+    assert study.made_elsewhere(tiny, source) == here
+
+
+def test_other_code_computes_again(tiny, monkeypatch):
+    source = study.open_source(tiny)
+    before = study.units(tiny, source)[0]
+    assert before.folder == study.units(tiny, source)[0].folder
+    scores = before.scores_file.name
+    monkeypatch.setattr(units, "code_digest", lambda *modules: "other")
+    after = study.units(tiny, source)[0]
+    assert after.folder != before.folder
+    assert after.scores_file.name != scores
