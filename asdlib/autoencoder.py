@@ -44,8 +44,9 @@ class SeedLinear(nn.Module):
 class SeedBatchNorm(nn.Module):
     """Batch normalisation with statistics of each seed's own vectors."""
 
-    def __init__(self, seeds: int, width: int):
+    def __init__(self, seeds: int, width: int, momentum: float = 0.1, eps: float = 1e-5):
         super().__init__()
+        self.momentum, self.eps = momentum, eps
         self.mean: Tensor
         self.var: Tensor
         self.weight = nn.Parameter(torch.ones(seeds, width))
@@ -65,35 +66,43 @@ class SeedBatchNorm(nn.Module):
             self.weight.view(-1),
             self.bias.view(-1),
             self.training,
+            self.momentum,
+            self.eps,
         )
         return y.view(vectors, seeds, width).transpose(0, 1)
 
 
 class Dense(nn.Module):
-    """Linear, batch norm, GELU; the block of the network, and its first and last hidden layer."""
+    """Linear, batch norm, activation; the block of the network, and its outer hidden layers."""
 
-    def __init__(self, generators: Sequence[torch.Generator], inputs: int, outputs: int):
+    def __init__(
+        self, generators: Sequence[torch.Generator], inputs: int, outputs: int, shape: Shape
+    ):
         super().__init__()
         self.linear = SeedLinear(generators, inputs, outputs)
-        self.norm = SeedBatchNorm(len(generators), outputs)
+        self.norm = SeedBatchNorm(len(generators), outputs, shape.momentum, shape.eps)
+        self.activation = F.gelu if shape.activation == "gelu" else F.relu
 
     def forward(
         self, x: Float[Tensor, "seed vector inputs"]
     ) -> Float[Tensor, "seed vector outputs"]:
-        """Return GELU(BN(W x))."""
-        return F.gelu(self.norm(self.linear(x)))
+        """Return GELU(BN(W x)), or with ReLU in its place."""
+        return self.activation(self.norm(self.linear(x)))
 
 
-class Residual(nn.Module):
-    """x + GELU(BN(W x)), with one linear layer by default."""
+class Block(nn.Module):
+    """x + GELU(BN(W x)), with one linear layer by default; plain layers without the sum."""
 
-    def __init__(self, generators: Sequence[torch.Generator], width: int, layers: int):
+    def __init__(self, generators: Sequence[torch.Generator], shape: Shape):
         super().__init__()
-        self.body = nn.Sequential(*[Dense(generators, width, width) for _ in range(layers)])
+        layers = range(shape.layers_per_block)
+        width = shape.width
+        self.body = nn.Sequential(*[Dense(generators, width, width, shape) for _ in layers])
+        self.residual = shape.residual
 
     def forward(self, x: Float[Tensor, "seed vector width"]) -> Float[Tensor, "seed vector width"]:
         """Add the body's output to its input."""
-        return x + self.body(x)
+        return x + self.body(x) if self.residual else self.body(x)
 
 
 class SeedAutoencoder(nn.Module):
@@ -104,24 +113,27 @@ class SeedAutoencoder(nn.Module):
     values : length of a stacked vector, 640 in the report.
     seeds : the initialisation of each comes from its own generator, so that seed 3 alone and
         seed 3 among ten are the same model.
-    shape : width, blocks, bottleneck, layers per block.
+    shape : width, blocks, bottleneck and what a block is; the official baseline's network is
+        :func:`asdlib.params.official`'s.
     """
 
     def __init__(self, values: int, seeds: Sequence[int], shape: Shape = Shape()):
         super().__init__()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        width, layers = shape.width, shape.layers_per_block
+        width = shape.width
 
         def blocks() -> list[nn.Module]:
-            return [Residual(generators, width, layers) for _ in range(shape.blocks)]
+            return [Block(generators, shape) for _ in range(shape.blocks)]
 
         self.encoder = nn.Sequential(
-            Dense(generators, values, width),
+            Dense(generators, values, width, shape),
             *blocks(),
-            SeedLinear(generators, width, shape.bottleneck),
+            Dense(generators, width, shape.bottleneck, shape)
+            if shape.norm_bottleneck
+            else SeedLinear(generators, width, shape.bottleneck),
         )
         self.decoder = nn.Sequential(
-            Dense(generators, shape.bottleneck, width),
+            Dense(generators, shape.bottleneck, width, shape),
             *blocks(),
             SeedLinear(generators, width, values),
         )

@@ -28,6 +28,10 @@ COLOURS = {
     "adasub": _PALETTE[0],
     "cohgate": _PALETTE[1],
     "combo": _PALETTE[4],
+    "cohsub": _PALETTE[6],
+    "wiener": _PALETTE[3],
+    "lsa": _PALETTE[9],
+    "baseline": "#8c6d31",
     "truth": "#111111",
 }
 NAMES = {
@@ -37,6 +41,10 @@ NAMES = {
     "adasub": "AdaSub",
     "cohgate": "CohGate",
     "combo": "Combo",
+    "cohsub": "CohSub",
+    "wiener": "Wiener",
+    "lsa": "LSA",
+    "baseline": "Baseline",
 }
 SCORER_NAMES = {
     "eq1": "eq. 1",
@@ -45,8 +53,15 @@ SCORER_NAMES = {
     "p95": "+ P95",
     "dm_shrink": "+ DM + shrink",
     "s1": "+ DM + shrink + P95",
+    "mse": "MSE",
+    "mahala": "MAHALA",
+    "mahala_corrected": "MAHALA corrected",
+    "ledoit_wolf": "Ledoit-Wolf",
+    "mean": "mean over frames",
+    "max": "maximum over frames",
+    **{f"alpha_{a:g}": f"α = {a:g}" for a in (0, 0.1, 0.4, 0.7, 1)},
 }
-_MARKERS = dict(zip(COLOURS, "os^DvPX", strict=True))
+_MARKERS = dict(zip(COLOURS, "os^DvP<>hp*", strict=True))
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:

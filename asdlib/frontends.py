@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.signal
+import scipy.special
 from jaxtyping import Complex, Float
 
 from asdlib.noise import Floors
@@ -19,6 +20,9 @@ from asdlib.spectra import power
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Power = Float[np.ndarray, "frequency frame"]
+Gain = Float[np.ndarray, "*shape"]
+
+_MOST_SNR = 1e10  # 100 dB: keeps squares finite in float32
 
 
 class FrontEnd:
@@ -125,6 +129,59 @@ class CohGate(FrontEnd):
         return gate.astype(near.dtype) * near
 
 
+class CohSub(RefSub):
+    """RefSub with as much subtraction as the channels are coherent.
+
+    max(P_n - a_s MSC G_m P_f, beta P_n).
+    """
+
+    def noise(self, spectrum: Spectrum) -> Power:
+        """Noise power that both microphones share: MSC G_m P_f."""
+        shared = coherence(spectrum, self.constants)
+        return np.clip(shared, 0, 1) * super().noise(spectrum)
+
+
+class Wiener(RefSub):
+    """Wiener filter with the decision-directed a-priori SNR; the noise power is G_m P_f.
+
+    Ephraim and Malah 1984. The recursion runs on the filter's own gain; what comes out is not
+    below beta P_n.
+    """
+
+    def gain(self, prior: Gain, posterior: Gain) -> Gain:
+        """Amplitude gain xi / (1 + xi) from the a-priori SNR xi and the a-posteriori SNR."""
+        return prior / (1 + prior)
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the filtered near power."""
+        near, noise = power(spectrum[0]), self.noise(spectrum)
+        heard = noise > 0
+        posterior = np.divide(near, noise, out=np.ones_like(near), where=heard)
+        posterior = np.minimum(posterior, _MOST_SNR)
+        weight = near.dtype.type(self.constants.dd_weight)
+        instant = (1 - weight) * np.maximum(posterior - 1, 0)
+        gain = np.empty_like(near)
+        past = np.ones_like(near[:, 0])  # before the first frame: speech and noise alike
+        for t in range(near.shape[1]):
+            gain[:, t] = self.gain(weight * past + instant[:, t], posterior[:, t])
+            past = gain[:, t] ** 2 * posterior[:, t]
+        bounded = np.clip(gain**2, near.dtype.type(self.constants.beta), 1)
+        return np.where(heard, bounded, near.dtype.type(1)) * near
+
+
+class Lsa(Wiener):
+    """As Wiener, with the gain that is best for the log-spectral amplitude.
+
+    xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi). Ephraim and Malah 1985.
+    """
+
+    def gain(self, prior: Gain, posterior: Gain) -> Gain:
+        """Amplitude gain from the a-priori and the a-posteriori SNR, at most 1."""
+        wiener = super().gain(prior, posterior)
+        v = np.maximum(wiener * posterior, np.finfo(wiener.dtype).tiny)
+        return np.minimum(wiener * np.exp(scipy.special.exp1(v) / 2), 1).astype(wiener.dtype)
+
+
 def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
     """Magnitude-squared coherence of the two channels, recursively smoothed over time.
 
@@ -163,6 +220,9 @@ FRONT_ENDS: dict[str, type[FrontEnd]] = {
     "refsub": RefSub,
     "adasub": AdaSub,
     "cohgate": CohGate,
+    "cohsub": CohSub,
+    "wiener": Wiener,
+    "lsa": Lsa,
 }
 
 COMBINATIONS: dict[str, tuple[str, ...]] = {"combo": ("adasub", "cohgate")}

@@ -71,15 +71,21 @@ class Denoising(Section):
     a_max: Annotated[float, Field(ge=0)] = 4.0
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9  # recursive, of the coherence
     start_frames: Positive = 10  # frames whose mean starts the recursion
+    dd_weight: Fraction = 0.98  # decision-directed a-priori SNR of Wiener and LSA
 
 
 class Autoencoder(Section):
-    """The residual autoencoder (report section 3.1)."""
+    """The residual autoencoder (report section 3.1), and what makes the official one of it."""
 
     width: Positive = 512
     blocks: Annotated[int, Field(ge=0)] = 4
     bottleneck: Positive = 16
     layers_per_block: Literal[1, 2] = 1
+    residual: bool = True  # a block adds its input to its output
+    activation: Literal["gelu", "relu"] = "gelu"
+    norm_bottleneck: bool = False  # batch norm and activation at the bottleneck too
+    momentum: Fraction = 0.1  # of the batch norm's running statistics
+    eps: Annotated[float, Field(gt=0)] = 1e-5  # of the batch norm
 
 
 class Training(Section):
@@ -89,6 +95,7 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=2)] = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the vectors never trained on
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0  # s between checkpoints
 
 
@@ -99,6 +106,7 @@ class Scoring(Section):
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # over the frames of a clip
     sharp_percentile: Annotated[float, Field(ge=0, le=100)] = 95.0  # the P95 re-scoring
     ridge: Annotated[float, Field(gt=0)] = 1e-3  # times the mean of the covariance diagonal
+    standardise: Literal["gamma_z", "gamma_normal"] = "gamma_z"
     rho: Fraction = 0.5  # share of the source covariance in the shrunk target covariance
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.90  # decision threshold
 
@@ -120,6 +128,7 @@ class Params(Section):
     machines: tuple[str, ...] = ()  # empty: all that the data hold
     front_ends: tuple[str, ...] = ("near", "refsub", "adasub", "cohgate", "combo")
     scorers: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")
+    baseline: bool = True  # train and score the official baseline too
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     cluster: str | None = None  # address of a Dask scheduler; none: this machine
@@ -144,6 +153,27 @@ class Params(Section):
         if not names or len(set(names)) != len(names):
             raise ValueError("at least one name, each once")
         return names
+
+
+def official(params: Params) -> Params:
+    """Return the same study with the official baseline's network, training and scores.
+
+    640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
+    vectors held out (report section 4.1).
+    """
+    network = Autoencoder(
+        width=128, blocks=3, bottleneck=8, residual=False, activation="relu",
+        norm_bottleneck=True, momentum=0.01, eps=1e-3,
+    )  # fmt: skip
+    loop = params.training.model_copy(update={"weight_decay": 0.0, "held_out": 0.1})
+    changes = {
+        "front_ends": ("near",), "scorers": OFFICIAL_SCORERS, "autoencoder": network,
+        "training": loop,
+    }  # fmt: skip
+    return params.model_copy(update=changes)
+
+
+OFFICIAL_SCORERS = ("mse", "mahala", "mahala_corrected")
 
 
 def load(source: Params | Mapping[str, Any] | str | Path | None = None, **changes: Any) -> Params:

@@ -1,4 +1,4 @@
-"""The clip score: residual statistics, Mahalanobis and energy, percentile, gamma (eq. 1).
+"""The clip score: residual statistics, Mahalanobis and energy, percentile (eq. 1).
 
 A re-scoring is a value of :class:`Scorer`; none of them trains anything again. Every clip is
 scored alone, so a clip's score is the same bytes whatever is scored beside it.
@@ -8,10 +8,9 @@ Notebook: 04_rescoring.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
-import scipy.stats
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,7 +21,7 @@ from asdlib.params import AsdError, Scoring
 
 @dataclass(frozen=True)
 class Scorer:
-    """Which of the report's three re-scorings are on (section 4.2).
+    """Which of the report's three re-scorings are on (section 4.2), and what else may vary.
 
     Attributes
     ----------
@@ -30,11 +29,17 @@ class Scorer:
     shrink : score once per training domain with its own covariance, the target's shrunk towards
         the source's by rho; keep the smaller.
     sharp : P95 in place of P90.
+    ledoit_wolf : the covariance shrunk towards a multiple of the identity, by Ledoit and Wolf 2004.
+    over_frames : "percentile", "mean" or "max" over the frames of a clip.
+    alpha : weight of the energy term; none: that of the constants.
     """
 
     domain_mean: bool = False
     shrink: bool = False
     sharp: bool = False
+    ledoit_wolf: bool = False
+    over_frames: str = "percentile"
+    alpha: float | None = None
 
 
 SCORERS: dict[str, Scorer] = {
@@ -45,10 +50,19 @@ SCORERS: dict[str, Scorer] = {
     "dm_shrink": Scorer(domain_mean=True, shrink=True),
     "s1": Scorer(domain_mean=True, shrink=True, sharp=True),
 }
-"""Names of the scorers that a study can run; ``s1`` is the champion's stack."""
+"""The report's scores and re-scorings by name; ``s1`` is the champion's stack."""
+
+VARIANTS: dict[str, Scorer] = {
+    "ledoit_wolf": Scorer(ledoit_wolf=True),
+    "mean": Scorer(over_frames="mean"),
+    "max": Scorer(over_frames="max"),
+    **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
+}
+"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 04."""
 
 
 _ALL = "all"  # both domains together
+_LEDOIT_WOLF = "Ledoit-Wolf"  # both domains together, shrunk
 
 
 def _nothing() -> Tensor:
@@ -57,22 +71,32 @@ def _nothing() -> Tensor:
 
 @dataclass
 class Moments:
-    """Running first and second moments of residuals, in float64: per seed, one domain."""
+    """Running moments of residuals, in float64: per seed, one domain.
+
+    With a = |e|^2: count, sum of e, of e e^T, of a e, of a and of a^2. The last three are what the
+    Ledoit-Wolf shrinkage needs besides the covariance.
+    """
 
     count: int = 0
     first: Float[Tensor, "*seed_value"] = field(default_factory=_nothing)
     second: Float[Tensor, "*seed_value_value"] = field(default_factory=_nothing)
+    third: Float[Tensor, "*seed_value"] = field(default_factory=_nothing)
+    norm: Float[Tensor, "*seed"] = field(default_factory=_nothing)
+    norm_square: Float[Tensor, "*seed"] = field(default_factory=_nothing)
 
     def update(self, residuals: Float[Tensor, "seed vector value"]) -> None:
         """Take in one clip's residuals."""
+        norms = residuals.square().sum(2)
         self.count += residuals.shape[1]
         self.first = self.first + residuals.sum(1, dtype=torch.float64)
         self.second = self.second + torch.bmm(residuals.mT, residuals).double()
+        self.third = self.third + torch.einsum("svx,sv->sx", residuals, norms).double()
+        self.norm = self.norm + norms.sum(1, dtype=torch.float64)
+        self.norm_square = self.norm_square + norms.double().square().sum(1)
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(
-            self.count + other.count, self.first + other.first, self.second + other.second
-        )
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Moments(*(a + b for a, b in pairs))
 
     @property
     def mean(self) -> Float[Tensor, "seed value"]:
@@ -84,6 +108,30 @@ class Moments:
         """Full sample covariance, in float64."""
         outer = self.mean[:, :, None] * self.mean[:, None, :]
         return (self.second - self.count * outer) / max(self.count - 1, 1)
+
+    @property
+    def ledoit_wolf(self) -> Float[Tensor, "seed value value"]:
+        """Covariance shrunk as scikit-learn's ``ledoit_wolf`` does, from moments alone.
+
+        With S = sum of c c^T / n over the centred c: (1 - s) S + s m I, where m is the mean
+        diagonal of S and s = min(sum of (|c|^4) / n - |S|^2, n |S - m I|^2) / (n |S - m I|^2).
+        """
+        n, mean = self.count, self.mean
+        outer = mean[:, :, None] * mean[:, None, :]
+        s = self.second / n - outer
+        m = s.diagonal(dim1=1, dim2=2).mean(1)
+        # |c|^2 = a - 2 b + k with b = mu . e and k = |mu|^2
+        k = mean.square().sum(1)
+        b = n * k
+        ab = (mean * self.third).sum(1)
+        bb = torch.einsum("sx,sxy,sy->s", mean, self.second, mean)
+        fourth = self.norm_square - 4 * ab + 4 * bb + 2 * k * self.norm - 4 * k * b + n * k**2
+        square = s.square().sum(dim=(1, 2))
+        delta = square - s.shape[1] * m**2
+        beta = torch.minimum((fourth / n - square) / n, delta)
+        share = torch.where(delta > 0, beta / delta, torch.zeros_like(delta))[:, None, None]
+        identity = torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
+        return (1 - share) * s + share * m[:, None, None] * identity
 
 
 @dataclass
@@ -111,6 +159,8 @@ class Detector:
         pooled = sum(self.moments.values(), start=Moments())
         self._centres[_ALL] = pooled.mean
         covariances = {_ALL: pooled.covariance}
+        if any(scorer.ledoit_wolf for scorer in self.scorers.values()):
+            covariances[_LEDOIT_WOLF] = pooled.ledoit_wolf
         for domain, moments in self.moments.items():
             self._centres[domain] = moments.mean
             if any(scorer.shrink for scorer in self.scorers.values()):
@@ -120,7 +170,8 @@ class Detector:
             covariances["target"] = (1 - rho) * covariances["target"] + rho * covariances["source"]
         for name, covariance in covariances.items():
             diagonal = covariance.diagonal(dim1=1, dim2=2)
-            ridge = self.constants.ridge * diagonal.mean(1, keepdim=True)
+            share = 0.0 if name == _LEDOIT_WOLF else self.constants.ridge  # regular already
+            ridge = share * diagonal.mean(1, keepdim=True)
             regular = covariance + torch.diag_embed(ridge.expand_as(diagonal))
             self._factors[name] = torch.linalg.cholesky(regular).float()
 
@@ -165,20 +216,25 @@ class Detector:
                 energies[centre] = _numpy(torch.einsum("stv,stv->st", offset, offset))
             return energies[centre]
 
-        def score(covariance: str, centre: str, q: float) -> np.ndarray:
+        def score(covariance: str, centre: str, scorer: Scorer) -> np.ndarray:
             terms = np.stack([distance(covariance, centre), energy(centre)])
-            mahalanobis, mean_square = np.percentile(terms, q, axis=-1)
-            alpha = self.constants.alpha
+            mahalanobis, mean_square = self._over_frames(terms, scorer)
+            alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
             return (1 - alpha) * mahalanobis + alpha * mean_square
 
         return {name: self._clip_score(scorer, score) for name, scorer in self.scorers.items()}
 
-    def _clip_score(self, scorer: Scorer, score: Callable[..., np.ndarray]) -> np.ndarray:
+    def _over_frames(self, terms: np.ndarray, scorer: Scorer) -> np.ndarray:
+        if scorer.over_frames != "percentile":
+            return terms.mean(-1) if scorer.over_frames == "mean" else terms.max(-1)
         q = self.constants.sharp_percentile if scorer.sharp else self.constants.percentile
+        return np.percentile(terms, q, axis=-1)
+
+    def _clip_score(self, scorer: Scorer, score: Callable[..., np.ndarray]) -> np.ndarray:
         if not (scorer.domain_mean or scorer.shrink):
-            return score(_ALL, _ALL, q)
+            return score(_LEDOIT_WOLF if scorer.ledoit_wolf else _ALL, _ALL, scorer)
         per_domain = [
-            score(domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL, q)
+            score(domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL, scorer)
             for domain in self.moments
         ]
         return np.minimum.reduce(per_domain)
@@ -197,54 +253,6 @@ def _numpy(values: Tensor) -> np.ndarray:
 
 def _solve(factor: Tensor, columns: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(factor, columns, upper=False)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The gamma distribution of training-normal scores, and what follows from it.
-
-    Attributes
-    ----------
-    shape, scale : of the gamma distribution with location 0.
-    quantile : of the decision threshold.
-    """
-
-    shape: float
-    scale: float
-    quantile: float = Scoring().quantile
-
-    @classmethod
-    def fit(
-        cls, scores: Float[np.ndarray, " clip"], quantile: float = Scoring().quantile
-    ) -> Calibration:
-        """Fit to the training-normal clips' A, by maximum likelihood."""
-        scores = np.asarray(scores, np.float64)
-        if not (np.isfinite(scores) & (scores > 0)).all():
-            raise AsdError(
-                "The gamma fit needs positive finite training scores; found "
-                f"{scores.min():.3g} to {scores.max():.3g}: did the training diverge?"
-            )
-        if np.ptp(scores) <= 1e-9 * scores.mean():  # identical clips: any narrow gamma will do
-            shape = 1e12
-            return cls(shape, float(scores.mean() / shape), quantile)
-        shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
-        return cls(float(shape), float(scale), quantile)
-
-    def standardise(
-        self, scores: Float[np.ndarray, "*shape"] | float
-    ) -> Float[np.ndarray, "*shape"]:
-        """Z = (A - mean) / std of the gamma distribution (``gamma_z``)."""
-        z = (scores - self.shape * self.scale) / (np.sqrt(self.shape) * self.scale)
-        return np.asarray(z)
-
-    @property
-    def threshold(self) -> float:
-        """Decision threshold on z: where the gamma distribution has its quantile."""
-        return float(
-            self.standardise(
-                np.array(scipy.stats.gamma.ppf(self.quantile, self.shape) * self.scale)
-            )
-        )
 
 
 def ensemble(parts: Sequence[PerClip]) -> PerClip:

@@ -16,21 +16,27 @@ import pandas as pd
 from tqdm import tqdm
 
 from asdlib import frontends, scoring, training
+from asdlib.autoencoder import SeedAutoencoder
+from asdlib.calibration import Calibration
 from asdlib.guard import PerClip
-from asdlib.params import AsdError, Params, load
+from asdlib.params import AsdError, Params, load, official
 from asdlib.spectra import Frames
 from asdlib.units import Source, Unit, chosen_scorers, open_source
 
+BASELINE = "baseline"
+"""What the official baseline is called where front-ends stand."""
+
 
 def units(params: Params, source: Source) -> list[Unit]:
-    """Every machine with every front-end that has to be trained."""
+    """Every machine with the baseline, if asked for, and every front-end that has to be trained."""
     chosen_scorers(params)
-    names = frontends.parts(params.front_ends)
-    return [
-        Unit(params, machine, name, source.clips(machine))
-        for machine in source.machines
-        for name in names
-    ]
+    found = []
+    for machine in source.machines:
+        clips = source.clips(machine)
+        if params.baseline:
+            found.append(Unit(official(params), machine, "near", clips, BASELINE))
+        found += [Unit(params, machine, n, clips) for n in frontends.parts(params.front_ends)]
+    return found
 
 
 def run(
@@ -62,21 +68,17 @@ def run(
     source = source or open_source(params, progress=progress)
     tasks = units(params, source)
     _compute_all(params, [unit for unit in tasks if not unit.done], progress)
-    tables = {(unit.machine, unit.front_end): unit.read()[0] for unit in tasks}
+    tables = {(unit.machine, unit.name): unit.read()[0] for unit in tasks}
+    names = [*([BASELINE] if params.baseline else []), *params.front_ends]
     wanted = []
     for machine in source.machines:
-        for name in params.front_ends:
+        for name in names:
             if name in frontends.COMBINATIONS:
                 members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
                 wanted.append(_combine(members, name))
             else:
                 wanted.append(tables[machine, name])
     return pd.concat(wanted, ignore_index=True)
-
-
-def calibrations(params: Params, source: Source) -> pd.DataFrame:
-    """Gamma shape, scale and threshold on z of every machine, front-end, scorer and seed."""
-    return pd.concat([unit.read()[1] for unit in units(params, source)], ignore_index=True)
 
 
 def score_alone(
@@ -101,8 +103,13 @@ def score_alone(
     def z(front_end: str, clip: str, scorer: str) -> dict[int, PerClip]:
         way, gammas = unit(front_end)
         raw = dict(zip(params.seeds, way(Path(paths[clip]))[scorer], strict=True))
-        fitted = {s: scoring.Calibration(*gammas.loc[(scorer, s), ["shape", "scale"]]) for s in raw}
-        return {s: PerClip([fitted[s].standardise(a)], [clip]) for s, a in raw.items()}
+        constants = params.scoring
+        values = {}
+        for seed, value in raw.items():
+            shape, scale = (float(gammas[name][scorer, seed]) for name in ("shape", "scale"))
+            gamma = Calibration(shape, scale, constants.quantile, constants.standardise)
+            values[seed] = PerClip([gamma.standardise(value)], [clip])
+        return values
 
     def score(members: Collection[tuple[str, int]], scorer: str, clip: str) -> float:
         models = [
@@ -112,6 +119,16 @@ def score_alone(
         return scoring.ensemble(models).item()
 
     return score
+
+
+def official_thresholds(params: Params, source: Source) -> pd.DataFrame:
+    """Mean over seeds of :meth:`asdlib.units.Unit.official_thresholds`, machine by machine."""
+    own = [unit for unit in units(params, source) if unit.system == BASELINE]
+    if not own:
+        return pd.DataFrame()
+    table = pd.concat([unit.official_thresholds() for unit in own])
+    shares = ["training", "normal", "anomaly"]
+    return table.groupby(["machine", "rule"], sort=False)[shares].mean().reset_index()
 
 
 def made_elsewhere(params: Params, source: Source) -> str:
@@ -166,6 +183,7 @@ def forecast(params: Params, source: Source) -> dict[str, float]:
         device=training.choose_device(p.device),
         on_epoch=lambda epoch: clock.append(time.perf_counter()),
     )
+    values = p.spectra.stack * p.spectra.n_mels
     steps = -(-len(probe.starts()) // p.training.batch_size)
     per_step = (clock[-1] - clock[1]) / 2 / steps  # the first epoch warms up
     weights = sum(v.numel() * v.element_size() for v in model.state_dict().values())
@@ -174,7 +192,9 @@ def forecast(params: Params, source: Source) -> dict[str, float]:
     for unit in pending:
         train_seconds = float(unit.train["seconds"].sum())
         vectors = train_seconds * rate / hop
-        seconds += p.training.epochs * per_step * vectors / p.training.batch_size
+        own = SeedAutoencoder(values, [0], unit.params.autoencoder).parameters_per_seed
+        part = own / model.parameters_per_seed
+        seconds += part * p.training.epochs * per_step * vectors / p.training.batch_size
         seconds += per_second * (train_seconds + float(unit.clips["seconds"].sum()))
         frames_most = max(frames_most, int(vectors))
     memory = 4 * frames_most * p.spectra.n_mels * 4 + 5 * weights + 5e8
@@ -193,7 +213,7 @@ def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
             _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
             return
         for number, unit in enumerate(tasks, start=1):
-            where = f"unit {number}/{len(tasks)} {unit.machine} {unit.front_end}"
+            where = f"unit {number}/{len(tasks)} {unit.machine} {unit.name}"
 
             def tick(what: str, where: str = where) -> None:
                 bar.set_description(f"{where}: {what}", refresh=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from asdlib import metrics, scoring
+from asdlib import metrics, scoring, study
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.study import Source
@@ -65,6 +65,7 @@ SYSTEMS = (
     System("S3", "Combo of AdaSub and CohGate", ("combo",), "eq1"),
     System("S4", "ten best models of AdaSub and RefSub", ("adasub", "refsub"), "s1", True),
 )
+BASELINE = System("MAHALA", "official baseline", (study.BASELINE,), "mahala")
 
 
 def ensemble(table: pd.DataFrame) -> pd.DataFrame:

@@ -72,7 +72,7 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
         for head, (mean, std) in pairs.items()
     }
     columns = {
-        "step": table["scorer"].map(names),
+        "score": table["scorer"].map(names),
         "source AUC": table["auc_source"],
         "target AUC": table["auc_target"],
         "pAUC": table["pauc"],

@@ -56,8 +56,11 @@ def train(
         (len(values) - frames.stack + 1, frames.stack * values.shape[1]), (values.shape[1], 1)
     )
     starts = torch.from_numpy(frames.starts()).to(device)
-    if len(starts) < 2:
-        raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {len(starts)}.")
+    kept = _kept(len(starts), seeds, training.held_out)
+    count = kept.shape[1]
+    if count < 2:
+        raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {count}.")
+    rows = starts[kept.to(device)]
     model = SeedAutoencoder(windows.shape[1], seeds, autoencoder).to(device).train()
     optimiser = torch.optim.Adam(
         model.parameters(),
@@ -69,12 +72,12 @@ def train(
     on_epoch(len(losses))
     saved = time.monotonic()
     while len(losses) < training.epochs:
-        order = torch.stack([_order(len(starts), seed, len(losses)) for seed in seeds]).to(device)
+        order = torch.stack([shuffled(count, seed, len(losses)) for seed in seeds]).to(device)
         total, batches = torch.zeros(len(seeds), device=device), 0
         for batch in order.split(training.batch_size, dim=1):
             if batch.shape[1] < 2:  # one vector has no batch statistics
                 continue
-            x = windows[starts[batch]]
+            x = windows[rows.gather(1, batch)]
             error = (model(x) - x).square().mean(dim=(1, 2))
             optimiser.zero_grad(set_to_none=True)
             error.sum().backward()
@@ -119,7 +122,20 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) 
     os.replace(beside, path)
 
 
-def _order(vectors: int, seed: int, epoch: int) -> torch.Tensor:
+def _kept(vectors: int, seeds: Sequence[int], held_out: float) -> torch.Tensor:
+    """Which vectors each seed trains on, (seed, vector), in their order."""
+    if held_out == 0:
+        return torch.arange(vectors).expand(len(seeds), -1)
+    count = vectors - round(held_out * vectors)
+    chosen = [shuffled(vectors, seed, _SPLIT)[:count].sort().values for seed in seeds]
+    return torch.stack(chosen)
+
+
+_SPLIT = 2**32 - 1  # in place of an epoch
+
+
+def shuffled(vectors: int, seed: int, epoch: int) -> torch.Tensor:
+    """Order of the vectors in one epoch of one seed."""
     state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]
     return torch.randperm(vectors, generator=torch.Generator().manual_seed(int(state >> 1)))
 

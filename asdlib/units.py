@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ import torch
 
 from asdlib import (
     autoencoder,
+    baseline,
     dataset,
     frontends,
     noise,
@@ -31,13 +32,33 @@ from asdlib import (
     training,
 )
 from asdlib.autoencoder import SeedAutoencoder
+from asdlib.calibration import Calibration
 from asdlib.noise import Floors
-from asdlib.params import AsdError, Params, code_digest, digest, resolve
+from asdlib.params import OFFICIAL_SCORERS, AsdError, Params, code_digest, digest, resolve
 from asdlib.spectra import Frames, Standardiser, log_mel, stft
 
 COLUMNS = [
     "machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"
 ]  # fmt: skip
+
+
+class Fitted(NamedTuple):
+    """What a trained unit has learnt from training-normal clips.
+
+    Attributes
+    ----------
+    detectors : each from a clip's stacked vectors to A(x) per scorer and seed.
+    standardise : of log-mel values.
+    frames : standardised training frames.
+    """
+
+    detectors: list[scoring.Detector | baseline.OfficialDetector]
+    standardise: Standardiser
+    frames: Frames
+
+    def score(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        """A(x) of one clip by all detectors, per scorer and seed."""
+        return {k: v for detector in self.detectors for k, v in detector(vectors).items()}
 
 
 @dataclass(frozen=True)
@@ -125,12 +146,14 @@ class Unit:
     params : of the study.
     machine, front_end : names.
     clips : the machine's rows of the manifest, with content hashes.
+    system : what its rows are called, where that is not the front-end.
     """
 
     params: Params
     machine: str
     front_end: str
     clips: pd.DataFrame
+    system: str | None = None
 
     @cached_property
     def _train_key(self) -> dict[str, Any]:
@@ -156,7 +179,12 @@ class Unit:
                 "seeds": p.seeds,
             }
         )
-        return resolve(p.results) / "units" / f"{self.machine}.{self.front_end}.{key}"
+        return resolve(p.results) / "units" / f"{self.machine}.{self.name}.{key}"
+
+    @property
+    def name(self) -> str:
+        """What its rows are called: the front-end, or the system."""
+        return self.system or self.front_end
 
     @property
     def train(self) -> pd.DataFrame:
@@ -170,9 +198,9 @@ class Unit:
         key = digest(
             {
                 "clips": list(zip(self.clips["name"], self.clips["hash"], strict=True)),
-                "scoring": p.scoring.model_dump(exclude={"quantile"}),
+                "scoring": p.scoring.model_dump(exclude={"quantile", "standardise"}),
                 "scorers": p.scorers,
-                "method": code_digest(scoring),
+                "method": code_digest(scoring, baseline),
             }
         )
         return self.folder / f"scores.{key}.parquet"
@@ -216,11 +244,12 @@ class Unit:
         if self.done:
             return
         p = self.params
-        detector, standardise, frames = self._fit(tick)
-        rows = [detector(frames.clip(c)) for c in range(len(frames))]
+        fitted = self._fit(tick)
+        rows = [fitted.score(fitted.frames.clip(c)) for c in range(len(fitted.frames))]
         test = self.clips[self.clips["split"] == "test"]
         for values in self.frames(test):
-            rows.append(detector(Frames.join([standardise(values)], p.spectra.stack).clip(0)))
+            clip = Frames.join([fitted.standardise(values)], p.spectra.stack)
+            rows.append(fitted.score(clip.clip(0)))
         names = [*self.train["name"], *test["name"]]
         columns = {
             "name": np.repeat(names, len(p.scorers) * len(p.seeds)),
@@ -230,6 +259,9 @@ class Unit:
         }
         table = pd.DataFrame(columns)
         table.attrs["made_on"] = training.hardware(p.device)
+        for detector in fitted.detectors:
+            if isinstance(detector, baseline.OfficialDetector):
+                table.attrs["batch_losses"] = detector.batch_losses.tolist()
         write_table(table, self.scores_file)
         tick("scores")
 
@@ -240,17 +272,18 @@ class Unit:
 
     def score_alone(self) -> Callable[[Path], dict[str, np.ndarray]]:
         """Return the way from one file alone to its A(x), per scorer and seed."""
-        detector, standardise, _ = self._fit(lambda what: None)
+        fitted = self._fit(lambda what: None)
         denoise, constants = self.denoiser(), self.params.spectra
 
         def score(path: Path) -> dict[str, np.ndarray]:
             signal = dataset.read(path, constants)
             values = log_mel(denoise(stft(signal, constants)), constants)
-            return detector(Frames.join([standardise(values)], constants.stack).clip(0))
+            clip = Frames.join([fitted.standardise(values)], constants.stack)
+            return fitted.score(clip.clip(0))
 
         return score
 
-    def _fit(self, tick: Callable[[str], None]) -> tuple[scoring.Detector, Standardiser, Frames]:
+    def _fit(self, tick: Callable[[str], None]) -> Fitted:
         """Train, unless the weights are there, and take the residual statistics."""
         p = self.params
         device = training.choose_device(p.device)
@@ -267,13 +300,19 @@ class Unit:
             with torch.inference_mode():
                 return x - model(x.expand(len(p.seeds), -1, -1))
 
-        detector = scoring.Detector.fit(
-            residual,
-            ((domain, frames.clip(c)) for c, domain in enumerate(self.train["domain"])),
-            scorers=chosen_scorers(p),
-            constants=p.scoring,
-        )
-        return detector, standardise, frames
+        domains = self.train["domain"].tolist()
+        detectors: list[scoring.Detector | baseline.OfficialDetector] = []
+        if chosen := chosen_scorers(p):
+            clips = ((domain, frames.clip(c)) for c, domain in enumerate(domains))
+            detectors.append(
+                scoring.Detector.fit(residual, clips, scorers=chosen, constants=p.scoring)
+            )
+        if set(p.scorers) & set(OFFICIAL_SCORERS):
+            size = p.training.batch_size
+            official = baseline.OfficialDetector.fit(residual, frames, domains, batch_size=size)
+            detectors.append(official)
+
+        return Fitted(detectors, standardise, frames)
 
     def _train(
         self,
@@ -318,12 +357,42 @@ class Unit:
         return pd.DataFrame(
             {
                 "machine": self.machine,
-                "front_end": self.front_end,
+                "front_end": self.name,
                 "seed": np.array(self.params.seeds)[seed.ravel()],
                 "epoch": epoch.ravel() + 1,
                 "loss": losses.ravel(),
             }
         )
+
+    def official_thresholds(self) -> pd.DataFrame:
+        """Thresholds on the mean squared error by the official rule and by clip scores.
+
+        Returns
+        -------
+        DataFrame with machine, seed, rule and threshold, and the share of clips above it: training,
+        normal and anomaly (labelled test clips).
+        """
+        scores = pd.read_parquet(self.scores_file)
+        kinds = self.clips[["name", "split", "label"]]
+        raw = scores[scores["scorer"] == "mse"].merge(kinds, on="name", validate="many_to_one")
+        rows = []
+        for seed, losses in zip(self.params.seeds, scores.attrs["batch_losses"], strict=True):
+            own = raw[raw["seed"] == seed]
+            train = own[own["split"] == "train"]
+            test = own[own["split"] == "test"].groupby("label")["A"]
+            rules = {"minibatch losses": np.array(losses), "clip scores": train["A"].to_numpy()}
+            for rule, values in rules.items():
+                limit = Calibration.fit(values, self.params.scoring.quantile).raw_threshold
+                above = {label: float((a > limit).mean()) for label, a in test}
+                rows.append(
+                    {
+                        "machine": self.machine, "seed": seed, "rule": rule, "threshold": limit,
+                        "training": (train["A"] > limit).mean(),
+                        "normal": above.get("normal", np.nan),
+                        "anomaly": above.get("anomaly", np.nan),
+                    }
+                )  # fmt: skip
+        return pd.DataFrame(rows)
 
     def read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Standardised scores of every clip, and the calibration of each scorer and seed."""
@@ -333,7 +402,8 @@ class Unit:
         tables, calibrations = [], []
         for (scorer, seed), rows in raw.groupby(["scorer", "seed"], sort=False):
             normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
-            gamma = scoring.Calibration.fit(normal, self.params.scoring.quantile)
+            constants = self.params.scoring
+            gamma = Calibration.fit(normal, constants.quantile, constants.standardise)
             tables.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
             calibrations.append(
                 {
@@ -341,17 +411,20 @@ class Unit:
                     "threshold": gamma.threshold,
                 }
             )  # fmt: skip
-        names = {"machine": self.machine, "front_end": self.front_end}
+        names = {"machine": self.machine, "front_end": self.name}
         table = pd.concat(tables, ignore_index=True).assign(**names)
         return table[COLUMNS], pd.DataFrame(calibrations).assign(**names)
 
 
 def chosen_scorers(params: Params) -> dict[str, scoring.Scorer]:
-    """Scorers that the parameters name."""
-    unknown = [name for name in params.scorers if name not in scoring.SCORERS]
-    if unknown:
-        raise AsdError(f"Unknown scorer {unknown[0]!r}; known are {', '.join(scoring.SCORERS)}.")
-    return {name: scoring.SCORERS[name] for name in params.scorers}
+    """Scorers of eq. 1 that the parameters name; the official baseline's are not among them."""
+    known = {**scoring.SCORERS, **scoring.VARIANTS}
+    for name in params.scorers:
+        if name not in known and name not in OFFICIAL_SCORERS:
+            raise AsdError(
+                f"Unknown scorer {name!r}; known are {', '.join([*known, *OFFICIAL_SCORERS])}."
+            )
+    return {name: known[name] for name in params.scorers if name in known}
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

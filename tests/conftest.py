@@ -9,6 +9,8 @@ import pytest
 import soundfile
 from jaxtyping import install_import_hook
 
+# small models: a second thread only waits, and waits badly where another process wants the core
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 install_import_hook("asdlib", "typechecker.check")
 
 from asdlib import build, params  # noqa: E402  # after the hook, so that shapes are checked

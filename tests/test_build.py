@@ -18,7 +18,7 @@ TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-front-ends", "tab-choice",
     "tab-choice-reported", "tab-ladder", "tab-paired", "tab-steps", "tab-alone",
     "tab-steps-reported", "tab-systems", "tab-systems-reported", "tab-decisions",
-    "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
+    "tab-baseline", "tab-rule", "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
 }  # fmt: skip
 
 
@@ -50,7 +50,8 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     assert "embedded simulated scenes" in html["03_seed_study"]
     ladder = pd.read_csv(params.resolve(chosen.figures) / "tab-ladder.csv")
     per_seed = pd.read_csv(params.resolve(chosen.figures) / "tab-front-ends.csv")
-    assert ladder["ensemble"].notna().sum() == 4
+    assert ladder["ensemble"].notna().all()
+    assert ladder["system"].tolist()[:3] == ["Baseline MSE", "Baseline MAHALA", "AE ch1"]
     assert per_seed["SimFan"].str.contains("±").all()
     again = text_of(pages / "notebooks" / "05_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
@@ -86,7 +87,11 @@ def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng)
     for i in range(3):
         write_wav(tmp_path / f"pump <b>/train/monday {i}.wav", two_channels(rng, 1 + i / 4))
     chosen, pages = small_report(
-        tmp_path, data=str(tmp_path / "pump <b>"), front_ends=["near"], scorers=["eq1"]
+        tmp_path,
+        data=str(tmp_path / "pump <b>"),
+        front_ends=["near"],
+        scorers=["eq1"],
+        baseline=False,
     )
     html = assert_whole(chosen, pages)
     assert "Nothing was scored" in html["05_submission"]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.integrate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,8 +8,6 @@ from asdlib import frontends, noise
 from asdlib.frontends import FRONT_ENDS
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import power
-
-SUBTRACTIONS = ["refsub", "adasub"]
 
 
 def spectrum(rng, frames=40, bins=17, far=1.0, dtype=np.complex64):
@@ -134,3 +133,53 @@ def test_combinations_name_their_parts():
     assert frontends.parts(["near", "combo", "adasub"]) == ["near", "adasub", "cohgate"]
     with pytest.raises(AsdError, match="Unknown front-end 'nope'; known are near, far"):
         frontends.parts(["nope"])
+
+
+GAINS = ["wiener", "lsa"]
+
+
+@pytest.mark.parametrize("snr", [0.01, 0.5, 1.0, 10.0, 1e3])
+def test_gains_are_the_closed_forms_at_a_known_snr(snr):
+    prior, posterior = np.full((1, 1), snr), np.full((1, 1), 1 + snr)
+    wiener = FRONT_ENDS["wiener"]().gain(prior, posterior)
+    assert wiener == pytest.approx(snr / (1 + snr))
+    integral, _ = scipy.integrate.quad(lambda t: np.exp(-t) / t, snr, np.inf)  # v is snr here
+    lsa = FRONT_ENDS["lsa"]().gain(prior, posterior)
+    assert lsa == pytest.approx(min(snr / (1 + snr) * np.exp(integral / 2), 1), rel=1e-6)
+
+
+@given(
+    prior=st.floats(1e-6, 1e6),
+    posterior=st.floats(1e-6, 1e6),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_lsa_is_not_below_wiener_and_both_are_gains(prior, posterior, dtype):
+    xi, gamma = np.full((1, 1), prior, dtype), np.full((1, 1), posterior, dtype)
+    wiener, lsa = (FRONT_ENDS[name]().gain(xi, gamma) for name in GAINS)
+    assert 0 <= wiener <= lsa <= 1
+    assert wiener.dtype == lsa.dtype == dtype
+
+
+def test_the_decision_directed_snr_is_the_recursion_written_out(rng):
+    clip = spectrum(rng, frames=12, bins=2, dtype=np.complex128)
+    denoise = FRONT_ENDS["wiener"](floors=noise.Floors(np.ones(2), np.ones(2)))
+    near, far = power(clip)
+    amplitude, expected = near[:, 0] / far[:, 0] * 0 + 1, []
+    for t in range(12):
+        gamma = near[:, t] / far[:, t]
+        xi = 0.98 * amplitude + 0.02 * np.maximum(gamma - 1, 0)
+        gain = xi / (1 + xi)
+        amplitude = gain**2 * gamma
+        expected.append(np.maximum(gain**2, 0.1) * near[:, t])
+    assert np.allclose(denoise(clip), np.stack(expected, 1), rtol=1e-12)
+
+
+def test_cohsub_is_refsub_where_the_noise_is_coherent_and_near_where_it_is_not(rng):
+    near = spectrum(rng, frames=300)
+    floors = noise.Floors(np.ones(17), np.ones(17))
+    copy = np.stack([near[0], near[0] * 0.5j])
+    pair = [FRONT_ENDS[name](floors=floors)(copy) for name in ("cohsub", "refsub")]
+    assert np.allclose(*pair, rtol=1e-3)
+    kept = FRONT_ENDS["cohsub"](floors=floors)(near)[:, 50:].sum() / power(near[0])[:, 50:].sum()
+    assert kept > FRONT_ENDS["refsub"](floors=floors)(near).sum() / power(near[0]).sum()
+    assert kept > 0.85

@@ -11,9 +11,9 @@ from conftest import ROOT
 
 FLOORS = [
     {"params"},
-    {"guard", "metrics", "spectra", "autoencoder"},
+    {"guard", "metrics", "calibration", "spectra", "autoencoder"},
     {"dataset", "machines", "rooms", "scenes", "noise", "training"},
-    {"frontends", "scoring"},
+    {"frontends", "scoring", "baseline"},
     {"units"},
     {"study"},
     {"systems", "submission", "analysis", "reported", "provenance"},

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asdlib import scoring
+from asdlib.calibration import Calibration, log_gamma_tails
 from asdlib.params import AsdError, Scoring
-from asdlib.scoring import SCORERS, Calibration, Detector, Moments
+from asdlib.scoring import SCORERS, Detector, Moments
 
 SEEDS, VALUES = 2, 12
 
@@ -108,3 +112,71 @@ def test_gamma_refuses_scores_it_cannot_fit(bad):
 def test_no_training_clips_is_one_sentence():
     with pytest.raises(AsdError, match="at least one training-normal clip"):
         scoring.Detector.fit(residual, [])
+
+
+@pytest.mark.parametrize("name", scoring.VARIANTS)
+def test_variants_change_one_choice_of_equation_1(clips, rng, name):
+    x = rng.standard_normal((25, VALUES)) + 0.5
+    found = Detector.fit(residual, clips, scorers={**SCORERS, **scoring.VARIANTS})(x)
+    plain = found["eq1"]
+    assert not np.allclose(found[name], plain, rtol=1e-3)
+    if name.startswith("alpha_"):
+        ends = found["alpha_0"], found["alpha_1"]
+        alpha = float(name.removeprefix("alpha_"))
+        assert np.allclose(found[name], (1 - alpha) * ends[0] + alpha * ends[1], rtol=1e-6)
+    if name in ("mean", "max"):
+        everything = np.concatenate([v for _, v in clips])
+        sigma = np.cov(everything.T)
+        inverse = np.linalg.inv(sigma + 1e-3 * np.trace(sigma) / VALUES * np.eye(VALUES))
+        e = x - everything.mean(0)
+        over = {"mean": np.mean, "max": np.max}[name]
+        distance = over(np.einsum("ij,jk,ik->i", e, inverse, e))
+        assert found[name][0] == pytest.approx(0.8 * distance + 0.2 * over((x**2).sum(1)), rel=1e-3)
+
+
+def test_ledoit_wolf_is_scikit_learns(rng):
+    from sklearn.covariance import ledoit_wolf
+
+    mix = rng.standard_normal((VALUES, VALUES))
+    parts = [rng.standard_normal((n, VALUES)) @ mix + 3 for n in (9, 20, 13)]
+    moments = Moments()
+    for part in parts:
+        moments.update(torch.from_numpy(np.stack([part, -2 * part])))
+    expected, shrinkage = ledoit_wolf(np.concatenate(parts))
+    assert 0 < shrinkage < 1
+    assert np.allclose(moments.ledoit_wolf[0], expected, rtol=1e-8)
+    assert np.allclose(moments.ledoit_wolf[1], 4 * expected, rtol=1e-8)
+
+
+@given(shape=st.floats(0.3, 300), scale=st.floats(1e-3, 1e3))
+def test_gamma_normal_never_ties_or_overflows(shape, scale):
+    gamma = Calibration(shape, scale, mode="gamma_normal")
+    a = shape * scale * np.geomspace(1e-6, 1e6, 2001)  # twelve decades around the mean
+    z = gamma.standardise(a)
+    assert np.isfinite(z).all()
+    assert (np.diff(z) > 0).all()
+
+
+def test_gamma_normal_is_the_normal_quantile_of_the_gamma_probability():
+    gamma = Calibration(4.0, 2.0, mode="gamma_normal")
+    a = np.linspace(0.5, 60, 50)
+    expected = scipy.stats.norm.ppf(scipy.stats.gamma.cdf(a, 4.0, scale=2.0))
+    inside = np.abs(expected) < 6
+    assert np.allclose(gamma.standardise(a)[inside], expected[inside], atol=1e-6)
+    assert gamma.threshold == pytest.approx(scipy.stats.norm.ppf(0.9))
+    assert gamma.standardise(scipy.stats.gamma.median(4.0, scale=2.0)) == pytest.approx(0, abs=1e-9)
+
+
+def test_log_tails_go_on_where_the_library_underflows():
+    for shape in (0.5, 3.0, 80.0):
+        x = np.array([shape * 20, 2000.0, 5000.0, 1e6])
+        _, upper = log_gamma_tails(shape, x)
+        leading = (shape - 1) * np.log(x) - x - scipy.special.gammaln(shape)
+        ratio = [1, (shape - 1) / x, (shape - 1) * (shape - 2) / x**2]
+        far = x > 1000 * max(shape, 1)
+        assert np.allclose(upper[far], (leading + np.log(sum(ratio)))[far], rtol=1e-9)
+        assert (np.diff(upper) < 0).all()
+        small = np.array([1e-300, 1e-30, 1e-6])
+        lower, _ = log_gamma_tails(shape, small)
+        exact = shape * np.log(small) - scipy.special.gammaln(shape + 1)
+        assert np.allclose(lower, exact, rtol=1e-5)

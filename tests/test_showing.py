@@ -11,7 +11,8 @@ import soundfile
 
 from asdlib import figures, listen, systems, tables
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.scoring import SCORERS
+from asdlib.params import OFFICIAL_SCORERS
+from asdlib.scoring import SCORERS, VARIANTS
 
 
 @pytest.fixture
@@ -24,11 +25,12 @@ def shown(monkeypatch):
 
 
 def test_every_system_has_a_name_and_a_colour():
-    for name in [*FRONT_ENDS, *COMBINATIONS]:
+    for name in [*FRONT_ENDS, *COMBINATIONS, "baseline"]:
         assert re.fullmatch("#[0-9a-f]{6}", figures.COLOURS[name].lower())
         assert figures.NAMES[name]
         assert figures.sound_name(name)
-    assert set(figures.SCORER_NAMES) == set(SCORERS)
+    assert set(figures.SCORER_NAMES) == {*SCORERS, *VARIANTS, *OFFICIAL_SCORERS}
+    assert figures.system_name("baseline", "mahala") == "Baseline MAHALA"
     assert figures.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
     assert figures.system_name("near") == "AE ch1"
     assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
@@ -88,7 +90,7 @@ def test_steps_are_laid_out_with_their_spreads():
     )  # fmt: skip
     found = systems.steps(per_seed, "adasub", ("eq1", "dm", "s1"))
     shown = tables.steps(found, figures.SCORER_NAMES)
-    assert shown["step"].tolist() == ["eq. 1", "+ DM"]
+    assert shown["score"].tolist() == ["eq. 1", "+ DM"]
     assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
     assert shown["difference ± std"][1] == "0.0100 ± 0.0000"
     assert tables.steps(systems.steps(per_seed, "near", ("eq1",)), {}).empty

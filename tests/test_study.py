@@ -50,7 +50,7 @@ def test_the_table_holds_every_clip_of_every_system(tiny):
     assert list(table.columns) == units.COLUMNS
     clips = {"fan": 16, "valve": 17}
     rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
-    assert len(rows) == 5 * 6 * 2
+    assert len(rows) == 5 * 6 * 2 + 3 * 2  # five front-ends, and the baseline's three scores
     assert (rows["fan"] == clips["fan"]).all()
     assert (rows["valve"] == clips["valve"]).all()
     assert np.isfinite(table["score"]).all()
@@ -74,8 +74,8 @@ def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
 def test_new_scorers_and_new_test_clips_do_not_train_again(tiny, recordings, rng, monkeypatch):
     study.run(params.load(tiny, scorers=["eq1"]))
     monkeypatch.setattr("asdlib.training.train", None)
-    more = study.run(params.load(tiny, scorers=["eq1", "s1"]))
-    assert set(more["scorer"]) == {"eq1", "s1"}
+    more = study.run(params.load(tiny, scorers=["eq1", "s1", "mean"], baseline=False))
+    assert set(more["scorer"]) == {"eq1", "s1", "mean"}
     name = "section_00_source_test_normal_0077_noAttribute.wav"
     write_wav(recordings / "fan/test" / name, two_channels(rng))
     assert name in set(study.run(tiny)["name"])
@@ -88,7 +88,7 @@ def test_other_constants_or_training_clips_train_again(tiny, recordings, rng):
     name = "section_00_source_train_normal_0077_noAttribute.wav"
     write_wav(recordings / "fan/train" / name, two_channels(rng))
     after = {u.folder for u in study.units(tiny, study.open_source(tiny))}
-    assert len(before & after) == 4  # the other machine's
+    assert len(before & after) == 5  # the other machine's
 
 
 def test_combo_is_the_mean_of_its_parts(tiny):
@@ -100,6 +100,7 @@ def test_combo_is_the_mean_of_its_parts(tiny):
 def test_standardised_training_scores_centre_on_zero(tiny):
     table = study.run(tiny)
     train = table[(table["split"] == "train") & (table["front_end"] != "combo")]
+    assert "baseline" in set(train["front_end"])
     means = train.groupby(["machine", "front_end", "scorer", "seed"])["score"].mean()
     assert np.abs(means).max() < 1e-6
 
@@ -152,7 +153,7 @@ def test_bad_parameters_are_one_sentence(tiny, change, sentence):
 def test_forecast_is_nothing_when_all_is_done(tiny):
     source = study.open_source(tiny)
     before = study.forecast(tiny, source)
-    assert before["units"] == 8
+    assert before["units"] == 10
     assert min(before.values()) > 0
     study.run(tiny)
     assert study.forecast(tiny, source)["units"] == 0
@@ -173,7 +174,7 @@ def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
 def test_ladder_and_systems_from_one_table(tiny):
     table = study.run(tiny)
     per_seed = systems.summary(table)
-    assert len(per_seed) == 5 * 6 * 3
+    assert len(per_seed) == (5 * 6 + 3) * 3
     assert per_seed["omega"].between(0, 1).all()
     one = systems.row(per_seed, "adasub", "s1")
     own = systems.seed_values(per_seed, "adasub", "s1")
@@ -244,3 +245,23 @@ def test_other_code_computes_again(tiny, monkeypatch):
     after = study.units(tiny, source)[0]
     assert after.folder != before.folder
     assert after.scores_file.name != scores
+
+
+def test_the_official_threshold_rule_is_told_beside_the_one_over_clips(tiny):
+    study.run(tiny)
+    table = study.official_thresholds(tiny, study.open_source(tiny))
+    assert table["rule"].tolist() == ["minibatch losses", "clip scores"] * 2
+    assert table[["training", "normal", "anomaly"]].stack().between(0, 1).all()
+    without = params.load(tiny, baseline=False)
+    assert study.official_thresholds(without, study.open_source(without)).empty
+
+
+def test_gamma_normal_is_read_from_the_same_scores(tiny, monkeypatch):
+    plain = study.run(tiny)
+    monkeypatch.setattr("asdlib.units.Unit.compute", None)
+    normal = study.run(params.load(tiny, scoring={"standardise": "gamma_normal"}))
+    keys = ["machine", "front_end", "scorer", "seed"]
+    both = plain[plain["front_end"] != "combo"].merge(normal, on=[*keys, "name"])
+    assert not np.allclose(both["score_x"], both["score_y"])
+    ranks = both.groupby(keys)[["score_x", "score_y"]].rank()
+    assert np.array_equal(ranks["score_x"], ranks["score_y"])

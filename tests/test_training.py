@@ -68,7 +68,7 @@ def test_training_learns(frames):
 
 
 def test_every_vector_is_seen_once_an_epoch_in_an_order_of_the_seeds_own():
-    orders = [training._order(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    orders = [training.shuffled(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     assert all(sorted(o.tolist()) == list(range(50)) for o in orders)
     assert len({tuple(o.tolist()) for o in orders}) == 3
 

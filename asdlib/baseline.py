@@ -1,0 +1,104 @@
+"""The official baseline's scores: mean squared error and selective Mahalanobis, with their quirks.
+
+Harada et al., EUSIPCO 2023. Residuals are looked at as single frames here, not as stacked vectors.
+Notebook: 03_seed_study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from asdlib.params import OFFICIAL_SCORERS, Training
+from asdlib.spectra import Frames
+from asdlib.training import shuffled
+
+_JITTER = 1e-9  # of the mean diagonal: a covariance of few frames has to be factored too
+
+
+@dataclass(frozen=True)
+class OfficialDetector:
+    """Scores clips as the official baseline does, for all seeds.
+
+    ``mse`` is the mean squared error of the clip. ``mahala`` is d^T Sigma^-1 d of the clip's MEAN
+    residual frame d, not centred, with the covariance of either training domain, the smaller of the
+    two. ``mahala_corrected`` takes the mean of the frames' distances instead.
+
+    Attributes
+    ----------
+    residual : the model's residuals of stacked vectors.
+    factors : Cholesky factor of Sigma per domain, (seed, band, band), float64.
+    batch_losses : mean squared error of every minibatch of training vectors, (seed, batch): the
+        official threshold is a quantile of their gamma distribution.
+    """
+
+    residual: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector value"]]
+    factors: dict[str, Float[Tensor, "seed band band"]]
+    batch_losses: Float[np.ndarray, "seed batch"]
+
+    @classmethod
+    def fit(
+        cls,
+        residual: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector value"]],
+        frames: Frames,
+        domains: Sequence[str],
+        *,
+        batch_size: int = Training().batch_size,
+    ) -> OfficialDetector:
+        """Take the covariances from shuffled minibatches of training-normal vectors.
+
+        Differences are centred on the mean of their own minibatch and domain, and the sum of their
+        products is divided by the number of stacked vectors, not of frames.
+
+        Parameters
+        ----------
+        frames : standardised training frames.
+        domains : of every clip.
+        """
+        bands = frames.values.shape[1]
+        starts, windows = frames.starts(), frames.windows()
+        lengths = np.diff(frames.offsets) - frames.stack + 1
+        of_vector = np.repeat(np.asarray(domains), lengths)
+        order = shuffled(len(starts), 0, 0).numpy()
+        products: dict[str, Tensor] = {}
+        losses = []
+        for batch in np.split(order, np.arange(batch_size, len(order), batch_size)):
+            errors = residual(windows[starts[batch]])
+            losses.append(errors.square().mean(dim=(1, 2)).double().cpu())
+            for domain in dict.fromkeys(domains):
+                own = errors[:, torch.from_numpy(of_vector[batch] == domain)]
+                single = own.reshape(len(own), -1, bands).double().cpu()
+                if single.shape[1]:
+                    single = single - single.mean(1, keepdim=True)
+                    products[domain] = products.get(domain, 0) + single.mT @ single
+        factors = {}
+        for domain, product in products.items():
+            covariance = product / int(np.sum(of_vector == domain))
+            diagonal = covariance.diagonal(dim1=1, dim2=2)
+            jitter = (_JITTER * diagonal.mean(1, keepdim=True)).expand_as(diagonal)
+            factors[domain] = torch.linalg.cholesky(covariance + torch.diag_embed(jitter))
+        return cls(residual, factors, torch.stack(losses, 1).numpy())
+
+    def __call__(
+        self, vectors: Float[np.ndarray, "vector value"]
+    ) -> dict[str, Float[np.ndarray, " seed"]]:
+        """Score one clip, per scorer and seed, in float64."""
+        errors = self.residual(vectors).double().cpu()
+        bands = next(iter(self.factors.values())).shape[1]
+        single = errors.reshape(len(errors), -1, bands).mT
+        mean = single.mean(2, keepdim=True)
+        white = [
+            [
+                torch.linalg.solve_triangular(f, x, upper=False).square().sum(1)
+                for x in (mean, single)
+            ]
+            for f in self.factors.values()
+        ]
+        of_mean, of_frames = (torch.stack([w[i].mean(1) for w in white]).amin(0) for i in (0, 1))
+        values = (errors.square().mean(dim=(1, 2)), of_mean, of_frames)
+        return dict(zip(OFFICIAL_SCORERS, (v.numpy() for v in values), strict=True))

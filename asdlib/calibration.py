@@ -1,0 +1,106 @@
+"""The gamma distribution of training-normal scores: z and the decision threshold (section 3.1).
+
+Notebook: 04_rescoring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+import scipy.stats
+from jaxtyping import Float
+
+from asdlib.params import AsdError, Scoring
+
+_UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
+_TERMS = 200  # of series and continued fraction
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The gamma distribution of training-normal scores, and what follows from it.
+
+    Attributes
+    ----------
+    shape, scale : of the gamma distribution with location 0.
+    quantile : of the decision threshold.
+    mode : ``gamma_z`` or ``gamma_normal``, see :meth:`standardise`.
+    """
+
+    shape: float
+    scale: float
+    quantile: float = Scoring().quantile
+    mode: str = Scoring().standardise
+
+    @classmethod
+    def fit(
+        cls,
+        scores: Float[np.ndarray, " clip"],
+        quantile: float = Scoring().quantile,
+        mode: str = Scoring().standardise,
+    ) -> Calibration:
+        """Fit to the training-normal clips' A, by maximum likelihood."""
+        scores = np.asarray(scores, np.float64)
+        if not (np.isfinite(scores) & (scores > 0)).all():
+            raise AsdError(
+                "The gamma fit needs positive finite training scores; found "
+                f"{scores.min():.3g} to {scores.max():.3g}: did the training diverge?"
+            )
+        if np.ptp(scores) <= 1e-9 * scores.mean():  # identical clips: any narrow gamma will do
+            shape = 1e12
+            return cls(shape, float(scores.mean() / shape), quantile, mode)
+        shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
+        return cls(float(shape), float(scale), quantile, mode)
+
+    def standardise(
+        self, scores: Float[np.ndarray, "*shape"] | float
+    ) -> Float[np.ndarray, "*shape"]:
+        """Return z: ``gamma_z`` is (A - mean) / std of the gamma distribution.
+
+        ``gamma_normal`` is the normal quantile of A's gamma probability, in log space, so that no
+        two extreme scores tie.
+        """
+        if self.mode == "gamma_normal":
+            lower, upper = log_gamma_tails(self.shape, np.asarray(scores / self.scale))
+            return np.where(
+                lower < upper, scipy.special.ndtri_exp(lower), -scipy.special.ndtri_exp(upper)
+            )
+        z = (scores - self.shape * self.scale) / (np.sqrt(self.shape) * self.scale)
+        return np.asarray(z)
+
+    @property
+    def threshold(self) -> float:
+        """Decision threshold on z: where the gamma distribution has its quantile."""
+        return float(self.standardise(self.raw_threshold))
+
+    @property
+    def raw_threshold(self) -> float:
+        """Decision threshold on A."""
+        return float(scipy.stats.gamma.ppf(self.quantile, self.shape) * self.scale)
+
+
+def log_gamma_tails(
+    shape: float, x: Float[np.ndarray, "*shape"]
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+    """Log of the regularised incomplete gamma functions P(shape, x) and Q(shape, x).
+
+    The library's values, and beyond their underflow the series of P and the continued fraction of
+    Q (Abramowitz and Stegun 6.5.29 and 6.5.31), where both converge in a few terms.
+    """
+    x = np.asarray(x, np.float64)
+    with np.errstate(all="ignore"):  # either form overflows where the other one is taken
+        lower = np.log(scipy.special.gammainc(shape, x))
+        upper = np.log(scipy.special.gammaincc(shape, x))
+        head = shape * np.log(x) - x - scipy.special.gammaln(shape)
+        total = term = np.full_like(x, 1 / shape)
+        for n in range(1, _TERMS):
+            term = term * x / (shape + n)
+            total = total + term
+        f = np.zeros_like(x)
+        for n in range(_TERMS, 0, -1):
+            f = n * (n - shape) / (x + 2 * n + 1 - shape - f)
+        series, fraction = head + np.log(total), head - np.log(x + 1 - shape - f)
+    lower = np.where(lower < _UNDERFLOW, series, lower)
+    return lower, np.where(upper < _UNDERFLOW, fraction, upper)
