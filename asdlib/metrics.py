@@ -134,6 +134,19 @@ def paired_difference(
     return result
 
 
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Holm's step-down correction for as many tests as there are p values; NaN stays NaN.
+
+    adjusted_(i) = max over j <= i of min(1, (n - j + 1) p_(j)), the p values in ascending order.
+    """
+    p = np.asarray(p_values, np.float64)
+    adjusted = np.full_like(p, np.nan)
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p[order]), 1)
+    return adjusted
+
+
 def false_alarms_and_misses(
     decisions: Sequence[int], labels: Sequence[str]
 ) -> dict[str, float | int]:

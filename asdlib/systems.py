@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from asdlib import metrics, scoring, study
+from asdlib import bootstrap, metrics, scoring, study
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.study import Source
@@ -179,13 +179,20 @@ def ladder(per_seed: pd.DataFrame, reported: Sequence[dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def paired(per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]]) -> pd.DataFrame:
-    """Paired per-seed differences of Omega between systems given as (front_end, scorer).
+def paired(
+    per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]], table: pd.DataFrame
+) -> pd.DataFrame:
+    """Paired differences of Omega between systems given as (front_end, scorer).
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`, for the bootstrap over clips and seeds.
 
     Returns
     -------
-    DataFrame with system and against (both (front_end, scorer)), and the values of
-    :func:`asdlib.metrics.paired_difference`; pairs that were not computed are left out.
+    DataFrame with system and against (both (front_end, scorer)), the values of
+    :func:`asdlib.metrics.paired_difference`, p_holm (p_t, corrected for the number of rows), and
+    low and high of the 95 % bootstrap interval; pairs that were not computed are left out.
     """
     rows = []
     for left, right in pairs:
@@ -193,7 +200,22 @@ def paired(per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]]) -> pd.D
         if len(a) and len(b):
             rows.append({"system": left, "against": right, **metrics.paired_difference(a, b)})
     names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon"]
-    return pd.DataFrame(rows, columns=names)
+    found = pd.DataFrame(rows, columns=names)
+    found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
+    found["low"], found["high"] = np.nan, np.nan
+    if found["mean"].notna().any():
+        labelled = table[(table["split"] == "test") & (table["label"] != "unknown")]
+        groups = dict(iter(labelled.groupby(["front_end", "scorer"])))
+        wanted = sorted({*found["system"], *found["against"]})
+        draws = bootstrap.omega_resamples(
+            [groups[key] for key in wanted], generator=np.random.default_rng(0)
+        )
+        of = dict(zip(wanted, draws, strict=True))
+        found[["low", "high"]] = [
+            bootstrap.interval(of[a] - of[b])
+            for a, b in zip(found["system"], found["against"], strict=True)
+        ]
+    return found
 
 
 @dataclass(frozen=True)

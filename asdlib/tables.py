@@ -83,6 +83,26 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def paired(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.systems.paired` for reading."""
+    if table.empty:
+        return table
+    interval = [
+        f"{low:+.4f} to {high:+.4f}" if np.isfinite(low) else "n/a"
+        for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    columns = {
+        "system": table["system"],
+        "against": table["against"],
+        "difference": [plus_minus(m, s) for m, s in zip(table["mean"], table["std"], strict=True)],
+        "p (t)": table["p_t"],
+        "p (Holm)": table["p_holm"],
+        "p (Wilcoxon)": table["p_wilcoxon"],
+        "95 % interval": interval,
+    }
+    return pd.DataFrame(columns)
+
+
 def say(text: str) -> None:
     """Prose with measured values in it, as MyST text."""
     display({"text/markdown": text, "text/plain": text}, raw=True)

@@ -196,8 +196,9 @@ show_table(
 # Seed 3 of one system and seed 3 of another share their initialisation and the order of the clips, so
 # the difference is taken seed by seed. A difference counts when it is large against its own spread.
 # With few seeds, small p values cannot occur: the smallest two-sided Wilcoxon p value is $2^{1-n}$ for
-# $n$ seeds. All of this is about the seeds and about these test clips; it does not say what other clips
-# would have brought, and the p values are not corrected for the number of rows.
+# $n$ seeds. The tests speak of seeds on these very test clips. What other clips would have brought is for
+# the bootstrap to say: it draws clips, within machine, domain and label, and seeds with replacement, the
+# same for both systems.
 
 # %%
 pairs = [
@@ -211,15 +212,16 @@ pairs = [
     (("adasub", "s1"), ("adasub", "eq1")),
     (("adasub", "s1"), ("near", "eq1")),
 ]
-paired = systems.paired(per_seed, pairs)
+paired = systems.paired(per_seed, pairs, table)
 for column in ("system", "against"):
     paired[column] = [draw.system_name(*system) for system in paired[column]]
 show_table(
-    paired.rename(columns={"p_t": "p (t)", "p_wilcoxon": "p (Wilcoxon)"}),
+    tables.paired(paired),
     "tab-paired",
-    "Paired per-seed differences of $\\Omega$ (row system minus the one it is held against), with "
-    "the p values of the paired t test and of Wilcoxon's signed-rank test. Single-seed differences "
-    f"below {metrics.SEED_BAND} count as variance in the report.",
+    "Paired per-seed differences of $\\Omega$ (row system minus the one it is held against): mean ± "
+    "standard deviation, p values of the paired t test, of the same with Holm's correction over the "
+    "rows, and of Wilcoxon's signed-rank test; and the 95 % interval of 10,000 paired resamples of "
+    f"clips and seeds. Single-seed differences below {metrics.SEED_BAND} count as variance in the report.",
     folder=folder,
     empty="None of the pairs was computed.",
 )

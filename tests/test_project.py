@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -12,7 +13,7 @@ from conftest import ROOT
 FLOORS = [
     {"params"},
     {"guard", "metrics", "calibration", "spectra", "autoencoder"},
-    {"dataset", "machines", "rooms", "scenes", "noise", "training"},
+    {"bootstrap", "dataset", "machines", "rooms", "scenes", "noise", "training"},
     {"frontends", "scoring", "baseline"},
     {"units"},
     {"study"},
@@ -111,3 +112,10 @@ def test_no_bulk_and_no_paths_of_a_machine_are_tracked():
     for name in listed:
         if not name.endswith(".svg"):
             assert not homes.search((ROOT / name).read_text()), name
+
+
+def test_threads_wait_without_burning_a_core():
+    code = "import asdlib.training, os; print(os.environ['OMP_WAIT_POLICY'])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "PASSIVE"

@@ -94,10 +94,6 @@ def test_steps_are_laid_out_with_their_spreads():
     assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
     assert shown["difference ± std"][1] == "0.0100 ± 0.0000"
     assert tables.steps(systems.steps(per_seed, "near", ("eq1",)), {}).empty
-    pairs = [(("adasub", "dm"), ("adasub", "eq1")), (("adasub", "eq1"), ("near", "eq1"))]
-    paired = systems.paired(per_seed, pairs)
-    assert len(paired) == 1
-    assert paired["mean"][0] == pytest.approx(0.01)
 
 
 def test_players_hold_the_sound_at_one_level(rng):

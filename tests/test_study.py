@@ -180,6 +180,15 @@ def test_ladder_and_systems_from_one_table(tiny):
     own = systems.seed_values(per_seed, "adasub", "s1")
     assert one["mean"] == pytest.approx(own.mean())
     assert one["std"] == pytest.approx(own.std(ddof=1))
+    pairs = [(("adasub", "s1"), ("near", "eq1")), (("near", "eq1"), ("lsa", "eq1"))]
+    paired = systems.paired(per_seed, pairs, table)
+    assert len(paired) == 1  # LSA was not computed
+    difference = own - systems.seed_values(per_seed, "near", "eq1")
+    assert paired["mean"][0] == pytest.approx(difference.mean())
+    assert paired["low"][0] <= paired["mean"][0] <= paired["high"][0]
+    assert paired["p_holm"][0] == pytest.approx(paired["p_t"][0], nan_ok=True)
+    unlabelled = table.assign(label="unknown")
+    assert systems.paired(systems.summary(unlabelled), pairs, unlabelled)["low"].isna().all()
     selected = systems.SYSTEMS[3].members(per_seed)
     assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
     applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)

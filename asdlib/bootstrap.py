@@ -1,0 +1,138 @@
+"""Paired bootstrap of Omega over test clips and seeds, with the rank statistics vectorised.
+
+It goes beside the official score, never into it. Notebook: 03_seed_study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from asdlib.metrics import MAX_FPR, validate
+from asdlib.params import AsdError
+
+_AT_ONCE = 1000  # resamples in memory
+
+Weights = Float[np.ndarray, "resample clip"]
+
+
+def omega_resamples(
+    systems: Sequence[pd.DataFrame], *, resamples: int = 10_000, generator: np.random.Generator
+) -> Float[np.ndarray, "system resample"]:
+    """Omega of every system, mean over seeds, on resampled clips and seeds.
+
+    Clips are drawn with replacement within machine, domain and label, seeds over all of them; every
+    system sees the same draws, so that differences are paired.
+
+    Parameters
+    ----------
+    systems : labelled test clips: columns machine, domain, label, name, seed, score; the same
+        clips and seeds in all of them.
+
+    Raises
+    ------
+    AsdError
+        If the systems differ in clips or seeds, or a machine lacks a domain or a label.
+    """
+    tables = [_wide(scores) for scores in systems]
+    first = tables[0]
+    if any(not (t.index.equals(first.index) and t.columns.equals(first.columns)) for t in tables):
+        raise AsdError("A paired bootstrap needs the same clips and the same seeds in all systems.")
+    seeds = first.shape[1]
+    found = []
+    for start in range(0, resamples, _AT_ONCE):
+        count = min(_AT_ONCE, resamples - start)
+        of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
+        inverse = np.zeros((len(tables), seeds, count))
+        machines = first.groupby(level="machine", sort=False).indices
+        for rows in machines.values():
+            clips = first.index[rows].to_frame(index=False)
+            weights = _draw(clips, count, generator)
+            for i, table in enumerate(tables):
+                for s in range(seeds):
+                    inverse[i, s] += _inverse(table.to_numpy()[rows, s], clips, weights)
+        omegas = 3 * len(machines) / inverse  # harmonic mean; 0 where a value is 0
+        found.append(np.einsum("isb,bs->ib", omegas, of_seeds))
+    return np.concatenate(found, axis=1)
+
+
+def interval(values: Float[np.ndarray, " resample"], level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval."""
+    low, high = np.percentile(values, [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)
+
+
+def weighted_auc(
+    scores: Float[np.ndarray, " clip"],
+    anomalous: Bool[np.ndarray, " clip"],
+    weights: Weights,
+) -> Float[np.ndarray, " resample"]:
+    """AUC where every clip counts as often as its weight says."""
+    normal = ~anomalous
+    above = scores[normal, None] < scores[None, anomalous]
+    ties = scores[normal, None] == scores[None, anomalous]
+    wins = above + 0.5 * ties
+    pairs = np.einsum("bn,bn->b", weights[:, normal], weights[:, anomalous] @ wins.T)
+    return pairs / (weights[:, normal].sum(1) * weights[:, anomalous].sum(1))
+
+
+def weighted_pauc(
+    scores: Float[np.ndarray, " clip"],
+    anomalous: Bool[np.ndarray, " clip"],
+    weights: Weights,
+    max_fpr: float = MAX_FPR,
+) -> Float[np.ndarray, " resample"]:
+    """Partial AUC, McClish-standardised, where every clip counts as often as its weight says."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are one threshold
+    rates = []
+    for kind in (~anomalous, anomalous):
+        cumulated = np.cumsum((weights * kind)[:, order], axis=1)
+        share = cumulated[:, last] / cumulated[:, -1:]
+        rates.append(np.pad(share, [(0, 0), (1, 0)]))
+    fpr, tpr = rates
+    width = np.diff(fpr, axis=1)
+    inside = np.diff(np.minimum(fpr, max_fpr), axis=1)
+    part = np.divide(inside, width, out=np.zeros_like(width), where=width > 0)
+    height = tpr[:, :-1] + 0.5 * part * np.diff(tpr, axis=1)
+    area = np.sum(inside * height, axis=1)
+    least = max_fpr**2 / 2
+    return 0.5 * (1 + (area - least) / (max_fpr - least))
+
+
+def _wide(scores: pd.DataFrame) -> pd.DataFrame:
+    validate(scores)
+    keys = ["machine", "domain", "label", "name"]
+    return scores.pivot(index=keys, columns="seed", values="score").sort_index()
+
+
+def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:
+    """How often each clip of one machine is drawn, within its domain and label."""
+    strata = clips.groupby(["domain", "label"]).indices
+    labels = {label for _, label in strata}
+    for domain in ("source", "target"):
+        if (domain, "normal") not in strata or "anomaly" not in labels:
+            raise AsdError(
+                f"{clips['machine'].iloc[0]}: Omega needs anomalies and normal test clips of both "
+                f"domains; found {', '.join(f'{d} {label}' for d, label in strata)}."
+            )
+    weights = np.zeros((count, len(clips)))
+    for own in strata.values():
+        weights[:, own] = generator.multinomial(len(own), np.full(len(own), 1 / len(own)), count)
+    return weights
+
+
+def _inverse(
+    scores: Float[np.ndarray, " clip"], clips: pd.DataFrame, weights: Weights
+) -> Float[np.ndarray, " resample"]:
+    """Sum of the inverses of source AUC, target AUC and pAUC of one machine."""
+    anomalous = (clips["label"] == "anomaly").to_numpy()
+    values = [weighted_pauc(scores, anomalous, weights)]
+    for domain in ("source", "target"):
+        kept = anomalous | (clips["domain"] == domain).to_numpy()
+        values.append(weighted_auc(scores[kept], anomalous[kept], weights[:, kept]))
+    with np.errstate(divide="ignore"):
+        return (1 / np.stack(values)).sum(0)
