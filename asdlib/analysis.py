@@ -241,6 +241,29 @@ def attenuation(params: Params, source: Source, *, clips_per_machine: int = 10) 
     return pd.DataFrame(rows, columns=["front_end", "snr", "mean", "low", "high"])
 
 
+def strength(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd.DataFrame:
+    """How much power every front-end takes away from test clips, over all machines.
+
+    Returns
+    -------
+    DataFrame with front_end and attenuation: minus the mean of 10 log10(out / P_n) over clips, in
+    dB, both powers summed over the clip; no rows without test clips.
+    """
+    names = [name for name in parts(params.front_ends) if name != "far"]
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for machine in source.machines:
+        clips = source.clips(machine)
+        denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
+        test = clips[clips["split"] == "test"].head(clips_per_machine)
+        for signal in dataset.read_all(test, params.spectra):
+            spectrum = stft(signal, params.spectra)
+            near = power(spectrum[0]).sum()
+            for name, denoise in denoisers.items():
+                found[name].append(-10 * float(np.log10(denoise(spectrum).sum() / near)))
+    rows = [(name, np.mean(values)) for name, values in found.items() if values]
+    return pd.DataFrame(rows, columns=["front_end", "attenuation"])
+
+
 def removal(params: Params, source: Source) -> pd.DataFrame:
     """How much noise and how much machine sound every front-end takes away, from known truth.
 

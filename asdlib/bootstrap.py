@@ -111,14 +111,14 @@ def _wide(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:
     """How often each clip of one machine is drawn, within its domain and label."""
-    strata = clips.groupby(["domain", "label"]).indices
-    labels = {label for _, label in strata}
-    for domain in ("source", "target"):
-        if (domain, "normal") not in strata or "anomaly" not in labels:
-            raise AsdError(
-                f"{clips['machine'].iloc[0]}: Omega needs anomalies and normal test clips of both "
-                f"domains; found {', '.join(f'{d} {label}' for d, label in strata)}."
-            )
+    kinds = clips["domain"] + " " + clips["label"]
+    strata = {str(kind): np.flatnonzero(kinds == kind) for kind in kinds.unique()}
+    anomalous = any(kind.endswith("anomaly") for kind in strata)
+    if not (anomalous and {"source normal", "target normal"} <= strata.keys()):
+        raise AsdError(
+            f"{clips['machine'].iloc[0]}: Omega needs anomalies and normal test clips of both "
+            f"domains; found {', '.join(strata)}."
+        )
     weights = np.zeros((count, len(clips)))
     for own in strata.values():
         weights[:, own] = generator.multinomial(len(own), np.full(len(own), 1 / len(own)), count)

@@ -19,7 +19,7 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import study
+from asdlib import study, variants
 from asdlib.params import AsdError, Params, digest, project_root, resolve
 
 CHAPTERS = (
@@ -56,7 +56,8 @@ def report(
         path = _notebook(chapter)
         check_parameters(path, jupytext.read(path), params)
     source = source or study.open_source(params, progress=progress)
-    study.run(params, progress=progress, source=source)
+    for own in (params, *variants.studies(params)):
+        study.run(own, progress=progress, source=source)
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
     if params.data is not None:

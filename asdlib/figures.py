@@ -359,6 +359,50 @@ def decomposition(steps: pd.DataFrame) -> Figure:
     return fig
 
 
+def sensitivity(table: pd.DataFrame) -> Figure:
+    """Change of Omega for every changed choice: columns variant, mean, std, ensemble.
+
+    The dotted line at zero stands for the frozen defaults.
+    """
+    fig, ax = plt.subplots(figsize=(6.8, 0.36 * len(table) + 1.4), layout="constrained")
+    y = np.arange(len(table))
+    colour = COLOURS["adasub"]
+    ax.axvline(0, color="#444444", ls=":", lw=1.2)
+    ax.errorbar(table["mean"], y, xerr=table["std"], color=colour, fmt="D", ms=5, capsize=3,
+                label="seed mean ± std")  # fmt: skip
+    ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
+    names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
+    ax.set_yticks(y, [names[variant] for variant in table["variant"]])
+    ax.invert_yaxis()
+    ax.annotate("P90, α = 0.2, full covariance, gamma_z, scalar", (0, 1), fontsize=8,
+                xycoords=("data", "axes fraction"), ha="center", va="bottom")  # fmt: skip
+    ax.set_xlabel(r"change of $\Omega$")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def aggressiveness(table: pd.DataFrame) -> Figure:
+    """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
+    groups = [c for c in table.columns if c not in ("front_end", "attenuation")]
+    fig, axes = plt.subplots(1, len(groups), figsize=(4.4 * len(groups), 3.6), sharex=True,
+                             squeeze=False, layout="constrained")  # fmt: skip
+    for ax, group in zip(axes.flat, groups, strict=True):
+        for _, row in table.iterrows():
+            name = str(row["front_end"])
+            ax.plot(
+                row["attenuation"], row[group], color=COLOURS[name], marker=_MARKERS[name], ms=8
+            )
+            ax.annotate(
+                NAMES[name], (row["attenuation"], row[group]), color=COLOURS[name], fontsize=8,
+                xytext=(6, 4), textcoords="offset points",
+            )  # fmt: skip
+        ax.set_title(group)
+        ax.margins(x=0.25, y=0.15)
+    fig.supxlabel("mean attenuation of a test clip (dB)")
+    fig.supylabel(r"$\Omega$, mean over seeds")
+    return fig
+
+
 def per_machine(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
     fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")

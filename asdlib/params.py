@@ -129,6 +129,7 @@ class Params(Section):
     front_ends: tuple[str, ...] = ("near", "refsub", "adasub", "cohgate", "combo")
     scorers: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")
     baseline: bool = True  # train and score the official baseline too
+    extras: tuple[Literal["per_band"], ...] = ("per_band",)  # studies that train once more
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     cluster: str | None = None  # address of a Dask scheduler; none: this machine

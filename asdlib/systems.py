@@ -143,6 +143,13 @@ def seed_values(per_seed: pd.DataFrame, front_end: str, scorer: str, value: str 
     return rows.set_index("seed")[value].astype(float)
 
 
+def seed_difference(
+    per_seed: pd.DataFrame, system: tuple[str, str], base: pd.DataFrame, against: tuple[str, str]
+) -> dict[str, float]:
+    """Paired per-seed difference of Omega between systems of two studies."""
+    return metrics.paired_difference(seed_values(per_seed, *system), seed_values(base, *against))
+
+
 def row(per_seed: pd.DataFrame, front_end: str, scorer: str = "eq1") -> dict[str, float]:
     """Mean and sample standard deviation of per-seed Omega, and the ensemble's Omega."""
     single = seed_values(per_seed, front_end, scorer)

@@ -24,6 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
+extras: "Optional[list[str]]" = None  # names, see asdlib.variants
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -212,6 +213,31 @@ show_table(
     "tab-front-ends",
     "Front-ends (Table 2 of the report): mean ± standard deviation of $\\Omega$ over seeds, measured here "
     f"({len(params.seeds)} seeds) and reported on DCASE 2026 development data (ten seeds).",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## The axis of aggressiveness
+#
+# How much a front-end takes away in all, machine and noise together, orders the front-ends along one axis.
+# The question is where on it $\Omega$ is best. CohSub subtracts only what is coherent; Wiener and LSA are
+# filters with the decision-directed a-priori SNR {cite}`ephraim1984,ephraim1985`. `params/demo.yaml` leaves
+# these three out, `params/full_demo.yaml` runs them.
+
+# %%
+strength = analysis.strength(params, source)
+means = {
+    "all machines": [systems.row(per_seed, name)["mean"] for name in strength["front_end"]],
+    fan_like: [systems.row(fan, name)["mean"] for name in strength["front_end"]],
+}
+axis = strength.assign(**means)
+show_figure(
+    draw.aggressiveness(axis)
+    if len(axis) and axis["all machines"].notna().any()
+    else draw.missing("No test clip, or no Ω from these labels."),
+    "fig-aggressiveness",
+    "$\\Omega$ (mean over seeds) against the mean attenuation of test clips, over all machines and for "
+    "one. Look for the side on which $\\Omega$ falls off: too little is taken there, or too much.",
     folder=folder,
 )
 

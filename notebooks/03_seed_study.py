@@ -24,6 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
+extras: "Optional[list[str]]" = None  # names, see asdlib.variants
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -174,9 +175,8 @@ show_table(
 
 # %% [markdown]
 # Its decision threshold is the 0.90 quantile of a gamma distribution fitted to the losses of
-# **minibatches**. A minibatch mixes vectors of many clips, so its loss hardly scatters, and nearly every
-# clip that is louder or stranger than the average lies above such a threshold. {numref}`tab-rule` counts
-# them, beside the same quantile of a gamma distribution fitted to the scores of training **clips**. One in
+# **minibatches**. A minibatch mixes vectors of many clips, so its loss scatters less than that of a clip,
+# and the threshold lies close above the mean. {numref}`tab-rule` counts the clips beyond it, beside the same quantile of a gamma distribution fitted to the scores of training **clips**. One in
 # ten training clips is what a 0.90 quantile should give.
 
 # %%

@@ -24,6 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
+extras: "Optional[list[str]]" = None  # names, see asdlib.variants
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -38,7 +39,7 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 # %% tags=["setup"]
 import pandas as pd
 
-from asdlib import reported, study, systems, tables
+from asdlib import reported, study, systems, tables, variants
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -117,6 +118,32 @@ show_figure(
     "fig-decomposition",
     "What each step does to the three parts of the score (ensembles; means over machines). Whether a "
     "step is worth having is for the paired differences of {numref}`tab-steps` to say.",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## Would other choices have been better?
+#
+# The score has a few more dials: the percentile over frames, the weight $\alpha$ of the energy, the
+# covariance (full with a small ridge, or shrunk as Ledoit and Wolf propose {cite}`ledoit2004`), the
+# standardisation of scores (`gamma_z`, or the normal quantile of the gamma probability, `gamma_normal`) and
+# that of the log-mel values (one mean for all, or one per band). {numref}`fig-sensitivity` turns one at a
+# time on AdaSub.
+
+# %%
+sensitivity = variants.sensitivity(params, source)
+if "per_band" not in params.extras:
+    say(
+        "Standardisation per band trains once more; it is left out here (`extras: [per_band]` runs it)."
+    )
+show_figure(
+    draw.sensitivity(sensitivity)
+    if sensitivity["ensemble"].notna().any()
+    else draw.missing("Ω cannot be computed from these recordings, or AdaSub was not run."),
+    "fig-sensitivity",
+    "Change of $\\Omega$ when one choice changes: paired per-seed differences and the difference of the "
+    "ensembles. Zero is the frozen defaults. `gamma_normal` keeps the order of the clips for every seed, "
+    "so only its ensemble can differ. Choosing by this figure would be choosing by test labels.",
     folder=folder,
 )
 

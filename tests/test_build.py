@@ -12,7 +12,8 @@ from asdlib.params import AsdError
 
 FIGURES = {
     "fig-noise-floors", "fig-transfer", "fig-percentile", "fig-spectrograms", "fig-attenuation",
-    "fig-removal", "fig-learning", "fig-seeds", "fig-decomposition", "fig-machines",
+    "fig-removal", "fig-learning", "fig-sensitivity", "fig-aggressiveness", "fig-seeds",
+    "fig-decomposition", "fig-machines",
 }  # fmt: skip
 TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-front-ends", "tab-choice",

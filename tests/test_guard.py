@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdlib.guard import CrossClipError, PerClip, rederive
@@ -156,3 +156,76 @@ def test_scoring_again_alone_finds_a_score_that_saw_other_clips():
 def test_private_protocols_answer_as_python_expects():
     assert not hasattr(PerClip(VALUES), "__array_interface__")
     assert not hasattr(PerClip(VALUES), "_private")
+
+
+def surface(module):
+    """Public callables of a numerical library, without those that act on files or the process."""
+    apart = {
+        "save", "savez", "savez_compressed", "savetxt", "load", "loadtxt", "fromfile", "memmap",
+        "info", "source", "lookfor", "show_config", "show_runtime", "test", "get_include",
+        "set_printoptions", "seterr", "seterrcall", "setbufsize", "printoptions", "errstate",
+    }  # fmt: skip
+    names = [n for n in dir(module) if not n.startswith("_") and n not in apart]
+    found = {n: getattr(module, n) for n in names}
+    return {n: f for n, f in found.items() if callable(f) and not isinstance(f, type)}
+
+
+NUMPY = {
+    **surface(np),
+    **{f"linalg.{n}": f for n, f in surface(np.linalg).items()},
+    **{f"fft.{n}": f for n, f in surface(np.fft).items()},
+    **{
+        f"{n}.{method}": getattr(f, method)
+        for n, f in surface(np).items()
+        if isinstance(f, np.ufunc)
+        for method in ("reduce", "accumulate", "outer", "reduceat", "at")
+    },
+}
+
+
+def told(function, values, extra):
+    """What a call gives away: None where it is refused."""
+    try:
+        return function(PerClip(values), *(PerClip(values) if e == "same" else e for e in extra))
+    except Exception:  # whatever it is, nothing was told
+        return None
+
+
+EXTRAS = [(), ("same",), (0,), (2,), (0.5,), (0, 1), ("same", 1)]
+
+
+@settings(max_examples=4, deadline=None)
+@given(
+    values=st.lists(st.floats(-100, 100), min_size=3, max_size=6, unique=True),
+    other=st.floats(-100, 100),
+    place=st.integers(0, 2),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_in_numpy_lets_a_clip_see_another(values, other, place):
+    changed = [other if i == place else v for i, v in enumerate(values)]
+    rest = set(range(len(values))) - {place}
+    for name, function in NUMPY.items():
+        for extra in EXTRAS:
+            before, after = (told(function, v, extra) for v in (values, changed))
+            if isinstance(before, PerClip) and isinstance(after, PerClip):
+                same = [np.array_equal(values_of(before[i]), values_of(after[i]), equal_nan=True)
+                        for i in rest]  # fmt: skip
+                assert all(same), name
+            elif before is not None and after is not None:  # may only tell what no value decides
+                assert repr(before) == repr(after), name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torch_gets_nothing_out_of_it():
+    for name, function in surface(torch).items():
+        if getattr(function, "__module__", None) in (None, "torch") and "set_" not in name:
+            before, after = (told(function, v, ()) for v in ([0.3, 2.0, -1.5], [0.3, 9.0, -1.5]))
+            assert repr(before) == repr(after), name
+
+
+def test_every_method_of_arrays_and_series_is_refused():
+    allowed = {"copy", "combine", "item", "items", "shape", "size", "ndim"}
+    names = {n for n in [*dir(np.ndarray), *dir(pd.Series)] if not n.startswith("_")}
+    for name in sorted(names - allowed):
+        with pytest.raises(CrossClipError):
+            getattr(PerClip(VALUES), name)

@@ -19,7 +19,7 @@ def test_defaults_are_the_reports():
     assert (p.scoring.alpha, p.scoring.percentile, p.scoring.quantile) == (0.2, 90, 0.9)
 
 
-@pytest.mark.parametrize("name", ["smoke", "demo", "dev", "eval"])
+@pytest.mark.parametrize("name", ["smoke", "demo", "full_demo", "dev", "eval"])
 def test_shipped_files_load_and_name_themselves(name):
     path = ROOT / "params" / f"{name}.yaml"
     assert params.load(path).name == name

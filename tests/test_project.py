@@ -18,6 +18,7 @@ FLOORS = [
     {"units"},
     {"study"},
     {"systems", "submission", "analysis", "reported", "provenance"},
+    {"variants"},
     {"figures", "tables", "listen"},
     {"build"},
     {"cli"},
