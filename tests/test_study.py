@@ -8,19 +8,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import machine_folder, two_channels, write_wav
+from conftest import SMALL, machine_folder, two_channels, write_wav
 
 from asdlib import dataset, params, study, systems, units
 from asdlib.guard import CrossClipError, PerClip, rederive
 from asdlib.params import AsdError
 
-TINY = {
-    "name": "tiny",
-    "seeds": [0, 1],
-    "spectra": {"n_mels": 16},
-    "autoencoder": {"width": 16, "blocks": 1, "bottleneck": 4},
-    "training": {"epochs": 2, "batch_size": 64},
-}
+TINY = {**SMALL, "name": "tiny"}
 
 
 @pytest.fixture
