@@ -154,7 +154,7 @@ for machine in submitted if entered and not elsewhere else ():
 # %% [markdown]
 # ## Results per machine
 #
-# S4 was chosen by the very labels that judge it here: its row is optimistic.
+# Where S4 stands among them, it was chosen by the very labels that judge it: its row is optimistic.
 
 # %%
 baseline = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
@@ -166,7 +166,7 @@ show_figure(
         "Ω needs labelled test clips of both domains: these recordings do not have them."
     ),
     "fig-machines",
-    "$\\Omega$ of the baseline and the four systems on every development machine; 0.5 is chance. A wide bar "
+    "$\\Omega$ of the baseline and the four systems on every development machine; 0.5 is chance. A long line "
     "means that the choice of the system matters for that machine.",
     folder=folder,
 )
