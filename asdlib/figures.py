@@ -374,7 +374,7 @@ def sensitivity(table: pd.DataFrame) -> Figure:
     names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
     ax.set_yticks(y, [names[variant] for variant in table["variant"]])
     ax.invert_yaxis()
-    ax.annotate("P90, α = 0.2, full covariance, gamma_z, scalar", (0, 1), fontsize=8,
+    ax.annotate("frozen defaults", (0, 1), fontsize=8,
                 xycoords=("data", "axes fraction"), ha="center", va="bottom")  # fmt: skip
     ax.set_xlabel(r"change of $\Omega$")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
