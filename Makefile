@@ -9,7 +9,7 @@ env: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[report,test,cluster]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[report,test,cluster,encoder]'
 	touch $@
 
 report: env

@@ -17,8 +17,9 @@ from asdlib.frontends import parts
 from asdlib.machines import RATE
 from asdlib.noise import Floors, noise_transfer
 from asdlib.params import Params
+from asdlib.source import Source
 from asdlib.spectra import istft, power, stft
-from asdlib.study import Source, Unit
+from asdlib.units import Unit
 
 _SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
 

@@ -115,9 +115,16 @@ class SeedAutoencoder(nn.Module):
         seed 3 among ten are the same model.
     shape : width, blocks, bottleneck and what a block is; the official baseline's network is
         :func:`asdlib.params.official`'s.
+    outputs : length of what is returned, where that is not the stacked vector.
     """
 
-    def __init__(self, values: int, seeds: Sequence[int], shape: Shape = Shape()):
+    def __init__(
+        self,
+        values: int,
+        seeds: Sequence[int],
+        shape: Shape = Shape(),
+        outputs: int | None = None,
+    ):
         super().__init__()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         width = shape.width
@@ -135,10 +142,10 @@ class SeedAutoencoder(nn.Module):
         self.decoder = nn.Sequential(
             Dense(generators, shape.bottleneck, width, shape),
             *blocks(),
-            SeedLinear(generators, width, values),
+            SeedLinear(generators, width, outputs or values),
         )
 
-    def forward(self, x: Float[Tensor, "seed vector value"]) -> Float[Tensor, "seed vector value"]:
+    def forward(self, x: Float[Tensor, "seed vector value"]) -> Float[Tensor, "seed vector output"]:
         """Reconstruct stacked vectors."""
         return self.decoder(self.encoder(x))
 

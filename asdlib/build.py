@@ -19,7 +19,7 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import study, variants
+from asdlib import negative, study
 from asdlib.params import AsdError, Params, digest, project_root, resolve
 
 CHAPTERS = (
@@ -28,6 +28,7 @@ CHAPTERS = (
     "03_seed_study",
     "04_rescoring",
     "05_submission",
+    "06_negative_results",
     "99_provenance",
 )
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
@@ -56,8 +57,7 @@ def report(
         path = _notebook(chapter)
         check_parameters(path, jupytext.read(path), params)
     source = source or study.open_source(params, progress=progress)
-    for own in (params, *variants.studies(params)):
-        study.run(own, progress=progress, source=source)
+    negative.compute(params, source, progress=progress)
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
     if params.data is not None:

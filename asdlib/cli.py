@@ -100,12 +100,12 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _study(options: argparse.Namespace) -> None:
-    from asdlib import study, systems, units
+    from asdlib import negative, study, systems, units
 
     params = _with_data(options)
     source = study.open_source(params, progress=True)
     print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
-    table = study.run(params, progress=True, source=source)
+    table = negative.compute(params, source, progress=True)
     folder = resolve(params.results) / params.name
     units.write_table(table, folder / "scores.parquet")
     summary = systems.summary(table)

@@ -1,4 +1,4 @@
-"""Every figure of the report: data in, figure out; nothing is computed or read here.
+"""Figures of signals, and how every figure looks: data in, figure out; nothing is computed here.
 
 One house style, one colour per system everywhere (colour-blind safe), symbols and units as in the
 method. ``show_figure`` places a figure in the report and in JupyterLab alike.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -20,17 +20,17 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-_PALETTE = sns.color_palette("colorblind").as_hex()
+PALETTE = sns.color_palette("colorblind").as_hex()
 COLOURS = {
     "near": "#6e6e6e",
-    "far": _PALETTE[5],
-    "refsub": _PALETTE[2],
-    "adasub": _PALETTE[0],
-    "cohgate": _PALETTE[1],
-    "combo": _PALETTE[4],
-    "cohsub": _PALETTE[6],
-    "wiener": _PALETTE[3],
-    "lsa": _PALETTE[9],
+    "far": PALETTE[5],
+    "refsub": PALETTE[2],
+    "adasub": PALETTE[0],
+    "cohgate": PALETTE[1],
+    "combo": PALETTE[4],
+    "cohsub": PALETTE[6],
+    "wiener": PALETTE[3],
+    "lsa": PALETTE[9],
     "baseline": "#8c6d31",
     "truth": "#111111",
 }
@@ -61,7 +61,7 @@ SCORER_NAMES = {
     "max": "maximum over frames",
     **{f"alpha_{a:g}": f"α = {a:g}" for a in (0, 0.1, 0.4, 0.7, 1)},
 }
-_MARKERS = dict(zip(COLOURS, "os^DvP<>hp*", strict=True))
+MARKERS = dict(zip(COLOURS, "os^DvP<>hp*", strict=True))
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:
@@ -137,7 +137,8 @@ def missing(reason: str) -> Figure:
     return fig
 
 
-def _grid(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
+def panels(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
+    """As many axes of one kind as asked for, in rows, sizes in inches."""
     columns = min(columns, count)
     rows = -(-count // columns)
     fig, axes = plt.subplots(
@@ -164,7 +165,7 @@ def noise_floors(
     floors: Mapping[str, tuple[np.ndarray, np.ndarray]], frequency: np.ndarray
 ) -> Figure:
     """Quiet floors of both channels, one panel per machine."""
-    fig, axes = _grid(len(floors))
+    fig, axes = panels(len(floors))
     for ax, (machine, (near, far)) in zip(axes, floors.items(), strict=True):
         for name, values in (("near", near), ("far", far)):
             ax.plot(frequency / 1000, _db(values), color=COLOURS[name], label=name)
@@ -179,7 +180,7 @@ def noise_transfers(
     estimated: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], frequency: np.ndarray
 ) -> Figure:
     """G_m(k) per machine, with the true transfer where it is known."""
-    fig, axes = _grid(len(estimated))
+    fig, axes = panels(len(estimated))
     for ax, (machine, transfer) in zip(axes, estimated.items(), strict=True):
         if machine in true:
             ax.plot(
@@ -213,7 +214,7 @@ def spectrograms(
     powers: Mapping[str, np.ndarray], *, sample_rate: int, hop_length: int, title: str
 ) -> Figure:
     """Log-spectrograms on one time axis, one frequency axis and one colour scale."""
-    fig, axes = _grid(len(powers), width=3.4, height=2.3)
+    fig, axes = panels(len(powers), width=3.4, height=2.3)
     levels = _db(np.concatenate([p.ravel() for p in powers.values()]))
     low, high = np.percentile(levels, [10, 99.8])
     image = None
@@ -245,7 +246,7 @@ def attenuation(table: pd.DataFrame) -> Figure:
         colour = COLOURS[str(name)]
         ax.fill_between(rows["snr"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
         ax.plot(
-            rows["snr"], rows["mean"], color=colour, marker=_MARKERS[str(name)], ms=4,
+            rows["snr"], rows["mean"], color=colour, marker=MARKERS[str(name)], ms=4,
             label=NAMES[str(name)],
         )  # fmt: skip
     ax.legend(frameon=False, loc="lower right")
@@ -264,157 +265,20 @@ def removal(table: pd.DataFrame) -> Figure:
     table : columns machine, front_end, noise, machine_sound.
     """
     machines = list(table["machine"].unique())
-    fig, axes = _grid(len(machines))
+    fig, axes = panels(len(machines))
     most = max(float(table[["noise", "machine_sound"]].max().max()), 1.0)
     for ax, machine in zip(axes, machines, strict=True):
         ax.plot([0, most], [0, most], color="#999999", ls=":", lw=1)
         for _, row in table[table["machine"] == machine].iterrows():
             name = row["front_end"]
             ax.plot(
-                row["machine_sound"], row["noise"], color=COLOURS[name], marker=_MARKERS[name],
+                row["machine_sound"], row["noise"], color=COLOURS[name], marker=MARKERS[name],
                 ls="", ms=7, label=NAMES[name],
             )  # fmt: skip
         ax.set_title(machine)
     axes[0].legend(frameon=False, fontsize="x-small", loc="lower right")
     fig.supxlabel("machine sound lost (dB)")
     fig.supylabel("noise removed (dB)")
-    return fig
-
-
-def seeds(
-    per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]], baseline: float | None
-) -> Figure:
-    """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
-
-    Parameters
-    ----------
-    per_seed : as of :func:`asdlib.systems.summary`.
-    systems : front-end and scorer of each system shown.
-    baseline : a dotted line, where one is comparable.
-    """
-    fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for front_end, scorer in systems:
-        rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
-        single = rows[rows["seed"] != "ensemble"]
-        whole = rows.loc[rows["seed"] == "ensemble", "omega"].iloc[0]
-        colour, count = COLOURS[front_end], len(single)
-        ax.plot(range(count), single["omega"], color=colour, ls="", marker=_MARKERS[front_end])
-        mean = single["omega"].mean()
-        ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
-        ax.plot(count, whole, color=colour, marker="*", ms=13, ls="")
-        ax.annotate(
-            f"{system_name(front_end, scorer)}, mean {mean:.3f}", (-0.4, mean), color=colour,
-            fontsize=8, xytext=(0, 3), textcoords="offset points", va="bottom",
-        )  # fmt: skip
-    numbers = per_seed.loc[per_seed["seed"] != "ensemble", "seed"].unique()
-    ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
-    if baseline is not None:
-        ax.axhline(baseline, color="#444444", ls=":", lw=1.2)
-        ax.annotate(
-            "reported baseline", (len(numbers), baseline), fontsize=8, va="bottom", ha="right"
-        )
-    ax.set(xlabel="seed", ylabel=r"$\Omega$")
-    return fig
-
-
-def learning_curves(losses: pd.DataFrame) -> Figure:
-    """Training loss per epoch: mean over seeds with its range, one panel per machine."""
-    machines = list(losses["machine"].unique())
-    fig, axes = _grid(len(machines), height=2.3)
-    for ax, machine in zip(axes, machines, strict=True):
-        for name, rows in losses[losses["machine"] == machine].groupby("front_end", sort=False):
-            by_epoch = rows.groupby("epoch")["loss"].agg(["mean", "min", "max"])
-            colour = COLOURS[str(name)]
-            ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour,
-                            alpha=0.2, lw=0)  # fmt: skip
-            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, label=NAMES[str(name)])
-        ax.set_title(machine)
-        ax.set_yscale("log")
-    axes[0].legend(frameon=False, fontsize="x-small")
-    fig.supxlabel("epoch")
-    fig.supylabel("mean squared error (standardised)")
-    return fig
-
-
-def decomposition(steps: pd.DataFrame) -> Figure:
-    """Source AUC, target AUC, pAUC and Omega of the ensemble at each step.
-
-    Parameters
-    ----------
-    steps : of :func:`asdlib.systems.steps`.
-    """
-    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    marks = {"auc_source": ("source AUC", "o"), "auc_target": ("target AUC", "s"),
-             "pauc": ("pAUC", "^"), "omega": (r"$\Omega$", "D")}  # fmt: skip
-    x = np.arange(len(steps))
-    for (column, (name, marker)), colour in zip(marks.items(), _PALETTE[:4], strict=True):
-        ax.plot(x, steps[column], marker=marker, color=colour)
-        ax.annotate(
-            name, (x[-1], steps[column].iloc[-1]), color=colour, xytext=(7, 0),
-            textcoords="offset points", va="center",
-        )  # fmt: skip
-    ax.margins(x=0.12)
-    ax.set_xticks(x, [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
-    ax.set(ylabel="ensemble, over machines")
-    return fig
-
-
-def sensitivity(table: pd.DataFrame) -> Figure:
-    """Change of Omega for every changed choice: columns variant, mean, std, ensemble.
-
-    The dotted line at zero stands for the frozen defaults.
-    """
-    fig, ax = plt.subplots(figsize=(6.8, 0.36 * len(table) + 1.4), layout="constrained")
-    y = np.arange(len(table))
-    colour = COLOURS["adasub"]
-    ax.axvline(0, color="#444444", ls=":", lw=1.2)
-    ax.errorbar(table["mean"], y, xerr=table["std"], color=colour, fmt="D", ms=5, capsize=3,
-                label="seed mean ± std")  # fmt: skip
-    ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
-    names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
-    ax.set_yticks(y, [names[variant] for variant in table["variant"]])
-    ax.invert_yaxis()
-    ax.annotate("frozen defaults", (0, 1), fontsize=8,
-                xycoords=("data", "axes fraction"), ha="center", va="bottom")  # fmt: skip
-    ax.set_xlabel(r"change of $\Omega$")
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return fig
-
-
-def aggressiveness(table: pd.DataFrame) -> Figure:
-    """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
-    groups = [c for c in table.columns if c not in ("front_end", "attenuation")]
-    fig, axes = plt.subplots(1, len(groups), figsize=(4.4 * len(groups), 3.6), sharex=True,
-                             squeeze=False, layout="constrained")  # fmt: skip
-    for ax, group in zip(axes.flat, groups, strict=True):
-        for _, row in table.iterrows():
-            name = str(row["front_end"])
-            ax.plot(
-                row["attenuation"], row[group], color=COLOURS[name], marker=_MARKERS[name], ms=8
-            )
-            ax.annotate(
-                NAMES[name], (row["attenuation"], row[group]), color=COLOURS[name], fontsize=8,
-                xytext=(6, 4), textcoords="offset points",
-            )  # fmt: skip
-        ax.set_title(group)
-        ax.margins(x=0.25, y=0.15)
-    fig.supxlabel("mean attenuation of a test clip (dB)")
-    fig.supylabel(r"$\Omega$, mean over seeds")
-    return fig
-
-
-def per_machine(table: pd.DataFrame) -> Figure:
-    """Omega of every system on every machine: a dot plot of a machine x system table."""
-    fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
-    y = np.arange(len(table))
-    for i, (system, marker) in enumerate(zip(table.columns, "osD^vPX", strict=False)):
-        ax.plot(table[system], y, ls="", marker=marker, ms=7, color=_PALETTE[i], label=system)
-    ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
-    ax.set_yticks(y, table.index)
-    ax.invert_yaxis()
-    ax.axvline(0.5, color="#999999", ls=":", lw=1)
-    ax.set_xlabel(r"$\Omega$ of the machine")
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Extra = Literal["per_band", "build_up", "objectives", "bottleneck"]
 
 
 class AsdError(Exception):
@@ -96,6 +97,7 @@ class Training(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the vectors never trained on
+    objective: Literal["reconstruct", "interpolate", "denoise"] = "reconstruct"
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0  # s between checkpoints
 
 
@@ -109,6 +111,29 @@ class Scoring(Section):
     standardise: Literal["gamma_z", "gamma_normal"] = "gamma_z"
     rho: Fraction = 0.5  # share of the source covariance in the shrunk target covariance
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.90  # decision threshold
+
+
+class Bottleneck(Section):
+    """Density and distance at the autoencoder's bottleneck: a negative result of the report."""
+
+    transforms: Positive = 3  # autoregressive transforms of the flow
+    hidden: Positive = 64  # width of each one's two hidden layers
+    epochs: Positive = 5
+    batch_size: Positive = 512
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    neighbours: Positive = 5  # training clips whose mean distance is a clip's score
+
+
+class Encoder(Section):
+    """Outlier exposure over a frozen audio encoder: a negative result of the report."""
+
+    folder: str | None = None  # a Hugging Face transformers audio model; none: not run
+    hidden: Positive = 64  # width of the head's hidden layer
+    epochs: Positive = 20  # of the head
+    batch_size: Annotated[int, Field(ge=2)] = 32  # clips
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    lora_rank: Annotated[int, Field(ge=0)] = 8  # 0: no low-rank adaptation
+    lora_epochs: Positive = 2
 
 
 class Team(Section):
@@ -129,7 +154,7 @@ class Params(Section):
     front_ends: tuple[str, ...] = ("near", "refsub", "adasub", "cohgate", "combo")
     scorers: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")
     baseline: bool = True  # train and score the official baseline too
-    extras: tuple[Literal["per_band"], ...] = ("per_band",)  # studies that train once more
+    extras: tuple[Extra, ...] = get_args(Extra)  # studies that train once more
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     cluster: str | None = None  # address of a Dask scheduler; none: this machine
@@ -139,6 +164,8 @@ class Params(Section):
     autoencoder: Autoencoder = Autoencoder()
     training: Training = Training()
     scoring: Scoring = Scoring()
+    bottleneck: Bottleneck = Bottleneck()
+    encoder: Encoder = Encoder()
     team: Team = Team()
 
     @field_validator("seeds")
@@ -157,7 +184,7 @@ class Params(Section):
 
 
 def official(params: Params) -> Params:
-    """Return the same study with the official baseline's network, training and scores.
+    """Return the same study with the official baseline's network, training and scores, and eq. 1.
 
     640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
     vectors held out (report section 4.1).
@@ -166,15 +193,18 @@ def official(params: Params) -> Params:
         width=128, blocks=3, bottleneck=8, residual=False, activation="relu",
         norm_bottleneck=True, momentum=0.01, eps=1e-3,
     )  # fmt: skip
-    loop = params.training.model_copy(update={"weight_decay": 0.0, "held_out": 0.1})
+    loop = params.training.model_copy(
+        update={"weight_decay": 0.0, "held_out": 0.1, "objective": "reconstruct"}
+    )
     changes = {
-        "front_ends": ("near",), "scorers": OFFICIAL_SCORERS, "autoencoder": network,
+        "front_ends": ("near",), "scorers": (*OFFICIAL_SCORERS, "eq1"), "autoencoder": network,
         "training": loop,
     }  # fmt: skip
     return params.model_copy(update=changes)
 
 
 OFFICIAL_SCORERS = ("mse", "mahala", "mahala_corrected")
+BOTTLENECK_SCORERS = ("flow", "knn")
 
 
 def load(source: Params | Mapping[str, Any] | str | Path | None = None, **changes: Any) -> Params:

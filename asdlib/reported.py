@@ -31,6 +31,20 @@ def transfers(values: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({"machine": table["machine"], "median G": table["median_G"]})
 
 
+def table_2(values: dict[str, Any], front_ends: Sequence[str]) -> list[dict[str, Any]]:
+    """The report's rows by front-end, then empty ones for those that it gives no figures for."""
+    rows = list(values["table_2"])
+    known = {row["front_end"] for row in rows}
+    empty = dict.fromkeys(("mean", "std", "fan_mean", "fan_std"), float("nan"))
+    return rows + [{"front_end": name, **empty} for name in front_ends if name not in known]
+
+
+def negative(values: dict[str, Any]) -> pd.DataFrame:
+    """What the report says of its negative results: changes at one and at ten seeds, and Omega."""
+    names = {"idea": "idea", "one_seed": "one seed", "ten_seeds": "ten seeds", "omega": "Ω"}
+    return pd.DataFrame(values["negative"])[list(names)].rename(columns=names).fillna("")
+
+
 def table_3(values: dict[str, Any]) -> pd.DataFrame:
     """Omega per machine and overall of the baseline and the four submitted systems."""
     table = dict(values["table_3"])

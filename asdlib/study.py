@@ -20,8 +20,9 @@ from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params, load, official
+from asdlib.source import Source, open_source
 from asdlib.spectra import Frames
-from asdlib.units import Source, Unit, chosen_scorers, open_source
+from asdlib.units import Unit, chosen_scorers
 
 BASELINE = "baseline"
 """What the official baseline is called where front-ends stand."""
@@ -75,7 +76,7 @@ def run(
         for name in names:
             if name in frontends.COMBINATIONS:
                 members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
-                wanted.append(_combine(members, name))
+                wanted.append(combine(members, name))
             else:
                 wanted.append(tables[machine, name])
     return pd.concat(wanted, ignore_index=True)
@@ -242,14 +243,19 @@ def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]
             tick()
 
 
-def _combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
+def combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
+    """Mean of several systems' scores, clip by clip, seed by seed, scorer by scorer.
+
+    Parameters
+    ----------
+    members : rows of :func:`run`, of the same clips, seeds and scorers.
+    name : what stands as front_end.
+    """
+    keys = ["machine", "scorer", "seed"]
+    groups = [dict(iter(m.groupby(keys, sort=False))) for m in members]
     parts = []
-    keys = ["scorer", "seed"]
-    for key, _ in members[0].groupby(keys, sort=False):
-        aligned = [
-            m[(m[keys] == list(key)).all(axis=1)].sort_values("name", ignore_index=True)
-            for m in members
-        ]
+    for key in groups[0]:
+        aligned = [g[key].sort_values("name", ignore_index=True) for g in groups]
         scores = scoring.ensemble([PerClip(m["score"], m["name"]) for m in aligned])
         values = [value for _, value in scores.items()]
         parts.append(aligned[0].assign(front_end=name, score=values))

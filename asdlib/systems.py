@@ -15,7 +15,7 @@ import pandas as pd
 from asdlib import bootstrap, metrics, scoring, study
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
-from asdlib.study import Source
+from asdlib.source import Source
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
 

@@ -49,12 +49,14 @@ def show_table(
     display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
 
 
-def plus_minus(mean: float, std: float, decimals: int = 4, missing: str = "n/a") -> str:
-    """Mean and standard deviation in one cell."""
+def plus_minus(
+    mean: float, std: float, decimals: int = 4, missing: str = "n/a", *, sign: str = ""
+) -> str:
+    """Mean and standard deviation in one cell; ``sign="+"`` for differences."""
     if not np.isfinite(mean):
         return missing
     spread = f" ± {std:.{decimals}f}" if np.isfinite(std) else ""
-    return f"{mean:.{decimals}f}{spread}"
+    return f"{mean:{sign}.{decimals}f}{spread}"
 
 
 def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -94,7 +96,7 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "system": table["system"],
         "against": table["against"],
-        "difference": [plus_minus(m, s) for m, s in zip(table["mean"], table["std"], strict=True)],
+        "difference": _spread(table, "mean", "std", "+"),
         "p (t)": table["p_t"],
         "p (Holm)": table["p_holm"],
         "p (Wilcoxon)": table["p_wilcoxon"],
@@ -103,9 +105,48 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.negative.judged` for reading; an idea that was not run keeps blanks."""
+    run = table["mean"].notna()
+
+    columns = {
+        "idea": table["idea"],
+        "Ω": _spread(table, "omega", "omega_std"),
+        "difference": _spread(table, "mean", "std", "+"),
+        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+        "95 % interval": [
+            f"{low:+.4f} to {high:+.4f}" if known else ""
+            for low, high, known in zip(table["low"], table["high"], run, strict=True)
+        ],
+        "difference, eq. 1": _spread(table, "eq1", "eq1_std", "+"),
+        "verdict": table["verdict"],
+    }
+    return pd.DataFrame(columns)
+
+
+def build_up(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.negative.build_up_steps` for reading."""
+    if table.empty:
+        return table
+    columns = {
+        "step": table["step"],
+        "Ω": _spread(table, "omega", "omega_std"),
+        "change": _spread(table, "mean", "std", "+"),
+        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+        "largest at one seed": [f"{m:+.4f}" if np.isfinite(m) else "" for m in table["most"]],
+        "seeds outside the band": table["outside"],
+    }
+    return pd.DataFrame(columns)
+
+
 def say(text: str) -> None:
     """Prose with measured values in it, as MyST text."""
     display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def _spread(table: pd.DataFrame, mean: str, std: str, sign: str = "") -> list[str]:
+    pairs = zip(table[mean], table[std], strict=True)
+    return [plus_minus(m, s, missing="", sign=sign) for m, s in pairs]
 
 
 def _text(value: object, decimals: int, missing: str) -> str:

@@ -16,6 +16,7 @@ import safetensors
 import safetensors.torch
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
@@ -55,13 +56,14 @@ def train(
     windows = values.as_strided(
         (len(values) - frames.stack + 1, frames.stack * values.shape[1]), (values.shape[1], 1)
     )
+    sizes = [x.shape[1] for x in views(windows[:1], training.objective, frames.stack)]
     starts = torch.from_numpy(frames.starts()).to(device)
     kept = _kept(len(starts), seeds, training.held_out)
     count = kept.shape[1]
     if count < 2:
         raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {count}.")
     rows = starts[kept.to(device)]
-    model = SeedAutoencoder(windows.shape[1], seeds, autoencoder).to(device).train()
+    model = SeedAutoencoder(sizes[0], seeds, autoencoder, sizes[1]).to(device).train()
     optimiser = torch.optim.Adam(
         model.parameters(),
         lr=training.learning_rate,
@@ -77,8 +79,8 @@ def train(
         for batch in order.split(training.batch_size, dim=1):
             if batch.shape[1] < 2:  # one vector has no batch statistics
                 continue
-            x = windows[rows.gather(1, batch)]
-            error = (model(x) - x).square().mean(dim=(1, 2))
+            x, y = views(windows[rows.gather(1, batch)], training.objective, frames.stack)
+            error = (model(x) - y).square().mean(dim=(1, 2))
             optimiser.zero_grad(set_to_none=True)
             error.sum().backward()
             optimiser.step()
@@ -91,6 +93,28 @@ def train(
             saved = time.monotonic()
         on_epoch(len(losses))
     return model.eval(), np.array(losses)
+
+
+def views(
+    vectors: Float[Tensor, "*shape value"], objective: str, stack: int
+) -> tuple[Float[Tensor, "*shape input"], Float[Tensor, "*shape output"]]:
+    """What the network is given of stacked vectors, and what it has to return.
+
+    ``reconstruct``: the vector, twice. ``interpolate``: the other frames, and the middle one
+    (Suefusa et al. 2020). ``denoise``: every frame holds its clean bands and then its noisier ones;
+    the noisier frames, and the clean ones.
+    """
+    if objective == "reconstruct":
+        return vectors, vectors
+    single = vectors.unflatten(-1, (stack, -1))
+    if objective == "denoise":
+        clean, noisier = single.unflatten(-1, (2, -1)).unbind(-2)
+        return noisier.flatten(-2), clean.flatten(-2)
+    if stack < 3:
+        raise AsdError(f"objective 'interpolate' needs spectra.stack of 3 or more, found {stack}.")
+    middle = stack // 2
+    others = torch.cat([single[..., :middle, :], single[..., middle + 1 :, :]], -2)
+    return others.flatten(-2), single[..., middle, :]
 
 
 def choose_device(wanted: str) -> str:
@@ -113,7 +137,7 @@ def hardware(wanted: str) -> str:
     return f"torch {torch.__version__} on {device}, {kind}"
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) -> None:
+def save_tensors(path: Path, tensors: dict[str, Tensor], **metadata: str) -> None:
     """Write a safetensors file beside its place and rename it into it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -122,7 +146,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], **metadata: str) 
     os.replace(beside, path)
 
 
-def _kept(vectors: int, seeds: Sequence[int], held_out: float) -> torch.Tensor:
+def _kept(vectors: int, seeds: Sequence[int], held_out: float) -> Tensor:
     """Which vectors each seed trains on, (seed, vector), in their order."""
     if held_out == 0:
         return torch.arange(vectors).expand(len(seeds), -1)
@@ -134,7 +158,7 @@ def _kept(vectors: int, seeds: Sequence[int], held_out: float) -> torch.Tensor:
 _SPLIT = 2**32 - 1  # in place of an epoch
 
 
-def shuffled(vectors: int, seed: int, epoch: int) -> torch.Tensor:
+def shuffled(vectors: int, seed: int, epoch: int) -> Tensor:
     """Order of the vectors in one epoch of one seed."""
     state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]
     return torch.randperm(vectors, generator=torch.Generator().manual_seed(int(state >> 1)))

@@ -23,10 +23,10 @@ import torch
 from asdlib import (
     autoencoder,
     baseline,
+    bottleneck,
     dataset,
     frontends,
     noise,
-    scenes,
     scoring,
     spectra,
     training,
@@ -34,12 +34,23 @@ from asdlib import (
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.noise import Floors
-from asdlib.params import OFFICIAL_SCORERS, AsdError, Params, code_digest, digest, resolve
-from asdlib.spectra import Frames, Standardiser, log_mel, stft
+from asdlib.params import (
+    BOTTLENECK_SCORERS,
+    OFFICIAL_SCORERS,
+    AsdError,
+    Params,
+    code_digest,
+    digest,
+    resolve,
+)
+from asdlib.spectra import Frames, Standardiser, log_mel, power, stft
 
 COLUMNS = [
     "machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"
 ]  # fmt: skip
+
+
+Detector = scoring.Detector | baseline.OfficialDetector | bottleneck.BottleneckDetector
 
 
 class Fitted(NamedTuple):
@@ -52,89 +63,13 @@ class Fitted(NamedTuple):
     frames : standardised training frames.
     """
 
-    detectors: list[scoring.Detector | baseline.OfficialDetector]
+    detectors: list[Detector]
     standardise: Standardiser
     frames: Frames
 
     def score(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
         """A(x) of one clip by all detectors, per scorer and seed."""
         return {k: v for detector in self.detectors for k, v in detector(vectors).items()}
-
-
-@dataclass(frozen=True)
-class Source:
-    """The recordings of a study, checked.
-
-    Attributes
-    ----------
-    root : the data set's folder.
-    manifest : as of :func:`asdlib.dataset.scan`, with the content ``hash`` of every clip.
-    digest : manifest hash.
-    embedded : whether these are the simulated scenes.
-    """
-
-    root: Path
-    manifest: pd.DataFrame
-    digest: str
-    embedded: bool
-
-    @property
-    def machines(self) -> list[str]:
-        """Machine names, sorted."""
-        return sorted(self.manifest["machine"].unique())
-
-    @property
-    def development(self) -> list[str]:
-        """Machines with labelled test clips."""
-        clips = self.manifest
-        labelled = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
-        return sorted(labelled["machine"].unique())
-
-    @property
-    def evaluation(self) -> list[str]:
-        """Machines with concealed test clips."""
-        clips = self.manifest
-        concealed = clips[(clips["split"] == "test") & (clips["label"] == "unknown")]
-        return sorted(concealed["machine"].unique())
-
-    def clips(self, machine: str, split: str | None = None) -> pd.DataFrame:
-        """Rows of one machine, of one split if asked."""
-        rows = self.manifest[self.manifest["machine"] == machine]
-        return rows if split is None else rows[rows["split"] == split]
-
-    def describe(self) -> str:
-        """One sentence that names the data set."""
-        kind = (
-            "the embedded simulated scenes" if self.embedded else f"the folder `{self.root.name}`"
-        )
-        return (
-            f"{kind}, {len(self.manifest)} clips of {len(self.machines)} machine(s), "
-            f"manifest `{self.digest}`"
-        )
-
-
-def open_source(params: Params, *, progress: bool = False) -> Source:
-    """Find or write the recordings, and check every clip before any work.
-
-    Raises
-    ------
-    asdlib.dataset.Problems
-        One sentence per clip that cannot be used.
-    """
-    results = resolve(params.results)
-    embedded = params.data is None
-    if params.data is None:
-        root = results / f"scenes-{scenes.recipe(params.scenes)}"
-        scenes.write(root, params.scenes, progress=progress)
-    else:
-        root = resolve(params.data)
-    manifest, problems = dataset.survey(root, params.machines)
-    cache = results / f"checked-{digest(str(root.absolute()))}.json"
-    hashes, found = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
-    if problems or found:
-        raise dataset.Problems(problems + found)
-    name = dataset.manifest_hash(manifest, hashes)
-    return Source(root, manifest.assign(hash=hashes), name, embedded)
 
 
 @dataclass(frozen=True)
@@ -195,15 +130,15 @@ class Unit:
     def scores_file(self) -> Path:
         """The table of A(x) for every clip, seed and scorer."""
         p = self.params
-        key = digest(
-            {
-                "clips": list(zip(self.clips["name"], self.clips["hash"], strict=True)),
-                "scoring": p.scoring.model_dump(exclude={"quantile", "standardise"}),
-                "scorers": p.scorers,
-                "method": code_digest(scoring, baseline),
-            }
-        )
-        return self.folder / f"scores.{key}.parquet"
+        contents: dict[str, Any] = {
+            "clips": list(zip(self.clips["name"], self.clips["hash"], strict=True)),
+            "scoring": p.scoring.model_dump(exclude={"quantile", "standardise"}),
+            "scorers": p.scorers,
+            "method": code_digest(scoring, baseline),
+        }
+        if set(p.scorers) & set(BOTTLENECK_SCORERS):
+            contents["bottleneck"] = [p.bottleneck.model_dump(), code_digest(bottleneck)]
+        return self.folder / f"scores.{digest(contents)}.parquet"
 
     @property
     def done(self) -> bool:
@@ -234,10 +169,28 @@ class Unit:
             yield stft(signal, self.params.spectra)
 
     def frames(self, clips: pd.DataFrame) -> Iterator[np.ndarray]:
-        """Denoised log-mel frames (frame, band) in dB, clip after clip."""
-        denoise = self.denoiser()
+        """Log-mel frames (frame, value) in dB, clip after clip."""
+        features = self.features()
         for spectrum in self._spectra(clips):
-            yield log_mel(denoise(spectrum), self.params.spectra)
+            yield features(spectrum)
+
+    def features(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the way from a clip's two spectra to its log-mel frames, denoised.
+
+        With the objective ``denoise``, every frame also holds the bands of a noisier one: the near
+        power with the noise that the far channel tells of, G_m P_f, added once more.
+        """
+        denoise, constants = self.denoiser(), self.params.spectra
+        if self.params.training.objective != "denoise":
+            return lambda spectrum: log_mel(denoise(spectrum), constants)
+        transfer = self.floors().transfer[:, None]
+
+        def both(spectrum: np.ndarray) -> np.ndarray:
+            near, far = power(spectrum)
+            noisier = near + (transfer * far).astype(near.dtype)
+            return np.hstack([log_mel(denoise(spectrum), constants), log_mel(noisier, constants)])
+
+        return both
 
     def compute(self, tick: Callable[[str], None] = lambda what: None) -> None:
         """Train and score what is missing; ``tick`` hears of every finished step."""
@@ -273,11 +226,11 @@ class Unit:
     def score_alone(self) -> Callable[[Path], dict[str, np.ndarray]]:
         """Return the way from one file alone to its A(x), per scorer and seed."""
         fitted = self._fit(lambda what: None)
-        denoise, constants = self.denoiser(), self.params.spectra
+        features, constants = self.features(), self.params.spectra
 
         def score(path: Path) -> dict[str, np.ndarray]:
             signal = dataset.read(path, constants)
-            values = log_mel(denoise(stft(signal, constants)), constants)
+            values = features(stft(signal, constants))
             clip = Frames.join([fitted.standardise(values)], constants.stack)
             return fitted.score(clip.clip(0))
 
@@ -296,12 +249,19 @@ class Unit:
         model = self.model(device)
 
         def residual(vectors: np.ndarray) -> torch.Tensor:
-            x = torch.from_numpy(np.array(vectors)).to(device)
+            stacked = torch.from_numpy(np.array(vectors)).to(device)
+            x, y = training.views(stacked, p.training.objective, p.spectra.stack)
             with torch.inference_mode():
-                return x - model(x.expand(len(p.seeds), -1, -1))
+                return y - model(x.expand(len(p.seeds), -1, -1))
+
+        def latent(vectors: np.ndarray) -> torch.Tensor:
+            stacked = torch.from_numpy(np.array(vectors)).to(device)
+            x, _ = training.views(stacked, p.training.objective, p.spectra.stack)
+            with torch.inference_mode():
+                return model.encoder(x.expand(len(p.seeds), -1, -1))
 
         domains = self.train["domain"].tolist()
-        detectors: list[scoring.Detector | baseline.OfficialDetector] = []
+        detectors: list[Detector] = []
         if chosen := chosen_scorers(p):
             clips = ((domain, frames.clip(c)) for c, domain in enumerate(domains))
             detectors.append(
@@ -311,7 +271,16 @@ class Unit:
             size = p.training.batch_size
             official = baseline.OfficialDetector.fit(residual, frames, domains, batch_size=size)
             detectors.append(official)
-
+        if set(p.scorers) & set(BOTTLENECK_SCORERS):
+            detectors.append(
+                bottleneck.BottleneckDetector.fit(
+                    latent,
+                    frames,
+                    p.seeds,
+                    constants=p.bottleneck,
+                    percentile=p.scoring.percentile,
+                )
+            )
         return Fitted(detectors, standardise, frames)
 
     def _train(
@@ -344,7 +313,10 @@ class Unit:
     def model(self, device: str = "cpu") -> SeedAutoencoder:
         """The trained autoencoders, in evaluation mode."""
         p = self.params
-        model = SeedAutoencoder(p.spectra.stack * p.spectra.n_mels, p.seeds, p.autoencoder)
+        layers = 2 if p.training.objective == "denoise" else 1
+        vector = torch.zeros(1, p.spectra.stack * p.spectra.n_mels * layers)
+        sizes = [x.shape[1] for x in training.views(vector, p.training.objective, p.spectra.stack)]
+        model = SeedAutoencoder(sizes[0], p.seeds, p.autoencoder, sizes[1])
         with safetensors.safe_open(self.folder / "model.safetensors", framework="pt") as file:
             model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
         return model.to(device).eval()
@@ -417,12 +389,16 @@ class Unit:
 
 
 def chosen_scorers(params: Params) -> dict[str, scoring.Scorer]:
-    """Scorers of eq. 1 that the parameters name; the official baseline's are not among them."""
+    """Scorers of eq. 1 that the parameters name; those of other detectors are not among them."""
     known = {**scoring.SCORERS, **scoring.VARIANTS}
+    names = [*known, *OFFICIAL_SCORERS, *BOTTLENECK_SCORERS]
     for name in params.scorers:
-        if name not in known and name not in OFFICIAL_SCORERS:
+        if name not in names:
+            raise AsdError(f"Unknown scorer {name!r}; known are {', '.join(names)}.")
+        if name in OFFICIAL_SCORERS and params.training.objective != "reconstruct":
             raise AsdError(
-                f"Unknown scorer {name!r}; known are {', '.join([*known, *OFFICIAL_SCORERS])}."
+                f"scorer {name!r} looks at whole vectors and training.objective is "
+                f"{params.training.objective!r}; it needs 'reconstruct'."
             )
     return {name: known[name] for name in params.scorers if name in known}
 

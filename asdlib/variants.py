@@ -1,21 +1,25 @@
 """Studies beside the main one: one choice of the method changed, everything else as it is.
 
 Each is a value of :class:`asdlib.params.Params`, run and kept like any other study.
-Notebooks: 02_front_ends, 04_rescoring.
+Notebooks: 04_rescoring, 06_negative_results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from asdlib import systems
-from asdlib.params import Params
+from asdlib.params import BOTTLENECK_SCORERS, Autoencoder, Params, official
 from asdlib.scoring import VARIANTS
-from asdlib.study import Source, run
+from asdlib.source import Source
+from asdlib.study import run
 
 CHAMPION = "adasub"  # the front-end whose choices are varied
+COMPARED = ("s1", "eq1")  # the champion's scoring, and the one that it improves on
+OBJECTIVES = ("interpolate", "denoise")
 
 
 def rescored(params: Params) -> Params:
@@ -35,11 +39,55 @@ def per_band(params: Params) -> Params:
     return _varied(params, scorers=("eq1",)).model_copy(update={"spectra": spectra})
 
 
+def objective(params: Params, name: str) -> Params:
+    """Another training objective, see :func:`asdlib.training.views`."""
+    training = params.training.model_copy(update={"objective": name})
+    return _varied(params, scorers=COMPARED).model_copy(update={"training": training})
+
+
+def bottleneck(params: Params) -> Params:
+    """Flow and nearest neighbours at the bottleneck of the same autoencoders."""
+    return _varied(params, scorers=(*COMPARED, *BOTTLENECK_SCORERS))
+
+
+def build_up(params: Params) -> dict[str, Params]:
+    """From the official network to ours, one step after the other, all on the near channel.
+
+    The first is the official baseline under eq. 1, the last one ours ("AE ch1"). A step that
+    changes nothing at these sizes is left out.
+    """
+    ours, first = params.autoencoder, official(params)
+    changes: dict[str, dict[str, Any]] = {
+        "linear bottleneck, our batch norm": _of(ours, "norm_bottleneck", "momentum", "eps"),
+        "GELU": _of(ours, "activation"),
+        f"bottleneck of {ours.bottleneck}": _of(ours, "bottleneck"),
+        f"width {ours.width}": _of(ours, "width"),
+        "residual blocks": _of(ours, "residual", "layers_per_block"),
+        f"{ours.blocks} block{'s' * (ours.blocks != 1)}": _of(ours, "blocks"),
+    }
+    loop = first.model_copy(update={"training": params.training})
+    steps = {"all vectors, weight decay": loop}
+    network = first.autoencoder
+    for name, change in changes.items():
+        network = network.model_copy(update=change)
+        if network != list(steps.values())[-1].autoencoder:
+            steps[name] = loop.model_copy(update={"autoencoder": network})
+    rest = {"front_ends": ("near",), "scorers": ("eq1",), "baseline": False}
+    return {name: step.model_copy(update=rest) for name, step in steps.items()}
+
+
 def studies(params: Params) -> list[Params]:
     """All that the chapters need besides the main study."""
-    if CHAMPION not in params.front_ends:
-        return []
-    return [rescored(params), *([per_band(params)] if "per_band" in params.extras else [])]
+    found = list(build_up(params).values()) if "build_up" in params.extras else []
+    if CHAMPION in params.front_ends:
+        found.append(rescored(params))
+        if "per_band" in params.extras:
+            found.append(per_band(params))
+        if "objectives" in params.extras:
+            found += [objective(params, name) for name in OBJECTIVES]
+        if "bottleneck" in params.extras:
+            found.append(bottleneck(params))
+    return found
 
 
 def sensitivity(params: Params, source: Source) -> pd.DataFrame:
@@ -84,3 +132,7 @@ def _differences(
 def _varied(params: Params, scorers: tuple[str, ...]) -> Params:
     changes = {"front_ends": (CHAMPION,), "scorers": scorers, "baseline": False}
     return params.model_copy(update=changes)
+
+
+def _of(network: Autoencoder, *names: str) -> dict[str, Any]:
+    return {name: getattr(network, name) for name in names}

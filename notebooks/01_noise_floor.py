@@ -24,7 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # names, see asdlib.variants
+extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -34,6 +34,8 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
+encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]

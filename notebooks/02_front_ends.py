@@ -24,7 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # names, see asdlib.variants
+extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -34,12 +34,14 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
+encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 import pandas as pd
 
-from asdlib import analysis, reported, study, systems
+from asdlib import analysis, charts, reported, study, systems
 from asdlib import figures as draw
 from asdlib import listen
 from asdlib.figures import show_figure
@@ -196,7 +198,7 @@ table = study.run(params, source=source)
 per_seed = systems.summary(table)
 fan = systems.per_machine(table, fan_like)
 rows = []
-for entry in reported.load()["table_2"]:
+for entry in reported.table_2(reported.load(), params.front_ends):
     all_dev = systems.row(per_seed, entry["front_end"])
     one = systems.row(fan, entry["front_end"])
     rows.append(
@@ -232,7 +234,7 @@ means = {
 }
 axis = strength.assign(**means)
 show_figure(
-    draw.aggressiveness(axis)
+    charts.aggressiveness(axis)
     if len(axis) and axis["all machines"].notna().any()
     else draw.missing("No test clip, or no Ω from these labels."),
     "fig-aggressiveness",

@@ -24,7 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # names, see asdlib.variants
+extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -34,13 +34,15 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
+encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 import numpy as np
 import pandas as pd
 
-from asdlib import metrics, reported, study, systems, tables
+from asdlib import charts, metrics, reported, study, systems, tables
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -90,7 +92,7 @@ table = study.run(params, source=source)
 per_seed = systems.summary(table)
 losses = study.losses(params, source)
 show_figure(
-    draw.learning_curves(losses),
+    charts.learning_curves(losses),
     "fig-learning",
     "Training loss, mean over seeds with the range of the seeds. Curves of different front-ends "
     "are not comparable in height: each is standardised by its own training frames. Look at "
@@ -139,7 +141,7 @@ say(
 compared = [("near", "eq1"), ("adasub", "s1")]
 compared = [system for system in compared if systems.seed_values(per_seed, *system).notna().any()]
 show_figure(
-    draw.seeds(per_seed, compared, reported.baseline(source.development))
+    charts.seeds(per_seed, compared, reported.baseline(source.development))
     if compared
     else draw.missing(
         "Ω needs anomalies and normal test clips of both domains for every machine: "
@@ -208,6 +210,9 @@ pairs = [
     (("adasub", "eq1"), ("near", "eq1")),
     (("cohgate", "eq1"), ("near", "eq1")),
     (("combo", "eq1"), ("near", "eq1")),
+    (("cohsub", "eq1"), ("near", "eq1")),
+    (("wiener", "eq1"), ("near", "eq1")),
+    (("lsa", "eq1"), ("near", "eq1")),
     (("adasub", "eq1"), ("refsub", "eq1")),
     (("adasub", "s1"), ("adasub", "eq1")),
     (("adasub", "s1"), ("near", "eq1")),

@@ -24,7 +24,7 @@ machines: "Optional[list[str]]" = None  # names; empty: all
 front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
 scorers: "Optional[list[str]]" = None  # names
 baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # names, see asdlib.variants
+extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
 device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
 cluster: "Optional[str]" = None  # address of a Dask scheduler
@@ -34,12 +34,14 @@ denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
 autoencoder: "Optional[dict]" = None  # layers
 training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
 scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
+encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 import pandas as pd
 
-from asdlib import reported, study, systems, tables, variants
+from asdlib import charts, reported, study, systems, tables, variants
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -112,7 +114,7 @@ for label, found, caption in (
 
 # %%
 show_figure(
-    draw.decomposition(steps)
+    charts.decomposition(steps)
     if len(steps) and steps["omega"].notna().any()
     else draw.missing("The parts of the score cannot all be computed from these labels."),
     "fig-decomposition",
@@ -137,7 +139,7 @@ if "per_band" not in params.extras:
         "Standardisation per band trains once more; it is left out here (`extras: [per_band]` runs it)."
     )
 show_figure(
-    draw.sensitivity(sensitivity)
+    charts.sensitivity(sensitivity)
     if sensitivity["ensemble"].notna().any()
     else draw.missing("Ω cannot be computed from these recordings, or AdaSub was not run."),
     "fig-sensitivity",

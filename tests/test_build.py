@@ -13,13 +13,14 @@ from asdlib.params import AsdError
 FIGURES = {
     "fig-noise-floors", "fig-transfer", "fig-percentile", "fig-spectrograms", "fig-attenuation",
     "fig-removal", "fig-learning", "fig-sensitivity", "fig-aggressiveness", "fig-seeds",
-    "fig-decomposition", "fig-machines",
+    "fig-decomposition", "fig-machines", "fig-build-up", "fig-negative",
 }  # fmt: skip
 TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-front-ends", "tab-choice",
     "tab-choice-reported", "tab-ladder", "tab-paired", "tab-steps", "tab-alone",
     "tab-steps-reported", "tab-systems", "tab-systems-reported", "tab-decisions",
     "tab-baseline", "tab-rule", "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
+    "tab-build-up", "tab-negative", "tab-negative-reported",
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_the_table_holds_every_clip_of_every_system(tiny):
     assert list(table.columns) == units.COLUMNS
     clips = {"fan": 16, "valve": 17}
     rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
-    assert len(rows) == 5 * 6 * 2 + 3 * 2  # five front-ends, and the baseline's three scores
+    assert len(rows) == 5 * 6 * 2 + 4 * 2  # five front-ends, and the baseline's scores and eq. 1
     assert (rows["fan"] == clips["fan"]).all()
     assert (rows["valve"] == clips["valve"]).all()
     assert np.isfinite(table["score"]).all()
@@ -168,7 +168,7 @@ def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
 def test_ladder_and_systems_from_one_table(tiny):
     table = study.run(tiny)
     per_seed = systems.summary(table)
-    assert len(per_seed) == (5 * 6 + 3) * 3
+    assert len(per_seed) == (5 * 6 + 4) * 3
     assert per_seed["omega"].between(0, 1).all()
     one = systems.row(per_seed, "adasub", "s1")
     own = systems.seed_values(per_seed, "adasub", "s1")

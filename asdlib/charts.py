@@ -1,0 +1,191 @@
+"""Figures of scores and systems: data in, figure out; nothing is computed or read here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from asdlib.figures import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, panels, system_name
+
+
+def aggressiveness(table: pd.DataFrame) -> Figure:
+    """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
+    groups = [c for c in table.columns if c not in ("front_end", "attenuation")]
+    fig, axes = plt.subplots(1, len(groups), figsize=(4.4 * len(groups), 3.6), sharex=True,
+                             squeeze=False, layout="constrained")  # fmt: skip
+    for ax, group in zip(axes.flat, groups, strict=True):
+        for i, (_, row) in enumerate(table.sort_values("attenuation").iterrows()):
+            name = str(row["front_end"])
+            ax.plot(row["attenuation"], row[group], color=COLOURS[name], marker=MARKERS[name], ms=8)
+            ax.annotate(
+                NAMES[name], (row["attenuation"], row[group]), color=COLOURS[name], fontsize=8,
+                xytext=(6, 4 if i % 2 else -11), textcoords="offset points",
+            )  # fmt: skip
+        ax.set_title(group)
+        ax.margins(x=0.25, y=0.15)
+    fig.supxlabel("mean attenuation of a test clip (dB)")
+    fig.supylabel(r"$\Omega$, mean over seeds")
+    return fig
+
+
+def seeds(
+    per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]], baseline: float | None
+) -> Figure:
+    """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
+
+    Parameters
+    ----------
+    per_seed : as of :func:`asdlib.systems.summary`.
+    systems : front-end and scorer of each system shown.
+    baseline : a dotted line, where one is comparable.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for front_end, scorer in systems:
+        rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
+        single = rows[rows["seed"] != "ensemble"]
+        whole = rows.loc[rows["seed"] == "ensemble", "omega"].iloc[0]
+        colour, count = COLOURS[front_end], len(single)
+        ax.plot(range(count), single["omega"], color=colour, ls="", marker=MARKERS[front_end])
+        mean = single["omega"].mean()
+        ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
+        ax.plot(count, whole, color=colour, marker="*", ms=13, ls="")
+        ax.annotate(
+            f"{system_name(front_end, scorer)}, mean {mean:.3f}", (-0.4, mean), color=colour,
+            fontsize=8, xytext=(0, 3), textcoords="offset points", va="bottom",
+        )  # fmt: skip
+    numbers = per_seed.loc[per_seed["seed"] != "ensemble", "seed"].unique()
+    ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
+    if baseline is not None:
+        ax.axhline(baseline, color="#444444", ls=":", lw=1.2)
+        ax.annotate(
+            "reported baseline", (len(numbers), baseline), fontsize=8, va="bottom", ha="right"
+        )
+    ax.set(xlabel="seed", ylabel=r"$\Omega$")
+    return fig
+
+
+def learning_curves(losses: pd.DataFrame) -> Figure:
+    """Training loss per epoch: mean over seeds with its range, one panel per machine."""
+    machines = list(losses["machine"].unique())
+    fig, axes = panels(len(machines), height=2.3)
+    for ax, machine in zip(axes, machines, strict=True):
+        for name, rows in losses[losses["machine"] == machine].groupby("front_end", sort=False):
+            by_epoch = rows.groupby("epoch")["loss"].agg(["mean", "min", "max"])
+            colour = COLOURS[str(name)]
+            ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour,
+                            alpha=0.2, lw=0)  # fmt: skip
+            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, label=NAMES[str(name)])
+        ax.set_title(machine)
+        ax.set_yscale("log")
+    axes[0].legend(frameon=False, fontsize="x-small")
+    fig.supxlabel("epoch")
+    fig.supylabel("mean squared error (standardised)")
+    return fig
+
+
+def decomposition(steps: pd.DataFrame) -> Figure:
+    """Source AUC, target AUC, pAUC and Omega of the ensemble at each step.
+
+    Parameters
+    ----------
+    steps : of :func:`asdlib.systems.steps`.
+    """
+    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
+    marks = {"auc_source": ("source AUC", "o"), "auc_target": ("target AUC", "s"),
+             "pauc": ("pAUC", "^"), "omega": (r"$\Omega$", "D")}  # fmt: skip
+    x = np.arange(len(steps))
+    for (column, (name, marker)), colour in zip(marks.items(), PALETTE[:4], strict=True):
+        ax.plot(x, steps[column], marker=marker, color=colour)
+        ax.annotate(
+            name, (x[-1], steps[column].iloc[-1]), color=colour, xytext=(7, 0),
+            textcoords="offset points", va="center",
+        )  # fmt: skip
+    ax.margins(x=0.12)
+    ax.set_xticks(x, [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
+    ax.set(ylabel="ensemble, over machines")
+    return fig
+
+
+def sensitivity(table: pd.DataFrame) -> Figure:
+    """Change of Omega for every changed choice: columns variant, mean, std, ensemble.
+
+    The dotted line at zero stands for the frozen defaults.
+    """
+    fig, ax = plt.subplots(figsize=(6.8, 0.36 * len(table) + 1.4), layout="constrained")
+    y = np.arange(len(table))
+    colour = COLOURS["adasub"]
+    ax.axvline(0, color="#444444", ls=":", lw=1.2)
+    ax.errorbar(table["mean"], y, xerr=table["std"], color=colour, fmt="D", ms=5, capsize=3,
+                label="seed mean ± std")  # fmt: skip
+    ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
+    names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
+    ax.set_yticks(y, [names[variant] for variant in table["variant"]])
+    ax.invert_yaxis()
+    ax.annotate("frozen defaults", (0, 1), fontsize=8,
+                xycoords=("data", "axes fraction"), ha="center", va="bottom")  # fmt: skip
+    ax.set_xlabel(r"change of $\Omega$")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def per_machine(table: pd.DataFrame) -> Figure:
+    """Omega of every system on every machine: a dot plot of a machine x system table."""
+    fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
+    y = np.arange(len(table))
+    for i, (system, marker) in enumerate(zip(table.columns, "osD^vPX", strict=False)):
+        ax.plot(table[system], y, ls="", marker=marker, ms=7, color=PALETTE[i], label=system)
+    ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
+    ax.set_yticks(y, table.index)
+    ax.invert_yaxis()
+    ax.axvline(0.5, color="#999999", ls=":", lw=1)
+    ax.set_xlabel(r"$\Omega$ of the machine")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def build_up(steps: pd.DataFrame, band: float) -> Figure:
+    """Change of Omega at every step of the architecture: a dot per seed, means as diamonds.
+
+    Parameters
+    ----------
+    steps : columns step, seed, omega and change, the change NaN at the first step.
+    band : changes of a single seed within it are variance; shaded.
+    """
+    names = list(steps["step"].unique())[1:]
+    fig, ax = plt.subplots(figsize=(6.8, 0.42 * len(names) + 1.4), layout="constrained")
+    ax.axvspan(-band, band, color="#e6e6e6", lw=0, zorder=0)
+    ax.axvline(0, color="#444444", ls=":", lw=1.2)
+    for y, name in enumerate(names):
+        change = steps.loc[steps["step"] == name, "change"]
+        ax.plot(change, [y] * len(change), color=COLOURS["near"], ls="", marker="o", alpha=0.6)
+        ax.plot(change.mean(), y, color=COLOURS["adasub"], marker="D", ms=7)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.annotate(f"±{band}", (band, 1), xycoords=("data", "axes fraction"), fontsize=8,
+                ha="center", va="bottom")  # fmt: skip
+    ax.set_xlabel(r"change of $\Omega$ against the step above")
+    return fig
+
+
+def against_champion(table: pd.DataFrame) -> Figure:
+    """Every idea's difference to the champion: columns idea, mean, std, low, high.
+
+    The thick bar is the std over seeds, the thin one the interval over clips and seeds.
+    """
+    fig, ax = plt.subplots(figsize=(7.6, 0.4 * len(table) + 1.4), layout="constrained")
+    y, colour = np.arange(len(table)), COLOURS["adasub"]
+    ax.axvline(0, color="#444444", ls=":", lw=1.2)
+    ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
+    ax.hlines(y, table["mean"] - table["std"], table["mean"] + table["std"], color=colour, lw=4,
+              alpha=0.5)  # fmt: skip
+    ax.plot(table["mean"], y, color=colour, ls="", marker="D", ms=6)
+    ax.set_yticks(y, table["idea"])
+    ax.invert_yaxis()
+    ax.annotate("champion", (0, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center",
+                va="bottom")  # fmt: skip
+    ax.set_xlabel(r"difference of $\Omega$")
+    return fig
