@@ -118,6 +118,9 @@ def _study(options: argparse.Namespace) -> None:
     for (system, machine), clips in verdicts.groupby(["system", "machine"], sort=False):
         alarms, threshold = int(clips["decision"].sum()), clips["threshold"].iloc[0]
         print(f"{system} {machine}: {alarms} of {len(clips)} test clips above {threshold:.3f}")
+    for own in systems.SYSTEMS:
+        if why := own.lacking(summary):
+            print(why)
     for name in ("scores.parquet", "omega.csv", "decisions.csv"):
         print(folder / name)
 

@@ -45,6 +45,19 @@ class System:
             & (per_seed["seed"] != "ensemble")
         ]
 
+    def lacking(self, per_seed: pd.DataFrame) -> str:
+        """Say in one sentence what the system misses; empty where it can be formed."""
+        rows = self.candidates(per_seed)
+        missing = [name for name in self.front_ends if name not in set(rows["front_end"])]
+        if missing:
+            return (
+                f"{self.name} needs {' and '.join(missing)} with the scorer {self.scorer}, which "
+                "was not run."
+            )
+        if self.selected and rows["omega"].isna().all():
+            return f"{self.name} chooses its models by a development Ω, which these labels lack."
+        return ""
+
     def members(self, per_seed: pd.DataFrame) -> list[tuple[str, int]]:
         """Front-end and seed of every model in the ensemble; none where it cannot be chosen.
 
@@ -52,6 +65,8 @@ class System:
         ----------
         per_seed : from :func:`summary`; only a selected ensemble reads its Omega.
         """
+        if self.lacking(per_seed):
+            return []
         rows = self.candidates(per_seed)
         if self.selected:
             rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")

@@ -78,10 +78,7 @@ results = systems.apply_all(table, per_seed, params.scoring.quantile)
 for system in systems.SYSTEMS:
     chosen, of = len(results[system.name].members), len(system.candidates(per_seed))
     if not chosen:
-        say(
-            f"**{system.name}** is left out: its models cannot be chosen without a development "
-            "$\\Omega$ or without its front-ends."
-        )
+        say(f"Left out: {system.lacking(per_seed)}")
     elif system.selected:
         say(f"**{system.name}** takes {chosen} of the {of} models that there are.")
 

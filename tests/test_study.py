@@ -213,6 +213,21 @@ def test_selection_takes_the_best_models():
     assert set(chosen) == {("refsub", seed) for seed in range(10)}
     none = systems.SYSTEMS[3].members(per_seed.assign(omega=np.nan))
     assert none == []
+    why = systems.SYSTEMS[3].lacking(per_seed.assign(omega=np.nan))
+    assert why == "S4 chooses its models by a development Ω, which these labels lack."
+
+
+def test_a_system_without_its_front_end_says_so(tiny):
+    few = params.load(tiny, front_ends=["adasub"], scorers=["s1"], baseline=False)
+    per_seed = systems.summary(study.run(few))
+    lacking = [system.lacking(per_seed) for system in systems.SYSTEMS]
+    assert lacking == [
+        "",
+        "S2 needs refsub with the scorer s1, which was not run.",
+        "S3 needs combo with the scorer eq1, which was not run.",
+        "S4 needs refsub with the scorer s1, which was not run.",
+    ]
+    assert systems.SYSTEMS[3].members(per_seed) == []
 
 
 def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, recordings):
