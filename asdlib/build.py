@@ -19,7 +19,7 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import negative, study
+from asdlib import exposure, negative, study
 from asdlib.params import AsdError, Params, digest, project_root, resolve
 
 CHAPTERS = (
@@ -58,6 +58,7 @@ def report(
         check_parameters(path, jupytext.read(path), params)
     source = source or study.open_source(params, progress=progress)
     negative.compute(params, source, progress=progress)
+    key = source.digest + exposure.fingerprint(params)
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
     if params.data is not None:
@@ -67,7 +68,7 @@ def report(
     with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
         for chapter in CHAPTERS:
             bar.set_description(f"chapter {chapter}")
-            execute(chapter, chapter_params, out / "notebooks", key=source.digest)
+            execute(chapter, chapter_params, out / "notebooks", key=key)
             bar.update()
         bar.set_description("HTML")
         index = html(out)

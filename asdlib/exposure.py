@@ -1,7 +1,7 @@
 """Outlier exposure: a head on a frozen audio encoder that tells this machine from the others.
 
-The encoder is any Hugging Face ``transformers`` audio model in a local folder. A small network on
-its embeddings names the machine; -log p(this machine) is the score. With low-rank adaptation
+The encoder is a Hugging Face ``transformers`` audio model with hidden states, in a local folder. A
+small network on its embeddings names the machine; -log p(this machine) is the score. With low-rank adaptation
 (LoRA, Hu et al. 2022) the encoder's linear layers are trained along, through ``peft``. The report
 found a gain at one seed and none over ten. Only training-normal clips are learnt from.
 Notebook: 06_negative_results.
@@ -13,7 +13,6 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +20,24 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from asdlib import dataset
+from asdlib import autoencoder, dataset, training
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
 from asdlib.params import AsdError, Encoder, Params, code_digest, digest, resolve
 from asdlib.source import Source
-from asdlib.training import choose_device, shuffled
+from asdlib.training import choose_device, save_tensors, shuffled
 from asdlib.units import COLUMNS, write_table
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution has no place for 0
 
 
 def check(params: Params) -> None:
-    """Refuse an encoder that cannot be loaded, before any work.
+    """Load the encoder and embed a second of noise, before any work is done.
 
     Raises
     ------
@@ -49,15 +49,46 @@ def check(params: Params) -> None:
     folder = resolve(params.encoder.folder)
     if not folder.is_dir():
         raise AsdError(f"encoder.folder: {folder} is no folder; it must hold {_NEEDED}.")
-    if not (folder / "config.json").exists() or not list(folder.glob("*.safetensors")):
-        found = ", ".join(sorted(p.name for p in folder.iterdir())[:5]) or "nothing"
-        raise AsdError(f"encoder.folder: {folder} holds {found}; it must hold {_NEEDED}.")
+    found = {p.name for p in folder.iterdir()}
+    if not {"config.json", "preprocessor_config.json"} <= found or not _weights(folder):
+        names = ", ".join(sorted(found)[:5]) or "nothing"
+        raise AsdError(f"encoder.folder: {folder} holds {names}; it must hold {_NEEDED}.")
     _library()
+    encoder = AudioEncoder(folder, params.spectra.sample_rate, choose_device(params.device))
+    noise = np.random.default_rng(0).standard_normal(params.spectra.sample_rate)
+    try:
+        shape = encoder.embed(encoder.inputs(noise.astype(np.float32))).shape
+    except Exception as error:  # the model is the user's: whatever it says is the answer
+        raise _unfit(folder, error) from error
+    if len(shape) != 2:
+        raise AsdError(f"encoder.folder: {folder} gives embeddings of shape {tuple(shape)}; it "
+                       "must give one vector per clip.")  # fmt: skip
+
+
+def fingerprint(params: Params) -> str:
+    """Name the encoder's files by their content; empty without an encoder."""
+    if params.encoder.folder is None:
+        return ""
+    folder = resolve(params.encoder.folder)
+    parts = []
+    for file in [*sorted(folder.glob("*.json")), *_weights(folder)]:
+        with file.open("rb") as stream:
+            parts.append([file.name, hashlib.file_digest(stream, "sha256").hexdigest()])
+    return digest(parts)
 
 
 _NEEDED = (
     "a transformers audio model: config.json, preprocessor_config.json and weights as safetensors"
 )
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _unfit(folder: Path, error: Exception) -> AsdError:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return AsdError(f"encoder.folder: {folder} cannot be used ({reason[:300]}).")
 
 
 def scores(params: Params, source: Source, *, progress: bool = False) -> pd.DataFrame:
@@ -72,32 +103,46 @@ def scores(params: Params, source: Source, *, progress: bool = False) -> pd.Data
     """
     if params.encoder.folder is None or len(source.machines) < 2:
         return pd.DataFrame(columns=COLUMNS)
-    check(params)
-    folder = resolve(params.encoder.folder)
-    clips = source.manifest
-    key = digest(
+    _library()
+    tables = []
+    for name in ("exposure", *(["lora"] if params.encoder.lora_rank else [])):
+        for seeds in [params.seeds] if name == "exposure" else [(seed,) for seed in params.seeds]:
+            key = _key(params, source.manifest, name, seeds, tested=True)
+            path = resolve(params.results) / "exposure" / f"{name}.{key}.parquet"
+            if not path.exists():
+                compute = _frozen if name == "exposure" else _adapted
+                surprise = compute(params, source.manifest, seeds, progress)
+                write_table(_rows(source.manifest, surprise, name, seeds), path)
+            tables.append(pd.read_parquet(path))
+    return _standardised(params, pd.concat(tables, ignore_index=True))
+
+
+def _key(
+    params: Params, clips: pd.DataFrame, what: str, seeds: Sequence[int], *, tested: bool
+) -> str:
+    """Digest of all that an embedding, a trained adapter or a table of scores depends on."""
+    constants = params.encoder.model_dump(exclude={"folder"})
+    lora = {"lora_rank", "lora_epochs"}
+    of = {
+        "embedding": set(),
+        "exposure": constants.keys() - lora,
+        "lora": constants.keys() - {"epochs"},
+    }
+    used = clips if tested else clips[clips["split"] == "train"]
+    columns = ["hash"]  # an embedding knows no more of a clip than its content
+    if what != "embedding":
+        columns += ["machine", "split", "domain", "label", "name"]
+    return digest(
         {
-            "encoder": _fingerprint(folder),
-            "method": code_digest(sys.modules[__name__]),
-            "clips": list(zip(clips["machine"], clips["name"], clips["hash"], strict=True)),
-            "constants": params.encoder.model_dump(exclude={"folder"}),
+            "what": what,
+            "encoder": fingerprint(params),
+            "method": code_digest(sys.modules[__name__], autoencoder, training),
+            "clips": used[columns].to_numpy().tolist(),
+            "constants": {name: constants[name] for name in sorted(of[what])},
             "spectra": [params.spectra.sample_rate, params.spectra.resample],
-            "seeds": params.seeds,
+            "seeds": list(seeds),
         }
     )
-    parts = [("exposure", params.seeds, partial(_frozen, params, clips, folder, progress))]
-    if params.encoder.lora_rank:
-        for seed in params.seeds:
-            parts.append(
-                ("lora", (seed,), partial(_adapted, params, clips, folder, progress, seed))
-            )
-    tables = []
-    for name, seeds, compute in parts:
-        path = resolve(params.results) / "exposure" / f"{name}-{seeds[0]}.{key}.parquet"
-        if not path.exists():
-            write_table(_rows(clips, compute(), name, seeds), path)
-        tables.append(pd.read_parquet(path))
-    return _standardised(params, pd.concat(tables, ignore_index=True))
 
 
 class Head(nn.Module):
@@ -128,10 +173,18 @@ class AudioEncoder:
 
         try:
             features = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-            model = AutoModel.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())
-            raise AsdError(f"encoder.folder: {folder} cannot be loaded ({reason}).") from None
+            model, info = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        except Exception as error:  # the folder is the user's: whatever the library says counts
+            raise _unfit(folder, error) from error
+        if info["missing_keys"]:  # the library would fill them with random numbers
+            few = ", ".join(sorted(info["missing_keys"])[:3])
+            raise AsdError(f"encoder.folder: {folder} lacks weights of the model, such as {few}.")
         wanted = getattr(features, "sampling_rate", sample_rate)
         if wanted != sample_rate:
             raise AsdError(
@@ -167,41 +220,54 @@ def _library() -> None:
     transformers.logging.disable_progress_bar()
 
 
+def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Tensor, "clip value"]:
+    """Embed every clip once; kept in a file."""
+    key = _key(params, clips, "embedding", (), tested=True)
+    path = resolve(params.results) / "exposure" / f"embedding.{key}.safetensors"
+    if not path.exists():
+        encoder = _encoder(params)
+        with torch.inference_mode():
+            signals = dataset.read_all(clips, params.spectra)
+            bar = tqdm(signals, "frozen encoder", len(clips), disable=not progress, unit="clip")
+            rows = [encoder.embed(encoder.inputs(signal[0]))[0].cpu() for signal in bar]
+        save_tensors(path, {"embeddings": torch.stack(rows)})
+    return load_file(path)["embeddings"]
+
+
 def _frozen(
-    params: Params, clips: pd.DataFrame, folder: Path, progress: bool
+    params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
 ) -> Float[np.ndarray, "seed clip"]:
-    encoder = AudioEncoder(folder, params.spectra.sample_rate, choose_device(params.device))
-    with torch.inference_mode():
-        signals = dataset.read_all(clips, params.spectra)
-        bar = tqdm(signals, "frozen encoder", len(clips), disable=not progress, unit="clip")
-        rows = [encoder.embed(encoder.inputs(signal[0]))[0].cpu() for signal in bar]
-    embeddings = torch.stack(rows).clone()
+    embeddings = _embeddings(params, clips, progress)
     train = torch.from_numpy((clips["split"] == "train").to_numpy(copy=True))
     mean, std = embeddings[train].mean(0), embeddings[train].std(0).clamp_min(1e-8)
-    x = ((embeddings - mean) / std).expand(len(params.seeds), -1, -1)
+    x = ((embeddings - mean) / std).expand(len(seeds), -1, -1)
     machine = _machine(clips)
     constants = params.encoder
-    head = Head(params.seeds, x.shape[2], constants.hidden, len(set(machine.tolist())))
+    head = Head(seeds, x.shape[2], constants.hidden, int(machine.max()) + 1)
 
     def step(batch: Int[Tensor, "seed clip"]) -> Tensor:
         own = x[:, train].gather(1, batch[:, :, None].expand(-1, -1, x.shape[2]))
         return _loss(head(own), machine[train][batch])
 
-    _fit(head.parameters(), step, int(train.sum()), params.seeds, constants, constants.epochs)
-    with torch.inference_mode():
-        return _surprise(head(x), machine)
+    _fit(head.parameters(), step, int(train.sum()), seeds, constants, constants.epochs)
+    with torch.inference_mode():  # every clip alone
+        each = [head(x[:, i : i + 1]) for i in range(len(clips))]
+    return _surprise(torch.cat(each, 1), machine)
 
 
 def _adapted(
-    params: Params, clips: pd.DataFrame, folder: Path, progress: bool, seed: int
+    params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
 ) -> Float[np.ndarray, "1 clip"]:
+    """One seed's encoder and head, trained together; the trained weights are kept in a file."""
     from peft import LoraConfig, get_peft_model
 
-    device, constants = choose_device(params.device), params.encoder
+    (seed,) = seeds
+    constants = params.encoder
+    device = choose_device(params.device)
     machine = _machine(clips)
     train = np.flatnonzero(clips["split"] == "train")
     paths = clips["path"].to_numpy()
-    encoder = AudioEncoder(folder, params.spectra.sample_rate, device)
+    encoder = _encoder(params)
 
     def embed(clip: int) -> Tensor:
         signal = dataset.read(paths[clip], params.spectra)
@@ -212,8 +278,14 @@ def _adapted(
         rank = constants.lora_rank
         config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         encoder.model = get_peft_model(encoder.model, config)
-    inputs, machines = embed(0).shape[1], int(machine.max()) + 1
-    head = Head([seed], inputs, constants.hidden, machines).to(device)
+    size, machines = embed(0).shape[1], int(machine.max()) + 1
+    head = Head([seed], size, constants.hidden, machines).to(device)
+    learnt = {
+        name: p
+        for part in (encoder.model, head)
+        for name, p in part.named_parameters()
+        if p.requires_grad
+    }
     bar = tqdm(
         total=constants.lora_epochs * len(train) + len(clips),
         unit="clip",
@@ -227,16 +299,26 @@ def _adapted(
         embeddings = torch.cat([embed(int(i)) for i in rows])
         return _loss(head(embeddings[None]), machine[rows][None].to(device))
 
-    adapters = [p for p in encoder.model.parameters() if p.requires_grad]
-    weights = [*adapters, *head.parameters()]
+    key = _key(params, clips, "lora", seeds, tested=False)
+    path = resolve(params.results) / "exposure" / f"lora.{key}.safetensors"
     with bar:
-        _fit(weights, step, len(train), [seed], constants, constants.lora_epochs)
+        if not path.exists():
+            _fit(list(learnt.values()), step, len(train), seeds, constants, constants.lora_epochs)
+            save_tensors(path, learnt)
+        stored = load_file(path)
         logits = []
         with torch.inference_mode():
+            for name, parameter in learnt.items():
+                parameter.copy_(stored[name])
             for i in range(len(clips)):
                 logits.append(head(embed(i)[None]).cpu())
                 bar.update()
     return _surprise(torch.cat(logits, 1), machine)
+
+
+def _encoder(params: Params) -> AudioEncoder:
+    folder = resolve(str(params.encoder.folder))
+    return AudioEncoder(folder, params.spectra.sample_rate, choose_device(params.device))
 
 
 def _fit(
@@ -295,12 +377,3 @@ def _standardised(params: Params, raw: pd.DataFrame) -> pd.DataFrame:
         gamma = Calibration.fit(normal, constants.quantile, constants.standardise)
         parts.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
-
-
-def _fingerprint(folder: Path) -> str:
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors"))
-    parts = []
-    for file in files:
-        with file.open("rb") as stream:
-            parts.append([file.name, hashlib.file_digest(stream, "sha256").hexdigest()])
-    return digest(parts)

@@ -75,36 +75,35 @@ def tried(params: Params, source: Source, table: pd.DataFrame) -> Tried:
     ----------
     table : of :func:`asdlib.study.run`.
     """
+    if why := variants.lacking(params, "champion"):
+        return Tried(table.head(0), dict.fromkeys(IDEAS, why))
+    if not (table["split"] == "test").any():
+        return Tried(table.head(0), dict.fromkeys(IDEAS, "needs test clips"))
     champion = table[(table["front_end"] == CHAMPION) & table["scorer"].isin(COMPARED)]
-    if set(champion["scorer"]) != set(COMPARED):
-        why = f"needs {CHAMPION} with the scorers {' and '.join(COMPARED)}, which were not run"
-        return Tried(pd.DataFrame(columns=table.columns), dict.fromkeys(IDEAS, why))
     found = [champion]
     reasons = {"gate_tested": refusal(champion)}
-    if "objectives" in params.extras:
-        for name in variants.OBJECTIVES:
+    for name in variants.OBJECTIVES:
+        if why := variants.lacking(params, name):
+            reasons[name] = why
+        else:
             rows = study.run(variants.objective(params, name), source=source)
             found.append(rows.assign(front_end=name))
-    else:
-        reasons |= dict.fromkeys(variants.OBJECTIVES, _left_out("objectives"))
-    if "bottleneck" in params.extras:
+    beside = {}
+    if not (why := variants.lacking(params, "bottleneck")):
         rows = study.run(variants.bottleneck(params), source=source)
-        for name in BOTTLENECK_SCORERS:
-            found += _alone_and_fused(rows[rows["scorer"] == name], champion, name)
-    else:
-        for name in BOTTLENECK_SCORERS:
-            reasons |= dict.fromkeys((name, f"{name}_fused"), _left_out("bottleneck"))
+        beside = {name: rows[rows["scorer"] == name] for name in BOTTLENECK_SCORERS}
     outlier = exposure.scores(params, source)
-    for name in ("exposure", "lora"):
-        rows = outlier[outlier["front_end"] == name]
+    for name in (*BOTTLENECK_SCORERS, "exposure", "lora"):
+        rows = beside.get(name, outlier[outlier["front_end"] == name])
         if len(rows):
             found += _alone_and_fused(rows, champion, name)
         else:
-            reasons |= dict.fromkeys((name, f"{name}_fused"), _no_encoder(params, source, name))
+            reason = why if name in BOTTLENECK_SCORERS else _no_encoder(params, name)
+            reasons |= dict.fromkeys((name, f"{name}_fused"), reason)
     if set(GATED) <= set(table["front_end"]):
         found.append(gate(table, analysis.floors(params, source)))
         if found[-1].empty:
-            reasons["gate"] = "needs two machines with labelled test clips"
+            reasons["gate"] = "needs normal and anomalous test clips of at least two machines"
     else:
         reasons["gate"] = f"needs {' and '.join(GATED)}, which were not both run"
     return Tried(pd.concat(found, ignore_index=True), reasons)
@@ -167,7 +166,7 @@ def verdict(difference: Mapping[str, float]) -> str:
     if by_seeds:
         return f"{tendency} on these clips; other clips might not agree"
     if by_clips:
-        return f"{tendency} on average; too few seeds to be sure"
+        return f"{tendency} on average, not surely over seeds"
     return "no robust difference"
 
 
@@ -177,14 +176,16 @@ def build_up(params: Params, source: Source, table: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame with step, seed, omega and change (against the step before, the same seed); no rows
-    where the baseline or the near channel was not run.
+    where it was not run, or without test clips.
     """
+    if variants.lacking(params, "build_up"):
+        return pd.DataFrame(columns=["step", "seed", "omega", "change"])
     main = systems.summary(table)
     ends = {
         "official baseline, MAHALA": systems.seed_values(main, study.BASELINE, "mahala"),
         "eq. 1 in place of MAHALA": systems.seed_values(main, study.BASELINE, "eq1"),
     }
-    if not all(len(omega) for omega in ends.values()) or "build_up" not in params.extras:
+    if not all(len(omega) for omega in ends.values()):  # no test clip
         return pd.DataFrame(columns=["step", "seed", "omega", "change"])
     for name, step in variants.build_up(params).items():
         own = systems.summary(study.run(step, source=source))
@@ -305,13 +306,9 @@ def _alone_and_fused(rows: pd.DataFrame, champion: pd.DataFrame, name: str) -> l
     return [alone, study.combine([alone, champion], f"{name}_fused")]
 
 
-def _left_out(extra: str) -> str:
-    return f"left out (extras: [{extra}] runs it)"
-
-
-def _no_encoder(params: Params, source: Source, name: str) -> str:
+def _no_encoder(params: Params, name: str) -> str:
     if params.encoder.folder is None:
         return "no audio encoder was given (encoder: {folder: ...} runs it)"
-    if len(source.machines) < 2:
-        return "needs at least two machines"
-    return "left out (encoder.lora_rank is 0)" if name == "lora" else "was not run"
+    if name == "lora" and not params.encoder.lora_rank:
+        return "left out (encoder.lora_rank is 0)"
+    return "needs at least two machines"

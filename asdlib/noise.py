@@ -72,6 +72,15 @@ def noise_transfer(
     return np.divide(near, bounded, out=np.zeros_like(near), where=bounded > 0)
 
 
+def noisier(
+    spectrum: Complex[np.ndarray, "channel=2 frequency frame"],
+    transfer: Float[np.ndarray, " frequency"],
+) -> Float[np.ndarray, "frequency frame"]:
+    """Near power with the noise that the far channel tells of added once more: P_n + G_m P_f."""
+    near, far = power(spectrum)
+    return near + transfer[:, None].astype(near.dtype) * far
+
+
 @dataclass(frozen=True)
 class Floors:
     """Noise floors of one machine and the transfer between its microphones.

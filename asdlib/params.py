@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -182,6 +182,15 @@ class Params(Section):
             raise ValueError("at least one name, each once")
         return names
 
+    @model_validator(mode="after")
+    def _enough_frames(self) -> Params:
+        if self.training.objective == "interpolate" and self.spectra.stack < 3:
+            raise ValueError(INTERPOLATION_NEEDS)
+        return self
+
+
+INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
+
 
 def official(params: Params) -> Params:
     """Return the same study with the official baseline's network, training and scores, and eq. 1.
@@ -326,8 +335,10 @@ def _read_yaml(path: Path) -> Any:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    *parents, _ = first["loc"]
+    parents = first["loc"][:-1]
     name = ".".join(str(part) for part in first["loc"])
+    if not name:
+        return first["msg"].removeprefix("Value error, ") + "."
     if first["type"] != "extra_forbidden":
         return f"{name} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}."
     section: Any = Params

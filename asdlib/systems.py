@@ -47,6 +47,8 @@ class System:
 
     def lacking(self, per_seed: pd.DataFrame) -> str:
         """Say in one sentence what the system misses; empty where it can be formed."""
+        if per_seed.empty:
+            return f"{self.name} needs test clips."
         rows = self.candidates(per_seed)
         missing = [name for name in self.front_ends if name not in set(rows["front_end"])]
         if missing:

@@ -110,8 +110,6 @@ def views(
     if objective == "denoise":
         clean, noisier = single.unflatten(-1, (2, -1)).unbind(-2)
         return noisier.flatten(-2), clean.flatten(-2)
-    if stack < 3:
-        raise AsdError(f"objective 'interpolate' needs spectra.stack of 3 or more, found {stack}.")
     middle = stack // 2
     others = torch.cat([single[..., :middle, :], single[..., middle + 1 :, :]], -2)
     return others.flatten(-2), single[..., middle, :]

@@ -43,7 +43,7 @@ from asdlib.params import (
     digest,
     resolve,
 )
-from asdlib.spectra import Frames, Standardiser, log_mel, power, stft
+from asdlib.spectra import Frames, Standardiser, log_mel, stft
 
 COLUMNS = [
     "machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"
@@ -183,12 +183,11 @@ class Unit:
         denoise, constants = self.denoiser(), self.params.spectra
         if self.params.training.objective != "denoise":
             return lambda spectrum: log_mel(denoise(spectrum), constants)
-        transfer = self.floors().transfer[:, None]
+        transfer = self.floors().transfer
 
         def both(spectrum: np.ndarray) -> np.ndarray:
-            near, far = power(spectrum)
-            noisier = near + (transfer * far).astype(near.dtype)
-            return np.hstack([log_mel(denoise(spectrum), constants), log_mel(noisier, constants)])
+            powers = (denoise(spectrum), noise.noisier(spectrum, transfer))
+            return np.hstack([log_mel(power, constants) for power in powers])
 
         return both
 

@@ -7,12 +7,19 @@ Notebooks: 04_rescoring, 06_negative_results.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from asdlib import systems
-from asdlib.params import BOTTLENECK_SCORERS, Autoencoder, Params, official
+from asdlib.params import (
+    BOTTLENECK_SCORERS,
+    INTERPOLATION_NEEDS,
+    Autoencoder,
+    Extra,
+    Params,
+    official,
+)
 from asdlib.scoring import VARIANTS
 from asdlib.source import Source
 from asdlib.study import run
@@ -76,17 +83,36 @@ def build_up(params: Params) -> dict[str, Params]:
     return {name: step.model_copy(update=rest) for name, step in steps.items()}
 
 
+def lacking(params: Params, what: str) -> str:
+    """Say why something cannot be run with these parameters; empty where it can.
+
+    Parameters
+    ----------
+    what : an extra, an objective, or "champion" for what every idea is held against.
+    """
+    if what == "build_up":
+        if not params.baseline or "near" not in params.front_ends or "eq1" not in params.scorers:
+            return "needs the baseline, and near with the scorer eq1"
+    elif CHAMPION not in params.front_ends or not set(COMPARED) <= set(params.scorers):
+        return f"needs {CHAMPION} with the scorers {' and '.join(COMPARED)}, which were not run"
+    if what == "interpolate" and params.spectra.stack < 3:
+        return INTERPOLATION_NEEDS
+    extra = "objectives" if what in OBJECTIVES else what
+    if extra in get_args(Extra) and extra not in params.extras:
+        return f"left out (extras: [{extra}] runs it)"
+    return ""
+
+
 def studies(params: Params) -> list[Params]:
     """All that the chapters need besides the main study."""
-    found = list(build_up(params).values()) if "build_up" in params.extras else []
+    found = [] if lacking(params, "build_up") else list(build_up(params).values())
     if CHAMPION in params.front_ends:
         found.append(rescored(params))
         if "per_band" in params.extras:
             found.append(per_band(params))
-        if "objectives" in params.extras:
-            found += [objective(params, name) for name in OBJECTIVES]
-        if "bottleneck" in params.extras:
-            found.append(bottleneck(params))
+    found += [objective(params, name) for name in OBJECTIVES if not lacking(params, name)]
+    if not lacking(params, "bottleneck"):
+        found.append(bottleneck(params))
     return found
 
 

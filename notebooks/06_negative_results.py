@@ -39,7 +39,7 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import charts, metrics, negative, reported, study, tables
+from asdlib import charts, metrics, negative, reported, study, tables, variants
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -62,24 +62,21 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 #
 # In the report, the plain autoencoder beats the official baseline. Which of the changes does it? {numref}`fig-build-up`
 # makes them one after the other, on the near channel: first the score of eq. 1 on the official network's
-# own models, then the training, then the network. The report found every single-seed change within ±0.022,
-# the range in which two seeds of one network differ, and concluded that only the whole is robust.
+# own models, then the training, then the network. The report found every single-seed change within the range
+# in which two seeds of one network differ, and concluded that only the whole is robust.
 
 # %%
 table = study.run(params, source=source)
 steps = negative.build_up(params, source, table)
-not_built = (
-    "Left out (extras: [build_up] runs it); "
-    "it starts at the baseline and ends at the near front-end with eq. 1."
-)
+not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
 show_figure(
     charts.build_up(steps, metrics.SEED_BAND)
     if len(steps) and steps["omega"].notna().all()
     else draw.missing(not_built if steps.empty else "Ω cannot be computed from these labels."),
     "fig-build-up",
     "Change of $\\Omega$ at every step from the official network to ours: one dot per seed, the mean as a "
-    "diamond; the band is what counts as variance of a single seed. A step whose dots lie on both "
-    "sides of zero says nothing, whatever its best dot says.",
+    "diamond; the band is what counts as variance of a single seed. Look for steps whose dots all lie on "
+    "one side of zero: the best dot of a scattered step says nothing.",
     folder=folder,
 )
 
@@ -98,16 +95,16 @@ show_table(
 # ## Other objectives
 #
 # Reconstruction is an odd task: a network that copies well copies anomalies too. Two others were meant to
-# mend that. **Interpolation** predicts the middle frame from the other four {cite}`suefusa2020`, so
-# there is nothing to copy. **Denoising** gives the network a noisier frame, the near power with the
+# mend that. **Interpolation** predicts the middle frame from the others {cite}`suefusa2020`, so that
+# it cannot copy that frame. **Denoising** gives the network a noisier frame, the near power with the
 # transferred far power $G_m P_f$ added once more, and asks for the denoised one. The residual is
 # scored as before.
 #
 # ## At the bottleneck
 #
-# An anomaly may be reconstructed well and still lie in an empty part of the 16-dimensional bottleneck.
-# A masked autoregressive **flow** {cite}`papamakarios2017` gives the density there, the 90th percentile of
-# $-\log p$ over a clip's vectors is its score; **nearest neighbours** take the mean distance of the
+# An anomaly may be reconstructed well and still lie in an empty part of the bottleneck.
+# A masked autoregressive **flow** {cite}`papamakarios2017` gives the density there, the same percentile of
+# $-\log p$ over a clip's vectors as in eq. 1 is its score; **nearest neighbours** take the mean distance of the
 # clip's mean vector to the closest training clips. Both run on the champion's own models, alone and as
 # the mean with the champion's $z$.
 #
@@ -116,7 +113,7 @@ show_table(
 # Other machines' normal sound can stand in for anomalies {cite}`hendrycks2019`: a small network on the
 # embedding of a frozen, pretrained audio encoder learns which machine a clip comes from, and
 # $-\log p(\text{this machine})$ is the score. With **LoRA** {cite}`hu2022` the encoder's own layers are
-# adapted along. Any `transformers` audio model in a local folder will do (`encoder: {folder: ...}`); none
+# adapted along. The encoder is a `transformers` audio model in a local folder (`encoder: {folder: ...}`); none
 # comes with this project.
 #
 # ## A discriminative gate
@@ -138,7 +135,7 @@ say("> " + tried.reasons["gate_tested"])
 # {numref}`fig-negative` and {numref}`tab-negative` hold every idea against the champion, seed by seed and
 # under the same scoring: all three re-scorings where the idea leaves a residual to score, and the champion
 # so scored as partner where it is fused. A gain or a loss only counts when its corrected p value is
-# below 0.05 and the interval over clips and seeds does not hold zero; with three seeds hardly any
+# below 0.05 and the interval over clips and seeds does not hold zero; with few seeds hardly any
 # p value gets there.
 
 # %%

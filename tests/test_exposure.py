@@ -1,11 +1,13 @@
 """Outlier exposure over an audio encoder: a tiny model from a folder, through the same code."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL, two_channels, write_wav
+from safetensors.torch import load_file, save_file
 
 from asdlib import exposure, params, study
 from asdlib.params import AsdError
@@ -132,14 +134,44 @@ def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, recordings, encod
     broken.mkdir()
     for file in encoder.iterdir():
         (broken / file.name).write_bytes(file.read_bytes())
+    own = chosen(tmp_path, recordings, broken)
+    exposure.check(own)
+    whole = load_file(broken / "model.safetensors")
+    bent = {f"x.{name}": value for name, value in whole.items()}
+    save_file(bent, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(AsdError, match="broken lacks weights of the model, such as "):
+        exposure.check(own)
+    half = {name: value.bfloat16() for name, value in whole.items()}
+    save_file(half, broken / "model.safetensors", metadata={"format": "pt"})
+    exposure.check(own)
+    (broken / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(AsdError, match=r"broken cannot be used \(SafetensorError"):
+        exposure.check(own)
+    save_file(whole, broken / "model.safetensors", metadata={"format": "pt"})
     settings = json.loads((broken / "preprocessor_config.json").read_text())
     (broken / "preprocessor_config.json").write_text(
         json.dumps({**settings, "sampling_rate": 8000})
     )
-    own = chosen(tmp_path, recordings, broken)
     with pytest.raises(AsdError, match="wants 8000 Hz and the study has 16000 Hz"):
-        exposure.scores(own, study.open_source(own))
-    (broken / "config.json").write_text("{}")
-    own = chosen(tmp_path, recordings, broken)
-    with pytest.raises(AsdError, match=r"broken cannot be loaded \("):
-        exposure.scores(own, study.open_source(own))
+        exposure.check(own)
+    (broken / "preprocessor_config.json").unlink()
+    with pytest.raises(AsdError, match=r"broken holds config.json, model.safetensors; it must"):
+        exposure.check(own)
+
+
+def test_what_was_computed_is_used_again(tmp_path, recordings, encoder, monkeypatch):
+    own = chosen(tmp_path, recordings, encoder)
+    source = study.open_source(own)
+    first = exposure.scores(own, source)
+    more = own.model_copy(update={"seeds": (0, 1, 2)})
+    monkeypatch.setattr(
+        exposure.dataset, "read_all", lambda *_: pytest.fail("the clips are embedded already")
+    )
+    table = exposure.scores(more, source)  # the old LoRA seeds and all embeddings are there
+    both = first.merge(table, on=["machine", "front_end", "seed", "name"])
+    assert len(both) == len(first)
+    assert np.allclose(both["score_x"], both["score_y"], rtol=1e-4)
+    moved = source.manifest.copy()
+    moved.loc[moved["label"] == "anomaly", "label"] = "unknown"
+    other = exposure.scores(own, dataclasses.replace(source, manifest=moved))
+    assert "unknown" in set(other["label"])

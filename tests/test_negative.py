@@ -34,8 +34,8 @@ def test_views_of_a_vector():
     noisier, clean = training.views(x, "denoise", 5)
     assert noisier.tolist() == [1, 3, 5, 7, 9]
     assert clean.tolist() == [0, 2, 4, 6, 8]
-    with pytest.raises(AsdError, match=r"needs spectra\.stack of 3 or more, found 2"):
-        training.views(x, "interpolate", 2)
+    with pytest.raises(AsdError, match=r"parameters: .*needs a spectra\.stack of 3 or more\."):
+        params.load({"spectra": {"stack": 2}, "training": {"objective": "interpolate"}})
 
 
 def test_interpolation_learns_what_its_neighbours_tell(rng):
@@ -162,8 +162,8 @@ def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
         (0.03, 0.01, 0.01, 0.05, "helps"),
         (-0.03, 0.01, -0.05, -0.01, "harms"),
         (-0.03, 0.01, -0.07, 0.01, "loses on these clips; other clips might not agree"),
-        (0.03, 0.2, 0.01, 0.05, "gains on average; too few seeds to be sure"),
-        (-0.03, np.nan, -0.05, -0.01, "loses on average; too few seeds to be sure"),
+        (0.03, 0.2, 0.01, 0.05, "gains on average, not surely over seeds"),
+        (-0.03, np.nan, -0.05, -0.01, "loses on average, not surely over seeds"),
         (0.03, 0.2, -0.01, 0.05, "no robust difference"),
         (np.nan, np.nan, np.nan, np.nan, "Ω cannot be computed from these labels"),
     ],
@@ -210,10 +210,33 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
     assert negative.build_up(bare, source, table).empty
     other = params.load(bare, front_ends=["near"])
     nothing = negative.tried(other, source, study.run(other, source=source))
+    flat = params.load(tiny, spectra={"n_mels": 16, "stack": 2}, extras=["objectives"])
+    assert [own.training.objective for own in variants.studies(flat)] == ["reconstruct", "denoise"]
+    assert variants.lacking(flat, "interpolate") == params.INTERPOLATION_NEEDS
+    for change in ({"baseline": False}, {"front_ends": ["adasub"]}, {"scorers": ["s1"]}):
+        assert variants.lacking(params.load(tiny, **change), "build_up").startswith(
+            "needs the base"
+        )
+    half = variants.studies(params.load(tiny, scorers=["eq1"], baseline=False))
+    assert [own.training.objective for own in half] == ["reconstruct"] * 2  # chapter 04's
     assert set(nothing.reasons.values()) == {
         "needs adasub with the scorers s1 and eq1, which were not run"
     }
     assert negative.judged(nothing)["mean"].isna().all()
+
+
+def test_without_test_clips_there_is_nothing_to_judge(tiny):
+    import shutil
+
+    for machine in ("fan", "pump"):
+        shutil.rmtree(f"{tiny.data}/{machine}/test")
+    source = study.open_source(tiny)
+    table = negative.compute(tiny, source)
+    tried = negative.tried(tiny, source, table)
+    assert set(tried.reasons.values()) == {"needs test clips"}
+    assert len(negative.judged(tried)) == len(negative.IDEAS)
+    assert negative.build_up(tiny, source, table).empty
+    assert systems.SYSTEMS[0].lacking(systems.summary(table)) == "S1 needs test clips."
 
 
 def test_an_encoder_that_is_not_there_stops_everything_before_training(tiny, monkeypatch):
