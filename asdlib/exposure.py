@@ -1,9 +1,9 @@
 """Outlier exposure: a head on a frozen audio encoder that tells this machine from the others.
 
 The encoder is a Hugging Face ``transformers`` audio model with hidden states, in a local folder. A
-small network on its embeddings names the machine; -log p(this machine) is the score. With low-rank adaptation
-(LoRA, Hu et al. 2022) the encoder's linear layers are trained along, through ``peft``. The report
-found a gain at one seed and none over ten. Only training-normal clips are learnt from.
+small network on its embeddings names the machine; -log p(this machine) is the score. With low-rank
+adaptation (LoRA, Hu et al. 2022) the encoder's linear layers are trained along, through ``peft``.
+The report found a gain at one seed and none over ten. Only training-normal clips are learnt from.
 Notebook: 06_negative_results.
 """
 
