@@ -8,3 +8,4 @@ __version__ = "0.1.0"
 # machine that others use as well, one thread then waits for a core and the rest burn theirs: 60
 # times slower, measured on two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # some microseconds: the next operation is near

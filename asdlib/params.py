@@ -98,6 +98,8 @@ class Training(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the vectors never trained on
     objective: Literal["reconstruct", "interpolate", "denoise"] = "reconstruct"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the matrix products
+    compiled: Literal["auto", "never"] = "auto"  # by torch.compile, where the work is worth it
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0  # s between checkpoints
 
 

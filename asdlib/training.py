@@ -1,14 +1,22 @@
 """One readable loop that trains the autoencoders of all seeds at once (report section 4.1).
 
+Where the processor has them, matrix products are taken in bfloat16; weights, batch-norm statistics,
+loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA graphs.
+
 Notebook: 03_seed_study.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import platform
+import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +25,7 @@ import safetensors.torch
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
@@ -70,6 +79,10 @@ def train(
         weight_decay=training.weight_decay,
         fused=True,
     )
+    dtype = precision(training.precision, device)
+    work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
+    error_of = _compiled(device) if _worth_compiling(work, training, device) else _error
+    _keep_memory()
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
     saved = time.monotonic()
@@ -80,7 +93,8 @@ def train(
             if batch.shape[1] < 2:  # one vector has no batch statistics
                 continue
             x, y = views(windows[rows.gather(1, batch)], training.objective, frames.stack)
-            error = (model(x) - y).square().mean(dim=(1, 2))
+            whole = batch.shape[1] == training.batch_size  # another shape would compile again
+            error = (error_of if whole else _error)(model, x, y, dtype)
             optimiser.zero_grad(set_to_none=True)
             error.sum().backward()
             optimiser.step()
@@ -93,6 +107,63 @@ def train(
             saved = time.monotonic()
         on_epoch(len(losses))
     return model.eval(), np.array(losses)
+
+
+def _error(
+    model: SeedAutoencoder, x: Tensor, y: Tensor, dtype: torch.dtype
+) -> Float[Tensor, " seed"]:
+    """Mean squared error of one batch, per seed."""
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        reconstructed = model(x)
+    return (reconstructed.float() - y).square().mean(dim=(1, 2))
+
+
+@cache
+def _compiled(device: str) -> Callable[..., Tensor]:
+    """The same, compiled; CUDA graphs where there is a GPU."""
+    return torch.compile(_error, mode="reduce-overhead" if device == "cuda" else None)
+
+
+def _worth_compiling(operations: float, training: Training, device: str) -> bool:
+    """Whether compiling takes less time than it saves, and can be done here."""
+    if training.compiled == "never" or operations < _WORTH_COMPILING:
+        return False
+    compiler = os.environ.get("CXX", "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        tqdm.write(f"No C++ compiler ({compiler}): training runs without torch.compile, slower.",
+                   file=sys.stderr)  # fmt: skip
+        return False
+    return True
+
+
+_WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
+
+
+def precision(wanted: str, device: str) -> torch.dtype:
+    """Data type of the matrix products: ``auto`` is bfloat16 where the processor multiplies it."""
+    if wanted == "auto":
+        if device == "cuda":
+            able = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        wanted = "bfloat16" if able else "float32"
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+@cache
+def _keep_memory() -> None:
+    """Keep freed memory in the process: every step frees and takes the same blocks again.
+
+    Handing them back to the system and faulting them in anew costs a quarter of a step with
+    glibc's own thresholds.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            libc.mallopt(option, 2**30)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def views(

@@ -110,7 +110,7 @@ class Unit:
                 "front_end": self.front_end,
                 "denoising": p.denoising.model_dump(),
                 "autoencoder": p.autoencoder.model_dump(),
-                "training": p.training.model_dump(exclude={"checkpoint_seconds"}),
+                "training": p.training.model_dump(exclude={"checkpoint_seconds", "compiled"}),
                 "seeds": p.seeds,
             }
         )

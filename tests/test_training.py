@@ -1,3 +1,7 @@
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +12,7 @@ from asdlib.params import AsdError, Autoencoder, Training
 from asdlib.spectra import Frames
 
 SMALL = Autoencoder(width=16, blocks=2, bottleneck=3)
-SHORT = Training(epochs=3, batch_size=32)
+SHORT = Training(epochs=3, batch_size=32, precision="float32")
 
 
 @pytest.fixture
@@ -119,3 +123,109 @@ def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
     assert training.choose_device("auto") == "cpu"
     with pytest.raises(AsdError, match="sees no GPU"):
         training.choose_device("cuda")
+
+
+def plain_loop(frames, seed, shape, constants):
+    """The specification: one seed, ordinary layers, one batch after the other."""
+    seeded = SeedAutoencoder(frames.stack * frames.values.shape[1], [seed], shape)
+
+    def dense(source):
+        linear = torch.nn.Linear(*source.linear.weight.shape[1:])
+        linear.weight.data = source.linear.weight[0].detach().T.clone()
+        linear.bias.data = source.linear.bias[0, 0].detach().clone()
+        return [linear, torch.nn.BatchNorm1d(linear.out_features), torch.nn.GELU()]
+
+    def plain(source):
+        linear = torch.nn.Linear(*source.weight.shape[1:])
+        linear.weight.data = source.weight[0].detach().T.clone()
+        linear.bias.data = source.bias[0, 0].detach().clone()
+        return linear
+
+    class Residual(torch.nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    def half(parts):
+        first, *blocks, last = parts
+        inner = [Residual(*dense(block.body[0])) for block in blocks]
+        return [*dense(first), *inner, plain(last)]
+
+    network = torch.nn.Sequential(*half(seeded.encoder), *half(seeded.decoder)).train()
+    optimiser = torch.optim.Adam(
+        network.parameters(), lr=constants.learning_rate, weight_decay=constants.weight_decay
+    )
+    vectors = torch.from_numpy(frames.windows()[frames.starts()].copy())
+    losses = []
+    for epoch in range(constants.epochs):
+        errors = []
+        for batch in training.shuffled(len(vectors), seed, epoch).split(constants.batch_size):
+            error = torch.nn.functional.mse_loss(network(vectors[batch]), vectors[batch])
+            optimiser.zero_grad()
+            error.backward()
+            optimiser.step()
+            errors.append(error.item())
+        losses.append(np.mean(errors))
+    return network.eval(), losses
+
+
+def test_ten_seeds_at_once_are_the_plain_loop_one_by_one(frames):
+    model, losses = training.train(frames, seeds=range(10), autoencoder=SMALL, training=SHORT)
+    x = torch.from_numpy(frames.windows()[frames.starts()].copy())
+    together = model(x.expand(10, -1, -1))
+    for seed in (0, 4, 9):
+        network, expected = plain_loop(frames, seed, SMALL, SHORT)
+        assert np.allclose(losses[:, seed], expected, rtol=1e-4)
+        assert torch.allclose(together[seed], network(x), atol=1e-3)
+
+
+def test_bfloat16_products_keep_float32_weights_and_nearly_the_loss(frames):
+    half = SHORT.model_copy(update={"precision": "bfloat16"})
+    model, losses = training.train(frames, seeds=[0, 1], autoencoder=SMALL, training=half)
+    _, whole = training.train(frames, seeds=[0, 1], autoencoder=SMALL, training=SHORT)
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
+    assert not np.array_equal(losses, whole)
+    assert np.allclose(losses, whole, rtol=0.02)
+
+
+def test_precision_follows_the_processor(monkeypatch):
+    assert training.precision("float32", "cpu") == torch.float32
+    assert training.precision("bfloat16", "cpu") == torch.bfloat16
+    for able, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert training.precision("auto", "cpu") == expected
+
+
+def test_only_long_trainings_are_compiled_and_a_missing_compiler_is_told(monkeypatch, capsys):
+    assert not training._worth_compiling(1e12, Training(), "cpu")
+    assert not training._worth_compiling(1e16, Training(compiled="never"), "cpu")
+    assert training._worth_compiling(1e16, Training(), "cuda")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert not training._worth_compiling(1e16, Training(), "cpu")
+    said = capsys.readouterr().err.strip()
+    assert said == (
+        "No C++ compiler (no-such-compiler): training runs without torch.compile, slower."
+    )
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler on this machine")
+def test_compiled_it_is_the_same_training():
+    code = """
+import numpy as np, torch
+from asdlib import training
+from asdlib.params import Autoencoder, Training
+from asdlib.spectra import Frames
+rng = np.random.default_rng(0)
+frames = Frames.join([rng.standard_normal((70, 6)).astype(np.float32) for _ in range(3)])
+shape = Autoencoder(width=16, blocks=1, bottleneck=3)
+constants = Training(epochs=3, batch_size=32, precision="float32")
+def trained(worth):
+    training._WORTH_COMPILING = worth
+    return training.train(frames, seeds=[0, 1], autoencoder=shape, training=constants)
+(eager, a), (compiled, b) = trained(1e30), trained(0)
+assert training._compiled.cache_info().misses == 1
+assert np.allclose(a, b, rtol=1e-4), (a, b)
+for (name, x), y in zip(eager.state_dict().items(), compiled.state_dict().values()):
+    assert torch.allclose(x, y, atol=1e-3), name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
