@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from asdlib import autoencoder, dataset, training
+from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
 from asdlib.params import AsdError, Encoder, Params, code_digest, digest, resolve
@@ -136,7 +135,7 @@ def _key(
         {
             "what": what,
             "encoder": fingerprint(params),
-            "method": code_digest(sys.modules[__name__], autoencoder, training),
+            "method": code_digest("exposure", "autoencoder", "training"),
             "clips": used[columns].to_numpy().tolist(),
             "constants": {name: constants[name] for name in sorted(of[what])},
             "spectra": [params.spectra.sample_rate, params.spectra.resample],

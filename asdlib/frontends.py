@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.signal
-import scipy.special
 from jaxtyping import Complex, Float
 
 from asdlib.noise import Floors
@@ -20,7 +19,6 @@ from asdlib.spectra import power
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Power = Float[np.ndarray, "frequency frame"]
-Gain = Float[np.ndarray, "*shape"]
 
 _MOST_SNR = 1e10  # 100 dB: keeps squares finite in float32
 
@@ -148,25 +146,17 @@ class Wiener(RefSub):
     below beta P_n.
     """
 
-    def gain(self, prior: Gain, posterior: Gain) -> Gain:
-        """Amplitude gain xi / (1 + xi) from the a-priori SNR xi and the a-posteriori SNR."""
-        return prior / (1 + prior)
+    log_spectral = False
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the filtered near power."""
+        from asdlib import filters  # compiles at its first use
+
         near, noise = power(spectrum[0]), self.noise(spectrum)
-        heard = noise > 0
-        posterior = np.divide(near, noise, out=np.ones_like(near), where=heard)
-        posterior = np.minimum(posterior, _MOST_SNR)
-        weight = near.dtype.type(self.constants.dd_weight)
-        instant = (1 - weight) * np.maximum(posterior - 1, 0)
-        gain = np.empty_like(near)
-        past = np.ones_like(near[:, 0])  # before the first frame: speech and noise alike
-        for t in range(near.shape[1]):
-            gain[:, t] = self.gain(weight * past + instant[:, t], posterior[:, t])
-            past = gain[:, t] ** 2 * posterior[:, t]
-        bounded = np.clip(gain**2, near.dtype.type(self.constants.beta), 1)
-        return np.where(heard, bounded, near.dtype.type(1)) * near
+        c = self.constants
+        return filters.decision_directed(
+            near, noise, c.dd_weight, c.beta, _MOST_SNR, self.log_spectral
+        )
 
 
 class Lsa(Wiener):
@@ -175,11 +165,7 @@ class Lsa(Wiener):
     xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi). Ephraim and Malah 1985.
     """
 
-    def gain(self, prior: Gain, posterior: Gain) -> Gain:
-        """Amplitude gain from the a-priori and the a-posteriori SNR, at most 1."""
-        wiener = super().gain(prior, posterior)
-        v = np.maximum(wiener * posterior, np.finfo(wiener.dtype).tiny)
-        return np.minimum(wiener * np.exp(scipy.special.exp1(v) / 2), 1).astype(wiener.dtype)
+    log_spectral = True
 
 
 def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:

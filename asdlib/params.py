@@ -13,7 +13,6 @@ import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -296,15 +295,19 @@ def digest(value: Any) -> str:
 
 
 @lru_cache
-def code_digest(*modules: ModuleType) -> str:
-    """Name what modules do: sixteen digits; comments and docstrings do not count."""
-    trees = [ast.parse(Path(module.__file__ or "").read_text("utf-8")) for module in modules]
+def code_digest(*modules: str) -> str:
+    """Name what modules of this package do: comments and docstrings do not count."""
+    texts = [(_PACKAGE / f"{module}.py").read_text("utf-8") for module in modules]
+    trees = [ast.parse(text) for text in texts]
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node
         ):
             node.body = node.body[1:]
     return digest([ast.dump(tree) for tree in trees])
+
+
+_PACKAGE = Path(__file__).parent
 
 
 def project_root() -> Path:

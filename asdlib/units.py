@@ -21,14 +21,12 @@ import safetensors
 import torch
 
 from asdlib import (
-    autoencoder,
     baseline,
     bottleneck,
     dataset,
     frontends,
     noise,
     scoring,
-    spectra,
     training,
 )
 from asdlib.autoencoder import SeedAutoencoder
@@ -94,7 +92,9 @@ class Unit:
     def _train_key(self) -> dict[str, Any]:
         train = self.train
         return {
-            "method": code_digest(spectra, noise, frontends, autoencoder, training),
+            "method": code_digest(
+                "spectra", "noise", "filters", "frontends", "autoencoder", "training"
+            ),
             "machine": self.machine,
             "clips": list(zip(train["name"], train["domain"], train["hash"], strict=True)),
             "spectra": self.params.spectra.model_dump(),
@@ -134,10 +134,10 @@ class Unit:
             "clips": list(zip(self.clips["name"], self.clips["hash"], strict=True)),
             "scoring": p.scoring.model_dump(exclude={"quantile", "standardise"}),
             "scorers": p.scorers,
-            "method": code_digest(scoring, baseline),
+            "method": code_digest("scoring", "baseline"),
         }
         if set(p.scorers) & set(BOTTLENECK_SCORERS):
-            contents["bottleneck"] = [p.bottleneck.model_dump(), code_digest(bottleneck)]
+            contents["bottleneck"] = [p.bottleneck.model_dump(), code_digest("bottleneck")]
         return self.folder / f"scores.{digest(contents)}.parquet"
 
     @property

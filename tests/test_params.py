@@ -1,5 +1,3 @@
-from types import ModuleType
-
 import pytest
 import yaml
 from conftest import ROOT
@@ -83,15 +81,14 @@ def test_a_notebook_refuses_what_papermill_would_pass_over():
         params.from_notebook(values | {"seeds": [1]})
 
 
-def test_a_digest_of_code_ignores_what_does_nothing(tmp_path):
-    def module(text):
-        path = tmp_path / "module.py"
-        path.write_text(text)
-        made = ModuleType("made")
-        made.__file__ = str(path)
-        return made
+def test_a_digest_of_code_ignores_what_does_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(params, "_PACKAGE", tmp_path)
 
-    first = params.code_digest(module("def f(x):\n    return x + 1\n"))
+    def named(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        return params.code_digest(name)
+
+    first = named("a", "def f(x):\n    return x + 1\n")
     told = 'def f(x):\n    """Add one."""\n    # to x\n    return x + 1\n'
-    assert params.code_digest(module(told)) == first
-    assert params.code_digest(module(told.replace("+ 1", "+ 2"))) != first
+    assert named("b", told) == first
+    assert named("c", told.replace("+ 1", "+ 2")) != first
