@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ import soundfile
 from jaxtyping import Complex, Float
 from tqdm import tqdm
 
-from asdlib import machines, rooms
+from asdlib import machines
 from asdlib.machines import MACHINES, RATE, Condition
 from asdlib.params import AsdError, Scenes, code_digest, digest
 from asdlib.rooms import TAPS, Cell, TwoChannels, hear, noise, room_of
@@ -159,7 +158,7 @@ def write(
 
 def recipe(params: Scenes) -> str:
     """Name what a set will be: its parameters and the code that makes it."""
-    code = code_digest(machines, rooms, sys.modules[__name__])
+    code = code_digest("machines", "rooms", "scenes")
     return digest([params.model_dump(mode="json"), machines.SEVERITY, code])
 
 
