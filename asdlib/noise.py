@@ -102,16 +102,32 @@ class Floors:
         constants: Denoising = Denoising(),
     ) -> Floors:
         """Take both floors from training-normal clips, in one pass."""
-        quiet = [_quiet(power(spectrum), constants.percentile) for spectrum in spectra]
-        if not quiet:
+        return cls.average((quiet(spectrum, constants) for spectrum in spectra), constants)
+
+    @classmethod
+    def average(
+        cls,
+        clips: Iterable[Float[np.ndarray, "channel=2 frequency"]],
+        constants: Denoising = Denoising(),
+    ) -> Floors:
+        """Take both floors from the quiet power of every training-normal clip."""
+        levels = list(clips)
+        if not levels:
             raise AsdError("The noise floors need at least one training-normal clip.")
-        near, far = np.mean(quiet, axis=0)
+        near, far = np.mean(levels, axis=0)
         return cls(near, far, constants.far_bound)
 
     @property
     def transfer(self) -> Float[np.ndarray, " frequency"]:
         """G_m(k), eq. 2."""
         return noise_transfer(self.near, self.far, far_bound=self.far_bound)
+
+
+def quiet(
+    spectrum: Complex[np.ndarray, "channel=2 frequency frame"], constants: Denoising = Denoising()
+) -> Float[np.ndarray, "channel=2 frequency"]:
+    """Low percentile over time of one clip's power, both channels."""
+    return _quiet(power(spectrum), constants.percentile)
 
 
 def _quiet(

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from asdlib.guard import PerClip
+from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Scoring
 
 
@@ -84,19 +85,31 @@ class Moments:
     norm: Float[Tensor, "*seed"] = field(default_factory=_nothing)
     norm_square: Float[Tensor, "*seed"] = field(default_factory=_nothing)
 
-    def update(self, residuals: Float[Tensor, "seed vector value"]) -> None:
-        """Take in one clip's residuals."""
+    @classmethod
+    def of(cls, residuals: Float[Tensor, "seed vector value"]) -> Moments:
+        """Moments of one clip's residuals; the products are summed in float32."""
         norms = residuals.square().sum(2)
-        self.count += residuals.shape[1]
-        self.first = self.first + residuals.sum(1, dtype=torch.float64)
-        self.second = self.second + torch.bmm(residuals.mT, residuals).double()
-        self.third = self.third + torch.einsum("svx,sv->sx", residuals, norms).double()
-        self.norm = self.norm + norms.sum(1, dtype=torch.float64)
-        self.norm_square = self.norm_square + norms.double().square().sum(1)
+        return cls(
+            residuals.shape[1],
+            residuals.sum(1, dtype=torch.float64),
+            torch.bmm(residuals.mT, residuals),
+            torch.einsum("svx,sv->sx", residuals, norms),
+            norms.sum(1, dtype=torch.float64),
+            norms.double().square().sum(1),
+        )
 
     def __add__(self, other: Moments) -> Moments:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return Moments(*(a + b for a, b in pairs))
+
+    def __iadd__(self, other: Moments) -> Moments:
+        if not self.count:
+            whole = (getattr(other, f.name).to(torch.float64, copy=True) for f in fields(self)[1:])
+            return Moments(other.count, *whole)
+        self.count += other.count
+        for f in fields(self)[1:]:
+            getattr(self, f.name).add_(getattr(other, f.name))
+        return self
 
     @property
     def mean(self) -> Float[Tensor, "seed value"]:
@@ -183,11 +196,17 @@ class Detector:
         *,
         scorers: Mapping[str, Scorer] = SCORERS,
         constants: Scoring = Scoring(),
+        workers: int | None = None,
     ) -> Detector:
         """Take residual statistics from training-normal clips, given as (domain, vectors)."""
+
+        def own(clip: tuple[str, np.ndarray]) -> tuple[str, Moments]:
+            return clip[0], Moments.of(residual(clip[1]))
+
         moments: dict[str, Moments] = {}
-        for domain, vectors in clips:
-            moments.setdefault(domain, Moments()).update(residual(vectors))
+        for domain, found in clip_by_clip(own, clips, workers=workers):
+            moments[domain] = moments.get(domain, Moments())
+            moments[domain] += found
         if not moments:
             raise AsdError("Residual statistics need at least one training-normal clip.")
         return cls(residual, moments, scorers, constants)

@@ -162,6 +162,12 @@ class Standardiser:
         std = np.atleast_1d(frames.values.std(axis, dtype=np.float64))
         return cls(mean, np.maximum(std, 1e-8))
 
-    def __call__(self, values: Float[np.ndarray, "frame band"]) -> Float[np.ndarray, "frame band"]:
-        """Standardise, in float32."""
-        return (values - self.mean.astype(np.float32)) / self.std.astype(np.float32)
+    def __call__(
+        self,
+        values: Float[np.ndarray, "frame band"],
+        *,
+        out: Float[np.ndarray, "frame band"] | None = None,
+    ) -> Float[np.ndarray, "frame band"]:
+        """Standardise, in float32; into ``out`` where it is given, which may be ``values``."""
+        centred = np.subtract(values, self.mean.astype(np.float32), out=out)
+        return np.divide(centred, self.std.astype(np.float32), out=centred)

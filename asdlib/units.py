@@ -7,13 +7,14 @@ Notebook: 03_seed_study.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from asdlib import (
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.noise import Floors
+from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import (
     BOTTLENECK_SCORERS,
     OFFICIAL_SCORERS,
@@ -48,6 +50,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+Result = TypeVar("Result")
 Detector = scoring.Detector | baseline.OfficialDetector | bottleneck.BottleneckDetector
 
 
@@ -64,6 +67,10 @@ class Fitted(NamedTuple):
     detectors: list[Detector]
     standardise: Standardiser
     frames: Frames
+
+    def vectors(self, values: np.ndarray) -> np.ndarray:
+        """Stacked vectors of one clip's log-mel frames."""
+        return Frames.join([self.standardise(values)], self.frames.stack).clip(0)
 
     def score(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
         """A(x) of one clip by all detectors, per scorer and seed."""
@@ -151,7 +158,8 @@ class Unit:
         key = digest(self._train_key | {"percentile": constants.percentile})
         path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
         if not path.exists():
-            floors = Floors.fit(self._spectra(self.train), constants)
+            levels = self._each(partial(noise.quiet, constants=constants), self.train)
+            floors = Floors.average(levels, constants)
             tensors = {"near": torch.from_numpy(floors.near), "far": torch.from_numpy(floors.far)}
             training.save_tensors(path, tensors)
         with safetensors.safe_open(path, framework="np") as file:
@@ -162,17 +170,20 @@ class Unit:
         kind = frontends.FRONT_ENDS[self.front_end]
         if kind.needs_floors:
             return kind(self.params.denoising, floors=self.floors())
-        return kind(self.params.denoising).fit(self._spectra(self.train))
+        return kind(self.params.denoising).fit(self._each(lambda spectrum: spectrum, self.train))
 
-    def _spectra(self, clips: pd.DataFrame) -> Iterator[np.ndarray]:
-        for signal in dataset.read_all(clips, self.params.spectra):
-            yield stft(signal, self.params.spectra)
+    def _each(
+        self, function: Callable[[np.ndarray], Result], clips: pd.DataFrame
+    ) -> Iterator[Result]:
+        """Apply a function to the spectra of every clip."""
+        constants = self.params.spectra
+        return clip_by_clip(
+            lambda path: function(stft(dataset.read(path, constants), constants)), clips["path"]
+        )
 
     def frames(self, clips: pd.DataFrame) -> Iterator[np.ndarray]:
         """Log-mel frames (frame, value) in dB, clip after clip."""
-        features = self.features()
-        for spectrum in self._spectra(clips):
-            yield features(spectrum)
+        return self._each(self.features(), clips)
 
     def features(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return the way from a clip's two spectra to its log-mel frames, denoised.
@@ -197,11 +208,12 @@ class Unit:
             return
         p = self.params
         fitted = self._fit(tick)
-        rows = [fitted.score(fitted.frames.clip(c)) for c in range(len(fitted.frames))]
         test = self.clips[self.clips["split"] == "test"]
-        for values in self.frames(test):
-            clip = Frames.join([fitted.standardise(values)], p.spectra.stack)
-            rows.append(fitted.score(clip.clip(0)))
+        vectors = itertools.chain(
+            map(fitted.frames.clip, range(len(fitted.frames))),
+            map(fitted.vectors, self.frames(test)),
+        )
+        rows = list(clip_by_clip(fitted.score, vectors, workers=self._workers))
         names = [*self.train["name"], *test["name"]]
         columns = {
             "name": np.repeat(names, len(p.scorers) * len(p.seeds)),
@@ -228,12 +240,16 @@ class Unit:
         features, constants = self.features(), self.params.spectra
 
         def score(path: Path) -> dict[str, np.ndarray]:
-            signal = dataset.read(path, constants)
-            values = features(stft(signal, constants))
-            clip = Frames.join([fitted.standardise(values)], constants.stack)
-            return fitted.score(clip.clip(0))
+            with one_thread():
+                values = features(stft(dataset.read(path, constants), constants))
+                return fitted.score(fitted.vectors(values))
 
         return score
+
+    @property
+    def _workers(self) -> int | None:
+        """Clips scored at a time: as many as there are threads, one on a GPU."""
+        return None if training.choose_device(self.params.device) == "cpu" else 1
 
     def _fit(self, tick: Callable[[str], None]) -> Fitted:
         """Train, unless the weights are there, and take the residual statistics."""
@@ -241,7 +257,7 @@ class Unit:
         device = training.choose_device(p.device)
         train = Frames.join(list(self.frames(self.train)), p.spectra.stack)
         standardise = Standardiser.fit(train, p.spectra.standardise)
-        frames = Frames(standardise(train.values), train.offsets, train.stack)
+        frames = Frames(standardise(train.values, out=train.values), train.offsets, train.stack)
         tick("features")
         if not (self.folder / "model.safetensors").exists():
             self._train(frames, standardise, device, tick)
@@ -264,22 +280,24 @@ class Unit:
         if chosen := chosen_scorers(p):
             clips = ((domain, frames.clip(c)) for c, domain in enumerate(domains))
             detectors.append(
-                scoring.Detector.fit(residual, clips, scorers=chosen, constants=p.scoring)
+                scoring.Detector.fit(
+                    residual, clips, scorers=chosen, constants=p.scoring, workers=self._workers
+                )
             )
-        if set(p.scorers) & set(OFFICIAL_SCORERS):
-            size = p.training.batch_size
-            official = baseline.OfficialDetector.fit(residual, frames, domains, batch_size=size)
-            detectors.append(official)
-        if set(p.scorers) & set(BOTTLENECK_SCORERS):
-            detectors.append(
-                bottleneck.BottleneckDetector.fit(
+        with one_thread():
+            if set(p.scorers) & set(OFFICIAL_SCORERS):
+                size = p.training.batch_size
+                official = baseline.OfficialDetector.fit(residual, frames, domains, batch_size=size)
+                detectors.append(official)
+            if set(p.scorers) & set(BOTTLENECK_SCORERS):
+                beside = bottleneck.BottleneckDetector.fit(
                     latent,
                     frames,
                     p.seeds,
                     constants=p.bottleneck,
                     percentile=p.scoring.percentile,
                 )
-            )
+                detectors.append(beside)
         return Fitted(detectors, standardise, frames)
 
     def _train(

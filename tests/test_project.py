@@ -12,7 +12,7 @@ from conftest import ROOT
 
 FLOORS = [
     {"params"},
-    {"guard", "metrics", "calibration", "spectra", "filters", "autoencoder"},
+    {"guard", "metrics", "calibration", "spectra", "filters", "autoencoder", "parallel"},
     {"bootstrap", "dataset", "machines", "rooms", "scenes", "noise", "training"},
     {"frontends", "scoring", "baseline", "bottleneck"},
     {"source", "units"},

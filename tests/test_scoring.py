@@ -77,7 +77,7 @@ def test_moments_add_up_over_clips(rng):
     parts = [rng.standard_normal((n, VALUES)).astype(np.float32) for n in (7, 20, 13)]
     moments = Moments()
     for part in parts:
-        moments.update(torch.from_numpy(part)[None])
+        moments += Moments.of(torch.from_numpy(part)[None])
     together = np.concatenate(parts)
     assert moments.count == 40
     assert np.allclose(moments.mean[0], together.mean(0), atol=1e-6)
@@ -141,7 +141,7 @@ def test_ledoit_wolf_is_scikit_learns(rng):
     parts = [rng.standard_normal((n, VALUES)) @ mix + 3 for n in (9, 20, 13)]
     moments = Moments()
     for part in parts:
-        moments.update(torch.from_numpy(np.stack([part, -2 * part])))
+        moments += Moments.of(torch.from_numpy(np.stack([part, -2 * part])))
     expected, shrinkage = ledoit_wolf(np.concatenate(parts))
     assert 0 < shrinkage < 1
     assert np.allclose(moments.ledoit_wolf[0], expected, rtol=1e-8)

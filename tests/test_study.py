@@ -245,6 +245,29 @@ def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, recordings):
         rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
 
 
+def test_scores_are_the_same_bytes_on_one_thread_and_on_two(tiny, tmp_path):
+    """Weights are shared; features, statistics and scores are computed anew."""
+    wide = tiny.model_dump(mode="json") | {
+        "autoencoder": {"width": 64, "blocks": 1, "bottleneck": 4},
+        "spectra": {"n_mels": 64},
+        "front_ends": ["adasub"],
+        "scorers": ["eq1", "s1", "ledoit_wolf", "flow", "knn"],
+    }
+    script = "import json, sys; from asdlib import study; study.run(json.loads(sys.argv[1]))"
+    tables = []
+    for threads in ("1", "2", "5"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        command = [sys.executable, "-c", script, params.json.dumps(wide)]
+        subprocess.run(command, check=True, env=environment)
+        files = sorted((tmp_path / "results" / "units").rglob("scores*.parquet"))
+        tables.append(pd.concat([pd.read_parquet(file) for file in files]))
+        for file in [*files, *(tmp_path / "results" / "floors").iterdir()]:
+            file.unlink()
+    assert len(tables[0]) == 5 * 2 * 33 + 4 * 2 * 33
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0], check_exact=True)
+
+
 def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
     study.run(tiny)
     source = study.open_source(tiny)

@@ -1,0 +1,58 @@
+"""Clip by clip on all cores.
+
+Every clip is computed by one thread, so that its bytes do not depend on how many threads there are
+or on what is computed beside it. Notebook: 07_performance.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import threadpoolctl
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let every matrix product in here run on the calling thread alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def clip_by_clip(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
+) -> Iterator[Result]:
+    """Apply a function to every item, as many at a time as there are threads, in order.
+
+    Only a few results wait to be taken. The caller computes on one thread meanwhile.
+
+    Parameters
+    ----------
+    workers : threads; torch's number by default.
+    """
+    workers = workers or torch.get_num_threads()
+    with one_thread():
+        if workers == 1:
+            yield from map(function, items)
+            return
+        pending: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
