@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import scipy.stats
+from jaxtyping import Float, Int
 
 from asdlib.params import AsdError
 
@@ -55,17 +56,17 @@ def validate(scores: pd.DataFrame) -> None:
 
 def auc_source(clips: pd.DataFrame) -> float:
     """AUC of source-domain normals against the anomalies of both domains, of one machine."""
-    return _auc(clips, "source")
+    return float(evaluate(clips.assign(machine=""))["auc_source"].iloc[0])
 
 
 def auc_target(clips: pd.DataFrame) -> float:
     """AUC of target-domain normals against the anomalies of both domains, of one machine."""
-    return _auc(clips, "target")
+    return float(evaluate(clips.assign(machine=""))["auc_target"].iloc[0])
 
 
 def pauc(clips: pd.DataFrame) -> float:
     """Partial AUC of all clips up to a false-positive rate of 0.1, McClish-standardised."""
-    return _roc(clips, MAX_FPR)
+    return float(evaluate(clips.assign(machine=""))["pauc"].iloc[0])
 
 
 def evaluate(scores: pd.DataFrame) -> pd.DataFrame:
@@ -81,12 +82,19 @@ def evaluate(scores: pd.DataFrame) -> pd.DataFrame:
     DataFrame indexed by machine with auc_source, auc_target, pauc, and omega, their harmonic mean;
     NaN where a value needs clips that are not there.
     """
+    from sklearn import config_context
+
     validate(scores)
     known = scores[scores["label"] != "unknown"]
-    rows = {
-        machine: [auc_source(clips), auc_target(clips), pauc(clips)]
-        for machine, clips in known.groupby("machine")
-    }
+    truth = known["label"].map(_LABELS).to_numpy(int)
+    domain, score = known["domain"].to_numpy(), known["score"].to_numpy(np.float64)
+    rows = {}
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked already
+        for machine, own in known.groupby("machine").indices.items():
+            t, s, anomalous = truth[own], score[own], truth[own] == 1
+            halves = [anomalous | (domain[own] == name) for name in ("source", "target")]
+            aucs = [_roc(t[half], s[half]) for half in halves]
+            rows[machine] = [*aucs, _roc(t, s, MAX_FPR)]
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["auc_source", "auc_target", "pauc"], dtype=float
     )
@@ -222,18 +230,16 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
     return result
 
 
-def _auc(clips: pd.DataFrame, domain: str) -> float:
-    anomalies = clips["label"].isin(["anomaly", 1])
-    return _roc(clips[anomalies | (clips["domain"] == domain)], None)
-
-
-def _roc(clips: pd.DataFrame, max_fpr: float | None) -> float:
+def _roc(
+    truth: Int[np.ndarray, " clip"],
+    score: Float[np.ndarray, " clip"],
+    max_fpr: float | None = None,
+) -> float:
     from sklearn.metrics import roc_auc_score  # a second to import
 
-    truth = clips["label"].map(_LABELS).to_numpy(int)
     if len(np.unique(truth)) < 2:
         return np.nan
-    return float(roc_auc_score(truth, clips["score"].to_numpy(np.float64), max_fpr=max_fpr))
+    return float(roc_auc_score(truth, score, max_fpr=max_fpr))
 
 
 def _harmonic_mean(values: np.ndarray) -> float:
