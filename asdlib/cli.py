@@ -82,7 +82,7 @@ def _scenes(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from asdlib import analysis, dataset, study
+    from asdlib import analysis, dataset, forecast, study
 
     params = load(options.params, data=str(Path(options.data).absolute()))
     root = Path(options.data)
@@ -96,15 +96,18 @@ def _doctor(options: argparse.Namespace) -> None:
     )
     print(f"\nManifest {source.digest}: all {len(table)} clips can be read.\n")
     print(analysis.levels(params, source).to_string())
-    print(f"\nWith these parameters: {_forecast(params, source)}")
+    print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, source))}")
 
 
 def _study(options: argparse.Namespace) -> None:
-    from asdlib import negative, study, systems, units
+    from asdlib import forecast, negative, study, systems, units
 
     params = _with_data(options)
     source = study.open_source(params, progress=True)
-    print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
+    print(
+        f"Recordings: {source.describe()}. {forecast.sentence(forecast.forecast(params, source))}",
+        file=sys.stderr,
+    )
     table = negative.compute(params, source, progress=True)
     folder = resolve(params.results) / params.name
     units.write_table(table, folder / "scores.parquet")
@@ -126,11 +129,14 @@ def _study(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from asdlib import build, study
+    from asdlib import build, forecast, study
 
     params = _with_data(options)
     source = study.open_source(params, progress=True)
-    print(f"Recordings: {source.describe()}. {_forecast(params, source)}", file=sys.stderr)
+    print(
+        f"Recordings: {source.describe()}. {forecast.sentence(forecast.forecast(params, source))}",
+        file=sys.stderr,
+    )
     print(build.report(params, options.out, source=source))
 
 
@@ -162,20 +168,6 @@ def _with_data(options: argparse.Namespace) -> Params:
     if options.data is None:
         return load(options.params)
     return load(options.params, data=str(Path(options.data).expanduser().absolute()))
-
-
-def _forecast(params: Params, source) -> str:
-    from asdlib import study
-
-    cost = study.forecast(params, source)
-    if not cost["units"]:
-        return "Everything is computed already."
-    minutes = cost["seconds"] / 60
-    time = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-    return (
-        f"{cost['units']:.0f} units to compute: about {time}, {cost['memory'] / 1e9:.1f} GB of "
-        f"memory, {cost['disk'] / 1e6:.0f} MB on disk."
-    )
 
 
 if __name__ == "__main__":

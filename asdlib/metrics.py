@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 from jaxtyping import Float, Int
 
 from asdlib.params import AsdError
@@ -126,6 +125,8 @@ def paired_difference(
     mean, std (sample), n, and the p values of the paired t test (p_t) and of Wilcoxon's
     signed-rank test (p_wilcoxon); NaN where there are too few seeds or no difference at all.
     """
+    import scipy.stats  # half a second to import
+
     if isinstance(a, pd.Series) and isinstance(b, pd.Series):
         a, b = a.align(b, join="inner")
     d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
@@ -243,6 +244,8 @@ def _roc(
 
 
 def _harmonic_mean(values: np.ndarray) -> float:
+    import scipy.stats
+
     if len(values) == 0 or np.isnan(values).any():
         return np.nan
     return float(scipy.stats.hmean(values)) if np.all(values > 0) else 0.0

@@ -6,7 +6,6 @@ Notebook: 03_seed_study.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,12 +15,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from asdlib import frontends, scoring, training
-from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params, load, official
 from asdlib.source import Source, open_source
-from asdlib.spectra import Frames
 from asdlib.units import Unit, chosen_scorers
 
 BASELINE = "baseline"
@@ -158,53 +155,6 @@ def inventory(params: Params, source: Source) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def forecast(params: Params, source: Source) -> dict[str, float]:
-    """Seconds, peak bytes of memory and bytes on disk that the missing units will take.
-
-    Measured: a few training steps and clips of this data set on this machine.
-    """
-    pending = [unit for unit in units(params, source) if not unit.done]
-    if not pending:
-        return {"units": 0.0, "seconds": 0.0, "memory": 0.0, "disk": 0.0}
-    p, unit = params, pending[0]
-    few = unit.train.head(3)
-    near = Unit(p, unit.machine, "near", unit.clips)
-    list(near.frames(few.head(1)))  # the first clip pays for imports and filters
-    start = time.perf_counter()
-    probe = Frames.join(list(near.frames(few)), p.spectra.stack)
-    per_second = (time.perf_counter() - start) / few["seconds"].sum()
-    clock: list[float] = []
-    model, _ = training.train(
-        probe,
-        seeds=p.seeds,
-        autoencoder=p.autoencoder,
-        training=p.training.model_copy(update={"epochs": 3}),
-        device=training.choose_device(p.device),
-        on_epoch=lambda epoch: clock.append(time.perf_counter()),
-    )
-    values = p.spectra.stack * p.spectra.n_mels
-    steps = -(-len(probe.starts()) // p.training.batch_size)
-    per_step = (clock[-1] - clock[1]) / 2 / steps  # the first epoch warms up
-    weights = sum(v.numel() * v.element_size() for v in model.state_dict().values())
-    rate, hop = p.spectra.sample_rate, p.spectra.hop_length
-    seconds, frames_most = 0.0, 0
-    for unit in pending:
-        train_seconds = float(unit.train["seconds"].sum())
-        vectors = train_seconds * rate / hop
-        own = SeedAutoencoder(values, [0], unit.params.autoencoder).parameters_per_seed
-        part = own / model.parameters_per_seed
-        seconds += part * p.training.epochs * per_step * vectors / p.training.batch_size
-        seconds += per_second * (train_seconds + float(unit.clips["seconds"].sum()))
-        frames_most = max(frames_most, int(vectors))
-    memory = 4 * frames_most * p.spectra.n_mels * 4 + 5 * weights + 5e8
-    return {
-        "units": float(len(pending)),
-        "seconds": float(seconds),
-        "memory": float(memory),
-        "disk": float(weights * len(pending)),
-    }
 
 
 def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:

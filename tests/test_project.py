@@ -19,7 +19,7 @@ FLOORS = [
     {"study"},
     {"systems", "submission", "analysis", "reported", "provenance"},
     {"variants", "exposure"},
-    {"negative"},
+    {"negative", "forecast"},
     {"figures", "tables", "listen"},
     {"charts"},
     {"build"},

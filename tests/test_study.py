@@ -144,15 +144,6 @@ def test_bad_parameters_are_one_sentence(tiny, change, sentence):
         study.run(params.load(tiny, **change))
 
 
-def test_forecast_is_nothing_when_all_is_done(tiny):
-    source = study.open_source(tiny)
-    before = study.forecast(tiny, source)
-    assert before["units"] == 10
-    assert min(before.values()) > 0
-    study.run(tiny)
-    assert study.forecast(tiny, source)["units"] == 0
-
-
 def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
     distributed = pytest.importorskip("distributed")
     local = study.run(tiny)
