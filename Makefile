@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARAMS ?= params/demo.yaml
 BIN := .venv/bin
 
-.PHONY: env report test lint lab scenes clean
+.PHONY: env report test lint bench lab scenes clean
 
 env: .venv/.installed
 
@@ -22,6 +22,9 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: env
+	$(BIN)/python tests/benchmarks/bench.py
 
 lab: env
 	$(BIN)/jupytext-config set-default-viewer python

@@ -12,14 +12,16 @@ import importlib.util
 import io
 import re
 import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import exposure, negative, study
+from asdlib import exposure, negative, provenance, study
 from asdlib.params import AsdError, Params, digest, project_root, resolve
 
 CHAPTERS = (
@@ -29,6 +31,7 @@ CHAPTERS = (
     "04_rescoring",
     "05_submission",
     "06_negative_results",
+    "07_performance",
     "99_provenance",
 )
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
@@ -58,7 +61,7 @@ def report(
         check_parameters(path, jupytext.read(path), params)
     source = source or study.open_source(params, progress=progress)
     negative.compute(params, source, progress=progress)
-    key = source.digest + exposure.fingerprint(params)
+    key = digest([source.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
     if params.data is not None:
@@ -84,9 +87,12 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     from papermill.exceptions import PapermillExecutionError
 
     class LocalKernelManager(AsyncKernelManager):
-        """Talks to the kernel through files of this machine, not through open TCP ports."""
+        """Talks to the kernel through files of its own, not through open TCP ports."""
 
         transport = "ipc"
+
+        def __init__(self, **options: Any):
+            super().__init__(connection_file=f"{sockets}/kernel.json", **options)
 
     path = _notebook(chapter)
     notebook = jupytext.read(path)
@@ -99,6 +105,8 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     source = folder / f".{chapter}.source.ipynb"
     beside = folder / f".{chapter}.part.ipynb"
     jupytext.write(notebook, source)
+    # by default the kernel's files lie in the working folder, where another report has the same
+    sockets = tempfile.mkdtemp(prefix="asd")
     try:
         papermill.execute_notebook(
             source,
@@ -115,6 +123,7 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
         ) from None
     finally:
         source.unlink(missing_ok=True)
+        shutil.rmtree(sockets, ignore_errors=True)
     executed = nbformat.read(beside, as_version=4)
     executed.metadata["asd"] = {"key": key}
     for cell in executed.cells:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -188,4 +189,31 @@ def against_champion(table: pd.DataFrame) -> Figure:
     ax.annotate("champion", (0, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center",
                 va="bottom")  # fmt: skip
     ax.set_xlabel(r"difference of $\Omega$")
+    return fig
+
+
+def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Time and peak memory against each size, on logarithmic axes; in proportion: dotted.
+
+    Parameters
+    ----------
+    rows : what (clips, seeds, machines, seconds), size, seconds, peak (bytes).
+    """
+    names = {"clips": "training clips", "seconds": "clip length (s)"}
+    kinds = list(dict.fromkeys(row["what"] for row in rows))
+    fig, axes = plt.subplots(2, len(kinds), figsize=(2.5 * len(kinds), 4.6), sharex="col",
+                             sharey="row", squeeze=False, layout="constrained")  # fmt: skip
+    for column, what in enumerate(kinds):
+        own = [row for row in rows if row["what"] == what]
+        sizes = np.array([row["size"] for row in own], float)
+        values = ([row["seconds"] for row in own], [row["peak"] / 1e9 for row in own])
+        for ax, y, colour in zip(axes[:, column], values, PALETTE, strict=False):
+            ax.plot(sizes, y, marker="o", color=colour)
+            ax.plot(sizes, y[-1] * sizes / sizes[-1], color="#999999", ls=":", lw=1)
+            ax.set(xscale="log", yscale="log")
+            ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+            ax.minorticks_off()
+        axes[1, column].set_xlabel(names.get(what, what))
+    axes[0, 0].set_ylabel("time (s)")
+    axes[1, 0].set_ylabel("peak memory (GB)")
     return fig

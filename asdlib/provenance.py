@@ -1,17 +1,22 @@
-"""What made a report: parameters, versions, machine. Notebook: 99_provenance."""
+"""What made a report: parameters, versions, machine, and what it costs there.
+
+Notebooks: 07_performance, 99_provenance.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
 import subprocess
+from typing import Any
 
 import pandas as pd
 
 import asdlib
-from asdlib.params import Params, digest, project_root
+from asdlib.params import AsdError, Params, digest, project_root, resolve
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics",
              "papermill", "sphinx", "myst-nb")  # fmt: skip
@@ -36,6 +41,19 @@ def versions() -> pd.DataFrame:
         "defaults": digest(Params()),
     }
     return pd.DataFrame({"what": rows.keys(), "version": rows.values()})
+
+
+def benchmarks(params: Params) -> dict[str, Any]:
+    """What ``make bench`` measured, from the folder of results; empty where it was not run."""
+    path = resolve(params.results) / "benchmarks.json"
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        raise AsdError(
+            f"{path}: not what make bench writes; remove it or run make bench."
+        ) from None
 
 
 def revision() -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,6 +138,22 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
         "seeds outside the band": table["outside"],
     }
     return pd.DataFrame(columns)
+
+
+def benchmarks(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Lay out what ``make bench`` measured: name, value, target, and whether it is met."""
+    met = {True: "met", False: "missed", None: ""}
+    return pd.DataFrame(
+        [
+            {
+                "what": row["name"],
+                "measured": f"{row['value']:.3g} {row['unit']}".strip(),
+                "target": row["target"] or "",
+                "": met[row.get("met")],
+            }
+            for row in rows
+        ]
+    )
 
 
 def say(text: str) -> None:

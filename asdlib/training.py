@@ -23,8 +23,9 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from asdlib import params
@@ -67,11 +68,10 @@ def train(
     )
     sizes = [x.shape[1] for x in views(windows[:1], training.objective, frames.stack)]
     starts = torch.from_numpy(frames.starts()).to(device)
-    kept = _kept(len(starts), seeds, training.held_out)
-    count = kept.shape[1]
+    rows = _kept(starts, seeds, training.held_out)
+    count = rows.shape[1]
     if count < 2:
         raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {count}.")
-    rows = starts[kept.to(device)]
     model = SeedAutoencoder(sizes[0], seeds, autoencoder, sizes[1]).to(device).train()
     optimiser = torch.optim.Adam(
         model.parameters(),
@@ -83,16 +83,18 @@ def train(
     work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
     error_of = _compiled(device) if _worth_compiling(work, training, device) else _error
     _keep_memory()
+    order = torch.empty(len(seeds), count, dtype=torch.int32, device=device)
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
     saved = time.monotonic()
     while len(losses) < training.epochs:
-        order = torch.stack([shuffled(count, seed, len(losses)) for seed in seeds]).to(device)
+        for own, seed in zip(order, seeds, strict=True):
+            own.copy_(shuffled(count, seed, len(losses)))
         total, batches = torch.zeros(len(seeds), device=device), 0
         for batch in order.split(training.batch_size, dim=1):
             if batch.shape[1] < 2:  # one vector has no batch statistics
                 continue
-            x, y = views(windows[rows.gather(1, batch)], training.objective, frames.stack)
+            x, y = views(windows[rows.gather(1, batch.long())], training.objective, frames.stack)
             whole = batch.shape[1] == training.batch_size  # another shape would compile again
             error = (error_of if whole else _error)(model, x, y, dtype)
             optimiser.zero_grad(set_to_none=True)
@@ -115,7 +117,7 @@ def _error(
     """Mean squared error of one batch, per seed."""
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         reconstructed = model(x)
-    return (reconstructed.float() - y).square().mean(dim=(1, 2))
+    return F.mse_loss(reconstructed.float(), y, reduction="none").mean(dim=(1, 2))
 
 
 @cache
@@ -150,15 +152,15 @@ def precision(wanted: str, device: str) -> torch.dtype:
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
-@cache
 def _keep_memory() -> None:
-    """Keep freed memory in the process: every step frees and takes the same blocks again.
+    """Hand back what features left over, then keep what is freed: every step takes it again.
 
-    Handing them back to the system and faulting them in anew costs a quarter of a step with
+    Handing blocks back to the system and faulting them in anew costs a quarter of a step with
     glibc's own thresholds.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
         for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
             libc.mallopt(option, 2**30)
 
@@ -215,13 +217,15 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], **metadata: str) -> Non
     os.replace(beside, path)
 
 
-def _kept(vectors: int, seeds: Sequence[int], held_out: float) -> Tensor:
-    """Which vectors each seed trains on, (seed, vector), in their order."""
+def _kept(
+    starts: Int[Tensor, " vector"], seeds: Sequence[int], held_out: float
+) -> Int[Tensor, "seed kept"]:
+    """Vectors that each seed trains on, in their order."""
     if held_out == 0:
-        return torch.arange(vectors).expand(len(seeds), -1)
-    count = vectors - round(held_out * vectors)
-    chosen = [shuffled(vectors, seed, _SPLIT)[:count].sort().values for seed in seeds]
-    return torch.stack(chosen)
+        return starts.expand(len(seeds), -1)  # no copy
+    count = len(starts) - round(held_out * len(starts))
+    chosen = [shuffled(len(starts), seed, _SPLIT)[:count].sort().values for seed in seeds]
+    return starts[torch.stack(chosen).to(starts.device)]
 
 
 _SPLIT = 2**32 - 1  # in place of an epoch

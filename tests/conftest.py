@@ -1,6 +1,7 @@
 """Shared test data: small, seeded, and made once."""
 
 import importlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -19,6 +20,14 @@ from asdlib import build, params  # noqa: E402  # after the hook, so that shapes
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are read
+def pytest_collection_modifyitems(items):
+    """Let one process make the small report, and run all tests that look at it."""
+    for item in items:
+        if {"scenes_report", "pages"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("report"))
 
 
 @pytest.fixture
@@ -81,7 +90,21 @@ def scenes_report(tmp_path_factory):
         "seconds": 1.5, "train_source": 5, "train_target": 3, "test_per_cell": 4, "truth": 2,
         "machines": ["SimFan", "SimValve", "SimPump"],
     }  # fmt: skip
-    return small_report(tmp_path_factory.mktemp("scenes_report"), scenes=scenes)
+    folder = tmp_path_factory.mktemp("scenes_report")
+    (folder / "results").mkdir()
+    (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
+    return small_report(folder, scenes=scenes)
+
+
+MEASURED = {
+    "made_on": "a machine of the tests", "cores": 2, "exponents": {"clips": 0.97},
+    "rows": [
+        {"name": "import", "value": 0.05, "unit": "s", "target": None},
+        {"name": "faster", "value": 2.5, "unit": "times", "target": ">= 3", "met": False},
+    ],
+    "growth": [{"what": "clips", "size": n, "seconds": n / 9, "peak": 5e8} for n in (8, 16, 32)],
+}  # fmt: skip
+"""As of ``make bench``."""
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,14 @@ from asdlib.params import AsdError
 FIGURES = {
     "fig-noise-floors", "fig-transfer", "fig-percentile", "fig-spectrograms", "fig-attenuation",
     "fig-removal", "fig-learning", "fig-sensitivity", "fig-aggressiveness", "fig-seeds",
-    "fig-decomposition", "fig-machines", "fig-build-up", "fig-negative",
+    "fig-decomposition", "fig-machines", "fig-build-up", "fig-negative", "fig-growth",
 }  # fmt: skip
 TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-front-ends", "tab-choice",
     "tab-choice-reported", "tab-ladder", "tab-paired", "tab-steps", "tab-alone",
     "tab-steps-reported", "tab-systems", "tab-systems-reported", "tab-decisions",
     "tab-baseline", "tab-rule", "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
-    "tab-build-up", "tab-negative", "tab-negative-reported",
+    "tab-build-up", "tab-negative", "tab-negative-reported", "tab-benchmarks",
 }  # fmt: skip
 
 
@@ -54,6 +54,10 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     per_seed = pd.read_csv(params.resolve(chosen.figures) / "tab-front-ends.csv")
     assert ladder["ensemble"].notna().all()
     assert ladder["system"].tolist()[:3] == ["Baseline MSE", "Baseline MAHALA", "AE ch1"]
+    measured = pd.read_csv(params.resolve(chosen.figures) / "tab-benchmarks.csv")
+    assert measured["measured"].tolist() == ["0.05 s", "2.5 times"]
+    assert measured["target"].tolist()[1] == ">= 3"
+    assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/07_performance.html")
     assert per_seed["SimFan"].str.contains("±").all()
     again = text_of(pages / "notebooks" / "05_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
@@ -74,7 +78,7 @@ def test_a_second_report_executes_nothing(scenes_report, monkeypatch):
 
 def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng):
     machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
-    html = assert_whole(*small_report(tmp_path, data=str(tmp_path / "data")))
+    html = assert_whole(*small_report(tmp_path, data=str(tmp_path / "data"), extras=[]))
     assert "the folder <code" in html["03_seed_study"]
     folder = tmp_path / "figures"
     assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()

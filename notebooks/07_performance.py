@@ -1,0 +1,97 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Performance
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
+# say the name where you change anything
+name: "Optional[str]" = None  # of the parameter file; None: demo
+data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+results: "Optional[str]" = None  # folder of computed units
+figures: "Optional[str]" = None  # folder that this chapter writes to
+machines: "Optional[list[str]]" = None  # names; empty: all
+front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
+scorers: "Optional[list[str]]" = None  # names
+baseline: "Optional[bool]" = None  # the official baseline too
+extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
+seeds: "Optional[list[int]]" = None  # one model each
+device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
+cluster: "Optional[str]" = None  # address of a Dask scheduler
+scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
+spectra: "Optional[dict]" = None  # Hz, samples, bands
+denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
+autoencoder: "Optional[dict]" = None  # layers
+training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
+scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
+encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
+
+# %% tags=["setup"]
+from asdlib import charts, provenance, study, tables
+from asdlib import figures as draw
+from asdlib.figures import show_figure
+from asdlib.params import from_notebook, resolve
+from asdlib.tables import say, show_table
+
+params = from_notebook(globals())
+source = study.open_source(params)
+folder = resolve(params.figures)
+draw.style()
+say(f"*The numbers of this chapter come from {source.describe()}, or from recordings of noise.*")
+
+# %% [markdown]
+# Ten seeds of seven machines and four front-ends are many trainings. What makes them bearable: all seeds of a
+# machine are one model, so that a step is a few large matrix products; these are taken in bfloat16 where the
+# processor has them, while weights, batch-norm statistics, loss and optimiser stay in float32; windows are
+# gathered from one resident array of frames; and long trainings are compiled. Features and scores are
+# computed clip by clip, every clip by one thread: the bytes of a score depend neither on the number of
+# threads nor on the clips beside it.
+#
+# `make bench` measures all of that on the machine it runs on, every comparison in one run, and writes
+# `results/benchmarks.json`, which this chapter shows.
+
+# %%
+bench = provenance.benchmarks(params)
+not_run = "Nothing was measured on this machine: make bench does it, in about ten minutes."
+if bench:
+    say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
+show_table(
+    tables.benchmarks(bench["rows"]) if bench else tables.benchmarks([]),
+    "tab-benchmarks",
+    "What was measured, and what was aimed at. The usual loop is plain PyTorch for one seed in float32; the "
+    "official way feeds vectors one by one, in float64, with their file names, and looks for anomalies in "
+    "the gradient.",
+    folder=folder,
+    empty=not_run,
+)
+
+# %% [markdown]
+# ## Growth
+#
+# Whole units, from recordings to scores, with one size changed at a time. Time should grow in
+# proportion to clips, clip length and machines, and by less with seeds; memory with the clips of one machine
+# only, never with the number of machines.
+
+# %%
+show_figure(
+    charts.growth(bench["growth"]) if bench else draw.missing(not_run),
+    "fig-growth",
+    "Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "
+    "in proportion.",
+    folder=folder,
+)
+if bench:
+    slopes = ", ".join(f"{slope:.2f} with {what}" for what, slope in bench["exponents"].items())
+    say(f"Exponents of time: {slopes} (1 is in proportion).")
