@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 # small models: a second thread only waits, and waits badly where another process wants the core
@@ -20,14 +21,6 @@ from asdlib import build, params  # noqa: E402  # after the hook, so that shapes
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
-
-
-@pytest.hookimpl(tryfirst=True)  # before the marks are read
-def pytest_collection_modifyitems(items):
-    """Let one process make the small report, and run all tests that look at it."""
-    for item in items:
-        if {"scenes_report", "pages"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("report"))
 
 
 @pytest.fixture
@@ -78,22 +71,34 @@ SMALL = {
 
 def small_report(folder, **changes):
     """Parameters of a small report whose every file lies in ``folder``, and its pages."""
-    places = {name: str(folder / name) for name in ("results", "figures")}
-    chosen = params.load({**SMALL, **places, **changes})
+    chosen = small_params(folder, **changes)
     return chosen, build.report(chosen, folder / "build", progress=False).parent
 
 
+def small_params(folder, **changes):
+    places = {name: str(folder / name) for name in ("results", "figures")}
+    return params.load({**SMALL, **places, **changes})
+
+
 @pytest.fixture(scope="session")
-def scenes_report(tmp_path_factory):
-    """A report on small scenes with everything there is: truth, both domains, concealed clips."""
+def scenes_report(tmp_path_factory, worker_id):
+    """A report on small scenes with everything there is: truth, both domains, concealed clips.
+
+    The first process that wants it makes it; the others wait and take it.
+    """
     scenes = {
         "seconds": 1.5, "train_source": 5, "train_target": 3, "test_per_cell": 4, "truth": 2,
         "machines": ["SimFan", "SimValve", "SimPump"],
     }  # fmt: skip
-    folder = tmp_path_factory.mktemp("scenes_report")
-    (folder / "results").mkdir()
-    (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
-    return small_report(folder, scenes=scenes)
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "scenes_report"
+    with FileLock(f"{folder}.lock"):
+        pages = folder / "build" / "html"
+        if not pages.exists():
+            (folder / "results").mkdir(parents=True)
+            (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
+            small_report(folder, scenes=scenes)
+    return small_params(folder, scenes=scenes), pages
 
 
 MEASURED = {
