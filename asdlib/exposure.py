@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,15 @@ def fingerprint(params: Params) -> str:
     if params.encoder.folder is None:
         return ""
     folder = resolve(params.encoder.folder)
-    parts = []
-    for file in [*sorted(folder.glob("*.json")), *_weights(folder)]:
-        with file.open("rb") as stream:
-            parts.append([file.name, hashlib.file_digest(stream, "sha256").hexdigest()])
-    return digest(parts)
+    files = [*sorted(folder.glob("*.json")), *_weights(folder)]
+    return digest([[f.name, _content(f, f.stat().st_size, f.stat().st_mtime_ns)] for f in files])
+
+
+@cache
+def _content(file: Path, size: int, changed: int) -> str:
+    """Hash a file once, as long as its size and time stay the same."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 _NEEDED = (

@@ -66,7 +66,7 @@ def forecast(params: Params, source: Source) -> dict[str, float]:
         cost = costs[kind]
         if unit.folder in trained or (unit.folder / "model.safetensors").exists():
             cost = replace(cost, per_step=0.0)
-        elif unit.folder not in trained:
+        else:
             disk += 4.0 * _weights(unit)
         trained.add(unit.folder)
         seconds += cost.of(unit)

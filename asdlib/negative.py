@@ -282,8 +282,6 @@ def refusal(champion: pd.DataFrame) -> str:
     The sentence of the guard.
     """
     own = champion[champion["split"] == "test"].drop_duplicates("name")
-    if len(own) < 2:
-        return "needs test clips"
     try:
         normalised_over_test_set(PerClip(own["score"], own["name"]))
     except CrossClipError as error:

@@ -141,7 +141,7 @@ def losses(params: Params, source: Source) -> pd.DataFrame:
 
 
 def inventory(params: Params, source: Source) -> pd.DataFrame:
-    """The files of the study: unit, trained values per seed, megabytes, hardware."""
+    """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
     rows = []
     for unit in units(params, source):
         size = sum(file.stat().st_size for file in unit.folder.iterdir())
@@ -151,6 +151,7 @@ def inventory(params: Params, source: Source) -> pd.DataFrame:
                 "unit": unit.folder.name,
                 "values per seed": values,
                 "MB": size / 1e6,
+                "products": unit.products,
                 "scored by": unit.made_on,
             }
         )

@@ -322,9 +322,10 @@ class Unit:
         tensors = dict(model.state_dict())
         tensors["standardise.mean"] = torch.from_numpy(standardise.mean)
         tensors["standardise.std"] = torch.from_numpy(standardise.std)
-        training.save_tensors(
-            self.folder / "model.safetensors", tensors, losses=json.dumps(losses.tolist())
-        )
+        dtype = training.precision(p.training.precision, device)
+        # one entry: the order of several is not the same in every file
+        told = {"losses": losses.tolist(), "products": str(dtype).removeprefix("torch.")}
+        training.save_tensors(self.folder / "model.safetensors", tensors, told=json.dumps(told))
         checkpoint.unlink(missing_ok=True)
 
     def model(self, device: str = "cpu") -> SeedAutoencoder:
@@ -338,10 +339,20 @@ class Unit:
             model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
         return model.to(device).eval()
 
+    @property
+    def _told(self) -> dict[str, Any]:
+        """What training left beside the weights: losses, and the products' data type."""
+        with safetensors.safe_open(self.folder / "model.safetensors", framework="np") as file:
+            return dict(json.loads(file.metadata()["told"]))
+
+    @property
+    def products(self) -> str:
+        """Data type of the matrix products that the models were trained with."""
+        return str(self._told["products"])
+
     def losses(self) -> pd.DataFrame:
         """Training loss: machine, front_end, seed, epoch, loss."""
-        with safetensors.safe_open(self.folder / "model.safetensors", framework="np") as file:
-            losses = np.array(json.loads(file.metadata()["losses"]))
+        losses = np.array(self._told["losses"])
         epoch, seed = np.indices(losses.shape)
         return pd.DataFrame(
             {

@@ -68,7 +68,7 @@ not_run = "Nothing was measured on this machine: make bench does it, in about te
 if bench:
     say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
 show_table(
-    tables.benchmarks(bench["rows"]) if bench else tables.benchmarks([]),
+    tables.benchmarks(bench.get("rows", [])),
     "tab-benchmarks",
     "What was measured, and what was aimed at. The usual loop is plain PyTorch for one seed in float32; the "
     "official way feeds vectors one by one, in float64, with their file names, and looks for anomalies in "
