@@ -147,7 +147,7 @@ def benchmarks(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         [
             {
                 "what": row["name"],
-                "measured": f"{row['value']:.3g} {row['unit']}".strip(),
+                "measured": f"{row['value']:{_digits(row['value'])}} {row['unit']}".strip(),
                 "target": row["target"] or "",
                 "": met[row.get("met")],
             }
@@ -159,6 +159,11 @@ def benchmarks(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def say(text: str) -> None:
     """Prose with measured values in it, as MyST text."""
     display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def _digits(value: float) -> str:
+    """Three digits, and no exponent for large numbers."""
+    return ",.0f" if abs(value) >= 100 else ".3g"
 
 
 def _spread(table: pd.DataFrame, mean: str, std: str, sign: str = "") -> list[str]:

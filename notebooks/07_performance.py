@@ -49,7 +49,10 @@ params = from_notebook(globals())
 source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
-say(f"*The numbers of this chapter come from {source.describe()}, or from recordings of noise.*")
+say(
+    "*The numbers of this chapter come from recordings of noise and the demo's simulated scenes, not from "
+    f"this study's data set ({source.describe()}).*"
+)
 
 # %% [markdown]
 # Ten seeds of seven machines and four front-ends are many trainings. What makes them bearable: all seeds of a
@@ -81,8 +84,8 @@ show_table(
 # ## Growth
 #
 # Whole units, from recordings to scores, with one size changed at a time. Time should grow in
-# proportion to clips, clip length and machines, and by less with seeds; memory with the clips of one machine
-# only, never with the number of machines.
+# proportion to clips, clip length and machines, and by less with seeds; memory with the clips and seeds of
+# one machine, never with the number of machines.
 
 # %%
 show_figure(

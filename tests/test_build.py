@@ -55,7 +55,7 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     assert ladder["ensemble"].notna().all()
     assert ladder["system"].tolist()[:3] == ["Baseline MSE", "Baseline MAHALA", "AE ch1"]
     measured = pd.read_csv(params.resolve(chosen.figures) / "tab-benchmarks.csv")
-    assert measured["measured"].tolist() == ["0.05 s", "2.5 times"]
+    assert measured["measured"].tolist() == ["0.05 s", "2.5 times", "1,761 times"]
     assert measured["target"].tolist()[1] == ">= 3"
     assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/07_performance.html")
     assert per_seed["SimFan"].str.contains("±").all()
