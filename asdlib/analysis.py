@@ -176,17 +176,24 @@ class Example:
         rest = {name: out for name, out in self.denoised.items() if name not in ("near", "far")}
         return {"near": near, "far": far, **rest}
 
-    def sounds(self, params: Params, truth: scenes.Clip | None = None):
+    def tracks(
+        self, params: Params, truth: scenes.Clip | None = None
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Both microphones, every denoised sound and, where known, the machine alone.
 
         Returns
         -------
-        Mapping of near, far, front-end names and truth to (sample,) signals.
+        Mapping of near, far, front-end names and truth to the sound (sample,) and the power
+        spectrum (frequency, frame) that belongs to it.
         """
-        near, far = self.signal
-        rest = [name for name in self.denoised if name not in ("near", "far")]
-        sounds = {"near": near, "far": far} | {name: self.sound(name, params) for name in rest}
-        return sounds if truth is None else sounds | {"truth": truth.machine[0]}
+        powers = self.powers()
+        sounds = {"near": self.signal[0], "far": self.signal[1]}
+        sounds |= {name: self.sound(name, params) for name in powers if name not in sounds}
+        found = {name: (sound, powers[name]) for name, sound in sounds.items()}
+        if truth is None:
+            return found
+        machine = np.asarray(truth.machine[0], np.float32)
+        return found | {"truth": (machine, power(stft(machine, params.spectra)))}
 
 
 def example(params: Params, source: Source, machine: str) -> Example:
@@ -195,11 +202,24 @@ def example(params: Params, source: Source, machine: str) -> Example:
     test = clips[clips["split"] == "test"]
     anomalous = test[test["label"] == "anomaly"]
     clip = (anomalous if len(anomalous) else test if len(test) else clips).iloc[0]
+    return take(params, source, clip, parts(params.front_ends))
+
+
+def named(
+    params: Params, source: Source, machine: str, name: str, front_ends: Sequence[str]
+) -> Example:
+    """Take the clip of this name through the named front-ends."""
+    clips = source.clips(machine)
+    return take(params, source, clips[clips["name"] == name].iloc[0], front_ends)
+
+
+def take(params: Params, source: Source, clip: pd.Series, names: Sequence[str]) -> Example:
+    """Take one clip, a row of the manifest, through the named front-ends."""
+    clips = source.clips(clip["machine"])
     signal = dataset.read(clip["path"], params.spectra)
     spectrum = stft(signal, params.spectra)
     denoised = {
-        name: Unit(params, machine, name, clips).denoiser()(spectrum)
-        for name in parts(params.front_ends)
+        name: Unit(params, clip["machine"], name, clips).denoiser()(spectrum) for name in names
     }
     return Example(clip, signal, spectrum, denoised)
 

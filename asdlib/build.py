@@ -21,7 +21,7 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import exposure, negative, provenance, study
+from asdlib import exposure, negative, provenance, single, study
 from asdlib.params import AsdError, Params, digest, project_root, resolve
 
 CHAPTERS = (
@@ -38,7 +38,12 @@ _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
 
 
 def report(
-    params: Params, out: Path, *, source: study.Source | None = None, progress: bool = True
+    params: Params,
+    out: Path,
+    *,
+    source: study.Source | None = None,
+    single_file: bool = False,
+    progress: bool = True,
 ) -> Path:
     """Run the study, execute the chapters, build the HTML.
 
@@ -46,10 +51,11 @@ def report(
     ----------
     out : folder for the executed notebooks, the figures and ``html/``.
     source : the checked recordings, where they are at hand.
+    single_file : all pages in one file as well, ``report.html``, that can be mailed.
 
     Returns
     -------
-    Path of ``index.html``.
+    Path of ``index.html``, or of the single file.
 
     Raises
     ------
@@ -75,6 +81,8 @@ def report(
             bar.update()
         bar.set_description("HTML")
         index = html(out)
+        if single_file:
+            index = single.write(index.parent, out / "report.html")
         bar.update()
     _publish(figures, resolve(params.figures))
     return index
@@ -169,12 +177,17 @@ def html(out: Path) -> Path:
     figures.save_figure(figures.pipeline(), "pipeline", out / "figures")
     shutil.copytree(out / "figures", source / "figures")
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
+    for script in _bokeh():
+        shutil.copy(script, source / "_static")
     log = io.StringIO()
-    arguments = ["-n", "-W", "--keep-going", "-q", "-E", "-b", "html"]
+    doctrees = ["-d", str(out / "doctrees")]
+    arguments = ["-n", "-W", "--keep-going", "-q", "-E", *doctrees, "-b", "html"]
     with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
         status = sphinx_build([*arguments, str(source), str(out / "html")])
     if status:
         raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
+    for unused in (out / "html" / "_static").rglob("*.map"):  # megabytes for the theme's authors
+        unused.unlink()
     return out / "html" / "index.html"
 
 
@@ -209,6 +222,13 @@ def _is_done(done: Path, key: str, figures: Path) -> bool:
 def _package_digest() -> str:
     files = sorted(Path(asdlib.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _bokeh() -> list[Path]:
+    """Return the scripts that draw panels, from the installed package: no network at reading."""
+    from bokeh.util.paths import static_path
+
+    return [Path(static_path()) / "js" / f"{name}.min.js" for name in ("bokeh", "bokeh-widgets")]
 
 
 def _mathjax() -> Path:

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from asdlib.figures import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, panels, system_name
 
@@ -216,4 +221,108 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes[1, column].set_xlabel(names.get(what, what))
     axes[0, 0].set_ylabel("time (s)")
     axes[1, 0].set_ylabel("peak memory (GB)")
+    return fig
+
+
+def retention(table: pd.DataFrame) -> Figure:
+    """Anomaly removed per front-end and band, a panel per machine; noise removed in small print.
+
+    Colour and large number: anomaly removed. Framed: more anomaly removed than noise. Above: how
+    much of the anomaly's energy lies in the band.
+
+    Parameters
+    ----------
+    table : columns machine, front_end, band ("all", then edges in kHz), noise and anomaly (dB),
+        share (0 to 1).
+    """
+    machines, bands = list(table["machine"].unique()), list(table["band"].unique())
+    names = list(table["front_end"].unique())
+    rows, columns = -(-len(machines) // 2), min(2, len(machines))
+    fig, axes = plt.subplots(
+        rows, columns, squeeze=False, layout="constrained",
+        figsize=(5.6 * columns, (0.42 * (len(names) + 1) + 0.75) * rows),
+    )  # fmt: skip
+    most = max(float(table["anomaly"].max()), 1.0)
+    largest = table.loc[table["band"] != bands[0], "share"].max()
+    colours = plt.get_cmap("YlOrBr").with_extremes(bad="#ececec")
+    edges = [band.split("–") for band in bands[1:]]
+    ticks = {0.0: bands[0]} | {i + 0.5: low for i, (low, _) in enumerate(edges)}
+    ticks[len(edges) + 0.5] = edges[-1][1]
+    for ax, machine in zip(axes.flat, machines, strict=False):
+        own = table[table["machine"] == machine]
+        anomaly, noise, share = (
+            own.pivot(index="front_end", columns="band", values=c).loc[names, bands].to_numpy()
+            for c in ("anomaly", "noise", "share")
+        )
+        ax.imshow(anomaly, cmap=colours, vmin=0, vmax=most, aspect="auto")
+        ax.axvline(0.5, color="white", lw=4, zorder=0.5)  # all bands together stand apart
+        for (y, x), value in np.ndenumerate(anomaly):
+            _retained(ax, x, y, value, noise[y, x], dark=bool(value > 0.6 * most))
+        height = 0.45 * share[0, 1:] / largest
+        ax.bar(range(1, len(bands)), -height, 0.88, bottom=-0.58, color="#b5b5b5")
+        for x, part in enumerate(share[0, 1:]):
+            text = f"{100 * part:.0f} %" if part >= 0.01 else "<1 %"
+            ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=7.5)
+        ax.set_yticks([-0.8, *range(len(names))], ["anomaly here", *(NAMES[n] for n in names)])
+        ax.set_xticks(list(ticks), list(ticks.values()))
+        ax.set(ylim=(len(names) - 0.5, -1.5), title=machine)
+        ax.tick_params(labelsize=8, length=0)
+        ax.spines[:].set_visible(False)
+        ax.grid(False)
+    for ax in axes.flat[len(machines) :]:
+        ax.set_visible(False)
+    fig.supxlabel("frequency (kHz)", fontsize="small")
+    scale = ScalarMappable(Normalize(0, most), colours)
+    fig.colorbar(scale, ax=axes, label="anomaly removed (dB)", pad=0.01, aspect=30)
+    return fig
+
+
+def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: bool) -> None:
+    """Fill one cell: anomaly removed large, noise removed small, a frame where the first is more.
+
+    Parameters
+    ----------
+    anomaly, noise : removed, in dB.
+    dark : whether the cell is.
+    """
+    for value, below, size in ((anomaly, -0.14, 8.5), (noise, 0.26, 6.5)):
+        text = f"{value:.1f}" if np.isfinite(value) else "–"
+        ink = "white" if dark else "#222222"
+        ax.text(x, y + below, text, fontsize=size, color=ink, ha="center", va="center")
+    if anomaly > noise + 0.05:  # what the printed decimals can tell
+        frame = Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, fill=False, ec=PALETTE[0], lw=2)
+        frame.set_path_effects([withStroke(linewidth=4, foreground="white")])
+        ax.add_patch(frame)
+
+
+def evidence(rows: Sequence[Any]) -> Figure:
+    """What made the scores of some clips: a row each, of :class:`asdlib.failures.Evidence`."""
+    fig, axes = plt.subplots(
+        len(rows), 3, figsize=(9.2, 2.3 * len(rows) + 0.4), squeeze=False, layout="constrained",
+        gridspec_kw={"width_ratios": [3, 3, 1.3]},
+    )  # fmt: skip
+    for (left, middle, right), row in zip(axes, rows, strict=True):
+        frames, bands = row.frames.shape
+        end, stack = frames * row.seconds, len(row.residual)
+        start = row.place * row.seconds
+        left.imshow(row.frames.T, origin="lower", aspect="auto", cmap="magma", vmin=-2.5, vmax=2.5,
+                    extent=(0, end, 0, bands), interpolation="nearest")  # fmt: skip
+        left.axvspan(start, start + stack * row.seconds, color="#35e0ff", alpha=0.5, lw=0)
+        left.set_title(row.title, loc="left", fontsize=8, parse_math=False)
+        time = (np.arange(len(row.terms)) + stack / 2) * row.seconds
+        middle.plot(time, row.terms, color=COLOURS[row.front_end], lw=1)
+        middle.axhline(row.level, color="#444444", ls="--", lw=1)
+        middle.plot(time[row.place], row.terms[row.place], marker="o", color="#d7191c", ls="")
+        middle.set_xlim(0, end)
+        most = np.abs(row.residual).max()
+        right.imshow(row.residual.T, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-most,
+                     vmax=most, extent=(0, stack, 0, bands), interpolation="nearest")  # fmt: skip
+        right.set_title(f"±{most:.1f}", loc="right", fontsize=8)
+        for ax in (left, right):
+            ax.grid(False)
+        left.set_ylabel("mel band $b$")
+        middle.set_ylabel("term of $A(x)$")
+    for ax, name in zip(axes[-1], ("time (s)", "time (s)", "frame of the stack"), strict=True):
+        ax.set_xlabel(name)
+    axes[0, 2].set_title("$e_i$", loc="left", fontsize=9)
     return fig

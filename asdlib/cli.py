@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--data", help="recordings; without it the embedded scenes")
         if name == "report":
             command.add_argument("--out", type=Path, default=Path("_build"), help="default: _build")
+            command.add_argument(
+                "--single-file", action="store_true", help="also one HTML file that can be mailed"
+            )
 
     command = add("metrics", _metrics, "official score of a file,score table")
     command.add_argument("scores", type=Path, help="CSV whose file names hold domain and label")
@@ -137,7 +140,7 @@ def _report(options: argparse.Namespace) -> None:
         f"Recordings: {source.describe()}. {forecast.sentence(forecast.forecast(params, source))}",
         file=sys.stderr,
     )
-    print(build.report(params, options.out, source=source))
+    print(build.report(params, options.out, source=source, single_file=options.single_file))
 
 
 def _metrics(options: argparse.Namespace) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import display
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -123,7 +125,7 @@ def sound_name(key: str) -> str:
     named = {
         "near": "near microphone",
         "far": "far microphone",
-        "truth": "the machine alone (truth)",
+        "truth": "machine alone (truth)",
     }
     return named.get(key) or f"near after {NAMES[key]}"
 
@@ -155,6 +157,23 @@ def panels(count: int, *, width: float = 3.2, height: float = 2.5, columns: int 
     for ax in axes.flat[max(count - columns, 0) : count]:
         ax.tick_params(labelbottom=True)
     return fig, list(axes.flat[:count])
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
+    """Name lines beside their right ends, in place of a legend; names that overlap are spread.
+
+    Parameters
+    ----------
+    ends : last value, name and colour of every line.
+    """
+    low, high = ax.get_ylim()
+    gap, place = 0.06 * (high - low), -np.inf
+    for value, name, colour in sorted(ends, key=lambda end: end[0]):
+        place = max(value, place + gap)
+        ax.annotate(
+            f" {name}", (1, place), xycoords=("axes fraction", "data"), color=colour, va="center",
+            fontsize=9, annotation_clip=False, parse_math=False,
+        )  # fmt: skip
 
 
 def _db(power: np.ndarray) -> np.ndarray:
@@ -200,13 +219,15 @@ def noise_transfers(
 def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
     """Median G_m against the percentile of the floor: columns percentile, machine, offset."""
     fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
+    ends = []
     for (machine, rows), marker in zip(table.groupby("machine"), "osD^vPX*<>ph" * 4, strict=False):
         rows = rows.sort_values("percentile")
-        ax.plot(rows["percentile"], rows["offset"], marker=marker, ms=4, label=machine)
+        line = ax.plot(rows["percentile"], rows["offset"], marker=marker, ms=4)[0]
+        ends.append((rows["offset"].iloc[-1], str(machine), line.get_color()))
     ax.axvline(chosen, color="#444444", ls="--", lw=1)
     ax.annotate(f" P$_{{{chosen:g}}}$", (chosen, 1), xycoords=("data", "axes fraction"), va="top")
     ax.set(xlabel="percentile over time", ylabel=str(table["what"].iloc[0]))
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    label_ends(ax, ends)
     return fig
 
 
@@ -242,14 +263,13 @@ def spectrograms(
 def attenuation(table: pd.DataFrame) -> Figure:
     """Attenuation against local SNR: columns front_end, snr, mean, low, high, all in dB."""
     fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    ends = []
     for name, rows in table.groupby("front_end", sort=False):
         colour = COLOURS[str(name)]
         ax.fill_between(rows["snr"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
-        ax.plot(
-            rows["snr"], rows["mean"], color=colour, marker=MARKERS[str(name)], ms=4,
-            label=NAMES[str(name)],
-        )  # fmt: skip
-    ax.legend(frameon=False, loc="lower right")
+        ax.plot(rows["snr"], rows["mean"], color=colour, marker=MARKERS[str(name)], ms=4)
+        ends.append((rows["mean"].iloc[-1], NAMES[str(name)], colour))
+    label_ends(ax, ends)
     ax.set(
         xlabel=r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)",
         ylabel=r"attenuation $10\log_{10}$ out / $P_n$ (dB)",

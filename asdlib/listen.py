@@ -1,19 +1,33 @@
-"""Players: sound in, an element that plays it without a kernel or a network out."""
+"""Sound that plays in a page: no kernel, no network. Players, and panels that show what they play.
+
+A panel is one player with one spectrogram: the playhead moves over it, a click seeks, buttons
+switch between near, far, every front-end and the truth without losing the place. Bokeh draws it and
+its callbacks run in the page. Notebook: 02_front_ends.
+"""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import soundfile
-from IPython.display import HTML
-from jaxtyping import Float
+from IPython.display import HTML, display
+from jaxtyping import Float, Int8
+
+from asdlib.params import Spectra
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
 _PEAK = 0.98
+_MOST_ROWS, _MOST_COLUMNS = 256, 640  # of a spectrogram in a page, frequency and time
+_RANGE = (10, 99.8)  # percentiles of the level that the colours span
+_FENCE = "`" * 12  # longer than any that a page could hold
+
+Track = tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "frequency frame"]]
+"""A signal and the power spectrum that is shown while it plays."""
 
 
 def players(sounds: Mapping[str, Float[np.ndarray, " sample"]], sample_rate: int) -> HTML:
@@ -25,8 +39,8 @@ def players(sounds: Mapping[str, Float[np.ndarray, " sample"]], sample_rate: int
     sample_rate : Hz.
     """
     items = "".join(
-        f"<div class='asd-player'><span>{html.escape(label)}</span>{_audio(x, sample_rate, label)}"
-        "</div>"
+        f"<div class='asd-player'><span>{html.escape(label)}</span>"
+        f"{audio(encode(match_level(x), sample_rate), label)}</div>"
         for label, x in sounds.items()
     )
     return HTML(f"<div class='asd-players'>{items}</div>")
@@ -40,10 +54,156 @@ def match_level(signal: Float[np.ndarray, " sample"]) -> Float[np.ndarray, " sam
     return signal * min(_LEVEL / rms, _PEAK / np.abs(signal).max())
 
 
-def _audio(signal: np.ndarray, sample_rate: int, label: str) -> str:
+def encode(signal: Float[np.ndarray, " sample"], sample_rate: int, *, lossless: bool = True) -> str:
+    """Level-match a sound and make it a data URI: FLAC, or MP3 of a quarter of its size."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, match_level(signal), sample_rate, format="FLAC", subtype="PCM_16")
+    sound = match_level(signal)
+    if lossless:
+        soundfile.write(buffer, sound, sample_rate, format="FLAC", subtype="PCM_16")
+    else:
+        soundfile.write(
+            buffer, sound, sample_rate, format="MP3", subtype="MPEG_LAYER_III",
+            compression_level=0.0, bitrate_mode="VARIABLE",
+        )  # fmt: skip
     data = base64.b64encode(buffer.getvalue()).decode()
+    return f"data:audio/{'flac' if lossless else 'mpeg'};base64,{data}"
+
+
+def audio(source: str, label: str, attributes: str = "") -> str:
+    """One audio element for an encoded sound."""
     name = html.escape(label, quote=True)
-    source = f"data:audio/flac;base64,{data}"
-    return f'<audio controls preload="metadata" aria-label="{name}" src="{source}"></audio>'
+    shown = f'controls preload="metadata" aria-label="{name}"{attributes}'
+    return f'<audio {shown} src="{source}"></audio>'
+
+
+def start() -> None:
+    """Give a notebook in JupyterLab the library that panels need; the pages have it already."""
+    from bokeh.resources import Resources
+
+    needed = Resources(mode="inline", components=["bokeh", "bokeh-widgets"])
+    scripts = "".join(f"<script>{text}</script>" for text in needed.js_raw)
+    nothing = "% a comment, so that the pages do not take the scripts"
+    display({"text/markdown": nothing, "text/html": scripts, "text/plain": ""}, raw=True)
+
+
+def show_live(layout: Any, *, before: str = "", after: str = "", title: str = "") -> None:
+    """Show something that Bokeh draws, between two pieces of HTML, with or without a kernel.
+
+    Parameters
+    ----------
+    layout : a Bokeh model, whose callbacks all run in the page.
+    title : folded away under this heading where it is given.
+    """
+    from bokeh.embed import components
+
+    script, division = components(layout, wrap_script=True)
+    body = f"<div class='asd-live'>{before}{division}{after}</div>"
+    if title:
+        summary = f"<summary>{html.escape(title)}</summary>"
+        body = f"<details class='asd-fold'>{summary}{body}</details>"
+    page = f"{body}{script}"
+    block = f"{_FENCE}{{raw}} html\n{page}\n{_FENCE}"
+    display({"text/markdown": block, "text/html": page, "text/plain": title}, raw=True)
+
+
+def show_panel(
+    tracks: Mapping[str, Track],
+    *,
+    spectra: Spectra,
+    label: str,
+    title: str = "",
+    matched: bool = True,
+) -> None:
+    """Show a listening panel: one player and one spectrogram for several sounds of one length.
+
+    Parameters
+    ----------
+    tracks : name on its button to the sound and its power spectrum, all on one colour scale.
+    label : short name of the panel, unique in its page.
+    title : what stands above the spectrogram; text, not markup.
+    matched : bring every track to one level; else all get one gain, so that differences of
+        loudness are heard too.
+    """
+    from bokeh.document import Document
+    from bokeh.events import Tap
+    from bokeh.layouts import column
+    from bokeh.models import ColorBar, CustomJS, LinearColorMapper, RadioButtonGroup, Span
+    from bokeh.palettes import Magma256
+    from bokeh.plotting import figure
+
+    names = list(tracks)
+    images = [_image(power) for _, power in tracks.values()]
+    low, high = np.percentile(np.concatenate([image.ravel() for image in images]), _RANGE)
+    seconds = max(len(signal) for signal, _ in tracks.values()) / spectra.sample_rate
+    top = spectra.sample_rate / 2000
+    colours = LinearColorMapper(palette=Magma256, low=float(low), high=float(max(high, low + 1)))
+    plot = figure(
+        height=280, sizing_mode="stretch_width", x_range=(0, seconds), y_range=(0, top),
+        x_axis_label="time (s)", y_axis_label="frequency (kHz)", toolbar_location=None, tools="",
+        tooltips=[("time", "$x{0.00} s"), ("frequency", "$y{0.00} kHz"), ("power", "@image dB")],
+    )  # fmt: skip
+    shown = [
+        plot.image(image=[image], x=0, y=0, dw=seconds, dh=top, color_mapper=colours, visible=not i)
+        for i, image in enumerate(images)
+    ]
+    plot.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
+    playhead = Span(
+        location=0, dimension="height", line_color="#35e0ff", line_width=2, name=f"{label} playhead"
+    )
+    plot.add_layout(playhead)
+    narrow = ".bk-btn-group { flex-wrap: wrap; } .bk-btn { flex: 0 1 auto; }"
+    buttons = RadioButtonGroup(
+        labels=names, active=0, name=f"{label} buttons", stylesheets=[narrow]
+    )
+    player = f"{label}-audio"
+    signals = [signal for signal, _ in tracks.values()]
+    levelled = map(match_level, signals) if matched else _one_gain(signals)
+    sources = [encode(sound, spectra.sample_rate) for sound in levelled]
+    plot.js_on_event(
+        Tap, CustomJS(args={"player": player}, code=_FIND + "audio.currentTime = cb_obj.x")
+    )
+    arguments = {"player": player, "shown": shown, "sources": sources, "playhead": playhead}
+    buttons.js_on_change("active", CustomJS(args=arguments, code=_FIND + _SWITCH))
+    document = Document()
+    layout = column(buttons, plot, sizing_mode="stretch_width")
+    document.add_root(layout)
+    document.js_on_event("document_ready", CustomJS(args=arguments, code=_FIND + _FOLLOW))
+    name = f"{title or label}: player, with a spectrogram that follows it"
+    above = f"<div class='asd-title'>{html.escape(title)}</div>" if title else ""
+    show_live(
+        layout,
+        before=above,
+        after=audio(sources[0], name, f' id="{html.escape(player, quote=True)}"'),
+    )
+
+
+def _one_gain(signals: Sequence[np.ndarray]) -> list[np.ndarray]:
+    peak = max(float(np.abs(signal).max(initial=0)) for signal in signals)
+    return [signal * (_PEAK / 2 / peak) if peak else signal for signal in signals]
+
+
+_FIND = "const audio = document.getElementById(player);\n"
+_SWITCH = """
+const place = audio.currentTime, playing = !audio.paused;
+shown.forEach((image, i) => { image.visible = i == cb_obj.active; });
+audio.src = sources[cb_obj.active];
+audio.currentTime = place;
+if (playing) audio.play();
+"""
+_FOLLOW = """
+const move = () => { playhead.location = audio.currentTime; };
+const follow = () => { move(); if (!audio.paused) requestAnimationFrame(follow); };
+audio.addEventListener("play", follow);
+for (const event of ["seeking", "timeupdate", "loadedmetadata"])
+  audio.addEventListener(event, move);
+"""
+
+
+def _image(power: Float[np.ndarray, "frequency frame"]) -> Int8[np.ndarray, "row column"]:
+    """Level in whole dB of full scale's square, pooled to what a page can show."""
+    rows = -(-power.shape[0] // _MOST_ROWS)
+    columns = -(-power.shape[1] // _MOST_COLUMNS)
+    pooled = np.add.reduceat(power, np.arange(0, power.shape[0], rows), axis=0)
+    pooled = np.add.reduceat(pooled, np.arange(0, power.shape[1], columns), axis=1)
+    level = 10 * np.log10(np.maximum(pooled / (rows * columns), 1e-12))
+    return np.clip(np.round(level), -127, 127).astype(np.int8)

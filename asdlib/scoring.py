@@ -250,13 +250,45 @@ class Detector:
         return np.percentile(terms, q, axis=-1)
 
     def _clip_score(self, scorer: Scorer, score: Callable[..., np.ndarray]) -> np.ndarray:
+        return np.minimum.reduce([score(*parts, scorer) for parts in self._candidates(scorer)])
+
+    def _candidates(self, scorer: Scorer) -> list[tuple[str, str]]:
+        """Covariance and centre of every score of which the smallest counts."""
         if not (scorer.domain_mean or scorer.shrink):
-            return score(_LEDOIT_WOLF if scorer.ledoit_wolf else _ALL, _ALL, scorer)
-        per_domain = [
-            score(domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL, scorer)
+            return [(_LEDOIT_WOLF if scorer.ledoit_wolf else _ALL, _ALL)]
+        return [
+            (domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL)
             for domain in self.moments
         ]
-        return np.minimum.reduce(per_domain)
+
+    def over_time(
+        self, vectors: Float[np.ndarray, "vector value"], name: str
+    ) -> tuple[Float[np.ndarray, "seed vector"], Float[np.ndarray, "seed vector value"]]:
+        """What a clip's score is made of, frame by frame: for looking at, not for scoring.
+
+        Returns
+        -------
+        terms : (1 - alpha) Mahalanobis + alpha energy of every stacked vector, under the domain
+            whose score counts.
+        residuals : e_i.
+        """
+        scorer, residuals = self.scorers[name], self.residual(vectors)
+        alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
+        terms = []
+        for covariance, centre in self._candidates(scorer):
+            white = _solve(self._factors[covariance], residuals.mT)
+            white = white - self._white_centre(covariance, centre)
+            offset = residuals - (0 if centre == _ALL else self._centres[centre].float()[:, None])
+            energy = torch.einsum("stv,stv->st", offset, offset)
+            distance = torch.einsum("svt,svt->st", white, white)
+            terms.append(_numpy((1 - alpha) * distance + alpha * energy))
+        each = np.stack(terms)
+        counts = self._over_frames(each, scorer).argmin(0)
+        return each[counts, np.arange(each.shape[1])], _numpy(residuals)
+
+    def level(self, terms: Float[np.ndarray, "*shape vector"], name: str) -> np.ndarray:
+        """Reduce terms over frames as a scorer does: P90, P95, mean or maximum."""
+        return self._over_frames(terms, self.scorers[name])
 
     def _white_centre(self, covariance: str, centre: str) -> Tensor:
         key = f"{covariance} {centre}"

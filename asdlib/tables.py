@@ -40,7 +40,7 @@ def show_table(
     heads = [str(column) for column in df.columns]
     numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in df.dtypes]
     rule = ["---:" if number else ":---" for number in numeric]
-    lines = [_line(map(_escape, heads)), _line(rule), *(_line(map(_escape, row)) for row in cells)]
+    lines = [_line(map(escape, heads)), _line(rule), *(_line(map(escape, row)) for row in cells)]
     block = f"```{{table}} {caption}\n:name: {label}\n\n" + "\n".join(lines) + "\n```"
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
@@ -183,7 +183,7 @@ def _line(cells) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Names of files and machines are data: nothing in them is markup."""
     for mark in "\\|*_`[]<>{}$#":
         text = text.replace(mark, "\\" + mark)

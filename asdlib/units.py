@@ -236,7 +236,7 @@ class Unit:
 
     def score_alone(self) -> Callable[[Path], dict[str, np.ndarray]]:
         """Return the way from one file alone to its A(x), per scorer and seed."""
-        fitted = self._fit(lambda what: None)
+        fitted = self.fitted()
         features, constants = self.features(), self.params.spectra
 
         def score(path: Path) -> dict[str, np.ndarray]:
@@ -245,6 +245,10 @@ class Unit:
                 return fitted.score(fitted.vectors(values))
 
         return score
+
+    def fitted(self) -> Fitted:
+        """What the unit has learnt, from its files; it is trained where they are missing."""
+        return self._fit(lambda what: None)
 
     @property
     def _workers(self) -> int | None:

@@ -42,7 +42,7 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 import numpy as np
 import pandas as pd
 
-from asdlib import charts, metrics, reported, study, systems, tables
+from asdlib import browse, charts, listen, metrics, reported, study, systems, tables
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -52,6 +52,7 @@ params = from_notebook(globals())
 source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
+listen.start()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
 
 # %% [markdown]
@@ -153,6 +154,9 @@ show_figure(
     "single seeds lie from their mean before believing any single-seed gain.",
     folder=folder,
 )
+if compared:
+    live = browse.live_seeds(per_seed, compared)
+    listen.show_live(live, title="The same with values under the pointer")
 
 # %% [markdown]
 # ## The official baseline and its quirks

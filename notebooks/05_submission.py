@@ -43,7 +43,7 @@ from functools import partial
 
 import numpy as np
 
-from asdlib import charts, reported, study, submission, systems
+from asdlib import analysis, browse, charts, failures, listen, reported, study, submission, systems
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.guard import rederive
@@ -54,6 +54,7 @@ params = from_notebook(globals())
 source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
+listen.start()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
 
 # %% [markdown]
@@ -171,6 +172,12 @@ show_figure(
 )
 
 # %%
+machines = {name: system.evaluate() for name, system in {"MAHALA": baseline, **results}.items()}
+machines = {name: values for name, values in machines.items() if values is not None}
+if machines:
+    listen.show_live(browse.live_machines(machines), title="The same with values under the pointer")
+
+# %%
 show_table(
     omegas.reset_index(),
     "tab-systems",
@@ -206,3 +213,68 @@ show_table(
     decimals=2,
     empty="There is no labelled test clip, or no S1: decisions cannot be judged.",
 )
+
+# %% [markdown]
+# ## Clips and the threshold
+#
+# Every labelled test clip of S1, one machine at a time. Move the threshold and the counts follow: what a
+# lower threshold finds, it pays for in false alarms. Clips with a black ring are the worst errors at S1's
+# own threshold; below they can be heard, as the near microphone recorded them and after S1's front-end
+# (MP3, level-matched).
+
+# %%
+clips = failures.labelled(results, source)
+of_s1 = clips[clips["system"] == "S1"]
+thresholds = dict(zip(of_s1["machine"], of_s1["threshold"], strict=True))
+if thresholds:
+    errors = browse.worst(of_s1, thresholds)
+    used = systems.SYSTEMS[0].front_ends
+    tracks = [analysis.named(params, source, *key, used).tracks(params) for key in errors]
+    rate = params.spectra.sample_rate
+    heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
+    browse.show_clips(of_s1, thresholds, heard)
+else:
+    say("There is no labelled test clip, or no S1: nothing to browse.")
+
+# %% [markdown]
+# ## Failure gallery
+#
+# Which anomalies does no system find, and which does one alone find? To compare systems at equal strictness,
+# *found* means here: above nine in ten of the machine's normal test clips, as in the pAUC. That limit reads
+# labels, so it serves for looking back only. {numref}`tab-found` counts, {numref}`fig-failures` shows the
+# clearest of either kind: the denoised, standardised log-mel frames; what the score takes its percentile of,
+# over time, with the percentile dashed; and the residual of the stacked frame that lies at that percentile
+# (dot, and light band in the spectrogram).
+
+# %%
+show_table(
+    failures.tally(clips),
+    "tab-found",
+    "Anomalies among the labelled test clips by how many of the systems find them at one false alarm in ten.",
+    folder=folder,
+    empty="There is no labelled anomaly.",
+)
+
+# %%
+chosen = [row for _, row in failures.gallery(clips).iterrows()]
+shown = [failures.evidence(params, source, table, row) for row in chosen]
+show_figure(
+    charts.evidence(shown)
+    if shown
+    else draw.missing("No anomaly is missed by all systems or found by one alone."),
+    "fig-failures",
+    "Anomalies found by no system, or by one alone, with the models of the system that is named: log-mel "
+    "frames in standard deviations, terms of the score over time, and the residual $e_i$ that decided, means over seeds.",
+    folder=folder,
+)
+
+# %%
+for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
+    clip = analysis.named(params, source, row["machine"], row["name"], [own.front_end])
+    tracks = clip.tracks(params, analysis.truth_of(params, source, clip.clip))
+    listen.show_panel(
+        {draw.sound_name(name): track for name, track in tracks.items()},
+        spectra=params.spectra,
+        label=f"failure-{number}",
+        title=own.title,
+    )

@@ -22,6 +22,7 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["report.css"]
+html_js_files = ["report.js", "bokeh.min.js", "bokeh-widgets.min.js"]  # Bokeh's: see build.py
 html_copy_source = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -128,3 +129,54 @@ def pages(request):
     if "ASD_HTML" in os.environ:
         return Path(os.environ["ASD_HTML"]).resolve()
     return request.getfixturevalue("scenes_report")[1]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """Debian's browser, without a window; pages may play sound unasked."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-background-networking",
+                  "--autoplay-policy=no-user-gesture-required"],
+        )  # fmt: skip
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, pages):
+    """Open a page of the report in a fresh profile; what went wrong on it is collected."""
+    opener = Opener(browser)
+    yield lambda name, width=1280: opener.open(pages / f"{name}.html", width), opener.wrong
+    opener.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Open any file in a fresh profile; what went wrong on it is collected."""
+    opener = Opener(browser)
+    yield opener.open, opener.wrong
+    opener.close()
+
+
+class Opener:
+    def __init__(self, browser):
+        self.context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+        self.wrong, self.close = [], self.context.close
+
+    def open(self, path, width=1280):
+        page, wrong = self.context.new_page(), self.wrong
+        page.set_viewport_size({"width": width, "height": 900})
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(dialog.message))
+        page.on("requestfailed", lambda request: wrong.append(request.url[:200]))
+        page.on(
+            "request",
+            lambda r: None if re.match("(file|data|blob):", r.url) else wrong.append(r.url),
+        )
+        page.goto(path.as_uri(), wait_until="load")
+        page.wait_for_timeout(300)
+        return page

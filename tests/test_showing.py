@@ -113,3 +113,32 @@ def test_players_hold_the_sound_at_one_level(rng):
     assert levels[0] == pytest.approx(levels[1], rel=1e-2)
     assert 0 < levels[2] < levels[1]  # no louder than full scale allows
     assert levels[3] == 0
+
+
+def test_one_gain_keeps_differences_of_loudness(rng):
+    loud, quiet = 0.9 * rng.standard_normal(800), 0.01 * rng.standard_normal(800)
+    first, second = listen._one_gain([loud, quiet])
+    np.testing.assert_allclose(first / loud, second / quiet)
+    assert np.abs(first).max() <= 0.5
+    assert not np.any(listen._one_gain([0 * loud])[0])
+
+
+def test_a_small_encoding_is_the_same_sound(rng):
+    sound = np.sin(np.arange(16000) * 0.2) + 0.1 * rng.standard_normal(16000)
+    sound = listen.match_level(sound)
+    whole, small = (listen.encode(sound, 16000, lossless=kind) for kind in (True, False))
+    assert len(small) < len(whole) / 2
+    data = base64.b64decode(small.partition("base64,")[2])
+    heard, rate = soundfile.read(io.BytesIO(data))
+    assert (len(heard), rate) == (16000, 16000)
+    assert np.corrcoef(heard, sound)[0, 1] > 0.99
+
+
+def test_a_spectrogram_in_a_page_is_small_and_in_decibels():
+    power = np.full((513, 2000), 100.0)
+    power[:, :1000] = 0
+    image = listen._image(power)
+    assert image.shape[0] <= 256
+    assert image.shape[1] <= 640
+    assert image.dtype == np.int8
+    assert (image[1, 0], image[1, -1]) == (-120, 20)

@@ -7,49 +7,12 @@ import re
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
 NAMES = (
     "index", "notebooks/01_noise_floor", "notebooks/02_front_ends", "notebooks/03_seed_study",
     "notebooks/04_rescoring", "notebooks/05_submission",
     "notebooks/06_negative_results", "notebooks/07_performance", "notebooks/99_provenance",
     "bibliography", "search", "genindex",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking",
-                  "--autoplay-policy=no-user-gesture-required"],
-        )  # fmt: skip
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, pages):
-    """Open a page in a fresh profile; what went wrong on it is collected."""
-    context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
-    wrong = []
-
-    def open_page(name, width=1280):
-        page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
-        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("requestfailed", lambda request: wrong.append(request.url[:200]))
-        page.on(
-            "request",
-            lambda r: None if re.match("(file|data|blob):", r.url) else wrong.append(r.url),
-        )
-        page.goto((pages / f"{name}.html").as_uri(), wait_until="load")
-        page.wait_for_timeout(300)
-        return page
-
-    yield open_page, wrong
-    context.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,26 +52,127 @@ def test_equations_are_typeset(visit):
     assert page.locator("mjx-merror").count() == 0
 
 
-def test_players_play(visit):
-    page = visit[0]("notebooks/02_front_ends")
+@pytest.mark.parametrize("name", ["notebooks/02_front_ends", "notebooks/05_submission"])
+def test_every_player_has_a_name_and_a_duration(visit, name):
+    page = visit[0](name)
     players = page.locator("audio")
     assert players.count() >= 4
     for i in range(players.count()):
         player = players.nth(i)
         assert player.get_attribute("aria-label")
-        moved = player.evaluate(
+        seconds = player.evaluate(
             """async audio => {
                 if (!(audio.readyState >= 1))
                     await new Promise(done => audio.addEventListener("loadedmetadata", done));
-                audio.muted = true;
-                await audio.play();
-                await new Promise(done => setTimeout(done, 400));
-                audio.pause();
-                return [audio.duration, audio.currentTime];
+                return audio.duration;
             }"""
         )
-        assert moved[0] > 0.5
-        assert moved[1] > 0
+        assert seconds > 0.5
+
+
+PLAYHEAD = """Bokeh.documents.map(d => d.get_model_by_name("one-clip playhead"))
+    .find(model => model != null).location"""
+
+
+SHOWN = """[...Bokeh.index.roots].map(view => view.model)
+    .find(model => model.document.get_model_by_name("one-clip buttons"))
+    .children[1].renderers.flatMap((image, i) => image.visible ? [i] : [])"""
+
+
+def test_a_panel_plays_seeks_and_switches_in_place(visit):
+    open_page, wrong = visit
+    page = open_page("notebooks/02_front_ends")
+    player = page.locator("#one-clip-audio")
+    panel = page.locator(".asd-live").filter(has=player)
+    panel.locator(".bk-Figure").scroll_into_view_if_needed()
+    player.evaluate(
+        """async audio => {
+            audio.muted = true;
+            await audio.play();
+            await new Promise(done => setTimeout(done, 400));
+            audio.pause();
+        }"""
+    )
+    assert page.evaluate(PLAYHEAD) == pytest.approx(player.evaluate("a => a.currentTime"), abs=0.1)
+    assert page.evaluate(PLAYHEAD) > 0.1
+
+    box = panel.locator(".bk-Figure").bounding_box()
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_timeout(200)
+    place = player.evaluate("a => a.currentTime")
+    length = player.evaluate("a => a.duration")
+    assert 0.4 * length < place < 0.8 * length
+    assert page.evaluate(PLAYHEAD) == pytest.approx(place, abs=0.01)
+
+    sound = player.evaluate("a => a.src")
+    assert page.evaluate(SHOWN) == [0]
+    button = panel.get_by_role("button", name="far microphone")
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(500)
+    assert player.evaluate("a => a.src") != sound
+    assert player.evaluate("a => a.currentTime") == pytest.approx(place, abs=0.01)
+    assert page.evaluate(SHOWN) == [1]
+    assert wrong == []
+
+
+def counts(page):
+    """Machine and domain to false alarms and misses, of the clip browser."""
+    rows = page.get_by_role("table").filter(has_text="false alarms").last.locator("tbody tr")
+    cells = [row.locator("td").all_inner_texts() for row in rows.all()]
+    return {(c[0], c[1]): (c[3].split(" of ")[0], c[4].split(" of ")[0], c[5]) for c in cells}
+
+
+def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit):
+    open_page, wrong = visit
+    page = open_page("notebooks/05_submission")
+    table = page.locator("table#tab-decisions")
+    heads = table.locator("thead th").all_inner_texts()
+    asked = [heads.index(name) for name in ("machine", "domain", "false alarms", "misses", "F1")]
+    rows = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
+    filed = {(r[asked[0]], r[asked[1]]): tuple(r[i] for i in asked[2:]) for r in rows}
+    before = counts(page)
+    assert before == filed
+
+    chosen = page.locator("select").input_value()
+    handle = page.locator(".noUi-handle")
+    handle.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    after = counts(page)
+    assert {key for key in after if after[key] != before[key]} <= {
+        key for key in after if key[0] == chosen
+    }
+    assert after != before
+
+    other = next(m for m, _ in before if m != chosen)
+    assert page.locator(f"[data-machine={chosen}]").is_visible()
+    page.locator("select").select_option(other)
+    page.wait_for_timeout(300)
+    assert counts(page) == after
+    assert page.locator(f"[data-machine={other}]").is_visible()
+    assert not page.locator(f"[data-machine={chosen}]").is_visible()
+    assert wrong == []
+
+
+def test_values_appear_under_the_pointer(visit):
+    page = visit[0]("notebooks/03_seed_study")
+    page.locator("details.asd-fold summary").click()
+    plot = page.locator("details.asd-fold .bk-Figure")
+    plot.scroll_into_view_if_needed()
+    page.wait_for_timeout(400)
+    place = plot.bounding_box()
+    x, y = page.evaluate(
+        """() => {
+            const plot = [...Bokeh.index.roots].find(view => view.model.type == "Figure");
+            const marks = plot.model.renderers[0].data_source.data;
+            const {x_scale, y_scale} = plot.frame;
+            return [x_scale.compute(marks.seed[0]), y_scale.compute(marks.omega[0])];
+        }"""
+    )
+    page.mouse.move(place["x"] + x, place["y"] + y)
+    page.get_by_text("source AUC").last.wait_for(state="visible", timeout=3000)
 
 
 def test_chapters_link_to_one_another(visit, pages):
@@ -118,7 +182,13 @@ def test_chapters_link_to_one_another(visit, pages):
     assert page.url == (pages / "notebooks" / "03_seed_study.html").as_uri()
 
 
-def test_a_phone_needs_no_sideways_scrolling(visit):
-    for name in ("index", "notebooks/05_submission"):
-        page = visit[0](name, width=390)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 391
+@pytest.mark.parametrize("name", NAMES)
+def test_a_phone_needs_no_sideways_scrolling(visit, name):
+    page = visit[0](name, width=390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 391
+
+
+def test_the_menu_opens_on_a_phone(visit):
+    page = visit[0]("index", width=390)
+    page.locator(".primary-toggle:visible").first.click()
+    page.get_by_role("link", name="Performance").first.wait_for(state="visible", timeout=3000)
