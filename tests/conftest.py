@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # small models: a second thread only waits, and waits badly where another process wants the core
@@ -20,6 +21,8 @@ install_import_hook("asdlib", "typechecker.check")
 
 from asdlib import build, params  # noqa: E402  # after the hook, so that shapes are checked
 
+settings.register_profile("untimed", deadline=None)  # machines are busy: speed is for make bench
+settings.load_profile("untimed")
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
 

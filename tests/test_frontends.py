@@ -45,7 +45,7 @@ def test_transfer_of_pure_noise_is_its_power_ratio(rng):
     assert np.median(transfer) == pytest.approx(4, rel=0.05)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**16),
     far=st.sampled_from([0.0, 1e-6, 0.3, 1.0, 30.0, 1e6]),

@@ -194,7 +194,7 @@ def told(function, values, extra):
 EXTRAS = [(), ("same",), (0,), (2,), (0.5,), (0, 1), ("same", 1)]
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(
     values=st.lists(st.floats(-100, 100), min_size=3, max_size=6, unique=True),
     other=st.floats(-100, 100),

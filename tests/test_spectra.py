@@ -40,7 +40,7 @@ def test_istft_inverts_stft(rng):
     assert np.abs(again - signal).max() < 1e-6
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(lengths=st.lists(st.integers(5, 12), min_size=1, max_size=5), bands=st.integers(1, 4))
 def test_windows_are_views_that_never_cross_clips(lengths, bands):
     clips = [np.full((n, bands), c, np.float32) for c, n in enumerate(lengths)]
