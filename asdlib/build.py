@@ -32,6 +32,7 @@ CHAPTERS = (
     "05_submission",
     "06_negative_results",
     "07_performance",
+    "08_phase",
     "99_provenance",
 )
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")

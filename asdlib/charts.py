@@ -15,7 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from asdlib.figures import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, panels, system_name
+from asdlib.figures import (
+    COLOURS,
+    MARKERS,
+    NAMES,
+    PALETTE,
+    SCORER_NAMES,
+    label_ends,
+    panels,
+    system_name,
+)
 
 
 def aggressiveness(table: pd.DataFrame) -> Figure:
@@ -325,4 +334,45 @@ def evidence(rows: Sequence[Any]) -> Figure:
     for ax, name in zip(axes[-1], ("time (s)", "time (s)", "frame of the stack"), strict=True):
         ax.set_xlabel(name)
     axes[0, 2].set_title("$e_i$", loc="left", fontsize=9)
+    return fig
+
+
+def phase_bounds(table: pd.DataFrame) -> Figure:
+    """Bound, noise removed and machine sound lost over frequency, one panel per machine."""
+    machines = list(table["machine"].unique())
+    fig, axes = panels(len(machines))
+    lines = (
+        ("bound", "bound", {"color": "#444444", "ls": "--", "lw": 1.2}),
+        ("noise", "noise removed", {"color": COLOURS["complexls"]}),
+        ("machine_sound", "machine sound lost", {"color": PALETTE[3], "lw": 1}),
+    )
+    for ax, machine in zip(axes, machines, strict=True):
+        rows = table[table["machine"] == machine]
+        for column, name, look in lines:
+            ax.plot(rows["frequency"] / 1000, rows[column], label=name, **look)
+        ax.axhline(0, color="#999999", lw=0.8)
+        ax.set_title(machine)
+    axes[0].legend(frameon=False, fontsize="x-small")
+    fig.supxlabel("frequency (kHz)")
+    fig.supylabel("attenuation (dB)")
+    return fig
+
+
+def noise_and_sound(table: pd.DataFrame, column: str, name: str) -> Figure:
+    """Noise removed and machine sound lost, a line per machine, against one quantity.
+
+    Parameters
+    ----------
+    table : columns machine, noise, machine_sound (dB) and the one that is named.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.2), sharex=True, layout="constrained")
+    titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
+    for ax, (value, title) in zip(axes, titles.items(), strict=True):
+        ends = []
+        for (machine, rows), marker in zip(table.groupby("machine"), "osD^vPX*<>ph" * 4,
+                                           strict=False):  # fmt: skip
+            line = ax.plot(rows[column], rows[value], marker=marker, ms=4)[0]
+            ends.append((rows[value].iloc[-1], str(machine), line.get_color()))
+        label_ends(ax, ends)
+        ax.set(xlabel=name, ylabel=title)
     return fig

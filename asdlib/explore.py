@@ -60,7 +60,7 @@ class Explorer:
         self.board = Board(params)
         self.view: View | None = None
         self._units: dict[tuple[str, str], Trained | None] = {}
-        self._quiet: dict[str, QuietPowers] = {}
+        self._quiet: dict[tuple[str, str], QuietPowers] = {}
         self._held = False
         self._signal: tuple[Any, Float[np.ndarray, "channel=2 sample"]] | None = None
         self.status = widgets.HTML()
@@ -251,11 +251,13 @@ class Explorer:
         """Floors at the constants' percentile, and a sentence where they are not the study's."""
         known = any(self._unit(machine, name).done for name in parts(self.params.front_ends))
         if known and constants.percentile == self.params.denoising.percentile:
-            return self._unit(machine, self.front_end.value).floors(), ""
-        if machine not in self._quiet:
+            return self._unit(machine, self.front_end.value).own_floors(), ""
+        own = FRONT_ENDS[self.front_end.value].own_floors
+        key = (machine, self.front_end.value if own else "near")
+        if key not in self._quiet:
             self._say(f"loading training clips of {machine}")
-            self._quiet = {machine: QuietPowers.read(self.params, self._train(machine))}
-        quiet = self._quiet[machine]
+            self._quiet = {key: QuietPowers.read(self.params, self._train(machine), key[1])}
+        quiet = self._quiet[key]
         if not quiet.clips:
             return None, f"{machine}: no usable training clip, so G_m is 0: nothing is subtracted."
         if len(quiet.clips) == len(self._train(machine)):

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from asdlib import dataset, scenes, scoring, study, systems
 from asdlib.analysis import truth_of
 from asdlib.calibration import Calibration
+from asdlib.frontends import FRONT_ENDS
 from asdlib.machines import RATE
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip, one_thread
@@ -65,8 +66,9 @@ class QuietPowers:
     clips: Sequence[Float[np.ndarray, "_ channel=2 frequency"]]
 
     @classmethod
-    def read(cls, params: Params, clips: pd.DataFrame) -> QuietPowers:
+    def read(cls, params: Params, clips: pd.DataFrame, front_end: str = "near") -> QuietPowers:
         """Take at most ``MOST_CLIPS`` evenly spread clips; unusable ones are left out."""
+        heard = FRONT_ENDS[front_end](params.denoising).heard
         place = np.linspace(0, len(clips) - 1, min(len(clips), MOST_CLIPS)).round().astype(int)
 
         def one(path: str) -> np.ndarray | None:
@@ -76,7 +78,7 @@ class QuietPowers:
                 return None
             if not (signal.size and np.isfinite(signal).all()):
                 return None
-            levels = power(stft(signal, params.spectra))
+            levels = power(heard(stft(signal, params.spectra)))
             return np.ascontiguousarray(np.sort(levels, axis=-1).transpose(2, 0, 1))
 
         found = clip_by_clip(one, clips["path"].iloc[place])

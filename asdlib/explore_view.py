@@ -29,6 +29,9 @@ USES: dict[str, tuple[str, ...]] = {
     "cohsub": ("a_s", "beta", "smoothing"),
     "wiener": ("beta",),
     "lsa": ("beta",),
+    "complexls": (),
+    "lsada": ("beta", "a_0", "a_min", "a_max"),
+    "adals": ("beta", "a_0", "a_min", "a_max"),
 }
 """Constants besides the percentile that each front-end looks at."""
 

@@ -33,6 +33,9 @@ COLOURS = {
     "cohsub": PALETTE[6],
     "wiener": PALETTE[3],
     "lsa": PALETTE[9],
+    "complexls": "#7a3b00",
+    "lsada": "#00798c",
+    "adals": "#8f2d56",
     "baseline": "#8c6d31",
     "truth": "#111111",
 }
@@ -46,6 +49,9 @@ NAMES = {
     "cohsub": "CohSub",
     "wiener": "Wiener",
     "lsa": "LSA",
+    "complexls": "ComplexLS",
+    "lsada": "LSAda",
+    "adals": "AdaLS",
     "baseline": "Baseline",
 }
 SCORER_NAMES = {
@@ -63,7 +69,7 @@ SCORER_NAMES = {
     "max": "maximum over frames",
     **{f"alpha_{a:g}": f"α = {a:g}" for a in (0, 0.1, 0.4, 0.7, 1)},
 }
-MARKERS = dict(zip(COLOURS, "os^DvP<>hp*", strict=True))
+MARKERS = dict(zip(COLOURS, "os^DvP<>hXd8p*", strict=True))
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.signal
 from jaxtyping import Complex, Float
 
-from asdlib.noise import Floors
+from asdlib.noise import Floors, quiet
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import power
 
@@ -33,6 +33,7 @@ class FrontEnd:
     """
 
     needs_floors = False
+    own_floors = False  # its floors are not those of the two microphones
 
     def __init__(self, constants: Denoising = Denoising(), *, floors: Floors | None = None):
         self.constants = constants
@@ -41,8 +42,17 @@ class FrontEnd:
     def fit(self, spectra: Iterable[Spectrum]) -> FrontEnd:
         """Take what the front-end needs from training-normal clips; many need nothing."""
         if self.needs_floors:
-            self.floors = Floors.fit(spectra, self.constants)
+            levels = (self.levels(spectrum) for spectrum in spectra)
+            self.floors = Floors.average(levels, self.constants)
         return self
+
+    def levels(self, spectrum: Spectrum) -> Float[np.ndarray, "channel=2 frequency"]:
+        """One clip's quiet power, of which the floors are the mean over training-normal clips."""
+        return quiet(self.heard(spectrum), self.constants)
+
+    def heard(self, spectrum: Spectrum) -> Spectrum:
+        """The two spectra whose quiet power makes the floors: those of the microphones."""
+        return spectrum
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Denoise one clip: (2, frequency, frame) complex to (frequency, frame) power."""
@@ -168,6 +178,112 @@ class Lsa(Wiener):
     log_spectral = True
 
 
+class ComplexLS(FrontEnd):
+    """What no linear filter of the far channel predicts, fitted on the clip itself.
+
+    min(abs(N - sum_j H_j F(t - j))^2, P_n) with H of :func:`far_filter`.
+    """
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the power of the residual, nowhere above P_n."""
+        return np.minimum(power(unpredicted(spectrum, self.constants)), power(spectrum[0]))
+
+
+class LsAda(AdaSub):
+    """AdaSub on what the complex fit leaves, with a transfer of its own.
+
+    abs(R)^2 takes the place of P_n: in the subtraction, and in the floor that the transfer is made
+    of.
+    """
+
+    own_floors = True
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the denoised power of the residual, nowhere above P_n."""
+        return np.minimum(super().__call__(self.heard(spectrum)), power(spectrum[0]))
+
+    def heard(self, spectrum: Spectrum) -> Spectrum:
+        """The residual in place of the near microphone."""
+        return np.stack([unpredicted(spectrum, self.constants), spectrum[1]])
+
+
+class AdaLS(AdaSub):
+    """Both gains, one after the other: AdaSub on P_n, times min(1, abs(R)^2 / P_n).
+
+    Not below beta^2 P_n.
+    """
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the near power after both gains."""
+        near, left = power(spectrum[0]), power(unpredicted(spectrum, self.constants))
+        gain = np.divide(left, near, out=np.ones_like(near), where=near > 0)
+        floor = near.dtype.type(self.constants.beta**2) * near
+        return np.maximum(super().__call__(spectrum) * np.minimum(gain, 1), floor)
+
+
+def far_filter(
+    spectrum: Spectrum, constants: Denoising = Denoising()
+) -> Complex[np.ndarray, "frequency context"]:
+    """Complex filter from the far to the near channel, per bin, by regularised least squares.
+
+    H(k) = argmin sum_t abs(N - sum_j H_j F(t - j))^2 + ridge m |H|^2, with m the mean diagonal of
+    the far channel's Gram matrix; 0 where the far channel is silent.
+
+    Returns
+    -------
+    (frequency, context) : ``context`` frames, the present one first.
+    """
+    return solve_filter(*correlations(spectrum, constants), constants)
+
+
+def correlations(
+    spectrum: Spectrum, constants: Denoising = Denoising()
+) -> tuple[
+    Complex[np.ndarray, "frequency context context"], Complex[np.ndarray, "frequency context 1"]
+]:
+    """Gram matrix of the delayed far frames, and their products with the near ones."""
+    near, far = spectrum
+    delayed = _delayed(far, constants.context)
+    gram, cross = delayed.conj() @ delayed.mT, delayed.conj() @ near[:, :, None]
+    return gram.astype(np.complex128), cross.astype(np.complex128)
+
+
+def solve_filter(
+    gram: Complex[np.ndarray, "frequency context context"],
+    cross: Complex[np.ndarray, "frequency context 1"],
+    constants: Denoising = Denoising(),
+) -> Complex[np.ndarray, "frequency context"]:
+    """Filter of :func:`far_filter` from correlations, which may be summed over clips."""
+    diagonal = np.trace(gram, axis1=1, axis2=2).real / constants.context
+    share = np.where(diagonal > 0, constants.ridge * diagonal, 1)
+    regular = gram + share[:, None, None] * np.eye(constants.context)
+    return np.linalg.solve(regular, cross)[:, :, 0]
+
+
+def subtract(
+    spectrum: Spectrum, fit: Complex[np.ndarray, "frequency context"]
+) -> Complex[np.ndarray, "frequency frame"]:
+    """Near spectrum minus what a filter makes of the far one: N - sum_j H_j F(t - j)."""
+    near, far = spectrum
+    filtered = fit.astype(near.dtype)[:, None] @ _delayed(far, fit.shape[1])
+    return near - filtered[:, 0]
+
+
+def unpredicted(
+    spectrum: Spectrum, constants: Denoising = Denoising()
+) -> Complex[np.ndarray, "frequency frame"]:
+    """What the far channel does not predict of the near one, by the clip's own filter: R."""
+    return subtract(spectrum, far_filter(spectrum, constants))
+
+
+def _delayed(
+    far: Complex[np.ndarray, "frequency frame"], context: int
+) -> Complex[np.ndarray, "frequency context frame"]:
+    """Far frames t, t - 1, ...; zeros before the clip."""
+    padded = np.pad(far, [(0, 0), (context - 1, 0)])
+    return np.lib.stride_tricks.sliding_window_view(padded, far.shape[1], axis=1)[:, ::-1]
+
+
 def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
     """Magnitude-squared coherence of the two channels, recursively smoothed over time.
 
@@ -209,6 +325,9 @@ FRONT_ENDS: dict[str, type[FrontEnd]] = {
     "cohsub": CohSub,
     "wiener": Wiener,
     "lsa": Lsa,
+    "complexls": ComplexLS,
+    "lsada": LsAda,
+    "adals": AdaLS,
 }
 
 COMBINATIONS: dict[str, tuple[str, ...]] = {"combo": ("adasub", "cohgate")}

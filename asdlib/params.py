@@ -72,6 +72,8 @@ class Denoising(Section):
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9  # recursive, of the coherence
     start_frames: Positive = 10  # frames whose mean starts the recursion
     dd_weight: Fraction = 0.98  # decision-directed a-priori SNR of Wiener and LSA
+    context: Annotated[int, Field(ge=1, le=16)] = 1  # far frames in the complex least-squares fit
+    ridge: Annotated[float, Field(gt=0)] = 1e-3  # of that fit, relative to the mean diagonal
 
 
 class Autoencoder(Section):

@@ -140,6 +140,38 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def phase_verdict(
+    table: pd.DataFrame, names: Mapping[str, str], scorers: Mapping[str, str]
+) -> pd.DataFrame:
+    """Lay out :func:`asdlib.phase.verdict` for reading.
+
+    Parameters
+    ----------
+    names, scorers : what each front-end and scorer is called.
+    """
+    if table.empty:
+        return table
+    known = table["mean"].notna()
+    interval = [
+        f"{mean:+.4f} ({low:+.3f} to {high:+.3f})" if run and np.isfinite(low) else ""
+        for mean, low, high, run in zip(
+            table["mean"], table["low"], table["high"], known, strict=True
+        )
+    ]
+    columns = {
+        "score": table["scorer"].map(scorers),
+        "front-end": table["front_end"].map(names),
+        "Ω": _spread(table, "omega", "std"),
+        "ensemble": table["ensemble"],
+        "source AUC": table["auc_source"],
+        "target AUC": table["auc_target"],
+        "pAUC": table["pauc"],
+        "against AdaSub": interval,
+        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+    }
+    return pd.DataFrame(columns)
+
+
 def benchmarks(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Lay out what ``make bench`` measured: name, value, target, and whether it is met."""
     met = {True: "met", False: "missed", None: ""}

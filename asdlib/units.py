@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -153,24 +153,34 @@ class Unit:
         return self.scores_file.exists()
 
     def floors(self) -> Floors:
-        """Noise floors of the machine: computed once, shared by its front-ends."""
+        """Noise floors of the machine's microphones: computed once, shared by its front-ends."""
+        return self._floors(frontends.RefSub(self.params.denoising), {})
+
+    def _floors(self, front_end: frontends.FrontEnd, also: dict[str, Any]) -> Floors:
         constants = self.params.denoising
-        key = digest(self._train_key | {"percentile": constants.percentile})
+        key = digest(self._train_key | {"percentile": constants.percentile} | also)
         path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
         if not path.exists():
-            levels = self._each(partial(noise.quiet, constants=constants), self.train)
-            floors = Floors.average(levels, constants)
+            floors = Floors.average(self._each(front_end.levels, self.train), constants)
             tensors = {"near": torch.from_numpy(floors.near), "far": torch.from_numpy(floors.far)}
             training.save_tensors(path, tensors)
         with safetensors.safe_open(path, framework="np") as file:
             return Floors(file.get_tensor("near"), file.get_tensor("far"), constants.far_bound)
 
+    def own_floors(self) -> Floors:
+        """Noise floors that the front-end uses: for some, not those of the microphones."""
+        kind, constants = frontends.FRONT_ENDS[self.front_end], self.params.denoising
+        if not kind.own_floors:
+            return self.floors()
+        also = {"front_end": self.front_end, "denoising": constants.model_dump()}
+        return self._floors(kind(constants), also)
+
     def denoiser(self) -> frontends.FrontEnd:
         """The front-end, fitted on the machine's training-normal clips."""
-        kind = frontends.FRONT_ENDS[self.front_end]
+        kind, constants = frontends.FRONT_ENDS[self.front_end], self.params.denoising
         if kind.needs_floors:
-            return kind(self.params.denoising, floors=self.floors())
-        return kind(self.params.denoising).fit(self._each(lambda spectrum: spectrum, self.train))
+            return kind(constants, floors=self.own_floors())
+        return kind(constants).fit(self._each(lambda spectrum: spectrum, self.train))
 
     def _each(
         self, function: Callable[[np.ndarray], Result], clips: pd.DataFrame

@@ -14,12 +14,14 @@ FIGURES = {
     "fig-noise-floors", "fig-transfer", "fig-percentile", "fig-spectrograms", "fig-attenuation",
     "fig-removal", "fig-retention", "fig-learning", "fig-sensitivity", "fig-aggressiveness",
     "fig-seeds", "fig-decomposition", "fig-machines", "fig-failures", "fig-build-up",
-    "fig-negative", "fig-growth",
+    "fig-negative", "fig-growth", "fig-bound", "fig-context", "fig-length", "fig-leak",
+    "fig-phase-machines",
 }  # fmt: skip
 TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-retention", "tab-front-ends",
     "tab-choice", "tab-choice-reported", "tab-ladder", "tab-paired", "tab-steps", "tab-alone",
     "tab-steps-reported", "tab-systems", "tab-systems-reported", "tab-decisions", "tab-found",
+    "tab-fixed", "tab-phase",
     "tab-baseline", "tab-rule", "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
     "tab-build-up", "tab-negative", "tab-negative-reported", "tab-benchmarks",
 }  # fmt: skip

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.signal
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from asdlib import filters, frontends, noise
 from asdlib.frontends import FRONT_ENDS
 from asdlib.params import AsdError, Denoising
-from asdlib.spectra import power
+from asdlib.spectra import power, stft
 
 
 def spectrum(rng, frames=40, bins=17, far=1.0, dtype=np.complex64):
@@ -62,7 +63,8 @@ def test_no_front_end_raises_power_or_goes_below_its_floor(seed, far, name, dtyp
     assert out.dtype == near.dtype
     assert np.isfinite(out).all()
     assert (out <= near).all()
-    assert (out >= near.dtype.type(Denoising().beta) * near * (1 - 1e-6)).all()
+    lowest = {"complexls": 0, "lsada": 0, "adals": 0.01}.get(name, 0.1)  # shares of P_n
+    assert (out >= near.dtype.type(lowest) * near * (1 - 1e-6)).all()
 
 
 @pytest.mark.parametrize("name", [n for n in FRONT_ENDS if n != "far"])
@@ -185,3 +187,93 @@ def test_cohsub_is_refsub_where_the_noise_is_coherent_and_near_where_it_is_not(r
     kept = FRONT_ENDS["cohsub"](floors=floors)(near)[:, 50:].sum() / power(near[0])[:, 50:].sum()
     assert kept > FRONT_ENDS["refsub"](floors=floors)(near).sum() / power(near[0]).sum()
     assert kept > 0.85
+
+
+PHASE = ("complexls", "lsada", "adals")
+
+
+def heard(rng, delay=0, seconds=20, filtered=(1.0,)):
+    """White noise at the far microphone, and the same at the near one, later and filtered."""
+    noise_ = rng.standard_normal(int(16000 * seconds) + delay)
+    near = scipy.signal.lfilter(filtered, 1, noise_)[: len(noise_) - delay]
+    return stft(np.stack([near, noise_[delay:]]).astype(np.float32))
+
+
+@pytest.mark.parametrize("context", [1, 2, 4])
+def test_the_filter_is_the_least_squares_solution_of_every_bin(rng, context):
+    clip = spectrum(rng, dtype=np.complex128)
+    constants = Denoising(context=context, ridge=1e-12)
+    fit = frontends.far_filter(clip, constants)
+    left = frontends.unpredicted(clip, constants)
+    for k in range(clip.shape[1]):
+        near, far = clip[:, k]
+        columns = [np.concatenate([np.zeros(j), far[: len(far) - j]]) for j in range(context)]
+        expected = np.linalg.lstsq(np.stack(columns, axis=1), near, rcond=None)[0]
+        np.testing.assert_allclose(fit[k], expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(left[k], near - np.stack(columns, axis=1) @ expected, atol=1e-8)
+
+
+def test_the_ridge_is_relative_to_the_far_channels_power(rng):
+    clip = spectrum(rng, dtype=np.complex128)
+    small, large = (frontends.far_filter(clip, Denoising(ridge=r)) for r in (1e-9, 1.0))
+    np.testing.assert_allclose(large, small / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", PHASE)
+def test_a_copy_of_the_near_channel_leaves_next_to_nothing(rng, name):
+    near = spectrum(rng)[0]
+    copy = np.stack([near, near])
+    share = fitted(name, [copy])(copy).sum() / power(near).sum()
+    assert share <= (0.011 if name == "adals" else 2e-6)
+
+
+@pytest.mark.parametrize("name", PHASE)
+def test_the_sign_of_the_far_channel_does_not_matter(rng, name):
+    clips = [spectrum(rng) for _ in range(2)]
+    flipped = [np.stack([near, -far]) for near, far in clips]
+    np.testing.assert_allclose(
+        fitted(name, flipped)(flipped[0]), fitted(name, clips)(clips[0]), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("delay", [0, 100, 300, 500])
+def test_a_delay_costs_what_the_windows_do_not_share(rng, delay):
+    """For white noise the coherence of two windows d apart is their correlation, squared."""
+    window = scipy.signal.get_window("hann", 1024)
+    shared = (window[delay:] * window[: 1024 - delay]).sum() / (window**2).sum()
+    clip = heard(rng, delay)[:, 8:-8]
+    left = power(frontends.unpredicted(clip)).sum() / power(clip[0]).sum()
+    expected = max(1 - shared**2, 1e-6)
+    assert left <= expected * 1.03
+    assert delay == 0 or left >= expected * 0.9
+
+
+def test_coherent_noise_is_removed_to_within_a_decibel_of_the_bound(rng):
+    """The bound is -10 log10(1 - MSC) with the coherence over a far longer recording."""
+    room = rng.standard_normal(200) * np.exp(-np.arange(200) / 40)
+    long = heard(rng, 30, seconds=200, filtered=room)[:, 8:-8]
+    near, far = long
+    cross = (near * far.conj()).mean(1)
+    msc = np.abs(cross) ** 2 / (power(near).mean(1) * power(far).mean(1))
+    clip = heard(rng, 30, seconds=10, filtered=room)[:, 8:-8]
+    left = power(frontends.unpredicted(clip)).mean(1) / power(clip[0]).mean(1)
+    reached, bound = -10 * np.log10(left), -10 * np.log10(1 - msc)
+    assert np.median(bound) > 5
+    assert np.median(np.abs(reached - bound)) < 0.5
+    assert abs(np.mean(reached - bound)) < 1
+
+
+def test_lsada_takes_its_transfer_from_what_the_fit_leaves(rng):
+    clips = [spectrum(rng, frames=200, far=2.0) for _ in range(3)]
+    transfer = fitted("lsada", clips).floors.transfer
+    left = noise.noise_floor([power(frontends.unpredicted(c)) for c in clips])
+    far = noise.noise_floor([power(c[1]) for c in clips])
+    np.testing.assert_allclose(transfer, left / far, rtol=1e-6)
+
+
+def test_adals_is_the_product_of_both_gains(rng):
+    clips = [spectrum(rng, dtype=np.complex128) for _ in range(2)]
+    near = power(clips[0][0])
+    gains = [fitted(name, clips)(clips[0]) / near for name in ("adasub", "complexls")]
+    expected = np.maximum(gains[0] * gains[1], 0.01) * near
+    np.testing.assert_allclose(fitted("adals", clips)(clips[0]), expected, rtol=1e-9)

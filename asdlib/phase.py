@@ -1,0 +1,248 @@
+"""What the far channel's phase can take away, and what that costs: measured on known truth.
+
+The filter is found on the mixture, as in the front-ends, and applied to the true noise and to the
+true machine sound apart. Notebook: 08_phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Complex, Float
+
+from asdlib import analysis, dataset, metrics, scenes, systems
+from asdlib.frontends import correlations, far_filter, solve_filter, subtract
+from asdlib.params import Params
+from asdlib.source import Source
+from asdlib.spectra import power, stft
+
+Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
+Filter = Complex[np.ndarray, "frequency context"]
+Fit = Callable[[Spectrum], Filter]
+_BAND = 8  # bins
+_COLUMNS = ["machine", "noise", "machine_sound"]
+
+
+def bounds(params: Params, source: Source) -> pd.DataFrame:
+    """Bound on the noise that one complex weight per bin can remove, and what is reached.
+
+    The bound is -10 log10(1 - MSC), with the coherence of the noise alone over all training clips,
+    weighed by the noise power of the bins in a band. A clip's own filter may pass it: by chance,
+    and where the noise is more coherent within a clip than from clip to clip.
+
+    Returns
+    -------
+    DataFrame with machine, frequency (Hz, middle of a band of eight bins), bound, noise (removed)
+    and machine_sound (lost), in dB; no rows where no truth was written.
+    """
+    bins, parts = analysis.frequencies(params), []
+    edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
+    fit = partial(far_filter, constants=params.denoising)
+    for machine in source.machines:
+        true = scenes.read_transfer(source.root, machine)
+        sums = _sums(params, source, machine, fit)
+        if true is None or sums is None:
+            continue
+        msc = np.interp(bins, true["frequency"], true["msc"])
+        before = sums[0, 0]
+        least = np.stack([before, before * (1 - np.minimum(msc, 1 - 1e-9))])
+        noise, sound = _removed(np.add.reduceat(sums, edges, axis=-1))
+        columns = {
+            "machine": machine, "frequency": bins[edges] + bins[_BAND // 2],
+            "bound": _removed(np.add.reduceat(least, edges, axis=-1)),
+            "noise": noise, "machine_sound": sound,
+        }  # fmt: skip
+        parts.append(pd.DataFrame(columns))
+    names = ["machine", "frequency", "bound", "noise", "machine_sound"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+
+
+def contexts(params: Params, source: Source, frames: Sequence[int]) -> pd.DataFrame:
+    """Noise removed and machine sound lost against the frames of far context, K.
+
+    Returns
+    -------
+    DataFrame with machine, context, noise and machine_sound, dB over all bins.
+    """
+    rows = []
+    for count in frames:
+        fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": count}))
+        rows.append(_overall(params, source, fit).assign(context=count))
+    return pd.concat(rows, ignore_index=True)
+
+
+def lengths(params: Params, source: Source, seconds: Sequence[float]) -> pd.DataFrame:
+    """Noise removed and machine sound lost against the length of the clip that a filter sees.
+
+    Returns
+    -------
+    DataFrame with machine, seconds, noise and machine_sound, dB over all bins.
+    """
+    rate = params.spectra.sample_rate / params.spectra.hop_length
+    rows = []
+    for length in seconds:
+        frames = max(round(length * rate), 2)
+        fit = partial(far_filter, constants=params.denoising)
+        rows.append(_overall(params, source, fit, frames=frames).assign(seconds=length))
+    return pd.concat(rows, ignore_index=True)
+
+
+def leaks(params: Params, source: Source, levels: Sequence[float]) -> pd.DataFrame:
+    """Noise removed and machine sound lost against how loud the far microphone hears the machine.
+
+    The machine's part of the far channel is scaled, all else stays: a stand-in for its distance.
+
+    Parameters
+    ----------
+    levels : dB against what the scene has.
+
+    Returns
+    -------
+    DataFrame with machine, level, noise and machine_sound, dB over all bins.
+    """
+    rows = []
+    fit = partial(far_filter, constants=params.denoising)
+    for level in levels:
+        table = _overall(params, source, fit, leak=10 ** (level / 20))
+        rows.append(table.assign(level=level))
+    return pd.concat(rows, ignore_index=True)
+
+
+def fixed(params: Params, source: Source) -> pd.DataFrame:
+    """A filter per clip against one per machine, fitted on all training-normal clips.
+
+    Returns
+    -------
+    DataFrame with machine, and noise and machine_sound (dB) of either, as ``own noise``,
+    ``own machine_sound``, ``train noise`` and ``train machine_sound``.
+    """
+    own = _overall(params, source, partial(far_filter, constants=params.denoising))
+    one = [
+        _overall(params, source, _constant(params, source, machine), [machine])
+        for machine in source.machines
+    ]
+    wide = own.merge(pd.concat(one), on="machine", suffixes=(" own", " train"))
+    return wide.rename(columns=lambda name: " ".join(reversed(name.split(" "))))
+
+
+def _constant(params: Params, source: Source, machine: str) -> Fit:
+    """Return the way to one filter, whatever the clip: that of all training-normal clips."""
+    constants, gram, cross = params.denoising, np.zeros(1), np.zeros(1)
+    for path in source.clips(machine, "train")["path"]:
+        own = correlations(stft(dataset.read(path, params.spectra), params.spectra), constants)
+        gram, cross = gram + own[0], cross + own[1]
+    one = solve_filter(gram, cross, constants)
+    return lambda spectrum: one
+
+
+def _overall(
+    params: Params,
+    source: Source,
+    fit: Fit,
+    machines: Sequence[str] | None = None,
+    *,
+    frames: int | None = None,
+    leak: float = 1.0,
+) -> pd.DataFrame:
+    """Noise removed and machine sound lost over all bins, per machine with truth."""
+    rows = []
+    for machine in machines or source.machines:
+        sums = _sums(params, source, machine, fit, frames, leak)
+        if sums is not None:
+            noise, sound = _removed(sums.sum(-1))
+            rows.append([machine, float(noise), float(sound)])
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _sums(
+    params: Params,
+    source: Source,
+    machine: str,
+    fit: Fit,
+    frames: int | None = None,
+    leak: float = 1.0,
+) -> Float[np.ndarray, "state=2 part=2 frequency"] | None:
+    """Power of noise and machine sound at the near microphone, before and after, over all clips."""
+    total = None
+    for noise, sound in _parts(params, source, machine, frames):
+        sound = np.stack([sound[0], leak * sound[1]]).astype(noise.dtype)
+        own = fit(noise + sound)
+        pairs = [[part[0], subtract(part, own)] for part in (noise, sound)]
+        sums = np.array([[power(x).sum(-1, dtype=np.float64) for x in pair] for pair in pairs])
+        total = sums if total is None else total + sums
+    return None if total is None else total.swapaxes(0, 1)
+
+
+def _parts(
+    params: Params, source: Source, machine: str, frames: int | None
+) -> Iterator[tuple[Spectrum, Spectrum]]:
+    """Spectra of the noise and of the machine of every test clip with truth."""
+    for clip, truth in analysis.truths(params, source, machine):
+        if clip["split"] == "test":
+            both = (truth.noise, truth.machine)
+            noise, sound = (stft(x.astype(np.float32), params.spectra) for x in both)
+            yield noise[:, :, :frames], sound[:, :, :frames]
+
+
+def _removed(sums: np.ndarray) -> np.ndarray:
+    before, after = sums
+    return _db(before / np.maximum(after, 1e-20 * before.max()))
+
+
+def _db(ratio: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(np.maximum(ratio, 1e-16))
+
+
+def verdict(table: pd.DataFrame, per_seed: pd.DataFrame, against: str = "adasub") -> pd.DataFrame:
+    """Every front-end under every scorer, and its paired difference to one of them.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    per_seed : its :func:`asdlib.systems.summary`.
+
+    Returns
+    -------
+    DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
+    pauc (of the ensemble), mean, p_holm, low and high of the paired difference of Omega.
+    """
+    rows = []
+    for scorer in per_seed["scorer"].unique():
+        names = per_seed.loc[per_seed["scorer"] == scorer, "front_end"].unique()
+        pairs = [((n, scorer), (against, scorer)) for n in names if n != against]
+        paired = systems.paired(per_seed, pairs, table)
+        found = {system[0]: row for system, (_, row) in zip(paired["system"], paired.iterrows(),
+                                                            strict=True)}  # fmt: skip
+        for name in names:
+            own = per_seed[(per_seed["front_end"] == name) & (per_seed["scorer"] == scorer)]
+            whole = own[own["seed"] == "ensemble"].iloc[0]
+            values = systems.row(per_seed, name, scorer)
+            pair: Any = found.get(name, {})
+            rows.append(
+                {"scorer": scorer, "front_end": name, "omega": values["mean"],
+                 "std": values["std"], "ensemble": values["ensemble"],
+                 **{k: whole[k] for k in ("auc_source", "auc_target", "pauc")},
+                 **{k: pair.get(k, np.nan) for k in ("mean", "p_holm", "low", "high")}}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def per_machine(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
+    """Omega of every front-end's ensemble on every machine with labels, under one scorer.
+
+    Returns
+    -------
+    DataFrame indexed by machine, a column per front-end.
+    """
+    known = table[
+        (table["scorer"] == scorer) & (table["split"] == "test") & (table["label"] != "unknown")
+    ]
+    columns = {
+        name: metrics.evaluate(systems.ensemble(rows))["omega"]
+        for name, rows in known.groupby("front_end", sort=False)
+    }
+    return pd.DataFrame(columns)

@@ -1,0 +1,195 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The far channel's phase
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
+# say the name where you change anything
+name: "Optional[str]" = None  # of the parameter file; None: demo
+data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+results: "Optional[str]" = None  # folder of computed units
+figures: "Optional[str]" = None  # folder that this chapter writes to
+machines: "Optional[list[str]]" = None  # names; empty: all
+front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
+scorers: "Optional[list[str]]" = None  # names
+baseline: "Optional[bool]" = None  # the official baseline too
+extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
+seeds: "Optional[list[int]]" = None  # one model each
+device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
+cluster: "Optional[str]" = None  # address of a Dask scheduler
+scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
+spectra: "Optional[dict]" = None  # Hz, samples, bands
+denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
+autoencoder: "Optional[dict]" = None  # layers
+training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
+scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
+bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
+encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
+team: "Optional[dict]" = None  # author and institute in the labels of a submission
+
+# %% tags=["setup"]
+from asdlib import charts, phase, study, systems, tables
+from asdlib import figures as draw
+from asdlib.figures import show_figure
+from asdlib.params import from_notebook, resolve
+from asdlib.tables import say, show_table
+
+params = from_notebook(globals())
+source = study.open_source(params)
+folder = resolve(params.figures)
+draw.style()
+say(f"*The numbers of this chapter come from {source.describe()}.*")
+
+# %% [markdown]
+# The front-ends so far compare powers. A power says how loud the noise is, not which part of the near signal it
+# is; what both microphones hear of one source differs by a filter, and a filter has a phase. This chapter goes
+# beyond the technical report and asks what can be gained from it.
+#
+# ## Three more front-ends
+#
+# **ComplexLS** fits, in every clip and bin, the complex weights that predict the near spectrum best from $K$
+# frames of the far one, and keeps what they leave:
+#
+# $$
+# H(k) = \arg\min_H \sum_t \Bigl\lvert N - \sum_{j<K} H_j F(t-j) \Bigr\rvert^2, \qquad
+# R = N - \sum_j H_j F(t-j), \qquad \lvert \hat S \rvert^2 = \min\bigl(\lvert R\rvert^2, P_n\bigr).
+# $$ (eq-complexls)
+#
+# **LSAda** is AdaSub on $\lvert R\rvert^2$, with a transfer taken from the quiet floor of
+# $\lvert R\rvert^2$; **AdaLS** multiplies AdaSub's gain on $P_n$ with $\min(1, \lvert R\rvert^2 / P_n)$.
+#
+# ## How much is there to gain
+#
+# Noise that is coherent between the microphones with a magnitude-squared coherence MSC can be reduced by at most
+# $-10 \log_{10}(1 - \mathrm{MSC})$ dB by one weight per bin. {numref}`fig-bound` holds what is reached
+# against that bound, taken over all training clips. The filter is found on the mixture, as it has to be.
+
+# %%
+no_truth = (
+    "No ground truth lies beside these recordings: "
+    "what was noise and what was machine cannot be told apart."
+)
+bound = phase.bounds(params, source)
+show_figure(
+    charts.phase_bounds(bound) if len(bound) else draw.missing(no_truth),
+    "fig-bound",
+    "Noise removed by one complex weight per clip and bin against its bound, and the machine sound that goes with "
+    "it, over frequency. Above the bound, a clip's noise is more coherent than that of all clips together, or "
+    "the fit is lucky; a red line above the other one means that the filter has learnt the machine.",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## More context, shorter clips
+#
+# A room answers for longer than one frame, so more frames of the far channel predict more. They also
+# have more freedom to explain what they should not. A filter that sees less of a clip has more, too.
+
+# %%
+context = phase.contexts(params, source, (1, 2, 3, 4, 5))
+show_figure(
+    charts.noise_and_sound(context, "context", "frames of far context $K$")
+    if len(context)
+    else draw.missing(no_truth),
+    "fig-context",
+    "Noise removed and machine sound lost against the far frames that the filter uses.",
+    folder=folder,
+)
+
+# %%
+longest = float(source.manifest["seconds"].min())
+length = phase.lengths(params, source, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)])
+show_figure(
+    charts.noise_and_sound(length, "seconds", "length of what the filter sees (s)")
+    if len(length)
+    else draw.missing(no_truth),
+    "fig-length",
+    "The same against the length of the clip, cut at its beginning.",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## The price: a machine in the far channel
+#
+# The far microphone hears the machine as well, coherently. What the filter takes for noise is then machine, and
+# steady tones suffer most: one weight per bin cancels a line altogether. {numref}`fig-leak` makes the
+# machine louder or softer in the far channel, and nothing else.
+
+# %%
+leak = phase.leaks(params, source, (-40, -20, -10, -5, 0, 5, 10))
+show_figure(
+    charts.noise_and_sound(leak, "level", "machine at the far microphone, against the scene (dB)")
+    if len(leak)
+    else draw.missing(no_truth),
+    "fig-leak",
+    "Noise removed and machine sound lost against the level of the machine at the far microphone.",
+    folder=folder,
+)
+
+# %% [markdown]
+# ## A filter per clip or per machine
+#
+# A filter from all training clips cannot learn the single clip's machine sound. But it can only hold what stays: where
+# the noise comes from elsewhere in the next clip, its phase is another one, and the common filter averages.
+
+# %%
+fixed = phase.fixed(params, source)
+show_table(
+    fixed.set_axis(
+        ["machine", "noise, per clip", "machine, per clip", "noise, trained", "machine, trained"],
+        axis=1,
+    ),
+    "tab-fixed",
+    "Noise removed and machine sound lost, in dB over all bins, by a filter for every clip and by one from all "
+    "training-normal clips of the machine.",
+    folder=folder,
+    decimals=2,
+    empty=no_truth,
+)
+
+# %% [markdown]
+# ## Does it help the detector?
+#
+# The verdict is the detector's, by the protocol of chapter 03, and under three scores: mean squared error,
+# eq. 1 and all re-scorings, for the best score may differ by front-end. `params/phase.yaml` runs all of
+# it.
+
+# %%
+table = study.run(params, source=source)
+table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] != study.BASELINE)]
+per_seed = systems.summary(table)
+new = [name for name in ("complexls", "lsada", "adals") if name in params.front_ends]
+not_run = "Not run here: params/phase.yaml names these front-ends."
+judged = phase.verdict(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
+show_table(
+    tables.phase_verdict(judged, draw.NAMES, draw.SCORER_NAMES),
+    "tab-phase",
+    f"Every front-end under every score, {len(params.seeds)} seeds: $\\Omega$ (mean ± standard deviation), the "
+    "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
+    "clips and seeds.",
+    folder=folder,
+    decimals=3,
+    empty=not_run,
+)
+
+# %%
+machines = phase.per_machine(table, "eq1") if new else per_seed[:0]
+show_figure(
+    charts.per_machine(machines.rename(columns=draw.NAMES))
+    if len(machines) and machines.notna().any(axis=None)
+    else draw.missing(not_run),
+    "fig-phase-machines",
+    "$\\Omega$ of the ensembles under eq. 1 on every development machine. Wins and losses side by side.",
+    folder=folder,
+)
