@@ -28,7 +28,8 @@ bench: env
 
 lab: env
 	$(BIN)/jupytext-config set-default-viewer python
-	$(BIN)/jupyter lab notebooks$(if $(filter 0,$(shell id -u)), --allow-root)
+	$(BIN)/jupyter lab notebooks --LabApp.news_url=None \
+	  --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate$(if $(filter 0,$(shell id -u)), --allow-root)
 
 scenes: env
 	$(BIN)/asd scenes scenes --truth

@@ -151,8 +151,11 @@ def per_machine(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
     fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
     y = np.arange(len(table))
-    for i, (system, marker) in enumerate(zip(table.columns, "osD^vPX", strict=False)):
-        ax.plot(table[system], y, ls="", marker=marker, ms=7, color=PALETTE[i], label=system)
+    known = {NAMES[key]: (COLOURS[key], MARKERS[key]) for key in NAMES}
+    others = zip(PALETTE, "osD^vPX<>p", strict=True)
+    for system in table.columns:
+        colour, marker = known.get(system) or next(others)
+        ax.plot(table[system], y, ls="", marker=marker, ms=7, color=colour, label=system)
     ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
     ax.set_yticks(y, table.index)
     ax.invert_yaxis()

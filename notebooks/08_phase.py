@@ -193,3 +193,29 @@ show_figure(
     "$\\Omega$ of the ensembles under eq. 1 on every development machine. Wins and losses side by side.",
     folder=folder,
 )
+
+# %% [markdown]
+# ## Which one to submit
+#
+# Labels of the machine that is scored cannot choose its front-end. Training-normal clips may: how much the complex
+# filters explain, how large $G_m$ is, how steady the near channel. A rule sets a limit on one of these; it is
+# learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
+
+# %%
+choices = phase.rules(table, phase.features(params, source)) if len(judged) else per_seed[:0]
+show_table(
+    choices.set_axis(["choice", "Ω", "taken"], axis=1) if len(choices) else choices,
+    "tab-rule-phase",
+    "$\\Omega$ of the ensembles under eq. 1 by how each machine's front-end is chosen. The oracle and the best fixed "
+    "choice read the labels of the machines that they are judged on.",
+    folder=folder,
+    decimals=4,
+    empty=not_run,
+)
+if len(choices):
+    by = choices.set_index(choices["choice"].str.split(",").str[0])["omega"]
+    gain = by["rule"] - max(by["always AdaSub"], by["best fixed choice"])
+    say(
+        f"The rule is {gain:+.4f} against the best fixed choice: "
+        + ("it pays here." if gain > 0 else "no rule of this kind beats a fixed choice here.")
+    )

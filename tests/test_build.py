@@ -21,7 +21,7 @@ TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-retention", "tab-front-ends",
     "tab-choice", "tab-choice-reported", "tab-ladder", "tab-paired", "tab-steps", "tab-alone",
     "tab-steps-reported", "tab-systems", "tab-systems-reported", "tab-decisions", "tab-found",
-    "tab-fixed", "tab-phase",
+    "tab-fixed", "tab-phase", "tab-rule-phase",
     "tab-baseline", "tab-rule", "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
     "tab-build-up", "tab-negative", "tab-negative-reported", "tab-benchmarks",
 }  # fmt: skip

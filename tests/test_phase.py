@@ -141,3 +141,43 @@ def test_the_verdict_is_the_paired_difference_under_one_score(rng):
     machines = phase.per_machine(table, "s1")
     assert list(machines.columns) == ["adasub", "complexls", "lsada"]
     assert machines.loc["fan", "complexls"] == pytest.approx(judged.loc["complexls", "ensemble"])
+
+
+def test_a_rule_is_learnt_on_the_other_machines_only():
+    omegas = pd.DataFrame(
+        {"adasub": [0.8, 0.8, 0.5, 0.5, 0.5], "adals": [0.6, 0.6, 0.7, 0.7, 0.9]},
+        index=list("abcde"),
+    )
+    known = pd.DataFrame({"explained": [1, 2, 5, 6, 7], "noise": 0.0}, index=list("abcde"))
+    chosen, rules = phase.choose(omegas, known)
+    assert chosen.tolist() == ["adasub", "adasub", "adals", "adals", "adals"]
+    assert rules["a"] == "explained > 3.50: adals, else adasub"
+    for machine in omegas.index:  # its own values of Omega do not matter
+        other = omegas.copy()
+        other.loc[machine] = other.loc[machine, ::-1].to_numpy()
+        assert phase.choose(other, known)[0][machine] == chosen[machine]
+    assert phase.choose(omegas.head(2), known)[0].tolist() == ["adasub", "adasub"]
+
+
+def test_the_oracle_is_the_ceiling_and_every_choice_is_scored(rng):
+    parts = []
+    for machine, best in (("m1", "adasub"), ("m2", "adals"), ("m3", "adals"), ("m4", "adasub")):
+        gains = {name: 2.0 if name == best else 0.3 for name in ("adasub", "adals")}
+        parts.append(scores(rng, gains).assign(machine=machine))
+    table = pd.concat(parts, ignore_index=True)
+    known = pd.DataFrame({"explained": [1.0, 4.0, 5.0, 2.0]}, index=["m1", "m2", "m3", "m4"])
+    omega = phase.rules(table, known, "s1").set_index("choice")["omega"]
+    assert omega["rule, leave-one-machine-out"] == omega["label oracle per machine"]
+    assert omega["label oracle per machine"] > omega["always AdaSub"]
+    assert len(omega) == 4
+
+
+def test_features_come_from_training_clips_alone(study_of, rng, tmp_path):
+    params, source = study_of(coherent(rng, lambda i: 0.5))
+    (before,) = phase.features(params, source).to_dict("records")
+    assert before["explained"] > 3
+    assert before["transfer"] == pytest.approx(-6, abs=1)
+    assert before["steadiness"] < 0
+    for path in (tmp_path / "data" / "fan" / "test").iterdir():
+        path.unlink()
+    assert phase.features(params, source).to_dict("records") == [before]
