@@ -333,15 +333,15 @@ def pipeline() -> Figure:
             )
         )  # fmt: skip
 
-    box(1, 25, 12, "near microphone\n$N(k,t)$")
-    box(1, 13, 12, "far microphone\n$F(k,t)$")
+    box(0.5, 25, 13.5, "near microphone\n$N(k,t)$")
+    box(0.5, 13, 13.5, "far microphone\n$F(k,t)$")
     box(18, 19, 15, "front-end\n$P_n - a\\,G_m P_f$\nfloored at $\\beta P_n$", h=9)
     box(38, 20, 11, "log-mel,\n5 frames\nstacked")
     box(54, 20, 12, "autoencoder\n640–16–640,\none per seed")
     box(71, 20, 12, "$A(x)$, eq. 1\nMahalanobis\n+ energy, $P_{90}$")
     box(87.5, 20, 8, "$z(x)$\nmean of\nseeds")
     for start, end in (
-        ((13.3, 28.5), (17.7, 25.5)), ((13.3, 16.5), (17.7, 21)), ((33.3, 23.5), (37.7, 23.5)),
+        ((14.3, 28.5), (17.7, 25.5)), ((14.3, 16.5), (17.7, 21)), ((33.3, 23.5), (37.7, 23.5)),
         ((49.3, 23.5), (53.7, 23.5)), ((66.3, 23.5), (70.7, 23.5)), ((83.3, 23.5), (87.2, 23.5)),
     ):  # fmt: skip
         arrow(start, end)
