@@ -7,7 +7,6 @@ import pytest
 
 from asdlib import single
 
-playwright = pytest.importorskip("playwright.sync_api")
 CAPTIONS = re.compile(r'class="caption-number">((?:Fig\.|Table) \d+) ?<')
 
 
@@ -15,16 +14,6 @@ CAPTIONS = re.compile(r'class="caption-number">((?:Fig\.|Table) \d+) ?<')
 def alone(pages, tmp_path_factory):
     made = single.write(pages, tmp_path_factory.mktemp("made") / "report.html")
     return shutil.copy(made, tmp_path_factory.mktemp("alone") / "mailed 100% <&>.html")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
