@@ -60,7 +60,7 @@ def test_a_view_is_the_pipeline(studied, front_end):
     assert (trained is None) == (front_end not in FRONT_ENDS)
     signal = dataset.read(clip["path"])
     view = compute(
-        signal, chosen.denoising, front_end=front_end, params=chosen, floors=own.floors(),
+        signal, chosen.denoising, front_end=front_end, params=chosen, floors=own.own_floors(),
         trained=trained,
     )  # fmt: skip
     near, far = power(stft(signal))
@@ -68,7 +68,7 @@ def test_a_view_is_the_pipeline(studied, front_end):
     np.testing.assert_array_equal(view.denoised, denoised)
     np.testing.assert_array_equal(view.near, near)
     np.testing.assert_allclose(10 ** (view.gain / 10), denoised / near, rtol=1e-4)
-    noise = own.floors().transfer[:, None] * far
+    noise = own.own_floors().transfer[:, None] * far
     np.testing.assert_allclose(10 ** (view.snr / 10), near / noise, rtol=1e-3)
     example = analysis.take(chosen, source, clip, [front_end])
     np.testing.assert_array_equal(view.sound, example.sound(front_end, chosen))
@@ -408,7 +408,7 @@ def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
     for signal in (*signals, signals[0]):
         for fitted in (trained, None):
             view = compute(
-                signal, Denoising(), front_end="adasub", params=chosen, floors=own.floors(),
+                signal, Denoising(), front_end="adasub", params=chosen, floors=own.own_floors(),
                 trained=fitted,
             )  # fmt: skip
             shown = [
