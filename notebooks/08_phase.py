@@ -86,7 +86,7 @@ show_figure(
     "fig-bound",
     "Noise removed by one complex weight per clip and bin against its bound, and the machine sound that goes with "
     "it, over frequency. Above the bound, a clip's noise is more coherent than that of all clips together, or "
-    "the fit is lucky; a red line above the other one means that the filter has learnt the machine.",
+    "the fit is lucky; where more machine sound is lost than noise removed, the filter has learnt the machine.",
     folder=folder,
 )
 
