@@ -350,7 +350,12 @@ def truth_of(params: Params, source: Source, clip: pd.Series) -> scenes.Clip | N
     """Ground truth of one clip at the study's sample rate, where it was written."""
     stem = clip["name"].removesuffix(".wav")
     truth = scenes.read_truth(source.root, clip["machine"], stem)
-    if truth is None or params.spectra.sample_rate == RATE:
+    return None if truth is None else at_rate(truth, params)
+
+
+def at_rate(truth: scenes.Clip, params: Params) -> scenes.Clip:
+    """A simulated clip at the study's sample rate."""
+    if params.spectra.sample_rate == RATE:
         return truth
     import soxr
 

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import ScalarFormatter
 
 from asdlib.figures import (
     COLOURS,
@@ -361,12 +362,15 @@ def phase_bounds(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def noise_and_sound(table: pd.DataFrame, column: str, name: str) -> Figure:
+def noise_and_sound(
+    table: pd.DataFrame, column: str, name: str, *, doubling: bool = False
+) -> Figure:
     """Noise removed and machine sound lost, a line per machine, against one quantity.
 
     Parameters
     ----------
     table : columns machine, noise, machine_sound (dB) and the one that is named.
+    doubling : the quantity doubles from step to step, so its axis is logarithmic.
     """
     fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.2), sharex=True, layout="constrained")
     titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
@@ -376,6 +380,9 @@ def noise_and_sound(table: pd.DataFrame, column: str, name: str) -> Figure:
                                            strict=False):  # fmt: skip
             line = ax.plot(rows[column], rows[value], marker=marker, ms=4)[0]
             ends.append((rows[value].iloc[-1], str(machine), line.get_color()))
+        if doubling:
+            ax.set_xscale("log", base=2)
+            ax.xaxis.set_major_formatter(ScalarFormatter())
         label_ends(ax, ends)
         ax.set(xlabel=name, ylabel=title)
     return fig

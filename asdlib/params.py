@@ -45,6 +45,17 @@ class Scenes(Section):
     truth: Annotated[int, Field(ge=-1)] = 0  # clips per cell with ground truth; -1: all
     noise_folder: str | None = None  # real noise clips in place of the modelled ones
     impulse_response_folder: str | None = None  # measured two-channel responses
+    # what chapter 08 varies; none: as drawn for every machine
+    far_distance: Annotated[float, Field(ge=0.8, le=4)] | None = None  # m, machine to far
+    reverberation: Annotated[float, Field(ge=0.2, le=0.8)] | None = None  # s, T60
+    noise_sources: Annotated[int, Field(ge=1, le=16)] | None = None  # steady ones, not the four
+
+    @model_validator(mode="after")
+    def _one_room(self) -> Scenes:
+        for name in ("far_distance", "reverberation"):
+            if self.impulse_response_folder is not None and getattr(self, name) is not None:
+                raise ValueError(f"measured responses have their own room: {name} must be none")
+        return self
 
 
 class Spectra(Section):

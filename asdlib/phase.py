@@ -6,8 +6,9 @@ true machine sound apart. Notebook: 08_phase.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ from asdlib.units import Unit
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Filter = Complex[np.ndarray, "frequency context"]
 Fit = Callable[[Spectrum], Filter]
+Parts = Iterable[tuple[Spectrum, Spectrum]]
 _BAND = 8  # bins
+_RENDERED = 2  # clips per domain in every room of its own
 _COLUMNS = ["machine", "noise", "machine_sound"]
 
 
@@ -45,7 +48,7 @@ def bounds(params: Params, source: Source) -> pd.DataFrame:
     fit = partial(far_filter, constants=params.denoising)
     for machine in source.machines:
         true = scenes.read_transfer(source.root, machine)
-        sums = _sums(params, source, machine, fit)
+        sums = _sums(_parts(params, source, machine), fit)
         if true is None or sums is None:
             continue
         msc = np.interp(bins, true["frequency"], true["msc"])
@@ -113,6 +116,36 @@ def leaks(params: Params, source: Source, levels: Sequence[float]) -> pd.DataFra
     return pd.concat(rows, ignore_index=True)
 
 
+def rooms(
+    params: Params, source: Source, knob: str, values: Sequence[float] | Sequence[int]
+) -> pd.DataFrame:
+    """Noise removed and machine sound lost in scenes that differ in one thing, rendered for this.
+
+    The noise at the near microphone keeps its power. Machines and their sounds are those of the
+    embedded scenes, normal clips of both domains.
+
+    Parameters
+    ----------
+    knob : far_distance (m), reverberation (s) or noise_sources, of
+        :class:`asdlib.params.Scenes`.
+
+    Returns
+    -------
+    DataFrame with machine, the knob, noise and machine_sound, dB over all bins; no rows for
+    recordings, and none where measured impulse responses have their own room.
+    """
+    rows: list[list] = []
+    measured = params.scenes.impulse_response_folder is not None
+    if source.embedded and (knob == "noise_sources" or not measured):
+        fit = partial(far_filter, constants=params.denoising)
+        for value, machine in product(values, source.machines):
+            own = params.model_copy(
+                update={"scenes": params.scenes.model_copy(update={knob: value})}
+            )
+            rows.append([machine, *_whole(_rendered(own, machine), fit), value])
+    return pd.DataFrame(rows, columns=[*_COLUMNS, knob])
+
+
 def fixed(params: Params, source: Source) -> pd.DataFrame:
     """A filter per clip against one per machine, fitted on all training-normal clips.
 
@@ -152,24 +185,23 @@ def _overall(
     """Noise removed and machine sound lost over all bins, per machine with truth."""
     rows = []
     for machine in machines or source.machines:
-        sums = _sums(params, source, machine, fit, frames, leak)
-        if sums is not None:
-            noise, sound = _removed(sums.sum(-1))
-            rows.append([machine, float(noise), float(sound)])
+        if removed := _whole(_parts(params, source, machine, frames), fit, leak):
+            rows.append([machine, *removed])
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+def _whole(parts: Parts, fit: Fit, leak: float = 1.0) -> list[float]:
+    """Noise removed and machine sound lost over all bins, in dB; empty without clips."""
+    sums = _sums(parts, fit, leak)
+    return [] if sums is None else _removed(sums.sum(-1)).tolist()
+
+
 def _sums(
-    params: Params,
-    source: Source,
-    machine: str,
-    fit: Fit,
-    frames: int | None = None,
-    leak: float = 1.0,
+    parts: Parts, fit: Fit, leak: float = 1.0
 ) -> Float[np.ndarray, "state=2 part=2 frequency"] | None:
     """Power of noise and machine sound at the near microphone, before and after, over all clips."""
     total = None
-    for noise, sound in _parts(params, source, machine, frames):
+    for noise, sound in parts:
         sound = np.stack([sound[0], leak * sound[1]]).astype(noise.dtype)
         own = fit(noise + sound)
         pairs = [[part[0], subtract(part, own)] for part in (noise, sound)]
@@ -179,14 +211,25 @@ def _sums(
 
 
 def _parts(
-    params: Params, source: Source, machine: str, frames: int | None
+    params: Params, source: Source, machine: str, frames: int | None = None
 ) -> Iterator[tuple[Spectrum, Spectrum]]:
     """Spectra of the noise and of the machine of every test clip with truth."""
     for clip, truth in analysis.truths(params, source, machine):
         if clip["split"] == "test":
-            both = (truth.noise, truth.machine)
-            noise, sound = (stft(x.astype(np.float32), params.spectra) for x in both)
+            noise, sound = _spectra(params, truth)
             yield noise[:, :, :frames], sound[:, :, :frames]
+
+
+def _rendered(params: Params, machine: str) -> Iterator[tuple[Spectrum, Spectrum]]:
+    """The same of clips that lie in no folder."""
+    for domain, index in product(("source", "target"), range(_RENDERED)):
+        clip = scenes.render(machine, "test", domain, "normal", index, params.scenes)
+        yield _spectra(params, analysis.at_rate(clip, params))
+
+
+def _spectra(params: Params, clip: scenes.Clip) -> tuple[Spectrum, Spectrum]:
+    noise, sound = (stft(x.astype(np.float32), params.spectra) for x in (clip.noise, clip.machine))
+    return noise, sound
 
 
 def _removed(sums: np.ndarray) -> np.ndarray:

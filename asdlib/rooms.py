@@ -24,6 +24,7 @@ from asdlib.params import AsdError, Scenes, resolve
 SILENCE = 1e-3  # real noise below -60 dB of full scale is not raised to unit power
 MEASURED_FAR_DB = -10.0  # measured pairs are symmetric: this stands for the far one's distance
 PATH = 8  # places along the cart's way
+ORDERS = 12, 30  # most reflections that are followed: usually, and where the T60 is asked for
 TAPS = int(0.3 * RATE)  # length of an impulse response
 # level of each noise at the near microphone, in dB; the target domain has another noise
 NOISES = {
@@ -71,11 +72,15 @@ class Room:
 
 
 @lru_cache
-def room_of(machine: str, seed: int, folder: str | None) -> Room:
+def room_of(machine: str, params: Scenes) -> Room:
     """Return the room of a machine: simulated, or of measured responses from a folder."""
-    rng = Cell(machine, "", "", "", 0).generator(seed, "room")
+    cell, folder = Cell(machine, "", "", "", 0), params.impulse_response_folder
+    rng, steady = (cell.generator(params.seed, purpose) for purpose in ("room", "steady"))
     gains = 10 ** (rng.uniform(-6, 6, 2) / 20)
-    raw = _simulated(rng) if folder is None else _measured(rng, resolve(folder))
+    if folder is None:
+        raw = _simulated(rng, steady, params)
+    else:
+        raw = _measured(rng, resolve(folder), params)
     responses = {}
     for name, response in raw.items():
         energy = np.mean(np.sum(response[:, 0] ** 2, axis=-1))
@@ -86,19 +91,30 @@ def room_of(machine: str, seed: int, folder: str | None) -> Room:
 _PLACES = {"machine": 1, "ventilation": 1, "cart": PATH, "compressor": 1, "clatter": 4}
 
 
-def _simulated(rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _steady(params: Scenes) -> list[str]:
+    return [f"steady{i}" for i in range(params.noise_sources or 0)]
+
+
+def _simulated(
+    rng: np.random.Generator, steady: np.random.Generator, params: Scenes
+) -> dict[str, np.ndarray]:
     """Impulse responses of a shoebox room: the machine at one end, most noise at the other."""
     import pyroomacoustics as pra
 
     pra.constants.set("num_threads", 1)  # sums in one order: the same bits on every machine
     size = rng.uniform((6.5, 5.0, 3.0), (10.0, 8.0, 4.0))
-    absorption, order = pra.inverse_sabine(rng.uniform(0.25, 0.45), size)
-    room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=min(order, 12))
+    drawn, asked = rng.uniform(0.25, 0.45), params.reverberation
+    absorption, order = pra.inverse_sabine(asked or drawn, size)
+    order = min(order, ORDERS[asked is not None])
+    room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=order)
     length, width, height = size
     machine = np.array([rng.uniform(1.2, 1.8), width * rng.uniform(0.35, 0.65), 1.0])
     angle = rng.uniform(-0.9, 0.9)
     near = machine + rng.uniform(0.35, 0.55) * np.array([np.cos(angle), np.sin(angle), 0.3])
-    far = machine + np.array([rng.uniform(2.6, 3.8), rng.uniform(-0.8, 0.8), 0.5])
+    away = np.array([rng.uniform(2.6, 3.8), rng.uniform(-0.8, 0.8), 0.5])
+    if params.far_distance is not None:
+        away *= params.far_distance / np.linalg.norm(away)
+    far = machine + away
     along = np.linspace(0.15, 0.85, PATH)
     places: dict[str, list] = {
         "machine": [machine],
@@ -109,6 +125,8 @@ def _simulated(rng: np.random.Generator) -> dict[str, np.ndarray]:
             (length * rng.uniform(0.45, 0.9), width * rng.uniform(0.1, 0.9), 0.9) for _ in range(4)
         ],
     }
+    for name in _steady(params):
+        places[name] = [size * steady.uniform((0.45, 0.1, 0.15), (0.9, 0.9, 0.9))]
     for position in (p for group in places.values() for p in group):
         room.add_source(np.clip(position, 0.2, size - 0.2))
     room.add_microphone_array(np.stack([near, far], axis=1))
@@ -120,13 +138,14 @@ def _simulated(rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def _measured(rng: np.random.Generator, folder: Path) -> dict[str, np.ndarray]:
+def _measured(rng: np.random.Generator, folder: Path, params: Scenes) -> dict[str, np.ndarray]:
     """Two-channel responses from a folder, one file for every place of every source."""
     files = _wavs(folder)
-    count = sum(_PLACES.values())
+    wanted = _PLACES | dict.fromkeys(_steady(params), 1)
+    count = sum(wanted.values())
     chosen = iter(rng.choice(len(files), count, replace=len(files) < count))
     responses = {}
-    for name, places in _PLACES.items():
+    for name, places in wanted.items():
         pairs = []
         for _ in range(places):
             path = files[next(chosen)]
@@ -160,13 +179,13 @@ def hear(sounds: list[tuple[np.ndarray, np.ndarray]], samples: int, length: int)
 
 def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> TwoChannels:
     """All noise of a clip, of the order of unit power at the near microphone."""
-    levels = NOISES[cell.domain]
+    levels = dict.fromkeys(_steady(params), 0.0) or NOISES[cell.domain]
     total = np.sqrt(sum(10 ** (level / 10) for level in levels.values()))
     sounds = []
     for name, level in levels.items():
         rng = cell.generator(params.seed, name)
         if params.noise_folder is None:
-            signal = _MODELLED[name](rng, samples)
+            signal = _MODELLED.get(name, _ventilation)(rng, samples)
         else:
             signal = _excerpt(rng, samples, params.noise_folder)
         signal = signal * (10 ** ((level + rng.uniform(-3, 3)) / 20) / total)

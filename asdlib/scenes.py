@@ -74,7 +74,7 @@ def render(
     cell = Cell(machine, split, domain, label, index)
     samples = int(params.seconds * spec.lengths[index % len(spec.lengths)] * RATE)
     condition = _condition(cell, params)
-    room = room_of(machine, params.seed, params.impulse_response_folder)
+    room = room_of(machine, params)
 
     draw = cell.generator(params.seed, "fault")
     fault = str(draw.choice(list(spec.faults))) if label == "anomaly" else None
@@ -135,7 +135,7 @@ def write(
         for name in specs:
             for folder in ("train", "test", *(["truth"] if params.truth else [])):
                 (beside / name / folder).mkdir(parents=True)
-            room_of(name, params.seed, params.impulse_response_folder)  # once, not once per thread
+            room_of(name, params)  # once, not once per thread
         with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
             spectra = pool.map(lambda job: _write_clip(beside, params, *job), jobs)
             bar = tqdm(spectra, "writing scenes", len(jobs), unit="clip", disable=not progress)

@@ -138,6 +138,48 @@ show_figure(
 )
 
 # %% [markdown]
+# The next three figures render scenes of their own, normal clips that differ in one thing: how far the far
+# microphone stands from the machine, how reverberant the room is, and how many noise sources, all steady and each at
+# a place of its own, share the noise power. A microphone that stands closer predicts more of the noise and hears more of the
+# machine; what reverberates and what comes from many places is no longer one weight per bin.
+
+# %%
+no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
+distance = phase.rooms(params, source, "far_distance", (0.8, 1.5, 2.2, 3.0, 4.0))
+show_figure(
+    charts.noise_and_sound(distance, "far_distance", "far microphone, from the machine (m)")
+    if len(distance)
+    else draw.missing(no_rooms),
+    "fig-distance",
+    "Noise removed and machine sound lost against the distance of the far microphone from the machine. The near "
+    "one stands about half a metre away.",
+    folder=folder,
+)
+
+# %%
+reverberation = phase.rooms(params, source, "reverberation", (0.2, 0.3, 0.4, 0.6, 0.8))
+show_figure(
+    charts.noise_and_sound(reverberation, "reverberation", "reverberation time $T_{60}$ (s)")
+    if len(reverberation)
+    else draw.missing(no_rooms),
+    "fig-room",
+    "The same against the reverberation time of the room.",
+    folder=folder,
+)
+
+# %%
+crowd = phase.rooms(params, source, "noise_sources", (1, 2, 4, 8, 16))
+show_figure(
+    charts.noise_and_sound(crowd, "noise_sources", "steady noise sources", doubling=True)
+    if len(crowd)
+    else draw.missing(no_rooms),
+    "fig-sources",
+    "The same against the number of noise sources, which share one power; four clips of each machine, so small "
+    "steps are chance.",
+    folder=folder,
+)
+
+# %% [markdown]
 # ## A filter per clip or per machine
 #
 # A filter from all training clips cannot learn the single clip's machine sound. But it can only hold what stays: where

@@ -15,7 +15,7 @@ FIGURES = {
     "fig-removal", "fig-retention", "fig-learning", "fig-sensitivity", "fig-aggressiveness",
     "fig-seeds", "fig-decomposition", "fig-machines", "fig-failures", "fig-build-up",
     "fig-negative", "fig-growth", "fig-bound", "fig-context", "fig-length", "fig-leak",
-    "fig-phase-machines",
+    "fig-distance", "fig-room", "fig-sources", "fig-phase-machines",
 }  # fmt: skip
 TABLES = {
     "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-retention", "tab-front-ends",

@@ -113,6 +113,28 @@ def test_without_truth_there_is_nothing_to_measure(tmp_path, study_of, rng):
     assert phase.fixed(params, source).empty
 
 
+FEW = {"seconds": 2.0, "train_source": 2, "test_per_cell": 1, "machines": ["SimFan"]}
+
+
+def test_a_far_microphone_that_stands_closer_costs_more_machine_sound(tmp_path):
+    params = small_params(tmp_path, scenes=FEW)
+    source = open_source(params)
+    table = phase.rooms(params, source, "far_distance", (0.8, 4.0)).set_index("far_distance")
+    assert table["machine"].tolist() == ["SimFan", "SimFan"]
+    assert table.loc[0.8, "machine_sound"] > 2 * table.loc[4.0, "machine_sound"] > 0
+    assert table.loc[0.8, "noise"] > table.loc[4.0, "noise"] > 0
+
+
+def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
+    params, source = study_of(coherent(rng, lambda i: 1.0))
+    assert phase.rooms(params, source, "noise_sources", (1,)).empty
+    simulated = small_params(tmp_path, scenes=FEW)
+    source = open_source(simulated)
+    measured = simulated.scenes.model_copy(update={"impulse_response_folder": "measured"})
+    other = simulated.model_copy(update={"scenes": measured})
+    assert phase.rooms(other, source, "reverberation", (0.3,)).empty
+
+
 def scores(rng, shift):
     rows = []
     for front_end, gain in shift.items():

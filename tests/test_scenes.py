@@ -236,3 +236,51 @@ def test_the_coherence_of_the_noise_is_told(written):
     msc = scenes.read_transfer(root, "SimFan")["msc"]
     assert msc.between(0, 1 + 1e-9).all()
     assert msc.max() > 0.1
+
+
+def leak(**changes):
+    """Machine power at the far microphone over that at the near one."""
+    near, far = np.sum(
+        scenes.render("SimFan", "train", "source", "normal", 0, few(**changes)).machine ** 2, 1
+    )
+    return far / near
+
+
+def coherence(**changes):
+    """Median coherence of the noise between the microphones."""
+    clips = [
+        scenes.render("SimFan", "train", "source", "normal", i, few(**changes)) for i in range(4)
+    ]
+    spectra = np.concatenate([stft(clip.noise) for clip in clips], axis=-1)
+    near, far = power(spectra).mean(-1)
+    return np.median(power((spectra[0] * spectra[1].conj()).mean(-1)) / (near * far))
+
+
+def test_a_far_microphone_further_away_hears_less_of_the_machine():
+    assert leak(far_distance=0.8) > 2 * leak(far_distance=2) > 2 * leak(far_distance=4)
+
+
+def test_a_dry_room_and_few_sources_are_more_coherent():
+    assert coherence(reverberation=0.2) > 1.3 * coherence(reverberation=0.8)
+    assert coherence(noise_sources=1) > 1.3 * coherence(noise_sources=8)
+
+
+def test_more_sources_share_one_power():
+    def loudness(count):
+        sounds = [
+            scenes.render(machine, "train", "source", "normal", 0, few(noise_sources=count))
+            for machine in ("SimFan", "SimGearbox", "SimSlider", "SimValve")
+        ]
+        return np.mean([np.mean(clip.noise[0] ** 2) for clip in sounds])
+
+    assert 0.5 < loudness(16) / loudness(1) < 2
+
+
+def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
+    for change in ({"far_distance": 2.0}, {"reverberation": 0.3}):
+        with pytest.raises(AsdError, match=f"measured.*{next(iter(change))} must be none"):
+            few(impulse_response_folder="responses", **change)
+    assert few(impulse_response_folder="responses", noise_sources=3).noise_sources == 3
+    for wrong in ({"far_distance": 5}, {"reverberation": 0.1}, {"noise_sources": 0}):
+        with pytest.raises(AsdError, match=next(iter(wrong))):
+            few(**wrong)
