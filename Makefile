@@ -1,9 +1,10 @@
-# Every target is a line that could be typed. PARAMS picks a parameter file, DATA a folder of recordings.
+# Every target is a line that could be typed. PARAMS picks a parameter file, DATA a folder of recordings;
+# NOISE and RESPONSES are folders as of asd scenes --noise and --impulse-responses.
 PYTHON ?= python3
 PARAMS ?= params/demo.yaml
 BIN := .venv/bin
 
-.PHONY: env report test lint bench lab scenes clean
+.PHONY: env report test lint bench verdict lab scenes clean
 
 env: .venv/.installed
 
@@ -25,6 +26,10 @@ lint: env
 
 bench: env
 	$(BIN)/python tests/benchmarks/bench.py
+
+verdict: env
+	$(BIN)/python tests/benchmarks/verdict.py $(if $(NOISE),--noise '$(NOISE)') \
+	  $(if $(RESPONSES),--impulse-responses '$(RESPONSES)')
 
 lab: env
 	$(BIN)/jupytext-config set-default-viewer python

@@ -1,8 +1,9 @@
 """``make verdict``: does the far channel's phase help a detector, and on which recordings?
 
-Constants of the complex fit are chosen on three sets of embedded scenes by their labels; with them
-frozen, ``params/phase.yaml`` runs on those scenes and, where ``NOISE`` and ``RESPONSES`` name two
-folders, on the same machines with real noise in measured rooms. Tables go to ``results/verdict``.
+K and ridge of the complex fit are chosen for every front-end that has one, on three sets of
+embedded scenes and by their labels. With them frozen, the study of ``params/phase.yaml`` runs on
+those scenes and, where ``NOISE`` and ``RESPONSES`` name two folders, on the same machines with real
+noise in measured rooms. Tables go to ``results/verdict``.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def with_constants(base, context, ridge):
 
 
 def choose(sets):
-    """Omega of every choice of K and ridge, mean over front-ends, sets and seeds, best first."""
+    """Omega of every front-end for every choice of K and ridge, mean over sets and seeds."""
     rows = []
     for context, ridge in product(CONTEXTS, RIDGES):
         for name, base in sets.items():
@@ -49,17 +50,19 @@ def choose(sets):
         shown = pd.DataFrame(rows).query("context == @context and ridge == @ridge")
         means = shown.groupby("front_end", sort=False)["omega"].mean()
         print(f"K={context} ridge={ridge:g}", means.round(4).to_dict(), flush=True)
-    table = pd.DataFrame(rows)
-    whole = table.pivot_table(
+    return pd.DataFrame(rows).pivot_table(
         index=["context", "ridge"], columns="front_end", values="omega", sort=False
     )
-    return whole.assign(mean=whole.mean(axis=1)).sort_values("mean", ascending=False)
 
 
-def judge(base, out):
-    """Run one set with all front-ends and write what chapter 08 shows of it."""
+def judge(base, chosen, out):
+    """Run one set, every front-end with its constants, and write what chapter 08 shows of it."""
     source = open_source(base)
-    table = study.run(base, progress=True, source=source)
+    others = tuple(name for name in base.front_ends if name not in chosen)
+    studies = [base.model_copy(update={"front_ends": others})]
+    for name, constants in chosen.items():
+        studies.append(with_constants(base, *constants).model_copy(update={"front_ends": (name,)}))
+    table = pd.concat([study.run(one, source=source) for one in studies], ignore_index=True)
     judged = phase.verdict(table, systems.summary(table))
     shown = {
         "verdict": tables.phase_verdict(judged, figures.NAMES, figures.SCORER_NAMES),
@@ -88,8 +91,9 @@ def main():
     sets = {f"scenes {seed}": with_scenes(base, seed=seed) for seed in (0, 1, 2)}
     choice = choose(sets)
     choice.to_csv(out / "constants.csv")
-    print(choice.round(4).to_string(), flush=True)
-    context, ridge = choice.index[0]
+    best = {name: choice[name].idxmax() for name in FITTED}
+    chosen = {name: (int(context), float(ridge)) for name, (context, ridge) in best.items()}
+    print(choice.round(4).to_string(), chosen, sep="\n", flush=True)
     folders = {
         "noise_folder": arguments.noise,
         "impulse_response_folder": arguments.impulse_responses,
@@ -97,7 +101,7 @@ def main():
     if given := {key: str(Path(path).absolute()) for key, path in folders.items() if path}:
         sets["real"] = with_scenes(base, **given)
     for name, own in sets.items():
-        judge(with_constants(own, context, ridge), out / name.replace(" ", "-"))
+        judge(own, chosen, out / name.replace(" ", "-"))
 
 
 if __name__ == "__main__":
