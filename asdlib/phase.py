@@ -45,7 +45,7 @@ def bounds(params: Params, source: Source) -> pd.DataFrame:
     """
     bins, parts = analysis.frequencies(params), []
     edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
-    fit = partial(far_filter, constants=params.denoising)
+    fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
     for machine in source.machines:
         true = scenes.read_transfer(source.root, machine)
         sums = _sums(_parts(params, source, machine), fit)

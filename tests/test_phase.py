@@ -55,6 +55,9 @@ def test_coherent_noise_goes_and_a_machine_that_is_near_only_stays(study_of, rng
     assert (table["noise"] > 20).all()
     assert (table["machine_sound"].abs() < 1).all()
     assert table["frequency"].between(0, 8000).all()
+    longer = params.denoising.model_copy(update={"context": 4})
+    same = phase.bounds(params.model_copy(update={"denoising": longer}), source)
+    assert same.equals(table)  # a bound for one weight per bin is held against one weight per bin
     (row,) = phase.fixed(params, source).to_dict("records")
     assert row["own noise"] > 25
     assert row["train noise"] > 25

@@ -126,7 +126,7 @@ def foretold(table, results):
     from asdlib import scenes as simulated
 
     demo = params.load("params/demo.yaml")
-    scenes = results / "foretold"
+    scenes = results / f"scenes-{simulated.recipe(demo.scenes)}"  # where a report of it looks
     with tempfile.TemporaryDirectory(dir=results) as folder:
         own = demo.model_copy(
             update={"results": folder, "data": str(scenes), "machines": ("SimFan", "SimValve")}
