@@ -7,6 +7,7 @@ noise in measured rooms. Tables go to ``results/verdict``.
 """
 
 import argparse
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -89,20 +90,25 @@ def main():
     out = params.resolve(base.results) / "verdict"
     out.mkdir(parents=True, exist_ok=True)
     sets = {f"scenes {seed}": with_scenes(base, seed=seed) for seed in (0, 1, 2)}
+    folders = {
+        "noise_folder": arguments.noise,
+        "impulse_response_folder": arguments.impulse_responses,
+    }
+    other = {}
+    if given := {key: str(Path(path).absolute()) for key, path in folders.items() if path}:
+        other["real"] = with_scenes(base, **given)
     choice = choose(sets)
     choice.to_csv(out / "constants.csv")
     best = {name: choice[name].idxmax() for name in FITTED}
     chosen = {name: (int(context), float(ridge)) for name, (context, ridge) in best.items()}
     print(choice.round(4).to_string(), chosen, sep="\n", flush=True)
-    folders = {
-        "noise_folder": arguments.noise,
-        "impulse_response_folder": arguments.impulse_responses,
-    }
-    if given := {key: str(Path(path).absolute()) for key, path in folders.items() if path}:
-        sets["real"] = with_scenes(base, **given)
-    for name, own in sets.items():
+    for name, own in (sets | other).items():
         judge(own, chosen, out / name.replace(" ", "-"))
+        print(out / name.replace(" ", "-"))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except params.AsdError as error:
+        sys.exit(str(error))
