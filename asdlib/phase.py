@@ -17,6 +17,7 @@ from jaxtyping import Complex, Float
 
 from asdlib import analysis, dataset, metrics, scenes, systems
 from asdlib.frontends import correlations, far_filter, solve_filter, subtract, unpredicted
+from asdlib.parallel import clip_by_clip
 from asdlib.params import Params
 from asdlib.source import Source
 from asdlib.spectra import power, stft
@@ -134,16 +135,17 @@ def rooms(
     DataFrame with machine, the knob, noise and machine_sound, dB over all bins; no rows for
     recordings, and none where measured impulse responses have their own room.
     """
-    rows: list[list] = []
     measured = params.scenes.impulse_response_folder is not None
-    if source.embedded and (knob == "noise_sources" or not measured):
-        fit = partial(far_filter, constants=params.denoising)
-        for value, machine in product(values, source.machines):
-            own = params.model_copy(
-                update={"scenes": params.scenes.model_copy(update={knob: value})}
-            )
-            rows.append([machine, *_whole(_rendered(own, machine), fit), value])
-    return pd.DataFrame(rows, columns=[*_COLUMNS, knob])
+    fit = partial(far_filter, constants=params.denoising)
+
+    def row(case: tuple[float, str]) -> list:
+        value, machine = case
+        own = params.model_copy(update={"scenes": params.scenes.model_copy(update={knob: value})})
+        return [machine, *_whole(_rendered(own, machine), fit), value]
+
+    known = source.embedded and (knob == "noise_sources" or not measured)
+    cases = product(values, source.machines) if known else []
+    return pd.DataFrame(clip_by_clip(row, cases), columns=[*_COLUMNS, knob])
 
 
 def fixed(params: Params, source: Source) -> pd.DataFrame:

@@ -145,7 +145,7 @@ show_figure(
 
 # %%
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
-distance = phase.rooms(params, source, "far_distance", (0.8, 1.5, 2.2, 3.0, 4.0))
+distance = phase.rooms(params, source, "far_distance", (0.8, 1.5, 2.5, 4.0))
 show_figure(
     charts.noise_and_sound(distance, "far_distance", "far microphone, from the machine (m)")
     if len(distance)
@@ -157,7 +157,7 @@ show_figure(
 )
 
 # %%
-reverberation = phase.rooms(params, source, "reverberation", (0.2, 0.3, 0.4, 0.6, 0.8))
+reverberation = phase.rooms(params, source, "reverberation", (0.2, 0.3, 0.5, 0.8))
 show_figure(
     charts.noise_and_sound(reverberation, "reverberation", "reverberation time $T_{60}$ (s)")
     if len(reverberation)
