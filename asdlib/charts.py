@@ -14,7 +14,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import ScalarFormatter
 
 from asdlib.figures import (
     COLOURS,
@@ -382,7 +381,7 @@ def noise_and_sound(
             ends.append((rows[value].iloc[-1], str(machine), line.get_color()))
         if doubling:
             ax.set_xscale("log", base=2)
-            ax.xaxis.set_major_formatter(ScalarFormatter())
+            ax.xaxis.set_major_formatter("{x:g}")
         label_ends(ax, ends)
         ax.set(xlabel=name, ylabel=title)
     return fig
