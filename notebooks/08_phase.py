@@ -152,7 +152,7 @@ show_figure(
     else draw.missing(no_rooms),
     "fig-distance",
     "Noise removed and machine sound lost against the distance of the far microphone from the machine. The near "
-    "one stands about half a metre away.",
+    "one stays where it is.",
     folder=folder,
 )
 
@@ -174,8 +174,8 @@ show_figure(
     if len(crowd)
     else draw.missing(no_rooms),
     "fig-sources",
-    "The same against the number of noise sources, which share one power; four clips of each machine, so small "
-    "steps are chance.",
+    "The same against the number of noise sources, which share one power. Few clips of each machine are rendered, so "
+    "small steps are chance.",
     folder=folder,
 )
 
