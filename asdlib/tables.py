@@ -143,7 +143,7 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
 def phase_verdict(
     table: pd.DataFrame, names: Mapping[str, str], scorers: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Lay out :func:`asdlib.phase.verdict` for reading.
+    """Lay out :func:`asdlib.verdict.judge` for reading.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import charts, phase, study, systems, tables
+from asdlib import charts, phase, study, systems, tables, verdict
 from asdlib import figures as draw
 from asdlib.figures import show_figure
 from asdlib.params import from_notebook, resolve
@@ -214,7 +214,7 @@ table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] !
 per_seed = systems.summary(table)
 new = [name for name in ("complexls", "lsada", "adals") if name in params.front_ends]
 not_run = "Not run here: params/phase.yaml names these front-ends."
-judged = phase.verdict(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
+judged = verdict.judge(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
 show_table(
     tables.phase_verdict(judged, draw.NAMES, draw.SCORER_NAMES),
     "tab-phase",
@@ -227,7 +227,7 @@ show_table(
 )
 
 # %%
-machines = phase.per_machine(table, "eq1") if new else per_seed[:0]
+machines = verdict.per_machine(table, "eq1") if new else per_seed[:0]
 show_figure(
     charts.per_machine(machines.rename(columns=draw.NAMES))
     if len(machines) and machines.notna().any(axis=None)
@@ -245,7 +245,7 @@ show_figure(
 # learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
 
 # %%
-choices = phase.rules(table, phase.features(params, source)) if len(judged) else per_seed[:0]
+choices = verdict.rules(table, verdict.features(params, source)) if len(judged) else per_seed[:0]
 show_table(
     choices.set_axis(["choice", "Ω", "taken"], axis=1) if len(choices) else choices,
     "tab-rule-phase",

@@ -1,11 +1,11 @@
-"""What the far channel's phase takes away, on truth made by hand, and the verdict's table."""
+"""What the far channel's phase takes away, on truth made by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import small_params, write_wav
 
-from asdlib import phase, systems
+from asdlib import phase, verdict
 from asdlib.source import open_source
 
 RATE, SECONDS = 16000, 4
@@ -138,71 +138,12 @@ def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
     assert phase.rooms(other, source, "reverberation", (0.3,)).empty
 
 
-def scores(rng, shift):
-    rows = []
-    for front_end, gain in shift.items():
-        for seed in range(3):
-            for domain in ("source", "target"):
-                for label in ("normal", "anomaly"):
-                    for i in range(12):
-                        value = rng.standard_normal() + gain * (label == "anomaly")
-                        rows.append(("fan", front_end, "s1", seed, "test", domain, label,
-                                     f"{domain}{label}{i}", value))  # fmt: skip
-    names = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def test_the_verdict_is_the_paired_difference_under_one_score(rng):
-    table = scores(rng, {"adasub": 1.0, "complexls": 3.0, "lsada": 0.0})
-    per_seed = systems.summary(table)
-    judged = phase.verdict(table, per_seed).set_index("front_end")
-    own = per_seed[per_seed["seed"] != "ensemble"].set_index(["front_end", "seed"])["omega"]
-    expected = (own["complexls"] - own["adasub"]).mean()
-    assert judged.loc["complexls", "mean"] == pytest.approx(expected)
-    assert judged.loc["complexls", "mean"] > 0 > judged.loc["lsada", "mean"]
-    for name in ("complexls", "lsada"):
-        assert judged.loc[name, "low"] < judged.loc[name, "mean"] < judged.loc[name, "high"]
-    assert np.isnan(judged.loc["adasub", "mean"])
-    machines = phase.per_machine(table, "s1")
-    assert list(machines.columns) == ["adasub", "complexls", "lsada"]
-    assert machines.loc["fan", "complexls"] == pytest.approx(judged.loc["complexls", "ensemble"])
-
-
-def test_a_rule_is_learnt_on_the_other_machines_only():
-    omegas = pd.DataFrame(
-        {"adasub": [0.8, 0.8, 0.5, 0.5, 0.5], "adals": [0.6, 0.6, 0.7, 0.7, 0.9]},
-        index=list("abcde"),
-    )
-    known = pd.DataFrame({"explained": [1, 2, 5, 6, 7], "noise": 0.0}, index=list("abcde"))
-    chosen, rules = phase.choose(omegas, known)
-    assert chosen.tolist() == ["adasub", "adasub", "adals", "adals", "adals"]
-    assert rules["a"] == "explained > 3.50: adals, else adasub"
-    for machine in omegas.index:  # its own values of Omega do not matter
-        other = omegas.copy()
-        other.loc[machine] = other.loc[machine, ::-1].to_numpy()
-        assert phase.choose(other, known)[0][machine] == chosen[machine]
-    assert phase.choose(omegas.head(2), known)[0].tolist() == ["adasub", "adasub"]
-
-
-def test_the_oracle_is_the_ceiling_and_every_choice_is_scored(rng):
-    parts = []
-    for machine, best in (("m1", "adasub"), ("m2", "adals"), ("m3", "adals"), ("m4", "adasub")):
-        gains = {name: 2.0 if name == best else 0.3 for name in ("adasub", "adals")}
-        parts.append(scores(rng, gains).assign(machine=machine))
-    table = pd.concat(parts, ignore_index=True)
-    known = pd.DataFrame({"explained": [1.0, 4.0, 5.0, 2.0]}, index=["m1", "m2", "m3", "m4"])
-    omega = phase.rules(table, known, "s1").set_index("choice")["omega"]
-    assert omega["rule, leave-one-machine-out"] == omega["label oracle per machine"]
-    assert omega["label oracle per machine"] > omega["always AdaSub"]
-    assert len(omega) == 4
-
-
 def test_features_come_from_training_clips_alone(study_of, rng, tmp_path):
     params, source = study_of(coherent(rng, lambda i: 0.5))
-    (before,) = phase.features(params, source).to_dict("records")
+    (before,) = verdict.features(params, source).to_dict("records")
     assert before["explained"] > 3
     assert before["transfer"] == pytest.approx(-6, abs=1)
     assert before["steadiness"] < 0
     for path in (tmp_path / "data" / "fan" / "test").iterdir():
         path.unlink()
-    assert phase.features(params, source).to_dict("records") == [before]
+    assert verdict.features(params, source).to_dict("records") == [before]

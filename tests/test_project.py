@@ -18,7 +18,7 @@ FLOORS = [
     {"source", "units"},
     {"study"},
     {"systems", "submission", "analysis", "reported", "provenance"},
-    {"variants", "exposure", "failures", "phase", "retention"},
+    {"variants", "exposure", "failures", "phase", "retention", "verdict"},
     {"negative", "forecast"},
     {"figures", "tables", "listen"},
     {"browse", "charts"},

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import figures, params, phase, study, systems, tables
+from asdlib import figures, params, phase, study, systems, tables, verdict
 from asdlib.source import open_source
 
 CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
@@ -64,15 +64,15 @@ def judge(base, chosen, out):
     for name, constants in chosen.items():
         studies.append(with_constants(base, *constants).model_copy(update={"front_ends": (name,)}))
     table = pd.concat([study.run(one, source=source) for one in studies], ignore_index=True)
-    judged = phase.verdict(table, systems.summary(table))
+    judged = verdict.judge(table, systems.summary(table))
     shown = {
         "verdict": tables.phase_verdict(judged, figures.NAMES, figures.SCORER_NAMES),
         "fixed": phase.fixed(base, source),
     }
-    known = phase.features(base, source)
+    known = verdict.features(base, source)
     for scorer in base.scorers:
-        shown[f"machines-{scorer}"] = phase.per_machine(table, scorer).reset_index()
-        shown[f"rules-{scorer}"] = phase.rules(table, known, scorer)
+        shown[f"machines-{scorer}"] = verdict.per_machine(table, scorer).reset_index()
+        shown[f"rules-{scorer}"] = verdict.rules(table, known, scorer)
     out.mkdir(exist_ok=True)
     (out / "recordings.txt").write_text(source.describe() + "\n")
     for name, shown_table in shown.items():
