@@ -28,7 +28,7 @@ bench: env
 	$(BIN)/python tests/benchmarks/bench.py
 
 verdict: env
-	$(BIN)/python tests/benchmarks/verdict.py $(if $(NOISE),--noise '$(NOISE)') \
+	$(BIN)/python studies/verdict.py $(if $(NOISE),--noise '$(NOISE)') \
 	  $(if $(RESPONSES),--impulse-responses '$(RESPONSES)')
 
 lab: env

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scenes(options: argparse.Namespace) -> None:
-    from asdlib import scenes
+    from asdlib.simulate import scenes
 
     base = load(options.params).scenes if options.params else Params().scenes
     changes = {
@@ -85,7 +85,9 @@ def _scenes(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from asdlib import analysis, dataset, forecast, study
+    from asdlib import dataset, study
+    from asdlib.measure import analysis
+    from asdlib.study import forecast
 
     params = load(options.params, data=str(Path(options.data).absolute()))
     root = Path(options.data)
@@ -103,7 +105,9 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def _study(options: argparse.Namespace) -> None:
-    from asdlib import forecast, negative, study, systems, units
+    from asdlib import study
+    from asdlib.compare import systems
+    from asdlib.study import everything, forecast, unit
 
     params = _with_data(options)
     source = study.open_source(params, progress=True)
@@ -111,14 +115,14 @@ def _study(options: argparse.Namespace) -> None:
         f"Recordings: {source.describe()}. {forecast.sentence(forecast.forecast(params, source))}",
         file=sys.stderr,
     )
-    table = negative.compute(params, source, progress=True)
+    table = everything.compute(params, source, progress=True)
     folder = resolve(params.results) / params.name
-    units.write_table(table, folder / "scores.parquet")
+    unit.write_table(table, folder / "scores.parquet")
     summary = systems.summary(table)
-    units.write_table(summary, folder / "omega.csv")
+    unit.write_table(summary, folder / "omega.csv")
     results = systems.apply_all(table, summary, params.scoring.quantile)
     verdicts = systems.verdicts(results)
-    units.write_table(verdicts, folder / "decisions.csv")
+    unit.write_table(verdicts, folder / "decisions.csv")
     if summary["omega"].notna().any():
         print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
     for (system, machine), clips in verdicts.groupby(["system", "machine"], sort=False):
@@ -132,7 +136,9 @@ def _study(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from asdlib import build, forecast, study
+    from asdlib import study
+    from asdlib.report import build
+    from asdlib.study import forecast
 
     params = _with_data(options)
     source = study.open_source(params, progress=True)
@@ -152,7 +158,8 @@ def _metrics(options: argparse.Namespace) -> None:
 
 
 def _validate(options: argparse.Namespace) -> None:
-    from asdlib import dataset, submission
+    from asdlib import dataset
+    from asdlib.compare import submission
 
     expected = None
     if options.data:

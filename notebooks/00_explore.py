@@ -44,7 +44,7 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib.explore import explore
+from asdlib.explore.app import explore
 from asdlib.params import from_notebook
 
 params = from_notebook(globals())

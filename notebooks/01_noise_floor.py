@@ -39,11 +39,13 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import analysis, reported, study
-from asdlib import figures as draw
-from asdlib.figures import show_figure
+from asdlib import study
+from asdlib.measure import analysis
+from asdlib.report import reported
+from asdlib.report import figures as draw
+from asdlib.report.figures import show_figure
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import say, show_table
+from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)
@@ -69,7 +71,7 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 # $$
 
 # %%
-floors = analysis.floors(params, source)
+floors = study.floors(params, source)
 frequency = analysis.frequencies(params)
 show_figure(
     draw.noise_floors({m: (f.near, f.far) for m, f in floors.items()}, frequency),

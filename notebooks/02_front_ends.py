@@ -41,18 +41,21 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 # %% tags=["setup"]
 import pandas as pd
 
-from asdlib import analysis, charts, reported, retention, study, systems
-from asdlib import figures as draw
-from asdlib import listen
-from asdlib.figures import show_figure
+from asdlib import study
+from asdlib.compare import systems
+from asdlib.measure import analysis, retention
+from asdlib.report import charts, reported
+from asdlib.report import figures as draw
+from asdlib.report import panels
+from asdlib.report.figures import show_figure
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import escape, plus_minus, say, show_table
+from asdlib.report.tables import escape, plus_minus, say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
-listen.start()
+panels.start()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
 
 # %% [markdown]
@@ -116,7 +119,7 @@ show_figure(
 
 # %%
 tracks = shown.tracks(params, analysis.truth_of(params, source, shown.clip))
-listen.show_panel(
+panels.show_panel(
     {draw.sound_name(name): track for name, track in tracks.items()},
     spectra=params.spectra,
     label="one-clip",
@@ -258,7 +261,7 @@ for i, case in enumerate(retention.examples(params, source)):
         f"anomaly removed, {case.noise:.1f} dB of the noise."
     )
     tracks = case.tracks(called, params.spectra)
-    listen.show_panel(
+    panels.show_panel(
         tracks,
         spectra=params.spectra,
         label=f"retention-{i}",
@@ -332,7 +335,7 @@ show_figure(
 # system: it uses test labels.
 
 # %%
-choice = systems.choice(table, analysis.floors(params, source))
+choice = systems.choice(table, study.floors(params, source))
 show_table(
     choice,
     "tab-choice",

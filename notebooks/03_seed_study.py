@@ -42,17 +42,19 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 import numpy as np
 import pandas as pd
 
-from asdlib import browse, charts, listen, metrics, reported, study, systems, tables
-from asdlib import figures as draw
-from asdlib.figures import show_figure
+from asdlib import metrics, study
+from asdlib.compare import systems
+from asdlib.report import browse, charts, panels, reported, tables
+from asdlib.report import figures as draw
+from asdlib.report.figures import show_figure
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import say, plus_minus, show_table
+from asdlib.report.tables import say, plus_minus, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
-listen.start()
+panels.start()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
 
 # %% [markdown]
@@ -156,7 +158,7 @@ show_figure(
 )
 if compared:
     live = browse.live_seeds(per_seed, compared)
-    listen.show_live(live, title="The same with values under the pointer")
+    panels.show_live(live, title="The same with values under the pointer")
 
 # %% [markdown]
 # ## The official baseline and its quirks

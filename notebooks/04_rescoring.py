@@ -41,11 +41,14 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 # %% tags=["setup"]
 import pandas as pd
 
-from asdlib import charts, reported, study, systems, tables, variants
-from asdlib import figures as draw
-from asdlib.figures import show_figure
+from asdlib import study
+from asdlib.compare import systems
+from asdlib.report import charts, reported, tables
+from asdlib.compare import sensitivity
+from asdlib.report import figures as draw
+from asdlib.report.figures import show_figure
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import plus_minus, say, show_table
+from asdlib.report.tables import plus_minus, say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)
@@ -133,14 +136,14 @@ show_figure(
 # time on AdaSub.
 
 # %%
-sensitivity = variants.sensitivity(params, source)
+changes = sensitivity.changes(params, source)
 if "per_band" not in params.extras:
     say(
         "Standardisation per band trains once more; it is left out here (`extras: [per_band]` runs it)."
     )
 show_figure(
-    charts.sensitivity(sensitivity)
-    if sensitivity["ensemble"].notna().any()
+    charts.sensitivity(changes)
+    if changes["ensemble"].notna().any()
     else draw.missing("Ω cannot be computed from these recordings, or AdaSub was not run."),
     "fig-sensitivity",
     "Change of $\\Omega$ when one choice changes: paired per-seed differences and the difference of the "

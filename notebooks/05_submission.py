@@ -43,18 +43,21 @@ from functools import partial
 
 import numpy as np
 
-from asdlib import analysis, browse, charts, failures, listen, reported, study, submission, systems
-from asdlib import figures as draw
-from asdlib.figures import show_figure
+from asdlib import study
+from asdlib.compare import failures, submission, systems
+from asdlib.measure import analysis
+from asdlib.report import browse, charts, panels, reported
+from asdlib.report import figures as draw
+from asdlib.report.figures import show_figure
 from asdlib.guard import rederive
 from asdlib.params import AsdError, from_notebook, resolve
-from asdlib.tables import say, show_table
+from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)
 folder = resolve(params.figures)
 draw.style()
-listen.start()
+panels.start()
 say(f"*The numbers of this chapter come from {source.describe()}.*")
 
 # %% [markdown]
@@ -175,7 +178,7 @@ show_figure(
 machines = {name: system.evaluate() for name, system in {"MAHALA": baseline, **results}.items()}
 machines = {name: values for name, values in machines.items() if values is not None}
 if machines:
-    listen.show_live(browse.live_machines(machines), title="The same with values under the pointer")
+    panels.show_live(browse.live_machines(machines), title="The same with values under the pointer")
 
 # %%
 show_table(
@@ -272,7 +275,7 @@ show_figure(
 for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
     clip = analysis.named(params, source, row["machine"], row["name"], [own.front_end])
     tracks = clip.tracks(params, analysis.truth_of(params, source, clip.clip))
-    listen.show_panel(
+    panels.show_panel(
         {draw.sound_name(name): track for name, track in tracks.items()},
         spectra=params.spectra,
         label=f"failure-{number}",

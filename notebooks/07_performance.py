@@ -39,11 +39,12 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import charts, provenance, study, tables
-from asdlib import figures as draw
-from asdlib.figures import show_figure
+from asdlib import study
+from asdlib.report import charts, provenance, tables
+from asdlib.report import figures as draw
+from asdlib.report.figures import show_figure
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import say, show_table
+from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)

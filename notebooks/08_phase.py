@@ -39,11 +39,14 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import charts, phase, study, systems, tables, verdict
-from asdlib import figures as draw
-from asdlib.figures import show_figure
+from asdlib import study
+from asdlib.compare import choice, systems
+from asdlib.measure import phase
+from asdlib.report import charts, tables
+from asdlib.report import figures as draw
+from asdlib.report.figures import show_figure
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import say, show_table
+from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)
@@ -214,7 +217,7 @@ table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] !
 per_seed = systems.summary(table)
 new = [name for name in ("complexls", "lsada", "adals") if name in params.front_ends]
 not_run = "Not run here: params/phase.yaml names these front-ends."
-judged = verdict.judge(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
+judged = choice.judge(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
 show_table(
     tables.phase_verdict(judged, draw.NAMES, draw.SCORER_NAMES),
     "tab-phase",
@@ -227,7 +230,7 @@ show_table(
 )
 
 # %%
-machines = verdict.per_machine(table, "eq1") if new else per_seed[:0]
+machines = choice.per_machine(table, "eq1") if new else per_seed[:0]
 show_figure(
     charts.per_machine(machines.rename(columns=draw.NAMES))
     if len(machines) and machines.notna().any(axis=None)
@@ -245,7 +248,7 @@ show_figure(
 # learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
 
 # %%
-choices = verdict.rules(table, verdict.features(params, source)) if len(judged) else per_seed[:0]
+choices = choice.rules(table, choice.features(params, source)) if len(judged) else per_seed[:0]
 show_table(
     choices.set_axis(["choice", "Ω", "taken"], axis=1) if len(choices) else choices,
     "tab-rule-phase",

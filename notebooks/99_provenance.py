@@ -39,10 +39,12 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import analysis, provenance, study
-from asdlib import figures as draw
+from asdlib import study
+from asdlib.measure import analysis
+from asdlib.report import provenance
+from asdlib.report import figures as draw
 from asdlib.params import from_notebook, resolve
-from asdlib.tables import say, show_table
+from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 source = study.open_source(params)

@@ -19,7 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 importlib.import_module("asdlib.filters")  # compiled: its shapes are checked by its compiler
 install_import_hook("asdlib", "typechecker.check")
 
-from asdlib import build, params  # noqa: E402  # after the hook, so that shapes are checked
+from asdlib import params  # noqa: E402  # after the hook, so that shapes are checked
+from asdlib.report import build  # noqa: E402
 
 settings.register_profile("untimed", deadline=None)  # machines are busy: speed is for make bench
 settings.load_profile("untimed")

@@ -10,45 +10,51 @@ import pytest
 import yaml
 from conftest import ROOT
 
-FLOORS = [
-    {"params"},
-    {"guard", "metrics", "calibration", "spectra", "filters", "autoencoder", "parallel"},
-    {"bootstrap", "dataset", "machines", "rooms", "scenes", "noise", "training"},
-    {"frontends", "scoring", "baseline", "bottleneck"},
-    {"source", "units"},
-    {"study"},
-    {"systems", "submission", "analysis", "reported", "provenance"},
-    {"variants", "exposure", "failures", "phase", "retention", "verdict"},
-    {"negative", "forecast"},
-    {"figures", "tables", "listen"},
-    {"browse", "charts"},
-    {"explore", "explore_data", "explore_figure", "explore_view"},
-    {"build", "single"},
-    {"cli"},
-]
-# figures, tables and players get data and compute nothing
-BLIND = {"figures", "charts", "tables", "listen", "browse"}
+# a folder may import from those before it and from itself; "method" is the files of asdlib
+MAY_IMPORT = {
+    "method": set(),
+    "simulate": {"method"},
+    "study": {"method", "simulate"},
+    "compare": {"method", "simulate", "study"},
+    "measure": {"method", "simulate", "study"},
+    "report": {"method", "simulate", "study", "compare", "measure"},
+    "explore": {"method", "simulate", "study", "compare", "measure", "report"},
+}
+
+
+def wing(parts):
+    """Folder of a module of asdlib, given as its path or dotted name in parts."""
+    return parts[1] if len(parts) > 1 and parts[1] in MAY_IMPORT else "method"
 
 
 def imports(path):
+    """Dotted names of all that a file of asdlib imports from asdlib."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "asdlib":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("asdlib."):
-            found.add(node.module.split(".")[1])
-    return found & {p.stem for p in (ROOT / "asdlib").glob("*.py")}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "asdlib":
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("asdlib")}
+    return found
 
 
-def test_no_room_imports_from_above_its_floor():
-    level = {name: i for i, names in enumerate(FLOORS) for name in names}
-    rooms = {p.stem for p in (ROOT / "asdlib").glob("*.py")} - {"__init__"}
-    assert rooms == set(level)
-    for room in rooms:
-        for other in imports(ROOT / "asdlib" / f"{room}.py"):
-            assert level[other] <= level[room], f"{room} imports {other}"
-            allowed = room not in BLIND or other in {"params", "metrics", "figures", "listen"}
-            assert allowed, f"{room} imports {other}"
+def test_no_wing_imports_from_above_its_own():
+    files = sorted((ROOT / "asdlib").rglob("*.py"))
+    assert {wing(f.relative_to(ROOT).parts) for f in files} == set(MAY_IMPORT)
+    for file in files:
+        own = wing(file.relative_to(ROOT).parts)
+        for name in imports(file) if file.stem != "cli" else ():
+            other = wing(name.split("."))
+            assert other in MAY_IMPORT[own] | {own}, f"{file} imports {name}"
+            assert name != "asdlib.cli", f"{file} imports the command"
+
+
+def test_what_draws_computes_nothing():
+    library = re.compile(r"^\s*(?:import|from) (?:matplotlib|bokeh)\b", re.MULTILINE)
+    for file in sorted((ROOT / "asdlib" / "report").glob("*.py")):
+        if library.search(file.read_text()) and file.stem != "build":
+            for name in imports(file):
+                assert wing(name.split(".")) in {"method", "report"}, f"{file} imports {name}"
 
 
 @pytest.fixture

@@ -98,7 +98,8 @@ def front_ends(table):
 
 def precision(table, results):
     """Does bfloat16 change the result? Omega of every seed on small scenes, both ways."""
-    from asdlib import params, study, systems
+    from asdlib import params, study
+    from asdlib.compare import systems
 
     own = params.load(
         {
@@ -122,8 +123,9 @@ def precision(table, results):
 
 def foretold(table, results):
     """Forecast of the demo, and how long two of its machines then take."""
-    from asdlib import forecast, negative, params, study
-    from asdlib import scenes as simulated
+    from asdlib import params, study
+    from asdlib.simulate import scenes as simulated
+    from asdlib.study import everything, forecast
 
     demo = params.load("params/demo.yaml")
     scenes = results / f"scenes-{simulated.recipe(demo.scenes)}"  # where a report of it looks
@@ -135,7 +137,7 @@ def foretold(table, results):
         source = study.open_source(own)
         seconds = forecast.forecast(own, source)["seconds"]
         start = time.perf_counter()
-        negative.compute(own, source)
+        everything.compute(own, source)
         took = time.perf_counter() - start
     table.add("demo, two machines: foretold", seconds, "s")
     table.add("demo, two machines: took", took, "s")

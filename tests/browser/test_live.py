@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asdlib import browse, build, listen, params, spectra
+from asdlib import params, spectra
+from asdlib.report import browse, build, panels
 
 EVIL = "</script><script>alert(1)</script> `$x$` <img src=x onerror=alert(2)>.wav"
 SPECTRA = params.Spectra()
@@ -14,7 +15,7 @@ SPECTRA = params.Spectra()
 def page_of(tmp_path, monkeypatch):
     """What was shown so far, as a page of its own."""
     shown = []
-    monkeypatch.setattr(listen, "display", lambda bundle, raw: shown.append(bundle))
+    monkeypatch.setattr(panels, "display", lambda bundle, raw: shown.append(bundle))
 
     def write():
         scripts = "".join(f"<script>{path.read_text()}</script>" for path in build._bokeh())
@@ -35,7 +36,7 @@ def track(signal):
 def test_silence_short_clips_and_names_like_markup_give_a_panel(opened, page_of, rng, samples):
     open_page, wrong = opened
     tracks = {EVIL: track(0.1 * rng.standard_normal(samples)), "far": track(np.zeros(samples))}
-    listen.show_panel(tracks, spectra=SPECTRA, label="evil", title=EVIL)
+    panels.show_panel(tracks, spectra=SPECTRA, label="evil", title=EVIL)
     page = open_page(page_of())
     assert page.get_by_role("button", name="alert(1)").inner_text() == EVIL
     page.get_by_role("button", name="far").click()
@@ -59,7 +60,7 @@ def test_names_like_markup_are_text_in_the_clip_browser(opened, page_of, rng):
         columns=["machine", "domain", "label", "name", "score"],
     )
     limits = {EVIL: 0.5}
-    sounds = {"near": listen.encode(0.1 * rng.standard_normal(8000), 16000, lossless=False)}
+    sounds = {"near": panels.encode(0.1 * rng.standard_normal(8000), 16000, lossless=False)}
     heard = dict.fromkeys(browse.worst(clips, limits), sounds)
     browse.show_clips(clips, limits, heard)
     page = open_page(page_of())

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from asdlib import single
+from asdlib.report import single
 
 CAPTIONS = re.compile(r'class="caption-number">((?:Fig\.|Table) \d+) ?<')
 

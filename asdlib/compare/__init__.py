@@ -1,0 +1,1 @@
+"""Comparisons of systems: statistics, tables, submissions, and ideas that do not help."""

@@ -1,0 +1,153 @@
+"""The failure gallery: clips that no system finds, clips that one alone finds, and why.
+
+Notebook: 05_submission.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from asdlib import dataset, frontends, scoring
+from asdlib.compare import systems
+from asdlib.parallel import one_thread
+from asdlib.params import Params
+from asdlib.spectra import stft
+from asdlib.study.recordings import Source
+from asdlib.study.unit import Unit
+
+FALSE_ALARMS = 0.1
+"""Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
+
+
+def labelled(results: systems.Results, source: Source) -> pd.DataFrame:
+    """Scores and decisions of all systems on labelled test clips.
+
+    Returns
+    -------
+    DataFrame with the columns of :func:`asdlib.compare.systems.verdicts`, domain, label, ``limit``
+    (score that one in ten of the machine's normal test clips exceeds; NaN without any) and
+    ``found`` (above it). The limit reads labels: it is for looking back, no system decides by it.
+    """
+    kinds = source.manifest[["machine", "name", "domain", "label"]]
+    table = systems.verdicts(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
+    table = table[table["label"] != "unknown"]
+    normal = table["score"].astype(float).where(table["label"] == "normal")
+    groups = normal.groupby([table["system"], table["machine"]])
+    limit = groups.transform("quantile", 1 - FALSE_ALARMS)
+    return table.assign(limit=limit, found=table["score"] > limit)
+
+
+def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
+    """Choose anomalies that no system finds, and some that one system alone finds.
+
+    Parameters
+    ----------
+    table : of :func:`labelled`.
+    count : at most so many of either kind.
+
+    Returns
+    -------
+    DataFrame with kind ("found by none" or "found by one"), machine, name, domain, system (that
+    alone finds it, or that comes closest), score and limit. The first kind begins with the clip
+    that all systems are furthest from finding, the second with the one that stands out most.
+    """
+    anomalies = table[(table["label"] == "anomaly") & table["limit"].notna()]
+    anomalies = anomalies.assign(margin=anomalies["score"] - anomalies["limit"])
+    found = anomalies.groupby(["machine", "name"])["found"].transform("sum")
+    best = anomalies.sort_values("margin", ascending=False).drop_duplicates(["machine", "name"])
+    found = found.loc[best.index]
+    none = best[found == 0].sort_values("margin").head(count).assign(kind="found by none")
+    alone = best[found == 1].head(count).assign(kind="found by one")
+    columns = ["kind", "machine", "name", "domain", "system", "score", "limit"]
+    return pd.concat([none, alone])[columns].reset_index(drop=True)
+
+
+def tally(table: pd.DataFrame) -> pd.DataFrame:
+    """How many anomalies every number of systems finds, per machine.
+
+    Returns
+    -------
+    DataFrame with machine, anomalies, "by none", "by one", and "by several".
+    """
+    anomalies = table[(table["label"] == "anomaly") & table["limit"].notna()]
+    found = anomalies.groupby(["machine", "name"])["found"].sum()
+    rows = [
+        {
+            "machine": machine, "anomalies": len(own), "by none": int((own == 0).sum()),
+            "by one": int((own == 1).sum()), "by several": int((own > 1).sum()),
+        }
+        for machine, own in found.groupby("machine")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What made a clip's score, mean over seeds.
+
+    Attributes
+    ----------
+    title : machine, clip and system.
+    front_end : whose models are shown.
+    frames : (frame, band), standardised log-mel.
+    terms : (vector,), what eq. 1 takes its percentile of.
+    level : that percentile.
+    place : the vector whose term lies closest to it.
+    residual : (stack, band), e_i of that vector.
+    seconds : from one frame to the next.
+    """
+
+    title: str
+    front_end: str
+    frames: Float[np.ndarray, "frame band"]
+    terms: Float[np.ndarray, " vector"]
+    level: float
+    place: int
+    residual: Float[np.ndarray, "stack band"]
+    seconds: float
+
+
+def evidence(params: Params, source: Source, table: pd.DataFrame, row: pd.Series) -> Evidence:
+    """Look up why a clip of the gallery scored as it did.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    row : of :func:`gallery`. Where its system joins several front-ends, the one with the highest
+        score for this clip is shown.
+    """
+    system = next(s for s in systems.SYSTEMS if s.name == row["system"])
+    own = table[
+        (table["machine"] == row["machine"])
+        & (table["name"] == row["name"])
+        & (table["scorer"] == system.scorer)
+        & table["front_end"].isin(frontends.parts(system.front_ends))
+    ]
+    front_end = str(own.groupby("front_end")["score"].mean().idxmax())
+    clips = source.clips(row["machine"])
+    unit = Unit(params, row["machine"], front_end, clips)
+    fitted, constants = unit.fitted(), params.spectra
+    path = clips.set_index("name").loc[row["name"], "path"]
+    detector = next(d for d in fitted.detectors if isinstance(d, scoring.Detector))
+    with one_thread():
+        values = unit.features()(stft(dataset.read(path, constants), constants))
+        terms, residuals = detector.over_time(fitted.vectors(values), system.scorer)
+    terms, residual = terms.mean(0), residuals.mean(0)
+    level = float(detector.level(terms[None], system.scorer)[0])
+    place = int(np.abs(terms - level).argmin())
+    alone = row["kind"] == "found by one"
+    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
+    return Evidence(
+        f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}",
+        front_end,
+        fitted.standardise(values),
+        terms,
+        level,
+        place,
+        residual[place].reshape(constants.stack, -1),
+        constants.hop_length / constants.sample_rate,
+    )

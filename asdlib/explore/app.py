@@ -1,0 +1,283 @@
+"""The live explorer: choose a clip and a front-end, move a constant, look and listen.
+
+Everything is computed from the audio at every move. The models stay those of the study; nothing is
+ever trained here, so it opens on any folder. Notebook: 00_explore.
+"""
+
+from __future__ import annotations
+
+import html
+from functools import cached_property
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+from IPython.display import clear_output, display
+from jaxtyping import Float
+from pydantic import ValidationError
+
+from asdlib import dataset
+from asdlib.compare import systems
+from asdlib.explore.board import Board
+from asdlib.explore.data import (
+    QuietPowers,
+    Trained,
+    decisions,
+    judgement,
+    machine_sound,
+    open_folder,
+)
+from asdlib.explore.view import USES, View, compute, impossible
+from asdlib.frontends import FRONT_ENDS, parts
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Denoising, Params
+from asdlib.report import panels
+from asdlib.report.figures import NAMES, sound_name
+from asdlib.study.unit import Unit
+
+SLIDERS = {
+    "percentile": (1.0, 99.0, 1.0),
+    "a_s": (0.0, 6.0, 0.1),
+    "beta": (0.0, 1.0, 0.01),
+    "a_0": (-3.0, 9.0, 0.1),
+    "a_min": (0.0, 8.0, 0.1),
+    "a_max": (0.0, 8.0, 0.1),
+    "smoothing": (0.0, 0.99, 0.01),
+}
+"""Lowest, highest and step of every constant; all of it is allowed by Denoising."""
+
+
+class Explorer:
+    """The widgets, and what they were last told.
+
+    Parameters
+    ----------
+    params : of the study.
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        self.source, self.problems = open_folder(params, progress=True)
+        self.board = Board(params)
+        self.view: View | None = None
+        self._units: dict[tuple[str, str], Trained | None] = {}
+        self._quiet: dict[tuple[str, str], QuietPowers] = {}
+        self._held = False
+        self._signal: tuple[Any, Float[np.ndarray, "channel=2 sample"]] | None = None
+        self.status = widgets.HTML()
+        self.verdict = widgets.HTML()
+        self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
+        self.sounds = widgets.HTML()  # of the clip as it is
+        self.denoised = widgets.HTML()
+        wide = {"width": "auto"}
+        self.machine = widgets.Dropdown(options=self.source.machines, description="machine")
+        self.clip = widgets.Dropdown(description="clip", layout={"width": "620px"})
+        known = parts(params.front_ends)
+        self.front_end = widgets.Dropdown(
+            options=[(NAMES[name], name) for name in FRONT_ENDS],
+            value="adasub" if "adasub" in known else known[-1],
+            description="front-end",
+        )
+        self.sliders = {name: self._slider(name) for name in SLIDERS}
+        self.reset = widgets.Button(description="reset", tooltip="the study's constants")
+        self.widget = widgets.VBox(
+            [
+                widgets.HBox([self.machine, self.front_end], layout=wide),
+                widgets.HBox([self.clip, self.verdict], layout={"flex_flow": "row wrap"}),
+                widgets.HBox(
+                    [*self.sliders.values(), self.reset], layout={"flex_flow": "row wrap"}
+                ),
+                self.status,
+                self.picture,
+                widgets.HBox([self.sounds, self.denoised], layout={"flex_flow": "row wrap"}),
+            ]
+        )
+        self._list_clips()
+        self.machine.observe(self._on_machine, names="value")
+        self.clip.observe(self._on_move, names="value")
+        self.front_end.observe(self._on_move, names="value")
+        for slider in self.sliders.values():
+            slider.observe(self._on_move, names="value")
+        self.reset.on_click(self._on_reset)
+
+    def show(self) -> None:
+        """Display the widgets, then fill them: what takes seconds says so meanwhile."""
+        clear_output(wait=True)  # the bars of checking
+        display(self.widget)
+        self.refresh()
+
+    @property
+    def row(self) -> pd.Series:
+        """The chosen clip's row of the manifest."""
+        return self.source.manifest.loc[self.clip.value]
+
+    @property
+    def constants(self) -> Denoising:
+        """The study's constants with what the sliders say.
+
+        Raises
+        ------
+        AsdError
+            Where they cannot go together.
+        """
+        moved = {name: slider.value for name, slider in self.sliders.items()}
+        try:
+            constants = Denoising(**{**self.params.denoising.model_dump(), **moved})
+        except ValidationError as error:
+            raise AsdError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from None
+        if wrong := impossible(constants):
+            raise AsdError(wrong)
+        return constants
+
+    def refresh(self) -> None:
+        """Compute and show the chosen clip; whatever is wrong becomes a sentence."""
+        try:
+            self._refresh()
+        except AsdError as error:
+            self._say(str(error))
+
+    def _refresh(self) -> None:
+        for name, slider in self.sliders.items():
+            slider.disabled = name != "percentile" and name not in USES[self.front_end.value]
+        constants = self.constants
+        row = self.row
+        title = f"{row['machine']}, {row['name']} ({row['domain']}, {row['label']})"
+        self.verdict.value = html.escape(judgement(self._results, row))
+        wrong = self._wrong_with(row)
+        try:
+            signal = self._read(row)
+        except AsdError as error:
+            self.view = None
+            self._say(*(wrong or [str(error)]))
+            self.picture.value = self.board.say(f"cannot be shown: {title}")
+            self.sounds.value = self.denoised.value = ""
+            return
+        trained = self._trained(row["machine"], self.front_end.value)
+        floors, remark = self._floors(row["machine"], constants)
+        self.view = compute(
+            signal,
+            constants,
+            front_end=self.front_end.value,
+            params=self.params,
+            floors=floors,
+            trained=trained,
+        )
+        self.picture.value = self.board.draw(
+            self.view, title=title, front_end=self.front_end.value, trained=trained
+        )
+        name = sound_name(self.front_end.value).replace("microphone", "microphone, again")
+        self.denoised.value = self._players({name: self.view.sound})
+        self._say(*wrong, remark, self.view.note)
+
+    def _slider(self, name: str) -> widgets.FloatSlider:
+        low, high, step = SLIDERS[name]
+        value = getattr(self.params.denoising, name)
+        return widgets.FloatSlider(
+            value=value, min=min(low, value), max=max(high, value), step=step,
+            description=name, readout_format=".2f" if step < 1 else ".0f",
+        )  # fmt: skip
+
+    def _list_clips(self) -> None:
+        clips = self.source.clips(self.machine.value)
+        names = [
+            f"{row['name']}  ({row['split']}, {row['domain']}, {row['label']})"
+            for _, row in clips.iterrows()
+        ]
+        anomalous = clips.index[clips["label"] == "anomaly"]
+        first = anomalous[0] if len(anomalous) else clips.index[0]
+        self.clip.options = list(zip(names, clips.index, strict=True))
+        self.clip.value = first
+
+    def _on_machine(self, change: object) -> None:
+        self._held = True
+        self._list_clips()
+        self._held = False
+        self.refresh()
+
+    def _on_move(self, change: object) -> None:
+        if not self._held:
+            self.refresh()
+
+    def _on_reset(self, button: object) -> None:
+        self._held = True
+        for name, slider in self.sliders.items():
+            slider.value = getattr(self.params.denoising, name)
+        self._held = False
+        self.refresh()
+
+    def _say(self, *sentences: str) -> None:
+        lines = [html.escape(sentence) for sentence in sentences if sentence]
+        self.status.value = f"<div role='status'>{'<br>'.join(lines)}</div>"
+
+    def _wrong_with(self, row: pd.Series) -> list[str]:
+        """Sentences of the chosen clip and its machine, and how many there are of others."""
+        own = (f"{row['path']}: ", f"{row['machine']}: ")
+        mine = [s for s in self.problems if s.startswith(own)]
+        others = [s for s in self.problems if s not in mine]
+        more = f" (and {len(others) - 1} more: asd doctor lists them)" if len(others) > 1 else ""
+        return mine + [f"Elsewhere in the folder: {s}{more}" for s in others[:1]]
+
+    def _read(self, row: pd.Series) -> Float[np.ndarray, "channel=2 sample"]:
+        """Read the chosen clip, and fill the players that no slider changes."""
+        if self._signal is not None and self._signal[0] == self.clip.value:
+            return self._signal[1]
+        self._signal = None
+        signal = dataset.read(row["path"], self.params.spectra)
+        if not signal.shape[1]:
+            raise AsdError(f"{row['path']}: holds no samples.")
+        if not np.isfinite(signal).all():
+            raise AsdError(f"{row['path']}: some samples are NaN or infinite.")
+        sounds = {sound_name(name): x for name, x in zip(("near", "far"), signal, strict=True)}
+        truth = machine_sound(self.params, self.source, row)
+        self.sounds.value = self._players(
+            sounds if truth is None else sounds | {sound_name("truth"): truth}
+        )
+        self._signal = (self.clip.value, signal)
+        return signal
+
+    def _players(self, sounds: dict[str, Float[np.ndarray, " sample"]]) -> str:
+        return str(panels.players(sounds, self.params.spectra.sample_rate).data)
+
+    def _unit(self, machine: str, front_end: str) -> Unit:
+        return Unit(self.params, machine, front_end, self.source.clips(machine))
+
+    def _trained(self, machine: str, front_end: str) -> Trained | None:
+        key = (machine, front_end)
+        if key not in self._units:
+            self._say(f"loading the models of {machine} with {NAMES[front_end]}")
+            self._units[key] = Trained.load(self._unit(*key))
+        return self._units[key]
+
+    def _floors(self, machine: str, constants: Denoising) -> tuple[Floors | None, str]:
+        """Floors at the constants' percentile, and a sentence where they are not the study's."""
+        known = any(self._unit(machine, name).done for name in parts(self.params.front_ends))
+        if known and constants.percentile == self.params.denoising.percentile:
+            return self._unit(machine, self.front_end.value).own_floors(), ""
+        own = FRONT_ENDS[self.front_end.value].own_floors
+        key = (machine, self.front_end.value if own else "near")
+        if key not in self._quiet:
+            self._say(f"loading training clips of {machine}")
+            self._quiet = {key: QuietPowers.read(self.params, self._train(machine), key[1])}
+        quiet = self._quiet[key]
+        if not quiet.clips:
+            return None, f"{machine}: no usable training clip, so G_m is 0: nothing is subtracted."
+        if len(quiet.clips) == len(self._train(machine)):
+            return quiet.floors(constants), ""
+        return quiet.floors(constants), f"Floors from {len(quiet.clips)} training clips."
+
+    def _train(self, machine: str) -> pd.DataFrame:
+        return self.source.clips(machine, "train")
+
+    @cached_property
+    def _results(self) -> systems.Results:
+        self._say("loading the study's decisions")
+        return decisions(self.params, self.source)
+
+
+def explore(params: Params) -> None:
+    """Open the explorer under a notebook's cell, or say in one sentence why it cannot."""
+    try:
+        Explorer(params).show()
+    except AsdError as error:
+        display(widgets.HTML(html.escape(str(error))))

@@ -1,0 +1,226 @@
+"""What the live explorer reads: a folder as it is, floors, trained models, the systems' decisions.
+
+Nothing is trained here, and what cannot be used becomes a sentence. Notebook: 00_explore.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+from jaxtyping import Float
+
+from asdlib import dataset, scoring, study
+from asdlib.calibration import Calibration
+from asdlib.compare import systems
+from asdlib.frontends import FRONT_ENDS
+from asdlib.measure.analysis import truth_of
+from asdlib.noise import Floors
+from asdlib.parallel import clip_by_clip, one_thread
+from asdlib.params import AsdError, Denoising, Params, digest, resolve
+from asdlib.simulate import scenes
+from asdlib.simulate.machines import RATE
+from asdlib.spectra import power, stft
+from asdlib.study.recordings import Source, open_source
+from asdlib.study.unit import Fitted, Unit, chosen_scorers
+
+MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
+Sentences = tuple[str, ...]
+
+
+def open_folder(params: Params, *, progress: bool = False) -> tuple[Source, Sentences]:
+    """Open the recordings of a study; what is wrong is returned beside the clips, not raised.
+
+    Raises
+    ------
+    AsdError
+        Where there is no clip at all.
+    """
+    try:
+        return open_source(params, progress=progress), ()
+    except dataset.Problems as error:
+        if params.data is None:
+            raise
+        problems = tuple(error.sentences)
+    root = resolve(params.data)
+    manifest, _ = dataset.survey(root, params.machines)
+    if manifest.empty:
+        raise dataset.Problems(list(problems))
+    cache = resolve(params.results) / f"checked-{digest(str(root.absolute()))}.json"
+    hashes, _ = dataset.check(manifest, params.spectra, cache=cache)
+    name = dataset.manifest_hash(manifest, hashes)
+    return Source(root, manifest.assign(hash=hashes), name, False), problems
+
+
+@dataclass(frozen=True)
+class QuietPowers:
+    """Training clips' powers sorted over time: a percentile is an interpolated row.
+
+    Attributes
+    ----------
+    clips : one (frame, channel, frequency) array per training clip, float32.
+    """
+
+    clips: Sequence[Float[np.ndarray, "_ channel=2 frequency"]]
+
+    @classmethod
+    def read(cls, params: Params, clips: pd.DataFrame, front_end: str = "near") -> QuietPowers:
+        """Take at most ``MOST_CLIPS`` evenly spread clips; unusable ones are left out."""
+        heard = FRONT_ENDS[front_end](params.denoising).heard
+        place = np.linspace(0, len(clips) - 1, min(len(clips), MOST_CLIPS)).round().astype(int)
+
+        def one(path: str) -> np.ndarray | None:
+            try:
+                signal = dataset.read(path, params.spectra)
+            except AsdError:
+                return None
+            if not (signal.size and np.isfinite(signal).all()):
+                return None
+            levels = power(heard(stft(signal, params.spectra)))
+            return np.ascontiguousarray(np.sort(levels, axis=-1).transpose(2, 0, 1))
+
+        found = clip_by_clip(one, clips["path"].iloc[place])
+        return cls([levels for levels in found if levels is not None])
+
+    def floors(self, constants: Denoising) -> Floors | None:
+        """Both floors as of :class:`asdlib.noise.Floors`; none without a usable training clip."""
+        if not self.clips:
+            return None
+        quiet = []
+        for levels in self.clips:
+            row = (len(levels) - 1) * constants.percentile / 100
+            low = int(row)
+            high = min(low + 1, len(levels) - 1)
+            quiet.append(levels[low] + (row - low) * (levels[high].astype(float) - levels[low]))
+        near, far = np.mean(quiet, axis=0)
+        return Floors(near, far, constants.far_bound)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained unit, ready to score one clip by one scorer.
+
+    Attributes
+    ----------
+    fitted : standardisation of the unit's features.
+    detector : residuals and A(x), of one scorer.
+    scorer : its name; eq. 1 where the study has it.
+    gammas : one per seed, fitted to the training clips' scores.
+    training : (clip,), ensemble z of the training clips.
+    threshold : on the ensemble z.
+    """
+
+    fitted: Fitted
+    detector: scoring.Detector
+    scorer: str
+    gammas: Sequence[Calibration]
+    training: Float[np.ndarray, " clip"]
+    threshold: float
+
+    @classmethod
+    def load(cls, unit: Unit) -> Trained | None:
+        """Read a unit back; none where it was not trained, and nothing is trained here."""
+        if not (unit.done and (unit.folder / "model.safetensors").exists()):
+            return None
+        names = sorted(chosen_scorers(unit.params), key=lambda name: name != "eq1")
+        if not names:
+            return None
+        alone = unit.params.model_copy(update={"scorers": (names[0],)})  # the same models
+        fitted = replace(unit, params=alone)._fit(lambda what: None)
+        (detector,) = fitted.detectors
+        assert isinstance(detector, scoring.Detector)
+        table, gammas = unit.read()
+        gammas = gammas[gammas["scorer"] == names[0]].set_index("seed")
+        constants = unit.params.scoring
+        fits = [
+            Calibration(shape, scale, constants.quantile, constants.standardise)
+            for shape, scale in gammas.loc[list(unit.params.seeds), ["shape", "scale"]].to_numpy()
+        ]
+        normal = table[(table["scorer"] == names[0]) & (table["split"] == "train")]
+        training = systems.ensemble(normal)["score"].to_numpy()
+        threshold = float(np.quantile(training, constants.quantile))
+        return cls(fitted, detector, names[0], fits, training, threshold)
+
+    def score(
+        self, values: Float[np.ndarray, "frame value"]
+    ) -> tuple[Float[np.ndarray, "seed vector"], Float[np.ndarray, " seed"]]:
+        """Residual energy ||e_i||^2 and z of one clip's log-mel frames (dB), per seed."""
+        with one_thread():  # as the study does: the same bytes
+            vectors = self.fitted.vectors(values)
+            residuals = self.detector.residual(vectors)
+            detector = copy.copy(self.detector)
+            detector.residual = lambda vectors: residuals
+            raw = detector(vectors)[self.scorer]
+        z = [gamma.standardise(a) for gamma, a in zip(self.gammas, raw, strict=True)]
+        return residuals.square().sum(2).cpu().numpy(), np.array(z, float)
+
+    def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, "seed point"]:
+        """Density of the standardised score by each seed's fitted gamma."""
+        if self.gammas[0].mode == "gamma_normal":
+            return np.tile(scipy.stats.norm.pdf(z), (len(self.gammas), 1))
+        curves = []
+        for gamma in self.gammas:
+            std = np.sqrt(gamma.shape) * gamma.scale
+            a = gamma.shape * gamma.scale + z * std
+            curves.append(scipy.stats.gamma.pdf(a, gamma.shape, scale=gamma.scale) * std)
+        return np.array(curves)
+
+
+def machine_sound(
+    params: Params, source: Source, clip: pd.Series
+) -> Float[np.ndarray, " sample"] | None:
+    """The machine alone at the near microphone: as written, or an embedded scene rendered again."""
+    truth = truth_of(params, source, clip)
+    if truth is None and source.embedded and params.spectra.sample_rate == RATE:
+        stem = clip["name"].removesuffix(".wav")
+        for cell, name in scenes._cells(clip["machine"], params.scenes):
+            if name == stem:
+                where = (cell.machine, cell.split, cell.domain, cell.label, cell.index)
+                truth = scenes.render(*where, params.scenes)
+                break
+    return None if truth is None else truth.machine[0].astype(np.float32)
+
+
+def decisions(params: Params, source: Source) -> systems.Results:
+    """The four systems on all machines; empty where the study of their front-ends has not run."""
+    names = dict.fromkeys(name for s in systems.SYSTEMS for name in s.front_ends)
+    wanted = tuple(name for name in names if name in params.front_ends)
+    own = params.model_copy(update={"front_ends": wanted, "baseline": False})
+    if not (wanted and all(unit.done for unit in study.units(own, source))):
+        return {}
+    table = study.run(own, source=source)  # reads back: nothing is missing
+    scorers = [(name, s.scorer) for s in systems.SYSTEMS for name in s.front_ends]
+    models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
+    table = table[models.isin(scorers)]
+    return systems.apply_all(table, systems.summary(table), params.scoring.quantile)
+
+
+def judgement(results: systems.Results, clip: pd.Series) -> str:
+    """Ensemble z of S1, and which systems miss the clip or raise a false alarm on it."""
+    machine, name = clip["machine"], clip["name"]
+    if not any(len(applied.clips) for applied in results.values()):
+        return "not judged: the study has not been run"
+    text = "S1 was not run"
+    if len(results["S1"].clips):
+        z = results["S1"].clips.set_index(["machine", "name"])["score"][machine, name]
+        text = f"S1: z = {z:.2f}"
+        if machine in results["S1"].scored:
+            text += f", threshold {results['S1'].scored[machine].threshold:.2f}"
+    if clip["split"] == "train":
+        return f"{text}; a training clip"
+    said = {
+        system: dict(applied.scored[machine].decisions.items())[name]
+        for system, applied in results.items()
+        if machine in applied.scored
+    }
+    alarms = ", ".join(system for system, decision in said.items() if decision) or "none"
+    silent = ", ".join(system for system, decision in said.items() if not decision) or "none"
+    if clip["label"] == "unknown":
+        return f"{text}; label unknown, anomalous by {alarms}"
+    if clip["label"] == "anomaly":
+        return f"{text}; missed by {silent}"
+    return f"{text}; false alarm by {alarms}"

@@ -1,0 +1,143 @@
+"""What the live explorer shows of one clip: audio and constants in, arrays out, nothing drawn.
+
+Notebook: 00_explore.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from asdlib import noise, scoring
+from asdlib.explore.data import Trained
+from asdlib.frontends import FRONT_ENDS
+from asdlib.guard import PerClip
+from asdlib.measure.analysis import Example
+from asdlib.noise import Floors
+from asdlib.params import Denoising, Params
+from asdlib.spectra import log_mel, power, stft
+
+USES: dict[str, tuple[str, ...]] = {
+    "near": (),
+    "far": (),
+    "refsub": ("a_s", "beta"),
+    "adasub": ("beta", "a_0", "a_min", "a_max"),
+    "cohgate": ("beta", "smoothing"),
+    "cohsub": ("a_s", "beta", "smoothing"),
+    "wiener": ("beta",),
+    "lsa": ("beta",),
+    "complexls": (),
+    "lsada": ("beta", "a_0", "a_min", "a_max"),
+    "adals": ("beta", "a_0", "a_min", "a_max"),
+}
+"""Constants besides the percentile that each front-end looks at."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One clip after one front-end, with all that the explorer draws and plays.
+
+    Attributes
+    ----------
+    near, far, denoised : P_n, P_f and the front-end's power out.
+    floors : that G_m comes from.
+    snr : local SNR 10 log10 P_n / (G_m P_f), dB; NaN where there is no noise or no sound.
+    gain : 10 log10 out / P_n, dB; NaN where P_n is 0.
+    sound : (sample,), the near signal after the front-end.
+    energy : mean over seeds of ||e_i||^2, one per stacked vector; none without a model.
+    quantile : the percentile of ``energy`` over the vectors that the clip score takes.
+    seed_z : z of every seed's model.
+    z : their mean.
+    note : why energy and z are missing; empty where they are there.
+    """
+
+    near: Float[np.ndarray, "frequency frame"]
+    far: Float[np.ndarray, "frequency frame"]
+    denoised: Float[np.ndarray, "frequency frame"]
+    floors: Floors
+    snr: Float[np.ndarray, "frequency frame"]
+    gain: Float[np.ndarray, "frequency frame"]
+    sound: Float[np.ndarray, " sample"]
+    energy: Float[np.ndarray, " vector"] | None = None
+    quantile: float = np.nan
+    seed_z: Float[np.ndarray, " seed"] | None = None
+    z: float = np.nan
+    note: str = ""
+
+
+def compute(
+    signal: Float[np.ndarray, "channel=2 sample"],
+    constants: Denoising,
+    *,
+    front_end: str,
+    params: Params,
+    floors: Floors | None = None,
+    trained: Trained | None = None,
+) -> View:
+    """Take one clip through a front-end and, where there is one, a trained unit.
+
+    Parameters
+    ----------
+    signal : full scale is 1, at least one sample.
+    constants : of the front-end; the unit keeps the models that it was trained with.
+    front_end : a name of :data:`asdlib.frontends.FRONT_ENDS`.
+    params : of the study.
+    floors : of the machine at the constants' percentile; none: nothing is subtracted.
+    trained : from :meth:`Trained.load`.
+    """
+    spectrum = stft(signal, params.spectra)
+    near, far = power(spectrum)
+    floors = floors or Floors(np.zeros(len(near)), np.zeros(len(near)), constants.far_bound)
+    denoised = FRONT_ENDS[front_end](constants, floors=floors)(spectrum)
+    expected = floors.transfer[:, None].astype(far.dtype) * far
+    example = Example(pd.Series(dtype=object), signal, spectrum, {front_end: denoised})
+    view = View(
+        near=near,
+        far=far,
+        denoised=denoised,
+        floors=floors,
+        snr=_ratio_db(near, expected),
+        gain=_ratio_db(denoised, near),
+        sound=example.sound(front_end, params),
+    )
+    if trained is None:
+        return replace(view, note="no trained model: run asd study")
+    values = log_mel(denoised, params.spectra)
+    if params.training.objective == "denoise":
+        noisy = noise.noisier(spectrum, floors.transfer)
+        values = np.hstack([values, log_mel(noisy, params.spectra)])
+    if len(values) < params.spectra.stack:
+        return replace(
+            view,
+            note=f"{len(values)} frame(s) are too few: one vector needs {params.spectra.stack}",
+        )
+    energy, seed_z = trained.score(values)
+    mean = energy.mean(0)
+    return replace(
+        view,
+        energy=mean,
+        quantile=float(np.percentile(mean, params.scoring.percentile)),
+        seed_z=seed_z,
+        z=scoring.ensemble([PerClip([value], ["clip"]) for value in seed_z]).item(),
+    )
+
+
+def impossible(constants: Denoising) -> str:
+    """Say in one sentence why no front-end can work with these constants; empty where one can."""
+    if constants.a_min > constants.a_max:
+        return (
+            f"a_min is {constants.a_min:g} and a_max is {constants.a_max:g}: a_min must not lie "
+            "above a_max; move one of them."
+        )
+    return ""
+
+
+def _ratio_db(
+    above: Float[np.ndarray, "frequency frame"], below: Float[np.ndarray, "frequency frame"]
+) -> Float[np.ndarray, "frequency frame"]:
+    heard = (above > 0) & (below > 0)
+    levels = [np.log10(x, out=np.full_like(x, np.nan), where=heard) for x in (above, below)]
+    return 10 * (levels[0] - levels[1])

@@ -1,0 +1,1 @@
+"""What a front-end removes and keeps, where the truth is known."""

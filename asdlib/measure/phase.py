@@ -1,0 +1,244 @@
+"""What the far channel's phase can take away, and what that costs: measured on known truth.
+
+The filter is found on the mixture, as in the front-ends, and applied to the true noise and to the
+true machine sound apart. Notebook: 08_phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Complex, Float
+
+from asdlib import dataset
+from asdlib.frontends import correlations, far_filter, solve_filter, subtract
+from asdlib.measure import analysis
+from asdlib.parallel import clip_by_clip
+from asdlib.params import Params
+from asdlib.simulate import scenes
+from asdlib.spectra import power, stft
+from asdlib.study.recordings import Source
+
+Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
+Filter = Complex[np.ndarray, "frequency context"]
+Fit = Callable[[Spectrum], Filter]
+Parts = Iterable[tuple[Spectrum, Spectrum]]
+_BAND = 8  # bins
+_RENDERED = 2  # clips per domain in every room of its own
+_COLUMNS = ["machine", "noise", "machine_sound"]
+
+
+def bounds(params: Params, source: Source) -> pd.DataFrame:
+    """Bound on the noise that one complex weight per bin can remove, and what is reached.
+
+    The bound is -10 log10(1 - MSC), with the coherence of the noise alone over all training clips,
+    weighed by the noise power of the bins in a band. A clip's own filter may pass it: by chance,
+    and where the noise is more coherent within a clip than from clip to clip.
+
+    Returns
+    -------
+    DataFrame with machine, frequency (Hz, middle of a band of eight bins), bound, noise (removed)
+    and machine_sound (lost), in dB; no rows where no truth was written.
+    """
+    bins, parts = analysis.frequencies(params), []
+    edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
+    fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
+    for machine in source.machines:
+        true = scenes.read_transfer(source.root, machine)
+        sums = _sums(_parts(params, source, machine), fit)
+        if true is None or sums is None:
+            continue
+        msc = np.interp(bins, true["frequency"], true["msc"])
+        before = sums[0, 0]
+        least = np.stack([before, before * (1 - np.minimum(msc, 1 - 1e-9))])
+        noise, sound = _removed(np.add.reduceat(sums, edges, axis=-1))
+        columns = {
+            "machine": machine, "frequency": bins[edges] + bins[_BAND // 2],
+            "bound": _removed(np.add.reduceat(least, edges, axis=-1)),
+            "noise": noise, "machine_sound": sound,
+        }  # fmt: skip
+        parts.append(pd.DataFrame(columns))
+    names = ["machine", "frequency", "bound", "noise", "machine_sound"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+
+
+def contexts(params: Params, source: Source, frames: Sequence[int]) -> pd.DataFrame:
+    """Noise removed and machine sound lost against the frames of far context, K.
+
+    Returns
+    -------
+    DataFrame with machine, context, noise and machine_sound, dB over all bins.
+    """
+    rows = []
+    for count in frames:
+        fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": count}))
+        rows.append(_overall(params, source, fit).assign(context=count))
+    return pd.concat(rows, ignore_index=True)
+
+
+def lengths(params: Params, source: Source, seconds: Sequence[float]) -> pd.DataFrame:
+    """Noise removed and machine sound lost against the length of the clip that a filter sees.
+
+    Returns
+    -------
+    DataFrame with machine, seconds, noise and machine_sound, dB over all bins.
+    """
+    rate = params.spectra.sample_rate / params.spectra.hop_length
+    rows = []
+    for length in seconds:
+        frames = max(round(length * rate), 2)
+        fit = partial(far_filter, constants=params.denoising)
+        rows.append(_overall(params, source, fit, frames=frames).assign(seconds=length))
+    return pd.concat(rows, ignore_index=True)
+
+
+def leaks(params: Params, source: Source, levels: Sequence[float]) -> pd.DataFrame:
+    """Noise removed and machine sound lost against how loud the far microphone hears the machine.
+
+    The machine's part of the far channel is scaled, all else stays: a stand-in for its distance.
+
+    Parameters
+    ----------
+    levels : dB against what the scene has.
+
+    Returns
+    -------
+    DataFrame with machine, level, noise and machine_sound, dB over all bins.
+    """
+    rows = []
+    fit = partial(far_filter, constants=params.denoising)
+    for level in levels:
+        table = _overall(params, source, fit, leak=10 ** (level / 20))
+        rows.append(table.assign(level=level))
+    return pd.concat(rows, ignore_index=True)
+
+
+def rooms(
+    params: Params, source: Source, knob: str, values: Sequence[float] | Sequence[int]
+) -> pd.DataFrame:
+    """Noise removed and machine sound lost in scenes that differ in one thing, rendered for this.
+
+    The noise at the near microphone keeps its power. Machines and their sounds are those of the
+    embedded scenes, normal clips of both domains.
+
+    Parameters
+    ----------
+    knob : far_distance (m), reverberation (s) or noise_sources, of
+        :class:`asdlib.params.Scenes`.
+
+    Returns
+    -------
+    DataFrame with machine, the knob, noise and machine_sound, dB over all bins; no rows for
+    recordings, and none where measured impulse responses have their own room.
+    """
+    measured = params.scenes.impulse_response_folder is not None
+    fit = partial(far_filter, constants=params.denoising)
+
+    def row(case: tuple[float, str]) -> list:
+        value, machine = case
+        own = params.model_copy(update={"scenes": params.scenes.model_copy(update={knob: value})})
+        return [machine, *_whole(_rendered(own, machine), fit), value]
+
+    known = source.embedded and (knob == "noise_sources" or not measured)
+    cases = product(values, source.machines) if known else []
+    return pd.DataFrame(clip_by_clip(row, cases), columns=[*_COLUMNS, knob])
+
+
+def fixed(params: Params, source: Source) -> pd.DataFrame:
+    """A filter per clip against one per machine, fitted on all training-normal clips.
+
+    Returns
+    -------
+    DataFrame with machine, and noise and machine_sound (dB) of either, as ``own noise``,
+    ``own machine_sound``, ``train noise`` and ``train machine_sound``.
+    """
+    own = _overall(params, source, partial(far_filter, constants=params.denoising))
+    one = [
+        _overall(params, source, _constant(params, source, machine), [machine])
+        for machine in source.machines
+    ]
+    wide = own.merge(pd.concat(one), on="machine", suffixes=(" own", " train"))
+    return wide.rename(columns=lambda name: " ".join(reversed(name.split(" "))))
+
+
+def _constant(params: Params, source: Source, machine: str) -> Fit:
+    """Return the way to one filter, whatever the clip: that of all training-normal clips."""
+    constants, gram, cross = params.denoising, np.zeros(1), np.zeros(1)
+    for path in source.clips(machine, "train")["path"]:
+        own = correlations(stft(dataset.read(path, params.spectra), params.spectra), constants)
+        gram, cross = gram + own[0], cross + own[1]
+    one = solve_filter(gram, cross, constants)
+    return lambda spectrum: one
+
+
+def _overall(
+    params: Params,
+    source: Source,
+    fit: Fit,
+    machines: Sequence[str] | None = None,
+    *,
+    frames: int | None = None,
+    leak: float = 1.0,
+) -> pd.DataFrame:
+    """Noise removed and machine sound lost over all bins, per machine with truth."""
+    rows = []
+    for machine in machines or source.machines:
+        if removed := _whole(_parts(params, source, machine, frames), fit, leak):
+            rows.append([machine, *removed])
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _whole(parts: Parts, fit: Fit, leak: float = 1.0) -> list[float]:
+    """Noise removed and machine sound lost over all bins, in dB; empty without clips."""
+    sums = _sums(parts, fit, leak)
+    return [] if sums is None else _removed(sums.sum(-1)).tolist()
+
+
+def _sums(
+    parts: Parts, fit: Fit, leak: float = 1.0
+) -> Float[np.ndarray, "state=2 part=2 frequency"] | None:
+    """Power of noise and machine sound at the near microphone, before and after, over all clips."""
+    total = None
+    for noise, sound in parts:
+        sound = np.stack([sound[0], leak * sound[1]]).astype(noise.dtype)
+        own = fit(noise + sound)
+        pairs = [[part[0], subtract(part, own)] for part in (noise, sound)]
+        sums = np.array([[power(x).sum(-1, dtype=np.float64) for x in pair] for pair in pairs])
+        total = sums if total is None else total + sums
+    return None if total is None else total.swapaxes(0, 1)
+
+
+def _parts(
+    params: Params, source: Source, machine: str, frames: int | None = None
+) -> Iterator[tuple[Spectrum, Spectrum]]:
+    """Spectra of the noise and of the machine of every test clip with truth."""
+    for clip, truth in analysis.truths(params, source, machine):
+        if clip["split"] == "test":
+            noise, sound = _spectra(params, truth)
+            yield noise[:, :, :frames], sound[:, :, :frames]
+
+
+def _rendered(params: Params, machine: str) -> Iterator[tuple[Spectrum, Spectrum]]:
+    """The same of clips that lie in no folder."""
+    for domain, index in product(("source", "target"), range(_RENDERED)):
+        clip = scenes.render(machine, "test", domain, "normal", index, params.scenes)
+        yield _spectra(params, analysis.at_rate(clip, params))
+
+
+def _spectra(params: Params, clip: scenes.Clip) -> tuple[Spectrum, Spectrum]:
+    noise, sound = (stft(x.astype(np.float32), params.spectra) for x in (clip.noise, clip.machine))
+    return noise, sound
+
+
+def _removed(sums: np.ndarray) -> np.ndarray:
+    before, after = sums
+    return _db(before / np.maximum(after, 1e-20 * before.max()))
+
+
+def _db(ratio: Any) -> Any:
+    return 10 * np.log10(np.maximum(ratio, 1e-16))

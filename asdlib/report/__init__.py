@@ -1,0 +1,1 @@
+"""The report: chapters, figures, tables and players, and the pages made of them."""

@@ -1,0 +1,276 @@
+"""Charts that answer in the page: a clip browser with a threshold, and values under the pointer.
+
+Data in, Bokeh models out; what moves is CustomJS, so that the pages need no kernel.
+Notebook: 05_submission.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from asdlib.report import panels
+from asdlib.report.figures import COLOURS, PALETTE, sound_name, system_name
+
+_ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
+_MARKS = {"normal": ("circle", PALETTE[0]), "anomaly": ("triangle", PALETTE[1])}
+_BOKEH_MARKS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "plus", "x")
+
+
+def show_clips(
+    clips: pd.DataFrame,
+    thresholds: Mapping[str, float],
+    heard: Mapping[tuple[str, str], Mapping[str, str]],
+    *,
+    label: str = "clips",
+) -> None:
+    """Show every labelled test clip's score, a threshold to move, and the worst errors to hear.
+
+    Moving the slider counts false alarms, misses and F1 of the chosen machine again, in either
+    domain; another machine in the menu brings its own clips, threshold and players.
+
+    Parameters
+    ----------
+    clips : machine, domain, label, name, score: labelled test clips of one system.
+    thresholds : of that system, per machine.
+    heard : machine and clip name of the worst errors to their sounds, as label and data URI.
+    """
+    from bokeh.document import Document
+    from bokeh.layouts import column
+    from bokeh.models import (
+        CDSView,
+        ColumnDataSource,
+        CustomJS,
+        Div,
+        GroupFilter,
+        HoverTool,
+        Range1d,
+        Select,
+        Slider,
+        Span,
+    )
+    from bokeh.plotting import figure
+
+    machines = sorted(thresholds)
+    first = machines[0]
+    places = clips["domain"] + " " + clips["label"]
+    height = [_ROWS.index(place) for place in places]
+    # golden-ratio steps spread neighbours evenly, without a generator
+    jitter = (np.arange(len(clips)) * 0.618034 % 1 - 0.5) * 0.7
+    points = ColumnDataSource(
+        {
+            **{name: clips[name].tolist() for name in ("machine", "domain", "label", "name")},
+            "score": clips["score"].to_numpy(float),
+            "y": np.array(height) + 0.5 + jitter,
+            "ring": ["#000000" if key in heard else "#ffffff" for key in _keys(clips)],
+        }
+    )
+    low, high = _ends(clips, first, thresholds)
+    span = Range1d(start=low, end=high)
+    plot = figure(
+        height=260, sizing_mode="stretch_width", x_range=span, y_range=(0, 4), tools="",
+        toolbar_location=None, x_axis_label="z of the ensemble", name=f"{label} plot",
+    )  # fmt: skip
+    chosen = GroupFilter(column_name="machine", group=first)
+    for kind, (marker, colour) in _MARKS.items():
+        view = CDSView(filter=chosen & GroupFilter(column_name="label", group=kind))
+        plot.scatter(
+            "score", "y", source=points, view=view, marker=marker, size=9, fill_color=colour,
+            line_color="ring", fill_alpha=0.75,
+        )  # fmt: skip
+    plot.add_tools(
+        HoverTool(tooltips=[("clip", "@name"), ("domain", "@domain"), ("label", "@label"),
+                            ("z", "@score{0.000}")])
+    )  # fmt: skip
+    plot.yaxis.ticker = [0.5, 1.5, 2.5, 3.5]
+    plot.yaxis.major_label_overrides = {i + 0.5: name for i, name in enumerate(_ROWS)}
+    plot.ygrid.grid_line_color = None
+    line = Span(location=thresholds[first], dimension="height", line_dash="dashed", line_width=2)
+    plot.add_layout(line)
+    slider = Slider(start=low, end=high, value=thresholds[first], step=(high - low) / 200,
+                    title="threshold on z", format="0.00", sizing_mode="stretch_width",
+                    name=f"{label} slider")  # fmt: skip
+    menu = Select(title="machine", options=machines, value=first, name=f"{label} machine")
+    counts = Div(name=f"{label} counts", sizing_mode="stretch_width")
+    arguments: dict[str, Any] = {
+        "points": points, "slider": slider, "menu": menu, "line": line, "counts": counts,
+        "chosen": chosen, "span": span, "own": dict(thresholds), "label": label,
+        "ends": {m: _ends(clips, m, thresholds) for m in machines},
+    }  # fmt: skip
+    document = Document()
+    document.add_root(column(menu, plot, slider, counts, sizing_mode="stretch_width"))
+    slider.js_on_change("value", CustomJS(args=arguments, code=_COUNT))
+    menu.js_on_change("value", CustomJS(args=arguments, code=_CHANGE))
+    document.js_on_event("document_ready", CustomJS(args=arguments, code=_COUNT))
+    lists = "".join(_worst(clips, m, thresholds[m], heard, label, m != first) for m in machines)
+    panels.show_live(document.roots[0], after=f"<div class='asd-clips'>{lists}</div>")
+
+
+def worst(
+    clips: pd.DataFrame, thresholds: Mapping[str, float], count: int = 3
+) -> list[tuple[str, str]]:
+    """Machine and name of the loudest false alarms and the deepest misses of every machine."""
+    return [
+        key
+        for machine, threshold in thresholds.items()
+        for rows in _errors(clips[clips["machine"] == machine], threshold).values()
+        for key in _keys(rows.head(count))
+    ]
+
+
+def encoded(tracks: Mapping[str, panels.Track], sample_rate: int) -> dict[str, str]:
+    """Make the near sounds of a clip small enough for many of them: label to MP3 as a data URI."""
+    return {
+        sound_name(name): panels.encode(panels.match_level(signal), sample_rate, lossless=False)
+        for name, (signal, _) in tracks.items()
+        if name != "far"
+    }
+
+
+def _errors(own: pd.DataFrame, threshold: float) -> dict[str, pd.DataFrame]:
+    """False alarms and misses of one machine, the worst first."""
+    above = own["score"] > threshold
+    normal = own["label"] == "normal"
+    return {
+        "false alarms": own[above & normal].sort_values("score", ascending=False),
+        "misses": own[~above & ~normal].sort_values("score"),
+    }
+
+
+def _worst(
+    clips: pd.DataFrame,
+    machine: str,
+    threshold: float,
+    heard: Mapping[tuple[str, str], Mapping[str, str]],
+    label: str,
+    hidden: bool,
+) -> str:
+    parts = []
+    for kind, rows in _errors(clips[clips["machine"] == machine], threshold).items():
+        parts.append(f"<h4>Worst {kind} ({len(rows)} in all)</h4>")
+        for key, score in zip(_keys(rows), rows["score"], strict=True):
+            sounds = "".join(
+                f"<div class='asd-player'><span>{html.escape(what)}</span>"
+                f"{panels.audio(source, f'{key[1]}: {what}')}</div>"
+                for what, source in heard.get(key, {}).items()
+            )
+            if sounds:
+                line = f"{html.escape(key[1])}, z = {score:.2f}"
+                parts.append(f"<div>{line}<div class='asd-players'>{sounds}</div></div>")
+    attributes = f"data-panel='{html.escape(label, quote=True)}'" + (" hidden" if hidden else "")
+    name = html.escape(machine, quote=True)
+    return f'<div data-machine="{name}" {attributes}>{"".join(parts)}</div>'
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(rows["machine"], rows["name"], strict=True))
+
+
+def _ends(
+    clips: pd.DataFrame, machine: str, thresholds: Mapping[str, float]
+) -> tuple[float, float]:
+    scores = [*clips.loc[clips["machine"] == machine, "score"], thresholds[machine]]
+    margin = 0.02 * (max(scores) - min(scores)) + 0.01
+    return min(scores) - margin, max(scores) + margin
+
+
+_COUNT = """
+own[menu.value] = slider.value;
+line.location = slider.value;
+const text = (s) => { const d = document.createElement("span"); d.textContent = s; return d.innerHTML; };
+const data = points.data, rows = [];
+for (const machine of Object.keys(own).sort()) for (const domain of ["source", "target"]) {
+  let normal = 0, alarms = 0, anomalies = 0, misses = 0;
+  for (let i = 0; i < data.score.length; i++) {
+    if (data.machine[i] != machine || data.domain[i] != domain) continue;
+    const above = data.score[i] > own[machine];
+    if (data.label[i] == "normal") { normal++; alarms += above; } else { anomalies++; misses += !above; }
+  }
+  const hits = anomalies - misses, f1 = hits + alarms + anomalies ? 2 * hits / (hits + alarms + anomalies) : NaN;
+  const cells = [machine, domain, own[machine].toFixed(2), alarms + " of " + normal, misses + " of " + anomalies, isNaN(f1) ? "n/a" : f1.toFixed(2)];
+  const strong = machine == menu.value ? " style='font-weight:bold'" : "";
+  rows.push("<tr" + strong + ">" + cells.map(c => "<td style='padding:1px 12px 1px 0'>" + text(c) + "</td>").join("") + "</tr>");
+}
+const heads = ["machine", "domain", "threshold", "false alarms", "misses", "F1"];
+counts.text = "<table><thead><tr>" + heads.map(h => "<th style='text-align:left;padding-right:12px'>" + h + "</th>").join("") + "</tr></thead><tbody>" + rows.join("") + "</tbody></table>";
+"""  # noqa: E501
+_CHANGE = (
+    """
+const value = own[menu.value], [low, high] = ends[menu.value];
+chosen.group = menu.value;
+points.change.emit();
+span.setv({start: low, end: high});
+slider.setv({start: low, end: high, step: (high - low) / 200, value: value});
+for (const part of document.querySelectorAll("[data-panel]"))
+  if (part.dataset.panel == label) part.hidden = part.dataset.machine != menu.value;
+"""
+    + _COUNT
+)
+
+
+def live_seeds(per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]]) -> Any:
+    """Fig. 2 with values under the pointer.
+
+    Parameters
+    ----------
+    per_seed : as of :func:`asdlib.compare.systems.summary`.
+    systems : front-end and scorer of each system shown.
+    """
+    from bokeh.models import FactorRange
+    from bokeh.plotting import figure
+
+    numbers = [str(s) for s in per_seed["seed"].unique()]
+    plot = figure(
+        height=300, sizing_mode="stretch_width", x_range=FactorRange(factors=numbers),
+        x_axis_label="seed", y_axis_label="Ω", tools="", toolbar_location=None, tooltips=[
+            ("system", "@system"), ("seed", "@seed"), ("Ω", "@omega{0.0000}"),
+            ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
+            ("pAUC", "@pauc{0.000}"),
+        ],
+    )  # fmt: skip
+    for (front_end, scorer), marker in zip(systems, _BOKEH_MARKS, strict=False):
+        rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
+        rows = rows.assign(seed=rows["seed"].astype(str), system=system_name(front_end, scorer))
+        plot.scatter("seed", "omega", source=rows, size=10, marker=marker,
+                     color=COLOURS[front_end], legend_label=rows["system"].iloc[0])  # fmt: skip
+    _outside(plot)
+    return plot
+
+
+def live_machines(results: Mapping[str, pd.DataFrame]) -> Any:
+    """Values of every system on every machine, under the pointer.
+
+    Parameters
+    ----------
+    results : system name to :func:`asdlib.metrics.evaluate`'s table.
+    """
+    from bokeh.models import FactorRange
+    from bokeh.plotting import figure
+
+    machines = sorted({machine for table in results.values() for machine in table.index})
+    plot = figure(
+        height=60 + 44 * len(machines), sizing_mode="stretch_width",
+        y_range=FactorRange(factors=machines[::-1]),
+        x_axis_label="Ω of the machine", tools="", toolbar_location=None, tooltips=[
+            ("machine", "@machine"), ("system", "@system"), ("Ω", "@omega{0.0000}"),
+            ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
+            ("pAUC", "@pauc{0.000}"),
+        ],
+    )  # fmt: skip
+    for i, (system, table) in enumerate(results.items()):
+        rows = table.rename_axis("machine").reset_index().assign(system=system)
+        plot.scatter("omega", "machine", source=rows, size=10, color=PALETTE[i],
+                     marker=_BOKEH_MARKS[i], legend_label=system)  # fmt: skip
+    _outside(plot)
+    return plot
+
+
+def _outside(plot: Any) -> None:
+    legend = plot.legend[0]
+    legend.orientation, legend.border_line_alpha, legend.click_policy = "horizontal", 0, "hide"
+    legend.ncols = 3
+    plot.add_layout(legend, "above")

@@ -1,0 +1,242 @@
+"""Notebooks to papermill to Sphinx: the report from parameters, in one call.
+
+An executed chapter is kept and used again as long as its text, the package, the parameters and
+the recordings are the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from tqdm import tqdm
+
+import asdlib
+from asdlib import study
+from asdlib.params import AsdError, Params, digest, project_root, resolve
+from asdlib.report import provenance, single
+from asdlib.study import everything, exposure
+
+CHAPTERS = (
+    "01_noise_floor",
+    "02_front_ends",
+    "03_seed_study",
+    "04_rescoring",
+    "05_submission",
+    "06_negative_results",
+    "07_performance",
+    "08_phase",
+    "99_provenance",
+)
+_FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
+
+
+def report(
+    params: Params,
+    out: Path,
+    *,
+    source: study.Source | None = None,
+    single_file: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Run the study, execute the chapters, build the HTML.
+
+    Parameters
+    ----------
+    out : folder for the executed notebooks, the figures and ``html/``.
+    source : the checked recordings, where they are at hand.
+    single_file : all pages in one file as well, ``report.html``, that can be mailed.
+
+    Returns
+    -------
+    Path of ``index.html``, or of the single file.
+
+    Raises
+    ------
+    AsdError
+        For a failing chapter or an unclean build, naming it; what is computed stays.
+    """
+    for chapter in CHAPTERS:  # before any work
+        path = _notebook(chapter)
+        check_parameters(path, jupytext.read(path), params)
+    source = source or study.open_source(params, progress=progress)
+    everything.compute(params, source, progress=progress)
+    key = digest([source.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
+    figures = out / "figures"
+    chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
+    if params.data is not None:
+        chapter_params = chapter_params.model_copy(
+            update={"data": str(resolve(params.data).absolute())}
+        )
+    with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
+        for chapter in CHAPTERS:
+            bar.set_description(f"chapter {chapter}")
+            execute(chapter, chapter_params, out / "notebooks", key=key)
+            bar.update()
+        bar.set_description("HTML")
+        index = html(out)
+        if single_file:
+            index = single.write(index.parent, out / "report.html")
+        bar.update()
+    _publish(figures, resolve(params.figures))
+    return index
+
+
+def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Path:
+    """Execute one chapter with papermill, unless the very same is there already."""
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from papermill.exceptions import PapermillExecutionError
+
+    class LocalKernelManager(AsyncKernelManager):
+        """Talks to the kernel through files of its own, not through open TCP ports."""
+
+        transport = "ipc"
+
+        def __init__(self, **options: Any):
+            super().__init__(connection_file=f"{sockets}/kernel.json", **options)
+
+    path = _notebook(chapter)
+    notebook = jupytext.read(path)
+    values = params.model_dump(mode="json")
+    key = digest([path.read_text(encoding="utf-8"), values, key, _package_digest()])
+    done = folder / f"{chapter}.ipynb"
+    if _is_done(done, key, Path(params.figures)):
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / f".{chapter}.source.ipynb"
+    beside = folder / f".{chapter}.part.ipynb"
+    jupytext.write(notebook, source)
+    # by default the kernel's files lie in the working folder, where another report has the same
+    sockets = tempfile.mkdtemp(prefix="asd")
+    try:
+        papermill.execute_notebook(
+            source,
+            beside,
+            parameters=values,
+            cwd=project_root(),
+            progress_bar=False,
+            kernel_manager_class=LocalKernelManager,
+        )
+    except PapermillExecutionError as error:
+        raise AsdError(
+            f"Chapter {chapter} failed in cell {error.exec_count}: {error.ename}: {error.evalue} "
+            f"(the notebook up to there: {beside})."
+        ) from None
+    finally:
+        source.unlink(missing_ok=True)
+        shutil.rmtree(sockets, ignore_errors=True)
+    executed = nbformat.read(beside, as_version=4)
+    executed.metadata["asd"] = {"key": key}
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            tags = {*cell.metadata.get("tags", [])}
+            cell.metadata["tags"] = sorted(tags | {_shown(tags)})
+    nbformat.write(executed, beside)
+    beside.replace(done)
+    return done
+
+
+def _shown(tags: set[str]) -> str:
+    """How much of a code cell the pages show."""
+    if tags & {"parameters", "injected-parameters"}:
+        return "remove-cell"  # they stand in the chapter on provenance
+    return "remove-input" if "setup" in tags else "hide-input"  # the data set is the first line
+
+
+def check_parameters(path: Path, notebook: nbformat.NotebookNode, params: Params) -> None:
+    """Refuse a chapter whose parameters cell does not know every key (papermill would not)."""
+    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise AsdError(f"{path}: {len(cells)} cells are tagged 'parameters'; one is needed.")
+    known = set(re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", cells[0].source, flags=re.MULTILINE))
+    unknown = sorted(set(type(params).model_fields) - known)
+    if unknown:
+        raise AsdError(f"{path}: the parameters cell lacks {', '.join(unknown)}.")
+
+
+def html(out: Path) -> Path:
+    """Build the HTML from executed chapters, strictly: a warning fails the build."""
+    from sphinx.cmd.build import main as sphinx_build
+
+    from asdlib.report import figures
+
+    source = out / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(project_root() / "report", source)
+    (source / "notebooks").mkdir()
+    for chapter in CHAPTERS:
+        shutil.copy(out / "notebooks" / f"{chapter}.ipynb", source / "notebooks")
+    figures.style()
+    figures.save_figure(figures.pipeline(), "pipeline", out / "figures")
+    shutil.copytree(out / "figures", source / "figures")
+    shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
+    for script in _bokeh():
+        shutil.copy(script, source / "_static")
+    log = io.StringIO()
+    doctrees = ["-d", str(out / "doctrees")]
+    arguments = ["-n", "-W", "--keep-going", "-q", "-E", *doctrees, "-b", "html"]
+    with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
+        status = sphinx_build([*arguments, str(source), str(out / "html")])
+    if status:
+        raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
+    for unused in (out / "html" / "_static").rglob("*.map"):  # megabytes for the theme's authors
+        unused.unlink()
+    return out / "html" / "index.html"
+
+
+def _publish(figures: Path, folder: Path) -> None:
+    """Put this run's figures and tables into the project's folder, in place of the last run's."""
+    if figures.absolute() == folder.absolute():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("fig-*.svg"), *folder.glob("tab-*.csv")]:
+        old.unlink()
+    for new in figures.iterdir():
+        shutil.copy(new, folder / new.name)
+
+
+def _notebook(chapter: str) -> Path:
+    path = project_root() / "notebooks" / f"{chapter}.py"
+    if not path.exists():
+        raise AsdError(f"{path}: no such chapter; run asd report inside the project's folder.")
+    return path
+
+
+def _is_done(done: Path, key: str, figures: Path) -> bool:
+    if not done.exists():
+        return False
+    text = done.read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    if notebook.metadata.get("asd", {}).get("key") != key:
+        return False
+    return all((figures / name).exists() for name in _FIGURE.findall(text))
+
+
+def _package_digest() -> str:
+    files = sorted(Path(asdlib.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _bokeh() -> list[Path]:
+    """Return the scripts that draw panels, from the installed package: no network at reading."""
+    from bokeh.util.paths import static_path
+
+    return [Path(static_path()) / "js" / f"{name}.min.js" for name in ("bokeh", "bokeh-widgets")]
+
+
+def _mathjax() -> Path:
+    """MathJax with its fonts in one file, from the installed package: no network at reading."""
+    package = importlib.util.find_spec("sphinx-mathjax-offline")
+    if package is None or package.origin is None:
+        raise AsdError("sphinx-mathjax-offline is not installed: run make env.")
+    return Path(package.origin).parent / "static" / "mathjax" / "tex-svg.js"

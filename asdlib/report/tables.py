@@ -1,0 +1,222 @@
+"""Tables of the report: data in, a numbered table out; nothing is computed here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from IPython.display import display
+
+
+def show_table(
+    df: pd.DataFrame,
+    label: str,
+    caption: str,
+    *,
+    folder: Path,
+    decimals: int = 4,
+    missing: str = "n/a",
+    empty: str = "nothing to show",
+) -> None:
+    """Write ``<folder>/<label>.csv`` and show the table: numbered in the report, plain in Lab.
+
+    Parameters
+    ----------
+    df : shown as it is, without its index.
+    label : file name and cross-reference name, such as ``tab-ladder``.
+    decimals : of floating-point values.
+    missing : stands where a number cannot be computed.
+    empty : stands in place of the rows where there are none, and says why.
+    """
+    if df.empty:
+        df = pd.DataFrame({"": [empty]})
+    folder.mkdir(parents=True, exist_ok=True)
+    df.to_csv(folder / f"{label}.csv", index=False)
+    cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
+    heads = [str(column) for column in df.columns]
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in df.dtypes]
+    rule = ["---:" if number else ":---" for number in numeric]
+    lines = [_line(map(escape, heads)), _line(rule), *(_line(map(escape, row)) for row in cells)]
+    block = f"```{{table}} {caption}\n:name: {label}\n\n" + "\n".join(lines) + "\n```"
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
+    )
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    plain = f"<p>{caption}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
+
+
+def plus_minus(
+    mean: float, std: float, decimals: int = 4, missing: str = "n/a", *, sign: str = ""
+) -> str:
+    """Mean and standard deviation in one cell; ``sign="+"`` for differences."""
+    if not np.isfinite(mean):
+        return missing
+    spread = f" ± {std:.{decimals}f}" if np.isfinite(std) else ""
+    return f"{mean:{sign}.{decimals}f}{spread}"
+
+
+def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.systems.steps` for reading: spreads beside their means.
+
+    Parameters
+    ----------
+    names : what each scorer is called.
+    """
+    if table.empty:
+        return table
+    pairs = {"mean ± std": ("mean", "std"), "difference ± std": ("difference", "difference_std")}
+    spread = {
+        head: [plus_minus(m, s) for m, s in zip(table[mean], table[std], strict=True)]
+        for head, (mean, std) in pairs.items()
+    }
+    columns = {
+        "score": table["scorer"].map(names),
+        "source AUC": table["auc_source"],
+        "target AUC": table["auc_target"],
+        "pAUC": table["pauc"],
+        "Ω": table["omega"],
+        **spread,
+        "p (t)": table["p_t"],
+    }
+    return pd.DataFrame(columns)
+
+
+def paired(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.systems.paired` for reading."""
+    if table.empty:
+        return table
+    interval = [
+        f"{low:+.4f} to {high:+.4f}" if np.isfinite(low) else "n/a"
+        for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+    columns = {
+        "system": table["system"],
+        "against": table["against"],
+        "difference": _spread(table, "mean", "std", "+"),
+        "p (t)": table["p_t"],
+        "p (Holm)": table["p_holm"],
+        "p (Wilcoxon)": table["p_wilcoxon"],
+        "95 % interval": interval,
+    }
+    return pd.DataFrame(columns)
+
+
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.negative.judged`; an idea that was not run keeps blanks."""
+    run = table["mean"].notna()
+
+    columns = {
+        "idea": table["idea"],
+        "Ω": _spread(table, "omega", "omega_std"),
+        "difference": _spread(table, "mean", "std", "+"),
+        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+        "95 % interval": [
+            f"{low:+.4f} to {high:+.4f}" if known else ""
+            for low, high, known in zip(table["low"], table["high"], run, strict=True)
+        ],
+        "difference, eq. 1": _spread(table, "eq1", "eq1_std", "+"),
+        "verdict": table["verdict"],
+    }
+    return pd.DataFrame(columns)
+
+
+def build_up(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.negative.build_up_steps` for reading."""
+    if table.empty:
+        return table
+    columns = {
+        "step": table["step"],
+        "Ω": _spread(table, "omega", "omega_std"),
+        "change": _spread(table, "mean", "std", "+"),
+        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+        "largest at one seed": [f"{m:+.4f}" if np.isfinite(m) else "" for m in table["most"]],
+        "seeds outside the band": table["outside"],
+    }
+    return pd.DataFrame(columns)
+
+
+def phase_verdict(
+    table: pd.DataFrame, names: Mapping[str, str], scorers: Mapping[str, str]
+) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.choice.judge` for reading.
+
+    Parameters
+    ----------
+    names, scorers : what each front-end and scorer is called.
+    """
+    if table.empty:
+        return table
+    known = table["mean"].notna()
+    interval = [
+        f"{mean:+.4f} ({low:+.3f} to {high:+.3f})" if run and np.isfinite(low) else ""
+        for mean, low, high, run in zip(
+            table["mean"], table["low"], table["high"], known, strict=True
+        )
+    ]
+    columns = {
+        "score": table["scorer"].map(scorers),
+        "front-end": table["front_end"].map(names),
+        "Ω": _spread(table, "omega", "std"),
+        "ensemble": table["ensemble"],
+        "source AUC": table["auc_source"],
+        "target AUC": table["auc_target"],
+        "pAUC": table["pauc"],
+        "against AdaSub": interval,
+        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+    }
+    return pd.DataFrame(columns)
+
+
+def benchmarks(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Lay out what ``make bench`` measured: name, value, target, and whether it is met."""
+    met = {True: "met", False: "missed", None: ""}
+    return pd.DataFrame(
+        [
+            {
+                "what": row["name"],
+                "measured": f"{row['value']:{_digits(row['value'])}} {row['unit']}".strip(),
+                "target": row["target"] or "",
+                "": met[row.get("met")],
+            }
+            for row in rows
+        ]
+    )
+
+
+def say(text: str) -> None:
+    """Prose with measured values in it, as MyST text."""
+    display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def _digits(value: float) -> str:
+    """Three digits, and no exponent for large numbers."""
+    return ",.0f" if abs(value) >= 100 else ".3g"
+
+
+def _spread(table: pd.DataFrame, mean: str, std: str, sign: str = "") -> list[str]:
+    pairs = zip(table[mean], table[std], strict=True)
+    return [plus_minus(m, s, missing="", sign=sign) for m, s in pairs]
+
+
+def _text(value: object, decimals: int, missing: str) -> str:
+    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+        return missing
+    if isinstance(value, float | np.floating):
+        return f"{value:.{decimals}f}"
+    return str(value)
+
+
+def _line(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def escape(text: str) -> str:
+    """Names of files and machines are data: nothing in them is markup."""
+    for mark in "\\|*_`[]<>{}$#":
+        text = text.replace(mark, "\\" + mark)
+    return text

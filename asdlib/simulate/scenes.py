@@ -1,0 +1,294 @@
+"""The embedded data set: simulated machines in simulated rooms, heard by two microphones.
+
+A machine, a near and a far microphone and four kinds of noise share a shoebox room (image-source
+impulse responses of pyroomacoustics: Scheibler, Bezzam, Dokmanic, ICASSP 2018). Everything is drawn
+from generators seeded by the data set's seed and the clip's name, so any clip can be rendered
+again, alone, with its parts apart. Notebook: 01_noise_floor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.fft
+import soundfile
+from jaxtyping import Complex, Float
+from tqdm import tqdm
+
+from asdlib.params import AsdError, Scenes, code_digest, digest
+from asdlib.simulate import machines
+from asdlib.simulate.machines import MACHINES, RATE, Condition
+from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, noise, room_of
+from asdlib.spectra import power, stft
+
+LEVEL = 0.02  # root mean square of the machine before the channel gains, of full scale: -34 dB
+SENSOR_NOISE = 2e-5  # of full scale, independent in each channel: 60 dB below the machine
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip with its parts apart, at the level of the recording; channel 0 is near.
+
+    Attributes
+    ----------
+    machine : the machine's sound at both microphones, fault included.
+    noise : all noise at both microphones.
+    fault : what the fault changed: machine minus the same machine without it.
+    """
+
+    machine: TwoChannels
+    noise: TwoChannels
+    fault: TwoChannels
+
+    @property
+    def mixture(self) -> TwoChannels:
+        """What the microphones record."""
+        return self.machine + self.noise
+
+
+def render(
+    machine: str, split: str, domain: str, label: str, index: int, params: Scenes = Scenes()
+) -> Clip:
+    """Render one clip, a pure function of its arguments.
+
+    Returns
+    -------
+    Clip of (2, sample) arrays at 16 kHz, full scale 1.
+
+    Raises
+    ------
+    AsdError
+        For a machine that is not simulated, or unusable noise or impulse-response folders.
+    """
+    spec = _specs((machine,))[machine]
+    cell = Cell(machine, split, domain, label, index)
+    samples = int(params.seconds * spec.lengths[index % len(spec.lengths)] * RATE)
+    condition = _condition(cell, params)
+    room = room_of(machine, params)
+
+    draw = cell.generator(params.seed, "fault")
+    fault = str(draw.choice(list(spec.faults))) if label == "anomaly" else None
+    severity = draw.uniform(*spec.faults[fault]) * machines.SEVERITY if fault else 0.0
+    loudness = 10 ** (cell.generator(params.seed, "level").uniform(-2, 2) / 20)
+
+    def sound(with_fault: str | None) -> np.ndarray:
+        rng, fault_rng = (cell.generator(params.seed, name) for name in ("machine", "damage"))
+        return loudness * spec.sound(rng, fault_rng, samples, condition, with_fault, severity)
+
+    length = scipy.fft.next_fast_len(samples + TAPS, real=True)
+    heard = room.spectra("machine", length)
+    whole = hear([(sound(fault), heard[0])], samples, length)
+    healthy = hear([(sound(None), heard[0])], samples, length) if fault else whole
+    around = noise(cell, params, room, samples, length)
+    gains = LEVEL * room.gains[:, None]
+    hiss = cell.generator(params.seed, "sensor").standard_normal((2, samples))
+    level = 10 ** (-spec.snr / 20)
+    return Clip(
+        gains * whole,
+        gains * level * around + SENSOR_NOISE * room.gains[:, None] * hiss,
+        gains * (whole - healthy),
+    )
+
+
+def write(
+    out: Path, params: Scenes = Scenes(), *, progress: bool = False, workers: int | None = None
+) -> str:
+    """Write the data set in the DCASE 2026 layout.
+
+    A finished set of the same parameters is left as it is. Files are written into a folder beside
+    ``out`` that is renamed at the end, so an interrupted run leaves nothing half done in ``out``.
+
+    Parameters
+    ----------
+    workers : threads, by default one per core and at most 4; the bytes do not depend on it.
+
+    Returns
+    -------
+    Manifest hash: sixteen hexadecimal digits over all names and contents, truth left out.
+
+    Raises
+    ------
+    AsdError
+        For an unknown machine, an unusable noise or response folder, or an ``out`` that holds
+        something else.
+    """
+    out = Path(out)
+    specs = _specs(params.machines)
+    note = {"params": params.model_dump(mode="json"), "recipe": recipe(params)}
+    if (manifest := _finished(out, note)) is not None:
+        return manifest
+    # its own name for every run: two that write the same set do not disturb each other
+    beside = out.absolute().with_name(f".{out.absolute().name}.{secrets.token_hex(4)}.part")
+    jobs = [(name, cell, stem) for name in specs for cell, stem in _cells(name, params)]
+    transfers: dict[str, list[np.ndarray]] = {name: [] for name in specs}
+    try:
+        for name in specs:
+            for folder in ("train", "test", *(["truth"] if params.truth else [])):
+                (beside / name / folder).mkdir(parents=True)
+            room_of(name, params)  # once, not once per thread
+        with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
+            spectra = pool.map(lambda job: _write_clip(beside, params, *job), jobs)
+            bar = tqdm(spectra, "writing scenes", len(jobs), unit="clip", disable=not progress)
+            for (name, _, _), noise in zip(jobs, bar, strict=True):
+                if noise is not None:
+                    transfers[name].append(noise)
+        for name in specs:
+            _write_tables(beside / name, name, transfers[name], params)
+        manifest = _manifest(beside)
+        (beside / "scenes.json").write_text(json.dumps(note | {"manifest": manifest}))
+        try:
+            os.replace(beside, out)  # also over an empty folder
+        except OSError:
+            if _finished(out, note) != manifest:  # unless another run was first
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return manifest
+
+
+def recipe(params: Scenes) -> str:
+    """Name what a set will be: its parameters and the code that makes it."""
+    code = code_digest("simulate/machines", "simulate/rooms", "simulate/scenes")
+    return digest([params.model_dump(mode="json"), machines.SEVERITY, code])
+
+
+def _finished(out: Path, note: dict) -> str | None:
+    """Return the manifest of the same set in ``out``, None where ``out`` is free."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    try:
+        stored = json.loads((out / "scenes.json").read_text())
+        if {key: stored[key] for key in note} == note:
+            return str(stored["manifest"])
+    except (OSError, ValueError, LookupError, TypeError):
+        pass
+    raise AsdError(f"{out}: holds something else already; give a new or an empty folder.")
+
+
+def read_truth(root: Path, machine: str, stem: str) -> Clip | None:
+    """Read the parts of a clip back, where they were written: (2, sample) each."""
+    path = Path(root) / machine / "truth" / f"{stem}.wav"
+    if not path.exists():
+        return None
+    signal, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    return Clip(signal.T[0:2], signal.T[2:4], signal.T[4:6])
+
+
+def read_transfer(root: Path, machine: str) -> pd.DataFrame | None:
+    """Read the true noise transfer back, where it was written.
+
+    Returns
+    -------
+    DataFrame with frequency (Hz), noise_transfer (power, near over far) and msc, the
+    magnitude-squared coherence of the noise at both microphones, 0 to 1.
+    """
+    path = Path(root) / machine / "truth" / "noise_transfer.csv"
+    return pd.read_csv(path) if path.exists() else None
+
+
+def _specs(names: tuple[str, ...]) -> dict[str, machines.MachineSpec]:
+    for name in names:
+        if name not in MACHINES:
+            raise AsdError(f"No simulated machine {name!r}; there are {', '.join(MACHINES)}.")
+    return {name: MACHINES[name] for name in names or MACHINES}
+
+
+def _condition(cell: Cell, params: Scenes) -> Condition:
+    conditions = getattr(MACHINES[cell.machine], cell.domain)
+    return conditions[cell.generator(params.seed, "condition").integers(len(conditions))]
+
+
+def _cells(machine: str, params: Scenes) -> Iterator[tuple[Cell, str]]:
+    """Every clip of a machine with the stem of its file name."""
+    for domain, count in (("source", params.train_source), ("target", params.train_target)):
+        for index in range(count):
+            cell = Cell(machine, "train", domain, "normal", index)
+            yield cell, _stem(cell, params, index)
+    spec, test = MACHINES[machine], params.test_per_cell
+    cells = [
+        Cell(machine, "test", domain, label, index)
+        for domain in ("source", "target")
+        for label in ("normal", "anomaly")
+        for index in range(test)
+    ]
+    order = Cell(machine, "test", "", "", 0).generator(params.seed, "order").permutation(len(cells))
+    for number, (cell, place) in enumerate(zip(cells, order, strict=True)):
+        if spec.evaluation:
+            yield cell, f"section_00_{place:04d}"
+        else:
+            yield cell, _stem(cell, params, number if spec.running_index else cell.index)
+
+
+def _stem(cell: Cell, params: Scenes, number: int) -> str:
+    attributes = _condition(cell, params).attributes
+    return f"section_00_{cell.domain}_{cell.split}_{cell.label}_{number:04d}_{attributes}"
+
+
+def _write_clip(
+    root: Path, params: Scenes, name: str, cell: Cell, stem: str
+) -> Complex[np.ndarray, "3 frequency"] | None:
+    """Write one clip (and its truth, if asked for).
+
+    Returns
+    -------
+    Mean near, far and cross power spectra of a training clip's noise, where the truth needs them.
+    """
+    clip = render(name, cell.split, cell.domain, cell.label, cell.index, params)
+    _wav(root / name / cell.split / f"{stem}.wav", clip.mixture)
+    if params.truth < 0 or cell.index < params.truth:
+        parts = np.concatenate([clip.machine, clip.noise, clip.fault])
+        _wav(root / name / "truth" / f"{stem}.wav", parts)
+    if cell.split != "train" or not params.truth:
+        return None
+    near, far = stft(clip.noise)
+    return np.stack([power(near), power(far), near * far.conj()]).mean(axis=-1)
+
+
+def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
+    soundfile.write(path, np.clip(signal.T, -1, 1 - 2**-15), RATE, subtype="PCM_16")
+
+
+def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: Scenes) -> None:
+    """Attribute file as DCASE has it, and the truth about labels and the noise transfer."""
+    cells = list(_cells(machine, params))
+    names = [f"{machine}/{c.split}/{stem}.wav" for c, stem in cells if c.split == "train"]
+    pairs = [stem.split("_")[6:] for c, stem in cells if c.split == "train"]
+    width = max(len(pair) for pair in pairs) // 2
+    if width:
+        columns = [f"d{i + 1}{kind}" for i in range(width) for kind in "pv"]
+        table = pd.DataFrame(pairs, columns=columns)
+        table.insert(0, "file_name", names)
+        table.to_csv(folder / "attributes_00.csv", index=False)
+    if not params.truth:
+        return
+    test = [(f"{stem}.wav", c.domain, c.label) for c, stem in cells if c.split == "test"]
+    labels = pd.DataFrame(test, columns=["name", "domain", "label"])
+    labels.to_csv(folder / "truth" / "labels.csv", index=False)
+    near, far, cross = np.mean(noise, axis=0)  # every clip counts the same, long or short
+    truth = pd.DataFrame(
+        {
+            "frequency": np.linspace(0, RATE / 2, len(near)),
+            "noise_transfer": near.real / far.real,
+            "msc": power(cross) / (near.real * far.real),
+        }
+    )
+    truth.to_csv(folder / "truth" / "noise_transfer.csv", index=False)
+
+
+def _manifest(root: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(root.glob("*/t[re]*/*.wav")):
+        if path.parent.name != "truth":
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,28 @@
+"""All that a report needs: the study, its variants, and the audio encoder's scores.
+
+Notebook: 06_negative_results.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from asdlib import study
+from asdlib.params import Params
+from asdlib.study import exposure, variants
+from asdlib.study.recordings import Source
+
+
+def compute(params: Params, source: Source, *, progress: bool = False) -> pd.DataFrame:
+    """Compute all that the report needs: the study, its variants, the encoder's scores.
+
+    Returns
+    -------
+    DataFrame of the study itself, as of :func:`asdlib.study.run`.
+    """
+    exposure.check(params)
+    table = study.run(params, progress=progress, source=source)
+    for own in variants.studies(params):
+        study.run(own, progress=progress, source=source)
+    exposure.scores(params, source, progress=progress)
+    return table

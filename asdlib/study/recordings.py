@@ -1,0 +1,91 @@
+"""The recordings of a study: found or written, every clip checked before any work.
+
+Notebook: 99_provenance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib import dataset
+from asdlib.params import Params, digest, resolve
+from asdlib.simulate import scenes
+
+
+@dataclass(frozen=True)
+class Source:
+    """The recordings of a study, checked.
+
+    Attributes
+    ----------
+    root : the data set's folder.
+    manifest : as of :func:`asdlib.dataset.scan`, with the content ``hash`` of every clip.
+    digest : manifest hash.
+    embedded : whether these are the simulated scenes.
+    """
+
+    root: Path
+    manifest: pd.DataFrame
+    digest: str
+    embedded: bool
+
+    @property
+    def machines(self) -> list[str]:
+        """Machine names, sorted."""
+        return sorted(self.manifest["machine"].unique())
+
+    @property
+    def development(self) -> list[str]:
+        """Machines with labelled test clips."""
+        clips = self.manifest
+        labelled = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
+        return sorted(labelled["machine"].unique())
+
+    @property
+    def evaluation(self) -> list[str]:
+        """Machines with concealed test clips."""
+        clips = self.manifest
+        concealed = clips[(clips["split"] == "test") & (clips["label"] == "unknown")]
+        return sorted(concealed["machine"].unique())
+
+    def clips(self, machine: str, split: str | None = None) -> pd.DataFrame:
+        """Rows of one machine, of one split if asked."""
+        rows = self.manifest[self.manifest["machine"] == machine]
+        return rows if split is None else rows[rows["split"] == split]
+
+    def describe(self) -> str:
+        """One sentence that names the data set."""
+        kind = (
+            "the embedded simulated scenes" if self.embedded else f"the folder `{self.root.name}`"
+        )
+        return (
+            f"{kind}, {len(self.manifest)} clips of {len(self.machines)} machine(s), "
+            f"manifest `{self.digest}`"
+        )
+
+
+def open_source(params: Params, *, progress: bool = False) -> Source:
+    """Find or write the recordings, and check every clip before any work.
+
+    Raises
+    ------
+    asdlib.dataset.Problems
+        One sentence per clip that cannot be used.
+    """
+    results = resolve(params.results)
+    embedded = params.data is None
+    if params.data is None:
+        root = results / f"scenes-{scenes.recipe(params.scenes)}"
+        scenes.write(root, params.scenes, progress=progress)
+    else:
+        root = resolve(params.data)
+    manifest, problems = dataset.survey(root, params.machines)
+    cache = results / f"checked-{digest(str(root.absolute()))}.json"
+    hashes, found = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
+    if problems or found:
+        raise dataset.Problems(problems + found)
+    name = dataset.manifest_hash(manifest, hashes)
+    return Source(root, manifest.assign(hash=hashes), name, embedded)

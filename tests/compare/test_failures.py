@@ -1,0 +1,90 @@
+"""The failure gallery and the worst errors: chosen by scores, explained by residuals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from asdlib import scoring, study
+from asdlib.compare import failures, systems
+from asdlib.params import Scoring
+from asdlib.report import browse
+
+
+def table_of(rows):
+    """System, label, name, score; one machine, whose ten normal clips score 0 to 9."""
+    normal = [(s, "normal", f"n{i}", float(i)) for s in ("S1", "S2") for i in range(10)]
+    table = pd.DataFrame(normal + rows, columns=["system", "label", "name", "score"])
+    table = table.assign(machine="fan", domain="source", threshold=3.0)
+    limit = 8.1  # the 0.9 quantile of 0 to 9
+    return table.assign(limit=limit, found=table["score"] > limit)
+
+
+def test_the_gallery_begins_with_the_clearest():
+    table = table_of(
+        [
+            ("S1", "anomaly", "lost", 1.0), ("S2", "anomaly", "lost", 2.0),
+            ("S1", "anomaly", "close", 7.0), ("S2", "anomaly", "close", 1.0),
+            ("S1", "anomaly", "one", 3.0), ("S2", "anomaly", "one", 9.0),
+            ("S1", "anomaly", "alone", 50.0), ("S2", "anomaly", "alone", 0.0),
+            ("S1", "anomaly", "both", 20.0), ("S2", "anomaly", "both", 20.0),
+        ]
+    )  # fmt: skip
+    shown = failures.gallery(table)
+    assert shown["name"].tolist() == ["lost", "close", "alone", "one"]
+    assert shown["system"].tolist() == ["S2", "S1", "S1", "S2"]
+    assert shown["kind"].tolist() == ["found by none"] * 2 + ["found by one"] * 2
+    assert len(failures.gallery(table, 1)) == 2
+    (row,) = failures.tally(table).to_dict("records")
+    assert row == {
+        "machine": "fan", "anomalies": 5, "by none": 2, "by one": 2, "by several": 1
+    }  # fmt: skip
+    empty = table[table["label"] == "normal"]
+    assert failures.gallery(empty).empty
+    assert failures.tally(empty).empty
+
+
+def test_worst_errors_are_the_loudest_normals_and_the_quietest_anomalies():
+    table = table_of([("S1", "anomaly", f"a{i}", float(i)) for i in range(6)])
+    table = table[table["system"] == "S1"]
+    names = [name for _, name in browse.worst(table, {"fan": 3.0}, 2)]
+    assert names == ["n9", "n8", "a0", "a1"]
+
+
+@pytest.mark.parametrize("name", [*scoring.SCORERS, "ledoit_wolf", "max", "alpha_1"])
+def test_terms_over_time_give_the_score_where_one_term_counts(rng, name):
+    """With alpha 0 or 1 a percentile of the terms is the score itself."""
+    source, target, clip = rng.standard_normal((3, 30, 6)).astype(np.float32)
+
+    def residual(vectors):
+        return torch.from_numpy(np.stack([vectors, vectors**3]))
+
+    scorers = {**scoring.SCORERS, **scoring.VARIANTS}
+    for alpha in (0.0, 1.0):
+        chosen = {name: scorers[name]}
+        detector = scoring.Detector.fit(
+            residual, [("source", source), ("target", target)], scorers=chosen,
+            constants=Scoring(alpha=alpha), workers=1,
+        )  # fmt: skip
+        terms, own = detector.over_time(clip, name)
+        np.testing.assert_allclose(own, residual(clip).numpy(), atol=1e-6)
+        assert terms.shape == (2, 30)
+        np.testing.assert_allclose(detector.level(terms, name), detector(clip)[name], rtol=1e-4)
+
+
+def test_evidence_of_a_report(scenes_report):
+    params, _ = scenes_report
+    source = study.open_source(params)
+    table = study.run(params, source=source)
+    results = systems.apply_all(table, systems.summary(table), params.scoring.quantile)
+    clips = failures.labelled(results, source)
+    normal = clips[(clips["label"] == "normal") & (clips["system"] == "S1")]
+    for _, own in normal.groupby("machine"):
+        assert (own["score"] > own["limit"]).mean() <= failures.FALSE_ALARMS + 1 / len(own)
+    anomaly = clips[(clips["label"] == "anomaly") & (clips["system"] == "S3")].iloc[0]
+    row = pd.Series({**anomaly, "kind": "found by one"})
+    shown = failures.evidence(params, source, table, row)
+    assert shown.front_end in ("adasub", "cohgate")
+    assert shown.residual.shape == (params.spectra.stack, params.spectra.n_mels)
+    assert len(shown.terms) == len(shown.frames) - params.spectra.stack + 1
+    assert abs(shown.terms[shown.place] - shown.level) == np.abs(shown.terms - shown.level).min()

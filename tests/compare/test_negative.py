@@ -1,0 +1,248 @@
+"""Ideas that do not help: that each is what it says, and that a verdict follows its numbers."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import SMALL, machine_folder
+from sklearn.metrics import roc_auc_score
+
+from asdlib import params, study, training
+from asdlib.compare import negative, systems
+from asdlib.guard import CrossClipError, PerClip
+from asdlib.noise import Floors
+from asdlib.params import AsdError
+from asdlib.spectra import Frames, log_mel, power, stft
+from asdlib.study import everything, variants
+from asdlib.study.unit import Unit
+
+
+@pytest.fixture
+def tiny(tmp_path, rng):
+    root = tmp_path / "data"
+    for machine in ("fan", "pump"):
+        machine_folder(root, rng, machine, domains=("source", "target"))
+    return params.load({**SMALL, "data": str(root), "results": str(tmp_path / "results")})
+
+
+def test_views_of_a_vector():
+    x = torch.arange(10.0)  # five frames of two values
+    assert all(torch.equal(v, x) for v in training.views(x, "reconstruct", 5))
+    others, middle = training.views(x, "interpolate", 5)
+    assert others.tolist() == [0, 1, 2, 3, 6, 7, 8, 9]
+    assert middle.tolist() == [4, 5]
+    noisier, clean = training.views(x, "denoise", 5)
+    assert noisier.tolist() == [1, 3, 5, 7, 9]
+    assert clean.tolist() == [0, 2, 4, 6, 8]
+    with pytest.raises(AsdError, match=r"parameters: .*needs a spectra\.stack of 3 or more\."):
+        params.load({"spectra": {"stack": 2}, "training": {"objective": "interpolate"}})
+
+
+def test_interpolation_learns_what_its_neighbours_tell(rng):
+    """A slow sine is foretold by its neighbours; independent noise is not."""
+    phase = rng.uniform(0, 6, 20)
+    time = 0.3 * np.arange(80)[:, None]
+    slow = [np.hstack([np.sin(time + p), np.cos(time + p)]).astype(np.float32) for p in phase]
+    noise = [rng.standard_normal((80, 2)).astype(np.float32) for _ in range(20)]
+    loop = params.Training(epochs=20, batch_size=64, objective="interpolate")
+    network = params.Autoencoder(width=16, blocks=1, bottleneck=4)
+    of_slow, of_noise = (
+        training.train(Frames.join(c), seeds=[0], autoencoder=network, training=loop)[1][-1, 0]
+        for c in (slow, noise)
+    )
+    assert of_slow < 0.1
+    assert of_noise > 0.9  # nothing to copy: no better than the mean
+
+
+def test_denoising_frames_hold_the_noise_added_once_more(tiny):
+    source = study.open_source(tiny)
+    clips = source.clips("fan")
+    own = variants.objective(tiny, "denoise")
+    unit = Unit(own, "fan", "adasub", clips)
+    signal = np.random.default_rng(1).standard_normal((2, 8000)).astype(np.float32)
+    spectrum = stft(signal, own.spectra)
+    values = unit.features()(spectrum)
+    bands = own.spectra.n_mels
+    assert values.shape[1] == 2 * bands
+    assert np.array_equal(
+        values[:, :bands], Unit(tiny, "fan", "adasub", clips).features()(spectrum)
+    )
+    near, far = power(spectrum)
+    noisier = near + unit.floors().transfer[:, None] * far
+    assert np.allclose(values[:, bands:], log_mel(noisier.astype(np.float32), own.spectra))
+
+
+def test_official_scorers_refuse_another_objective(tiny):
+    own = params.load(tiny, training={"objective": "interpolate"}, scorers=["mse"])
+    with pytest.raises(AsdError, match="scorer 'mse' looks at whole vectors"):
+        study.run(own)
+    assert len(study.run(params.load(own, scorers=["eq1"], front_ends=["near"])))
+
+
+def test_the_build_up_goes_from_the_official_network_to_ours():
+    whole = params.Params()
+    steps = variants.build_up(whole)
+    first, *_, last = steps.values()
+    assert first.autoencoder == params.official(whole).autoencoder
+    assert first.training == last.training == whole.training
+    assert last.autoencoder == whole.autoencoder
+    networks = [step.autoencoder for step in steps.values()]
+    assert len(networks) == 7
+    assert all(a != b for a, b in pairwise(networks))
+    narrow = params.load(whole, autoencoder={"width": 128, "blocks": 3})
+    assert list(variants.build_up(narrow)) == [
+        "all vectors, weight decay", "linear bottleneck, our batch norm", "GELU",
+        "bottleneck of 16", "residual blocks",
+    ]  # fmt: skip
+
+
+def planted(rng, *, weak=1.0):
+    """Scores where AdaSub tells anomalies of high-G_m machines, CohGate those of the others."""
+    rows, floors = [], {}
+    for i, machine in enumerate("abcdef"):
+        high = i % 2 == 0
+        floors[machine] = Floors(np.full(5, 10.0 if high else 0.1), np.ones(5))
+        for domain in ("source", "target"):
+            for label in ("normal", "anomaly"):
+                for n in range(30):
+                    signal = 3.0 * (label == "anomaly")
+                    z = rng.standard_normal(2) * 1.5 + [signal * high, signal * (not high)]
+                    for name, value in zip(("adasub", "cohgate"), z, strict=True):
+                        for scorer in ("s1", "eq1"):
+                            rows.append([machine, name, scorer, 0, "test", domain, label,
+                                         f"{domain}{label}{n}", value])  # fmt: skip
+    columns = [
+        "machine",
+        "front_end",
+        "scorer",
+        "seed",
+        "split",
+        "domain",
+        "label",
+        "name",
+        "score",
+    ]
+    return pd.DataFrame(rows, columns=columns), floors
+
+
+def test_the_gate_takes_each_machines_better_front_end(rng):
+    table, floors = planted(rng)
+    gated = negative.gate(table, floors)
+    assert len(gated) == 6 * 120 * 2
+    for _, own in gated.groupby(["machine", "scorer"]):
+        assert roc_auc_score(own["label"] == "anomaly", own["score"]) > 0.85
+
+
+def test_the_gate_never_sees_labels_of_the_machine_it_scores(rng):
+    table, floors = planted(rng)
+    turned = table.copy()
+    own = turned["machine"] == "c"
+    turned.loc[own, "label"] = turned.loc[own, "label"].map(
+        {"normal": "anomaly", "anomaly": "normal"}
+    )
+    first, second = negative.gate(table, floors), negative.gate(turned, floors)
+    assert np.array_equal(
+        first.loc[first["machine"] == "c", "score"], second.loc[second["machine"] == "c", "score"]
+    )
+    assert not np.allclose(
+        first.loc[first["machine"] == "a", "score"], second.loc[second["machine"] == "a", "score"]
+    )
+    assert negative.gate(table[table["machine"] == "a"], floors).empty
+
+
+def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
+    with pytest.raises(CrossClipError):
+        negative.normalised_over_test_set(PerClip(rng.standard_normal(5)))
+    assert negative.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "low", "high", "said"),
+    [
+        (0.03, 0.01, 0.01, 0.05, "helps"),
+        (-0.03, 0.01, -0.05, -0.01, "harms"),
+        (-0.03, 0.01, -0.07, 0.01, "loses on these clips; other clips might not agree"),
+        (0.03, 0.2, 0.01, 0.05, "gains on average, not surely over seeds"),
+        (-0.03, np.nan, -0.05, -0.01, "loses on average, not surely over seeds"),
+        (0.03, 0.2, -0.01, 0.05, "no robust difference"),
+        (np.nan, np.nan, np.nan, np.nan, "Ω cannot be computed from these labels"),
+    ],
+)
+def test_a_verdict_follows_its_numbers(mean, p, low, high, said):
+    assert negative.verdict({"mean": mean, "p_holm": p, "low": low, "high": high}) == said
+
+
+def test_every_idea_is_judged_or_says_why_not(tiny):
+    source = study.open_source(tiny)
+    table = everything.compute(tiny, source)
+    tried = negative.tried(tiny, source, table)
+    assert set(tried.reasons) == {
+        "exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"
+    }  # fmt: skip
+    judged = negative.judged(tried).set_index("idea")
+    assert len(judged) == 1 + len(negative.IDEAS)
+    run = judged.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in tried.reasons]]
+    values = ["omega", "mean", "std", "low", "high", "eq1"]
+    assert np.isfinite(run[values].to_numpy(float)).all()
+    champion = judged.loc["the champion", "omega"]
+    assert np.allclose(run["omega"] - champion, run["mean"])
+    fused = tried.scores.set_index(["scorer", "seed", "machine", "name"]).groupby("front_end")
+    parts = {name: rows["score"].sort_index() for name, rows in fused}
+    assert np.allclose(parts["knn_fused"], (parts["knn"] + parts["adasub"]) / 2)
+    steps = negative.build_up(tiny, source, table)
+    own = steps[steps["step"] == steps["step"].iloc[-1]]["omega"].to_numpy()
+    near = table[(table["front_end"] == "near") & (table["scorer"] == "eq1")]
+    assert np.array_equal(own, systems.seed_values(systems.summary(near), "near", "eq1"))
+    summary = negative.build_up_steps(steps)
+    assert summary["mean"].sum() == pytest.approx(
+        summary["omega"].iloc[-1] - summary["omega"].iloc[0]
+    )
+
+
+def test_ideas_that_need_what_was_not_run_say_so(tiny):
+    bare = params.load(tiny, extras=[], front_ends=["adasub"], baseline=False)
+    source = study.open_source(bare)
+    table = everything.compute(bare, source)
+    reasons = negative.tried(bare, source, table).reasons
+    assert reasons["flow"] == "left out (extras: [bottleneck] runs it)"
+    assert reasons["interpolate"] == "left out (extras: [objectives] runs it)"
+    assert reasons["gate"] == "needs adasub and cohgate, which were not both run"
+    assert negative.build_up(bare, source, table).empty
+    other = params.load(bare, front_ends=["near"])
+    nothing = negative.tried(other, source, study.run(other, source=source))
+    flat = params.load(tiny, spectra={"n_mels": 16, "stack": 2}, extras=["objectives"])
+    assert [own.training.objective for own in variants.studies(flat)] == ["reconstruct", "denoise"]
+    assert variants.lacking(flat, "interpolate") == params.INTERPOLATION_NEEDS
+    for change in ({"baseline": False}, {"front_ends": ["adasub"]}, {"scorers": ["s1"]}):
+        assert variants.lacking(params.load(tiny, **change), "build_up").startswith(
+            "needs the base"
+        )
+    half = variants.studies(params.load(tiny, scorers=["eq1"], baseline=False))
+    assert [own.training.objective for own in half] == ["reconstruct"] * 2  # chapter 04's
+    assert set(nothing.reasons.values()) == {
+        "needs adasub with the scorers s1 and eq1, which were not run"
+    }
+    assert negative.judged(nothing)["mean"].isna().all()
+
+
+def test_without_test_clips_there_is_nothing_to_judge(tiny):
+    import shutil
+
+    for machine in ("fan", "pump"):
+        shutil.rmtree(f"{tiny.data}/{machine}/test")
+    source = study.open_source(tiny)
+    table = everything.compute(tiny, source)
+    tried = negative.tried(tiny, source, table)
+    assert set(tried.reasons.values()) == {"needs test clips"}
+    assert len(negative.judged(tried)) == len(negative.IDEAS)
+    assert negative.build_up(tiny, source, table).empty
+    assert systems.SYSTEMS[0].lacking(systems.summary(table)) == "S1 needs test clips."
+
+
+def test_an_encoder_that_is_not_there_stops_everything_before_training(tiny, monkeypatch):
+    monkeypatch.setattr("asdlib.training.train", None)
+    own = params.load(tiny, encoder={"folder": "nowhere"})
+    with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere is no folder"):
+        everything.compute(own, study.open_source(own))

@@ -1,0 +1,246 @@
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from asdlib.compare import submission
+from asdlib.guard import PerClip
+from asdlib.params import AsdError
+
+NAMES = [f"section_00_{i:04d}.wav" for i in range(6)]
+EXPECTED = {"Sander": NAMES, "ToyDrone": NAMES}
+LABELS = ("Doe_Uni_task2_1", "Doe_Uni_task2_2")
+
+
+@pytest.fixture
+def package(tmp_path, rng):
+    for label in LABELS:
+        scores = {m: PerClip(rng.standard_normal(6), NAMES) for m in EXPECTED}
+        decisions = {m: s > 0.0 for m, s in scores.items()}
+        results = pd.DataFrame(
+            {"auc_source": [0.71234, np.nan], "auc_target": 0.5, "pauc": 0.5}, index=["fan", "x"]
+        )
+        about = submission.meta(
+            label,
+            name="Test",
+            abbreviation="T",
+            description={"front_end": "adasub"},
+            total_parameters=7,
+            results=results,
+        )
+        submission.write_system(tmp_path, label, scores, decisions, about)
+    return tmp_path
+
+
+def system(package, number=0):
+    return package / "task2" / LABELS[number]
+
+
+def score_file(package):
+    return system(package) / "anomaly_score_Sander_section_00_test.csv"
+
+
+def decision_file(package):
+    return system(package) / "decision_result_Sander_section_00_test.csv"
+
+
+def test_files_are_as_the_evaluator_reads_them(package):
+    lines = score_file(package).read_bytes().split(b"\n")
+    assert lines[-1] == b""
+    assert len(lines) == 7
+    table = pd.read_csv(score_file(package), header=None)
+    assert table[0].tolist() == NAMES
+    assert table[1].dtype == float
+    decided = pd.read_csv(decision_file(package), header=None)[1]
+    assert decided.tolist() == (table[1] > 0).astype(int).tolist()
+
+
+def test_the_meta_file_has_its_keys_and_writes_nulls_as_2026(package):
+    text = (system(package) / f"{LABELS[0]}.meta.yaml").read_text()
+    assert "data_augmentation: !!null" in text
+    content = yaml.safe_load(text)
+    assert content["results"]["development_dataset"] == {
+        "fan": {"auc_source": 71.23, "auc_target": 50.0, "pauc": 50.0}
+    }
+    assert content["system"]["complexity"]["total_parameters"] == 7
+    assert content["system"]["description"]["front_end"] == "adasub"
+    assert content["submission"]["label"] == LABELS[0]
+
+
+def test_a_good_package_has_no_problem_however_it_is_given(package):
+    archive = submission.pack(package)
+    for given in (package, package / "task2", system(package), archive):
+        assert submission.validate(given, EXPECTED) == []
+        assert submission.validate(given) == []
+
+
+def test_the_zip_is_the_same_bytes_every_time(package):
+    first = submission.pack(package).read_bytes()
+    assert submission.pack(package).read_bytes() == first
+
+
+def test_carriage_returns_are_fine(package):
+    text = score_file(package).read_text()
+    score_file(package).write_bytes(text.replace("\n", "\r\n").encode())
+    assert submission.validate(package, EXPECTED) == []
+
+
+def edit(path, change):
+    lines = path.read_text().splitlines()
+    change(lines)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def put(index, value):
+    return lambda lines: lines.__setitem__(index, value)
+
+
+NAME = "anomaly_score_Sander_section_00_test.csv"
+BREAK = {
+    "missing score file": (lambda p: score_file(p).unlink(), f"{NAME}: missing; the evaluator"),
+    "missing decision file": (lambda p: decision_file(p).unlink(), "missing; the evaluator"),
+    "missing meta": (lambda p: (system(p) / f"{LABELS[0]}.meta.yaml").unlink(), "yaml: missing"),
+    "duplicate": (
+        lambda p: edit(score_file(p), lambda x: x.append(x[2])),
+        f"{NAME}, line 7: section_00_0002.wav stands there more than once",
+    ),
+    "missing clip": (
+        lambda p: edit(score_file(p), lambda x: x.pop()),
+        f"{NAME}: 1 clip(s) missing, such as section_00_0005.wav",
+    ),
+    "extra clip": (
+        lambda p: edit(score_file(p), lambda x: x.append("section_00_0099.wav,1.0")),
+        f"{NAME}: 1 clip(s) too many, such as section_00_0099.wav",
+    ),
+    "header": (
+        lambda p: edit(score_file(p), lambda x: x.insert(0, "file,score")),
+        f"{NAME}, line 1: a header ('file')",
+    ),
+    "blank line": (
+        lambda p: edit(score_file(p), lambda x: x.insert(3, "")),
+        f"{NAME}, line 4: blank line",
+    ),
+    "blank last line": (
+        lambda p: edit(score_file(p), lambda x: x.append("")),
+        f"{NAME}, line 7: blank line",
+    ),
+    "nan": (
+        lambda p: edit(score_file(p), put(0, "section_00_0000.wav,nan")),
+        f"{NAME}, line 1: score 'nan' is not finite",
+    ),
+    "infinite": (
+        lambda p: edit(score_file(p), put(0, "section_00_0000.wav,-inf")),
+        f"{NAME}, line 1: score '-inf' is not finite",
+    ),
+    "word": (
+        lambda p: edit(score_file(p), put(0, "section_00_0000.wav,high")),
+        f"{NAME}, line 1: score 'high' is not a number",
+    ),
+    "decision": (
+        lambda p: edit(decision_file(p), put(1, "section_00_0001.wav,2")),
+        "line 2: decision '2'; allowed are 0 and 1",
+    ),
+    "float decision": (
+        lambda p: edit(decision_file(p), put(1, "section_00_0001.wav,1.0")),
+        "line 2: decision '1.0'; allowed are 0 and 1",
+    ),
+    "path": (
+        lambda p: edit(score_file(p), put(0, "test/section_00_0000.wav,1")),
+        f"{NAME}, line 1: 'test/section_00_0000.wav' has a path",
+    ),
+    "columns": (
+        lambda p: edit(score_file(p), put(0, "section_00_0000.wav,1,2")),
+        f"{NAME}, line 1: 3 column(s); 2 are needed",
+    ),
+    "no wav": (
+        lambda p: edit(score_file(p), put(2, "section_00_0002,1")),
+        f"{NAME}, line 3: not a wav name",
+    ),
+    "empty": (lambda p: score_file(p).write_bytes(b""), f"{NAME}: empty"),
+    "latin-1": (lambda p: score_file(p).write_bytes(b"\xe9.wav,1\n"), f"{NAME}: not UTF-8"),
+    "byte order mark": (
+        lambda p: score_file(p).write_bytes(b"\xef\xbb\xbf" + score_file(p).read_bytes()),
+        f"{NAME}: begins with a byte order mark",
+    ),
+    "label in meta": (
+        lambda p: edit(system(p) / f"{LABELS[0]}.meta.yaml", put(1, "  label: Else_Uni_task2_1")),
+        "label 'Else_Uni_task2_1' differs from its folder's name",
+    ),
+    "keys of meta": (
+        lambda p: (system(p) / f"{LABELS[0]}.meta.yaml").write_text("submission: {}"),
+        "submission lacks abbreviation, authors, label, name",
+    ),
+    "broken meta": (
+        lambda p: (system(p) / f"{LABELS[0]}.meta.yaml").write_text("a: ["),
+        "cannot be read",
+    ),
+    "folder name": (
+        lambda p: system(p).rename(p / "task2" / "Doe_University_of_X_task2_1"),
+        "not a label of the form Name_INST_task2_N",
+    ),
+    "stray file": (
+        lambda p: (system(p) / "notes.txt").write_text("x"),
+        "notes.txt: not a file of a submission",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAK)
+def test_whatever_the_evaluator_would_pass_over_is_said(package, name):
+    damage, sentence = BREAK[name]
+    damage(package)
+    problems = submission.validate(package, EXPECTED)
+    assert any(sentence in problem for problem in problems), problems
+    assert all(problem.count("\n") == 0 for problem in problems)
+    with_zip = submission.validate(submission.pack(package), EXPECTED)
+    assert any(sentence in problem for problem in with_zip)
+
+
+def test_without_expected_clips_files_are_held_against_each_other(package):
+    edit(score_file(package), lambda x: x.pop())
+    assert any("too many" in p for p in submission.validate(package))
+
+
+def test_an_unexpected_and_a_missing_machine(package):
+    problems = submission.validate(package, {"Sander": NAMES, "fan": NAMES})
+    assert any("ToyDrone is not an expected machine" in p for p in problems)
+    assert any("anomaly_score_fan_section_00_test.csv: missing" in p for p in problems)
+
+
+def test_more_than_four_systems(package):
+    for i in range(5):
+        copy = package / "task2" / f"Doe{'abcde'[i]}_Uni_task2_1"
+        copy.mkdir()
+        (copy / NAME).write_text("x")
+    assert any("7 systems; at most 4" in p for p in submission.validate(package))
+
+
+def test_bad_archives(tmp_path):
+    with pytest.raises(AsdError, match="no such folder or zip"):
+        submission.validate(tmp_path / "none.zip")
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK not really")
+    assert "not a readable zip" in submission.validate(broken)[0]
+    outside = tmp_path / "outside.zip"
+    with zipfile.ZipFile(outside, "w") as archive:
+        archive.writestr("../x.csv", "1")
+    assert "points out of the package" in submission.validate(outside)[0]
+    (tmp_path / "nothing").mkdir()
+    assert "holds no system" in submission.validate(tmp_path / "nothing")[0]
+
+
+def test_only_guarded_scores_can_be_written(tmp_path):
+    with pytest.raises(AsdError, match="only PerClip can be submitted"):
+        submission.write_system(
+            tmp_path, LABELS[0], {"fan": np.zeros(3)}, {"fan": PerClip([1.0])}, {}
+        )
+
+
+def test_wrong_labels_and_keys_are_one_sentence(tmp_path):
+    good = {"name": "x", "abbreviation": "x", "total_parameters": 1}
+    with pytest.raises(AsdError, match="institute at most 10 characters"):
+        submission.meta("Doe_InstituteTooLong_task2_1", description={}, **good)
+    with pytest.raises(AsdError, match="Unknown description key 'colour'"):
+        submission.meta(LABELS[0], description={"colour": "red"}, **good)

@@ -1,0 +1,429 @@
+"""The live explorer: the same numbers as the study, sentences instead of exceptions."""
+
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.stats
+import soundfile
+from conftest import machine_folder, small_params, two_channels, write_wav
+from PIL import Image
+
+from asdlib import dataset, frontends, study
+from asdlib.compare import systems
+from asdlib.explore.app import SLIDERS, Explorer, explore
+from asdlib.explore.board import Board
+from asdlib.explore.data import QuietPowers, Trained, judgement, machine_sound, open_folder
+from asdlib.explore.view import USES, compute, impossible
+from asdlib.measure import analysis
+from asdlib.params import Denoising
+from asdlib.spectra import power, stft
+from asdlib.study.unit import Unit
+
+FRONT_ENDS = ["near", "refsub", "adasub", "cohgate", "combo"]
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A small study that has been run: parameters, source, table."""
+    folder = tmp_path_factory.mktemp("explore")
+    data = machine_folder(
+        folder / "data", np.random.default_rng(0), train=6, domains=("source", "target")
+    )
+    chosen = small_params(
+        folder, data=str(data), front_ends=FRONT_ENDS, scorers=["eq1", "s1"], baseline=False
+    )
+    source = study.open_source(chosen)
+    return chosen, source, study.run(chosen, source=source)
+
+
+@pytest.fixture
+def unit(studied):
+    chosen, source, _ = studied
+    return Unit(chosen, "fan", "adasub", source.clips("fan"))
+
+
+def moved(**changes):
+    return Denoising(**changes)
+
+
+def picture(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+@pytest.mark.parametrize("front_end", frontends.FRONT_ENDS)
+def test_a_view_is_the_pipeline(studied, front_end):
+    chosen, source, _ = studied
+    clip = source.clips("fan", "test").iloc[1]
+    own = Unit(chosen, "fan", front_end, source.clips("fan"))
+    trained = Trained.load(own)
+    assert (trained is None) == (front_end not in FRONT_ENDS)
+    signal = dataset.read(clip["path"])
+    view = compute(
+        signal, chosen.denoising, front_end=front_end, params=chosen, floors=own.own_floors(),
+        trained=trained,
+    )  # fmt: skip
+    near, far = power(stft(signal))
+    denoised = own.denoiser()(stft(signal))
+    np.testing.assert_array_equal(view.denoised, denoised)
+    np.testing.assert_array_equal(view.near, near)
+    np.testing.assert_allclose(10 ** (view.gain / 10), denoised / near, rtol=1e-4)
+    noise = own.own_floors().transfer[:, None] * far
+    np.testing.assert_allclose(10 ** (view.snr / 10), near / noise, rtol=1e-3)
+    example = analysis.take(chosen, source, clip, [front_end])
+    np.testing.assert_array_equal(view.sound, example.sound(front_end, chosen))
+    if trained is None:
+        assert "asd study" in view.note
+        assert np.isnan(view.z)
+        return
+    table, gammas = own.read()
+    rows = table[(table["name"] == clip["name"]) & (table["scorer"] == "eq1")]
+    np.testing.assert_allclose(view.seed_z, rows["score"], rtol=1e-5)
+    assert view.z == pytest.approx(rows["score"].mean(), rel=1e-5)
+    residuals = (
+        own._fit(lambda what: None)
+        .detectors[0]
+        .residual(trained.fitted.vectors(own.features()(stft(signal))))
+    )
+    energy = residuals.square().sum(2).mean(0).numpy()
+    np.testing.assert_allclose(view.energy, energy, rtol=1e-5)
+    assert view.quantile == pytest.approx(np.percentile(energy, 90), rel=1e-5)
+    gamma = gammas[gammas["scorer"] == "eq1"].iloc[0]
+    assert trained.gammas[0].threshold == pytest.approx(gamma["threshold"])
+
+
+def test_the_threshold_and_the_density_are_those_of_the_training_clips(unit):
+    trained = Trained.load(unit)
+    table, _ = unit.read()
+    train = table[(table["split"] == "train") & (table["scorer"] == "eq1")]
+    means = train.groupby("name")["score"].mean()
+    assert trained.threshold == pytest.approx(np.quantile(means, 0.9))
+    np.testing.assert_allclose(np.sort(trained.training), np.sort(means))
+    z = np.linspace(-8, 30, 20000)
+    assert np.trapezoid(trained.density(z), z).tolist() == pytest.approx([1, 1], abs=1e-3)
+    above = z > trained.gammas[0].threshold
+    assert np.trapezoid(trained.density(z)[0][above], z[above]) == pytest.approx(0.1, abs=2e-3)
+    normal = replace(trained, gammas=[replace(g, mode="gamma_normal") for g in trained.gammas])
+    np.testing.assert_allclose(normal.density(z)[1], scipy.stats.norm.pdf(z))
+
+
+def test_every_constant_moves_the_front_ends_that_use_it_and_no_other(studied, rng):
+    chosen, _, _ = studied
+    changes = {
+        "a_s": 3.0, "beta": 0.4, "a_0": 1.0, "a_min": 2.5, "a_max": 2.0, "smoothing": 0.3,
+    }  # fmt: skip
+    assert set(SLIDERS) == {"percentile", *changes}
+    assert set(USES) == set(frontends.FRONT_ENDS)
+    signal = two_channels(rng).T.astype(np.float32)
+    signal[1] += 0.5 * signal[0]
+    floors = QuietPowers([np.ones((3, 2, 513), np.float32)]).floors(Denoising())
+    for front_end, used in USES.items():
+        base = compute(signal, Denoising(), front_end=front_end, params=chosen, floors=floors)
+        for name, value in changes.items():
+            other = compute(
+                signal, moved(**{name: value}), front_end=front_end, params=chosen, floors=floors
+            )
+            same = np.array_equal(base.denoised, other.denoised)
+            assert same == (name not in used), f"{front_end} {name}"
+
+
+def test_the_percentile_moves_the_floors_as_numpy_has_it(studied):
+    chosen, source, _ = studied
+    train = source.clips("fan", "train")
+    quiet = QuietPowers.read(chosen, train)
+    powers = [power(stft(x)) for x in dataset.read_all(train)]
+    for percentile in (1.0, 20.0, 33.3, 50.0, 99.0):
+        floors = quiet.floors(moved(percentile=percentile))
+        expected = np.mean([np.percentile(p, percentile, axis=-1) for p in powers], axis=0)
+        np.testing.assert_allclose([floors.near, floors.far], expected, rtol=1e-5)
+    own = Unit(chosen, "fan", "near", source.clips("fan")).floors()
+    np.testing.assert_allclose(quiet.floors(chosen.denoising).transfer, own.transfer, rtol=1e-5)
+
+
+def test_at_most_forty_clips_are_kept(tmp_path, rng, monkeypatch):
+    from asdlib.explore import data
+
+    monkeypatch.setattr(data, "MOST_CLIPS", 3)
+    data = machine_folder(tmp_path / "data", rng, train=9, seconds=0.3)
+    chosen = small_params(tmp_path, data=str(data))
+    train = dataset.scan(data).query("split == 'train'")
+    quiet = QuietPowers.read(chosen, train)
+    expected = [power(stft(dataset.read(train["path"].iloc[i])))[0].min() for i in (0, 4, 8)]
+    assert [levels[0, 0].min() for levels in quiet.clips] == pytest.approx(expected)
+    app = Explorer(chosen)
+    app.refresh()
+    assert "3 training clips" in app.status.value
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_all_of_a_slider_is_allowed(name):
+    low, high, _ = SLIDERS[name]
+    assert low <= getattr(Denoising(), name) <= high
+    for value in (low, high):
+        assert getattr(moved(**{name: value}), name) == value
+
+
+def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
+    chosen, source, _ = studied
+    app = Explorer(chosen)
+    app.refresh()
+    start = (app.picture.value, app.denoised.value, app.view.z)
+    others = app.sounds.value
+    assert picture(start[0]).std() > 10
+    assert app.front_end.value == "adasub"
+    assert "audio" in start[1]
+    app.sliders["a_max"].value = 7.0
+    app.sliders["a_0"].value = 6.0
+    assert app.picture.value != start[0]
+    assert app.denoised.value != start[1]
+    assert app.view.z != start[2]
+    assert app.sounds.value == others
+    app.sliders["percentile"].value = 60.0
+    z = app.view.z
+    app.sliders["percentile"].value = 70.0
+    assert app.view.z != z
+    app.sliders["a_min"].value = 8.0
+    assert "a_min is 8 and a_max is 7" in app.status.value
+    app.reset.click()
+    assert (app.picture.value, app.denoised.value, app.view.z) == start
+    assert "a_min" not in app.status.value
+    for front_end in frontends.FRONT_ENDS:
+        app.front_end.value = front_end
+        assert app.view.denoised.shape == app.view.near.shape
+        free = {name for name, slider in app.sliders.items() if not slider.disabled}
+        assert free == {"percentile", *USES[front_end]}
+        trained = front_end in FRONT_ENDS
+        assert ("no trained model: run asd study" in app.status.value) != trained
+    for _, index in app.clip.options[:2]:
+        app.clip.value = index
+        assert app.row["path"] == source.manifest["path"][index]
+
+
+def test_the_study_says_what_each_system_made_of_a_clip(studied):
+    chosen, source, table = studied
+    app = Explorer(chosen)
+    app.refresh()
+    results = systems.apply_all(table, systems.summary(table), chosen.scoring.quantile)
+    verdicts = systems.verdicts(results).set_index(["system", "name"])
+    for _, clip in source.clips("fan", "test").iterrows():
+        said = judgement(app._results, clip)
+        z = verdicts.loc[("S1", clip["name"]), "score"]
+        assert f"S1: z = {z:.2f}, threshold" in said
+        wrong = clip["label"] == "normal"
+        named = [s for s in results if verdicts.loc[(s, clip["name"]), "decision"] == wrong]
+        what = "false alarm by" if clip["label"] == "normal" else "missed by"
+        assert said.endswith(f"{what} {', '.join(named) or 'none'}")
+        unknown = judgement(app._results, clip.replace(clip["label"], "unknown"))
+        assert "label unknown" in unknown
+    train = source.clips("fan", "train").iloc[0]
+    assert judgement(app._results, train).endswith("a training clip")
+    assert "has not been run" in judgement({}, train)
+
+
+def test_nothing_is_ever_trained(studied, tmp_path, monkeypatch):
+    chosen, source, _ = studied
+    monkeypatch.setattr(Unit, "_train", lambda *a: pytest.fail("trained"))
+    app = Explorer(chosen.model_copy(update={"results": str(tmp_path)}))
+    app.refresh()
+    assert "no trained model: run asd study" in app.status.value
+    assert "has not been run" in app.verdict.value
+    assert app.view.note == "no trained model: run asd study"
+    own = Unit(chosen, "fan", "cohgate", source.clips("fan"))
+    for needed in (own.folder / "model.safetensors", own.scores_file):
+        needed.rename(tmp_path / "away")
+        try:
+            assert Trained.load(own) is None
+        finally:
+            (tmp_path / "away").rename(needed)
+    assert Trained.load(own) is not None
+
+
+@pytest.fixture
+def odd(tmp_path, rng):
+    """Two folders of one's own recordings, with everything that can be wrong."""
+    good = {f"a_{i}.wav": two_channels(rng) for i in range(3)}
+    for name, signal in good.items():
+        write_wav(tmp_path / "mine" / "train" / name, signal)
+    dead, click = two_channels(rng), np.zeros((16000, 2))
+    dead[:, 1] = 0
+    click[8000] = 0.5  # all other frames are silent
+    clips = {
+        "zeros.wav": np.zeros((16000, 2)),
+        "short.wav": two_channels(rng, 0.2),
+        "shorter.wav": two_channels(rng, 0.05),
+        "dead.wav": dead,
+        "click.wav": click,
+        "mono.wav": two_channels(rng)[:, :1],
+        "nothing.wav": np.zeros((0, 2)),
+        "<script>alert(1)</script>".replace("/", "_") + " $x_$.wav": two_channels(rng),
+    }
+    for name, signal in clips.items():
+        write_wav(tmp_path / "mine" / "test" / name, signal)
+    (tmp_path / "mine" / "test" / "broken.wav").write_bytes(b"RIFF of nothing")
+    nan = two_channels(rng)
+    nan[5] = np.nan
+    write_wav(tmp_path / "mine" / "test" / "nan.wav", nan, subtype="FLOAT")
+    return small_params(tmp_path, data=str(tmp_path / "mine"), machines=[])
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "shown"),
+    [
+        ("zeros", "near and far channel is silent", True),
+        ("short", "no trained model", True),
+        ("shorter", "at least 2048 are needed", True),
+        ("dead", "the far channel is silent", True),
+        ("click", "no trained model", True),
+        ("mono", "1 channel(s)", False),
+        ("nothing", "holds no samples", False),
+        ("broken", "cannot be read as audio", False),
+        ("nan", "NaN", False),
+    ],
+)
+def test_a_bad_clip_gives_a_sentence(odd, name, says, shown):
+    app = Explorer(odd)
+    index = app.source.manifest.index[app.source.manifest["name"] == f"{name}.wav"][0]
+    app.clip.value = index
+    app.sliders["percentile"].value = 60.0
+    for front_end in frontends.FRONT_ENDS:
+        app.front_end.value = front_end
+        assert says in app.status.value
+        assert (app.view is not None) == shown
+        assert ("audio" in app.denoised.value) == shown
+    assert picture(app.picture.value).shape == (720, 992, 3)
+
+
+def test_a_trained_machine_says_that_a_clip_is_too_short(studied, unit):
+    signal = np.zeros((2, 800), np.float32)
+    view = compute(
+        signal, Denoising(), front_end="adasub", params=studied[0], floors=unit.floors(),
+        trained=Trained.load(unit),
+    )  # fmt: skip
+    assert view.note == "2 frame(s) are too few: one vector needs 5"
+    board = Board(studied[0])
+    board.draw(view, title="", front_end="adasub", trained=Trained.load(unit))
+    assert board._notes["z"].get_text() == board._notes["energy"].get_text() == view.note
+
+
+def test_names_are_text(odd):
+    app = Explorer(odd)
+    manifest = app.source.manifest
+    app.clip.value = manifest.index[manifest["name"].str.startswith("<script>")][0]
+    app.refresh()
+    assert "<script>" in app.row["name"]
+    shown = [app.status.value, app.verdict.value, app.sounds.value, app.denoised.value]
+    assert not any("<script" in text for text in shown)
+    assert app.board._title.get_text().count("$") == 2  # no formula: it would be a wrong one
+    app.problems = (f"{app.row['path']}: <script> is bad.",)
+    app.refresh()
+    assert "&lt;script&gt; is bad" in app.status.value
+
+
+def test_a_machine_without_training_clips_subtracts_nothing(tmp_path, rng):
+    write_wav(tmp_path / "mine" / "test" / "a.wav", two_channels(rng))
+    app = Explorer(small_params(tmp_path, data=str(tmp_path / "mine")))
+    app.refresh()
+    assert "no usable training clip" in app.status.value
+    np.testing.assert_array_equal(app.view.denoised, app.view.near)
+    assert np.isnan(app.view.snr).all()
+
+
+def test_a_folder_that_cannot_be_opened_gives_one_sentence(tmp_path, monkeypatch):
+    from asdlib.explore import app as module
+
+    told = []
+    monkeypatch.setattr(module, "display", told.append)
+    explore(small_params(tmp_path, data=str(tmp_path / "<b>no")))
+    (tmp_path / "empty" / "train").mkdir(parents=True)
+    explore(small_params(tmp_path, data=str(tmp_path / "empty")))
+    assert "&lt;b&gt;no: no such folder" in told[0].value
+    assert "no wav in train/" in told[1].value
+
+
+def test_problems_are_beside_the_clips(odd):
+    source, problems = open_folder(odd)
+    assert len(source.manifest) == 13
+    assert {re.sub(r".*/(\w+)\.wav: .*", r"\1", p) for p in problems} == {
+        "zeros", "shorter", "dead", "mono", "nothing", "broken", "nan",
+    }  # fmt: skip
+
+
+def test_the_machine_alone_is_written_or_rendered_again(tmp_path):
+    scenes = {
+        "seconds": 1.0, "train_source": 2, "test_per_cell": 2, "train_target": 0, "truth": 1,
+        "machines": ["SimFan"],
+    }  # fmt: skip
+    chosen = small_params(tmp_path, scenes=scenes)
+    source, problems = open_folder(chosen)
+    assert problems == ()
+    for _, clip in source.clips("SimFan").iterrows():
+        sound = machine_sound(chosen, source, clip)
+        near, _ = soundfile.read(clip["path"], dtype="float32")[0].T
+        assert len(sound) == len(near)
+        assert np.corrcoef(sound, near)[0, 1] > 0.05
+    again = replace(source, root=tmp_path)  # where no truth was written
+    clip = source.clips("SimFan").iloc[0]
+    written = machine_sound(chosen, source, clip)
+    np.testing.assert_allclose(machine_sound(chosen, again, clip), written, atol=2e-4)
+    assert machine_sound(chosen, replace(again, embedded=False), clip) is None
+
+
+def test_pyplot_is_left_alone(studied):
+    from matplotlib import pyplot as plt
+
+    before = (plt.get_fignums(), dict(plt.rcParams))
+    Explorer(studied[0]).refresh()
+    assert (plt.get_fignums(), dict(plt.rcParams)) == before
+
+
+def test_a_shared_scale_and_shared_axes(studied, unit):
+    chosen, source, _ = studied
+    signal = dataset.read(source.clips("fan").iloc[0]["path"])
+    board = Board(chosen)
+    view = compute(
+        signal, Denoising(), front_end="adasub", params=chosen, floors=unit.floors(),
+        trained=Trained.load(unit),
+    )  # fmt: skip
+    board.draw(view, title="", front_end="adasub", trained=Trained.load(unit))
+    shown = [board._images[name] for name in ("near", "far", "denoised")]
+    assert len({image.norm for image in shown}) == 1
+    assert len({tuple(image.get_extent()) for image in board._images.values()}) == 1
+    maps = [board.axes[name] for name in board._images]
+    assert len({ax.get_xlim() for ax in maps}) == len({ax.get_ylim() for ax in maps}) == 1
+    np.testing.assert_allclose(
+        board._images["denoised"].get_array(), 10 * np.log10(view.denoised), rtol=1e-5
+    )
+
+
+def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
+    chosen, source, _ = studied
+    own = Unit(chosen, "fan", "adasub", source.clips("fan"))
+    trained = Trained.load(own)
+    board = Board(chosen)
+    signals = [
+        dataset.read(source.clips("fan").iloc[0]["path"]),
+        50 * two_channels(rng, 2.0).T.astype(np.float32),
+        np.zeros((2, 16000), np.float32),
+    ]
+    for signal in (*signals, signals[0]):
+        for fitted in (trained, None):
+            view = compute(
+                signal, Denoising(), front_end="adasub", params=chosen, floors=own.own_floors(),
+                trained=fitted,
+            )  # fmt: skip
+            shown = [
+                b.draw(view, title="a", front_end="adasub", trained=fitted)
+                for b in (board, Board(chosen))
+            ]
+            old, new = map(picture, shown)
+            for rows in (slice(0, 480), slice(520, None)):  # titles between: placed in subpixels
+                np.testing.assert_array_equal(old[rows], new[rows])
+            if fitted is None:
+                board.say("nothing")
+
+
+def test_constants_that_cannot_go_together():
+    assert impossible(Denoising()) == ""
+    assert "a_min" in impossible(moved(a_min=5.0, a_max=4.0))

@@ -1,0 +1,168 @@
+import re
+
+import jupytext
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, SMALL, machine_folder, small_report, two_channels, write_wav
+
+from asdlib import params, study
+from asdlib.compare import submission
+from asdlib.params import AsdError
+from asdlib.report import build
+
+FIGURES = {
+    "fig-noise-floors", "fig-transfer", "fig-percentile", "fig-spectrograms", "fig-attenuation",
+    "fig-removal", "fig-retention", "fig-learning", "fig-sensitivity", "fig-aggressiveness",
+    "fig-seeds", "fig-decomposition", "fig-machines", "fig-failures", "fig-build-up",
+    "fig-negative", "fig-growth", "fig-bound", "fig-context", "fig-length", "fig-leak",
+    "fig-distance", "fig-room", "fig-sources", "fig-phase-machines",
+}  # fmt: skip
+TABLES = {
+    "tab-transfer", "tab-transfer-reported", "tab-snr-gain", "tab-retention", "tab-front-ends",
+    "tab-choice", "tab-choice-reported", "tab-ladder", "tab-paired", "tab-steps", "tab-alone",
+    "tab-steps-reported", "tab-systems", "tab-systems-reported", "tab-decisions", "tab-found",
+    "tab-fixed", "tab-phase", "tab-rule-phase",
+    "tab-baseline", "tab-rule", "tab-recordings", "tab-parameters", "tab-versions", "tab-units",
+    "tab-build-up", "tab-negative", "tab-negative-reported", "tab-benchmarks",
+}  # fmt: skip
+
+
+def text_of(page):
+    return re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+
+
+def assert_whole(chosen, pages):
+    """Every chapter is there, and every figure and table, numbered once."""
+    html = {p.stem: p.read_text(encoding="utf-8") for p in (pages / "notebooks").glob("*.html")}
+    assert set(html) == set(build.CHAPTERS)
+    whole = "".join(html.values())
+    for label in FIGURES | TABLES:
+        assert len(re.findall(f'id="{label}"', whole)) == 1, label
+    folder = params.resolve(chosen.figures)
+    assert {p.stem for p in folder.glob("fig-*.svg")} == FIGURES
+    assert {p.stem for p in folder.glob("tab-*.csv")} == TABLES
+    assert (folder / "pipeline.svg").exists()
+    for stem in build.CHAPTERS:
+        first = re.search(r"</h1>.*?<p>(.*?)</p>", html[stem], re.DOTALL)[1]
+        assert "The numbers of this chapter come from" in first
+        assert "manifest" in first
+    return html
+
+
+def test_a_report_on_scenes_is_whole(scenes_report):
+    chosen, pages = scenes_report
+    html = assert_whole(chosen, pages)
+    assert "embedded simulated scenes" in html["03_seed_study"]
+    ladder = pd.read_csv(params.resolve(chosen.figures) / "tab-ladder.csv")
+    per_seed = pd.read_csv(params.resolve(chosen.figures) / "tab-front-ends.csv")
+    assert ladder["ensemble"].notna().all()
+    assert ladder["system"].tolist()[:3] == ["Baseline MSE", "Baseline MAHALA", "AE ch1"]
+    measured = pd.read_csv(params.resolve(chosen.figures) / "tab-benchmarks.csv")
+    assert measured["measured"].tolist() == ["0.05 s", "2.5 times", "1,761 times"]
+    assert measured["target"].tolist()[1] == ">= 3"
+    assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/07_performance.html")
+    assert per_seed["SimFan"].str.contains("±").all()
+    again = text_of(pages / "notebooks" / "05_submission.html")
+    assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
+    assert "nothing to complain about" in html["05_submission"]
+    package = params.resolve(chosen.results) / "small" / "submission" / "task2.zip"
+    source = study.open_source(chosen)
+    expected = {"SimPump": set(source.clips("SimPump", "test")["name"])}
+    assert submission.validate(package, expected) == []
+
+
+def test_a_second_report_executes_nothing(scenes_report, monkeypatch):
+    chosen, pages = scenes_report
+    folder = pages.parent / "notebooks"
+    before = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.ipynb")}
+    build.report(chosen, pages.parent, progress=False)
+    assert {p.name: p.stat().st_mtime_ns for p in folder.glob("*.ipynb")} == before
+
+
+def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng):
+    machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
+    html = assert_whole(*small_report(tmp_path, data=str(tmp_path / "data"), extras=[]))
+    assert "the folder <code" in html["03_seed_study"]
+    folder = tmp_path / "figures"
+    assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()
+    assert pd.read_csv(folder / "tab-systems.csv")["overall"].isna().all()
+    assert pd.read_csv(folder / "tab-steps.csv")["source AUC"].between(0, 1).all()
+    assert len(pd.read_csv(folder / "tab-decisions.csv")) == 1
+    removal = pd.read_csv(folder / "tab-snr-gain.csv").iloc[0, 0]
+    assert removal.startswith("No ground truth lies beside these recordings")
+
+
+def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng):
+    for i in range(3):
+        write_wav(tmp_path / f"pump <b>/train/monday {i}.wav", two_channels(rng, 1 + i / 4))
+    chosen, pages = small_report(
+        tmp_path,
+        data=str(tmp_path / "pump <b>"),
+        front_ends=["near"],
+        scorers=["eq1"],
+        baseline=False,
+    )
+    html = assert_whole(chosen, pages)
+    assert "Nothing was scored" in html["05_submission"]
+    assert "pump <b>" not in "".join(html.values())
+    assert "pump <b>" in text_of(pages / "notebooks" / "99_provenance.html").replace(
+        "&lt;", "<"
+    ).replace("&gt;", ">")
+
+
+def test_a_failing_chapter_is_named_and_the_rest_stays(tmp_path, monkeypatch):
+    chapters = tmp_path / "notebooks"
+    chapters.mkdir()
+    text = (ROOT / "notebooks" / "99_provenance.py").read_text()
+    (chapters / "99_provenance.py").write_text(text + "\n# %%\nraise ValueError('burnt')\n")
+    monkeypatch.setattr(build, "project_root", lambda: tmp_path)
+    chosen = params.load(
+        {**SMALL, "data": str(machine_folder(tmp_path / "d", np.random.default_rng(0)))},
+        results=str(tmp_path / "results"),
+        figures=str(tmp_path / "figures"),
+        front_ends=["near"],
+        scorers=["eq1"],
+    )
+    study.run(chosen)
+    with pytest.raises(AsdError, match=r"99_provenance failed in cell .*ValueError: burnt"):
+        build.execute("99_provenance", chosen, tmp_path / "out")
+    assert (tmp_path / "out" / ".99_provenance.part.ipynb").exists()
+    assert not (tmp_path / "out" / "99_provenance.ipynb").exists()
+
+
+def test_outside_the_project_nothing_is_computed_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "run", None)
+    with pytest.raises(AsdError, match="no such chapter; run asd report inside the project"):
+        build.report(params.load(SMALL), tmp_path)
+
+
+def test_a_chapter_that_does_not_know_a_parameter_is_refused():
+    path = ROOT / "notebooks" / "01_noise_floor.py"
+    notebook = jupytext.read(path)
+    build.check_parameters(path, notebook, params.Params())
+    cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
+    cell.source = cell.source.replace("seeds:", "sedes:")
+    with pytest.raises(AsdError, match="the parameters cell lacks seeds"):
+        build.check_parameters(path, notebook, params.Params())
+    cell.metadata["tags"] = []
+    with pytest.raises(AsdError, match="0 cells are tagged 'parameters'"):
+        build.check_parameters(path, notebook, params.Params())
+
+
+def test_an_unclean_build_fails(scenes_report, tmp_path):
+    _, pages = scenes_report
+    out = tmp_path / "out"
+    (out / "notebooks").mkdir(parents=True)
+    (out / "figures").mkdir()
+    for path in (pages.parent / "notebooks").glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        if path.stem == "01_noise_floor":
+            notebook.cells.append(nbformat.v4.new_markdown_cell("{numref}`fig-nowhere`"))
+        nbformat.write(notebook, out / "notebooks" / path.name)
+    for path in (pages.parent / "figures").iterdir():
+        (out / "figures" / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(AsdError, match="undefined label: 'fig-nowhere'"):
+        build.html(out)

@@ -1,0 +1,145 @@
+"""Figures, tables and players: what a reader is shown."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from asdlib.compare import systems
+from asdlib.frontends import COMBINATIONS, FRONT_ENDS
+from asdlib.params import OFFICIAL_SCORERS
+from asdlib.report import figures, panels, tables
+from asdlib.scoring import SCORERS, VARIANTS
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What has been displayed, newest last."""
+    bundles = []
+    for module in (figures, tables):
+        monkeypatch.setattr(module, "display", lambda bundle, raw: bundles.append(bundle))
+    return bundles
+
+
+def test_every_system_has_a_name_and_a_colour():
+    for name in [*FRONT_ENDS, *COMBINATIONS, "baseline"]:
+        assert re.fullmatch("#[0-9a-f]{6}", figures.COLOURS[name].lower())
+        assert figures.NAMES[name]
+        assert figures.sound_name(name)
+    assert set(figures.SCORER_NAMES) == {*SCORERS, *VARIANTS, *OFFICIAL_SCORERS}
+    assert figures.system_name("baseline", "mahala") == "Baseline MAHALA"
+    assert figures.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
+    assert figures.system_name("near") == "AE ch1"
+    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+
+
+def test_a_table_is_numbered_in_the_report_and_plain_in_lab(tmp_path, shown):
+    table = pd.DataFrame({"machine": ["fan"], "score": [0.123456], "clips": [3], "p": [np.nan]})
+    tables.show_table(table, "tab-x", "What it is.", folder=tmp_path)
+    text = shown[0]["text/markdown"]
+    assert text.startswith("```{table} What it is.\n:name: tab-x\n")
+    assert "| fan | 0.1235 | 3 | n/a |" in text
+    assert "<td>0.1235</td>" in shown[0]["text/html"]
+    assert pd.read_csv(tmp_path / "tab-x.csv")["score"][0] == 0.123456
+
+
+def test_names_in_a_table_are_never_markup(tmp_path, shown):
+    evil = "<script>alert(1)</script> | `$x$` {numref}`a`"
+    tables.show_table(pd.DataFrame({"name": [evil]}), "tab-x", "Names.", folder=tmp_path)
+    assert "<script>" not in shown[0]["text/html"]
+    row = shown[0]["text/markdown"].splitlines()[-2]
+    assert row.count("|") == row.count("\\|") + 2
+    assert "\\<script\\>" in row
+    assert "\\$x\\$" in row
+    assert "\\{numref\\}\\`a\\`" in row
+
+
+def test_an_empty_table_keeps_its_number_and_says_why(tmp_path, shown):
+    tables.show_table(pd.DataFrame(), "tab-x", "Rows.", folder=tmp_path, empty="No clip.")
+    assert ":name: tab-x" in shown[0]["text/markdown"]
+    assert "| No clip. |" in shown[0]["text/markdown"]
+
+
+def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, shown):
+    figures.show_figure(
+        figures.missing("Nothing was heard."), "fig-x", 'Look at "this".', folder=tmp_path
+    )
+    assert (tmp_path / "fig-x.svg").read_text().startswith("<?xml")
+    text = shown[0]["text/markdown"]
+    assert "```{figure} /figures/fig-x.svg\n:name: fig-x\n:alt: Look at 'this'." in text
+    data = re.search(r"base64,([^\"]+)", shown[0]["text/html"])[1]
+    assert base64.b64decode(data).startswith(b"\x89PNG")
+
+
+def test_the_same_data_give_the_same_figure(tmp_path):
+    figures.style()
+    for name in "ab":
+        figures.save_figure(figures.pipeline(), name, tmp_path)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_steps_are_laid_out_with_their_spreads():
+    per_seed = pd.DataFrame(
+        [("adasub", s, seed, o, 0.7, 0.6, 0.5)
+         for s, plus in (("eq1", 0.0), ("dm", 0.01))
+         for seed, o in ((0, 0.6 + plus), (1, 0.7 + plus), ("ensemble", 0.66 + plus))],
+        columns=["front_end", "scorer", "seed", "omega", "auc_source", "auc_target", "pauc"],
+    )  # fmt: skip
+    found = systems.steps(per_seed, "adasub", ("eq1", "dm", "s1"))
+    shown = tables.steps(found, figures.SCORER_NAMES)
+    assert shown["score"].tolist() == ["eq. 1", "+ DM"]
+    assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
+    assert shown["difference ± std"][1] == "0.0100 ± 0.0000"
+    assert tables.steps(systems.steps(per_seed, "near", ("eq1",)), {}).empty
+
+
+def test_players_hold_the_sound_at_one_level(rng):
+    quiet, loud = 1e-3 * rng.standard_normal(8000), 0.9 * np.sin(np.arange(8000))
+    spike = np.zeros(8000)
+    spike[100] = 0.5
+    page = panels.players({"a<b": quiet, "loud": loud, "spike": spike, "none": quiet * 0}, 16000)
+    assert "a<b" not in page.data
+    assert 'aria-label="a&lt;b"' in page.data
+    levels = []
+    for data in re.findall(r"base64,([^\"]+)", page.data):
+        signal, rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
+        assert rate == 16000
+        assert len(signal) == 8000
+        assert np.abs(signal).max() < 1
+        levels.append(np.sqrt(np.mean(signal**2)))
+    assert levels[0] == pytest.approx(levels[1], rel=1e-2)
+    assert 0 < levels[2] < levels[1]  # no louder than full scale allows
+    assert levels[3] == 0
+
+
+def test_one_gain_keeps_differences_of_loudness(rng):
+    loud, quiet = 0.9 * rng.standard_normal(800), 0.01 * rng.standard_normal(800)
+    first, second = panels._one_gain([loud, quiet])
+    np.testing.assert_allclose(first / loud, second / quiet)
+    assert np.abs(first).max() <= 0.5
+    assert not np.any(panels._one_gain([0 * loud])[0])
+
+
+def test_a_small_encoding_is_the_same_sound(rng):
+    sound = np.sin(np.arange(16000) * 0.2) + 0.1 * rng.standard_normal(16000)
+    sound = panels.match_level(sound)
+    whole, small = (panels.encode(sound, 16000, lossless=kind) for kind in (True, False))
+    assert len(small) < len(whole) / 2
+    data = base64.b64decode(small.partition("base64,")[2])
+    heard, rate = soundfile.read(io.BytesIO(data))
+    assert (len(heard), rate) == (16000, 16000)
+    assert np.corrcoef(heard, sound)[0, 1] > 0.99
+
+
+def test_a_spectrogram_in_a_page_is_small_and_in_decibels():
+    power = np.full((513, 2000), 100.0)
+    power[:, :1000] = 0
+    image = panels._image(power)
+    assert image.shape[0] <= 256
+    assert image.shape[1] <= 640
+    assert image.dtype == np.int8
+    assert (image[1, 0], image[1, -1]) == (-120, 20)

@@ -1,0 +1,287 @@
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from asdlib import dataset, params
+from asdlib.params import AsdError, Scenes
+from asdlib.simulate import machines, scenes
+from asdlib.simulate.machines import MACHINES
+from asdlib.spectra import power, stft
+
+TINY = Scenes(seconds=1.0, train_source=3, train_target=2, test_per_cell=2, truth=-1)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    root = tmp_path_factory.mktemp("scenes") / "set"
+    return root, scenes.write(root, TINY)
+
+
+def few(**changes):
+    return params.load({"scenes": TINY.model_dump() | {"machines": ["SimValve"]} | changes}).scenes
+
+
+def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers(written, tmp_path):
+    root, digest = written
+    assert scenes.write(tmp_path / "again", TINY, workers=1) == digest
+    for path in sorted(root.rglob("*.*")):
+        assert (tmp_path / "again" / path.relative_to(root)).read_bytes() == path.read_bytes()
+
+
+def test_another_seed_is_another_set(tmp_path):
+    assert scenes.write(tmp_path / "a", few()) != scenes.write(tmp_path / "b", few(seed=1))
+
+
+def test_the_layout_is_that_of_dcase(written):
+    root, _ = written
+    table = dataset.scan(root)
+    assert dataset.check(table)[1] == []
+    assert set(table["machine"]) == set(MACHINES)
+    sizes = table.groupby(["machine", "split"]).size().unstack()
+    assert (sizes["train"] == 5).all()
+    assert (sizes["test"] == 8).all()
+    concealed = table[(table["label"] == "unknown") & (table["split"] == "test")]
+    assert set(concealed["machine"]) == {n for n, s in MACHINES.items() if s.evaluation}
+    assert all(re.fullmatch(r"section_00_\d{4}\.wav", name) for name in concealed["name"])
+    assert table.loc[table["machine"] == "SimGrinder", "seconds"].nunique() == 2
+    running = table[(table["machine"] == "SimSlider") & (table["split"] == "test")]
+    numbers = sorted(int(re.search(r"_(\d{4})_", name)[1]) for name in running["name"])
+    assert numbers == list(range(8))
+    valve = table[table["machine"] == "SimValve"].iloc[0]
+    keys = [key for key, _ in dataset.parse_attributes(valve["attributes"])]
+    assert keys.count("mic") == 2
+    attributes = pd.read_csv(root / "SimFan" / "attributes_00.csv")
+    assert list(attributes.columns) == ["file_name", "d1p", "d1v"]
+
+
+def test_files_are_pcm_16_at_16_khz(written):
+    root, _ = written
+    info = soundfile.info(next((root / "SimFan" / "train").glob("*.wav")))
+    assert (info.samplerate, info.channels, info.subtype) == (16000, 2, "PCM_16")
+
+
+def test_the_truth_adds_up_to_the_recording(written):
+    root, _ = written
+    for machine in MACHINES:
+        labels = pd.read_csv(root / machine / "truth" / "labels.csv").set_index("name")
+        for path in (root / machine / "test").glob("*.wav"):
+            recorded = dataset.read(path)
+            truth = scenes.read_truth(root, machine, path.stem)
+            assert np.abs(truth.mixture - recorded).max() < 2.1 / 2**15
+            faulty = np.abs(truth.fault).max() > 0
+            assert faulty == (labels.loc[path.name, "label"] == "anomaly")
+    assert scenes.read_truth(root, "SimFan", "nothing") is None
+
+
+def test_the_true_transfer_is_the_ratio_of_the_noise_powers(written):
+    root, _ = written
+    noise = []
+    for index in range(3):
+        noise.append(scenes.render("SimFan", "train", "source", "normal", index, TINY).noise)
+    for index in range(2):
+        noise.append(scenes.render("SimFan", "train", "target", "normal", index, TINY).noise)
+    near, far = np.mean([power(stft(x)).mean(axis=-1) for x in noise], axis=0)
+    stored = scenes.read_transfer(root, "SimFan")
+    assert np.allclose(stored["noise_transfer"], near / far, rtol=1e-6)
+    assert stored["frequency"].iloc[-1] == 8000
+    assert scenes.read_transfer(root, "nothing") is None
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_far_microphone_hears_less_machine_and_more_noise(machine):
+    clips = [scenes.render(machine, "train", "source", "normal", i, TINY) for i in range(4)]
+    machine_power = np.mean([np.mean(c.machine**2, axis=1) for c in clips], axis=0)
+    noise_power = np.mean([np.mean(c.noise**2, axis=1) for c in clips], axis=0)
+    near, far = machine_power / noise_power
+    assert near > 2 * far
+    assert far > 0  # but the machine leaks into it
+    assert max(np.abs(c.mixture).max() for c in clips) < 1
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_fault_changes_the_sound_and_nothing_else_does(machine):
+    spec = MACHINES[machine]
+    rngs = lambda: (np.random.default_rng(1), np.random.default_rng(2))  # noqa: E731
+    healthy = spec.sound(*rngs(), 16000, spec.source[0], None, 1.0)
+    assert np.array_equal(healthy, spec.sound(*rngs(), 16000, spec.source[0], None, 0.3))
+    assert np.isfinite(healthy).all()
+    for fault in spec.faults:
+        mild = spec.sound(*rngs(), 16000, spec.source[0], fault, 0.3) - healthy
+        strong = spec.sound(*rngs(), 16000, spec.source[0], fault, 1.0) - healthy
+        assert 0 < np.sum(mild**2) < np.sum(strong**2), fault
+
+
+def test_bearing_impacts_come_at_their_rate(rng):
+    phase = 2 * np.pi * 20.0 * np.arange(16000 * 4) / 16000  # a shaft at 20 Hz
+    frequency = np.fft.rfftfreq(len(phase), 1 / 16000)
+    band, shaft = (frequency > 50) & (frequency < 120), (frequency > 18) & (frequency < 22)
+    swell = {}
+    for race in ("inner", "outer"):
+        envelope = np.abs(machines.bearing(rng, phase, 4.0, 3000, race))
+        spectrum = np.abs(np.fft.rfft(envelope - envelope.mean()))
+        assert frequency[band][spectrum[band].argmax()] == pytest.approx(80, abs=3)
+        swell[race] = spectrum[shaft].max() / spectrum[band].max()
+    assert swell["inner"] > 3 * swell["outer"]  # only the inner race turns through the load
+
+
+def test_bearing_impacts_follow_the_shaft(rng):
+    t = np.arange(16000 * 4) / 16000
+    phase = 2 * np.pi * (10 * t + 2.5 * t**2)  # from 10 to 30 turns per second
+    signal = machines.bearing(rng, phase, 1.0, 3000, "outer")
+    envelope = np.convolve(np.abs(signal), np.ones(80) / 80, "same")
+    high = envelope > envelope.max() / 4
+    starts = np.flatnonzero(np.diff(high.astype(int)) == 1)
+    first, last = starts[t[starts] < 1], starts[t[starts] >= 3]
+    assert len(first) == pytest.approx(12.5, abs=2)
+    assert len(last) == pytest.approx(27.5, abs=3)
+
+
+def test_a_finished_set_is_left_alone_and_other_things_are_not_overwritten(written, tmp_path):
+    root, digest = written
+    stamp = (root / "scenes.json").stat().st_mtime_ns
+    assert scenes.write(root, TINY) == digest
+    assert (root / "scenes.json").stat().st_mtime_ns == stamp
+    assert json.loads((root / "scenes.json").read_text())["manifest"] == digest
+    with pytest.raises(AsdError, match="holds something else already"):
+        scenes.write(root, few())
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "thesis.txt").write_text("precious")
+    with pytest.raises(AsdError, match="holds something else already"):
+        scenes.write(tmp_path / "x", TINY)
+
+
+def test_an_interrupted_set_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(scenes, "_manifest", lambda root: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        scenes.write(tmp_path / "set", few())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_noise_and_measured_rooms_take_the_place_of_modelled_ones(real, tmp_path):
+    options = {
+        "noise_folder": str(real / "esc10_noise_16k"),
+        "impulse_response_folder": str(real / "surrey_brir_16k"),
+    }
+    digests = {scenes.write(tmp_path / "plain", few())}
+    for name, value in options.items():
+        digests.add(scenes.write(tmp_path / name, few(**{name: value})))
+    digests.add(scenes.write(tmp_path / "both", few(**options)))
+    assert len(digests) == 4
+    assert scenes.write(tmp_path / "twice", few(**options)) in digests
+    clip = scenes.render("SimValve", "train", "source", "normal", 0, few(**options))
+    near, far = np.mean(clip.machine**2, axis=1) / np.mean(clip.noise**2, axis=1)
+    assert near > far
+
+
+def test_unusable_options_are_one_sentence(tmp_path, rng):
+    mono = tmp_path / "mono"
+    mono.mkdir()
+    soundfile.write(mono / "a.wav", rng.standard_normal(800), 16000)
+    silent = tmp_path / "silent"
+    silent.mkdir()
+    soundfile.write(silent / "b.wav", np.zeros(16000), 16000)
+    (tmp_path / "empty").mkdir()
+    for change, sentence in (
+        ({"machines": ["SimTrain"]}, "No simulated machine 'SimTrain'; there are SimFan"),
+        ({"noise_folder": str(tmp_path / "none")}, "none: no such folder"),
+        ({"noise_folder": str(tmp_path / "empty")}, "empty: holds no wav"),
+        ({"noise_folder": str(silent)}, "b.wav: a noise clip needs"),
+        ({"impulse_response_folder": str(mono)}, "a.wav: 1 channel(s); an impulse response"),
+    ):
+        with pytest.raises(AsdError) as error:
+            scenes.write(tmp_path / "out", few(**change))
+        assert sentence in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_or_a_damaged_note_in_the_way_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "scenes.json").write_text('{"params": ')
+    for name in ("file", "damaged"):
+        with pytest.raises(AsdError, match="holds something else already"):
+            scenes.write(tmp_path / name, few())
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_two_runs_at_once_write_the_same_set(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(scenes.write, tmp_path / "set", few(), workers=1) for _ in range(2)]
+        assert len({run.result() for run in runs}) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_set_of_another_severity_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    scenes.write(tmp_path / "set", few())
+    monkeypatch.setattr(machines, "SEVERITY", 2 * machines.SEVERITY)
+    with pytest.raises(AsdError, match="holds something else already"):
+        scenes.write(tmp_path / "set", few())
+
+
+def test_option_folders_start_at_the_project(real, tmp_path, monkeypatch):
+    whole = few(noise_folder=str(real / "esc10_noise_16k"))
+    monkeypatch.setattr("asdlib.params.project_root", lambda: real)
+    monkeypatch.chdir(tmp_path)
+    part = few(noise_folder="esc10_noise_16k")
+    clips = [scenes.render("SimValve", "train", "source", "normal", 0, p) for p in (whole, part)]
+    assert np.array_equal(clips[0].mixture, clips[1].mixture)
+
+
+def test_the_coherence_of_the_noise_is_told(written):
+    root, _ = written
+    msc = scenes.read_transfer(root, "SimFan")["msc"]
+    assert msc.between(0, 1 + 1e-9).all()
+    assert msc.max() > 0.1
+
+
+def leak(**changes):
+    """Machine power at the far microphone over that at the near one."""
+    near, far = np.sum(
+        scenes.render("SimFan", "train", "source", "normal", 0, few(**changes)).machine ** 2, 1
+    )
+    return far / near
+
+
+def coherence(**changes):
+    """Median coherence of the noise between the microphones."""
+    clips = [
+        scenes.render("SimFan", "train", "source", "normal", i, few(**changes)) for i in range(4)
+    ]
+    spectra = np.concatenate([stft(clip.noise) for clip in clips], axis=-1)
+    near, far = power(spectra).mean(-1)
+    return np.median(power((spectra[0] * spectra[1].conj()).mean(-1)) / (near * far))
+
+
+def test_a_far_microphone_further_away_hears_less_of_the_machine():
+    assert leak(far_distance=0.8) > 2 * leak(far_distance=2) > 2 * leak(far_distance=4)
+
+
+def test_a_dry_room_and_few_sources_are_more_coherent():
+    assert coherence(reverberation=0.2) > 1.3 * coherence(reverberation=0.8)
+    assert coherence(noise_sources=1) > 1.3 * coherence(noise_sources=8)
+
+
+def test_more_sources_share_one_power():
+    def loudness(count):
+        sounds = [
+            scenes.render(machine, "train", "source", "normal", 0, few(noise_sources=count))
+            for machine in ("SimFan", "SimGearbox", "SimSlider", "SimValve")
+        ]
+        return np.mean([np.mean(clip.noise[0] ** 2) for clip in sounds])
+
+    assert 0.5 < loudness(16) / loudness(1) < 2
+
+
+def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
+    for change in ({"far_distance": 2.0}, {"reverberation": 0.3}):
+        with pytest.raises(AsdError, match=f"measured.*{next(iter(change))} must be none"):
+            few(impulse_response_folder="responses", **change)
+    assert few(impulse_response_folder="responses", noise_sources=3).noise_sources == 3
+    for wrong in ({"far_distance": 5}, {"reverberation": 0.1}, {"noise_sources": 0}):
+        with pytest.raises(AsdError, match=next(iter(wrong))):
+            few(**wrong)

@@ -1,0 +1,178 @@
+"""Outlier exposure over an audio encoder: a tiny model from a folder, through the same code."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SMALL, two_channels, write_wav
+from safetensors.torch import load_file, save_file
+
+from asdlib import params, study
+from asdlib.params import AsdError
+from asdlib.study import exposure
+
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """An audio spectrogram transformer of a few thousand random weights."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("encoder") / "ast"
+    shape = {"num_mel_bins": 32, "max_length": 64}
+    config = transformers.ASTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, **shape
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = transformers.ASTModel(config)
+    model.save_pretrained(folder)
+    transformers.ASTFeatureExtractor(**shape).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def recordings(tmp_path, rng):
+    """Two machines that hum at different pitches; anomalies hum at the other's."""
+    hum = {"fan": 300.0, "pump": 3000.0}
+    time = np.arange(16000) / 16000
+    for machine, pitch in hum.items():
+        other = hum["pump" if machine == "fan" else "fan"]
+        for split, label, f, count in (
+            ("train", "normal", pitch, 6),
+            ("test", "normal", pitch, 4),
+            ("test", "anomaly", other, 4),
+        ):
+            for i in range(count):
+                tone = 0.3 * np.sin(2 * np.pi * f * time)[:, None]
+                name = f"section_00_source_{split}_{label}_{i:04d}_noAttribute.wav"
+                write_wav(tmp_path / "data" / machine / split / name, tone + two_channels(rng) / 10)
+    return tmp_path / "data"
+
+
+def chosen(tmp_path, recordings, encoder, **changes):
+    settings = {"epochs": 30, "batch_size": 4, "lora_rank": 2, "lora_epochs": 2, **changes}
+    return params.load(
+        {
+            **SMALL,
+            "data": str(recordings),
+            "results": str(tmp_path / "results"),
+            "encoder": {"folder": None if encoder is None else str(encoder), **settings},
+        }
+    )
+
+
+def test_clips_that_sound_like_another_machine_score_higher(
+    tmp_path, recordings, encoder, monkeypatch
+):
+    own = chosen(tmp_path, recordings, encoder)
+    source = study.open_source(own)
+    table = exposure.scores(own, source)
+    rows = table.groupby(["machine", "front_end", "seed"]).size()
+    assert len(rows) == 2 * 2 * 2
+    assert (rows == 14).all()
+    assert np.isfinite(table["score"]).all()
+    test = table[(table["split"] == "test") & (table["front_end"] == "exposure")]
+    for _, clips in test.groupby(["machine", "seed"]):
+        by_label = clips.groupby("label")["score"]
+        assert by_label.min()["anomaly"] > by_label.max()["normal"]
+    monkeypatch.setattr(exposure, "AudioEncoder", None)
+    pd.testing.assert_frame_equal(table, exposure.scores(own, source))
+
+
+def test_a_seed_alone_is_the_seed_among_others(tmp_path, recordings, encoder):
+    both = exposure.scores(
+        own := chosen(tmp_path, recordings, encoder), source := study.open_source(own)
+    )
+    alone = exposure.scores(own.model_copy(update={"seeds": (1,)}), source)
+    keys = ["machine", "front_end", "name"]
+    merged = alone.merge(both[both["seed"] == 1], on=keys)
+    assert len(merged) == len(alone)
+    assert np.allclose(merged["score_x"], merged["score_y"], rtol=1e-4)
+
+
+def test_low_rank_adaptation_changes_the_encoder(tmp_path, recordings, encoder, monkeypatch):
+    fit, trained = exposure._fit, []
+    monkeypatch.setattr(
+        exposure,
+        "_fit",
+        lambda weights, *rest: (trained.append(list(weights)), fit(*trained[-1:], *rest)),
+    )
+    own = chosen(tmp_path, recordings, encoder, lora_epochs=1)
+    table = exposure.scores(own, study.open_source(own))
+    head, *adapted = trained
+    assert len(head) == 4
+    assert len(adapted) == 2
+    for weights in adapted:  # pairs A and B, B from zero; then the head
+        assert len(weights) > 6
+        assert all(bool(b.any()) for b in weights[1:-4:2])
+    later = chosen(tmp_path, recordings, encoder, lora_epochs=3)
+    again = exposure.scores(later, study.open_source(later))
+    same = table["front_end"] == "exposure"
+    assert np.array_equal(table["score"][same], again["score"][same])
+    assert not np.allclose(table["score"][~same], again["score"][~same])
+    without = chosen(tmp_path, recordings, encoder, lora_rank=0)
+    assert set(exposure.scores(without, study.open_source(without))["front_end"]) == {"exposure"}
+
+
+def test_without_an_encoder_or_other_machines_there_is_nothing(tmp_path, recordings, encoder):
+    none = chosen(tmp_path, recordings, None)
+    assert exposure.scores(none, study.open_source(none)).empty
+    one = chosen(tmp_path, recordings, encoder).model_copy(update={"machines": ("fan",)})
+    assert exposure.scores(one, study.open_source(one)).empty
+
+
+def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, recordings, encoder):
+    with pytest.raises(AsdError, match=r"nowhere is no folder; it must hold a transformers audio"):
+        exposure.check(chosen(tmp_path, recordings, tmp_path / "nowhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AsdError, match=r"empty holds nothing; it must hold a transformers audio"):
+        exposure.check(chosen(tmp_path, recordings, tmp_path / "empty"))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in encoder.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    own = chosen(tmp_path, recordings, broken)
+    exposure.check(own)
+    whole = load_file(broken / "model.safetensors")
+    bent = {f"x.{name}": value for name, value in whole.items()}
+    save_file(bent, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(AsdError, match="broken lacks weights of the model, such as "):
+        exposure.check(own)
+    half = {name: value.bfloat16() for name, value in whole.items()}
+    save_file(half, broken / "model.safetensors", metadata={"format": "pt"})
+    exposure.check(own)
+    (broken / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(AsdError, match=r"broken cannot be used \(SafetensorError"):
+        exposure.check(own)
+    save_file(whole, broken / "model.safetensors", metadata={"format": "pt"})
+    settings = json.loads((broken / "preprocessor_config.json").read_text())
+    (broken / "preprocessor_config.json").write_text(
+        json.dumps({**settings, "sampling_rate": 8000})
+    )
+    with pytest.raises(AsdError, match="wants 8000 Hz and the study has 16000 Hz"):
+        exposure.check(own)
+    (broken / "preprocessor_config.json").unlink()
+    with pytest.raises(AsdError, match=r"broken holds config.json, model.safetensors; it must"):
+        exposure.check(own)
+
+
+def test_what_was_computed_is_used_again(tmp_path, recordings, encoder, monkeypatch):
+    own = chosen(tmp_path, recordings, encoder)
+    source = study.open_source(own)
+    first = exposure.scores(own, source)
+    more = own.model_copy(update={"seeds": (0, 1, 2)})
+    monkeypatch.setattr(
+        exposure.dataset, "read_all", lambda *_: pytest.fail("the clips are embedded already")
+    )
+    table = exposure.scores(more, source)  # the old LoRA seeds and all embeddings are there
+    both = first.merge(table, on=["machine", "front_end", "seed", "name"])
+    assert len(both) == len(first)
+    assert np.allclose(both["score_x"], both["score_y"], rtol=1e-4)
+    moved = source.manifest.copy()
+    moved.loc[moved["label"] == "anomaly", "label"] = "unknown"
+    other = exposure.scores(own, dataclasses.replace(source, manifest=moved))
+    assert "unknown" in set(other["label"])

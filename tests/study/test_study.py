@@ -1,0 +1,301 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SMALL, machine_folder, two_channels, write_wav
+
+from asdlib import dataset, params, study
+from asdlib.compare import systems
+from asdlib.guard import CrossClipError, PerClip, rederive
+from asdlib.params import AsdError
+from asdlib.study import unit
+
+TINY = {**SMALL, "name": "tiny"}
+
+
+@pytest.fixture
+def recordings(tmp_path, rng):
+    """Two machines with both domains, one of them with clips of two lengths."""
+    root = tmp_path / "data"
+    machine_folder(root, rng, "fan", domains=("source", "target"))
+    machine_folder(root, rng, "valve", domains=("source", "target"))
+    write_wav(
+        root / "valve/train/section_00_source_train_normal_0099_noAttribute.wav",
+        two_channels(rng, 1.7),
+    )
+    return root
+
+
+@pytest.fixture
+def tiny(tmp_path, recordings):
+    return params.load({**TINY, "data": str(recordings), "results": str(tmp_path / "results")})
+
+
+def files(root):
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_the_table_holds_every_clip_of_every_system(tiny):
+    table = study.run(tiny)
+    assert list(table.columns) == unit.COLUMNS
+    clips = {"fan": 16, "valve": 17}
+    rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
+    assert len(rows) == 5 * 6 * 2 + 4 * 2  # five front-ends, and the baseline's scores and eq. 1
+    assert (rows["fan"] == clips["fan"]).all()
+    assert (rows["valve"] == clips["valve"]).all()
+    assert np.isfinite(table["score"]).all()
+
+
+def test_a_second_run_computes_nothing_and_gives_the_same(tiny, monkeypatch):
+    first = study.run(tiny)
+    monkeypatch.setattr("asdlib.training.train", None)
+    pd.testing.assert_frame_equal(first, study.run(tiny))
+
+
+def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
+    study.run(tiny)
+    other = params.load(tiny, results=str(tmp_path / "again"))
+    study.run(other)
+    ours = {k: v for k, v in files(tmp_path / "results").items() if "checked" not in k}
+    theirs = {k: v for k, v in files(tmp_path / "again").items() if "checked" not in k}
+    assert ours == theirs
+
+
+def test_new_scorers_and_new_test_clips_do_not_train_again(tiny, recordings, rng, monkeypatch):
+    study.run(params.load(tiny, scorers=["eq1"]))
+    monkeypatch.setattr("asdlib.training.train", None)
+    more = study.run(params.load(tiny, scorers=["eq1", "s1", "mean"], baseline=False))
+    assert set(more["scorer"]) == {"eq1", "s1", "mean"}
+    name = "section_00_source_test_normal_0077_noAttribute.wav"
+    write_wav(recordings / "fan/test" / name, two_channels(rng))
+    assert name in set(study.run(tiny)["name"])
+
+
+def test_other_constants_or_training_clips_train_again(tiny, recordings, rng):
+    before = {u.folder for u in study.units(tiny, study.open_source(tiny))}
+    changed = params.load(tiny, denoising={"beta": 0.2})
+    assert not before & {u.folder for u in study.units(changed, study.open_source(changed))}
+    name = "section_00_source_train_normal_0077_noAttribute.wav"
+    write_wav(recordings / "fan/train" / name, two_channels(rng))
+    after = {u.folder for u in study.units(tiny, study.open_source(tiny))}
+    assert len(before & after) == 5  # the other machine's
+
+
+def test_combo_is_the_mean_of_its_parts(tiny):
+    table = study.run(tiny).set_index(["machine", "scorer", "seed", "name"])
+    score = {f: rows["score"].sort_index() for f, rows in table.groupby("front_end")}
+    assert np.allclose(score["combo"], (score["adasub"] + score["cohgate"]) / 2)
+
+
+def test_standardised_training_scores_centre_on_zero(tiny):
+    table = study.run(tiny)
+    train = table[(table["split"] == "train") & (table["front_end"] != "combo")]
+    assert "baseline" in set(train["front_end"])
+    means = train.groupby(["machine", "front_end", "scorer", "seed"])["score"].mean()
+    assert np.abs(means).max() < 1e-6
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tiny, tmp_path):
+    slow = tiny.model_dump(mode="json") | {
+        "training": {"epochs": 12, "batch_size": 16, "checkpoint_seconds": 0},
+        "front_ends": ["near", "adasub"],
+    }
+    script = "import json, sys; from asdlib import study; study.run(json.loads(sys.argv[1]))"
+    cut = slow | {"results": str(tmp_path / "cut")}
+    process = subprocess.Popen([sys.executable, "-c", script, params.json.dumps(cut)])
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "cut").rglob("checkpoint.safetensors")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    units = study.units(params.load(cut), study.open_source(params.load(cut)))
+    assert not all(unit.done for unit in units)
+    interrupted = study.run(cut)
+    whole = study.run(slow | {"results": str(tmp_path / "whole")})
+    assert interrupted.to_csv() == whole.to_csv()
+
+
+def test_a_bad_file_stops_everything_before_training(tiny, recordings, monkeypatch):
+    monkeypatch.setattr("asdlib.training.train", None)
+    (recordings / "valve/test/section_00_source_test_normal_0050_a.wav").write_bytes(b"")
+    (recordings / "fan/train/section_00_source.wav").write_bytes(b"")
+    with pytest.raises(dataset.Problems) as error:
+        study.run(tiny)
+    assert len(error.value.sentences) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"front_ends": ["nope"]}, "Unknown front-end 'nope'"),
+        ({"scorers": ["nope"]}, "Unknown scorer 'nope'"),
+        ({"machines": ["pump"]}, "no machine pump; it holds fan, valve"),
+        ({"data": "nowhere"}, "no such folder"),
+    ],
+)
+def test_bad_parameters_are_one_sentence(tiny, change, sentence):
+    with pytest.raises(AsdError, match=sentence):
+        study.run(params.load(tiny, **change))
+
+
+def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    local = study.run(tiny)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        there = params.load(
+            tiny, results=str(tmp_path / "there"), cluster=cluster.scheduler_address
+        )
+        pd.testing.assert_frame_equal(local, study.run(there))
+
+
+def test_ladder_and_systems_from_one_table(tiny):
+    table = study.run(tiny)
+    per_seed = systems.summary(table)
+    assert len(per_seed) == (5 * 6 + 4) * 3
+    assert per_seed["omega"].between(0, 1).all()
+    one = systems.row(per_seed, "adasub", "s1")
+    own = systems.seed_values(per_seed, "adasub", "s1")
+    assert one["mean"] == pytest.approx(own.mean())
+    assert one["std"] == pytest.approx(own.std(ddof=1))
+    pairs = [(("adasub", "s1"), ("near", "eq1")), (("near", "eq1"), ("lsa", "eq1"))]
+    paired = systems.paired(per_seed, pairs, table)
+    assert len(paired) == 1  # LSA was not computed
+    difference = own - systems.seed_values(per_seed, "near", "eq1")
+    assert paired["mean"][0] == pytest.approx(difference.mean())
+    assert paired["low"][0] <= paired["mean"][0] <= paired["high"][0]
+    assert paired["p_holm"][0] == pytest.approx(paired["p_t"][0], nan_ok=True)
+    unlabelled = table.assign(label="unknown")
+    assert systems.paired(systems.summary(unlabelled), pairs, unlabelled)["low"].isna().all()
+    selected = systems.SYSTEMS[3].members(per_seed)
+    assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
+    applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
+    assert applied.members == [("adasub", 0), ("adasub", 1)]
+    assert set(applied.scored) == {"fan", "valve"}
+    fan = applied.scored["fan"]
+    assert isinstance(fan.scores, PerClip)
+    clips = applied.clips
+    own = clips[(clips["machine"] == "fan") & (clips["split"] == "train")]["score"]
+    assert fan.threshold == pytest.approx(np.quantile(own, 0.9))
+    decided = dict(fan.decisions.items())
+    assert decided == {name: score > fan.threshold for name, score in fan.scores.items()}
+    assert applied.evaluate()["omega"].to_dict() == pytest.approx(
+        systems.per_machine_table({"S1": applied}).loc["S1", ["fan", "valve"]].to_dict()
+    )
+
+
+def test_selection_takes_the_best_models():
+    per_seed = pd.DataFrame(
+        {
+            "front_end": ["adasub"] * 10 + ["refsub"] * 10,
+            "scorer": "s1",
+            "seed": [*range(10)] * 2,
+            "omega": np.linspace(0.5, 0.7, 20),
+        }
+    )
+    chosen = systems.SYSTEMS[3].members(per_seed)
+    assert set(chosen) == {("refsub", seed) for seed in range(10)}
+    none = systems.SYSTEMS[3].members(per_seed.assign(omega=np.nan))
+    assert none == []
+    why = systems.SYSTEMS[3].lacking(per_seed.assign(omega=np.nan))
+    assert why == "S4 chooses its models by a development Ω, which these labels lack."
+
+
+def test_a_system_without_its_front_end_says_so(tiny):
+    few = params.load(tiny, front_ends=["adasub"], scorers=["s1"], baseline=False)
+    per_seed = systems.summary(study.run(few))
+    lacking = [system.lacking(per_seed) for system in systems.SYSTEMS]
+    assert lacking == [
+        "",
+        "S2 needs refsub with the scorer s1, which was not run.",
+        "S3 needs combo with the scorer eq1, which was not run.",
+        "S4 needs refsub with the scorer s1, which was not run.",
+    ]
+    assert systems.SYSTEMS[3].members(per_seed) == []
+
+
+def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, recordings):
+    table = study.run(tiny)
+    source = study.open_source(tiny)
+    per_seed = systems.summary(table)
+    score = study.score_alone(tiny, source, "valve")
+    for system in systems.SYSTEMS:
+        applied = systems.apply(system, table, per_seed, 0.9)
+        rederive(partial(score, applied.members, system.scorer), applied.scored["valve"].scores)
+    other = next(iter((recordings / "valve" / "test").iterdir()))
+    write_wav(other, two_channels(np.random.default_rng(5)))
+    again = study.score_alone(tiny, source, "valve")
+    with pytest.raises(CrossClipError, match=other.name):
+        rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
+
+
+def test_scores_are_the_same_bytes_on_one_thread_and_on_two(tiny, tmp_path):
+    """Weights are shared; features, statistics and scores are computed anew."""
+    wide = tiny.model_dump(mode="json") | {
+        "autoencoder": {"width": 64, "blocks": 1, "bottleneck": 4},
+        "spectra": {"n_mels": 64},
+        "front_ends": ["adasub"],
+        "scorers": ["eq1", "s1", "ledoit_wolf", "flow", "knn"],
+    }
+    script = "import json, sys; from asdlib import study; study.run(json.loads(sys.argv[1]))"
+    tables = []
+    for threads in ("1", "2", "5"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        command = [sys.executable, "-c", script, params.json.dumps(wide)]
+        subprocess.run(command, check=True, env=environment)
+        files = sorted((tmp_path / "results" / "units").rglob("scores*.parquet"))
+        tables.append(pd.concat([pd.read_parquet(file) for file in files]))
+        for file in [*files, *(tmp_path / "results" / "floors").iterdir()]:
+            file.unlink()
+    assert len(tables[0]) == 5 * 2 * 33 + 4 * 2 * 33
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0], check_exact=True)
+
+
+def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
+    study.run(tiny)
+    source = study.open_source(tiny)
+    assert study.made_elsewhere(tiny, source) == ""
+    here = study.training.hardware("cpu")
+    monkeypatch.setattr("asdlib.training.hardware", lambda wanted: "torch 9 on the moon")
+    assert study.made_elsewhere(tiny, source) == here
+
+
+def test_other_code_computes_again(tiny, monkeypatch):
+    source = study.open_source(tiny)
+    before = study.units(tiny, source)[0]
+    assert before.folder == study.units(tiny, source)[0].folder
+    scores = before.scores_file.name
+    monkeypatch.setattr(unit, "code_digest", lambda *modules: "other")
+    after = study.units(tiny, source)[0]
+    assert after.folder != before.folder
+    assert after.scores_file.name != scores
+
+
+def test_the_official_threshold_rule_is_told_beside_the_one_over_clips(tiny):
+    study.run(tiny)
+    table = study.official_thresholds(tiny, study.open_source(tiny))
+    assert table["rule"].tolist() == ["minibatch losses", "clip scores"] * 2
+    assert table[["training", "normal", "anomaly"]].stack().between(0, 1).all()
+    without = params.load(tiny, baseline=False)
+    assert study.official_thresholds(without, study.open_source(without)).empty
+
+
+def test_gamma_normal_is_read_from_the_same_scores(tiny, monkeypatch):
+    plain = study.run(tiny)
+    monkeypatch.setattr("asdlib.study.unit.Unit.compute", None)
+    normal = study.run(params.load(tiny, scoring={"standardise": "gamma_normal"}))
+    keys = ["machine", "front_end", "scorer", "seed"]
+    both = plain[plain["front_end"] != "combo"].merge(normal, on=[*keys, "name"])
+    assert not np.allclose(both["score_x"], both["score_y"])
+    ranks = both.groupby(keys)[["score_x", "score_y"]].rank()
+    assert np.array_equal(ranks["score_x"], ranks["score_y"])
