@@ -96,12 +96,12 @@ def _doctor(options: argparse.Namespace) -> None:
     hashes, found = dataset.check(table, params.spectra, progress=True)
     if problems or found:
         raise dataset.Problems(problems + found)
-    source = study.Source(
+    recordings = study.Recordings(
         root, table.assign(hash=hashes), dataset.manifest_hash(table, hashes), False
     )
-    print(f"\nManifest {source.digest}: all {len(table)} clips can be read.\n")
-    print(analysis.levels(params, source).to_string())
-    print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, source))}")
+    print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
+    print(analysis.levels(params, recordings).to_string())
+    print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 
 
 def _study(options: argparse.Namespace) -> None:
@@ -110,12 +110,10 @@ def _study(options: argparse.Namespace) -> None:
     from asdlib.study import everything, forecast, unit
 
     params = _with_data(options)
-    source = study.open_source(params, progress=True)
-    print(
-        f"Recordings: {source.describe()}. {forecast.sentence(forecast.forecast(params, source))}",
-        file=sys.stderr,
-    )
-    table = everything.compute(params, source, progress=True)
+    recordings = study.open_recordings(params, progress=True)
+    cost = forecast.sentence(forecast.forecast(params, recordings))
+    print(f"Recordings: {recordings.describe()}. {cost}", file=sys.stderr)
+    table = everything.compute(params, recordings, progress=True)
     folder = resolve(params.results) / params.name
     unit.write_table(table, folder / "scores.parquet")
     summary = systems.summary(table)
@@ -141,12 +139,10 @@ def _report(options: argparse.Namespace) -> None:
     from asdlib.study import forecast
 
     params = _with_data(options)
-    source = study.open_source(params, progress=True)
-    print(
-        f"Recordings: {source.describe()}. {forecast.sentence(forecast.forecast(params, source))}",
-        file=sys.stderr,
-    )
-    print(build.report(params, options.out, source=source, single_file=options.single_file))
+    recordings = study.open_recordings(params, progress=True)
+    cost = forecast.sentence(forecast.forecast(params, recordings))
+    print(f"Recordings: {recordings.describe()}. {cost}", file=sys.stderr)
+    print(build.report(params, options.out, recordings=recordings, single_file=options.single_file))
 
 
 def _metrics(options: argparse.Namespace) -> None:

@@ -48,10 +48,10 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # A machine is seldom equally loud all the time, and the noise around it is there even when it is
@@ -71,7 +71,7 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 # $$
 
 # %%
-floors = study.floors(params, source)
+floors = study.floors(params, recordings)
 frequency = analysis.frequencies(params)
 show_figure(
     draw.noise_floors({m: (f.near, f.far) for m, f in floors.items()}, frequency),
@@ -98,7 +98,7 @@ show_figure(
 # {numref}`fig-transfer` shows both.
 
 # %%
-true = analysis.true_transfers(params, source)
+true = analysis.true_transfers(params, recordings)
 show_figure(
     draw.noise_transfers({m: f.transfer for m, f in floors.items()}, true, frequency),
     "fig-transfer",
@@ -114,7 +114,7 @@ show_figure(
 
 # %%
 table = analysis.transfer_table(floors, true)
-snr = analysis.true_snr(params, source)
+snr = analysis.true_snr(params, recordings)
 show_table(
     table.merge(snr, on="machine") if true else table[["machine", "median G"]],
     "tab-transfer",
@@ -162,7 +162,7 @@ show_table(
 # in the moments when the noise is weakest, that is at the lowest percentiles.
 
 # %%
-sensitivity = analysis.percentile_sensitivity(params, source, (5, 10, 20, 30, 40, 50, 70))
+sensitivity = analysis.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
 show_figure(
     draw.percentile_sensitivity(sensitivity, params.denoising.percentile),
     "fig-percentile",

@@ -52,11 +52,11 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import escape, plus_minus, say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
 panels.start()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # Every front-end takes the two complex spectra of one clip and returns one power spectrum for the near
@@ -102,8 +102,8 @@ say(
 # patches that appear in both microphones fade, and whether the machine's own lines survive.
 
 # %%
-fan_like = next((m for m in source.machines if "fan" in m.lower()), source.machines[0])
-shown = analysis.example(params, source, fan_like)
+fan_like = next((m for m in recordings.machines if "fan" in m.lower()), recordings.machines[0])
+shown = analysis.example(params, recordings, fan_like)
 show_figure(
     draw.spectrograms(
         shown.powers(),
@@ -118,7 +118,7 @@ show_figure(
 )
 
 # %%
-tracks = shown.tracks(params, analysis.truth_of(params, source, shown.clip))
+tracks = shown.tracks(params, analysis.truth_of(params, recordings, shown.clip))
 panels.show_panel(
     {draw.sound_name(name): track for name, track in tracks.items()},
     spectra=params.spectra,
@@ -139,7 +139,7 @@ panels.show_panel(
 # {numref}`fig-attenuation` shows what both do on test clips.
 
 # %%
-curve = analysis.attenuation(params, source)
+curve = analysis.attenuation(params, recordings)
 show_figure(
     draw.attenuation(curve)
     if len(curve)
@@ -160,7 +160,7 @@ show_figure(
 # distance from that line. Below the line a front-end takes more machine than noise.
 
 # %%
-removed = analysis.removal(params, source)
+removed = analysis.removal(params, recordings)
 no_truth = (
     "No ground truth lies beside these recordings: "
     "what was noise and what was machine cannot be told apart."
@@ -204,7 +204,7 @@ if len(removed):
 # noise; a frame marks more anomaly than noise, and the grey bars tell where the anomaly lies.
 
 # %%
-audit = retention.audit(params, source)
+audit = retention.audit(params, recordings)
 show_figure(
     charts.retention(audit) if len(audit) else draw.missing(no_truth),
     "fig-retention",
@@ -254,7 +254,7 @@ for what, row in zip(("Worst kept", "Best kept"), retention.extremes(audit), str
 # scale, so the ear hears how much is gone.
 
 # %%
-for i, case in enumerate(retention.examples(params, source)):
+for i, case in enumerate(retention.examples(params, recordings)):
     called, machine = draw.NAMES[case.front_end], case.clip["machine"]
     say(
         f"{escape(machine)} behind {called}, clip {escape(case.clip['name'])}: {case.anomaly:.1f} dB of the "
@@ -278,7 +278,7 @@ for i, case in enumerate(retention.examples(params, source)):
 # machine with a fan in its name, or the first one.
 
 # %%
-table = study.run(params, source=source)
+table = study.run(params, recordings=recordings)
 per_seed = systems.summary(table)
 fan = systems.per_machine(table, fan_like)
 rows = []
@@ -311,7 +311,7 @@ show_table(
 # these three out, `params/full_demo.yaml` runs them.
 
 # %%
-strength = analysis.strength(params, source)
+strength = analysis.strength(params, recordings)
 means = {
     "all machines": [systems.row(per_seed, name)["mean"] for name in strength["front_end"]],
     fan_like: [systems.row(fan, name)["mean"] for name in strength["front_end"]],
@@ -335,7 +335,7 @@ show_figure(
 # system: it uses test labels.
 
 # %%
-choice = systems.choice(table, study.floors(params, source))
+choice = systems.choice(table, study.floors(params, recordings))
 show_table(
     choice,
     "tab-choice",

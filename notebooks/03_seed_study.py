@@ -51,11 +51,11 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, plus_minus, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
 panels.start()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # An autoencoder trained twice from different seeds does not give the same score. The technical report found
@@ -91,9 +91,9 @@ say(
     f"{t.batch_size}, {len(params.seeds)} seeds. The report: width 512, 4 blocks, 100 epochs, "
     "batches of 256, 10 seeds."
 )
-table = study.run(params, source=source)
+table = study.run(params, recordings=recordings)
 per_seed = systems.summary(table)
-losses = study.losses(params, source)
+losses = study.losses(params, recordings)
 show_figure(
     charts.learning_curves(losses),
     "fig-learning",
@@ -144,7 +144,7 @@ say(
 compared = [("near", "eq1"), ("adasub", "s1")]
 compared = [system for system in compared if systems.seed_values(per_seed, *system).notna().any()]
 show_figure(
-    charts.seeds(per_seed, compared, reported.baseline(source.development))
+    charts.seeds(per_seed, compared, reported.baseline(recordings.development))
     if compared
     else draw.missing(
         "Ω needs anomalies and normal test clips of both domains for every machine: "
@@ -189,7 +189,7 @@ show_table(
 
 # %%
 show_table(
-    study.official_thresholds(params, source),
+    study.official_thresholds(params, recordings),
     "tab-rule",
     "Share of clips above the official threshold (minibatch losses) and above that of clip scores, MSE "
     "score, mean over seeds: training clips, and normal and anomalous test clips.",

@@ -51,10 +51,10 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import plus_minus, say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # In the report, the weakest parts of the score were the target domain, known from ten training clips, and
@@ -77,9 +77,11 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 # All of them use training-normal residuals only, and every clip is still scored alone.
 
 # %%
-table = study.run(params, source=source)
+table = study.run(params, recordings=recordings)
 per_seed = systems.summary(table)
-domains = sorted(source.manifest.loc[source.manifest["split"] == "train", "domain"].unique())
+domains = sorted(
+    recordings.manifest.loc[recordings.manifest["split"] == "train", "domain"].unique()
+)
 say(
     f"Here: $\\rho = {params.scoring.rho:g}$, percentiles {params.scoring.percentile:g} and "
     f"{params.scoring.sharp_percentile:g}; training domains: {', '.join(domains)}."
@@ -95,7 +97,7 @@ say(
 # ## Step by step
 #
 # {numref}`tab-steps` adds the changes one after the other to AdaSub; {numref}`tab-alone` shows each
-# alone. Source AUC, target AUC and pAUC are means over machines of the ensemble; the paired difference
+# alone. Recordings AUC, target AUC and pAUC are means over machines of the ensemble; the paired difference
 # of $\Omega$ is taken seed by seed against AdaSub.
 
 # %%
@@ -136,7 +138,7 @@ show_figure(
 # time on AdaSub.
 
 # %%
-changes = sensitivity.changes(params, source)
+changes = sensitivity.changes(params, recordings)
 if "per_band" not in params.extras:
     say(
         "Standardisation per band trains once more; it is left out here (`extras: [per_band]` runs it)."
@@ -170,7 +172,7 @@ show_table(
         }
     ),
     "tab-steps-reported",
-    "Source AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "
+    "Recordings AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "
     "development data.",
     folder=folder,
 )

@@ -54,11 +54,11 @@ from asdlib.params import AsdError, from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
 panels.start()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # Four systems, one guard, one validator. Every score on its way into a submission file passes through an
@@ -76,7 +76,7 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 # | S4 | AdaSub and RefSub | DM + shrink + P95 | the ten with the highest development $\Omega$ |
 
 # %%
-table = study.run(params, source=source)
+table = study.run(params, recordings=recordings)
 per_seed = systems.summary(table)
 results = systems.apply_all(table, per_seed, params.scoring.quantile)
 for system in systems.SYSTEMS:
@@ -93,7 +93,10 @@ for system in systems.SYSTEMS:
 # comparison with a fixed threshold are allowed; anything that needs a second clip raises.
 
 # %%
-submitted = {m: set(source.clips(m, "test")["name"]) for m in source.evaluation or source.machines}
+submitted = {
+    m: set(recordings.clips(m, "test")["name"])
+    for m in recordings.evaluation or recordings.machines
+}
 submitted = {machine: names for machine, names in submitted.items() if names}
 entered = [s for s in systems.SYSTEMS if submitted.keys() & results[s.name].scored.keys()]
 if entered:
@@ -124,7 +127,11 @@ package = resolve(params.results) / params.name / "submission"
 if entered:
     written = submission.write_all(package, results, submitted, params)
     problems = submission.validate(written, submitted)
-    kind = "concealed test clips" if source.evaluation else "a rehearsal: no clip is concealed here"
+    kind = (
+        "concealed test clips"
+        if recordings.evaluation
+        else "a rehearsal: no clip is concealed here"
+    )
     say(f"Systems: {', '.join(s.name for s in entered)}.")
     say(f"Machines in the package: {', '.join(submitted)} ({kind}).")
     say("Verdict of the validator: " + (" ".join(problems) or "nothing to complain about."))
@@ -139,13 +146,13 @@ else:
 # test clip read. What comes out has to be what the score files hold, to the last bit.
 
 # %%
-elsewhere = study.made_elsewhere(params, source)
+elsewhere = study.made_elsewhere(params, recordings)
 if elsewhere:
     say(
         f"Left out: the scores were computed on other hardware ({elsewhere}); last bits may differ."
     )
 for machine in submitted if entered and not elsewhere else ():
-    score = study.score_alone(params, source, machine)
+    score = study.score_alone(params, recordings, machine)
     for s in entered:
         filed = submission.read_scores(package, submission.label_of(s, params), machine)[:5]
         rederive(partial(score, results[s.name].members, s.scorer), filed)
@@ -209,7 +216,7 @@ show_table(
 
 # %%
 show_table(
-    systems.decisions(results, source).drop(columns=["precision", "recall"], errors="ignore"),
+    systems.decisions(results, recordings).drop(columns=["precision", "recall"], errors="ignore"),
     "tab-decisions",
     "Decisions of S1 at its threshold on labelled test clips, per machine and domain.",
     folder=folder,
@@ -226,13 +233,13 @@ show_table(
 # (MP3, level-matched).
 
 # %%
-clips = failures.labelled(results, source)
+clips = failures.labelled(results, recordings)
 of_s1 = clips[clips["system"] == "S1"]
 thresholds = dict(zip(of_s1["machine"], of_s1["threshold"], strict=True))
 if thresholds:
     errors = browse.worst(of_s1, thresholds)
     used = systems.SYSTEMS[0].front_ends
-    tracks = [analysis.named(params, source, *key, used).tracks(params) for key in errors]
+    tracks = [analysis.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
     browse.show_clips(of_s1, thresholds, heard)
@@ -260,7 +267,7 @@ show_table(
 
 # %%
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
-shown = [failures.evidence(params, source, table, row) for row in chosen]
+shown = [failures.evidence(params, recordings, table, row) for row in chosen]
 show_figure(
     charts.evidence(shown)
     if shown
@@ -273,8 +280,8 @@ show_figure(
 
 # %%
 for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
-    clip = analysis.named(params, source, row["machine"], row["name"], [own.front_end])
-    tracks = clip.tracks(params, analysis.truth_of(params, source, clip.clip))
+    clip = analysis.named(params, recordings, row["machine"], row["name"], [own.front_end])
+    tracks = clip.tracks(params, analysis.truth_of(params, recordings, clip.clip))
     panels.show_panel(
         {draw.sound_name(name): track for name, track in tracks.items()},
         spectra=params.spectra,

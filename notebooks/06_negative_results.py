@@ -49,10 +49,10 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # Much of what looks good at one seed is gone after ten. The technical report lists what it tried without
@@ -69,8 +69,8 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 # in which two seeds of one network differ, and concluded that only the whole is robust.
 
 # %%
-table = study.run(params, source=source)
-steps = negative.build_up(params, source, table)
+table = study.run(params, recordings=recordings)
+steps = negative.build_up(params, recordings, table)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
 show_figure(
     charts.build_up(steps, metrics.SEED_BAND)
@@ -129,7 +129,7 @@ show_table(
 # the test set. A score that depends on other test clips is none, and the guard refuses it:
 
 # %%
-tried = negative.tried(params, source, table)
+tried = negative.tried(params, recordings, table)
 say("> " + tried.reasons["gate_tested"])
 
 # %% [markdown]

@@ -47,12 +47,12 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
 say(
     "*The numbers of this chapter come from recordings of noise and the demo's simulated scenes, not from "
-    f"this study's data set ({source.describe()}).*"
+    f"this study's data set ({recordings.describe()}).*"
 )
 
 # %% [markdown]

@@ -49,10 +49,10 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # The front-ends so far compare powers. A power says how loud the noise is, not which part of the near signal it
@@ -83,7 +83,7 @@ no_truth = (
     "No ground truth lies beside these recordings: "
     "what was noise and what was machine cannot be told apart."
 )
-bound = phase.bounds(params, source)
+bound = phase.bounds(params, recordings)
 show_figure(
     charts.phase_bounds(bound) if len(bound) else draw.missing(no_truth),
     "fig-bound",
@@ -100,7 +100,7 @@ show_figure(
 # have more freedom to explain what they should not. A filter that sees less of a clip has more, too.
 
 # %%
-context = phase.contexts(params, source, (1, 2, 3, 4, 5))
+context = phase.contexts(params, recordings, (1, 2, 3, 4, 5))
 show_figure(
     charts.noise_and_sound(context, "context", "frames of far context $K$")
     if len(context)
@@ -111,8 +111,8 @@ show_figure(
 )
 
 # %%
-longest = float(source.manifest["seconds"].min())
-length = phase.lengths(params, source, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)])
+longest = float(recordings.manifest["seconds"].min())
+length = phase.lengths(params, recordings, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)])
 show_figure(
     charts.noise_and_sound(length, "seconds", "length of what the filter sees (s)")
     if len(length)
@@ -130,7 +130,7 @@ show_figure(
 # machine louder or softer in the far channel, and nothing else.
 
 # %%
-leak = phase.leaks(params, source, (-40, -20, -10, -5, 0, 5, 10))
+leak = phase.leaks(params, recordings, (-40, -20, -10, -5, 0, 5, 10))
 show_figure(
     charts.noise_and_sound(leak, "level", "machine at the far microphone, against the scene (dB)")
     if len(leak)
@@ -148,7 +148,7 @@ show_figure(
 
 # %%
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
-distance = phase.rooms(params, source, "far_distance", (0.8, 1.5, 2.5, 4.0))
+distance = phase.rooms(params, recordings, "far_distance", (0.8, 1.5, 2.5, 4.0))
 show_figure(
     charts.noise_and_sound(distance, "far_distance", "far microphone, from the machine (m)")
     if len(distance)
@@ -160,7 +160,7 @@ show_figure(
 )
 
 # %%
-reverberation = phase.rooms(params, source, "reverberation", (0.2, 0.3, 0.5, 0.8))
+reverberation = phase.rooms(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8))
 show_figure(
     charts.noise_and_sound(reverberation, "reverberation", "reverberation time $T_{60}$ (s)")
     if len(reverberation)
@@ -171,7 +171,7 @@ show_figure(
 )
 
 # %%
-crowd = phase.rooms(params, source, "noise_sources", (1, 2, 4, 8, 16))
+crowd = phase.rooms(params, recordings, "noise_sources", (1, 2, 4, 8, 16))
 show_figure(
     charts.noise_and_sound(crowd, "noise_sources", "steady noise sources", doubling=True)
     if len(crowd)
@@ -189,7 +189,7 @@ show_figure(
 # the noise comes from elsewhere in the next clip, its phase is another one, and the common filter averages.
 
 # %%
-fixed = phase.fixed(params, source)
+fixed = phase.fixed(params, recordings)
 show_table(
     fixed.set_axis(
         ["machine", "noise, per clip", "machine, per clip", "noise, trained", "machine, trained"],
@@ -212,7 +212,7 @@ show_table(
 # judged fairly only where it was not chosen: `make verdict` takes real noise and measured rooms for that.
 
 # %%
-table = study.run(params, source=source)
+table = study.run(params, recordings=recordings)
 table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] != study.BASELINE)]
 per_seed = systems.summary(table)
 new = [name for name in ("complexls", "lsada", "adals") if name in params.front_ends]
@@ -248,7 +248,7 @@ show_figure(
 # learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
 
 # %%
-choices = choice.rules(table, choice.features(params, source)) if len(judged) else per_seed[:0]
+choices = choice.rules(table, choice.features(params, recordings)) if len(judged) else per_seed[:0]
 show_table(
     choices.set_axis(["choice", "Ω", "taken"], axis=1) if len(choices) else choices,
     "tab-rule-phase",

@@ -47,10 +47,10 @@ from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
-source = study.open_source(params)
+recordings = study.open_recordings(params)
 folder = resolve(params.figures)
 draw.style()
-say(f"*The numbers of this chapter come from {source.describe()}.*")
+say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
 # What made these pages: the recordings, the parameters, the package and the libraries.
@@ -60,9 +60,9 @@ say(f"*The numbers of this chapter come from {source.describe()}.*")
 
 # %%
 show_table(
-    analysis.overview(source.manifest).reset_index(),
+    analysis.overview(recordings.manifest).reset_index(),
     "tab-recordings",
-    f"Recordings, manifest {source.digest}.",
+    f"Recordings, manifest {recordings.digest}.",
     folder=folder,
 )
 
@@ -87,5 +87,5 @@ show_table(provenance.versions(), "tab-versions", "Software and machine.", folde
 
 # %%
 show_table(
-    study.inventory(params, source), "tab-units", "Computed units.", folder=folder, decimals=1
+    study.inventory(params, recordings), "tab-units", "Computed units.", folder=folder, decimals=1
 )

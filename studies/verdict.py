@@ -17,7 +17,7 @@ from asdlib import params, study
 from asdlib.compare import choice, systems
 from asdlib.measure import phase
 from asdlib.report import figures, tables
-from asdlib.study.recordings import open_source
+from asdlib.study.recordings import open_recordings
 
 CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
 FITTED = ("complexls", "lsada", "adals")
@@ -28,7 +28,7 @@ SCORER = "eq1"
 def with_scenes(base, **changes):
     """The same study on other scenes; machines without labels have no part in a verdict."""
     changed = base.model_copy(update={"scenes": base.scenes.model_copy(update=changes)})
-    labelled = open_source(changed, progress=True).development
+    labelled = open_recordings(changed, progress=True).development
     return changed.model_copy(update={"machines": tuple(labelled)})
 
 
@@ -61,23 +61,23 @@ def choose(sets):
 
 def judge(base, chosen, out):
     """Run one set, every front-end with its constants, and write what chapter 08 shows of it."""
-    source = open_source(base)
+    recordings = open_recordings(base)
     others = tuple(name for name in base.front_ends if name not in chosen)
     studies = [base.model_copy(update={"front_ends": others})]
     for name, constants in chosen.items():
         studies.append(with_constants(base, *constants).model_copy(update={"front_ends": (name,)}))
-    table = pd.concat([study.run(one, source=source) for one in studies], ignore_index=True)
+    table = pd.concat([study.run(one, recordings=recordings) for one in studies], ignore_index=True)
     judged = choice.judge(table, systems.summary(table))
     shown = {
         "verdict": tables.phase_verdict(judged, figures.NAMES, figures.SCORER_NAMES),
-        "fixed": phase.fixed(base, source),
+        "fixed": phase.fixed(base, recordings),
     }
-    known = choice.features(base, source)
+    known = choice.features(base, recordings)
     for scorer in base.scorers:
         shown[f"machines-{scorer}"] = choice.per_machine(table, scorer).reset_index()
         shown[f"rules-{scorer}"] = choice.rules(table, known, scorer)
     out.mkdir(exist_ok=True)
-    (out / "recordings.txt").write_text(source.describe() + "\n")
+    (out / "recordings.txt").write_text(recordings.describe() + "\n")
     for name, shown_table in shown.items():
         shown_table.round(4).to_csv(out / f"{name}.csv", index=False)
 

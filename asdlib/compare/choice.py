@@ -15,7 +15,7 @@ from asdlib.compare import systems
 from asdlib.frontends import unpredicted
 from asdlib.params import Params
 from asdlib.spectra import power, stft
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 
@@ -70,7 +70,7 @@ def per_machine(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def features(params: Params, source: Source) -> pd.DataFrame:
+def features(params: Params, recordings: Recordings) -> pd.DataFrame:
     """What training-normal clips tell about a machine, without a label.
 
     Returns
@@ -80,10 +80,10 @@ def features(params: Params, source: Source) -> pd.DataFrame:
     quiet floor of the near channel against its mean power, in dB, median over bins.
     """
     rows = {}
-    for machine in source.machines:
-        floors = Unit(params, machine, "near", source.clips(machine)).floors()
+    for machine in recordings.machines:
+        floors = Unit(params, machine, "near", recordings.clips(machine)).floors()
         near, left = np.zeros(len(floors.near)), np.zeros(len(floors.near))
-        train = source.clips(machine, "train")
+        train = recordings.clips(machine, "train")
         for path in train["path"]:
             spectrum = stft(dataset.read(path, params.spectra), params.spectra)
             near += power(spectrum[0]).mean(-1)

@@ -16,14 +16,14 @@ from asdlib.compare import systems
 from asdlib.parallel import one_thread
 from asdlib.params import Params
 from asdlib.spectra import stft
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 FALSE_ALARMS = 0.1
 """Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
 
 
-def labelled(results: systems.Results, source: Source) -> pd.DataFrame:
+def labelled(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
     """Scores and decisions of all systems on labelled test clips.
 
     Returns
@@ -32,7 +32,7 @@ def labelled(results: systems.Results, source: Source) -> pd.DataFrame:
     (score that one in ten of the machine's normal test clips exceeds; NaN without any) and
     ``found`` (above it). The limit reads labels: it is for looking back, no system decides by it.
     """
-    kinds = source.manifest[["machine", "name", "domain", "label"]]
+    kinds = recordings.manifest[["machine", "name", "domain", "label"]]
     table = systems.verdicts(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
     table = table[table["label"] != "unknown"]
     normal = table["score"].astype(float).where(table["label"] == "normal")
@@ -111,7 +111,9 @@ class Evidence:
     seconds: float
 
 
-def evidence(params: Params, source: Source, table: pd.DataFrame, row: pd.Series) -> Evidence:
+def evidence(
+    params: Params, recordings: Recordings, table: pd.DataFrame, row: pd.Series
+) -> Evidence:
     """Look up why a clip of the gallery scored as it did.
 
     Parameters
@@ -128,7 +130,7 @@ def evidence(params: Params, source: Source, table: pd.DataFrame, row: pd.Series
         & table["front_end"].isin(frontends.parts(system.front_ends))
     ]
     front_end = str(own.groupby("front_end")["score"].mean().idxmax())
-    clips = source.clips(row["machine"])
+    clips = recordings.clips(row["machine"])
     unit = Unit(params, row["machine"], front_end, clips)
     fitted, constants = unit.fitted(), params.spectra
     path = clips.set_index("name").loc[row["name"], "path"]

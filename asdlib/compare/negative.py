@@ -18,7 +18,7 @@ from asdlib.guard import CrossClipError, PerClip
 from asdlib.noise import Floors
 from asdlib.params import BOTTLENECK_SCORERS, Params
 from asdlib.study import exposure, variants
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.variants import CHAMPION, COMPARED
 
 GATED = (CHAMPION, "cohgate")
@@ -55,7 +55,7 @@ class Tried:
     reasons: dict[str, str]
 
 
-def tried(params: Params, source: Source, table: pd.DataFrame) -> Tried:
+def tried(params: Params, recordings: Recordings, table: pd.DataFrame) -> Tried:
     """Score every idea that these parameters ask for.
 
     Parameters
@@ -73,13 +73,13 @@ def tried(params: Params, source: Source, table: pd.DataFrame) -> Tried:
         if why := variants.lacking(params, name):
             reasons[name] = why
         else:
-            rows = study.run(variants.objective(params, name), source=source)
+            rows = study.run(variants.objective(params, name), recordings=recordings)
             found.append(rows.assign(front_end=name))
     beside = {}
     if not (why := variants.lacking(params, "bottleneck")):
-        rows = study.run(variants.bottleneck(params), source=source)
+        rows = study.run(variants.bottleneck(params), recordings=recordings)
         beside = {name: rows[rows["scorer"] == name] for name in BOTTLENECK_SCORERS}
-    outlier = exposure.scores(params, source)
+    outlier = exposure.scores(params, recordings)
     for name in (*BOTTLENECK_SCORERS, "exposure", "lora"):
         rows = beside.get(name, outlier[outlier["front_end"] == name])
         if len(rows):
@@ -88,7 +88,7 @@ def tried(params: Params, source: Source, table: pd.DataFrame) -> Tried:
             reason = why if name in BOTTLENECK_SCORERS else _no_encoder(params, name)
             reasons |= dict.fromkeys((name, f"{name}_fused"), reason)
     if set(GATED) <= set(table["front_end"]):
-        found.append(gate(table, study.floors(params, source)))
+        found.append(gate(table, study.floors(params, recordings)))
         if found[-1].empty:
             reasons["gate"] = "needs normal and anomalous test clips of at least two machines"
     else:
@@ -157,7 +157,7 @@ def verdict(difference: Mapping[str, float]) -> str:
     return "no robust difference"
 
 
-def build_up(params: Params, source: Source, table: pd.DataFrame) -> pd.DataFrame:
+def build_up(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.DataFrame:
     """Omega of every step from the official network to ours, and its change at every seed.
 
     Returns
@@ -175,7 +175,7 @@ def build_up(params: Params, source: Source, table: pd.DataFrame) -> pd.DataFram
     if not all(len(omega) for omega in ends.values()):  # no test clip
         return pd.DataFrame(columns=["step", "seed", "omega", "change"])
     for name, step in variants.build_up(params).items():
-        own = systems.summary(study.run(step, source=source))
+        own = systems.summary(study.run(step, recordings=recordings))
         ends[name] = systems.seed_values(own, "near", "eq1")
     rows = []
     before = None

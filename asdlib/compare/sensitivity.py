@@ -12,11 +12,11 @@ import pandas as pd
 from asdlib.compare import systems
 from asdlib.params import Params
 from asdlib.study import run
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.variants import CHAMPION, gamma_normal, per_band, rescored
 
 
-def changes(params: Params, source: Source) -> pd.DataFrame:
+def changes(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Change of Omega when one choice of the champion's front-end and eq. 1 changes.
 
     Returns
@@ -26,12 +26,12 @@ def changes(params: Params, source: Source) -> pd.DataFrame:
     """
     if CHAMPION not in params.front_ends:
         return pd.DataFrame(columns=["variant", "mean", "std", "ensemble"])
-    base = systems.summary(run(rescored(params), source=source))
+    base = systems.summary(run(rescored(params), recordings=recordings))
     rows = _differences(base, base, [s for s in rescored(params).scorers if s != "eq1"])
-    normal = systems.summary(run(gamma_normal(params), source=source))
+    normal = systems.summary(run(gamma_normal(params), recordings=recordings))
     rows += _differences(normal, base, ["eq1"], "gamma_normal")
     if "per_band" in params.extras:
-        banded = systems.summary(run(per_band(params), source=source))
+        banded = systems.summary(run(per_band(params), recordings=recordings))
         rows += _differences(banded, base, ["eq1"], "per_band")
     return pd.DataFrame(rows)
 

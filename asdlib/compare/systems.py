@@ -16,7 +16,7 @@ from asdlib import metrics, scoring, study
 from asdlib.compare import bootstrap
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
 
@@ -345,7 +345,7 @@ def verdicts(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def decisions(results: Results, source: Source, system: str = "S1") -> pd.DataFrame:
+def decisions(results: Results, recordings: Recordings, system: str = "S1") -> pd.DataFrame:
     """False alarms, misses and F1 of one system on labelled test clips, per machine and domain.
 
     Returns
@@ -355,7 +355,7 @@ def decisions(results: Results, source: Source, system: str = "S1") -> pd.DataFr
     """
     rows = []
     for machine, scored in results[system].scored.items():
-        test = source.clips(machine, "test").set_index("name")
+        test = recordings.clips(machine, "test").set_index("name")
         decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
         for domain, clips in test[test["label"] != "unknown"].groupby("domain"):
             counts = metrics.false_alarms_and_misses(

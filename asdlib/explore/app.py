@@ -58,7 +58,7 @@ class Explorer:
 
     def __init__(self, params: Params):
         self.params = params
-        self.source, self.problems = open_folder(params, progress=True)
+        self.recordings, self.problems = open_folder(params, progress=True)
         self.board = Board(params)
         self.view: View | None = None
         self._units: dict[tuple[str, str], Trained | None] = {}
@@ -71,7 +71,7 @@ class Explorer:
         self.sounds = widgets.HTML()  # of the clip as it is
         self.denoised = widgets.HTML()
         wide = {"width": "auto"}
-        self.machine = widgets.Dropdown(options=self.source.machines, description="machine")
+        self.machine = widgets.Dropdown(options=self.recordings.machines, description="machine")
         self.clip = widgets.Dropdown(description="clip", layout={"width": "620px"})
         known = parts(params.front_ends)
         self.front_end = widgets.Dropdown(
@@ -110,7 +110,7 @@ class Explorer:
     @property
     def row(self) -> pd.Series:
         """The chosen clip's row of the manifest."""
-        return self.source.manifest.loc[self.clip.value]
+        return self.recordings.manifest.loc[self.clip.value]
 
     @property
     def constants(self) -> Denoising:
@@ -179,7 +179,7 @@ class Explorer:
         )  # fmt: skip
 
     def _list_clips(self) -> None:
-        clips = self.source.clips(self.machine.value)
+        clips = self.recordings.clips(self.machine.value)
         names = [
             f"{row['name']}  ({row['split']}, {row['domain']}, {row['label']})"
             for _, row in clips.iterrows()
@@ -229,7 +229,7 @@ class Explorer:
         if not np.isfinite(signal).all():
             raise AsdError(f"{row['path']}: some samples are NaN or infinite.")
         sounds = {sound_name(name): x for name, x in zip(("near", "far"), signal, strict=True)}
-        truth = machine_sound(self.params, self.source, row)
+        truth = machine_sound(self.params, self.recordings, row)
         self.sounds.value = self._players(
             sounds if truth is None else sounds | {sound_name("truth"): truth}
         )
@@ -240,7 +240,7 @@ class Explorer:
         return str(panels.players(sounds, self.params.spectra.sample_rate).data)
 
     def _unit(self, machine: str, front_end: str) -> Unit:
-        return Unit(self.params, machine, front_end, self.source.clips(machine))
+        return Unit(self.params, machine, front_end, self.recordings.clips(machine))
 
     def _trained(self, machine: str, front_end: str) -> Trained | None:
         key = (machine, front_end)
@@ -267,12 +267,12 @@ class Explorer:
         return quiet.floors(constants), f"Floors from {len(quiet.clips)} training clips."
 
     def _train(self, machine: str) -> pd.DataFrame:
-        return self.source.clips(machine, "train")
+        return self.recordings.clips(machine, "train")
 
     @cached_property
     def _results(self) -> systems.Results:
         self._say("loading the study's decisions")
-        return decisions(self.params, self.source)
+        return decisions(self.params, self.recordings)
 
 
 def explore(params: Params) -> None:

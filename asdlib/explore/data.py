@@ -25,14 +25,14 @@ from asdlib.params import AsdError, Denoising, Params, digest, resolve
 from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import power, stft
-from asdlib.study.recordings import Source, open_source
+from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Fitted, Unit, chosen_scorers
 
 MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
 Sentences = tuple[str, ...]
 
 
-def open_folder(params: Params, *, progress: bool = False) -> tuple[Source, Sentences]:
+def open_folder(params: Params, *, progress: bool = False) -> tuple[Recordings, Sentences]:
     """Open the recordings of a study; what is wrong is returned beside the clips, not raised.
 
     Raises
@@ -41,7 +41,7 @@ def open_folder(params: Params, *, progress: bool = False) -> tuple[Source, Sent
         Where there is no clip at all.
     """
     try:
-        return open_source(params, progress=progress), ()
+        return open_recordings(params, progress=progress), ()
     except dataset.Problems as error:
         if params.data is None:
             raise
@@ -53,7 +53,7 @@ def open_folder(params: Params, *, progress: bool = False) -> tuple[Source, Sent
     cache = resolve(params.results) / f"checked-{digest(str(root.absolute()))}.json"
     hashes, _ = dataset.check(manifest, params.spectra, cache=cache)
     name = dataset.manifest_hash(manifest, hashes)
-    return Source(root, manifest.assign(hash=hashes), name, False), problems
+    return Recordings(root, manifest.assign(hash=hashes), name, False), problems
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,11 @@ class Trained:
 
 
 def machine_sound(
-    params: Params, source: Source, clip: pd.Series
+    params: Params, recordings: Recordings, clip: pd.Series
 ) -> Float[np.ndarray, " sample"] | None:
     """The machine alone at the near microphone: as written, or an embedded scene rendered again."""
-    truth = truth_of(params, source, clip)
-    if truth is None and source.embedded and params.spectra.sample_rate == RATE:
+    truth = truth_of(params, recordings, clip)
+    if truth is None and recordings.embedded and params.spectra.sample_rate == RATE:
         stem = clip["name"].removesuffix(".wav")
         for cell, name in scenes._cells(clip["machine"], params.scenes):
             if name == stem:
@@ -185,14 +185,14 @@ def machine_sound(
     return None if truth is None else truth.machine[0].astype(np.float32)
 
 
-def decisions(params: Params, source: Source) -> systems.Results:
+def decisions(params: Params, recordings: Recordings) -> systems.Results:
     """The four systems on all machines; empty where the study of their front-ends has not run."""
     names = dict.fromkeys(name for s in systems.SYSTEMS for name in s.front_ends)
     wanted = tuple(name for name in names if name in params.front_ends)
     own = params.model_copy(update={"front_ends": wanted, "baseline": False})
-    if not (wanted and all(unit.done for unit in study.units(own, source))):
+    if not (wanted and all(unit.done for unit in study.units(own, recordings))):
         return {}
-    table = study.run(own, source=source)  # reads back: nothing is missing
+    table = study.run(own, recordings=recordings)  # reads back: nothing is missing
     scorers = [(name, s.scorer) for s in systems.SYSTEMS for name in s.front_ends]
     models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
     table = table[models.isin(scorers)]

@@ -19,7 +19,7 @@ from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import istft, power, stft
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 _SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
@@ -40,7 +40,7 @@ def overview(manifest: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def levels(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd.DataFrame:
+def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 10) -> pd.DataFrame:
     """Near/far sanity per machine, from a few training clips.
 
     Returns
@@ -49,8 +49,8 @@ def levels(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd
     remark where the channels cannot serve as near and far.
     """
     rows = []
-    for machine in source.machines:
-        clips = source.clips(machine, "train").head(clips_per_machine)
+    for machine in recordings.machines:
+        clips = recordings.clips(machine, "train").head(clips_per_machine)
         signals = list(dataset.read_all(clips, params.spectra))
         near, far = _db(np.mean([np.mean(x**2, axis=-1) for x in signals], axis=0))
         fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising)
@@ -72,9 +72,11 @@ def frequencies(params: Params) -> Float[np.ndarray, " frequency"]:
     return np.fft.rfftfreq(params.spectra.n_fft, 1 / params.spectra.sample_rate)
 
 
-def true_transfers(params: Params, source: Source) -> dict[str, Float[np.ndarray, " frequency"]]:
+def true_transfers(
+    params: Params, recordings: Recordings
+) -> dict[str, Float[np.ndarray, " frequency"]]:
     """G_m(k) from the noise alone, on this study's bins, where the truth was written."""
-    found = {m: scenes.read_transfer(source.root, m) for m in source.machines}
+    found = {m: scenes.read_transfer(recordings.root, m) for m in recordings.machines}
     bins = frequencies(params)
     return {
         m: 10 ** np.interp(bins, t["frequency"], np.log10(t["noise_transfer"]))
@@ -103,7 +105,7 @@ def transfer_table(
 
 
 def percentile_sensitivity(
-    params: Params, source: Source, percentiles: Sequence[float]
+    params: Params, recordings: Recordings, percentiles: Sequence[float]
 ) -> pd.DataFrame:
     """How the median of G_m moves with the percentile of the floors.
 
@@ -112,11 +114,11 @@ def percentile_sensitivity(
     DataFrame with machine, percentile, offset and ``what`` the offset is: dB against the true
     transfer where it is known, else against the chosen percentile.
     """
-    true = true_transfers(params, source)
+    true = true_transfers(params, recordings)
     wanted = sorted({*percentiles, params.denoising.percentile})
     rows = []
-    for machine in source.machines:
-        train = source.clips(machine, "train")
+    for machine in recordings.machines:
+        train = recordings.clips(machine, "train")
         spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
         clips = train.iloc[spread.astype(int)]
         quiet = [
@@ -192,26 +194,26 @@ class Example:
         return found | {"truth": (machine, power(stft(machine, params.spectra)))}
 
 
-def example(params: Params, source: Source, machine: str) -> Example:
+def example(params: Params, recordings: Recordings, machine: str) -> Example:
     """Take the first anomalous test clip (else the first test clip) through every front-end."""
-    clips = source.clips(machine)
+    clips = recordings.clips(machine)
     test = clips[clips["split"] == "test"]
     anomalous = test[test["label"] == "anomaly"]
     clip = (anomalous if len(anomalous) else test if len(test) else clips).iloc[0]
-    return take(params, source, clip, parts(params.front_ends))
+    return take(params, recordings, clip, parts(params.front_ends))
 
 
 def named(
-    params: Params, source: Source, machine: str, name: str, front_ends: Sequence[str]
+    params: Params, recordings: Recordings, machine: str, name: str, front_ends: Sequence[str]
 ) -> Example:
     """Take the clip of this name through the named front-ends."""
-    clips = source.clips(machine)
-    return take(params, source, clips[clips["name"] == name].iloc[0], front_ends)
+    clips = recordings.clips(machine)
+    return take(params, recordings, clips[clips["name"] == name].iloc[0], front_ends)
 
 
-def take(params: Params, source: Source, clip: pd.Series, names: Sequence[str]) -> Example:
+def take(params: Params, recordings: Recordings, clip: pd.Series, names: Sequence[str]) -> Example:
     """Take one clip, a row of the manifest, through the named front-ends."""
-    clips = source.clips(clip["machine"])
+    clips = recordings.clips(clip["machine"])
     signal = dataset.read(clip["path"], params.spectra)
     spectrum = stft(signal, params.spectra)
     denoised = {
@@ -220,7 +222,9 @@ def take(params: Params, source: Source, clip: pd.Series, names: Sequence[str]) 
     return Example(clip, signal, spectrum, denoised)
 
 
-def attenuation(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd.DataFrame:
+def attenuation(
+    params: Params, recordings: Recordings, *, clips_per_machine: int = 10
+) -> pd.DataFrame:
     """Attenuation of every front-end against the local SNR, over all machines.
 
     Returns
@@ -231,8 +235,8 @@ def attenuation(params: Params, source: Source, *, clips_per_machine: int = 10) 
     names = [name for name in parts(params.front_ends) if name not in ("near", "far")]
     found: dict[str, list[np.ndarray]] = {name: [] for name in names}
     snrs = []
-    for machine in source.machines:
-        clips = source.clips(machine)
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
         transfer = Unit(params, machine, "near", clips).floors().transfer[:, None]
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
         test = clips[clips["split"] == "test"].head(clips_per_machine)
@@ -258,7 +262,9 @@ def attenuation(params: Params, source: Source, *, clips_per_machine: int = 10) 
     return pd.DataFrame(rows, columns=["front_end", "snr", "mean", "low", "high"])
 
 
-def strength(params: Params, source: Source, *, clips_per_machine: int = 10) -> pd.DataFrame:
+def strength(
+    params: Params, recordings: Recordings, *, clips_per_machine: int = 10
+) -> pd.DataFrame:
     """How much power every front-end takes away from test clips, over all machines.
 
     Returns
@@ -268,8 +274,8 @@ def strength(params: Params, source: Source, *, clips_per_machine: int = 10) -> 
     """
     names = [name for name in parts(params.front_ends) if name != "far"]
     found: dict[str, list[float]] = {name: [] for name in names}
-    for machine in source.machines:
-        clips = source.clips(machine)
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
         test = clips[clips["split"] == "test"].head(clips_per_machine)
         for signal in dataset.read_all(test, params.spectra):
@@ -281,7 +287,7 @@ def strength(params: Params, source: Source, *, clips_per_machine: int = 10) -> 
     return pd.DataFrame(rows, columns=["front_end", "attenuation"])
 
 
-def removal(params: Params, source: Source) -> pd.DataFrame:
+def removal(params: Params, recordings: Recordings) -> pd.DataFrame:
     """How much noise and how much machine sound every front-end takes away, from known truth.
 
     The front-end's gain, found on the mixture, is applied to the true noise and the true machine
@@ -294,12 +300,12 @@ def removal(params: Params, source: Source) -> pd.DataFrame:
     """
     rows = []
     names = [name for name in parts(params.front_ends) if name not in ("near", "far")]
-    for machine in source.machines:
-        clips = source.clips(machine)
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
         kept = {n: np.zeros(2) for n in names}
         there = np.zeros(2)
-        for clip, truth in truths(params, source, machine):
+        for clip, truth in truths(params, recordings, machine):
             spectrum = stft(dataset.read(clip["path"], params.spectra), params.spectra)
             near = power(spectrum[0])
             parts_near = np.stack([truth.noise[0], truth.machine[0]]).astype(np.float32)
@@ -315,7 +321,7 @@ def removal(params: Params, source: Source) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["machine", "front_end", "noise", "machine_sound"])
 
 
-def true_snr(params: Params, source: Source) -> pd.DataFrame:
+def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Machine over noise at both microphones, in dB, from known truth: mean power over clips.
 
     Returns
@@ -323,10 +329,10 @@ def true_snr(params: Params, source: Source) -> pd.DataFrame:
     DataFrame with machine, SNR near (dB) and SNR far (dB); no rows where no truth was written.
     """
     rows = []
-    for machine in source.machines:
+    for machine in recordings.machines:
         energy = [
             [np.sum(part**2, axis=-1) for part in (truth.machine, truth.noise)]
-            for _, truth in truths(params, source, machine)
+            for _, truth in truths(params, recordings, machine)
         ]
         if energy:
             sound, noise = np.sum(energy, axis=0)
@@ -334,18 +340,20 @@ def true_snr(params: Params, source: Source) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
 
 
-def truths(params: Params, source: Source, machine: str) -> Iterator[tuple[pd.Series, scenes.Clip]]:
+def truths(
+    params: Params, recordings: Recordings, machine: str
+) -> Iterator[tuple[pd.Series, scenes.Clip]]:
     """Every clip of a machine whose ground truth lies beside it, with that truth."""
-    for _, clip in source.clips(machine).iterrows():
-        truth = truth_of(params, source, clip)
+    for _, clip in recordings.clips(machine).iterrows():
+        truth = truth_of(params, recordings, clip)
         if truth is not None:
             yield clip, truth
 
 
-def truth_of(params: Params, source: Source, clip: pd.Series) -> scenes.Clip | None:
+def truth_of(params: Params, recordings: Recordings, clip: pd.Series) -> scenes.Clip | None:
     """Ground truth of one clip at the study's sample rate, where it was written."""
     stem = clip["name"].removesuffix(".wav")
-    truth = scenes.read_truth(source.root, clip["machine"], stem)
+    truth = scenes.read_truth(recordings.root, clip["machine"], stem)
     return None if truth is None else at_rate(truth, params)
 
 

@@ -22,7 +22,7 @@ from asdlib.parallel import clip_by_clip
 from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.spectra import power, stft
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Filter = Complex[np.ndarray, "frequency context"]
@@ -33,7 +33,7 @@ _RENDERED = 2  # clips per domain in every room of its own
 _COLUMNS = ["machine", "noise", "machine_sound"]
 
 
-def bounds(params: Params, source: Source) -> pd.DataFrame:
+def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Bound on the noise that one complex weight per bin can remove, and what is reached.
 
     The bound is -10 log10(1 - MSC), with the coherence of the noise alone over all training clips,
@@ -48,9 +48,9 @@ def bounds(params: Params, source: Source) -> pd.DataFrame:
     bins, parts = analysis.frequencies(params), []
     edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
     fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
-    for machine in source.machines:
-        true = scenes.read_transfer(source.root, machine)
-        sums = _sums(_parts(params, source, machine), fit)
+    for machine in recordings.machines:
+        true = scenes.read_transfer(recordings.root, machine)
+        sums = _sums(_parts(params, recordings, machine), fit)
         if true is None or sums is None:
             continue
         msc = np.interp(bins, true["frequency"], true["msc"])
@@ -67,7 +67,7 @@ def bounds(params: Params, source: Source) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
 
 
-def contexts(params: Params, source: Source, frames: Sequence[int]) -> pd.DataFrame:
+def contexts(params: Params, recordings: Recordings, frames: Sequence[int]) -> pd.DataFrame:
     """Noise removed and machine sound lost against the frames of far context, K.
 
     Returns
@@ -77,11 +77,11 @@ def contexts(params: Params, source: Source, frames: Sequence[int]) -> pd.DataFr
     rows = []
     for count in frames:
         fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": count}))
-        rows.append(_overall(params, source, fit).assign(context=count))
+        rows.append(_overall(params, recordings, fit).assign(context=count))
     return pd.concat(rows, ignore_index=True)
 
 
-def lengths(params: Params, source: Source, seconds: Sequence[float]) -> pd.DataFrame:
+def lengths(params: Params, recordings: Recordings, seconds: Sequence[float]) -> pd.DataFrame:
     """Noise removed and machine sound lost against the length of the clip that a filter sees.
 
     Returns
@@ -93,11 +93,11 @@ def lengths(params: Params, source: Source, seconds: Sequence[float]) -> pd.Data
     for length in seconds:
         frames = max(round(length * rate), 2)
         fit = partial(far_filter, constants=params.denoising)
-        rows.append(_overall(params, source, fit, frames=frames).assign(seconds=length))
+        rows.append(_overall(params, recordings, fit, frames=frames).assign(seconds=length))
     return pd.concat(rows, ignore_index=True)
 
 
-def leaks(params: Params, source: Source, levels: Sequence[float]) -> pd.DataFrame:
+def leaks(params: Params, recordings: Recordings, levels: Sequence[float]) -> pd.DataFrame:
     """Noise removed and machine sound lost against how loud the far microphone hears the machine.
 
     The machine's part of the far channel is scaled, all else stays: a stand-in for its distance.
@@ -113,13 +113,13 @@ def leaks(params: Params, source: Source, levels: Sequence[float]) -> pd.DataFra
     rows = []
     fit = partial(far_filter, constants=params.denoising)
     for level in levels:
-        table = _overall(params, source, fit, leak=10 ** (level / 20))
+        table = _overall(params, recordings, fit, leak=10 ** (level / 20))
         rows.append(table.assign(level=level))
     return pd.concat(rows, ignore_index=True)
 
 
 def rooms(
-    params: Params, source: Source, knob: str, values: Sequence[float] | Sequence[int]
+    params: Params, recordings: Recordings, knob: str, values: Sequence[float] | Sequence[int]
 ) -> pd.DataFrame:
     """Noise removed and machine sound lost in scenes that differ in one thing, rendered for this.
 
@@ -144,12 +144,12 @@ def rooms(
         own = params.model_copy(update={"scenes": params.scenes.model_copy(update={knob: value})})
         return [machine, *_whole(_rendered(own, machine), fit), value]
 
-    known = source.embedded and (knob == "noise_sources" or not measured)
-    cases = product(values, source.machines) if known else []
+    known = recordings.embedded and (knob == "noise_sources" or not measured)
+    cases = product(values, recordings.machines) if known else []
     return pd.DataFrame(clip_by_clip(row, cases), columns=[*_COLUMNS, knob])
 
 
-def fixed(params: Params, source: Source) -> pd.DataFrame:
+def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:
     """A filter per clip against one per machine, fitted on all training-normal clips.
 
     Returns
@@ -157,19 +157,19 @@ def fixed(params: Params, source: Source) -> pd.DataFrame:
     DataFrame with machine, and noise and machine_sound (dB) of either, as ``own noise``,
     ``own machine_sound``, ``train noise`` and ``train machine_sound``.
     """
-    own = _overall(params, source, partial(far_filter, constants=params.denoising))
+    own = _overall(params, recordings, partial(far_filter, constants=params.denoising))
     one = [
-        _overall(params, source, _constant(params, source, machine), [machine])
-        for machine in source.machines
+        _overall(params, recordings, _constant(params, recordings, machine), [machine])
+        for machine in recordings.machines
     ]
     wide = own.merge(pd.concat(one), on="machine", suffixes=(" own", " train"))
     return wide.rename(columns=lambda name: " ".join(reversed(name.split(" "))))
 
 
-def _constant(params: Params, source: Source, machine: str) -> Fit:
+def _constant(params: Params, recordings: Recordings, machine: str) -> Fit:
     """Return the way to one filter, whatever the clip: that of all training-normal clips."""
     constants, gram, cross = params.denoising, np.zeros(1), np.zeros(1)
-    for path in source.clips(machine, "train")["path"]:
+    for path in recordings.clips(machine, "train")["path"]:
         own = correlations(stft(dataset.read(path, params.spectra), params.spectra), constants)
         gram, cross = gram + own[0], cross + own[1]
     one = solve_filter(gram, cross, constants)
@@ -178,7 +178,7 @@ def _constant(params: Params, source: Source, machine: str) -> Fit:
 
 def _overall(
     params: Params,
-    source: Source,
+    recordings: Recordings,
     fit: Fit,
     machines: Sequence[str] | None = None,
     *,
@@ -187,8 +187,8 @@ def _overall(
 ) -> pd.DataFrame:
     """Noise removed and machine sound lost over all bins, per machine with truth."""
     rows = []
-    for machine in machines or source.machines:
-        if removed := _whole(_parts(params, source, machine, frames), fit, leak):
+    for machine in machines or recordings.machines:
+        if removed := _whole(_parts(params, recordings, machine, frames), fit, leak):
             rows.append([machine, *removed])
     return pd.DataFrame(rows, columns=_COLUMNS)
 
@@ -214,10 +214,10 @@ def _sums(
 
 
 def _parts(
-    params: Params, source: Source, machine: str, frames: int | None = None
+    params: Params, recordings: Recordings, machine: str, frames: int | None = None
 ) -> Iterator[tuple[Spectrum, Spectrum]]:
     """Spectra of the noise and of the machine of every test clip with truth."""
-    for clip, truth in analysis.truths(params, source, machine):
+    for clip, truth in analysis.truths(params, recordings, machine):
         if clip["split"] == "test":
             noise, sound = _spectra(params, truth)
             yield noise[:, :, :frames], sound[:, :, :frames]

@@ -24,7 +24,7 @@ from asdlib.measure import analysis
 from asdlib.params import Params, Spectra
 from asdlib.simulate.scenes import Clip
 from asdlib.spectra import istft, power, stft
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 BANDS = 8  # of equal width on the mel scale
@@ -55,7 +55,7 @@ class Measured(NamedTuple):
         return noise, anomaly
 
 
-def measure(params: Params, source: Source) -> Iterator[Measured]:
+def measure(params: Params, recordings: Recordings) -> Iterator[Measured]:
     """Apply every front-end's gain, found on the mixture, to the true noise and the true fault.
 
     The gain is out / P_n, in power.
@@ -66,10 +66,10 @@ def measure(params: Params, source: Source) -> Iterator[Measured]:
     holds a fault; labels are not asked, so that machines with concealed labels count too.
     """
     names = [name for name in parts(params.front_ends) if name not in ("near", "far")]
-    for machine in source.machines:
-        clips = source.clips(machine)
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
-        for clip, truth in analysis.truths(params, source, machine):
+        for clip, truth in analysis.truths(params, recordings, machine):
             if not truth.fault[0].any():
                 continue
             spectrum = stft(dataset.read(clip["path"], params.spectra), params.spectra)
@@ -81,7 +81,7 @@ def measure(params: Params, source: Source) -> Iterator[Measured]:
                 yield Measured(clip, name, there, kept)
 
 
-def audit(params: Params, source: Source) -> pd.DataFrame:
+def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
     """How much of the noise and of the anomaly every front-end takes away, per band.
 
     Energies of :func:`measure` are summed over clips before they are compared.
@@ -94,7 +94,7 @@ def audit(params: Params, source: Source) -> pd.DataFrame:
     where no truth was written.
     """
     sums: dict[tuple[str, str], np.ndarray] = {}
-    for one in measure(params, source):
+    for one in measure(params, recordings):
         key = (one.clip["machine"], one.front_end)
         sums[key] = sums.get(key, 0) + np.stack([one.there, one.kept])
     rows = [[*key, *row] for key, (a, b) in sums.items() for row in by_band(a, b, params.spectra)]
@@ -201,7 +201,7 @@ class Case:
         return {name: (x, np.maximum(shown[name], least)) for name, x in sounds.items()}
 
 
-def examples(params: Params, source: Source, *, count: int = 3) -> list[Case]:
+def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[Case]:
     """Return the clearest losses, worst first, and one clear success at the end.
 
     A loss is a clip and a front-end that removes much of the anomaly relative to the noise that it
@@ -221,23 +221,23 @@ def examples(params: Params, source: Source, *, count: int = 3) -> list[Case]:
         noise, anomaly = one.removed()
         return anomaly - noise
 
-    found = sorted(measure(params, source), key=loss, reverse=True)
+    found = sorted(measure(params, recordings), key=loss, reverse=True)
     success = [found.pop()] if found and loss(found[-1]) < 0 and len(found) > 1 else []
     first: dict[str, Measured] = {}
     for one in found:
         first.setdefault(one.clip["machine"], one)
     others = [one for one in found if first[one.clip["machine"]] is not one]
     losses = sorted([*first.values(), *others][:count], key=loss, reverse=True)
-    return [_case(one, params, source) for one in [*losses, *success]]
+    return [_case(one, params, recordings) for one in [*losses, *success]]
 
 
-def _case(one: Measured, params: Params, source: Source) -> Case:
+def _case(one: Measured, params: Params, recordings: Recordings) -> Case:
     """Render the sounds of a measured clip."""
-    clips, spectra = source.clips(one.clip["machine"]), params.spectra
+    clips, spectra = recordings.clips(one.clip["machine"]), params.spectra
     signal = dataset.read(one.clip["path"], spectra)
     spectrum = stft(signal, spectra)
     denoise = Unit(params, one.clip["machine"], one.front_end, clips).denoiser()
-    truth = analysis.truth_of(params, source, one.clip)
+    truth = analysis.truth_of(params, recordings, one.clip)
     assert truth is not None  # measured from it
     fault = _spectra_of(truth, spectra)[1]
     root = np.sqrt(_gain(denoise(spectrum), spectrum))

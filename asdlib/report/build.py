@@ -44,7 +44,7 @@ def report(
     params: Params,
     out: Path,
     *,
-    source: study.Source | None = None,
+    recordings: study.Recordings | None = None,
     single_file: bool = False,
     progress: bool = True,
 ) -> Path:
@@ -53,7 +53,7 @@ def report(
     Parameters
     ----------
     out : folder for the executed notebooks, the figures and ``html/``.
-    source : the checked recordings, where they are at hand.
+    recordings : the checked recordings, where they are at hand.
     single_file : all pages in one file as well, ``report.html``, that can be mailed.
 
     Returns
@@ -68,9 +68,9 @@ def report(
     for chapter in CHAPTERS:  # before any work
         path = _notebook(chapter)
         check_parameters(path, jupytext.read(path), params)
-    source = source or study.open_source(params, progress=progress)
-    everything.compute(params, source, progress=progress)
-    key = digest([source.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
+    recordings = recordings or study.open_recordings(params, progress=progress)
+    everything.compute(params, recordings, progress=progress)
+    key = digest([recordings.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
     if params.data is not None:

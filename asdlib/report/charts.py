@@ -103,7 +103,7 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
 
 
 def decomposition(steps: pd.DataFrame) -> Figure:
-    """Source AUC, target AUC, pAUC and Omega of the ensemble at each step.
+    """Recordings AUC, target AUC, pAUC and Omega of the ensemble at each step.
 
     Parameters
     ----------

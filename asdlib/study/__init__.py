@@ -19,19 +19,19 @@ from asdlib.calibration import Calibration
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Params, load, official
-from asdlib.study.recordings import Source, open_source
+from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit, chosen_scorers
 
 BASELINE = "baseline"
 """What the official baseline is called where front-ends stand."""
 
 
-def units(params: Params, source: Source) -> list[Unit]:
+def units(params: Params, recordings: Recordings) -> list[Unit]:
     """Every machine with the baseline, if asked for, and every front-end that has to be trained."""
     chosen_scorers(params)
     found = []
-    for machine in source.machines:
-        clips = source.clips(machine)
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
         if params.baseline:
             found.append(Unit(official(params), machine, "near", clips, BASELINE))
         found += [Unit(params, machine, n, clips) for n in frontends.parts(params.front_ends)]
@@ -42,7 +42,7 @@ def run(
     params: Params | Mapping[str, Any] | str | Path,
     *,
     progress: bool = False,
-    source: Source | None = None,
+    recordings: Recordings | None = None,
 ) -> pd.DataFrame:
     """Compute what is missing and read everything back as one table.
 
@@ -50,7 +50,7 @@ def run(
     ----------
     params : parameters, a mapping, or the path of a parameter file.
     progress : show a bar with what is running and what is left.
-    source : the checked recordings, where they are at hand.
+    recordings : the checked recordings, where they are at hand.
 
     Returns
     -------
@@ -64,13 +64,13 @@ def run(
         For bad parameters or recordings, before any training.
     """
     params = load(params)
-    source = source or open_source(params, progress=progress)
-    tasks = units(params, source)
+    recordings = recordings or open_recordings(params, progress=progress)
+    tasks = units(params, recordings)
     _compute_all(params, [unit for unit in tasks if not unit.done], progress)
     tables = {(unit.machine, unit.name): unit.read()[0] for unit in tasks}
     names = [*([BASELINE] if params.baseline else []), *params.front_ends]
     wanted = []
-    for machine in source.machines:
+    for machine in recordings.machines:
         for name in names:
             if name in frontends.COMBINATIONS:
                 members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
@@ -81,7 +81,7 @@ def run(
 
 
 def score_alone(
-    params: Params, source: Source, machine: str
+    params: Params, recordings: Recordings, machine: str
 ) -> Callable[[Collection[tuple[str, int]], str, str], float]:
     """Return the way from a test clip's name to an ensemble score, from its file and nothing else.
 
@@ -89,7 +89,7 @@ def score_alone(
     -------
     Function of the models (front-end and seed each), the scorer and the clip's name.
     """
-    clips = source.clips(machine)
+    clips = recordings.clips(machine)
     paths = clips.set_index("name")["path"]
 
     @cache
@@ -119,14 +119,14 @@ def score_alone(
     return score
 
 
-def floors(params: Params, source: Source) -> dict[str, Floors]:
+def floors(params: Params, recordings: Recordings) -> dict[str, Floors]:
     """Noise floors of every machine."""
-    return {m: Unit(params, m, "near", source.clips(m)).floors() for m in source.machines}
+    return {m: Unit(params, m, "near", recordings.clips(m)).floors() for m in recordings.machines}
 
 
-def official_thresholds(params: Params, source: Source) -> pd.DataFrame:
+def official_thresholds(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Mean over seeds of :meth:`asdlib.study.unit.Unit.official_thresholds`, machine by machine."""
-    own = [unit for unit in units(params, source) if unit.system == BASELINE]
+    own = [unit for unit in units(params, recordings) if unit.system == BASELINE]
     if not own:
         return pd.DataFrame()
     table = pd.concat([unit.official_thresholds() for unit in own])
@@ -134,21 +134,21 @@ def official_thresholds(params: Params, source: Source) -> pd.DataFrame:
     return table.groupby(["machine", "rule"], sort=False)[shares].mean().reset_index()
 
 
-def made_elsewhere(params: Params, source: Source) -> str:
+def made_elsewhere(params: Params, recordings: Recordings) -> str:
     """Hardware other than this that some unit was scored on; empty where there is none."""
     here = training.hardware(params.device)
-    return ", ".join(sorted({unit.made_on for unit in units(params, source)} - {here}))
+    return ", ".join(sorted({unit.made_on for unit in units(params, recordings)} - {here}))
 
 
-def losses(params: Params, source: Source) -> pd.DataFrame:
+def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Learning curves of every unit."""
-    return pd.concat([unit.losses() for unit in units(params, source)], ignore_index=True)
+    return pd.concat([unit.losses() for unit in units(params, recordings)], ignore_index=True)
 
 
-def inventory(params: Params, source: Source) -> pd.DataFrame:
+def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
     rows = []
-    for unit in units(params, source):
+    for unit in units(params, recordings):
         size = sum(file.stat().st_size for file in unit.folder.iterdir())
         values = unit.model().parameters_per_seed
         rows.append(

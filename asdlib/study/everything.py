@@ -10,10 +10,10 @@ import pandas as pd
 from asdlib import study
 from asdlib.params import Params
 from asdlib.study import exposure, variants
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 
 
-def compute(params: Params, source: Source, *, progress: bool = False) -> pd.DataFrame:
+def compute(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
     """Compute all that the report needs: the study, its variants, the encoder's scores.
 
     Returns
@@ -21,8 +21,8 @@ def compute(params: Params, source: Source, *, progress: bool = False) -> pd.Dat
     DataFrame of the study itself, as of :func:`asdlib.study.run`.
     """
     exposure.check(params)
-    table = study.run(params, progress=progress, source=source)
+    table = study.run(params, progress=progress, recordings=recordings)
     for own in variants.studies(params):
-        study.run(own, progress=progress, source=source)
-    exposure.scores(params, source, progress=progress)
+        study.run(own, progress=progress, recordings=recordings)
+    exposure.scores(params, recordings, progress=progress)
     return table

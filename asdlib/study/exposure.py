@@ -29,7 +29,7 @@ from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
 from asdlib.params import AsdError, Encoder, Params, code_digest, digest, resolve
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS, write_table
 from asdlib.training import choose_device, save_tensors, shuffled
 
@@ -95,7 +95,7 @@ def _unfit(folder: Path, error: Exception) -> AsdError:
     return AsdError(f"encoder.folder: {folder} cannot be used ({reason[:300]}).")
 
 
-def scores(params: Params, source: Source, *, progress: bool = False) -> pd.DataFrame:
+def scores(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
     """Score every clip by the frozen encoder's head, and by the adapted encoder if asked for.
 
     Computed once and kept, keyed by the encoder's files, the clips and the parameters.
@@ -105,18 +105,18 @@ def scores(params: Params, source: Source, *, progress: bool = False) -> pd.Data
     DataFrame as of :func:`asdlib.study.run`; front_end is "exposure" or "lora", scorer "machine".
     No rows without an encoder, or with fewer than two machines.
     """
-    if params.encoder.folder is None or len(source.machines) < 2:
+    if params.encoder.folder is None or len(recordings.machines) < 2:
         return pd.DataFrame(columns=COLUMNS)
     _library()
     tables = []
     for name in ("exposure", *(["lora"] if params.encoder.lora_rank else [])):
         for seeds in [params.seeds] if name == "exposure" else [(seed,) for seed in params.seeds]:
-            key = _key(params, source.manifest, name, seeds, tested=True)
+            key = _key(params, recordings.manifest, name, seeds, tested=True)
             path = resolve(params.results) / "exposure" / f"{name}.{key}.parquet"
             if not path.exists():
                 compute = _frozen if name == "exposure" else _adapted
-                surprise = compute(params, source.manifest, seeds, progress)
-                write_table(_rows(source.manifest, surprise, name, seeds), path)
+                surprise = compute(params, recordings.manifest, seeds, progress)
+                write_table(_rows(recordings.manifest, surprise, name, seeds), path)
             tables.append(pd.read_parquet(path))
     return _standardised(params, pd.concat(tables, ignore_index=True))
 

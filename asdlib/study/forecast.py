@@ -15,7 +15,7 @@ from asdlib import study
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.params import Params, digest
 from asdlib.study import variants
-from asdlib.study.recordings import Source
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 _FEW, _MORE = 3, 9  # training clips of the two trials that a cost is drawn through
@@ -45,7 +45,7 @@ class Cost:
         )  # fmt: skip
 
 
-def forecast(params: Params, source: Source) -> dict[str, float]:
+def forecast(params: Params, recordings: Recordings) -> dict[str, float]:
     """Units that are missing, and the seconds, peak memory and bytes on disk that they will take.
 
     All that a report computes is counted: the study and its variants; not the chapters, and not
@@ -54,7 +54,7 @@ def forecast(params: Params, source: Source) -> dict[str, float]:
     pending = {
         unit.scores_file: unit
         for own in (params, *variants.studies(params))
-        for unit in study.units(own, source)
+        for unit in study.units(own, recordings)
         if not unit.done
     }
     trained: set = set()

@@ -16,7 +16,7 @@ from asdlib.simulate import scenes
 
 
 @dataclass(frozen=True)
-class Source:
+class Recordings:
     """The recordings of a study, checked.
 
     Attributes
@@ -67,7 +67,7 @@ class Source:
         )
 
 
-def open_source(params: Params, *, progress: bool = False) -> Source:
+def open_recordings(params: Params, *, progress: bool = False) -> Recordings:
     """Find or write the recordings, and check every clip before any work.
 
     Raises
@@ -88,4 +88,4 @@ def open_source(params: Params, *, progress: bool = False) -> Source:
     if problems or found:
         raise dataset.Problems(problems + found)
     name = dataset.manifest_hash(manifest, hashes)
-    return Source(root, manifest.assign(hash=hashes), name, embedded)
+    return Recordings(root, manifest.assign(hash=hashes), name, embedded)

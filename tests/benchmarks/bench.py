@@ -134,10 +134,10 @@ def foretold(table, results):
             update={"results": folder, "data": str(scenes), "machines": ("SimFan", "SimValve")}
         )
         simulated.write(scenes, demo.scenes)
-        source = study.open_source(own)
-        seconds = forecast.forecast(own, source)["seconds"]
+        recordings = study.open_recordings(own)
+        seconds = forecast.forecast(own, recordings)["seconds"]
         start = time.perf_counter()
-        everything.compute(own, source)
+        everything.compute(own, recordings)
         took = time.perf_counter() - start
     table.add("demo, two machines: foretold", seconds, "s")
     table.add("demo, two machines: took", took, "s")

@@ -253,14 +253,14 @@ def unit(folder, clips, test=0, seconds=10.0, seeds=10, width=512, blocks=4, epo
             "training": {"epochs": epochs},
         }
     )  # fmt: skip
-    source = study.open_source(own)
+    recordings = study.open_recordings(own)
 
     def tick(what):
         if what.startswith("epoch ") and not whole:
             raise Trained
 
     start = time.perf_counter()
-    for one in study.units(own, source):
+    for one in study.units(own, recordings):
         try:
             one.compute(tick)
         except Trained:

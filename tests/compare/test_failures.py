@@ -74,16 +74,16 @@ def test_terms_over_time_give_the_score_where_one_term_counts(rng, name):
 
 def test_evidence_of_a_report(scenes_report):
     params, _ = scenes_report
-    source = study.open_source(params)
-    table = study.run(params, source=source)
+    recordings = study.open_recordings(params)
+    table = study.run(params, recordings=recordings)
     results = systems.apply_all(table, systems.summary(table), params.scoring.quantile)
-    clips = failures.labelled(results, source)
+    clips = failures.labelled(results, recordings)
     normal = clips[(clips["label"] == "normal") & (clips["system"] == "S1")]
     for _, own in normal.groupby("machine"):
         assert (own["score"] > own["limit"]).mean() <= failures.FALSE_ALARMS + 1 / len(own)
     anomaly = clips[(clips["label"] == "anomaly") & (clips["system"] == "S3")].iloc[0]
     row = pd.Series({**anomaly, "kind": "found by one"})
-    shown = failures.evidence(params, source, table, row)
+    shown = failures.evidence(params, recordings, table, row)
     assert shown.front_end in ("adasub", "cohgate")
     assert shown.residual.shape == (params.spectra.stack, params.spectra.n_mels)
     assert len(shown.terms) == len(shown.frames) - params.spectra.stack + 1

@@ -57,8 +57,8 @@ def test_interpolation_learns_what_its_neighbours_tell(rng):
 
 
 def test_denoising_frames_hold_the_noise_added_once_more(tiny):
-    source = study.open_source(tiny)
-    clips = source.clips("fan")
+    recordings = study.open_recordings(tiny)
+    clips = recordings.clips("fan")
     own = variants.objective(tiny, "denoise")
     unit = Unit(own, "fan", "adasub", clips)
     signal = np.random.default_rng(1).standard_normal((2, 8000)).astype(np.float32)
@@ -175,9 +175,9 @@ def test_a_verdict_follows_its_numbers(mean, p, low, high, said):
 
 
 def test_every_idea_is_judged_or_says_why_not(tiny):
-    source = study.open_source(tiny)
-    table = everything.compute(tiny, source)
-    tried = negative.tried(tiny, source, table)
+    recordings = study.open_recordings(tiny)
+    table = everything.compute(tiny, recordings)
+    tried = negative.tried(tiny, recordings, table)
     assert set(tried.reasons) == {
         "exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"
     }  # fmt: skip
@@ -191,7 +191,7 @@ def test_every_idea_is_judged_or_says_why_not(tiny):
     fused = tried.scores.set_index(["scorer", "seed", "machine", "name"]).groupby("front_end")
     parts = {name: rows["score"].sort_index() for name, rows in fused}
     assert np.allclose(parts["knn_fused"], (parts["knn"] + parts["adasub"]) / 2)
-    steps = negative.build_up(tiny, source, table)
+    steps = negative.build_up(tiny, recordings, table)
     own = steps[steps["step"] == steps["step"].iloc[-1]]["omega"].to_numpy()
     near = table[(table["front_end"] == "near") & (table["scorer"] == "eq1")]
     assert np.array_equal(own, systems.seed_values(systems.summary(near), "near", "eq1"))
@@ -203,15 +203,15 @@ def test_every_idea_is_judged_or_says_why_not(tiny):
 
 def test_ideas_that_need_what_was_not_run_say_so(tiny):
     bare = params.load(tiny, extras=[], front_ends=["adasub"], baseline=False)
-    source = study.open_source(bare)
-    table = everything.compute(bare, source)
-    reasons = negative.tried(bare, source, table).reasons
+    recordings = study.open_recordings(bare)
+    table = everything.compute(bare, recordings)
+    reasons = negative.tried(bare, recordings, table).reasons
     assert reasons["flow"] == "left out (extras: [bottleneck] runs it)"
     assert reasons["interpolate"] == "left out (extras: [objectives] runs it)"
     assert reasons["gate"] == "needs adasub and cohgate, which were not both run"
-    assert negative.build_up(bare, source, table).empty
+    assert negative.build_up(bare, recordings, table).empty
     other = params.load(bare, front_ends=["near"])
-    nothing = negative.tried(other, source, study.run(other, source=source))
+    nothing = negative.tried(other, recordings, study.run(other, recordings=recordings))
     flat = params.load(tiny, spectra={"n_mels": 16, "stack": 2}, extras=["objectives"])
     assert [own.training.objective for own in variants.studies(flat)] == ["reconstruct", "denoise"]
     assert variants.lacking(flat, "interpolate") == params.INTERPOLATION_NEEDS
@@ -232,12 +232,12 @@ def test_without_test_clips_there_is_nothing_to_judge(tiny):
 
     for machine in ("fan", "pump"):
         shutil.rmtree(f"{tiny.data}/{machine}/test")
-    source = study.open_source(tiny)
-    table = everything.compute(tiny, source)
-    tried = negative.tried(tiny, source, table)
+    recordings = study.open_recordings(tiny)
+    table = everything.compute(tiny, recordings)
+    tried = negative.tried(tiny, recordings, table)
     assert set(tried.reasons.values()) == {"needs test clips"}
     assert len(negative.judged(tried)) == len(negative.IDEAS)
-    assert negative.build_up(tiny, source, table).empty
+    assert negative.build_up(tiny, recordings, table).empty
     assert systems.SYSTEMS[0].lacking(systems.summary(table)) == "S1 needs test clips."
 
 
@@ -245,4 +245,4 @@ def test_an_encoder_that_is_not_there_stops_everything_before_training(tiny, mon
     monkeypatch.setattr("asdlib.training.train", None)
     own = params.load(tiny, encoder={"folder": "nowhere"})
     with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere is no folder"):
-        everything.compute(own, study.open_source(own))
+        everything.compute(own, study.open_recordings(own))

@@ -35,14 +35,14 @@ def studied(tmp_path_factory):
     chosen = small_params(
         folder, data=str(data), front_ends=FRONT_ENDS, scorers=["eq1", "s1"], baseline=False
     )
-    source = study.open_source(chosen)
-    return chosen, source, study.run(chosen, source=source)
+    recordings = study.open_recordings(chosen)
+    return chosen, recordings, study.run(chosen, recordings=recordings)
 
 
 @pytest.fixture
 def unit(studied):
-    chosen, source, _ = studied
-    return Unit(chosen, "fan", "adasub", source.clips("fan"))
+    chosen, recordings, _ = studied
+    return Unit(chosen, "fan", "adasub", recordings.clips("fan"))
 
 
 def moved(**changes):
@@ -55,9 +55,9 @@ def picture(png):
 
 @pytest.mark.parametrize("front_end", frontends.FRONT_ENDS)
 def test_a_view_is_the_pipeline(studied, front_end):
-    chosen, source, _ = studied
-    clip = source.clips("fan", "test").iloc[1]
-    own = Unit(chosen, "fan", front_end, source.clips("fan"))
+    chosen, recordings, _ = studied
+    clip = recordings.clips("fan", "test").iloc[1]
+    own = Unit(chosen, "fan", front_end, recordings.clips("fan"))
     trained = Trained.load(own)
     assert (trained is None) == (front_end not in FRONT_ENDS)
     signal = dataset.read(clip["path"])
@@ -72,7 +72,7 @@ def test_a_view_is_the_pipeline(studied, front_end):
     np.testing.assert_allclose(10 ** (view.gain / 10), denoised / near, rtol=1e-4)
     noise = own.own_floors().transfer[:, None] * far
     np.testing.assert_allclose(10 ** (view.snr / 10), near / noise, rtol=1e-3)
-    example = analysis.take(chosen, source, clip, [front_end])
+    example = analysis.take(chosen, recordings, clip, [front_end])
     np.testing.assert_array_equal(view.sound, example.sound(front_end, chosen))
     if trained is None:
         assert "asd study" in view.note
@@ -130,15 +130,15 @@ def test_every_constant_moves_the_front_ends_that_use_it_and_no_other(studied, r
 
 
 def test_the_percentile_moves_the_floors_as_numpy_has_it(studied):
-    chosen, source, _ = studied
-    train = source.clips("fan", "train")
+    chosen, recordings, _ = studied
+    train = recordings.clips("fan", "train")
     quiet = QuietPowers.read(chosen, train)
     powers = [power(stft(x)) for x in dataset.read_all(train)]
     for percentile in (1.0, 20.0, 33.3, 50.0, 99.0):
         floors = quiet.floors(moved(percentile=percentile))
         expected = np.mean([np.percentile(p, percentile, axis=-1) for p in powers], axis=0)
         np.testing.assert_allclose([floors.near, floors.far], expected, rtol=1e-5)
-    own = Unit(chosen, "fan", "near", source.clips("fan")).floors()
+    own = Unit(chosen, "fan", "near", recordings.clips("fan")).floors()
     np.testing.assert_allclose(quiet.floors(chosen.denoising).transfer, own.transfer, rtol=1e-5)
 
 
@@ -166,7 +166,7 @@ def test_all_of_a_slider_is_allowed(name):
 
 
 def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
-    chosen, source, _ = studied
+    chosen, recordings, _ = studied
     app = Explorer(chosen)
     app.refresh()
     start = (app.picture.value, app.denoised.value, app.view.z)
@@ -198,16 +198,16 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
         assert ("no trained model: run asd study" in app.status.value) != trained
     for _, index in app.clip.options[:2]:
         app.clip.value = index
-        assert app.row["path"] == source.manifest["path"][index]
+        assert app.row["path"] == recordings.manifest["path"][index]
 
 
 def test_the_study_says_what_each_system_made_of_a_clip(studied):
-    chosen, source, table = studied
+    chosen, recordings, table = studied
     app = Explorer(chosen)
     app.refresh()
     results = systems.apply_all(table, systems.summary(table), chosen.scoring.quantile)
     verdicts = systems.verdicts(results).set_index(["system", "name"])
-    for _, clip in source.clips("fan", "test").iterrows():
+    for _, clip in recordings.clips("fan", "test").iterrows():
         said = judgement(app._results, clip)
         z = verdicts.loc[("S1", clip["name"]), "score"]
         assert f"S1: z = {z:.2f}, threshold" in said
@@ -217,20 +217,20 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
         assert said.endswith(f"{what} {', '.join(named) or 'none'}")
         unknown = judgement(app._results, clip.replace(clip["label"], "unknown"))
         assert "label unknown" in unknown
-    train = source.clips("fan", "train").iloc[0]
+    train = recordings.clips("fan", "train").iloc[0]
     assert judgement(app._results, train).endswith("a training clip")
     assert "has not been run" in judgement({}, train)
 
 
 def test_nothing_is_ever_trained(studied, tmp_path, monkeypatch):
-    chosen, source, _ = studied
+    chosen, recordings, _ = studied
     monkeypatch.setattr(Unit, "_train", lambda *a: pytest.fail("trained"))
     app = Explorer(chosen.model_copy(update={"results": str(tmp_path)}))
     app.refresh()
     assert "no trained model: run asd study" in app.status.value
     assert "has not been run" in app.verdict.value
     assert app.view.note == "no trained model: run asd study"
-    own = Unit(chosen, "fan", "cohgate", source.clips("fan"))
+    own = Unit(chosen, "fan", "cohgate", recordings.clips("fan"))
     for needed in (own.folder / "model.safetensors", own.scores_file):
         needed.rename(tmp_path / "away")
         try:
@@ -284,7 +284,7 @@ def odd(tmp_path, rng):
 )
 def test_a_bad_clip_gives_a_sentence(odd, name, says, shown):
     app = Explorer(odd)
-    index = app.source.manifest.index[app.source.manifest["name"] == f"{name}.wav"][0]
+    index = app.recordings.manifest.index[app.recordings.manifest["name"] == f"{name}.wav"][0]
     app.clip.value = index
     app.sliders["percentile"].value = 60.0
     for front_end in frontends.FRONT_ENDS:
@@ -309,7 +309,7 @@ def test_a_trained_machine_says_that_a_clip_is_too_short(studied, unit):
 
 def test_names_are_text(odd):
     app = Explorer(odd)
-    manifest = app.source.manifest
+    manifest = app.recordings.manifest
     app.clip.value = manifest.index[manifest["name"].str.startswith("<script>")][0]
     app.refresh()
     assert "<script>" in app.row["name"]
@@ -343,8 +343,8 @@ def test_a_folder_that_cannot_be_opened_gives_one_sentence(tmp_path, monkeypatch
 
 
 def test_problems_are_beside_the_clips(odd):
-    source, problems = open_folder(odd)
-    assert len(source.manifest) == 13
+    recordings, problems = open_folder(odd)
+    assert len(recordings.manifest) == 13
     assert {re.sub(r".*/(\w+)\.wav: .*", r"\1", p) for p in problems} == {
         "zeros", "shorter", "dead", "mono", "nothing", "broken", "nan",
     }  # fmt: skip
@@ -356,16 +356,16 @@ def test_the_machine_alone_is_written_or_rendered_again(tmp_path):
         "machines": ["SimFan"],
     }  # fmt: skip
     chosen = small_params(tmp_path, scenes=scenes)
-    source, problems = open_folder(chosen)
+    recordings, problems = open_folder(chosen)
     assert problems == ()
-    for _, clip in source.clips("SimFan").iterrows():
-        sound = machine_sound(chosen, source, clip)
+    for _, clip in recordings.clips("SimFan").iterrows():
+        sound = machine_sound(chosen, recordings, clip)
         near, _ = soundfile.read(clip["path"], dtype="float32")[0].T
         assert len(sound) == len(near)
         assert np.corrcoef(sound, near)[0, 1] > 0.05
-    again = replace(source, root=tmp_path)  # where no truth was written
-    clip = source.clips("SimFan").iloc[0]
-    written = machine_sound(chosen, source, clip)
+    again = replace(recordings, root=tmp_path)  # where no truth was written
+    clip = recordings.clips("SimFan").iloc[0]
+    written = machine_sound(chosen, recordings, clip)
     np.testing.assert_allclose(machine_sound(chosen, again, clip), written, atol=2e-4)
     assert machine_sound(chosen, replace(again, embedded=False), clip) is None
 
@@ -379,8 +379,8 @@ def test_pyplot_is_left_alone(studied):
 
 
 def test_a_shared_scale_and_shared_axes(studied, unit):
-    chosen, source, _ = studied
-    signal = dataset.read(source.clips("fan").iloc[0]["path"])
+    chosen, recordings, _ = studied
+    signal = dataset.read(recordings.clips("fan").iloc[0]["path"])
     board = Board(chosen)
     view = compute(
         signal, Denoising(), front_end="adasub", params=chosen, floors=unit.floors(),
@@ -398,12 +398,12 @@ def test_a_shared_scale_and_shared_axes(studied, unit):
 
 
 def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
-    chosen, source, _ = studied
-    own = Unit(chosen, "fan", "adasub", source.clips("fan"))
+    chosen, recordings, _ = studied
+    own = Unit(chosen, "fan", "adasub", recordings.clips("fan"))
     trained = Trained.load(own)
     board = Board(chosen)
     signals = [
-        dataset.read(source.clips("fan").iloc[0]["path"]),
+        dataset.read(recordings.clips("fan").iloc[0]["path"]),
         50 * two_channels(rng, 2.0).T.astype(np.float32),
         np.zeros((2, 16000), np.float32),
     ]

@@ -7,7 +7,7 @@ from conftest import small_params, write_wav
 
 from asdlib.compare import choice
 from asdlib.measure import phase
-from asdlib.study.recordings import open_source
+from asdlib.study.recordings import open_recordings
 
 RATE, SECONDS = 16000, 4
 
@@ -30,7 +30,7 @@ def study_of(tmp_path, rng):
         table = {"frequency": bins, "noise_transfer": 1.0, "msc": 0.75}
         pd.DataFrame(table).to_csv(tmp_path / "data/fan/truth/noise_transfer.csv", index=False)
         params = small_params(tmp_path, data=str(tmp_path / "data"))
-        return params, open_source(params)
+        return params, open_recordings(params)
 
     return make
 
@@ -50,23 +50,23 @@ def coherent(rng, gain):
 
 
 def test_coherent_noise_goes_and_a_machine_that_is_near_only_stays(study_of, rng):
-    params, source = study_of(coherent(rng, lambda i: 0.7))
-    table = phase.bounds(params, source)
+    params, recordings = study_of(coherent(rng, lambda i: 0.7))
+    table = phase.bounds(params, recordings)
     assert (table["bound"].round(2) == 6.02).all()  # -10 log10(1 - 0.75)
     assert (table["noise"] > 20).all()
     assert (table["machine_sound"].abs() < 1).all()
     assert table["frequency"].between(0, 8000).all()
     longer = params.denoising.model_copy(update={"context": 4})
-    same = phase.bounds(params.model_copy(update={"denoising": longer}), source)
+    same = phase.bounds(params.model_copy(update={"denoising": longer}), recordings)
     assert same.equals(table)  # a bound for one weight per bin is held against one weight per bin
-    (row,) = phase.fixed(params, source).to_dict("records")
+    (row,) = phase.fixed(params, recordings).to_dict("records")
     assert row["own noise"] > 25
     assert row["train noise"] > 25
 
 
 def test_a_filter_of_all_clips_fails_where_the_noise_turns_round(study_of, rng):
-    params, source = study_of(coherent(rng, lambda i: (-1) ** i), clips=4)
-    (row,) = phase.fixed(params, source).to_dict("records")
+    params, recordings = study_of(coherent(rng, lambda i: (-1) ** i), clips=4)
+    (row,) = phase.fixed(params, recordings).to_dict("records")
     assert row["own noise"] > 20
     assert abs(row["train noise"]) < 0.5
 
@@ -90,8 +90,8 @@ def test_more_context_reaches_back_further(study_of, rng):
         machine = 0.01 * white(rng)
         return np.stack([late, noise]), np.stack([machine, 0 * machine])
 
-    params, source = study_of(parts)
-    table = phase.contexts(params, source, (1, 2, 3)).set_index("context")["noise"]
+    params, recordings = study_of(parts)
+    table = phase.contexts(params, recordings, (1, 2, 3)).set_index("context")["noise"]
     assert table[1] < 0.5
     assert table[3] > 15
 
@@ -107,14 +107,14 @@ def test_a_short_clip_gives_the_filter_more_freedom(study_of, rng):
 
 
 def test_without_truth_there_is_nothing_to_measure(tmp_path, study_of, rng):
-    params, source = study_of(coherent(rng, lambda i: 1.0))
+    params, recordings = study_of(coherent(rng, lambda i: 1.0))
     for path in (tmp_path / "data" / "fan" / "truth").iterdir():
         path.unlink()
-    assert phase.bounds(params, source).empty
-    assert phase.contexts(params, source, (1,)).empty
-    assert phase.lengths(params, source, (1.0,)).empty
-    assert phase.leaks(params, source, (0,)).empty
-    assert phase.fixed(params, source).empty
+    assert phase.bounds(params, recordings).empty
+    assert phase.contexts(params, recordings, (1,)).empty
+    assert phase.lengths(params, recordings, (1.0,)).empty
+    assert phase.leaks(params, recordings, (0,)).empty
+    assert phase.fixed(params, recordings).empty
 
 
 FEW = {"seconds": 2.0, "train_source": 2, "test_per_cell": 1, "machines": ["SimFan"]}
@@ -122,29 +122,29 @@ FEW = {"seconds": 2.0, "train_source": 2, "test_per_cell": 1, "machines": ["SimF
 
 def test_a_far_microphone_that_stands_closer_costs_more_machine_sound(tmp_path):
     params = small_params(tmp_path, scenes=FEW)
-    source = open_source(params)
-    table = phase.rooms(params, source, "far_distance", (0.8, 4.0)).set_index("far_distance")
+    recordings = open_recordings(params)
+    table = phase.rooms(params, recordings, "far_distance", (0.8, 4.0)).set_index("far_distance")
     assert table["machine"].tolist() == ["SimFan", "SimFan"]
     assert table.loc[0.8, "machine_sound"] > 2 * table.loc[4.0, "machine_sound"] > 0
     assert table.loc[0.8, "noise"] > table.loc[4.0, "noise"] > 0
 
 
 def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
-    params, source = study_of(coherent(rng, lambda i: 1.0))
-    assert phase.rooms(params, source, "noise_sources", (1,)).empty
+    params, recordings = study_of(coherent(rng, lambda i: 1.0))
+    assert phase.rooms(params, recordings, "noise_sources", (1,)).empty
     simulated = small_params(tmp_path, scenes=FEW)
-    source = open_source(simulated)
+    recordings = open_recordings(simulated)
     measured = simulated.scenes.model_copy(update={"impulse_response_folder": "measured"})
     other = simulated.model_copy(update={"scenes": measured})
-    assert phase.rooms(other, source, "reverberation", (0.3,)).empty
+    assert phase.rooms(other, recordings, "reverberation", (0.3,)).empty
 
 
 def test_features_come_from_training_clips_alone(study_of, rng, tmp_path):
-    params, source = study_of(coherent(rng, lambda i: 0.5))
-    (before,) = choice.features(params, source).to_dict("records")
+    params, recordings = study_of(coherent(rng, lambda i: 0.5))
+    (before,) = choice.features(params, recordings).to_dict("records")
     assert before["explained"] > 3
     assert before["transfer"] == pytest.approx(-6, abs=1)
     assert before["steadiness"] < 0
     for path in (tmp_path / "data" / "fan" / "test").iterdir():
         path.unlink()
-    assert choice.features(params, source).to_dict("records") == [before]
+    assert choice.features(params, recordings).to_dict("records") == [before]

@@ -11,7 +11,7 @@ from asdlib import frontends
 from asdlib.frontends import Near
 from asdlib.measure import retention
 from asdlib.report import charts, figures
-from asdlib.study.recordings import Source, open_source
+from asdlib.study.recordings import Recordings, open_recordings
 
 RATE = 16000
 
@@ -62,8 +62,8 @@ def study(tmp_path, monkeypatch):
         tmp_path, data=str(tmp_path / "data"), front_ends=["near", "far", "refsub", "adasub"]
     )
 
-    def opened() -> Source:
-        return open_source(chosen)
+    def opened() -> Recordings:
+        return open_recordings(chosen)
 
     return chosen, tmp_path / "data", opened
 
@@ -142,12 +142,12 @@ def test_examples_are_the_clearest_and_from_different_machines(study, rng):
     params, root, opened = study
     for machine, frequencies in (("a", (800, 900, 3000)), ("b", (3000, 700)), ("c", (5000,))):
         scene(root, rng, machine, [tone(f, 0.02) for f in frequencies])
-    source = opened()
-    cases = retention.examples(params, source)
+    recordings = opened()
+    cases = retention.examples(params, recordings)
     *losses, success = cases
     assert [case.loss for case in cases] == sorted((case.loss for case in cases), reverse=True)
     assert {case.clip["machine"] for case in losses} == {"a", "b", "c"}
-    found = [(*m.removed(), m.clip["machine"]) for m in retention.measure(params, source)]
+    found = [(*m.removed(), m.clip["machine"]) for m in retention.measure(params, recordings)]
     gaps = [(anomaly - noise, machine) for noise, anomaly, machine in found]
     assert losses[0].loss == pytest.approx(max(gaps)[0])
     assert success.loss == pytest.approx(min(gaps)[0])

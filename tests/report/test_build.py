@@ -68,8 +68,8 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
     assert "nothing to complain about" in html["05_submission"]
     package = params.resolve(chosen.results) / "small" / "submission" / "task2.zip"
-    source = study.open_source(chosen)
-    expected = {"SimPump": set(source.clips("SimPump", "test")["name"])}
+    recordings = study.open_recordings(chosen)
+    expected = {"SimPump": set(recordings.clips("SimPump", "test")["name"])}
     assert submission.validate(package, expected) == []
 
 

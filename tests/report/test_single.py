@@ -185,7 +185,9 @@ def test_the_command_prints_where_the_file_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(build, "report", report)
     monkeypatch.setattr("asdlib.study.forecast.forecast", lambda *_: None)
     monkeypatch.setattr("asdlib.study.forecast.sentence", lambda _: "")
-    monkeypatch.setattr(study, "open_source", lambda *_, **__: type("S", (), {"describe": str})())
+    monkeypatch.setattr(
+        study, "open_recordings", lambda *_, **__: type("S", (), {"describe": str})()
+    )
     (tmp_path / "p.yaml").write_text("name: p\n")
     arguments = ["report", "--params", str(tmp_path / "p.yaml"), "--out", str(tmp_path)]
     assert cli.main([*arguments, "--single-file"]) == 0

@@ -35,7 +35,7 @@ def encoder(tmp_path_factory):
 
 
 @pytest.fixture
-def recordings(tmp_path, rng):
+def data_folder(tmp_path, rng):
     """Two machines that hum at different pitches; anomalies hum at the other's."""
     hum = {"fan": 300.0, "pump": 3000.0}
     time = np.arange(16000) / 16000
@@ -53,12 +53,12 @@ def recordings(tmp_path, rng):
     return tmp_path / "data"
 
 
-def chosen(tmp_path, recordings, encoder, **changes):
+def chosen(tmp_path, data_folder, encoder, **changes):
     settings = {"epochs": 30, "batch_size": 4, "lora_rank": 2, "lora_epochs": 2, **changes}
     return params.load(
         {
             **SMALL,
-            "data": str(recordings),
+            "data": str(data_folder),
             "results": str(tmp_path / "results"),
             "encoder": {"folder": None if encoder is None else str(encoder), **settings},
         }
@@ -66,11 +66,11 @@ def chosen(tmp_path, recordings, encoder, **changes):
 
 
 def test_clips_that_sound_like_another_machine_score_higher(
-    tmp_path, recordings, encoder, monkeypatch
+    tmp_path, data_folder, encoder, monkeypatch
 ):
-    own = chosen(tmp_path, recordings, encoder)
-    source = study.open_source(own)
-    table = exposure.scores(own, source)
+    own = chosen(tmp_path, data_folder, encoder)
+    recordings = study.open_recordings(own)
+    table = exposure.scores(own, recordings)
     rows = table.groupby(["machine", "front_end", "seed"]).size()
     assert len(rows) == 2 * 2 * 2
     assert (rows == 14).all()
@@ -80,62 +80,64 @@ def test_clips_that_sound_like_another_machine_score_higher(
         by_label = clips.groupby("label")["score"]
         assert by_label.min()["anomaly"] > by_label.max()["normal"]
     monkeypatch.setattr(exposure, "AudioEncoder", None)
-    pd.testing.assert_frame_equal(table, exposure.scores(own, source))
+    pd.testing.assert_frame_equal(table, exposure.scores(own, recordings))
 
 
-def test_a_seed_alone_is_the_seed_among_others(tmp_path, recordings, encoder):
+def test_a_seed_alone_is_the_seed_among_others(tmp_path, data_folder, encoder):
     both = exposure.scores(
-        own := chosen(tmp_path, recordings, encoder), source := study.open_source(own)
+        own := chosen(tmp_path, data_folder, encoder), recordings := study.open_recordings(own)
     )
-    alone = exposure.scores(own.model_copy(update={"seeds": (1,)}), source)
+    alone = exposure.scores(own.model_copy(update={"seeds": (1,)}), recordings)
     keys = ["machine", "front_end", "name"]
     merged = alone.merge(both[both["seed"] == 1], on=keys)
     assert len(merged) == len(alone)
     assert np.allclose(merged["score_x"], merged["score_y"], rtol=1e-4)
 
 
-def test_low_rank_adaptation_changes_the_encoder(tmp_path, recordings, encoder, monkeypatch):
+def test_low_rank_adaptation_changes_the_encoder(tmp_path, data_folder, encoder, monkeypatch):
     fit, trained = exposure._fit, []
     monkeypatch.setattr(
         exposure,
         "_fit",
         lambda weights, *rest: (trained.append(list(weights)), fit(*trained[-1:], *rest)),
     )
-    own = chosen(tmp_path, recordings, encoder, lora_epochs=1)
-    table = exposure.scores(own, study.open_source(own))
+    own = chosen(tmp_path, data_folder, encoder, lora_epochs=1)
+    table = exposure.scores(own, study.open_recordings(own))
     head, *adapted = trained
     assert len(head) == 4
     assert len(adapted) == 2
     for weights in adapted:  # pairs A and B, B from zero; then the head
         assert len(weights) > 6
         assert all(bool(b.any()) for b in weights[1:-4:2])
-    later = chosen(tmp_path, recordings, encoder, lora_epochs=3)
-    again = exposure.scores(later, study.open_source(later))
+    later = chosen(tmp_path, data_folder, encoder, lora_epochs=3)
+    again = exposure.scores(later, study.open_recordings(later))
     same = table["front_end"] == "exposure"
     assert np.array_equal(table["score"][same], again["score"][same])
     assert not np.allclose(table["score"][~same], again["score"][~same])
-    without = chosen(tmp_path, recordings, encoder, lora_rank=0)
-    assert set(exposure.scores(without, study.open_source(without))["front_end"]) == {"exposure"}
+    without = chosen(tmp_path, data_folder, encoder, lora_rank=0)
+    assert set(exposure.scores(without, study.open_recordings(without))["front_end"]) == {
+        "exposure"
+    }
 
 
-def test_without_an_encoder_or_other_machines_there_is_nothing(tmp_path, recordings, encoder):
-    none = chosen(tmp_path, recordings, None)
-    assert exposure.scores(none, study.open_source(none)).empty
-    one = chosen(tmp_path, recordings, encoder).model_copy(update={"machines": ("fan",)})
-    assert exposure.scores(one, study.open_source(one)).empty
+def test_without_an_encoder_or_other_machines_there_is_nothing(tmp_path, data_folder, encoder):
+    none = chosen(tmp_path, data_folder, None)
+    assert exposure.scores(none, study.open_recordings(none)).empty
+    one = chosen(tmp_path, data_folder, encoder).model_copy(update={"machines": ("fan",)})
+    assert exposure.scores(one, study.open_recordings(one)).empty
 
 
-def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, recordings, encoder):
+def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, data_folder, encoder):
     with pytest.raises(AsdError, match=r"nowhere is no folder; it must hold a transformers audio"):
-        exposure.check(chosen(tmp_path, recordings, tmp_path / "nowhere"))
+        exposure.check(chosen(tmp_path, data_folder, tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(AsdError, match=r"empty holds nothing; it must hold a transformers audio"):
-        exposure.check(chosen(tmp_path, recordings, tmp_path / "empty"))
+        exposure.check(chosen(tmp_path, data_folder, tmp_path / "empty"))
     broken = tmp_path / "broken"
     broken.mkdir()
     for file in encoder.iterdir():
         (broken / file.name).write_bytes(file.read_bytes())
-    own = chosen(tmp_path, recordings, broken)
+    own = chosen(tmp_path, data_folder, broken)
     exposure.check(own)
     whole = load_file(broken / "model.safetensors")
     bent = {f"x.{name}": value for name, value in whole.items()}
@@ -160,19 +162,19 @@ def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, recordings, encod
         exposure.check(own)
 
 
-def test_what_was_computed_is_used_again(tmp_path, recordings, encoder, monkeypatch):
-    own = chosen(tmp_path, recordings, encoder)
-    source = study.open_source(own)
-    first = exposure.scores(own, source)
+def test_what_was_computed_is_used_again(tmp_path, data_folder, encoder, monkeypatch):
+    own = chosen(tmp_path, data_folder, encoder)
+    recordings = study.open_recordings(own)
+    first = exposure.scores(own, recordings)
     more = own.model_copy(update={"seeds": (0, 1, 2)})
     monkeypatch.setattr(
         exposure.dataset, "read_all", lambda *_: pytest.fail("the clips are embedded already")
     )
-    table = exposure.scores(more, source)  # the old LoRA seeds and all embeddings are there
+    table = exposure.scores(more, recordings)  # the old LoRA seeds and all embeddings are there
     both = first.merge(table, on=["machine", "front_end", "seed", "name"])
     assert len(both) == len(first)
     assert np.allclose(both["score_x"], both["score_y"], rtol=1e-4)
-    moved = source.manifest.copy()
+    moved = recordings.manifest.copy()
     moved.loc[moved["label"] == "anomaly", "label"] = "unknown"
-    other = exposure.scores(own, dataclasses.replace(source, manifest=moved))
+    other = exposure.scores(own, dataclasses.replace(recordings, manifest=moved))
     assert "unknown" in set(other["label"])

@@ -14,31 +14,31 @@ def tiny(tmp_path, rng):
 
 
 def test_it_is_nothing_when_all_is_done(tiny):
-    source = study.open_source(tiny)
-    before = forecast.forecast(tiny, source)
+    recordings = study.open_recordings(tiny)
+    before = forecast.forecast(tiny, recordings)
     assert before["units"] == 5 + 1 + 1 + 7 + 2 + 1  # the study, chapter 04, chapter 06
     assert min(before.values()) > 0
     assert "units to compute: about" in forecast.sentence(before)
-    everything.compute(tiny, source)
-    after = forecast.forecast(tiny, source)
+    everything.compute(tiny, recordings)
+    after = forecast.forecast(tiny, recordings)
     assert set(after.values()) == {0}
     assert forecast.sentence(after) == "Everything is computed already."
 
 
 def test_only_what_is_missing_is_counted(tiny):
-    source = study.open_source(tiny)
+    recordings = study.open_recordings(tiny)
     main = tiny.model_copy(update={"extras": (), "front_ends": ("near",), "baseline": False})
-    before = forecast.forecast(main, source)
-    study.run(main, source=source)
+    before = forecast.forecast(main, recordings)
+    study.run(main, recordings=recordings)
     more = main.model_copy(update={"scorers": ("eq1", "mean")})
-    scored = forecast.forecast(more, source)
+    scored = forecast.forecast(more, recordings)
     assert scored["units"] == before["units"] == 1
     assert scored["disk"] == 0  # the weights are there
 
 
 def test_a_cost_grows_with_clips_steps_and_memory_with_seeds(tiny):
-    source = study.open_source(tiny)
-    unit = study.units(tiny, source)[1]
+    recordings = study.open_recordings(tiny)
+    unit = study.units(tiny, recordings)[1]
     cost = forecast.Cost(1.0, 0.1, 0.01, 0.2)
     longer = unit.params.model_copy(
         update={"training": unit.params.training.model_copy(update={"epochs": 200})}
@@ -54,4 +54,4 @@ def test_a_cost_grows_with_clips_steps_and_memory_with_seeds(tiny):
 def test_two_training_clips_are_enough_to_foretell(tmp_path, rng):
     root = machine_folder(tmp_path / "data", rng, train=2)
     own = params.load({**SMALL, "data": str(root), "results": str(tmp_path / "results")})
-    assert forecast.forecast(own, study.open_source(own))["seconds"] > 0
+    assert forecast.forecast(own, study.open_recordings(own))["seconds"] > 0

@@ -20,7 +20,7 @@ TINY = {**SMALL, "name": "tiny"}
 
 
 @pytest.fixture
-def recordings(tmp_path, rng):
+def data_folder(tmp_path, rng):
     """Two machines with both domains, one of them with clips of two lengths."""
     root = tmp_path / "data"
     machine_folder(root, rng, "fan", domains=("source", "target"))
@@ -33,8 +33,8 @@ def recordings(tmp_path, rng):
 
 
 @pytest.fixture
-def tiny(tmp_path, recordings):
-    return params.load({**TINY, "data": str(recordings), "results": str(tmp_path / "results")})
+def tiny(tmp_path, data_folder):
+    return params.load({**TINY, "data": str(data_folder), "results": str(tmp_path / "results")})
 
 
 def files(root):
@@ -67,23 +67,23 @@ def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
     assert ours == theirs
 
 
-def test_new_scorers_and_new_test_clips_do_not_train_again(tiny, recordings, rng, monkeypatch):
+def test_new_scorers_and_new_test_clips_do_not_train_again(tiny, data_folder, rng, monkeypatch):
     study.run(params.load(tiny, scorers=["eq1"]))
     monkeypatch.setattr("asdlib.training.train", None)
     more = study.run(params.load(tiny, scorers=["eq1", "s1", "mean"], baseline=False))
     assert set(more["scorer"]) == {"eq1", "s1", "mean"}
     name = "section_00_source_test_normal_0077_noAttribute.wav"
-    write_wav(recordings / "fan/test" / name, two_channels(rng))
+    write_wav(data_folder / "fan/test" / name, two_channels(rng))
     assert name in set(study.run(tiny)["name"])
 
 
-def test_other_constants_or_training_clips_train_again(tiny, recordings, rng):
-    before = {u.folder for u in study.units(tiny, study.open_source(tiny))}
+def test_other_constants_or_training_clips_train_again(tiny, data_folder, rng):
+    before = {u.folder for u in study.units(tiny, study.open_recordings(tiny))}
     changed = params.load(tiny, denoising={"beta": 0.2})
-    assert not before & {u.folder for u in study.units(changed, study.open_source(changed))}
+    assert not before & {u.folder for u in study.units(changed, study.open_recordings(changed))}
     name = "section_00_source_train_normal_0077_noAttribute.wav"
-    write_wav(recordings / "fan/train" / name, two_channels(rng))
-    after = {u.folder for u in study.units(tiny, study.open_source(tiny))}
+    write_wav(data_folder / "fan/train" / name, two_channels(rng))
+    after = {u.folder for u in study.units(tiny, study.open_recordings(tiny))}
     assert len(before & after) == 5  # the other machine's
 
 
@@ -116,17 +116,17 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tiny, tmp_path):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    units = study.units(params.load(cut), study.open_source(params.load(cut)))
+    units = study.units(params.load(cut), study.open_recordings(params.load(cut)))
     assert not all(unit.done for unit in units)
     interrupted = study.run(cut)
     whole = study.run(slow | {"results": str(tmp_path / "whole")})
     assert interrupted.to_csv() == whole.to_csv()
 
 
-def test_a_bad_file_stops_everything_before_training(tiny, recordings, monkeypatch):
+def test_a_bad_file_stops_everything_before_training(tiny, data_folder, monkeypatch):
     monkeypatch.setattr("asdlib.training.train", None)
-    (recordings / "valve/test/section_00_source_test_normal_0050_a.wav").write_bytes(b"")
-    (recordings / "fan/train/section_00_source.wav").write_bytes(b"")
+    (data_folder / "valve/test/section_00_source_test_normal_0050_a.wav").write_bytes(b"")
+    (data_folder / "fan/train/section_00_source.wav").write_bytes(b"")
     with pytest.raises(dataset.Problems) as error:
         study.run(tiny)
     assert len(error.value.sentences) == 2
@@ -223,17 +223,17 @@ def test_a_system_without_its_front_end_says_so(tiny):
     assert systems.SYSTEMS[3].members(per_seed) == []
 
 
-def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, recordings):
+def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, data_folder):
     table = study.run(tiny)
-    source = study.open_source(tiny)
+    recordings = study.open_recordings(tiny)
     per_seed = systems.summary(table)
-    score = study.score_alone(tiny, source, "valve")
+    score = study.score_alone(tiny, recordings, "valve")
     for system in systems.SYSTEMS:
         applied = systems.apply(system, table, per_seed, 0.9)
         rederive(partial(score, applied.members, system.scorer), applied.scored["valve"].scores)
-    other = next(iter((recordings / "valve" / "test").iterdir()))
+    other = next(iter((data_folder / "valve" / "test").iterdir()))
     write_wav(other, two_channels(np.random.default_rng(5)))
-    again = study.score_alone(tiny, source, "valve")
+    again = study.score_alone(tiny, recordings, "valve")
     with pytest.raises(CrossClipError, match=other.name):
         rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
 
@@ -263,31 +263,31 @@ def test_scores_are_the_same_bytes_on_one_thread_and_on_two(tiny, tmp_path):
 
 def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
     study.run(tiny)
-    source = study.open_source(tiny)
-    assert study.made_elsewhere(tiny, source) == ""
+    recordings = study.open_recordings(tiny)
+    assert study.made_elsewhere(tiny, recordings) == ""
     here = study.training.hardware("cpu")
     monkeypatch.setattr("asdlib.training.hardware", lambda wanted: "torch 9 on the moon")
-    assert study.made_elsewhere(tiny, source) == here
+    assert study.made_elsewhere(tiny, recordings) == here
 
 
 def test_other_code_computes_again(tiny, monkeypatch):
-    source = study.open_source(tiny)
-    before = study.units(tiny, source)[0]
-    assert before.folder == study.units(tiny, source)[0].folder
+    recordings = study.open_recordings(tiny)
+    before = study.units(tiny, recordings)[0]
+    assert before.folder == study.units(tiny, recordings)[0].folder
     scores = before.scores_file.name
     monkeypatch.setattr(unit, "code_digest", lambda *modules: "other")
-    after = study.units(tiny, source)[0]
+    after = study.units(tiny, recordings)[0]
     assert after.folder != before.folder
     assert after.scores_file.name != scores
 
 
 def test_the_official_threshold_rule_is_told_beside_the_one_over_clips(tiny):
     study.run(tiny)
-    table = study.official_thresholds(tiny, study.open_source(tiny))
+    table = study.official_thresholds(tiny, study.open_recordings(tiny))
     assert table["rule"].tolist() == ["minibatch losses", "clip scores"] * 2
     assert table[["training", "normal", "anomaly"]].stack().between(0, 1).all()
     without = params.load(tiny, baseline=False)
-    assert study.official_thresholds(without, study.open_source(without)).empty
+    assert study.official_thresholds(without, study.open_recordings(without)).empty
 
 
 def test_gamma_normal_is_read_from_the_same_scores(tiny, monkeypatch):
