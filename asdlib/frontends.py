@@ -32,6 +32,8 @@ class FrontEnd:
     floors : fitted noise floors, where a machine's are at hand already.
     """
 
+    title = ""  # what figures and tables call it
+    reads: tuple[str, ...] = ()  # constants that it depends on, besides the percentile
     needs_floors = False
     own_floors = False  # its floors are not those of the two microphones
 
@@ -62,6 +64,8 @@ class FrontEnd:
 class Near(FrontEnd):
     """The near microphone as it is: P_n ("AE ch1" of the report)."""
 
+    title = "AE ch1"
+
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return P_n."""
         return power(spectrum[0])
@@ -69,6 +73,8 @@ class Near(FrontEnd):
 
 class Far(FrontEnd):
     """The far microphone as it is: P_f, for comparison."""
+
+    title = "AE ch2 (far)"
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return P_f."""
@@ -81,6 +87,8 @@ class RefSub(FrontEnd):
     max(P_n - a_s G_m P_f, beta P_n). Boll 1979; Berouti et al. 1979.
     """
 
+    title = "RefSub"
+    reads: tuple[str, ...] = ("a_s", "beta")
     needs_floors = True
 
     def noise(self, spectrum: Spectrum) -> Power:
@@ -116,6 +124,9 @@ class AdaSub(RefSub):
     a(k, t) = clip(a_0 - 0.1 gamma_dB, a_min, a_max), gamma_dB = 10 log10(P_n / (G_m P_f)).
     """
 
+    title = "AdaSub"
+    reads: tuple[str, ...] = ("beta", "a_0", "a_min", "a_max")
+
     def over_subtraction(self, near: Power, noise: Power) -> Power:
         """a(k, t), from the local a-posteriori SNR; a_min where there is no noise."""
         c = self.constants
@@ -130,6 +141,9 @@ class CohGate(FrontEnd):
     H P_n with H = clip(1 - MSC, beta, 1). Yousefian and Loizou 2012.
     """
 
+    title = "CohGate"
+    reads: tuple[str, ...] = ("beta", "smoothing", "start_frames")
+
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the gated near power."""
         near = power(spectrum[0])
@@ -142,6 +156,9 @@ class CohSub(RefSub):
 
     max(P_n - a_s MSC G_m P_f, beta P_n).
     """
+
+    title = "CohSub"
+    reads: tuple[str, ...] = ("a_s", "beta", "smoothing", "start_frames")
 
     def noise(self, spectrum: Spectrum) -> Power:
         """Noise power that both microphones share: MSC G_m P_f."""
@@ -156,6 +173,8 @@ class Wiener(RefSub):
     below beta P_n.
     """
 
+    title = "Wiener"
+    reads: tuple[str, ...] = ("beta", "dd_weight")
     log_spectral = False
 
     def __call__(self, spectrum: Spectrum) -> Power:
@@ -175,6 +194,7 @@ class Lsa(Wiener):
     xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi). Ephraim and Malah 1985.
     """
 
+    title = "LSA"
     log_spectral = True
 
 
@@ -183,6 +203,9 @@ class ComplexLS(FrontEnd):
 
     min(abs(N - sum_j H_j F(t - j))^2, P_n) with H of :func:`far_filter`.
     """
+
+    title = "ComplexLS"
+    reads: tuple[str, ...] = ("context", "ridge")
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the power of the residual, nowhere above P_n."""
@@ -196,6 +219,8 @@ class LsAda(AdaSub):
     of.
     """
 
+    title = "LSAda"
+    reads: tuple[str, ...] = ("beta", "a_0", "a_min", "a_max", "context", "ridge")
     own_floors = True
 
     def __call__(self, spectrum: Spectrum) -> Power:
@@ -212,6 +237,9 @@ class AdaLS(AdaSub):
 
     Not below beta^2 P_n.
     """
+
+    title = "AdaLS"
+    reads: tuple[str, ...] = ("beta", "a_0", "a_min", "a_max", "context", "ridge")
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the near power after both gains."""

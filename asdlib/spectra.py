@@ -58,6 +58,15 @@ def power(spectrum: Complex[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"
     return spectrum.real**2 + spectrum.imag**2
 
 
+def decibels(power: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
+    """Return 10 log10(max(power, 1e-16)): a power or a ratio of powers in dB, at least -160 dB.
+
+    >>> float(decibels(np.array(100.0)))
+    20.0
+    """
+    return 10 * np.log10(np.maximum(power, _SMALLEST_POWER))
+
+
 def log_mel(
     power: Float[np.ndarray, "frequency frame"], spectra: Spectra = Spectra()
 ) -> Float[np.ndarray, "frame band"]:
@@ -74,7 +83,7 @@ def log_mel(
     mel = power.T @ mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels).T.astype(
         power.dtype
     )
-    return 10 * np.log10(np.maximum(mel, _SMALLEST_POWER))
+    return decibels(mel)
 
 
 @lru_cache
