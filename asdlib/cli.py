@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from asdlib.params import AsdError, Params, load, resolve
+from asdlib.files import resolve, write_table
+from asdlib.params import AsdError, Params, load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,7 +108,7 @@ def _doctor(options: argparse.Namespace) -> None:
 def _study(options: argparse.Namespace) -> None:
     from asdlib import study
     from asdlib.compare import systems
-    from asdlib.study import everything, forecast, unit
+    from asdlib.study import everything, forecast
 
     params = _with_data(options)
     recordings = study.open_recordings(params, progress=True)
@@ -115,12 +116,12 @@ def _study(options: argparse.Namespace) -> None:
     print(f"Recordings: {recordings.describe()}. {cost}", file=sys.stderr)
     table = everything.compute(params, recordings, progress=True)
     folder = resolve(params.results) / params.name
-    unit.write_table(table, folder / "scores.parquet")
+    write_table(table, folder / "scores.parquet")
     summary = systems.summary(table)
-    unit.write_table(summary, folder / "omega.csv")
+    write_table(summary, folder / "omega.csv")
     results = systems.apply_all(table, summary, params.scoring.quantile)
     verdicts = systems.verdicts(results)
-    unit.write_table(verdicts, folder / "decisions.csv")
+    write_table(verdicts, folder / "decisions.csv")
     if summary["omega"].notna().any():
         print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
     for (system, machine), clips in verdicts.groupby(["system", "machine"], sort=False):

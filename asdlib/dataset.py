@@ -6,6 +6,7 @@ The layout is ``<machine>/{train,test}/*.wav``; see :func:`scan`. Notebook: 01_n
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import soundfile
 from jaxtyping import Float
 from tqdm import tqdm
 
+from asdlib.files import content_digest, write_text
 from asdlib.params import AsdError, Spectra
 
 COLUMNS = [
@@ -116,19 +118,32 @@ def parse_attributes(text: str) -> list[tuple[str, str]]:
     return list(zip(words[::2], words[1::2], strict=False))
 
 
-def read(path: str | Path, spectra: Spectra = Spectra()) -> Float[np.ndarray, "channel=2 sample"]:
+def read(
+    path: str | Path, spectra: Spectra = Spectra(), *, content: str | None = None
+) -> Float[np.ndarray, "channel=2 sample"]:
     """Read a two-channel clip as float32, channel 0 near, channel 1 far.
+
+    Parameters
+    ----------
+    content : content hash that :func:`check` found. The file is read once, so what is decoded is
+        what has this hash.
 
     Raises
     ------
     AsdError
-        If the file cannot be decoded, is not two-channel, or has another sample rate and
-        ``spectra.resample`` is off.
+        If the file cannot be decoded, is not two-channel, has another sample rate and
+        ``spectra.resample`` is off, or has changed since it was checked.
     """
     try:
-        signal, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AsdError(f"{path}: cannot be read as audio ({_reason(error)}).") from None
+        found = Path(path).read_bytes()
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read ({_reason(error)}).") from None
+    if content is not None and content_digest(found) != content:
+        raise AsdError(
+            f"{path}: the file has changed since it was checked; nothing was kept of it. "
+            "Run the same command again."
+        )
+    signal, rate = _decode(path, found)
     wrong = _format_problem(rate, signal.shape[1], spectra)
     if wrong:
         raise AsdError(f"{path}: {wrong}")
@@ -143,8 +158,9 @@ def read_all(
     manifest: pd.DataFrame, spectra: Spectra = Spectra()
 ) -> Iterator[Float[np.ndarray, "channel=2 sample"]]:
     """Read the clips of a manifest one after the other."""
-    for path in manifest["path"]:
-        yield read(path, spectra)
+    contents = manifest["hash"] if "hash" in manifest else [None] * len(manifest)
+    for path, content in zip(manifest["path"], contents, strict=True):
+        yield read(path, spectra, content=content)
 
 
 def check(
@@ -181,14 +197,13 @@ def check(
         manifest["path"], desc="checking clips", unit="clip", disable=not progress, leave=False
     ):
         status = Path(path).stat()
-        key = f"{Path(path).absolute()} {status.st_size} {status.st_mtime_ns} {settings}"
+        # the time of change cannot be set back, unlike that of modification
+        times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+        key = f"{Path(path).absolute()} {status.st_size} {times} {settings}"
         known[key] = known.get(key) or _examine(Path(path), spectra, shortest)
         found.append(known[key])
     if cache is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        beside = cache.with_suffix(".part")
-        beside.write_text(json.dumps(known))
-        beside.replace(cache)
+        write_text(json.dumps(known), cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
     problems = [problem for _, problem in found if problem]
     return hashes, problems + _machine_problems(manifest)
@@ -270,23 +285,31 @@ def _read_attributes(folder: Path) -> tuple[dict[str, str], list[str]]:
 
 def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
     """Content hash of a file and what is wrong with it, or an empty sentence."""
-    content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    return [content, _problem(path, spectra, shortest)]
+    content = path.read_bytes()
+    try:
+        return [content_digest(content), _problem(path, content, spectra, shortest)]
+    except AsdError as error:
+        return [content_digest(content), str(error)]
 
 
-def _problem(path: Path, spectra: Spectra, shortest: int) -> str:
-    if path.stat().st_size == 0:
+def _decode(path: str | Path, content: bytes) -> tuple[Float[np.ndarray, "sample channel"], int]:
+    try:
+        return soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".")
+        raise AsdError(f"{path}: cannot be read as audio ({reason}).") from None
+
+
+def _problem(path: Path, content: bytes, spectra: Spectra, shortest: int) -> str:
+    if not content:
         return f"{path}: the file is empty (0 bytes)."
-    declared = _declared_bytes(path)
+    declared = _declared_bytes(content)
     if declared is not None and declared[0] > declared[1]:
         return (
             f"{path}: truncated; the header announces {declared[0]} bytes of sound, "
             f"the file holds {declared[1]}."
         )
-    try:
-        signal, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        return f"{path}: cannot be read as audio ({_reason(error)})."
+    signal, rate = _decode(path, content)
     if len(signal) == 0:
         return f"{path}: holds no samples."
     wrong = _format_problem(rate, signal.shape[1], spectra)
@@ -318,19 +341,17 @@ def _format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     return ""
 
 
-def _declared_bytes(path: Path) -> tuple[int, int] | None:
+def _declared_bytes(content: bytes) -> tuple[int, int] | None:
     """Bytes of sound that a RIFF header announces, and those present; none for other formats."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        riff = file.read(12)
-        if riff[:4] != b"RIFF" or riff[8:] != b"WAVE":
-            return None
-        while len(head := file.read(8)) == 8:
-            length = int.from_bytes(head[4:], "little")
-            if head[:4] == b"data":
-                # 0xFFFFFFFF and 0 come from recorders that stream and never return to the header
-                return None if length in (0, 0xFFFFFFFF) else (length, size - file.tell())
-            file.seek(length + length % 2, 1)
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        return None
+    place = 12
+    while place + 8 <= len(content):
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        if content[place : place + 4] == b"data":
+            # 0xFFFFFFFF and 0 come from recorders that stream and never return to the header
+            return None if length in (0, 0xFFFFFFFF) else (length, len(content) - place - 8)
+        place += 8 + length + length % 2
     return None
 
 

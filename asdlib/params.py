@@ -6,17 +6,15 @@ The same file serves ``asd``, papermill and the notebooks.
 
 from __future__ import annotations
 
-import ast
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from asdlib.files import project_root
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -157,6 +155,9 @@ class Team(Section):
     institute: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,10}$")] = "DEMO"
 
 
+INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
+
+
 class Params(Section):
     """All that a study and its report depend on."""
 
@@ -201,33 +202,6 @@ class Params(Section):
         if self.training.objective == "interpolate" and self.spectra.stack < 3:
             raise ValueError(INTERPOLATION_NEEDS)
         return self
-
-
-INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
-
-
-def official(params: Params) -> Params:
-    """Return the same study with the official baseline's network, training and scores, and eq. 1.
-
-    640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
-    vectors held out (report section 4.1).
-    """
-    network = Autoencoder(
-        width=128, blocks=3, bottleneck=8, residual=False, activation="relu",
-        norm_bottleneck=True, momentum=0.01, eps=1e-3,
-    )  # fmt: skip
-    loop = params.training.model_copy(
-        update={"weight_decay": 0.0, "held_out": 0.1, "objective": "reconstruct"}
-    )
-    changes = {
-        "front_ends": ("near",), "scorers": (*OFFICIAL_SCORERS, "eq1"), "autoencoder": network,
-        "training": loop,
-    }  # fmt: skip
-    return params.model_copy(update=changes)
-
-
-OFFICIAL_SCORERS = ("mse", "mahala", "mahala_corrected")
-BOTTLENECK_SCORERS = ("flow", "knn")
 
 
 def load(source: Params | Mapping[str, Any] | str | Path | None = None, **changes: Any) -> Params:
@@ -297,45 +271,6 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     preset = project_root() / "params" / f"{given['name']}.yaml"
     base = _read_yaml(preset) if preset.exists() else {}
     return load({**base, **given})
-
-
-def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits that name a JSON-like value."""
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@lru_cache
-def code_digest(*modules: str) -> str:
-    """Name what modules of this package do: comments and docstrings do not count."""
-    texts = [(_PACKAGE / f"{module}.py").read_text("utf-8") for module in modules]
-    trees = [ast.parse(text) for text in texts]
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:]
-    return digest([ast.dump(tree) for tree in trees])
-
-
-_PACKAGE = Path(__file__).parent
-
-
-def project_root() -> Path:
-    """Return the nearest folder at or above the working one with notebooks, else that one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
-            return folder
-    return here
-
-
-def resolve(path: str | Path) -> Path:
-    """Make a path of the parameters absolute: relative ones start at the project's root."""
-    path = Path(path).expanduser()
-    return path if path.is_absolute() else project_root() / path
 
 
 def _read_yaml(path: Path) -> Any:

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-import safetensors.torch
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -30,6 +29,7 @@ from tqdm import tqdm
 
 from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
+from asdlib.files import write_tensors
 from asdlib.params import AsdError, Training
 from asdlib.spectra import Frames
 
@@ -208,15 +208,6 @@ def hardware(wanted: str) -> str:
     return f"torch {torch.__version__} on {device}, {kind}"
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], **metadata: str) -> None:
-    """Write a safetensors file beside its place and rename it into it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, beside, metadata=metadata)
-    os.replace(beside, path)
-
-
 def _kept(
     starts: Int[Tensor, " vector"], seeds: Sequence[int], held_out: float
 ) -> Int[Tensor, "seed kept"]:
@@ -244,7 +235,7 @@ def _save(
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state[parameter].items():
             tensors[f"{key}.{name}"] = value
-    save_tensors(path, tensors, losses=json.dumps(losses))
+    write_tensors(tensors, path, losses=json.dumps(losses))
 
 
 def _resume(

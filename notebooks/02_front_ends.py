@@ -48,7 +48,8 @@ from asdlib.report import charts, reported
 from asdlib.report import figures as draw
 from asdlib.report import panels
 from asdlib.report.figures import show_figure
-from asdlib.params import from_notebook, resolve
+from asdlib.files import resolve
+from asdlib.params import from_notebook
 from asdlib.report.tables import escape, plus_minus, say, show_table
 
 params = from_notebook(globals())

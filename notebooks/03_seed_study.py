@@ -47,7 +47,8 @@ from asdlib.compare import systems
 from asdlib.report import browse, charts, panels, reported, tables
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
-from asdlib.params import from_notebook, resolve
+from asdlib.files import resolve
+from asdlib.params import from_notebook
 from asdlib.report.tables import say, plus_minus, show_table
 
 params = from_notebook(globals())

@@ -50,7 +50,8 @@ from asdlib.report import browse, charts, panels, reported
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
 from asdlib.guard import rederive
-from asdlib.params import AsdError, from_notebook, resolve
+from asdlib.files import resolve
+from asdlib.params import AsdError, from_notebook
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())

@@ -43,7 +43,8 @@ from asdlib import study
 from asdlib.report import charts, provenance, tables
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
-from asdlib.params import from_notebook, resolve
+from asdlib.files import resolve
+from asdlib.params import from_notebook
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())

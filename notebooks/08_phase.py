@@ -45,7 +45,8 @@ from asdlib.measure import phase
 from asdlib.report import charts, tables
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
-from asdlib.params import from_notebook, resolve
+from asdlib.files import resolve
+from asdlib.params import from_notebook
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
@@ -213,7 +214,7 @@ show_table(
 
 # %%
 table = study.run(params, recordings=recordings)
-table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] != study.BASELINE)]
+table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] != "baseline")]
 per_seed = systems.summary(table)
 new = [name for name in ("complexls", "lsada", "adals") if name in params.front_ends]
 not_run = "Not run here: params/phase.yaml names these front-ends."

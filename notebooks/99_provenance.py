@@ -43,7 +43,8 @@ from asdlib import study
 from asdlib.measure import analysis
 from asdlib.report import provenance
 from asdlib.report import figures as draw
-from asdlib.params import from_notebook, resolve
+from asdlib.files import resolve
+from asdlib.params import from_notebook
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())

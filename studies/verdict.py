@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import params, study
+from asdlib import files, params, study
 from asdlib.compare import choice, systems
 from asdlib.measure import phase
 from asdlib.report import figures, tables
@@ -90,7 +90,7 @@ def main():
     parser.add_argument("--results", default="results")
     arguments = parser.parse_args()
     base = params.load(arguments.params, results=arguments.results)
-    out = params.resolve(base.results) / "verdict"
+    out = files.resolve(base.results) / "verdict"
     out.mkdir(parents=True, exist_ok=True)
     sets = {f"scenes {seed}": with_scenes(base, seed=seed) for seed in (0, 1, 2)}
     folders = {

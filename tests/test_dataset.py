@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,6 +177,33 @@ def test_the_cache_notices_a_changed_file(tmp_path, rng):
     after, _ = dataset.check(table, cache=cache)
     assert (before != after).sum() == 1
     assert dataset.manifest_hash(table, before) != dataset.manifest_hash(table, after)
+
+
+def test_the_cache_notices_a_file_with_the_size_and_the_time_of_another(tmp_path, rng):
+    machine_folder(tmp_path, rng)
+    table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
+    before, _ = dataset.check(table, cache=cache)
+    clip = Path(table["path"].iloc[0])
+    times = clip.stat()
+    write_wav(clip, two_channels(rng))
+    os.utime(clip, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert clip.stat().st_size == times.st_size
+    after, _ = dataset.check(table, cache=cache)
+    assert (before != after).tolist() == [True] + [False] * (len(table) - 1)
+
+
+def test_what_is_decoded_is_what_was_hashed(tmp_path, rng):
+    machine_folder(tmp_path, rng)
+    table = dataset.scan(tmp_path)
+    hashes, _ = dataset.check(table)
+    path, content = table["path"].iloc[0], hashes.iloc[0]
+    np.testing.assert_array_equal(dataset.read(path, content=content), dataset.read(path))
+    write_wav(Path(path), two_channels(rng))
+    with pytest.raises(AsdError, match="has changed since it was checked"):
+        dataset.read(path, content=content)
+    assert len(list(dataset.read_all(table))) == len(table)  # nothing was promised
+    with pytest.raises(AsdError, match="has changed since it was checked"):
+        list(dataset.read_all(table.assign(hash=hashes)))
 
 
 def test_another_rate_is_converted_on_request(tmp_path, rng):

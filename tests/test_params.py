@@ -53,13 +53,6 @@ def test_missing_file_says_so(tmp_path):
         params.load(tmp_path / "none.yaml")
 
 
-def test_digest_depends_on_every_value():
-    base = Params()
-    changed = params.load(base, seeds=(0,))
-    assert params.digest(base) == params.digest(Params())
-    assert params.digest(base) != params.digest(changed)
-
-
 def test_a_notebook_runs_what_its_parameter_file_says(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
     untouched = dict.fromkeys(Params.model_fields)
@@ -79,16 +72,3 @@ def test_a_notebook_refuses_what_papermill_would_pass_over():
         params.from_notebook(values | {"name": "demo", "sedes": [1]})
     with pytest.raises(AsdError, match="name is missing"):
         params.from_notebook(values | {"seeds": [1]})
-
-
-def test_a_digest_of_code_ignores_what_does_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(params, "_PACKAGE", tmp_path)
-
-    def named(name, text):
-        (tmp_path / f"{name}.py").write_text(text)
-        return params.code_digest(name)
-
-    first = named("a", "def f(x):\n    return x + 1\n")
-    told = 'def f(x):\n    """Add one."""\n    # to x\n    return x + 1\n'
-    assert named("b", told) == first
-    assert named("c", told.replace("+ 1", "+ 2")) != first

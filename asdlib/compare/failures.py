@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import dataset, frontends, scoring
+from asdlib import frontends, pipeline
 from asdlib.compare import systems
 from asdlib.parallel import one_thread
 from asdlib.params import Params
-from asdlib.spectra import stft
+from asdlib.study import detectors
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
@@ -131,13 +131,12 @@ def evidence(
     ]
     front_end = str(own.groupby("front_end")["score"].mean().idxmax())
     clips = recordings.clips(row["machine"])
-    unit = Unit(params, row["machine"], front_end, clips)
-    fitted, constants = unit.fitted(), params.spectra
-    path = clips.set_index("name").loc[row["name"], "path"]
-    detector = next(d for d in fitted.detectors if isinstance(d, scoring.Detector))
+    fitted = Unit(params, row["machine"], front_end, clips).fitted([system.scorer])
+    clip, constants = clips[clips["name"] == row["name"]].iloc[0], params.spectra
+    detector = detectors.eq1(fitted.detectors)
     with one_thread():
-        values = unit.features()(stft(dataset.read(path, constants), constants))
-        terms, residuals = detector.over_time(fitted.vectors(values), system.scorer)
+        frames = fitted.frames(pipeline.spectrum(clip["path"], constants, clip["hash"]))
+        terms, residuals = detector.over_time(fitted.vectors(frames), system.scorer)
     terms, residual = terms.mean(0), residuals.mean(0)
     level = float(detector.level(terms[None], system.scorer)[0])
     place = int(np.abs(terms - level).argmin())
@@ -146,7 +145,7 @@ def evidence(
     return Evidence(
         f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}",
         front_end,
-        fitted.standardise(values),
+        fitted.standardise(frames),
         terms,
         level,
         place,

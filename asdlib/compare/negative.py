@@ -16,8 +16,8 @@ from asdlib import metrics, study
 from asdlib.compare import systems
 from asdlib.guard import CrossClipError, PerClip
 from asdlib.noise import Floors
-from asdlib.params import BOTTLENECK_SCORERS, Params
-from asdlib.study import exposure, variants
+from asdlib.params import Params
+from asdlib.study import baseline, bottleneck, exposure, variants
 from asdlib.study.recordings import Recordings
 from asdlib.study.variants import CHAMPION, COMPARED
 
@@ -78,14 +78,14 @@ def tried(params: Params, recordings: Recordings, table: pd.DataFrame) -> Tried:
     beside = {}
     if not (why := variants.lacking(params, "bottleneck")):
         rows = study.run(variants.bottleneck(params), recordings=recordings)
-        beside = {name: rows[rows["scorer"] == name] for name in BOTTLENECK_SCORERS}
+        beside = {name: rows[rows["scorer"] == name] for name in bottleneck.SCORERS}
     outlier = exposure.scores(params, recordings)
-    for name in (*BOTTLENECK_SCORERS, "exposure", "lora"):
+    for name in (*bottleneck.SCORERS, "exposure", "lora"):
         rows = beside.get(name, outlier[outlier["front_end"] == name])
         if len(rows):
             found += _alone_and_fused(rows, champion, name)
         else:
-            reason = why if name in BOTTLENECK_SCORERS else _no_encoder(params, name)
+            reason = why if name in bottleneck.SCORERS else _no_encoder(params, name)
             reasons |= dict.fromkeys((name, f"{name}_fused"), reason)
     if set(GATED) <= set(table["front_end"]):
         found.append(gate(table, study.floors(params, recordings)))
@@ -169,8 +169,8 @@ def build_up(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.
         return pd.DataFrame(columns=["step", "seed", "omega", "change"])
     main = systems.summary(table)
     ends = {
-        "official baseline, MAHALA": systems.seed_values(main, study.BASELINE, "mahala"),
-        "eq. 1 in place of MAHALA": systems.seed_values(main, study.BASELINE, "eq1"),
+        "official baseline, MAHALA": systems.seed_values(main, baseline.NAME, "mahala"),
+        "eq. 1 in place of MAHALA": systems.seed_values(main, baseline.NAME, "eq1"),
     }
     if not all(len(omega) for omega in ends.values()):  # no test clip
         return pd.DataFrame(columns=["step", "seed", "omega", "change"])

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from asdlib import metrics, scoring, study
+from asdlib import metrics, scoring
 from asdlib.compare import bootstrap
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
+from asdlib.study import baseline
 from asdlib.study.recordings import Recordings
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
@@ -83,7 +84,7 @@ SYSTEMS = (
     System("S3", "Combo of AdaSub and CohGate", ("combo",), "eq1"),
     System("S4", "ten best models of AdaSub and RefSub", ("adasub", "refsub"), "s1", True),
 )
-BASELINE = System("MAHALA", "official baseline", (study.BASELINE,), "mahala")
+BASELINE = System("MAHALA", "official baseline", (baseline.NAME,), "mahala")
 
 
 def ensemble(table: pd.DataFrame) -> pd.DataFrame:

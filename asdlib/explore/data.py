@@ -7,26 +7,28 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 from jaxtyping import Float
 
-from asdlib import dataset, scoring, study
+from asdlib import dataset, pipeline, scoring, study
 from asdlib.calibration import Calibration
 from asdlib.compare import systems
+from asdlib.files import digest, resolve
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.analysis import truth_of
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip, one_thread
-from asdlib.params import AsdError, Denoising, Params, digest, resolve
+from asdlib.params import AsdError, Denoising, Params
 from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import power, stft
+from asdlib.study import detectors
 from asdlib.study.recordings import Recordings, open_recordings
-from asdlib.study.unit import Fitted, Unit, chosen_scorers
+from asdlib.study.unit import Unit
 
 MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
 Sentences = tuple[str, ...]
@@ -114,7 +116,7 @@ class Trained:
     threshold : on the ensemble z.
     """
 
-    fitted: Fitted
+    fitted: pipeline.Fitted
     detector: scoring.Detector
     scorer: str
     gammas: Sequence[Calibration]
@@ -124,25 +126,19 @@ class Trained:
     @classmethod
     def load(cls, unit: Unit) -> Trained | None:
         """Read a unit back; none where it was not trained, and nothing is trained here."""
-        if not (unit.done and (unit.folder / "model.safetensors").exists()):
+        names = sorted(
+            (name for name in unit.params.scorers if name in detectors.EQ1),
+            key=lambda name: name != "eq1",
+        )
+        if not (names and unit.done and unit.trained):
             return None
-        names = sorted(chosen_scorers(unit.params), key=lambda name: name != "eq1")
-        if not names:
-            return None
-        alone = unit.params.model_copy(update={"scorers": (names[0],)})  # the same models
-        fitted = replace(unit, params=alone)._fit(lambda what: None)
-        (detector,) = fitted.detectors
-        assert isinstance(detector, scoring.Detector)
-        table, gammas = unit.read()
-        gammas = gammas[gammas["scorer"] == names[0]].set_index("seed")
-        constants = unit.params.scoring
-        fits = [
-            Calibration(shape, scale, constants.quantile, constants.standardise)
-            for shape, scale in gammas.loc[list(unit.params.seeds), ["shape", "scale"]].to_numpy()
-        ]
+        fitted = unit.fitted(names[:1])  # the same models
+        table, constants = unit.read(), unit.params.scoring
+        fits = [fitted.gammas[names[0], seed] for seed in unit.params.seeds]
         normal = table[(table["scorer"] == names[0]) & (table["split"] == "train")]
         training = systems.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, constants.quantile))
+        detector = detectors.eq1(fitted.detectors)
         return cls(fitted, detector, names[0], fits, training, threshold)
 
     def score(

@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import study
-from asdlib.params import AsdError, Params, digest, project_root, resolve
+from asdlib.files import digest, project_root, resolve
+from asdlib.params import AsdError, Params
 from asdlib.report import provenance, single
 from asdlib.study import everything, exposure
 

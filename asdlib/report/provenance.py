@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 import asdlib
-from asdlib.params import AsdError, Params, digest, project_root, resolve
+from asdlib.files import digest, project_root, resolve
+from asdlib.params import AsdError, Params
 
 _PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics",
              "papermill", "sphinx", "myst-nb")  # fmt: skip

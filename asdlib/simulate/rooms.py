@@ -18,7 +18,8 @@ import scipy.fft
 import soundfile
 from jaxtyping import Complex, Float
 
-from asdlib.params import AsdError, Scenes, resolve
+from asdlib.files import resolve
+from asdlib.params import AsdError, Scenes
 from asdlib.simulate.machines import RATE, coloured, harmonics, ring, slow
 
 SILENCE = 1e-3  # real noise below -60 dB of full scale is not raised to unit power

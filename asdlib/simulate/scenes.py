@@ -25,7 +25,8 @@ import soundfile
 from jaxtyping import Complex, Float
 from tqdm import tqdm
 
-from asdlib.params import AsdError, Scenes, code_digest, digest
+from asdlib.files import code_digest, digest
+from asdlib.params import AsdError, Scenes
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, noise, room_of
@@ -158,7 +159,7 @@ def write(
 
 def recipe(params: Scenes) -> str:
     """Name what a set will be: its parameters and the code that makes it."""
-    code = code_digest("simulate/machines", "simulate/rooms", "simulate/scenes")
+    code = code_digest("simulate.scenes.write")
     return digest([params.model_dump(mode="json"), machines.SEVERITY, code])
 
 

@@ -1,218 +1,28 @@
-"""The study: every machine and front-end with all seeds, computed once, read back as one table.
+"""The study: every machine and front-end with all seeds, computed once, read back as one table."""
 
-What is missing is computed here or on a Dask cluster; :mod:`asdlib.study.unit` keeps the files.
-Notebook: 03_seed_study.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Collection, Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import pandas as pd
-from tqdm import tqdm
-
-from asdlib import frontends, scoring, training
-from asdlib.calibration import Calibration
-from asdlib.guard import PerClip
-from asdlib.noise import Floors
-from asdlib.params import AsdError, Params, load, official
+from asdlib.study.grid import (
+    combine,
+    floors,
+    inventory,
+    losses,
+    made_elsewhere,
+    official_thresholds,
+    run,
+    score_alone,
+    units,
+)
 from asdlib.study.recordings import Recordings, open_recordings
-from asdlib.study.unit import Unit, chosen_scorers
 
-BASELINE = "baseline"
-"""What the official baseline is called where front-ends stand."""
-
-
-def units(params: Params, recordings: Recordings) -> list[Unit]:
-    """Every machine with the baseline, if asked for, and every front-end that has to be trained."""
-    chosen_scorers(params)
-    found = []
-    for machine in recordings.machines:
-        clips = recordings.clips(machine)
-        if params.baseline:
-            found.append(Unit(official(params), machine, "near", clips, BASELINE))
-        found += [Unit(params, machine, n, clips) for n in frontends.parts(params.front_ends)]
-    return found
-
-
-def run(
-    params: Params | Mapping[str, Any] | str | Path,
-    *,
-    progress: bool = False,
-    recordings: Recordings | None = None,
-) -> pd.DataFrame:
-    """Compute what is missing and read everything back as one table.
-
-    Parameters
-    ----------
-    params : parameters, a mapping, or the path of a parameter file.
-    progress : show a bar with what is running and what is left.
-    recordings : the checked recordings, where they are at hand.
-
-    Returns
-    -------
-    DataFrame with the columns machine, front_end, scorer, seed, split, domain, label, name,
-    score: the standardised score z of every clip. Combinations such as ``combo`` are means of
-    their parts' scores, clip by clip and seed by seed.
-
-    Raises
-    ------
-    AsdError
-        For bad parameters or recordings, before any training.
-    """
-    params = load(params)
-    recordings = recordings or open_recordings(params, progress=progress)
-    tasks = units(params, recordings)
-    _compute_all(params, [unit for unit in tasks if not unit.done], progress)
-    tables = {(unit.machine, unit.name): unit.read()[0] for unit in tasks}
-    names = [*([BASELINE] if params.baseline else []), *params.front_ends]
-    wanted = []
-    for machine in recordings.machines:
-        for name in names:
-            if name in frontends.COMBINATIONS:
-                members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
-                wanted.append(combine(members, name))
-            else:
-                wanted.append(tables[machine, name])
-    return pd.concat(wanted, ignore_index=True)
-
-
-def score_alone(
-    params: Params, recordings: Recordings, machine: str
-) -> Callable[[Collection[tuple[str, int]], str, str], float]:
-    """Return the way from a test clip's name to an ensemble score, from its file and nothing else.
-
-    Returns
-    -------
-    Function of the models (front-end and seed each), the scorer and the clip's name.
-    """
-    clips = recordings.clips(machine)
-    paths = clips.set_index("name")["path"]
-
-    @cache
-    def unit(front_end: str) -> tuple[Callable, pd.DataFrame]:
-        own = Unit(params, machine, front_end, clips)
-        return own.score_alone(), own.read()[1].set_index(["scorer", "seed"])
-
-    @cache
-    def z(front_end: str, clip: str, scorer: str) -> dict[int, PerClip]:
-        way, gammas = unit(front_end)
-        raw = dict(zip(params.seeds, way(Path(paths[clip]))[scorer], strict=True))
-        constants = params.scoring
-        values = {}
-        for seed, value in raw.items():
-            shape, scale = (float(gammas[name][scorer, seed]) for name in ("shape", "scale"))
-            gamma = Calibration(shape, scale, constants.quantile, constants.standardise)
-            values[seed] = PerClip([gamma.standardise(value)], [clip])
-        return values
-
-    def score(members: Collection[tuple[str, int]], scorer: str, clip: str) -> float:
-        models = [
-            scoring.ensemble([z(part, clip, scorer)[seed] for part in frontends.parts([name])])
-            for name, seed in sorted(members)
-        ]
-        return scoring.ensemble(models).item()
-
-    return score
-
-
-def floors(params: Params, recordings: Recordings) -> dict[str, Floors]:
-    """Noise floors of every machine."""
-    return {m: Unit(params, m, "near", recordings.clips(m)).floors() for m in recordings.machines}
-
-
-def official_thresholds(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Mean over seeds of :meth:`asdlib.study.unit.Unit.official_thresholds`, machine by machine."""
-    own = [unit for unit in units(params, recordings) if unit.system == BASELINE]
-    if not own:
-        return pd.DataFrame()
-    table = pd.concat([unit.official_thresholds() for unit in own])
-    shares = ["training", "normal", "anomaly"]
-    return table.groupby(["machine", "rule"], sort=False)[shares].mean().reset_index()
-
-
-def made_elsewhere(params: Params, recordings: Recordings) -> str:
-    """Hardware other than this that some unit was scored on; empty where there is none."""
-    here = training.hardware(params.device)
-    return ", ".join(sorted({unit.made_on for unit in units(params, recordings)} - {here}))
-
-
-def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Learning curves of every unit."""
-    return pd.concat([unit.losses() for unit in units(params, recordings)], ignore_index=True)
-
-
-def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
-    rows = []
-    for unit in units(params, recordings):
-        size = sum(file.stat().st_size for file in unit.folder.iterdir())
-        values = unit.model().parameters_per_seed
-        rows.append(
-            {
-                "unit": unit.folder.name,
-                "values per seed": values,
-                "MB": size / 1e6,
-                "products": unit.products,
-                "scored by": unit.made_on,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
-    steps = params.training.epochs + 2
-    with tqdm(total=len(tasks) * steps, unit="step", disable=not (progress and tasks)) as bar:
-        if params.cluster is not None:
-            _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
-            return
-        for number, unit in enumerate(tasks, start=1):
-            where = f"unit {number}/{len(tasks)} {unit.machine} {unit.name}"
-
-            def tick(what: str, where: str = where) -> None:
-                bar.set_description(f"{where}: {what}", refresh=False)
-                bar.update()
-
-            bar.set_description(where)
-            unit.compute(tick)
-            bar.update(number * steps - bar.n)  # steps that a checkpoint had done already
-
-
-def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]) -> None:
-    try:
-        from distributed import Client, as_completed
-    except ImportError:
-        raise AsdError(
-            "cluster is set, but Dask is not installed: pip install asdlib[cluster]."
-        ) from None
-    try:
-        client = Client(address, timeout="20s")
-    except OSError as error:
-        raise AsdError(f"No Dask scheduler answers at {address} ({error}).") from None
-    with client:
-        futures = [client.submit(Unit.compute, unit, pure=False) for unit in tasks]
-        for future in as_completed(futures):
-            future.result()
-            tick()
-
-
-def combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
-    """Mean of several systems' scores, clip by clip, seed by seed, scorer by scorer.
-
-    Parameters
-    ----------
-    members : rows of :func:`run`, of the same clips, seeds and scorers.
-    name : what stands as front_end.
-    """
-    keys = ["machine", "scorer", "seed"]
-    groups = [dict(iter(m.groupby(keys, sort=False))) for m in members]
-    parts = []
-    for key in groups[0]:
-        aligned = [g[key].sort_values("name", ignore_index=True) for g in groups]
-        scores = scoring.ensemble([PerClip(m["score"], m["name"]) for m in aligned])
-        values = [value for _, value in scores.items()]
-        parts.append(aligned[0].assign(front_end=name, score=values))
-    return pd.concat(parts, ignore_index=True)
+__all__ = [
+    "Recordings",
+    "combine",
+    "floors",
+    "inventory",
+    "losses",
+    "made_elsewhere",
+    "official_thresholds",
+    "open_recordings",
+    "run",
+    "score_alone",
+    "units",
+]

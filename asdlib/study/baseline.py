@@ -1,7 +1,7 @@
-"""The official baseline's scores: mean squared error and selective Mahalanobis, with their quirks.
+"""The official baseline: its network, its training, its scores and its threshold.
 
-Harada et al., EUSIPCO 2023. Residuals are looked at as single frames here, not as stacked vectors.
-Notebook: 03_seed_study.
+Its scores are the mean squared error and the selective Mahalanobis distance (Harada et al., EUSIPCO
+2023). They take residuals as single frames, not as stacked vectors. Notebook: 03_seed_study.
 """
 
 from __future__ import annotations
@@ -10,15 +10,49 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from asdlib.params import OFFICIAL_SCORERS, Training
+from asdlib.calibration import Calibration
+from asdlib.params import Autoencoder, Params, Training
 from asdlib.spectra import Frames
 from asdlib.training import shuffled
 
+NAME = "baseline"
+"""What the official baseline is called where front-ends are named."""
+
+SCORERS = ("mse", "mahala", "mahala_corrected")
+
 _JITTER = 1e-9  # of the mean diagonal: a covariance of few frames has to be factored too
+
+
+def official(params: Params) -> Params:
+    """Return the same study with the official baseline's network, training and scores, and eq. 1.
+
+    640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
+    vectors held out (section 4.1 of the paper).
+    """
+    network = Autoencoder(
+        width=128,
+        blocks=3,
+        bottleneck=8,
+        residual=False,
+        activation="relu",
+        norm_bottleneck=True,
+        momentum=0.01,
+        eps=1e-3,
+    )
+    loop = {"weight_decay": 0.0, "held_out": 0.1, "objective": "reconstruct"}
+    return params.model_copy(
+        update={
+            "front_ends": ("near",),
+            "scorers": (*SCORERS, "eq1"),
+            "autoencoder": network,
+            "training": params.training.model_copy(update=loop),
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -101,4 +135,40 @@ class OfficialDetector:
         ]
         of_mean, of_frames = (torch.stack([w[i].mean(1) for w in white]).amin(0) for i in (0, 1))
         values = (errors.square().mean(dim=(1, 2)), of_mean, of_frames)
-        return dict(zip(OFFICIAL_SCORERS, (v.numpy() for v in values), strict=True))
+        return dict(zip(SCORERS, (v.numpy() for v in values), strict=True))
+
+
+def thresholds(scores: pd.DataFrame, quantile: float) -> pd.DataFrame:
+    """Thresholds on the mean squared error by the official rule, and by clip scores.
+
+    Parameters
+    ----------
+    scores : A of every clip of one machine, as of :meth:`asdlib.study.unit.Unit.raw`.
+    quantile : of the gamma distribution that a threshold is.
+
+    Returns
+    -------
+    DataFrame with seed, rule and threshold, and the share of clips above it: training, normal and
+    anomaly (labelled test clips).
+    """
+    mse = scores[scores["scorer"] == "mse"]
+    rows = []
+    for (seed, own), losses in zip(
+        mse.groupby("seed", sort=False), scores.attrs["batch_losses"], strict=True
+    ):
+        train = own.loc[own["split"] == "train", "A"]
+        test = own[own["split"] == "test"].groupby("label")["A"]
+        for rule, values in {"minibatch losses": losses, "clip scores": train}.items():
+            limit = Calibration.fit(np.array(values), quantile).raw_threshold
+            above = {label: float((a > limit).mean()) for label, a in test}
+            rows.append(
+                {
+                    "seed": seed,
+                    "rule": rule,
+                    "threshold": limit,
+                    "training": (train > limit).mean(),
+                    "normal": above.get("normal", np.nan),
+                    "anomaly": above.get("anomaly", np.nan),
+                }
+            )
+    return pd.DataFrame(rows)

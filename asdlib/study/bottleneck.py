@@ -15,13 +15,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from asdlib.params import BOTTLENECK_SCORERS, Bottleneck, Scoring
+from asdlib.params import Bottleneck, Scoring
 from asdlib.spectra import Frames
 from asdlib.training import shuffled
 
 if TYPE_CHECKING:
     from sklearn.neighbors import NearestNeighbors
     from zuko.flows import MAF
+
+SCORERS = ("flow", "knn")
 
 _LOW = 10.0  # training standard deviations below the training mean: where the flow's score is 0
 _SMALLEST = 1e-12  # a gamma distribution has no place for 0
@@ -98,7 +100,7 @@ class BottleneckDetector:
             near = tree.kneighbors(x[None])[0][0]
             others = near[1:] if near[0] == 0 and len(near) > 1 else near
             distances.append(max(others[: tree.n_neighbors - 1 or 1].mean(), _SMALLEST))
-        return dict(zip(BOTTLENECK_SCORERS, (flow, np.array(distances)), strict=True))
+        return dict(zip(SCORERS, (flow, np.array(distances)), strict=True))
 
     def _surprise(self, latent: Float[Tensor, "seed vector latent"]) -> Float[np.ndarray, " seed"]:
         with torch.inference_mode():

@@ -28,10 +28,11 @@ from tqdm import tqdm
 from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
-from asdlib.params import AsdError, Encoder, Params, code_digest, digest, resolve
+from asdlib.files import code_digest, digest, resolve, write_table, write_tensors
+from asdlib.params import AsdError, Encoder, Params
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import COLUMNS, write_table
-from asdlib.training import choose_device, save_tensors, shuffled
+from asdlib.study.unit import COLUMNS
+from asdlib.training import choose_device, shuffled
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution has no place for 0
 
@@ -140,7 +141,7 @@ def _key(
         {
             "what": what,
             "encoder": fingerprint(params),
-            "method": code_digest("study/exposure", "autoencoder", "training"),
+            "method": code_digest("study.exposure.scores"),
             "clips": used[columns].to_numpy().tolist(),
             "constants": {name: constants[name] for name in sorted(of[what])},
             "spectra": [params.spectra.sample_rate, params.spectra.resample],
@@ -234,7 +235,7 @@ def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Te
             signals = dataset.read_all(clips, params.spectra)
             bar = tqdm(signals, "frozen encoder", len(clips), disable=not progress, unit="clip")
             rows = [encoder.embed(encoder.inputs(signal[0]))[0].cpu() for signal in bar]
-        save_tensors(path, {"embeddings": torch.stack(rows)})
+        write_tensors({"embeddings": torch.stack(rows)}, path)
     return load_file(path)["embeddings"]
 
 
@@ -308,7 +309,7 @@ def _adapted(
     with bar:
         if not path.exists():
             _fit(list(learnt.values()), step, len(train), seeds, constants, constants.lora_epochs)
-            save_tensors(path, learnt)
+            write_tensors(learnt, path)
         stored = load_file(path)
         logits = []
         with torch.inference_mode():

@@ -13,7 +13,8 @@ import numpy as np
 
 from asdlib import study
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.params import Params, digest
+from asdlib.files import digest
+from asdlib.params import Params
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import dataset
-from asdlib.params import Params, digest, resolve
+from asdlib.files import digest, resolve
+from asdlib.params import Params
 from asdlib.simulate import scenes
 
 

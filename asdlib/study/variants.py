@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from asdlib.params import (
-    BOTTLENECK_SCORERS,
-    INTERPOLATION_NEEDS,
-    Autoencoder,
-    Extra,
-    Params,
-    official,
-)
+from asdlib.params import INTERPOLATION_NEEDS, Autoencoder, Extra, Params
 from asdlib.scoring import VARIANTS
+from asdlib.study import bottleneck as latent
+from asdlib.study.baseline import official
 
 CHAMPION = "adasub"  # the front-end whose choices are varied
 COMPARED = ("s1", "eq1")  # the champion's scoring, and the one that it improves on
@@ -48,7 +43,7 @@ def objective(params: Params, name: str) -> Params:
 
 def bottleneck(params: Params) -> Params:
     """Flow and nearest neighbours at the bottleneck of the same autoencoders."""
-    return _varied(params, scorers=(*COMPARED, *BOTTLENECK_SCORERS))
+    return _varied(params, scorers=(*COMPARED, *latent.SCORERS))
 
 
 def build_up(params: Params) -> dict[str, Params]:

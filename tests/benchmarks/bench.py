@@ -167,10 +167,10 @@ def exponents(rows):
 
 
 def main():
-    from asdlib import params
+    from asdlib import files
     from asdlib import training as loop
 
-    results = params.resolve("results")
+    results = files.resolve("results")
     results.mkdir(exist_ok=True)
     table = Table()
     table.add("import asdlib", child("imports"), "s", at_most=0.3)

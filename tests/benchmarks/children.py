@@ -112,9 +112,10 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
 
     from asdlib import params, training
     from asdlib.spectra import Frames
+    from asdlib.study import baseline
 
     whole = params.Params(seeds=tuple(range(seeds)))
-    shape = whole.autoencoder if network == "ours" else params.official(whole).autoencoder
+    shape = whole.autoencoder if network == "ours" else baseline.official(whole).autoencoder
     steps, epochs = 12, 5
     frames = Frames.join(
         [np.random.default_rng(0).standard_normal((256 * steps + 4, 128)).astype(np.float32)]

@@ -78,20 +78,16 @@ def test_a_view_is_the_pipeline(studied, front_end):
         assert "asd study" in view.note
         assert np.isnan(view.z)
         return
-    table, gammas = own.read()
+    table = own.read()
     rows = table[(table["name"] == clip["name"]) & (table["scorer"] == "eq1")]
     np.testing.assert_allclose(view.seed_z, rows["score"], rtol=1e-5)
     assert view.z == pytest.approx(rows["score"].mean(), rel=1e-5)
-    residuals = (
-        own._fit(lambda what: None)
-        .detectors[0]
-        .residual(trained.fitted.vectors(own.features()(stft(signal))))
-    )
+    fitted = own.fitted()
+    residuals = fitted.detectors[0].residual(fitted.vectors(fitted.frames(stft(signal))))
     energy = residuals.square().sum(2).mean(0).numpy()
     np.testing.assert_allclose(view.energy, energy, rtol=1e-5)
     assert view.quantile == pytest.approx(np.percentile(energy, 90), rel=1e-5)
-    gamma = gammas[gammas["scorer"] == "eq1"].iloc[0]
-    assert trained.gammas[0].threshold == pytest.approx(gamma["threshold"])
+    assert trained.gammas[0] == own.gammas()["eq1", chosen.seeds[0]]
 
 
 def test_the_threshold_and_the_density_are_those_of_the_training_clips(unit):
@@ -224,7 +220,7 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
 
 def test_nothing_is_ever_trained(studied, tmp_path, monkeypatch):
     chosen, recordings, _ = studied
-    monkeypatch.setattr(Unit, "_train", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(Unit, "train_models", lambda *a: pytest.fail("trained"))
     app = Explorer(chosen.model_copy(update={"results": str(tmp_path)}))
     app.refresh()
     assert "no trained model: run asd study" in app.status.value

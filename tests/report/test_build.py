@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, SMALL, machine_folder, small_report, two_channels, write_wav
 
-from asdlib import params, study
+from asdlib import files, params, study
 from asdlib.compare import submission
 from asdlib.params import AsdError
 from asdlib.report import build
@@ -40,7 +40,7 @@ def assert_whole(chosen, pages):
     whole = "".join(html.values())
     for label in FIGURES | TABLES:
         assert len(re.findall(f'id="{label}"', whole)) == 1, label
-    folder = params.resolve(chosen.figures)
+    folder = files.resolve(chosen.figures)
     assert {p.stem for p in folder.glob("fig-*.svg")} == FIGURES
     assert {p.stem for p in folder.glob("tab-*.csv")} == TABLES
     assert (folder / "pipeline.svg").exists()
@@ -55,11 +55,11 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     chosen, pages = scenes_report
     html = assert_whole(chosen, pages)
     assert "embedded simulated scenes" in html["03_seed_study"]
-    ladder = pd.read_csv(params.resolve(chosen.figures) / "tab-ladder.csv")
-    per_seed = pd.read_csv(params.resolve(chosen.figures) / "tab-front-ends.csv")
+    ladder = pd.read_csv(files.resolve(chosen.figures) / "tab-ladder.csv")
+    per_seed = pd.read_csv(files.resolve(chosen.figures) / "tab-front-ends.csv")
     assert ladder["ensemble"].notna().all()
     assert ladder["system"].tolist()[:3] == ["Baseline MSE", "Baseline MAHALA", "AE ch1"]
-    measured = pd.read_csv(params.resolve(chosen.figures) / "tab-benchmarks.csv")
+    measured = pd.read_csv(files.resolve(chosen.figures) / "tab-benchmarks.csv")
     assert measured["measured"].tolist() == ["0.05 s", "2.5 times", "1,761 times"]
     assert measured["target"].tolist()[1] == ">= 3"
     assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/07_performance.html")
@@ -67,7 +67,7 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     again = text_of(pages / "notebooks" / "05_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
     assert "nothing to complain about" in html["05_submission"]
-    package = params.resolve(chosen.results) / "small" / "submission" / "task2.zip"
+    package = files.resolve(chosen.results) / "small" / "submission" / "task2.zip"
     recordings = study.open_recordings(chosen)
     expected = {"SimPump": set(recordings.clips("SimPump", "test")["name"])}
     assert submission.validate(package, expected) == []

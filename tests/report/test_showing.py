@@ -11,9 +11,9 @@ import soundfile
 
 from asdlib.compare import systems
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.params import OFFICIAL_SCORERS
 from asdlib.report import figures, panels, tables
 from asdlib.scoring import SCORERS, VARIANTS
+from asdlib.study import baseline
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_every_system_has_a_name_and_a_colour():
         assert re.fullmatch("#[0-9a-f]{6}", figures.COLOURS[name].lower())
         assert figures.NAMES[name]
         assert figures.sound_name(name)
-    assert set(figures.SCORER_NAMES) == {*SCORERS, *VARIANTS, *OFFICIAL_SCORERS}
+    assert set(figures.SCORER_NAMES) == {*SCORERS, *VARIANTS, *baseline.SCORERS}
     assert figures.system_name("baseline", "mahala") == "Baseline MAHALA"
     assert figures.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
     assert figures.system_name("near") == "AE ch1"

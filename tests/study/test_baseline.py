@@ -10,6 +10,7 @@ from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.params import Params
 from asdlib.spectra import Frames
+from asdlib.study import baseline
 from asdlib.study.baseline import OfficialDetector
 from asdlib.training import shuffled, train
 
@@ -101,7 +102,7 @@ def test_minibatch_losses_scatter_less_than_clip_scores(rng):
 
 
 def test_the_network_is_the_official_one():
-    shape = params.official(Params()).autoencoder
+    shape = baseline.official(Params()).autoencoder
     model = SeedAutoencoder(640, [0], shape)
     sizes = [640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640]
     weights = sum(i * o + o for i, o in pairwise(sizes))
@@ -114,7 +115,7 @@ def test_the_network_is_the_official_one():
     assert torch.equal(plain(x), plain.body(x))
     assert (model.eval()(torch.randn(1, 4, 640)) != 0).any()
     assert (model.encoder(torch.randn(1, 4, 640)) >= 0).all()  # ReLU at the bottleneck too
-    loop = params.official(Params()).training
+    loop = baseline.official(Params()).training
     assert (loop.weight_decay, loop.held_out, loop.epochs, loop.batch_size) == (0, 0.1, 100, 256)
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,9 @@ import pandas as pd
 import pytest
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
-from asdlib import dataset, params, study
+from asdlib import dataset, params, study, training
 from asdlib.compare import systems
-from asdlib.guard import CrossClipError, PerClip, rederive
+from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
 from asdlib.study import unit
 
@@ -108,7 +109,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(tiny, tmp_path):
     }
     script = "import json, sys; from asdlib import study; study.run(json.loads(sys.argv[1]))"
     cut = slow | {"results": str(tmp_path / "cut")}
-    process = subprocess.Popen([sys.executable, "-c", script, params.json.dumps(cut)])
+    process = subprocess.Popen([sys.executable, "-c", script, json.dumps(cut)])
     deadline = time.monotonic() + 60
     while not list((tmp_path / "cut").rglob("checkpoint.safetensors")):
         assert process.poll() is None
@@ -234,7 +235,7 @@ def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, data_folder):
     other = next(iter((data_folder / "valve" / "test").iterdir()))
     write_wav(other, two_channels(np.random.default_rng(5)))
     again = study.score_alone(tiny, recordings, "valve")
-    with pytest.raises(CrossClipError, match=other.name):
+    with pytest.raises(AsdError, match=f"{other.name}: the file has changed since it was checked"):
         rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
 
 
@@ -250,7 +251,7 @@ def test_scores_are_the_same_bytes_on_one_thread_and_on_two(tiny, tmp_path):
     tables = []
     for threads in ("1", "2", "5"):
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
-        command = [sys.executable, "-c", script, params.json.dumps(wide)]
+        command = [sys.executable, "-c", script, json.dumps(wide)]
         subprocess.run(command, check=True, env=environment)
         files = sorted((tmp_path / "results" / "units").rglob("scores*.parquet"))
         tables.append(pd.concat([pd.read_parquet(file) for file in files]))
@@ -265,7 +266,7 @@ def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
     study.run(tiny)
     recordings = study.open_recordings(tiny)
     assert study.made_elsewhere(tiny, recordings) == ""
-    here = study.training.hardware("cpu")
+    here = training.hardware("cpu")
     monkeypatch.setattr("asdlib.training.hardware", lambda wanted: "torch 9 on the moon")
     assert study.made_elsewhere(tiny, recordings) == here
 
@@ -275,7 +276,7 @@ def test_other_code_computes_again(tiny, monkeypatch):
     before = study.units(tiny, recordings)[0]
     assert before.folder == study.units(tiny, recordings)[0].folder
     scores = before.scores_file.name
-    monkeypatch.setattr(unit, "code_digest", lambda *modules: "other")
+    monkeypatch.setattr(unit, "code_digest", lambda *roots: "other")
     after = study.units(tiny, recordings)[0]
     assert after.folder != before.folder
     assert after.scores_file.name != scores
@@ -299,3 +300,20 @@ def test_gamma_normal_is_read_from_the_same_scores(tiny, monkeypatch):
     assert not np.allclose(both["score_x"], both["score_y"])
     ranks = both.groupby(keys)[["score_x", "score_y"]].rank()
     assert np.array_equal(ranks["score_x"], ranks["score_y"])
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_clip_that_changes_after_the_check_leaves_nothing(tiny, data_folder, rng, split):
+    undisturbed = study.run(params.load(tiny, results=str(data_folder.parent / "other")))
+    recordings = study.open_recordings(tiny)
+    clip = next(iter((data_folder / "fan" / split).iterdir()))
+    own = clip.read_bytes()
+    for other in (two_channels(rng), np.full((16000, 2), np.nan)):
+        write_wav(clip, other, subtype="FLOAT")
+        with pytest.raises(AsdError, match=f"{clip.name}: the file has changed"):
+            study.run(tiny, recordings=recordings)
+        assert not list((data_folder.parent / "results").rglob("scores.*.parquet"))
+        if split == "train":
+            assert not list((data_folder.parent / "results").rglob("model.safetensors"))
+    clip.write_bytes(own)
+    pd.testing.assert_frame_equal(study.run(tiny), undisturbed)

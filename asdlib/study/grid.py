@@ -1,0 +1,209 @@
+"""All units of a study: computed here or on a Dask cluster, and read back as one table.
+
+Notebook: 03_seed_study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from asdlib import frontends, training
+from asdlib.guard import PerClip
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Params, load
+from asdlib.study import baseline, detectors
+from asdlib.study.recordings import Recordings, open_recordings
+from asdlib.study.unit import Unit
+
+
+def units(params: Params, recordings: Recordings) -> list[Unit]:
+    """Every machine with the baseline, if asked for, and every front-end that has to be trained."""
+    detectors.check(params)
+    found = []
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
+        if params.baseline:
+            found.append(Unit(baseline.official(params), machine, "near", clips, baseline.NAME))
+        found += [Unit(params, machine, n, clips) for n in frontends.parts(params.front_ends)]
+    return found
+
+
+def run(
+    params: Params | Mapping[str, Any] | str | Path,
+    *,
+    progress: bool = False,
+    recordings: Recordings | None = None,
+) -> pd.DataFrame:
+    """Compute what is missing and read everything back as one table.
+
+    Parameters
+    ----------
+    params : parameters, a mapping, or the path of a parameter file.
+    progress : show a bar with what is running and what is left.
+    recordings : the checked recordings, where they are at hand.
+
+    Returns
+    -------
+    DataFrame with the columns machine, front_end, scorer, seed, split, domain, label, name,
+    score: the standardised score z of every clip. Combinations such as ``combo`` are means of
+    their parts' scores, clip by clip and seed by seed.
+
+    Raises
+    ------
+    AsdError
+        For bad parameters or recordings, before any training.
+    """
+    params = load(params)
+    recordings = recordings or open_recordings(params, progress=progress)
+    tasks = units(params, recordings)
+    _compute_all(params, [unit for unit in tasks if not unit.done], progress)
+    tables = {(unit.machine, unit.name): unit.read() for unit in tasks}
+    names = [*([baseline.NAME] if params.baseline else []), *params.front_ends]
+    wanted = []
+    for machine in recordings.machines:
+        for name in names:
+            if name in frontends.COMBINATIONS:
+                members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
+                wanted.append(combine(members, name))
+            else:
+                wanted.append(tables[machine, name])
+    return pd.concat(wanted, ignore_index=True)
+
+
+def combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
+    """Mean of several systems' scores, clip by clip, seed by seed, scorer by scorer.
+
+    Parameters
+    ----------
+    members : rows of :func:`run`, of the same clips, seeds and scorers.
+    name : of the combination, in the column front_end.
+    """
+    keys = ["machine", "scorer", "seed"]
+    groups = [dict(iter(m.groupby(keys, sort=False))) for m in members]
+    parts = []
+    for key in groups[0]:
+        aligned = [g[key].sort_values("name", ignore_index=True) for g in groups]
+        scores = PerClip.combine([PerClip(m["score"], m["name"]) for m in aligned])
+        values = [value for _, value in scores.items()]
+        parts.append(aligned[0].assign(front_end=name, score=values))
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_alone(
+    params: Params, recordings: Recordings, machine: str
+) -> Callable[[Collection[tuple[str, int]], str, str], float]:
+    """Return a function that scores one test clip from its file and nothing else.
+
+    Returns
+    -------
+    Function of the models (front-end and seed each), the scorer and the clip's name, that gives
+    the mean of z over the models.
+    """
+    clips = recordings.clips(machine)
+    files = {row["name"]: (row["path"], row["hash"]) for _, row in clips.iterrows()}
+    fitted = cache(lambda front_end: Unit(params, machine, front_end, clips).fitted())
+
+    @cache
+    def z(front_end: str, clip: str) -> dict[tuple[str, int], float]:
+        return fitted(front_end)(*files[clip])
+
+    def score(members: Collection[tuple[str, int]], scorer: str, clip: str) -> float:
+        models = []
+        for name, seed in sorted(members):
+            parts = [z(part, clip)[scorer, seed] for part in frontends.parts([name])]
+            models.append(PerClip.combine([PerClip([part], [clip]) for part in parts]))
+        return PerClip.combine(models).item()
+
+    return score
+
+
+def floors(params: Params, recordings: Recordings) -> dict[str, Floors]:
+    """Noise floors of every machine."""
+    return {
+        machine: Unit(params, machine, "near", recordings.clips(machine)).floors()
+        for machine in recordings.machines
+    }
+
+
+def official_thresholds(params: Params, recordings: Recordings) -> pd.DataFrame:
+    """Mean over seeds of :func:`asdlib.study.baseline.thresholds`, machine by machine."""
+    tables = [
+        baseline.thresholds(unit.raw(), params.scoring.quantile).assign(machine=unit.machine)
+        for unit in units(params, recordings)
+        if unit.system == baseline.NAME
+    ]
+    if not tables:
+        return pd.DataFrame()
+    shares = ["training", "normal", "anomaly"]
+    return pd.concat(tables).groupby(["machine", "rule"], sort=False)[shares].mean().reset_index()
+
+
+def made_elsewhere(params: Params, recordings: Recordings) -> str:
+    """Hardware other than this that some unit was scored on; empty where there is none."""
+    here = training.hardware(params.device)
+    return ", ".join(sorted({unit.made_on for unit in units(params, recordings)} - {here}))
+
+
+def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
+    """Learning curves of every unit."""
+    return pd.concat([unit.losses() for unit in units(params, recordings)], ignore_index=True)
+
+
+def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
+    """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
+    rows = []
+    for unit in units(params, recordings):
+        size = sum(file.stat().st_size for file in unit.folder.iterdir())
+        values = unit.model().parameters_per_seed
+        rows.append(
+            {
+                "unit": unit.folder.name,
+                "values per seed": values,
+                "MB": size / 1e6,
+                "products": unit.products,
+                "scored by": unit.made_on,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
+    steps = params.training.epochs + 2
+    with tqdm(total=len(tasks) * steps, unit="step", disable=not (progress and tasks)) as bar:
+        if params.cluster is not None:
+            _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
+            return
+        for number, unit in enumerate(tasks, start=1):
+            where = f"unit {number}/{len(tasks)} {unit.machine} {unit.name}"
+
+            def tick(what: str, where: str = where) -> None:
+                bar.set_description(f"{where}: {what}", refresh=False)
+                bar.update()
+
+            bar.set_description(where)
+            unit.compute(tick)
+            bar.update(number * steps - bar.n)  # steps that a checkpoint had done already
+
+
+def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]) -> None:
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise AsdError(
+            "cluster is set, but Dask is not installed: pip install asdlib[cluster]."
+        ) from None
+    try:
+        client = Client(address, timeout="20s")
+    except OSError as error:
+        raise AsdError(f"No Dask scheduler answers at {address} ({error}).") from None
+    with client:
+        futures = [client.submit(Unit.compute, unit, pure=False) for unit in tasks]
+        for future in as_completed(futures):
+            future.result()
+            tick()
