@@ -13,6 +13,7 @@ import numpy as np
 import scipy.signal
 from jaxtyping import Complex, Float
 
+from asdlib import filters
 from asdlib.noise import Floors, quiet
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import power
@@ -179,8 +180,6 @@ class Wiener(RefSub):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the filtered near power."""
-        from asdlib import filters  # compiles at its first use
-
         near, noise = power(spectrum[0]), self.noise(spectrum)
         c = self.constants
         return filters.decision_directed(
