@@ -93,7 +93,7 @@ class Unit:
         train = self.train
         return {
             "method": code_digest(
-                "spectra", "noise", "filters", "frontends", "autoencoder", "training"
+                "spectra", "noise", "filters", "complexls", "frontends", "autoencoder", "training"
             ),
             "machine": self.machine,
             "clips": list(zip(train["name"], train["domain"], train["hash"], strict=True)),
