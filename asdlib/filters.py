@@ -63,9 +63,10 @@ def decision_directed(
     -------
     (frequency, frame), power; unchanged where there is no noise.
 
-    >>> near, noise = np.full((1, 3), 8.0), np.array([[0.0, 1.0, 100.0]])
-    >>> decision_directed(near, noise, 0.98, 0.1, 1e10, False).round(2)
-    array([[8.  , 0.95, 0.8 ]])
+    >>> near = np.array([[1.0, 1.0, 9.0, 9.0, 9.0]])
+    >>> noise = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]])
+    >>> decision_directed(near, noise, weight=0.5, beta=0.1, most=1e10, log_spectral=True).round(2)
+    array([[0.25, 0.1 , 5.78, 6.86, 9.  ]])
     """
     noisy = noise > 0
     with np.errstate(over="ignore"):  # an infinite ratio is bounded next

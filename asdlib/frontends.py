@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from asdlib import filters
 from asdlib.complexls import unpredicted
-from asdlib.noise import Floors, quiet
+from asdlib.noise import Floors, expected_noise, quiet_power
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
 
@@ -49,7 +49,7 @@ class FrontEnd:
 
     def levels(self, spectrum: Spectrum) -> Float[np.ndarray, "channel=2 frequency"]:
         """One clip's quiet power, of which the floors are the mean over training-normal clips."""
-        return quiet(self.heard(spectrum), self.constants)
+        return quiet_power(power(self.heard(spectrum)), self.constants.percentile)
 
     def heard(self, spectrum: Spectrum) -> Spectrum:
         """The two spectra whose quiet power makes the floors: those of the microphones."""
@@ -90,7 +90,7 @@ class RefSub(FrontEnd):
     reads: tuple[str, ...] = ("a_s", "beta")
     needs_floors = True
 
-    def noise(self, spectrum: Spectrum) -> Power:
+    def expected_noise(self, spectrum: Spectrum) -> Power:
         """Noise power expected at the near microphone: G_m(k) P_f(k, t)."""
         if self.floors is None:
             raise AsdError(
@@ -104,7 +104,7 @@ class RefSub(FrontEnd):
                 f"{type(self).__name__} was fitted on {len(transfer)} frequency bins and got "
                 f"{len(far)}; use one n_fft."
             )
-        return transfer[:, None].astype(far.dtype) * far
+        return expected_noise(far, transfer)
 
     def over_subtraction(self, near: Power, noise: Power) -> Power | float:
         """a_s, the same everywhere."""
@@ -112,7 +112,7 @@ class RefSub(FrontEnd):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the denoised near power."""
-        near, noise = power(spectrum[0]), self.noise(spectrum)
+        near, noise = power(spectrum[0]), self.expected_noise(spectrum)
         clean = near - self.over_subtraction(near, noise) * noise
         return np.maximum(clean, near.dtype.type(self.constants.beta) * near)
 
@@ -159,10 +159,10 @@ class CohSub(RefSub):
     title = "CohSub"
     reads: tuple[str, ...] = ("a_s", "beta", "smoothing", "start_frames")
 
-    def noise(self, spectrum: Spectrum) -> Power:
+    def expected_noise(self, spectrum: Spectrum) -> Power:
         """Noise power that both microphones share: MSC G_m P_f."""
         shared = coherence(spectrum, self.constants)
-        return np.clip(shared, 0, 1) * super().noise(spectrum)
+        return np.clip(shared, 0, 1) * super().expected_noise(spectrum)
 
 
 class Wiener(RefSub):
@@ -178,7 +178,7 @@ class Wiener(RefSub):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the filtered near power."""
-        near, noise = power(spectrum[0]), self.noise(spectrum)
+        near, noise = power(spectrum[0]), self.expected_noise(spectrum)
         c = self.constants
         return filters.decision_directed(
             near, noise, c.dd_weight, c.beta, _MOST_SNR, self.log_spectral
