@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from asdlib import frontends, scoring, training
+from asdlib import frontends, training
 from asdlib.calibration import Calibration
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
@@ -111,10 +111,10 @@ def score_alone(
 
     def score(members: Collection[tuple[str, int]], scorer: str, clip: str) -> float:
         models = [
-            scoring.ensemble([z(part, clip, scorer)[seed] for part in frontends.parts([name])])
+            PerClip.combine([z(part, clip, scorer)[seed] for part in frontends.parts([name])])
             for name, seed in sorted(members)
         ]
-        return scoring.ensemble(models).item()
+        return PerClip.combine(models).item()
 
     return score
 
@@ -212,7 +212,7 @@ def combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
     parts = []
     for key in groups[0]:
         aligned = [g[key].sort_values("name", ignore_index=True) for g in groups]
-        scores = scoring.ensemble([PerClip(m["score"], m["name"]) for m in aligned])
+        scores = PerClip.combine([PerClip(m["score"], m["name"]) for m in aligned])
         values = [value for _, value in scores.items()]
         parts.append(aligned[0].assign(front_end=name, score=values))
     return pd.concat(parts, ignore_index=True)
