@@ -1,80 +1,83 @@
-"""Decision-directed filters, compiled: gains that depend on the frame before.
+"""Decision-directed filters: gains that depend on the frame before.
 
-The a-priori SNR of a frame is a weighted mean of what the filter made of the frame before and of
-what this frame says by itself (Ephraim and Malah 1984). Notebook: 02_front_ends.
+The a-priori SNR of a frame is a weighted mean of the filter's own estimate from the frame before
+and of this frame's a-posteriori SNR minus 1 (Ephraim and Malah 1984). Notebook: 02_front_ends.
 """
 
-import math
+from __future__ import annotations
 
-import numba
+import numpy as np
+import scipy.special
+from jaxtyping import Float
 
-# Abramowitz and Stegun 5.1.53, |error| < 2e-7, and 5.1.56, |error| < 5e-8
-_SMALL = (-0.57721566, 0.99999193, -0.24991055, 0.05519968, -0.00976004, 0.00107857)
-_ABOVE = (0.2677737343, 8.6347608925, 18.0590169730, 8.5733287401, 1.0)
-_BELOW = (3.9584969228, 21.0996530827, 25.6329561486, 9.5733223454, 1.0)
+_LEAST_V = 1e-30  # E1 is infinite at 0
 
 
-@numba.vectorize(cache=True)
-def wiener_gain(prior, posterior):
-    """Amplitude gain xi / (1 + xi) from the a-priori SNR xi and the a-posteriori SNR."""
+def wiener_gain(prior: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"] | float:
+    """Amplitude gain xi / (1 + xi) from the a-priori SNR xi.
+
+    >>> wiener_gain(3.0)
+    0.75
+    """
     return prior / (1 + prior)
 
 
-@numba.njit(cache=True)
-def _exponential_integral(x):
-    """E1(x) of a positive x."""
-    if x <= 1:
-        total = 0.0
-        for i in range(5, -1, -1):
-            total = total * x + _SMALL[i]
-        return total - math.log(x)
-    above, below = 0.0, 0.0
-    for i in range(4, -1, -1):
-        above = above * x + _ABOVE[i]
-        below = below * x + _BELOW[i]
-    return math.exp(-x) / x * above / below
-
-
-@numba.vectorize(cache=True)
-def lsa_gain(prior, posterior):
+def lsa_gain(
+    prior: Float[np.ndarray, "*shape"] | float, posterior: Float[np.ndarray, "*shape"] | float
+) -> Float[np.ndarray, "*shape"] | float:
     """Best gain for the log-spectral amplitude, at most 1 (Ephraim and Malah 1985).
 
     xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi).
+
+    Parameters
+    ----------
+    prior, posterior : the SNR xi and gamma, as ratios of power.
+
+    >>> float(round(lsa_gain(3.0, 4.0), 4))
+    0.7549
     """
-    wiener = prior / (1 + prior)
-    v = wiener * posterior
-    if v < 1e-30:
-        v = 1e-30
-    gain = wiener * math.exp(_exponential_integral(v) / 2)
-    return min(gain, 1.0)
+    wiener = wiener_gain(prior)
+    v = np.maximum(wiener * posterior, _LEAST_V)
+    return np.minimum(wiener * np.exp(scipy.special.exp1(v) / 2), 1.0)
 
 
-@numba.njit(cache=True)
-def decision_directed(near, noise, weight, beta, most, log_spectral):
-    """Filter one clip, frequency by frequency, frame after frame.
+def decision_directed(
+    near: Float[np.ndarray, "frequency frame"],
+    noise: Float[np.ndarray, "frequency frame"],
+    weight: float,
+    beta: float,
+    most: float,
+    log_spectral: bool,
+) -> Float[np.ndarray, "frequency frame"]:
+    """Filter one clip, frame after frame, all frequencies at once.
 
     Parameters
     ----------
     near, noise : (frequency, frame), power.
-    weight : of the frame before in the a-priori SNR.
-    beta : the power gain is not below it.
+    weight : of the frame before in the a-priori SNR, 0 to 1.
+    beta : lower bound of the power gain.
     most : largest a-posteriori SNR.
     log_spectral : LSA's gain instead of Wiener's.
 
     Returns
     -------
     (frequency, frame), power; unchanged where there is no noise.
+
+    >>> near = np.array([[1.0, 1.0, 9.0, 9.0, 9.0]])
+    >>> noise = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]])
+    >>> decision_directed(near, noise, weight=0.5, beta=0.1, most=1e10, log_spectral=True).round(2)
+    array([[0.25, 0.1 , 5.78, 6.86, 9.  ]])
     """
-    out = near.copy()
-    for k in range(near.shape[0]):
-        past = 1.0  # before the first frame: machine and noise alike
-        for t in range(near.shape[1]):
-            posterior = 1.0
-            if noise[k, t] > 0:
-                posterior = min(near[k, t] / noise[k, t], most)
-            prior = weight * past + (1 - weight) * max(posterior - 1, 0.0)
-            gain = lsa_gain(prior, posterior) if log_spectral else wiener_gain(prior, posterior)
-            past = gain * gain * posterior
-            if noise[k, t] > 0:
-                out[k, t] = near[k, t] * min(max(gain * gain, beta), 1.0)
-    return out
+    noisy = noise > 0
+    with np.errstate(over="ignore"):  # an infinite ratio is bounded next
+        ratio = np.divide(near, noise, out=np.ones_like(near), where=noisy)
+    # float64, and a frame's frequencies side by side in memory
+    posterior = np.ascontiguousarray(np.minimum(ratio, most).T, np.float64)
+    gain = np.empty_like(posterior)  # in power
+    past = np.ones(len(near))  # clean power over noise before the first frame: equally loud
+    for t, gamma in enumerate(posterior):
+        prior = weight * past + (1 - weight) * np.maximum(gamma - 1, 0)
+        gain[t] = (lsa_gain(prior, gamma) if log_spectral else wiener_gain(prior)) ** 2
+        past = gain[t] * gamma
+    filtered = near * np.clip(gain.T, beta, 1)
+    return np.where(noisy, filtered, near).astype(near.dtype)

@@ -11,14 +11,13 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.signal
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from asdlib.noise import Floors, quiet
+from asdlib import filters
+from asdlib.complexls import unpredicted
+from asdlib.noise import Floors, expected_noise, quiet_power
 from asdlib.params import AsdError, Denoising
-from asdlib.spectra import power
-
-Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
-Power = Float[np.ndarray, "frequency frame"]
+from asdlib.spectra import Power, Spectrum, power
 
 _MOST_SNR = 1e10  # 100 dB: keeps squares finite in float32
 
@@ -50,7 +49,7 @@ class FrontEnd:
 
     def levels(self, spectrum: Spectrum) -> Float[np.ndarray, "channel=2 frequency"]:
         """One clip's quiet power, of which the floors are the mean over training-normal clips."""
-        return quiet(self.heard(spectrum), self.constants)
+        return quiet_power(power(self.heard(spectrum)), self.constants.percentile)
 
     def heard(self, spectrum: Spectrum) -> Spectrum:
         """The two spectra whose quiet power makes the floors: those of the microphones."""
@@ -91,7 +90,7 @@ class RefSub(FrontEnd):
     reads: tuple[str, ...] = ("a_s", "beta")
     needs_floors = True
 
-    def noise(self, spectrum: Spectrum) -> Power:
+    def expected_noise(self, spectrum: Spectrum) -> Power:
         """Noise power expected at the near microphone: G_m(k) P_f(k, t)."""
         if self.floors is None:
             raise AsdError(
@@ -105,7 +104,7 @@ class RefSub(FrontEnd):
                 f"{type(self).__name__} was fitted on {len(transfer)} frequency bins and got "
                 f"{len(far)}; use one n_fft."
             )
-        return transfer[:, None].astype(far.dtype) * far
+        return expected_noise(far, transfer)
 
     def over_subtraction(self, near: Power, noise: Power) -> Power | float:
         """a_s, the same everywhere."""
@@ -113,7 +112,7 @@ class RefSub(FrontEnd):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the denoised near power."""
-        near, noise = power(spectrum[0]), self.noise(spectrum)
+        near, noise = power(spectrum[0]), self.expected_noise(spectrum)
         clean = near - self.over_subtraction(near, noise) * noise
         return np.maximum(clean, near.dtype.type(self.constants.beta) * near)
 
@@ -160,10 +159,10 @@ class CohSub(RefSub):
     title = "CohSub"
     reads: tuple[str, ...] = ("a_s", "beta", "smoothing", "start_frames")
 
-    def noise(self, spectrum: Spectrum) -> Power:
+    def expected_noise(self, spectrum: Spectrum) -> Power:
         """Noise power that both microphones share: MSC G_m P_f."""
         shared = coherence(spectrum, self.constants)
-        return np.clip(shared, 0, 1) * super().noise(spectrum)
+        return np.clip(shared, 0, 1) * super().expected_noise(spectrum)
 
 
 class Wiener(RefSub):
@@ -179,9 +178,7 @@ class Wiener(RefSub):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the filtered near power."""
-        from asdlib import filters  # compiles at its first use
-
-        near, noise = power(spectrum[0]), self.noise(spectrum)
+        near, noise = power(spectrum[0]), self.expected_noise(spectrum)
         c = self.constants
         return filters.decision_directed(
             near, noise, c.dd_weight, c.beta, _MOST_SNR, self.log_spectral
@@ -247,69 +244,6 @@ class AdaLS(AdaSub):
         gain = np.divide(left, near, out=np.ones_like(near), where=near > 0)
         floor = near.dtype.type(self.constants.beta**2) * near
         return np.maximum(super().__call__(spectrum) * np.minimum(gain, 1), floor)
-
-
-def far_filter(
-    spectrum: Spectrum, constants: Denoising = Denoising()
-) -> Complex[np.ndarray, "frequency context"]:
-    """Complex filter from the far to the near channel, per bin, by regularised least squares.
-
-    H(k) = argmin sum_t abs(N - sum_j H_j F(t - j))^2 + ridge m |H|^2, with m the mean diagonal of
-    the far channel's Gram matrix; 0 where the far channel is silent.
-
-    Returns
-    -------
-    (frequency, context) : ``context`` frames, the present one first.
-    """
-    return solve_filter(*correlations(spectrum, constants), constants)
-
-
-def correlations(
-    spectrum: Spectrum, constants: Denoising = Denoising()
-) -> tuple[
-    Complex[np.ndarray, "frequency context context"], Complex[np.ndarray, "frequency context 1"]
-]:
-    """Gram matrix of the delayed far frames, and their products with the near ones."""
-    near, far = spectrum
-    delayed = _delayed(far, constants.context)
-    gram, cross = delayed.conj() @ delayed.mT, delayed.conj() @ near[:, :, None]
-    return gram.astype(np.complex128), cross.astype(np.complex128)
-
-
-def solve_filter(
-    gram: Complex[np.ndarray, "frequency context context"],
-    cross: Complex[np.ndarray, "frequency context 1"],
-    constants: Denoising = Denoising(),
-) -> Complex[np.ndarray, "frequency context"]:
-    """Filter of :func:`far_filter` from correlations, which may be summed over clips."""
-    diagonal = np.trace(gram, axis1=1, axis2=2).real / constants.context
-    share = np.where(diagonal > 0, constants.ridge * diagonal, 1)
-    regular = gram + share[:, None, None] * np.eye(constants.context)
-    return np.linalg.solve(regular, cross)[:, :, 0]
-
-
-def subtract(
-    spectrum: Spectrum, fit: Complex[np.ndarray, "frequency context"]
-) -> Complex[np.ndarray, "frequency frame"]:
-    """Near spectrum minus what a filter makes of the far one: N - sum_j H_j F(t - j)."""
-    near, far = spectrum
-    filtered = fit.astype(near.dtype)[:, None] @ _delayed(far, fit.shape[1])
-    return near - filtered[:, 0]
-
-
-def unpredicted(
-    spectrum: Spectrum, constants: Denoising = Denoising()
-) -> Complex[np.ndarray, "frequency frame"]:
-    """What the far channel does not predict of the near one, by the clip's own filter: R."""
-    return subtract(spectrum, far_filter(spectrum, constants))
-
-
-def _delayed(
-    far: Complex[np.ndarray, "frequency frame"], context: int
-) -> Complex[np.ndarray, "frequency context frame"]:
-    """Far frames t, t - 1, ...; zeros before the clip."""
-    padded = np.pad(far, [(0, 0), (context - 1, 0)])
-    return np.lib.stride_tricks.sliding_window_view(padded, far.shape[1], axis=1)[:, ::-1]
 
 
 def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:

@@ -9,23 +9,43 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
 from asdlib.params import AsdError, Denoising
-from asdlib.spectra import power
+from asdlib.spectra import Power, Spectrum, power
+
+
+def quiet_power(
+    powers: Float[np.ndarray, "*shape frame"], percentile: float = Denoising().percentile
+) -> Float[np.ndarray, "*shape"]:
+    """Low percentile over time of one clip's power.
+
+    Parameters
+    ----------
+    powers : (..., frame), power.
+    percentile : 0 to 100; in the lowest fifth of the time, the machine is quiet by default.
+
+    Returns
+    -------
+    (...), float64.
+
+    >>> quiet_power(np.array([[1.0, 9.0, 9.0, 9.0, 9.0, 9.0], [2.0, 2.0, 2.0, 2.0, 2.0, 8.0]]))
+    array([9., 2.])
+    """
+    return np.percentile(powers, percentile, axis=-1).astype(np.float64)
 
 
 def noise_floor(
     powers: Iterable[Float[np.ndarray, "frequency _"]] | Float[np.ndarray, "frequency frame"],
     percentile: float = Denoising().percentile,
 ) -> Float[np.ndarray, " frequency"]:
-    """Mean over clips of a low percentile over time of the power spectrum.
+    """Mean over clips of the quiet power.
 
     Parameters
     ----------
     powers : one (frequency, frame) power spectrum per training-normal clip; lengths may differ.
         A lone array is one clip.
-    percentile : 0 to 100; the machine is quiet in the lowest fifth of the time by default.
+    percentile : as of :func:`quiet_power`.
 
     Returns
     -------
@@ -39,13 +59,14 @@ def noise_floor(
     References
     ----------
     R. Martin, IEEE Trans. Speech Audio Process. 9(5), 2001. Notebook: 01_noise_floor.
+
+    >>> clips = [np.full((2, 10), 1.0), np.full((2, 7), 3.0)]
+    >>> noise_floor(clips)
+    array([2., 2.])
     """
     if isinstance(powers, np.ndarray) and powers.ndim == 2:
         powers = [powers]
-    floors = [_quiet(p, percentile) for p in powers]
-    if not floors:
-        raise AsdError("The noise floor needs at least one training-normal clip; none was given.")
-    return np.mean(floors, axis=0)
+    return _mean_over_clips(quiet_power(p, percentile) for p in powers)
 
 
 def noise_transfer(
@@ -66,19 +87,51 @@ def noise_transfer(
     Returns
     -------
     (frequency,), float64.
+
+    >>> noise_transfer(np.array([4.0, 9.0]), np.array([2.0, 3.0]))
+    array([2., 3.])
     """
     near, far = np.asarray(near_floor, np.float64), np.asarray(far_floor, np.float64)
     bounded = np.maximum(far, far_bound * np.median(far))
     return np.divide(near, bounded, out=np.zeros_like(near), where=bounded > 0)
 
 
-def noisier(
-    spectrum: Complex[np.ndarray, "channel=2 frequency frame"],
-    transfer: Float[np.ndarray, " frequency"],
-) -> Float[np.ndarray, "frequency frame"]:
-    """Near power with the noise that the far channel tells of added once more: P_n + G_m P_f."""
+def expected_noise(far_power: Power, transfer: Float[np.ndarray, " frequency"]) -> Power:
+    """Noise power expected at the near microphone: G_m(k) P_f(k, t).
+
+    Parameters
+    ----------
+    far_power : (frequency, frame), P_f.
+    transfer : (frequency,), G_m.
+
+    Returns
+    -------
+    (frequency, frame), in the precision of ``far_power``.
+
+    >>> expected_noise(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 0.5]))
+    array([[10. , 20. ],
+           [ 1.5,  2. ]])
+    """
+    return transfer[:, None].astype(far_power.dtype) * far_power
+
+
+def noisier(spectrum: Spectrum, transfer: Float[np.ndarray, " frequency"]) -> Power:
+    """Near power with the expected noise added once more: P_n + G_m P_f.
+
+    Parameters
+    ----------
+    spectrum : (2, frequency, frame) complex.
+    transfer : (frequency,), G_m.
+
+    Returns
+    -------
+    (frequency, frame), power.
+
+    >>> noisier(np.array([[[3j]], [[2.0]]]), np.array([0.5]))
+    array([[11.]])
+    """
     near, far = power(spectrum)
-    return near + transfer[:, None].astype(near.dtype) * far
+    return near + expected_noise(far, transfer)
 
 
 @dataclass(frozen=True)
@@ -89,6 +142,11 @@ class Floors:
     ----------
     near, far : (frequency,), mean quiet power of each channel.
     far_bound : as of :func:`noise_transfer`.
+
+    >>> near, far = np.full((1, 8), 2.0), np.full((1, 8), 1.0)
+    >>> clip = np.stack([near, far]).astype(complex)
+    >>> Floors.fit([clip, clip]).transfer
+    array([4.])
     """
 
     near: Float[np.ndarray, " frequency"]
@@ -96,13 +154,10 @@ class Floors:
     far_bound: float = Denoising().far_bound
 
     @classmethod
-    def fit(
-        cls,
-        spectra: Iterable[Complex[np.ndarray, "channel=2 frequency _"]],
-        constants: Denoising = Denoising(),
-    ) -> Floors:
+    def fit(cls, spectra: Iterable[Spectrum], constants: Denoising = Denoising()) -> Floors:
         """Take both floors from training-normal clips, in one pass."""
-        return cls.average((quiet(spectrum, constants) for spectrum in spectra), constants)
+        levels = (quiet_power(power(spectrum), constants.percentile) for spectrum in spectra)
+        return cls.average(levels, constants)
 
     @classmethod
     def average(
@@ -111,10 +166,7 @@ class Floors:
         constants: Denoising = Denoising(),
     ) -> Floors:
         """Take both floors from the quiet power of every training-normal clip."""
-        levels = list(clips)
-        if not levels:
-            raise AsdError("The noise floors need at least one training-normal clip.")
-        near, far = np.mean(levels, axis=0)
+        near, far = _mean_over_clips(clips)
         return cls(near, far, constants.far_bound)
 
     @property
@@ -123,14 +175,10 @@ class Floors:
         return noise_transfer(self.near, self.far, far_bound=self.far_bound)
 
 
-def quiet(
-    spectrum: Complex[np.ndarray, "channel=2 frequency frame"], constants: Denoising = Denoising()
-) -> Float[np.ndarray, "channel=2 frequency"]:
-    """Low percentile over time of one clip's power, both channels."""
-    return _quiet(power(spectrum), constants.percentile)
-
-
-def _quiet(
-    power: Float[np.ndarray, "*shape frame"], percentile: float
-) -> Float[np.ndarray, "*shape"]:
-    return np.percentile(power, percentile, axis=-1).astype(np.float64)
+def _mean_over_clips(
+    levels: Iterable[Float[np.ndarray, "*channel frequency"]],
+) -> Float[np.ndarray, "*channel frequency"]:
+    clips = list(levels)
+    if not clips:
+        raise AsdError("A noise floor needs at least one training-normal clip; none was given.")
+    return np.mean(clips, axis=0)

@@ -7,17 +7,19 @@ Notebook: 04_rescoring.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from asdlib.guard import PerClip
-from asdlib.parallel import clip_by_clip
+from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Scoring
+
+Term = TypeVar("Term", np.ndarray, Tensor)
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,6 @@ VARIANTS: dict[str, Scorer] = {
 """What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 04."""
 
 
-_ALL = "all"  # both domains together
-_LEDOIT_WOLF = "Ledoit-Wolf"  # both domains together, shrunk
-
-
 def _nothing() -> Tensor:
     return torch.zeros((), dtype=torch.float64)
 
@@ -74,25 +72,45 @@ def _nothing() -> Tensor:
 class Moments:
     """Running moments of residuals, in float64: per seed, one domain.
 
-    With a = |e|^2: count, sum of e, of e e^T, of a e, of a and of a^2. The last three are what the
-    Ledoit-Wolf shrinkage needs besides the covariance.
+    Attributes
+    ----------
+    count : number of residuals e.
+    first, second : sums of e and of e e^T.
+    third, norm, norm_square : with a = |e|^2, sums of a e, of a and of a^2. The Ledoit-Wolf
+        shrinkage needs them besides the covariance; 0 unless they were asked for.
+
+    >>> moments = Moments.of(torch.tensor([[[1.0, 0.0], [3.0, 4.0]]]))
+    >>> moments.mean.tolist()
+    [[2.0, 2.0]]
+    >>> moments.covariance.tolist()
+    [[[2.0, 4.0], [4.0, 8.0]]]
     """
 
     count: int = 0
     first: Float[Tensor, "*seed_value"] = field(default_factory=_nothing)
     second: Float[Tensor, "*seed_value_value"] = field(default_factory=_nothing)
-    third: Float[Tensor, "*seed_value"] = field(default_factory=_nothing)
-    norm: Float[Tensor, "*seed"] = field(default_factory=_nothing)
-    norm_square: Float[Tensor, "*seed"] = field(default_factory=_nothing)
+    third: Float[Tensor, "*asked_seed_value"] = field(default_factory=_nothing)
+    norm: Float[Tensor, "*asked_seed"] = field(default_factory=_nothing)
+    norm_square: Float[Tensor, "*asked_seed"] = field(default_factory=_nothing)
 
     @classmethod
-    def of(cls, residuals: Float[Tensor, "seed vector value"]) -> Moments:
-        """Moments of one clip's residuals; the products are summed in float32."""
+    def of(
+        cls, residuals: Float[Tensor, "seed vector value"], *, ledoit_wolf: bool = False
+    ) -> Moments:
+        """Moments of one clip's residuals; the products are summed in float32.
+
+        Parameters
+        ----------
+        ledoit_wolf : take the moments of :attr:`ledoit_wolf` too.
+        """
+        first, second = residuals.sum(1, dtype=torch.float64), torch.bmm(residuals.mT, residuals)
+        if not ledoit_wolf:
+            return cls(residuals.shape[1], first, second)
         norms = residuals.square().sum(2)
         return cls(
             residuals.shape[1],
-            residuals.sum(1, dtype=torch.float64),
-            torch.bmm(residuals.mT, residuals),
+            first,
+            second,
             torch.einsum("svx,sv->sx", residuals, norms),
             norms.sum(1, dtype=torch.float64),
             norms.double().square().sum(1),
@@ -128,7 +146,14 @@ class Moments:
 
         With S = sum of c c^T / n over the centred c: (1 - s) S + s m I, where m is the mean
         diagonal of S and s = min(sum of (|c|^4) / n - |S|^2, n |S - m I|^2) / (n |S - m I|^2).
+
+        Raises
+        ------
+        ValueError
+            If the moments were taken without ``ledoit_wolf``.
         """
+        if self.norm.ndim == 0:
+            raise ValueError("Take the moments with Moments.of(residuals, ledoit_wolf=True).")
         n, mean = self.count, self.mean
         outer = mean[:, :, None] * mean[:, None, :]
         s = self.second / n - outer
@@ -147,6 +172,17 @@ class Moments:
         return (1 - share) * s + share * m[:, None, None] * identity
 
 
+class Reference(NamedTuple):
+    """Names of the covariance and of the centre that a clip is scored against."""
+
+    covariance: str
+    centre: str
+
+
+_ALL = "all"  # both domains together
+_LEDOIT_WOLF = "Ledoit-Wolf"  # both domains together, shrunk
+
+
 @dataclass
 class Detector:
     """Scores clips of one machine and front-end, for all its seeds.
@@ -157,36 +193,42 @@ class Detector:
     moments : residual moments per training domain.
     scorers : the scores to compute, by name.
     constants : alpha, percentiles, ridge, rho.
+
+    >>> def residual(vectors):  # of a model with one seed that reconstructs zeros
+    ...     return torch.from_numpy(vectors)[None]
+    >>> normal = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)  # 4 vectors
+    >>> detector = Detector.fit(residual, [("source", normal)], workers=1)
+    >>> scores = detector(np.array([[2, 0]], np.float32))
+    >>> scores["eq1"].round(1)  # 0.8 * 6.0 + 0.2 * 4.0
+    array([5.6])
     """
 
     residual: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector value"]]
     moments: Mapping[str, Moments]
     scorers: Mapping[str, Scorer]
     constants: Scoring = Scoring()
-    _factors: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    _centres: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    _white_centres: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    _centres: dict[str, Tensor] = field(init=False, repr=False)
+    _factors: dict[str, Tensor] = field(init=False, repr=False)
+    _white_centres: dict[Reference, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Factor every covariance that a scorer needs: one Cholesky each, no inverse."""
         pooled = sum(self.moments.values(), start=Moments())
-        self._centres[_ALL] = pooled.mean
-        covariances = {_ALL: pooled.covariance}
-        if any(scorer.ledoit_wolf for scorer in self.scorers.values()):
-            covariances[_LEDOIT_WOLF] = pooled.ledoit_wolf
-        for domain, moments in self.moments.items():
-            self._centres[domain] = moments.mean
-            if any(scorer.shrink for scorer in self.scorers.values()):
-                covariances[domain] = moments.covariance
-        if "target" in covariances and "source" in covariances:
-            rho = self.constants.rho
-            covariances["target"] = (1 - rho) * covariances["target"] + rho * covariances["source"]
-        for name, covariance in covariances.items():
-            diagonal = covariance.diagonal(dim1=1, dim2=2)
-            share = 0.0 if name == _LEDOIT_WOLF else self.constants.ridge  # regular already
-            ridge = share * diagonal.mean(1, keepdim=True)
-            regular = covariance + torch.diag_embed(ridge.expand_as(diagonal))
-            self._factors[name] = torch.linalg.cholesky(regular).float()
+        centres = {_ALL: pooled, **self.moments}
+        self._centres = {name: moments.mean for name, moments in centres.items()}
+        references = dict.fromkeys(
+            reference for scorer in self.scorers.values() for reference in self._references(scorer)
+        )
+        names = dict.fromkeys(reference.covariance for reference in references)
+        self._factors = {name: self._factor(name, pooled) for name in names}
+        with one_thread():  # the same bytes as the clips' own products
+            self._white_centres = {
+                reference: _solve(
+                    self._factors[reference.covariance],
+                    self._centres[reference.centre].float()[:, :, None],
+                )
+                for reference in references
+            }
 
     @classmethod
     def fit(
@@ -198,10 +240,23 @@ class Detector:
         constants: Scoring = Scoring(),
         workers: int | None = None,
     ) -> Detector:
-        """Take residual statistics from training-normal clips, given as (domain, vectors)."""
+        """Take residual statistics from training-normal clips.
+
+        Parameters
+        ----------
+        residual : as of :class:`Detector`.
+        clips : (domain, stacked vectors) of every clip.
+        workers : clips at a time, as of :func:`asdlib.parallel.clip_by_clip`.
+
+        Raises
+        ------
+        AsdError
+            If there is no clip.
+        """
+        ledoit_wolf = any(scorer.ledoit_wolf for scorer in scorers.values())
 
         def own(clip: tuple[str, np.ndarray]) -> tuple[str, Moments]:
-            return clip[0], Moments.of(residual(clip[1]))
+            return clip[0], Moments.of(residual(clip[1]), ledoit_wolf=ledoit_wolf)
 
         moments: dict[str, Moments] = {}
         for domain, found in clip_by_clip(own, clips, workers=workers):
@@ -215,87 +270,108 @@ class Detector:
         self, vectors: Float[np.ndarray, "vector value"]
     ) -> dict[str, Float[np.ndarray, " seed"]]:
         """A(x) of one clip, eq. 1, per scorer and seed, in float64."""
-        residuals = self.residual(vectors)
-        whitened: dict[str, Tensor] = {}
-        distances: dict[tuple[str, str], np.ndarray] = {}
-        energies: dict[str, np.ndarray] = {}
+        return self.from_residuals(self.residual(vectors))
 
-        def distance(covariance: str, centre: str) -> np.ndarray:
-            if covariance not in whitened:
-                whitened[covariance] = _solve(self._factors[covariance], residuals.mT)
-            if (covariance, centre) not in distances:
-                offset = whitened[covariance] - self._white_centre(covariance, centre)
-                distances[covariance, centre] = _numpy(torch.einsum("svt,svt->st", offset, offset))
-            return distances[covariance, centre]
+    def from_residuals(
+        self, residuals: Float[Tensor, "seed vector value"]
+    ) -> dict[str, Float[np.ndarray, " seed"]]:
+        """A(x) of one clip from its residuals e_i, per scorer and seed, in float64."""
+        terms = self._terms(residuals, self._white_centres)
+        return {name: self._score(scorer, terms) for name, scorer in self.scorers.items()}
 
-        def energy(centre: str) -> np.ndarray:
-            if centre not in energies:
-                shift = 0 if centre == _ALL else self._centres[centre].float()[:, None]
-                offset = residuals - shift
-                energies[centre] = _numpy(torch.einsum("stv,stv->st", offset, offset))
-            return energies[centre]
-
-        def score(covariance: str, centre: str, scorer: Scorer) -> np.ndarray:
-            terms = np.stack([distance(covariance, centre), energy(centre)])
-            mahalanobis, mean_square = self._over_frames(terms, scorer)
-            alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
-            return (1 - alpha) * mahalanobis + alpha * mean_square
-
-        return {name: self._clip_score(scorer, score) for name, scorer in self.scorers.items()}
-
-    def _over_frames(self, terms: np.ndarray, scorer: Scorer) -> np.ndarray:
-        if scorer.over_frames != "percentile":
-            return terms.mean(-1) if scorer.over_frames == "mean" else terms.max(-1)
-        q = self.constants.sharp_percentile if scorer.sharp else self.constants.percentile
-        return np.percentile(terms, q, axis=-1)
-
-    def _clip_score(self, scorer: Scorer, score: Callable[..., np.ndarray]) -> np.ndarray:
-        return np.minimum.reduce([score(*parts, scorer) for parts in self._candidates(scorer)])
-
-    def _candidates(self, scorer: Scorer) -> list[tuple[str, str]]:
-        """Covariance and centre of every score of which the smallest counts."""
-        if not (scorer.domain_mean or scorer.shrink):
-            return [(_LEDOIT_WOLF if scorer.ledoit_wolf else _ALL, _ALL)]
-        return [
-            (domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL)
-            for domain in self.moments
-        ]
+    def _score(
+        self, scorer: Scorer, terms: Mapping[Reference, tuple[Tensor, Tensor]]
+    ) -> Float[np.ndarray, " seed"]:
+        """A(x) by one scorer: eq. 1 against each of its references, the smallest of them."""
+        scores = []
+        for reference in self._references(scorer):
+            distance, energy = (self._over_frames(_numpy(x), scorer) for x in terms[reference])
+            scores.append(self._weighted(distance, energy, scorer))
+        return np.minimum.reduce(scores)
 
     def over_time(
         self, vectors: Float[np.ndarray, "vector value"], name: str
     ) -> tuple[Float[np.ndarray, "seed vector"], Float[np.ndarray, "seed vector value"]]:
-        """What a clip's score is made of, frame by frame: for looking at, not for scoring.
+        """Contribution of every stacked vector to a clip's score: for figures, not for scoring.
 
         Returns
         -------
-        terms : (1 - alpha) Mahalanobis + alpha energy of every stacked vector, under the domain
-            whose score counts.
+        terms : (1 - alpha) Mahalanobis + alpha energy of every stacked vector, against the
+            reference whose score is the smallest.
         residuals : e_i.
         """
         scorer, residuals = self.scorers[name], self.residual(vectors)
-        alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
-        terms = []
-        for covariance, centre in self._candidates(scorer):
-            white = _solve(self._factors[covariance], residuals.mT)
-            white = white - self._white_centre(covariance, centre)
-            offset = residuals - (0 if centre == _ALL else self._centres[centre].float()[:, None])
-            energy = torch.einsum("stv,stv->st", offset, offset)
-            distance = torch.einsum("svt,svt->st", white, white)
-            terms.append(_numpy((1 - alpha) * distance + alpha * energy))
-        each = np.stack(terms)
-        counts = self._over_frames(each, scorer).argmin(0)
-        return each[counts, np.arange(each.shape[1])], _numpy(residuals)
+        terms = self._terms(residuals, self._references(scorer)).values()
+        each = np.stack([_numpy(self._weighted(*pair, scorer)) for pair in terms])
+        smallest = self._over_frames(each, scorer).argmin(0)
+        return each[smallest, np.arange(each.shape[1])], _numpy(residuals)
 
-    def level(self, terms: Float[np.ndarray, "*shape vector"], name: str) -> np.ndarray:
+    def level(
+        self, terms: Float[np.ndarray, "*shape vector"], name: str
+    ) -> Float[np.ndarray, "*shape"]:
         """Reduce terms over frames as a scorer does: P90, P95, mean or maximum."""
         return self._over_frames(terms, self.scorers[name])
 
-    def _white_centre(self, covariance: str, centre: str) -> Tensor:
-        key = f"{covariance} {centre}"
-        if key not in self._white_centres:
-            mean = self._centres[centre].float()[:, :, None]
-            self._white_centres[key] = _solve(self._factors[covariance], mean)
-        return self._white_centres[key]
+    def _terms(
+        self, residuals: Float[Tensor, "seed vector value"], references: Iterable[Reference]
+    ) -> dict[Reference, tuple[Float[Tensor, "seed vector"], Float[Tensor, "seed vector"]]]:
+        """Both terms of eq. 1 for every vector: Mahalanobis distance and energy.
+
+        With Sigma = L L^T, the distance is ||L^-1 e_i - L^-1 mu||^2. The products L^-1 e_i are the
+        expensive part: one per covariance.
+        """
+        whitened: dict[str, Tensor] = {}
+        energies: dict[str, Tensor] = {}
+        terms = {}
+        for reference in references:
+            covariance, centre = reference
+            if covariance not in whitened:
+                whitened[covariance] = _solve(self._factors[covariance], residuals.mT)
+            if centre not in energies:  # ||e_i||^2, or with DM ||e_i - mu_d||^2
+                shift = 0 if centre == _ALL else self._centres[centre].float()[:, None]
+                offset = residuals - shift
+                energies[centre] = torch.einsum("stv,stv->st", offset, offset)
+            offset = whitened[covariance] - self._white_centres[reference]
+            terms[reference] = torch.einsum("svt,svt->st", offset, offset), energies[centre]
+        return terms
+
+    def _weighted(self, distance: Term, energy: Term, scorer: Scorer) -> Term:
+        """Sum of both terms in eq. 1: (1 - alpha) distance + alpha energy."""
+        alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
+        return (1 - alpha) * distance + alpha * energy
+
+    def _over_frames(
+        self, terms: Float[np.ndarray, "*shape vector"], scorer: Scorer
+    ) -> Float[np.ndarray, "*shape"]:
+        """Reduce over the frames of a clip: P90 in eq. 1."""
+        if scorer.over_frames == "mean":
+            return terms.mean(-1)
+        if scorer.over_frames == "max":
+            return terms.max(-1)
+        q = self.constants.sharp_percentile if scorer.sharp else self.constants.percentile
+        return np.percentile(terms, q, axis=-1)
+
+    def _references(self, scorer: Scorer) -> list[Reference]:
+        """What a scorer compares a clip with; the smallest of the scores counts."""
+        if scorer.domain_mean or scorer.shrink:
+            return [
+                Reference(domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL)
+                for domain in self.moments
+            ]
+        return [Reference(_LEDOIT_WOLF if scorer.ledoit_wolf else _ALL, _ALL)]
+
+    def _factor(self, name: str, pooled: Moments) -> Float[Tensor, "seed value value"]:
+        """Cholesky factor of a covariance, with the ridge on its diagonal where it needs one."""
+        if name == _LEDOIT_WOLF:  # regular already
+            return torch.linalg.cholesky(pooled.ledoit_wolf).float()
+        covariance = pooled.covariance if name == _ALL else self.moments[name].covariance
+        if name == "target" and "source" in self.moments:
+            rho = self.constants.rho
+            covariance = (1 - rho) * covariance + rho * self.moments["source"].covariance
+        diagonal = covariance.diagonal(dim1=1, dim2=2)
+        ridge = self.constants.ridge * diagonal.mean(1, keepdim=True)
+        regular = covariance + torch.diag_embed(ridge.expand_as(diagonal))
+        return torch.linalg.cholesky(regular).float()
 
 
 def _numpy(values: Tensor) -> np.ndarray:
@@ -303,9 +379,5 @@ def _numpy(values: Tensor) -> np.ndarray:
 
 
 def _solve(factor: Tensor, columns: Tensor) -> Tensor:
+    """L^-1 of the columns."""
     return torch.linalg.solve_triangular(factor, columns, upper=False)
-
-
-def ensemble(parts: Sequence[PerClip]) -> PerClip:
-    """Mean over models of the standardised scores, clip by clip."""
-    return PerClip.combine(parts)

@@ -16,6 +16,9 @@ from jaxtyping import Complex, Float, Int
 
 from asdlib.params import AsdError, Spectra
 
+Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]  # near and far microphone
+Power = Float[np.ndarray, "frequency frame"]
+
 _SMALLEST_POWER = 1e-16  # floor under the logarithm: -160 dB
 
 

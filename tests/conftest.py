@@ -1,6 +1,5 @@
 """Shared test data: small, seeded, and made once."""
 
-import importlib
 import json
 import os
 import re
@@ -16,7 +15,6 @@ from jaxtyping import install_import_hook
 
 # small models: a second thread only waits, and waits badly where another process wants the core
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-importlib.import_module("asdlib.filters")  # compiled: its shapes are checked by its compiler
 install_import_hook("asdlib", "typechecker.check")
 
 from asdlib import params  # noqa: E402  # after the hook, so that shapes are checked

@@ -141,11 +141,29 @@ def test_ledoit_wolf_is_scikit_learns(rng):
     parts = [rng.standard_normal((n, VALUES)) @ mix + 3 for n in (9, 20, 13)]
     moments = Moments()
     for part in parts:
-        moments += Moments.of(torch.from_numpy(np.stack([part, -2 * part])))
+        moments += Moments.of(torch.from_numpy(np.stack([part, -2 * part])), ledoit_wolf=True)
     expected, shrinkage = ledoit_wolf(np.concatenate(parts))
     assert 0 < shrinkage < 1
     assert np.allclose(moments.ledoit_wolf[0], expected, rtol=1e-8)
     assert np.allclose(moments.ledoit_wolf[1], 4 * expected, rtol=1e-8)
+
+
+def test_moments_for_ledoit_wolf_are_taken_only_where_they_are_asked_for(clips, rng):
+    plain = Moments.of(residual(rng.standard_normal((9, VALUES))))
+    with pytest.raises(ValueError, match="ledoit_wolf=True"):
+        _ = plain.ledoit_wolf
+    for names in (SCORERS, {"ledoit_wolf": scoring.VARIANTS["ledoit_wolf"]}):
+        moments = Detector.fit(residual, clips, scorers=names).moments["source"]
+        assert moments.third.ndim == (2 if names is not SCORERS else 0)
+
+
+def test_residuals_at_hand_give_the_bytes_of_the_call(clips, rng):
+    detector = Detector.fit(residual, clips)
+    x = rng.standard_normal((25, VALUES))
+    called, given_ = detector(x), detector.from_residuals(residual(x))
+    assert {n: a.tobytes() for n, a in called.items()} == {
+        n: a.tobytes() for n, a in given_.items()
+    }
 
 
 @given(shape=st.floats(0.3, 300), scale=st.floats(1e-3, 1e3))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from asdlib import dataset, metrics
 from asdlib.compare import systems
-from asdlib.frontends import unpredicted
+from asdlib.complexls import unpredicted
 from asdlib.params import Params
 from asdlib.spectra import power, stft
 from asdlib.study.recordings import Recordings

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from asdlib import metrics, scoring
+from asdlib import metrics
 from asdlib.compare import bootstrap
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
@@ -103,7 +103,7 @@ def ensemble(table: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for _, rows in table.groupby("machine", sort=False):
         models = [g.sort_values("name") for _, g in rows.groupby(["front_end", "seed"])]
-        scores = scoring.ensemble([PerClip(g["score"], g["name"]) for g in models])
+        scores = PerClip.combine([PerClip(g["score"], g["name"]) for g in models])
         clips = models[0][["machine", "split", "domain", "label", "name"]]
         parts.append(clips.assign(score=[value for _, value in scores.items()]))
     return pd.concat(parts, ignore_index=True)

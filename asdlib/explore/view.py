@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import noise, scoring
+from asdlib import noise
 from asdlib.explore.data import Trained
 from asdlib.frontends import FRONT_ENDS
 from asdlib.guard import PerClip
@@ -121,7 +121,7 @@ def compute(
         energy=mean,
         quantile=float(np.percentile(mean, params.scoring.percentile)),
         seed_z=seed_z,
-        z=scoring.ensemble([PerClip([value], ["clip"]) for value in seed_z]).item(),
+        z=PerClip.combine([PerClip([value], ["clip"]) for value in seed_z]).item(),
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import dataset
-from asdlib.frontends import correlations, far_filter, solve_filter, subtract
+from asdlib.complexls import correlations, far_filter, solve_filter, subtract
 from asdlib.measure import analysis
 from asdlib.parallel import clip_by_clip
 from asdlib.params import Params

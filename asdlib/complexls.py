@@ -1,0 +1,76 @@
+"""The complex filter from the far to the near channel, and what it leaves of the near one.
+
+Phase counts here: the far spectrum, filtered by complex weights per bin, is subtracted from the
+near spectrum itself, not its power from the near power. Notebook: 08_phase.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Complex
+
+from asdlib.params import Denoising
+from asdlib.spectra import Spectrum
+
+
+def far_filter(
+    spectrum: Spectrum, constants: Denoising = Denoising()
+) -> Complex[np.ndarray, "frequency context"]:
+    """Complex filter from the far to the near channel, per bin, by regularised least squares.
+
+    H(k) = argmin sum_t abs(N - sum_j H_j F(t - j))^2 + ridge m |H|^2, with m the mean diagonal of
+    the far channel's Gram matrix; 0 where the far channel is silent.
+
+    Returns
+    -------
+    (frequency, context) : ``context`` frames, the present one first.
+    """
+    return solve_filter(*correlations(spectrum, constants), constants)
+
+
+def correlations(
+    spectrum: Spectrum, constants: Denoising = Denoising()
+) -> tuple[
+    Complex[np.ndarray, "frequency context context"], Complex[np.ndarray, "frequency context 1"]
+]:
+    """Gram matrix of the delayed far frames, and their products with the near ones."""
+    near, far = spectrum
+    delayed = _delayed(far, constants.context)
+    gram, cross = delayed.conj() @ delayed.mT, delayed.conj() @ near[:, :, None]
+    return gram.astype(np.complex128), cross.astype(np.complex128)
+
+
+def solve_filter(
+    gram: Complex[np.ndarray, "frequency context context"],
+    cross: Complex[np.ndarray, "frequency context 1"],
+    constants: Denoising = Denoising(),
+) -> Complex[np.ndarray, "frequency context"]:
+    """Filter of :func:`far_filter` from correlations, which may be summed over clips."""
+    diagonal = np.trace(gram, axis1=1, axis2=2).real / constants.context
+    share = np.where(diagonal > 0, constants.ridge * diagonal, 1)
+    regular = gram + share[:, None, None] * np.eye(constants.context)
+    return np.linalg.solve(regular, cross)[:, :, 0]
+
+
+def subtract(
+    spectrum: Spectrum, fit: Complex[np.ndarray, "frequency context"]
+) -> Complex[np.ndarray, "frequency frame"]:
+    """Near spectrum minus what a filter makes of the far one: N - sum_j H_j F(t - j)."""
+    near, far = spectrum
+    filtered = fit.astype(near.dtype)[:, None] @ _delayed(far, fit.shape[1])
+    return near - filtered[:, 0]
+
+
+def unpredicted(
+    spectrum: Spectrum, constants: Denoising = Denoising()
+) -> Complex[np.ndarray, "frequency frame"]:
+    """What the far channel does not predict of the near one, by the clip's own filter: R."""
+    return subtract(spectrum, far_filter(spectrum, constants))
+
+
+def _delayed(
+    far: Complex[np.ndarray, "frequency frame"], context: int
+) -> Complex[np.ndarray, "frequency context frame"]:
+    """Far frames t, t - 1, ...; zeros before the clip."""
+    padded = np.pad(far, [(0, 0), (context - 1, 0)])
+    return np.lib.stride_tricks.sliding_window_view(padded, far.shape[1], axis=1)[:, ::-1]
