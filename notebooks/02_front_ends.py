@@ -43,7 +43,7 @@ import pandas as pd
 
 from asdlib import study
 from asdlib.compare import systems
-from asdlib.measure import analysis, retention
+from asdlib.measure import example, removal, retention, truth
 from asdlib.report import charts, reported
 from asdlib.report import figures as draw
 from asdlib.report import panels
@@ -103,7 +103,7 @@ say(
 
 # %%
 fan_like = next((m for m in recordings.machines if "fan" in m.lower()), recordings.machines[0])
-shown = analysis.example(params, recordings, fan_like)
+shown = example.example(params, recordings, fan_like)
 show_figure(
     draw.spectrograms(
         shown.powers(),
@@ -118,7 +118,7 @@ show_figure(
 )
 
 # %%
-tracks = shown.tracks(params, analysis.truth_of(params, recordings, shown.clip))
+tracks = shown.tracks(params, truth.truth_of(params, recordings, shown.clip))
 panels.show_panel(
     {draw.sound_name(name): track for name, track in tracks.items()},
     spectra=params.spectra,
@@ -139,7 +139,7 @@ panels.show_panel(
 # {numref}`fig-attenuation` shows what both do on test clips.
 
 # %%
-curve = analysis.attenuation(params, recordings)
+curve = removal.attenuation(params, recordings)
 show_figure(
     draw.attenuation(curve)
     if len(curve)
@@ -160,7 +160,7 @@ show_figure(
 # distance from that line. Below the line a front-end takes more machine than noise.
 
 # %%
-removed = analysis.removal(params, recordings)
+removed = removal.removal(params, recordings)
 no_truth = (
     "No ground truth lies beside these recordings: "
     "what was noise and what was machine cannot be told apart."
@@ -311,7 +311,7 @@ show_table(
 # these three out, `params/full_demo.yaml` runs them.
 
 # %%
-strength = analysis.strength(params, recordings)
+strength = removal.strength(params, recordings)
 means = {
     "all machines": [systems.row(per_seed, name)["mean"] for name in strength["front_end"]],
     fan_like: [systems.row(fan, name)["mean"] for name in strength["front_end"]],

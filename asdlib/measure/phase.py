@@ -17,11 +17,11 @@ from jaxtyping import Complex, Float
 
 from asdlib import dataset
 from asdlib.frontends import correlations, far_filter, solve_filter, subtract
-from asdlib.measure import analysis
+from asdlib.measure.truth import at_rate, truths
 from asdlib.parallel import clip_by_clip
 from asdlib.params import Params
 from asdlib.simulate import scenes
-from asdlib.spectra import power, stft
+from asdlib.spectra import frequencies, power, stft
 from asdlib.study.recordings import Recordings
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
@@ -45,7 +45,7 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
     DataFrame with machine, frequency (Hz, middle of a band of eight bins), bound, noise (removed)
     and machine_sound (lost), in dB; no rows where no truth was written.
     """
-    bins, parts = analysis.frequencies(params), []
+    bins, parts = frequencies(params.spectra), []
     edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
     fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
     for machine in recordings.machines:
@@ -217,7 +217,7 @@ def _parts(
     params: Params, recordings: Recordings, machine: str, frames: int | None = None
 ) -> Iterator[tuple[Spectrum, Spectrum]]:
     """Spectra of the noise and of the machine of every test clip with truth."""
-    for clip, truth in analysis.truths(params, recordings, machine):
+    for clip, truth in truths(params, recordings, machine):
         if clip["split"] == "test":
             noise, sound = _spectra(params, truth)
             yield noise[:, :, :frames], sound[:, :, :frames]
@@ -227,7 +227,7 @@ def _rendered(params: Params, machine: str) -> Iterator[tuple[Spectrum, Spectrum
     """The same of clips that lie in no folder."""
     for domain, index in product(("source", "target"), range(_RENDERED)):
         clip = scenes.render(machine, "test", domain, "normal", index, params.scenes)
-        yield _spectra(params, analysis.at_rate(clip, params))
+        yield _spectra(params, at_rate(clip, params))
 
 
 def _spectra(params: Params, clip: scenes.Clip) -> tuple[Spectrum, Spectrum]:

@@ -20,10 +20,10 @@ from jaxtyping import Complex, Float
 
 from asdlib import dataset
 from asdlib.frontends import parts
-from asdlib.measure import analysis
+from asdlib.measure.truth import truth_of, truths
 from asdlib.params import Params, Spectra
 from asdlib.simulate.scenes import Clip
-from asdlib.spectra import istft, power, stft
+from asdlib.spectra import frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
@@ -69,7 +69,7 @@ def measure(params: Params, recordings: Recordings) -> Iterator[Measured]:
     for machine in recordings.machines:
         clips = recordings.clips(machine)
         denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
-        for clip, truth in analysis.truths(params, recordings, machine):
+        for clip, truth in truths(params, recordings, machine):
             if not truth.fault[0].any():
                 continue
             spectrum = stft(dataset.read(clip["path"], params.spectra), params.spectra)
@@ -123,7 +123,7 @@ def by_band(
     -------
     One row for all bands together, then one per band.
     """
-    bins = np.fft.rfftfreq(spectra.n_fft, 1 / spectra.sample_rate)
+    bins = frequencies(spectra)
     edges = band_edges(spectra)
     place = np.digitize(bins, edges[1:-1])
     inside = {WHOLE: np.ones(len(bins), bool)}
@@ -237,7 +237,7 @@ def _case(one: Measured, params: Params, recordings: Recordings) -> Case:
     signal = dataset.read(one.clip["path"], spectra)
     spectrum = stft(signal, spectra)
     denoise = Unit(params, one.clip["machine"], one.front_end, clips).denoiser()
-    truth = analysis.truth_of(params, recordings, one.clip)
+    truth = truth_of(params, recordings, one.clip)
     assert truth is not None  # measured from it
     fault = _spectra_of(truth, spectra)[1]
     root = np.sqrt(_gain(denoise(spectrum), spectrum))
