@@ -168,7 +168,8 @@ no_truth = (
 show_figure(
     draw.removal(removed) if len(removed) else draw.missing(no_truth),
     "fig-removal",
-    "Noise removed against machine sound lost, one panel per machine and one point per front-end. "
+    "Noise removed against machine sound lost, one panel per machine and one point per front-end, over "
+    "all clips whose truth was written. "
     "On the dotted line a front-end turns the volume down and nothing else.",
     folder=folder,
 )
@@ -199,7 +200,8 @@ if len(removed):
 # What a detector needs is not the whole machine but its anomaly, and that may lie where a front-end takes
 # most. On the embedded scenes the anomaly's own sound is known too: the machine with its fault minus the
 # same machine without it, turn for turn. The gain found on the recording is applied to that difference,
-# over all clips that hold a fault and have their truth beside them. In {numref}`fig-retention` the colour
+# over all clips that hold a fault and have their truth beside them. The noise is that of
+# {numref}`fig-removal`, of all clips that have their truth beside them. In {numref}`fig-retention` the colour
 # and the large number tell how much of the anomaly is removed, the small number below how much of the
 # noise; a frame marks more anomaly than noise, and the grey bars tell where the anomaly lies.
 
@@ -221,7 +223,8 @@ show_table(
     whole.assign(front_end=whole["front_end"].map(draw.NAMES)).set_axis(heads, axis=1),
     "tab-retention",
     "Noise and anomaly removed over all frequencies, and the difference: what the anomaly gains on the "
-    "noise. Where it is below 0, the front-end takes more anomaly than noise.",
+    "noise. Where it is below 0, the front-end takes more anomaly than noise. The noise removed is that of "
+    "{numref}`fig-removal`.",
     folder=folder,
     decimals=2,
     empty=no_truth,

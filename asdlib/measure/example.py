@@ -23,14 +23,14 @@ from asdlib.study.unit import Unit
 
 @dataclass(frozen=True)
 class Example:
-    """One clip with everything a figure or a player needs.
+    """One clip with everything that a figure or a player needs.
 
     Attributes
     ----------
     clip : its row of the manifest.
-    signal : (2, sample).
+    signal : (2, sample), full scale is 1.
     spectrum : (2, frequency, frame).
-    denoised : power out of every front-end, by name.
+    denoised : output power (frequency, frame) of every front-end, by name.
     """
 
     clip: pd.Series
@@ -39,7 +39,7 @@ class Example:
     denoised: dict[str, Float[np.ndarray, "frequency frame"]]
 
     def sound(self, front_end: str, params: Params) -> Float[np.ndarray, " sample"]:
-        """Denoised sound: the front-end's gain on the near spectrum, with the near phase."""
+        """Return the denoised sound: the near spectrum after the front-end's gain, phase kept."""
         near = self.spectrum[0]
         level = power(near)
         out = self.denoised[front_end]
@@ -47,7 +47,7 @@ class Example:
         return istft(gain * near, self.signal.shape[1], params.spectra)
 
     def powers(self) -> dict[str, Float[np.ndarray, "frequency frame"]]:
-        """Both microphones and every denoised spectrum, for one figure."""
+        """Power spectra (frequency, frame) of both microphones and after every front-end."""
         near, far = power(self.spectrum)
         rest = {name: out for name, out in self.denoised.items() if name not in ("near", "far")}
         return {"near": near, "far": far, **rest}
@@ -57,10 +57,14 @@ class Example:
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Both microphones, every denoised sound and, where known, the machine alone.
 
+        Parameters
+        ----------
+        truth : of :func:`asdlib.measure.truth.truth_of`; none: no track of the machine alone.
+
         Returns
         -------
-        Mapping of near, far, front-end names and truth to the sound (sample,) and the power
-        spectrum (frequency, frame) that belongs to it.
+        Mapping of near, far, front-end names and truth to the sound (sample,) and its power
+        spectrum (frequency, frame).
         """
         powers = self.powers()
         sounds = {"near": self.signal[0], "far": self.signal[1]}
@@ -73,7 +77,10 @@ class Example:
 
 
 def example(params: Params, recordings: Recordings, machine: str) -> Example:
-    """Take the first anomalous test clip (else the first test clip) through every front-end."""
+    """Return the first anomalous test clip of a machine after every front-end of the study.
+
+    Without an anomalous test clip it is the first test clip, without test clips the first clip.
+    """
     clips = recordings.clips(machine)
     test = clips[clips["split"] == "test"]
     anomalous = test[test["label"] == "anomaly"]
@@ -84,13 +91,13 @@ def example(params: Params, recordings: Recordings, machine: str) -> Example:
 def named(
     params: Params, recordings: Recordings, machine: str, name: str, front_ends: Sequence[str]
 ) -> Example:
-    """Take the clip of this name through the named front-ends."""
+    """Return a machine's clip of this name after the named front-ends."""
     clips = recordings.clips(machine)
     return take(params, recordings, clips[clips["name"] == name].iloc[0], front_ends)
 
 
 def take(params: Params, recordings: Recordings, clip: pd.Series, names: Sequence[str]) -> Example:
-    """Take one clip, a row of the manifest, through the named front-ends."""
+    """Return one clip, a row of the manifest, after the named front-ends."""
     clips = recordings.clips(clip["machine"])
     signal = dataset.read(clip["path"], params.spectra)
     spectrum = stft(signal, params.spectra)
@@ -98,3 +105,10 @@ def take(params: Params, recordings: Recordings, clip: pd.Series, names: Sequenc
         name: Unit(params, clip["machine"], name, clips).denoiser()(spectrum) for name in names
     }
     return Example(clip, signal, spectrum, denoised)
+
+
+def spectrum_of(
+    clip: pd.Series, params: Params
+) -> Complex[np.ndarray, "channel=2 frequency frame"]:
+    """Read one clip, a row of the manifest, and return the spectra of both microphones."""
+    return stft(dataset.read(clip["path"], params.spectra), params.spectra)

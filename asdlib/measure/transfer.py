@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib import dataset
+from asdlib.measure.example import spectrum_of
 from asdlib.measure.truth import true_transfers
 from asdlib.noise import Floors, noise_transfer
 from asdlib.params import Params
@@ -22,12 +23,12 @@ _SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both d
 
 
 def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 10) -> pd.DataFrame:
-    """Near/far sanity per machine, from a few training clips.
+    """Levels and noise transfer of every machine, from its first training clips.
 
     Returns
     -------
-    DataFrame with the levels of both channels in dB of full scale, the median of G_m, and a
-    remark where the channels cannot serve as near and far.
+    DataFrame indexed by machine, with the mean power of both channels in dB of full scale, the
+    median of G_m over frequency, and a remark where the channels cannot serve as near and far.
     """
     rows = []
     for machine in recordings.machines:
@@ -51,33 +52,45 @@ def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 1
 def transfer_table(
     estimated: dict[str, Floors], true: dict[str, Float[np.ndarray, " frequency"]]
 ) -> pd.DataFrame:
-    """Median G_m over frequency of every machine, estimated and true, and the error in dB."""
+    """Median G_m over frequency of every machine, estimated and true, and the error in dB.
+
+    Parameters
+    ----------
+    estimated : noise floors by machine.
+    true : of :func:`asdlib.measure.truth.true_transfers`.
+
+    Returns
+    -------
+    DataFrame with machine, median G, true median G and median error (dB), the median over
+    frequency of the absolute error; the last two are NaN where the truth is not known.
+    """
     rows = []
     for machine, own in estimated.items():
         truth = true.get(machine)
-        error = (
-            np.nan if truth is None else np.median(np.abs(decibels(own.transfer) - decibels(truth)))
-        )
-        rows.append(
-            {
-                "machine": machine,
-                "median G": np.median(own.transfer),
-                "true median G": np.nan if truth is None else np.median(truth),
-                "median error (dB)": error,
-            }
-        )
+        row = {"machine": machine, "median G": np.median(own.transfer)}
+        if truth is None:
+            row |= {"true median G": np.nan, "median error (dB)": np.nan}
+        else:
+            errors = np.abs(decibels(own.transfer) - decibels(truth))
+            row |= {"true median G": np.median(truth), "median error (dB)": np.median(errors)}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
 def percentile_sensitivity(
     params: Params, recordings: Recordings, percentiles: Sequence[float]
 ) -> pd.DataFrame:
-    """How the median of G_m moves with the percentile of the floors.
+    """How far G_m moves with the percentile of the floors.
+
+    Parameters
+    ----------
+    percentiles : 0 to 100; the study's own is added where it is missing.
 
     Returns
     -------
-    DataFrame with machine, percentile, offset and ``what`` the offset is: dB against the true
-    transfer where it is known, else against the chosen percentile.
+    DataFrame with machine, percentile, offset (dB, median over frequency) and ``what``, the axis
+    label of the offset: against the true transfer where it is known, else against the transfer at
+    the study's own percentile.
     """
     true = true_transfers(params, recordings)
     wanted = sorted({*percentiles, params.denoising.percentile})
@@ -87,17 +100,16 @@ def percentile_sensitivity(
         spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
         clips = train.iloc[spread.astype(int)]
         quiet = [
-            np.percentile(power(stft(signal, params.spectra)), wanted, axis=-1)
-            for signal in dataset.read_all(clips, params.spectra)
+            np.percentile(power(spectrum_of(clip, params)), wanted, axis=-1)
+            for _, clip in clips.iterrows()
         ]
         levels = {
             q: decibels(noise_transfer(*both, far_bound=params.denoising.far_bound))
             for q, both in zip(wanted, np.mean(quiet, axis=0), strict=True)
         }
-        against = (
-            decibels(true[machine]) if machine in true else levels[params.denoising.percentile]
-        )
-        name = "true" if machine in true else f"P{params.denoising.percentile:g}"
+        known = machine in true
+        against = decibels(true[machine]) if known else levels[params.denoising.percentile]
+        name = "true" if known else f"P{params.denoising.percentile:g}"
         for q in wanted:
             rows.append(
                 {

@@ -1,4 +1,4 @@
-"""Ground truth beside the recordings, where it was written: as the embedded scenes have it.
+"""Ground truth of the embedded scenes, where it was written beside the recordings.
 
 Notebooks: 01_noise_floor, 02_front_ends.
 """
@@ -21,7 +21,7 @@ from asdlib.study.recordings import Recordings
 def truths(
     params: Params, recordings: Recordings, machine: str
 ) -> Iterator[tuple[pd.Series, scenes.Clip]]:
-    """Every clip of a machine whose ground truth lies beside it, with that truth."""
+    """Yield every clip of a machine whose ground truth was written, with that truth."""
     for _, clip in recordings.clips(machine).iterrows():
         truth = truth_of(params, recordings, clip)
         if truth is not None:
@@ -29,14 +29,14 @@ def truths(
 
 
 def truth_of(params: Params, recordings: Recordings, clip: pd.Series) -> scenes.Clip | None:
-    """Ground truth of one clip at the study's sample rate, where it was written."""
+    """Return the ground truth of one clip at the study's sample rate, None if none was written."""
     stem = clip["name"].removesuffix(".wav")
     truth = scenes.read_truth(recordings.root, clip["machine"], stem)
     return None if truth is None else at_rate(truth, params)
 
 
 def at_rate(truth: scenes.Clip, params: Params) -> scenes.Clip:
-    """A simulated clip at the study's sample rate."""
+    """Convert the parts of a simulated clip to the study's sample rate."""
     if params.spectra.sample_rate == RATE:
         return truth
     import soxr
@@ -48,7 +48,13 @@ def at_rate(truth: scenes.Clip, params: Params) -> scenes.Clip:
 def true_transfers(
     params: Params, recordings: Recordings
 ) -> dict[str, Float[np.ndarray, " frequency"]]:
-    """G_m(k) from the noise alone, on this study's bins, where the truth was written."""
+    """Return G_m(k) of the noise alone, for every machine whose truth was written.
+
+    Returns
+    -------
+    Mapping of machine to mean near over mean far noise power (frequency,), interpolated in the
+    logarithm to the frequencies of the study's bins.
+    """
     found = {m: scenes.read_transfer(recordings.root, m) for m in recordings.machines}
     bins = frequencies(params.spectra)
     return {
@@ -59,11 +65,12 @@ def true_transfers(
 
 
 def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Machine over noise at both microphones, in dB, from known truth: mean power over clips.
+    """Ratio of machine sound to noise at both microphones, from known truth.
 
     Returns
     -------
-    DataFrame with machine, SNR near (dB) and SNR far (dB); no rows where no truth was written.
+    DataFrame with machine, SNR near (dB) and SNR far (dB), of energies summed over clips; no rows
+    where no truth was written.
     """
     rows = []
     for machine in recordings.machines:
