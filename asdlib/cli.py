@@ -87,13 +87,13 @@ def _scenes(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, study
-    from asdlib.measure import analysis
+    from asdlib.measure import transfer
     from asdlib.study import forecast
 
     params = load(options.params, data=str(Path(options.data).absolute()))
     root = Path(options.data)
     table, problems = dataset.survey(root)
-    print(analysis.overview(table).to_string())
+    print(dataset.overview(table).to_string())
     hashes, found = dataset.check(table, params.spectra, progress=True)
     if problems or found:
         raise dataset.Problems(problems + found)
@@ -101,7 +101,7 @@ def _doctor(options: argparse.Namespace) -> None:
         root, table.assign(hash=hashes), dataset.manifest_hash(table, hashes), False
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
-    print(analysis.levels(params, recordings).to_string())
+    print(transfer.levels(params, recordings).to_string())
     print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 
 

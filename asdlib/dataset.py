@@ -209,6 +209,21 @@ def check(
     return hashes, problems + _machine_problems(manifest)
 
 
+def overview(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Clips, seconds, sample rates and channels per machine, split, domain and label."""
+    groups = manifest.groupby(["machine", "split", "domain", "label"])
+
+    def distinct(values: pd.Series) -> str:
+        return ", ".join(f"{value:g}" for value in sorted(values.unique())[:4])
+
+    return groups.agg(
+        clips=("name", "size"),
+        seconds=("seconds", distinct),
+        sample_rate=("sample_rate", distinct),
+        channels=("channels", distinct),
+    )
+
+
 def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
     """Sixteen hexadecimal digits that name a data set by its machines, names and contents."""
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes

@@ -56,6 +56,15 @@ def istft(
     )
 
 
+def frequencies(spectra: Spectra = Spectra()) -> Float[np.ndarray, " frequency"]:
+    """Return the centre frequencies of the bins of :func:`stft`, in Hz.
+
+    >>> frequencies(Spectra(sample_rate=16000, n_fft=4)).tolist()
+    [0.0, 4000.0, 8000.0]
+    """
+    return np.fft.rfftfreq(spectra.n_fft, 1 / spectra.sample_rate)
+
+
 def power(spectrum: Complex[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Squared magnitude: P = |X|^2."""
     return spectrum.real**2 + spectrum.imag**2

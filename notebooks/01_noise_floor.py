@@ -40,12 +40,13 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.measure import analysis
+from asdlib.measure import transfer, truth
 from asdlib.report import reported
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
 from asdlib.files import resolve
 from asdlib.params import from_notebook
+from asdlib.spectra import frequencies
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
@@ -73,7 +74,7 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %%
 floors = study.floors(params, recordings)
-frequency = analysis.frequencies(params)
+frequency = frequencies(params.spectra)
 show_figure(
     draw.noise_floors({m: (f.near, f.far) for m, f in floors.items()}, frequency),
     "fig-noise-floors",
@@ -99,7 +100,7 @@ show_figure(
 # {numref}`fig-transfer` shows both.
 
 # %%
-true = analysis.true_transfers(params, recordings)
+true = truth.true_transfers(params, recordings)
 show_figure(
     draw.noise_transfers({m: f.transfer for m, f in floors.items()}, true, frequency),
     "fig-transfer",
@@ -114,8 +115,8 @@ show_figure(
 )
 
 # %%
-table = analysis.transfer_table(floors, true)
-snr = analysis.true_snr(params, recordings)
+table = transfer.transfer_table(floors, true)
+snr = truth.true_snr(params, recordings)
 show_table(
     table.merge(snr, on="machine") if true else table[["machine", "median G"]],
     "tab-transfer",
@@ -163,7 +164,7 @@ show_table(
 # in the moments when the noise is weakest, that is at the lowest percentiles.
 
 # %%
-sensitivity = analysis.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
+sensitivity = transfer.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
 show_figure(
     draw.percentile_sensitivity(sensitivity, params.denoising.percentile),
     "fig-percentile",

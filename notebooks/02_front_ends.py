@@ -43,7 +43,7 @@ import pandas as pd
 
 from asdlib import study
 from asdlib.compare import systems
-from asdlib.measure import analysis, retention
+from asdlib.measure import example, removal, retention, truth
 from asdlib.report import charts, reported
 from asdlib.report import figures as draw
 from asdlib.report import panels
@@ -104,7 +104,7 @@ say(
 
 # %%
 fan_like = next((m for m in recordings.machines if "fan" in m.lower()), recordings.machines[0])
-shown = analysis.example(params, recordings, fan_like)
+shown = example.example(params, recordings, fan_like)
 show_figure(
     draw.spectrograms(
         shown.powers(),
@@ -119,7 +119,7 @@ show_figure(
 )
 
 # %%
-tracks = shown.tracks(params, analysis.truth_of(params, recordings, shown.clip))
+tracks = shown.tracks(params, truth.truth_of(params, recordings, shown.clip))
 panels.show_panel(
     {draw.sound_name(name): track for name, track in tracks.items()},
     spectra=params.spectra,
@@ -140,7 +140,7 @@ panels.show_panel(
 # {numref}`fig-attenuation` shows what both do on test clips.
 
 # %%
-curve = analysis.attenuation(params, recordings)
+curve = removal.attenuation(params, recordings)
 show_figure(
     draw.attenuation(curve)
     if len(curve)
@@ -161,7 +161,7 @@ show_figure(
 # distance from that line. Below the line a front-end takes more machine than noise.
 
 # %%
-removed = analysis.removal(params, recordings)
+removed = removal.removal(params, recordings)
 no_truth = (
     "No ground truth lies beside these recordings: "
     "what was noise and what was machine cannot be told apart."
@@ -169,7 +169,8 @@ no_truth = (
 show_figure(
     draw.removal(removed) if len(removed) else draw.missing(no_truth),
     "fig-removal",
-    "Noise removed against machine sound lost, one panel per machine and one point per front-end. "
+    "Noise removed against machine sound lost, one panel per machine and one point per front-end, over "
+    "all clips whose truth was written. "
     "On the dotted line a front-end turns the volume down and nothing else.",
     folder=folder,
 )
@@ -200,7 +201,8 @@ if len(removed):
 # What a detector needs is not the whole machine but its anomaly, and that may lie where a front-end takes
 # most. On the embedded scenes the anomaly's own sound is known too: the machine with its fault minus the
 # same machine without it, turn for turn. The gain found on the recording is applied to that difference,
-# over all clips that hold a fault and have their truth beside them. In {numref}`fig-retention` the colour
+# over all clips that hold a fault and have their truth beside them. The noise is that of
+# {numref}`fig-removal`, of all clips that have their truth beside them. In {numref}`fig-retention` the colour
 # and the large number tell how much of the anomaly is removed, the small number below how much of the
 # noise; a frame marks more anomaly than noise, and the grey bars tell where the anomaly lies.
 
@@ -222,7 +224,8 @@ show_table(
     whole.assign(front_end=whole["front_end"].map(draw.NAMES)).set_axis(heads, axis=1),
     "tab-retention",
     "Noise and anomaly removed over all frequencies, and the difference: what the anomaly gains on the "
-    "noise. Where it is below 0, the front-end takes more anomaly than noise.",
+    "noise. Where it is below 0, the front-end takes more anomaly than noise. The noise removed is that of "
+    "{numref}`fig-removal`.",
     folder=folder,
     decimals=2,
     empty=no_truth,
@@ -312,7 +315,7 @@ show_table(
 # these three out, `params/full_demo.yaml` runs them.
 
 # %%
-strength = analysis.strength(params, recordings)
+strength = removal.strength(params, recordings)
 means = {
     "all machines": [systems.row(per_seed, name)["mean"] for name in strength["front_end"]],
     fan_like: [systems.row(fan, name)["mean"] for name in strength["front_end"]],

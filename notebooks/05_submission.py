@@ -45,7 +45,7 @@ import numpy as np
 
 from asdlib import study
 from asdlib.compare import failures, submission, systems
-from asdlib.measure import analysis
+from asdlib.measure import example, truth
 from asdlib.report import browse, charts, panels, reported
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
@@ -240,7 +240,7 @@ thresholds = dict(zip(of_s1["machine"], of_s1["threshold"], strict=True))
 if thresholds:
     errors = browse.worst(of_s1, thresholds)
     used = systems.SYSTEMS[0].front_ends
-    tracks = [analysis.named(params, recordings, *key, used).tracks(params) for key in errors]
+    tracks = [example.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
     browse.show_clips(of_s1, thresholds, heard)
@@ -281,8 +281,8 @@ show_figure(
 
 # %%
 for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
-    clip = analysis.named(params, recordings, row["machine"], row["name"], [own.front_end])
-    tracks = clip.tracks(params, analysis.truth_of(params, recordings, clip.clip))
+    clip = example.named(params, recordings, row["machine"], row["name"], [own.front_end])
+    tracks = clip.tracks(params, truth.truth_of(params, recordings, clip.clip))
     panels.show_panel(
         {draw.sound_name(name): track for name, track in tracks.items()},
         spectra=params.spectra,

@@ -39,8 +39,7 @@ encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
 team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import study
-from asdlib.measure import analysis
+from asdlib import dataset, study
 from asdlib.report import provenance
 from asdlib.report import figures as draw
 from asdlib.files import resolve
@@ -61,7 +60,7 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %%
 show_table(
-    analysis.overview(recordings.manifest).reset_index(),
+    dataset.overview(recordings.manifest).reset_index(),
     "tab-recordings",
     f"Recordings, manifest {recordings.digest}.",
     folder=folder,

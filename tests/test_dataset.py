@@ -229,3 +229,16 @@ def test_real_recordings(real):
     assert len(table) == 20
     assert dataset.check(table)[1] == []
     assert dataset.read(table["path"][0]).shape == (2, 160000)
+
+
+def test_the_overview_counts_what_lies_there(tmp_path, rng):
+    machine_folder(tmp_path, rng, "fan", train=3, test=1, seconds=1.0)
+    machine_folder(tmp_path, rng, "fan", train=2, test=0, seconds=2.0)  # over the first two
+    write_wav(tmp_path / "pump" / "train" / "own.wav", two_channels(rng, 0.5, 8000), 8000)
+    table = dataset.overview(dataset.scan(tmp_path))
+    assert table.reset_index().to_numpy().tolist() == [
+        ["fan", "test", "source", "anomaly", 1, "1", "16000", "2"],
+        ["fan", "test", "source", "normal", 1, "1", "16000", "2"],
+        ["fan", "train", "source", "normal", 3, "1, 2", "16000", "2"],
+        ["pump", "train", "source", "normal", 1, "0.5", "8000", "2"],
+    ]

@@ -19,7 +19,7 @@ from asdlib.calibration import Calibration
 from asdlib.compare import systems
 from asdlib.files import digest, resolve
 from asdlib.frontends import FRONT_ENDS
-from asdlib.measure.analysis import truth_of
+from asdlib.measure.truth import truth_of
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Denoising, Params

@@ -15,7 +15,7 @@ from asdlib import noise
 from asdlib.explore.data import Trained
 from asdlib.frontends import FRONT_ENDS
 from asdlib.guard import PerClip
-from asdlib.measure.analysis import Example
+from asdlib.measure.example import Example
 from asdlib.noise import Floors
 from asdlib.params import Denoising, Params
 from asdlib.spectra import log_mel, power, stft

@@ -1,7 +1,8 @@
-"""What the far channel's phase can take away, and what that costs: measured on known truth.
+"""How much noise a complex filter of the far channel removes, and how much machine sound it costs.
 
-The filter is found on the mixture, as in the front-ends, and applied to the true noise and to the
-true machine sound apart. Notebook: 08_phase.
+The filter is fitted on the mixture, as in the front-ends, and applied to the true noise and to the
+true machine sound separately. Noise removed and machine sound lost are those of
+:func:`asdlib.measure.removal.removed`. Notebook: 08_phase.
 """
 
 from __future__ import annotations
@@ -9,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
-from asdlib import dataset
 from asdlib.complexls import correlations, far_filter, solve_filter, subtract
-from asdlib.measure import analysis
+from asdlib.measure.example import spectrum_of
+from asdlib.measure.removal import energies, removed
+from asdlib.measure.truth import at_rate, truths
 from asdlib.parallel import clip_by_clip
 from asdlib.params import Params
 from asdlib.simulate import scenes
-from asdlib.spectra import power, stft
+from asdlib.spectra import frequencies, power, stft
 from asdlib.study.recordings import Recordings
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
@@ -34,10 +35,10 @@ _COLUMNS = ["machine", "noise", "machine_sound"]
 
 
 def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Bound on the noise that one complex weight per bin can remove, and what is reached.
+    """Noise that one complex weight per bin and clip removes, and its bound, over frequency.
 
     The bound is -10 log10(1 - MSC), with the coherence of the noise alone over all training clips,
-    weighed by the noise power of the bins in a band. A clip's own filter may pass it: by chance,
+    weighted by the noise power of the bins in a band. A clip's own filter can exceed it by chance,
     and where the noise is more coherent within a clip than from clip to clip.
 
     Returns
@@ -45,7 +46,7 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
     DataFrame with machine, frequency (Hz, middle of a band of eight bins), bound, noise (removed)
     and machine_sound (lost), in dB; no rows where no truth was written.
     """
-    bins, parts = analysis.frequencies(params), []
+    bins, parts = frequencies(params.spectra), []
     edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
     fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
     for machine in recordings.machines:
@@ -56,12 +57,14 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
         msc = np.interp(bins, true["frequency"], true["msc"])
         before = sums[0, 0]
         least = np.stack([before, before * (1 - np.minimum(msc, 1 - 1e-9))])
-        noise, sound = _removed(np.add.reduceat(sums, edges, axis=-1))
+        noise, sound = removed(np.add.reduceat(sums, edges, axis=-1))
         columns = {
-            "machine": machine, "frequency": bins[edges] + bins[_BAND // 2],
-            "bound": _removed(np.add.reduceat(least, edges, axis=-1)),
-            "noise": noise, "machine_sound": sound,
-        }  # fmt: skip
+            "machine": machine,
+            "frequency": bins[edges] + bins[_BAND // 2],
+            "bound": removed(np.add.reduceat(least, edges, axis=-1)),
+            "noise": noise,
+            "machine_sound": sound,
+        }
         parts.append(pd.DataFrame(columns))
     names = ["machine", "frequency", "bound", "noise", "machine_sound"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
@@ -84,6 +87,10 @@ def contexts(params: Params, recordings: Recordings, frames: Sequence[int]) -> p
 def lengths(params: Params, recordings: Recordings, seconds: Sequence[float]) -> pd.DataFrame:
     """Noise removed and machine sound lost against the length of the clip that a filter sees.
 
+    Parameters
+    ----------
+    seconds : every clip is cut to its first so many seconds, at least two frames.
+
     Returns
     -------
     DataFrame with machine, seconds, noise and machine_sound, dB over all bins.
@@ -98,13 +105,13 @@ def lengths(params: Params, recordings: Recordings, seconds: Sequence[float]) ->
 
 
 def leaks(params: Params, recordings: Recordings, levels: Sequence[float]) -> pd.DataFrame:
-    """Noise removed and machine sound lost against how loud the far microphone hears the machine.
+    """Noise removed and machine sound lost against the machine's level at the far microphone.
 
-    The machine's part of the far channel is scaled, all else stays: a stand-in for its distance.
+    Only the machine's part of the far channel is scaled, in place of moving the microphone.
 
     Parameters
     ----------
-    levels : dB against what the scene has.
+    levels : dB relative to the scene.
 
     Returns
     -------
@@ -121,7 +128,7 @@ def leaks(params: Params, recordings: Recordings, levels: Sequence[float]) -> pd
 def rooms(
     params: Params, recordings: Recordings, knob: str, values: Sequence[float] | Sequence[int]
 ) -> pd.DataFrame:
-    """Noise removed and machine sound lost in scenes that differ in one thing, rendered for this.
+    """Noise removed and machine sound lost in newly rendered scenes that differ in one setting.
 
     The noise at the near microphone keeps its power. Machines and their sounds are those of the
     embedded scenes, normal clips of both domains.
@@ -130,11 +137,13 @@ def rooms(
     ----------
     knob : far_distance (m), reverberation (s) or noise_sources, of
         :class:`asdlib.params.Scenes`.
+    values : of the knob.
 
     Returns
     -------
-    DataFrame with machine, the knob, noise and machine_sound, dB over all bins; no rows for
-    recordings, and none where measured impulse responses have their own room.
+    DataFrame with machine, noise and machine_sound (dB over all bins), and the knob. No rows for
+    recordings that are not embedded scenes; with measured impulse responses, which fix distance and
+    reverberation, rows for noise_sources only.
     """
     measured = params.scenes.impulse_response_folder is not None
     fit = partial(far_filter, constants=params.denoising)
@@ -150,27 +159,29 @@ def rooms(
 
 
 def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """A filter per clip against one per machine, fitted on all training-normal clips.
+    """Noise removed and machine sound lost by a filter per clip and by a fixed one per machine.
+
+    The fixed filter is fitted on all training-normal clips of the machine.
 
     Returns
     -------
-    DataFrame with machine, and noise and machine_sound (dB) of either, as ``own noise``,
-    ``own machine_sound``, ``train noise`` and ``train machine_sound``.
+    DataFrame with machine, ``own noise`` and ``own machine_sound`` of the clips' own filters, and
+    ``train noise`` and ``train machine_sound`` of the fixed one, dB over all bins.
     """
     own = _overall(params, recordings, partial(far_filter, constants=params.denoising))
     one = [
-        _overall(params, recordings, _constant(params, recordings, machine), [machine])
+        _overall(params, recordings, _fixed_filter(params, recordings, machine), [machine])
         for machine in recordings.machines
     ]
     wide = own.merge(pd.concat(one), on="machine", suffixes=(" own", " train"))
     return wide.rename(columns=lambda name: " ".join(reversed(name.split(" "))))
 
 
-def _constant(params: Params, recordings: Recordings, machine: str) -> Fit:
-    """Return the way to one filter, whatever the clip: that of all training-normal clips."""
+def _fixed_filter(params: Params, recordings: Recordings, machine: str) -> Fit:
+    """Return a function that returns one filter for every clip: that of all training clips."""
     constants, gram, cross = params.denoising, np.zeros(1), np.zeros(1)
-    for path in recordings.clips(machine, "train")["path"]:
-        own = correlations(stft(dataset.read(path, params.spectra), params.spectra), constants)
+    for _, clip in recordings.clips(machine, "train").iterrows():
+        own = correlations(spectrum_of(clip, params), constants)
         gram, cross = gram + own[0], cross + own[1]
     one = solve_filter(gram, cross, constants)
     return lambda spectrum: one
@@ -188,57 +199,62 @@ def _overall(
     """Noise removed and machine sound lost over all bins, per machine with truth."""
     rows = []
     for machine in machines or recordings.machines:
-        if removed := _whole(_parts(params, recordings, machine, frames), fit, leak):
-            rows.append([machine, *removed])
+        if whole := _whole(_parts(params, recordings, machine, frames), fit, leak):
+            rows.append([machine, *whole])
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def _whole(parts: Parts, fit: Fit, leak: float = 1.0) -> list[float]:
     """Noise removed and machine sound lost over all bins, in dB; empty without clips."""
     sums = _sums(parts, fit, leak)
-    return [] if sums is None else _removed(sums.sum(-1)).tolist()
+    return [] if sums is None else removed(sums.sum(-1)).tolist()
 
 
 def _sums(
     parts: Parts, fit: Fit, leak: float = 1.0
 ) -> Float[np.ndarray, "state=2 part=2 frequency"] | None:
-    """Power of noise and machine sound at the near microphone, before and after, over all clips."""
+    """Energies of noise and machine sound before and after the filter, summed over clips.
+
+    Parameters
+    ----------
+    fit : maps the spectrum of a mixture to its filter.
+    leak : factor on the machine's amplitude at the far microphone.
+
+    Returns
+    -------
+    None without clips.
+    """
     total = None
     for noise, sound in parts:
         sound = np.stack([sound[0], leak * sound[1]]).astype(noise.dtype)
-        own = fit(noise + sound)
-        pairs = [[part[0], subtract(part, own)] for part in (noise, sound)]
-        sums = np.array([[power(x).sum(-1, dtype=np.float64) for x in pair] for pair in pairs])
-        total = sums if total is None else total + sums
-    return None if total is None else total.swapaxes(0, 1)
+        own = energies((noise, sound), partial(_filtered, fit=fit(noise + sound)))
+        total = own if total is None else total + own
+    return total
+
+
+def _filtered(part: Spectrum, fit: Filter) -> Float[np.ndarray, "frequency frame"]:
+    """Power of a part at the near microphone after a filter of its far channel."""
+    return power(subtract(part, fit))
 
 
 def _parts(
     params: Params, recordings: Recordings, machine: str, frames: int | None = None
 ) -> Iterator[tuple[Spectrum, Spectrum]]:
     """Spectra of the noise and of the machine of every test clip with truth."""
-    for clip, truth in analysis.truths(params, recordings, machine):
+    for clip, truth in truths(params, recordings, machine):
         if clip["split"] == "test":
             noise, sound = _spectra(params, truth)
             yield noise[:, :, :frames], sound[:, :, :frames]
 
 
 def _rendered(params: Params, machine: str) -> Iterator[tuple[Spectrum, Spectrum]]:
-    """The same of clips that lie in no folder."""
+    """Spectra of the noise and of the machine of clips that are rendered here, not read."""
     for domain, index in product(("source", "target"), range(_RENDERED)):
         clip = scenes.render(machine, "test", domain, "normal", index, params.scenes)
-        yield _spectra(params, analysis.at_rate(clip, params))
+        yield _spectra(params, at_rate(clip, params))
 
 
 def _spectra(params: Params, clip: scenes.Clip) -> tuple[Spectrum, Spectrum]:
+    """Spectra of the noise and of the machine of one clip."""
     noise, sound = (stft(x.astype(np.float32), params.spectra) for x in (clip.noise, clip.machine))
     return noise, sound
-
-
-def _removed(sums: np.ndarray) -> np.ndarray:
-    before, after = sums
-    return _db(before / np.maximum(after, 1e-20 * before.max()))
-
-
-def _db(ratio: Any) -> Any:
-    return 10 * np.log10(np.maximum(ratio, 1e-16))

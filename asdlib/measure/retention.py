@@ -1,31 +1,37 @@
-"""What a front-end leaves of the anomaly itself, band by band, where the truth is known.
+"""How much of the anomaly every front-end removes, band by band, where the truth is known.
 
 The anomaly's own sound is :attr:`asdlib.simulate.scenes.Clip.fault`, a difference signal: the
 machine with its fault minus the same machine, turn for turn, without it. It holds what the fault
 adds and, with the opposite sign, what the fault takes away (a worn valve strikes softer). A
-front-end's gain is found on the recording and applied to that difference. What comes out is the
-difference that the fault still makes behind the front-end, as long as the gain itself is the same
+front-end's gain is found on the recording and applied to that difference. The result is the
+difference that the fault still makes after the front-end, as long as the gain itself is the same
 with and without the fault. Notebook: 02_front_ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from asdlib import dataset
-from asdlib.frontends import parts
-from asdlib.measure import analysis
+from asdlib.measure.example import take
+from asdlib.measure.removal import (
+    ANOMALY,
+    NOISE,
+    Energies,
+    Measured,
+    gain,
+    measure,
+    removed,
+    totals,
+)
+from asdlib.measure.truth import truth_of
 from asdlib.params import Params, Spectra
-from asdlib.simulate.scenes import Clip
-from asdlib.spectra import istft, power, stft
+from asdlib.spectra import frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import Unit
 
 BANDS = 8  # of equal width on the mel scale
 LEAST_SHARE = 1e-3  # of the fault's energy: a band with less of it holds no anomaly
@@ -35,69 +41,25 @@ WHOLE = "all"  # the row of all bands together
 COLUMNS = ["machine", "front_end", "band", "noise", "anomaly", "share"]
 
 
-class Measured(NamedTuple):
-    """Energy of one clip's parts at the near microphone before and after one front-end's gain.
-
-    Attributes
-    ----------
-    clip : its row of the manifest.
-    there, kept : of noise and fault, summed over time.
-    """
-
-    clip: pd.Series
-    front_end: str
-    there: Float[np.ndarray, "part=2 frequency"]
-    kept: Float[np.ndarray, "part=2 frequency"]
-
-    def removed(self) -> tuple[float, float]:
-        """Noise and anomaly removed over all frequencies, in dB."""
-        noise, anomaly = map(_removed, self.there.sum(axis=1), self.kept.sum(axis=1))
-        return noise, anomaly
-
-
-def measure(params: Params, recordings: Recordings) -> Iterator[Measured]:
-    """Apply every front-end's gain, found on the mixture, to the true noise and the true fault.
-
-    The gain is out / P_n, in power.
-
-    Yields
-    ------
-    Measured, for every front-end but near and far and every clip whose truth lies beside it and
-    holds a fault; labels are not asked, so that machines with concealed labels count too.
-    """
-    names = [name for name in parts(params.front_ends) if name not in ("near", "far")]
-    for machine in recordings.machines:
-        clips = recordings.clips(machine)
-        denoisers = {n: Unit(params, machine, n, clips).denoiser() for n in names}
-        for clip, truth in analysis.truths(params, recordings, machine):
-            if not truth.fault[0].any():
-                continue
-            spectrum = stft(dataset.read(clip["path"], params.spectra), params.spectra)
-            components = power(_spectra_of(truth, params.spectra))
-            there = components.sum(axis=-1, dtype=np.float64)
-            for name, denoise in denoisers.items():
-                gain = _gain(denoise(spectrum), spectrum)
-                kept = (gain * components).sum(axis=-1, dtype=np.float64)
-                yield Measured(clip, name, there, kept)
-
-
 def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """How much of the noise and of the anomaly every front-end takes away, per band.
+    """How much of the noise and of the anomaly every front-end removes, per band.
 
-    Energies of :func:`measure` are summed over clips before they are compared.
+    The noise is that of all clips with truth, as in :func:`asdlib.measure.removal.removal`; the
+    anomaly is that of the clips that hold a fault.
 
     Returns
     -------
     DataFrame with machine, front_end, band (edges in kHz; first "all"), noise and anomaly (dB
     removed; NaN where there is nothing to remove: a band with less than a thousandth of the fault's
     energy has no anomaly) and share, of the fault's energy that lies in the band, 0 to 1; no rows
-    where no truth was written.
+    where no truth was written or no clip with truth holds a fault.
     """
-    sums: dict[tuple[str, str], np.ndarray] = {}
-    for one in measure(params, recordings):
-        key = (one.clip["machine"], one.front_end)
-        sums[key] = sums.get(key, 0) + np.stack([one.there, one.kept])
-    rows = [[*key, *row] for key, (a, b) in sums.items() for row in by_band(a, b, params.spectra)]
+    rows = [
+        [*key, *row]
+        for key, energy in totals(params, recordings).items()
+        if energy[0, ANOMALY].any()
+        for row in by_band(energy, params.spectra)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -108,46 +70,49 @@ def band_edges(spectra: Spectra, count: int = BANDS) -> Float[np.ndarray, " edge
     return librosa.mel_frequencies(count + 1, fmin=0, fmax=spectra.sample_rate / 2)
 
 
-def by_band(
-    there: Float[np.ndarray, "part=2 frequency"],
-    kept: Float[np.ndarray, "part=2 frequency"],
-    spectra: Spectra,
-) -> list[tuple[str, float, float, float]]:
+def by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float, float]]:
     """Band, noise removed (dB), anomaly removed (dB) and share of the fault's energy.
 
     Parameters
     ----------
-    there, kept : energy of noise and fault before and after.
+    energy : of :func:`asdlib.measure.removal.totals`, with some anomaly in it.
 
     Returns
     -------
     One row for all bands together, then one per band.
     """
-    bins = np.fft.rfftfreq(spectra.n_fft, 1 / spectra.sample_rate)
     edges = band_edges(spectra)
-    place = np.digitize(bins, edges[1:-1])
-    inside = {WHOLE: np.ones(len(bins), bool)}
-    for i, (low, high) in enumerate(zip(edges / 1000, edges[1:] / 1000, strict=False)):
+    place = np.digitize(frequencies(spectra), edges[1:-1])
+    inside = {WHOLE: np.ones(len(place), bool)}
+    for i, (low, high) in enumerate(itertools.pairwise(edges / 1000)):
         inside[f"{low:.2g}–{high:.2g}"] = place == i
+    whole = energy[0, ANOMALY].sum()
     rows = []
     for band, chosen in inside.items():
-        (noise, fault), left = there[:, chosen].sum(axis=1), kept[:, chosen].sum(axis=1)
-        share = fault / there[1].sum()
-        anomaly = _removed(fault, left[1]) if share >= LEAST_SHARE else np.nan
-        rows.append((band, _removed(noise, left[0]), anomaly, share))
+        sums = energy[:, :, chosen].sum(axis=-1)
+        decibels, share = removed(sums), sums[0, ANOMALY] / whole
+        anomaly = decibels[ANOMALY] if share >= LEAST_SHARE else np.nan
+        rows.append((band, float(decibels[NOISE]), float(anomaly), float(share)))
     return rows
 
 
 def overall(table: pd.DataFrame) -> pd.DataFrame:
-    """All bands together, of :func:`audit`, with difference: noise minus anomaly removed, in dB."""
+    """Rows of :func:`audit` for all bands together, and the difference between the two numbers.
+
+    Returns
+    -------
+    DataFrame with machine, front_end, noise, anomaly and difference: noise minus anomaly removed,
+    in dB.
+    """
     whole = table[table["band"] == WHOLE].drop(columns=["band", "share"])
     return whole.assign(difference=whole["noise"] - whole["anomaly"]).reset_index(drop=True)
 
 
 def extremes(table: pd.DataFrame) -> list[pd.Series]:
-    """Rows of :func:`audit` with most anomaly and with most noise removed beyond the other.
+    """Return the rows of :func:`audit` where the anomaly is kept worst and best.
 
-    Only bands count that hold at least a tenth of the fault's energy. No rows of no rows.
+    The measure is anomaly removed minus noise removed. Only bands that hold at least a tenth of the
+    fault's energy count; without such a band there are no rows.
     """
     main = table[(table["band"] != WHOLE) & (table["share"] >= MAIN_SHARE)]
     order = (main["anomaly"] - main["noise"]).to_numpy().argsort(kind="stable")
@@ -156,7 +121,7 @@ def extremes(table: pd.DataFrame) -> list[pd.Series]:
 
 @dataclass(frozen=True)
 class Case:
-    """One anomalous clip behind one front-end, to listen to.
+    """One anomalous clip before and after one front-end, to listen to.
 
     Attributes
     ----------
@@ -177,18 +142,18 @@ class Case:
 
     @property
     def loss(self) -> float:
-        """Anomaly removed minus noise removed, in dB: above 0 it costs more than it brings."""
+        """Anomaly removed minus noise removed, in dB: above 0 more anomaly than noise is lost."""
         return self.anomaly - self.noise
 
     def tracks(self, called: str, spectra: Spectra) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Signal (sample,) and power (frequency, frame) of each sound, by what it is.
+        """Signal (sample,) and power (frequency, frame) of each sound, by the name to show.
 
-        Powers are shown down to 10 dB under the recording's quiet cells: the truth's silence would
-        take most of a common colour scale.
+        Powers are cut off 10 dB below the recording's quiet cells. Otherwise the silence of the
+        truth would take most of a common colour scale.
 
         Parameters
         ----------
-        called : name of the front-end.
+        called : name of the front-end to show.
         """
         sounds = {
             "near microphone": self.near,
@@ -205,7 +170,7 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
     """Return the clearest losses, worst first, and one clear success at the end.
 
     A loss is a clip and a front-end that removes much of the anomaly relative to the noise that it
-    removes, over all frequencies. Each is of another machine while there is one.
+    removes, over all frequencies. Every machine contributes one before any contributes a second.
 
     Parameters
     ----------
@@ -218,10 +183,11 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
     """
 
     def loss(one: Measured) -> float:
-        noise, anomaly = one.removed()
+        noise, anomaly = _removed(one)
         return anomaly - noise
 
-    found = sorted(measure(params, recordings), key=loss, reverse=True)
+    faulty = (one for one in measure(params, recordings) if one.energy[0, ANOMALY].any())
+    found = sorted(faulty, key=loss, reverse=True)
     success = [found.pop()] if found and loss(found[-1]) < 0 and len(found) > 1 else []
     first: dict[str, Measured] = {}
     for one in found:
@@ -231,33 +197,27 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
     return [_case(one, params, recordings) for one in [*losses, *success]]
 
 
+def _removed(one: Measured) -> tuple[float, float]:
+    """Noise and anomaly removed from one clip over all frequencies, in dB."""
+    decibels = removed(one.energy.sum(axis=-1))
+    return float(decibels[NOISE]), float(decibels[ANOMALY])
+
+
 def _case(one: Measured, params: Params, recordings: Recordings) -> Case:
     """Render the sounds of a measured clip."""
-    clips, spectra = recordings.clips(one.clip["machine"]), params.spectra
-    signal = dataset.read(one.clip["path"], spectra)
-    spectrum = stft(signal, spectra)
-    denoise = Unit(params, one.clip["machine"], one.front_end, clips).denoiser()
-    truth = analysis.truth_of(params, recordings, one.clip)
+    spectra = params.spectra
+    clip = take(params, recordings, one.clip, [one.front_end])
+    truth = truth_of(params, recordings, one.clip)
     assert truth is not None  # measured from it
-    fault = _spectra_of(truth, spectra)[1]
-    root = np.sqrt(_gain(denoise(spectrum), spectrum))
-    denoised, left = (istft(root * x, signal.shape[1], spectra) for x in (spectrum[0], fault))
-    return Case(one.clip, one.front_end, *one.removed(), signal[0], denoised, truth.fault[0], left)
-
-
-def _spectra_of(truth: Clip, spectra: Spectra) -> Complex[np.ndarray, "part=2 frequency frame"]:
-    """Noise and fault at the near microphone."""
-    return stft(np.stack([truth.noise[0], truth.fault[0]]).astype(np.float32), spectra)
-
-
-def _gain(
-    out: Float[np.ndarray, "frequency frame"],
-    spectrum: Complex[np.ndarray, "channel=2 frequency frame"],
-) -> Float[np.ndarray, "frequency frame"]:
-    """Gain in power: out / P_n, 0 where the near microphone is silent."""
-    return out / np.maximum(power(spectrum[0]), 1e-20)
-
-
-def _removed(there: float, kept: float) -> float:
-    """-10 log10(kept / there), in dB; NaN where there is nothing."""
-    return float(-10 * np.log10(max(kept / there, 1e-16))) if there > 0 else np.nan
+    near, fault = clip.spectrum[0], stft(truth.fault[0].astype(np.float32), spectra)
+    root = np.sqrt(gain(clip.denoised[one.front_end], power(near)))
+    denoised, left = (istft(root * x, clip.signal.shape[1], spectra) for x in (near, fault))
+    return Case(
+        one.clip,
+        one.front_end,
+        *_removed(one),
+        near=clip.signal[0],
+        denoised=denoised,
+        fault=truth.fault[0],
+        left=left,
+    )

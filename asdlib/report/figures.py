@@ -127,7 +127,7 @@ def show_figure(
 
 
 def sound_name(key: str) -> str:
-    """What a player of :meth:`asdlib.measure.analysis.Example.sounds` is called."""
+    """What a player of :meth:`asdlib.measure.example.Example.tracks` is called."""
     named = {
         "near": "near microphone",
         "far": "far microphone",

@@ -17,7 +17,7 @@ from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
 from asdlib.explore.data import QuietPowers, Trained, judgement, machine_sound, open_folder
 from asdlib.explore.view import USES, compute, impossible
-from asdlib.measure import analysis
+from asdlib.measure.example import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
 from asdlib.study.unit import Unit
@@ -72,7 +72,7 @@ def test_a_view_is_the_pipeline(studied, front_end):
     np.testing.assert_allclose(10 ** (view.gain / 10), denoised / near, rtol=1e-4)
     noise = own.own_floors().transfer[:, None] * far
     np.testing.assert_allclose(10 ** (view.snr / 10), near / noise, rtol=1e-3)
-    example = analysis.take(chosen, recordings, clip, [front_end])
+    example = take(chosen, recordings, clip, [front_end])
     np.testing.assert_array_equal(view.sound, example.sound(front_end, chosen))
     if trained is None:
         assert "asd study" in view.note

@@ -1,0 +1,99 @@
+"""Levels and noise transfer on signals whose powers are known, and against a truth by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_params, write_wav
+
+from asdlib.measure import transfer, truth
+from asdlib.noise import Floors
+from asdlib.study.recordings import open_recordings
+
+RATE, SECONDS = 16000, 4
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Write training clips (sample, 2) of machines, by name, and the true transfer of some."""
+
+    def made(true=None, **machines):
+        for machine, clips in machines.items():
+            for i, clip in enumerate(clips):
+                name = f"section_00_source_train_normal_{i:04d}_x.wav"
+                write_wav(tmp_path / "data" / machine / "train" / name, clip, subtype="FLOAT")
+        for machine, ratios in (true or {}).items():
+            bins = np.linspace(0, RATE / 2, len(ratios))
+            table = pd.DataFrame({"frequency": bins, "noise_transfer": ratios, "msc": 0.5})
+            (tmp_path / "data" / machine / "truth").mkdir()
+            table.to_csv(tmp_path / "data" / machine / "truth/noise_transfer.csv", index=False)
+        params = small_params(tmp_path, data=str(tmp_path / "data"))
+        return params, open_recordings(params)
+
+    return made
+
+
+def pattern(rng):
+    """Noise that repeats every 512 samples, one hop: all frames but the outermost are alike."""
+    return 0.02 * np.tile(rng.standard_normal(512), RATE * SECONDS // 512)[:, None]
+
+
+def test_levels_are_those_of_the_signals(study, rng):
+    signs = rng.choice((-1.0, 1.0), (2, RATE, 1))
+    apart = [sign * [0.1, 0.01] for sign in signs]
+    table = transfer.levels(*study(fan=apart, pump=[sign * [0.1, 0.1] for sign in signs]))
+    assert table.loc["fan", ["near (dB)", "far (dB)"]].tolist() == [-20, -40]
+    assert table.loc["fan", "median G"] == pytest.approx(100, rel=1e-4)
+    assert table.loc["fan", "remark"] == ""
+    assert table.loc["pump", ["near (dB)", "far (dB)", "median G"]].tolist() == [-20, -20, 1]
+    assert "same signal" in table.loc["pump", "remark"]
+
+
+def test_levels_look_at_the_first_training_clips(study, rng):
+    signs = rng.choice((-1.0, 1.0), (2, RATE, 1))
+    opened = study(fan=[signs[0] * [0.1, 0.01], signs[1] * [0.5, 0.5]])
+    table = transfer.levels(*opened, clips_per_machine=1)
+    assert table.loc["fan", ["near (dB)", "far (dB)"]].tolist() == [-20, -40]
+
+
+def test_the_table_holds_medians_over_frequency():
+    estimated = {
+        "fan": Floors(np.array([1.0, 2.0, 8.0]), np.ones(3), 1e-10),
+        "pump": Floors(np.array([3.0, 5.0, 7.0]), np.ones(3), 1e-10),
+    }
+    table = transfer.transfer_table(estimated, {"fan": np.array([2.0, 2.0, 4.0])})
+    fan, pump = table.set_index("machine").to_dict("index").values()
+    assert (fan["median G"], fan["true median G"]) == (2, 2)
+    # errors of 3.01, 0 and 3.01 dB
+    assert fan["median error (dB)"] == pytest.approx(10 * np.log10(2))
+    assert pump["median G"] == 5
+    assert np.isnan([pump["true median G"], pump["median error (dB)"]]).all()
+
+
+def test_a_transfer_that_does_not_move_has_no_offset_but_an_error(study, rng):
+    clips = [pattern(rng) * [2, 1], pattern(rng) * [2, 1]]
+    opened = study(true={"pump": [40.0, 40.0]}, fan=clips, pump=clips)
+    table = transfer.percentile_sensitivity(*opened, (5, 50)).set_index(["machine", "percentile"])
+    assert table.index.tolist() == [(m, q) for m in ("fan", "pump") for q in (5, 20, 50)]
+    assert table.loc["fan", "offset"].to_numpy() == pytest.approx(0, abs=1e-4)
+    assert table.loc["pump", "offset"].to_numpy() == pytest.approx(-10, abs=1e-4)  # 4 against 40
+    assert table.loc["fan", "what"].str.contains("against P20").all()
+    assert table.loc["pump", "what"].str.contains("against true").all()
+
+
+def test_a_machine_that_rests_enters_as_the_percentile_rises(study, rng):
+    noise = pattern(rng)
+    near = noise.copy()
+    near[len(near) // 2 :] *= 2
+    table = transfer.percentile_sensitivity(*study(fan=[np.hstack([near, noise])] * 2), (10, 80))
+    offsets = table.set_index("percentile")["offset"]
+    assert offsets[10] == pytest.approx(0, abs=1e-3)
+    assert offsets[20] == 0
+    assert offsets[80] == pytest.approx(10 * np.log10(4), abs=1e-3)
+
+
+def test_the_true_transfer_is_interpolated_in_the_logarithm(study, rng):
+    clips = [pattern(rng) * [2, 1]] * 2
+    found = truth.true_transfers(*study(true={"fan": [1.0, 100.0]}, fan=clips, pump=clips))
+    assert list(found) == ["fan"]
+    assert found["fan"].shape == (513,)
+    assert found["fan"][[0, 256, 512]] == pytest.approx([1, 10, 100])
