@@ -60,9 +60,7 @@ def per_machine(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     -------
     DataFrame indexed by machine, a column per front-end.
     """
-    known = table[
-        (table["scorer"] == scorer) & (table["split"] == "test") & (table["label"] != "unknown")
-    ]
+    known = metrics.labelled(table[table["scorer"] == scorer])
     columns = {
         name: metrics.evaluate(systems.ensemble(rows))["omega"]
         for name, rows in known.groupby("front_end", sort=False)
@@ -140,9 +138,7 @@ def choose(
 
 def by_rule(table: pd.DataFrame, chosen: pd.Series, scorer: str = "eq1") -> float:
     """Omega of an ensemble that takes each machine's chosen front-end; scores pass the guard."""
-    rows = table[
-        (table["scorer"] == scorer) & (table["split"] == "test") & (table["label"] != "unknown")
-    ]
+    rows = metrics.labelled(table[table["scorer"] == scorer])
     picked = rows[rows["machine"].map(chosen) == rows["front_end"]]
     return metrics.omega(metrics.evaluate(systems.ensemble(picked)))
 

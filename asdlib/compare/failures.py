@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import dataset, frontends, scoring
+from asdlib import dataset, frontends, metrics, scoring
 from asdlib.compare import systems
 from asdlib.parallel import one_thread
 from asdlib.params import Params
@@ -32,9 +32,8 @@ def labelled(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
     (score that one in ten of the machine's normal test clips exceeds; NaN without any) and
     ``found`` (above it). The limit reads labels: it is for looking back, no system decides by it.
     """
-    kinds = recordings.manifest[["machine", "name", "domain", "label"]]
+    kinds = metrics.labelled(recordings.manifest)[["machine", "name", "domain", "label"]]
     table = systems.verdicts(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
-    table = table[table["label"] != "unknown"]
     normal = table["score"].astype(float).where(table["label"] == "normal")
     groups = normal.groupby([table["system"], table["machine"]])
     limit = groups.transform("quantile", 1 - FALSE_ALARMS)

@@ -231,7 +231,7 @@ def gate(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
     """
     from sklearn.linear_model import LogisticRegression
 
-    test = table[(table["split"] == "test") & (table["label"] != "unknown")]
+    test = metrics.labelled(table)
     test = test[test["front_end"].isin(GATED) & test["scorer"].isin(COMPARED)]
     g = {m: float(np.log10(np.median(own.transfer).clip(1e-10))) for m, own in floors.items()}
     rows = []

@@ -138,7 +138,7 @@ def per_machine(table: pd.DataFrame, machine: str) -> pd.DataFrame:
 
 
 def _official(scores: pd.DataFrame) -> list[float]:
-    known = scores[scores["label"] != "unknown"]
+    known = metrics.labelled(scores)
     if known.empty:
         return [np.nan] * 4
     machines = metrics.evaluate(known)
@@ -229,8 +229,7 @@ def paired(
     found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
     found["low"], found["high"] = np.nan, np.nan
     if found["mean"].notna().any():
-        labelled = table[(table["split"] == "test") & (table["label"] != "unknown")]
-        groups = dict(iter(labelled.groupby(["front_end", "scorer"])))
+        groups = dict(iter(metrics.labelled(table).groupby(["front_end", "scorer"])))
         wanted = sorted({*found["system"], *found["against"]})
         draws = bootstrap.omega_resamples(
             [groups[key] for key in wanted], generator=np.random.default_rng(0)
@@ -277,7 +276,7 @@ class Applied:
         """Official values per development machine; none without labelled test clips."""
         if self.clips.empty:
             return None
-        known = self.clips[(self.clips["split"] == "test") & (self.clips["label"] != "unknown")]
+        known = metrics.labelled(self.clips)
         return metrics.evaluate(known) if len(known) else None
 
 
@@ -355,9 +354,9 @@ def decisions(results: Results, recordings: Recordings, system: str = "S1") -> p
     """
     rows = []
     for machine, scored in results[system].scored.items():
-        test = recordings.clips(machine, "test").set_index("name")
+        test = metrics.labelled(recordings.clips(machine)).set_index("name")
         decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
-        for domain, clips in test[test["label"] != "unknown"].groupby("domain"):
+        for domain, clips in test.groupby("domain"):
             counts = metrics.false_alarms_and_misses(
                 decided[clips.index].tolist(), clips["label"].tolist()
             )
@@ -377,7 +376,7 @@ def choice(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
     table = table[(table["scorer"] == "eq1") & table["front_end"].isin(names)]
     rows, best = [], []
     for machine, own in table.groupby("machine"):
-        if own.loc[own["split"] == "test", "label"].eq("unknown").all():
+        if metrics.labelled(own).empty:
             continue
         whole = _ensembles(own)
         transfer = np.median(floors[str(machine)].transfer)
