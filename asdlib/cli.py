@@ -107,7 +107,7 @@ def _doctor(options: argparse.Namespace) -> None:
 
 def _study(options: argparse.Namespace) -> None:
     from asdlib import study
-    from asdlib.compare import systems
+    from asdlib.compare import comparison, systems
     from asdlib.study import everything, forecast
 
     params = _with_data(options)
@@ -117,20 +117,21 @@ def _study(options: argparse.Namespace) -> None:
     table = everything.compute(params, recordings, progress=True)
     folder = resolve(params.results) / params.name
     write_table(table, folder / "scores.parquet")
-    summary = systems.summary(table)
-    write_table(summary, folder / "omega.csv")
-    results = systems.apply_all(table, summary, params.scoring.quantile)
-    verdicts = systems.verdicts(results)
-    write_table(verdicts, folder / "decisions.csv")
-    if summary["omega"].notna().any():
-        print(summary[summary["seed"] == "ensemble"].drop(columns="seed").to_string(index=False))
-    for (system, machine), clips in verdicts.groupby(["system", "machine"], sort=False):
+    per_seed, ensembles = comparison.summary(table)
+    write_table(per_seed, folder / "omega.csv")
+    write_table(ensembles, folder / "ensembles.csv")
+    results = systems.apply_all(table, per_seed, params.scoring.quantile)
+    decisions = systems.decisions(results)
+    write_table(decisions, folder / "decisions.csv")
+    if ensembles["omega"].notna().any():
+        print(ensembles.to_string(index=False))
+    for (system, machine), clips in decisions.groupby(["system", "machine"], sort=False):
         alarms, threshold = int(clips["decision"].sum()), clips["threshold"].iloc[0]
         print(f"{system} {machine}: {alarms} of {len(clips)} test clips above {threshold:.3f}")
     for own in systems.SYSTEMS:
-        if why := own.lacking(summary):
+        if why := own.lacking(per_seed):
             print(why)
-    for name in ("scores.parquet", "omega.csv", "decisions.csv"):
+    for name in ("scores.parquet", "omega.csv", "ensembles.csv", "decisions.csv"):
         print(folder / name)
 
 

@@ -53,6 +53,28 @@ def validate(scores: pd.DataFrame) -> None:
         )
 
 
+def labelled(clips: pd.DataFrame) -> pd.DataFrame:
+    """Test clips with a known label.
+
+    Parameters
+    ----------
+    clips : columns split and label, one row per clip or score.
+
+    Returns
+    -------
+    The rows of ``clips`` whose split is "test" and whose label is not "unknown".
+
+    Examples
+    --------
+    >>> clips = pd.DataFrame(
+    ...     {"split": ["train", "test", "test"], "label": ["normal", "anomaly", "unknown"]}
+    ... )
+    >>> labelled(clips)["label"].tolist()
+    ['anomaly']
+    """
+    return clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
+
+
 def auc_source(clips: pd.DataFrame) -> float:
     """AUC of source-domain normals against the anomalies of both domains, of one machine."""
     return float(evaluate(clips.assign(machine=""))["auc_source"].iloc[0])

@@ -42,7 +42,7 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 import pandas as pd
 
 from asdlib import study
-from asdlib.compare import systems
+from asdlib.compare import choice, comparison
 from asdlib.measure import example, removal, retention, truth
 from asdlib.report import charts, reported
 from asdlib.report import figures as draw
@@ -283,12 +283,12 @@ for i, case in enumerate(retention.examples(params, recordings)):
 
 # %%
 table = study.run(params, recordings=recordings)
-per_seed = systems.summary(table)
-fan = systems.per_machine(table, fan_like)
+summary = comparison.summary(table)
+fan = comparison.summary(table[table["machine"] == fan_like])
 rows = []
 for entry in reported.table_2(reported.load(), params.front_ends):
-    all_dev = systems.row(per_seed, entry["front_end"])
-    one = systems.row(fan, entry["front_end"])
+    all_dev = comparison.row(summary, entry["front_end"])
+    one = comparison.row(fan, entry["front_end"])
     rows.append(
         {
             "front-end": draw.NAMES[entry["front_end"]],
@@ -317,8 +317,8 @@ show_table(
 # %%
 strength = removal.strength(params, recordings)
 means = {
-    "all machines": [systems.row(per_seed, name)["mean"] for name in strength["front_end"]],
-    fan_like: [systems.row(fan, name)["mean"] for name in strength["front_end"]],
+    "all machines": [comparison.row(summary, name)["mean"] for name in strength["front_end"]],
+    fan_like: [comparison.row(fan, name)["mean"] for name in strength["front_end"]],
 }
 axis = strength.assign(**means)
 show_figure(
@@ -339,9 +339,9 @@ show_figure(
 # system: it uses test labels.
 
 # %%
-choice = systems.choice(table, study.floors(params, recordings))
+by_machine = choice.adasub_or_cohgate(table, study.floors(params, recordings))
 show_table(
-    choice,
+    by_machine,
     "tab-choice",
     "Table 4 of the report, measured here: median $G_m$, and $\\Omega$ of the AdaSub and CohGate "
     "ensembles and of the label oracle, per machine and over all of them.",

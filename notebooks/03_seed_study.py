@@ -43,7 +43,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics, study
-from asdlib.compare import systems
+from asdlib.compare import comparison
 from asdlib.report import browse, charts, panels, reported, tables
 from asdlib.report import figures as draw
 from asdlib.report.figures import show_figure
@@ -93,7 +93,8 @@ say(
     "batches of 256, 10 seeds."
 )
 table = study.run(params, recordings=recordings)
-per_seed = systems.summary(table)
+summary = comparison.summary(table)
+per_seed = summary.per_seed
 losses = study.losses(params, recordings)
 show_figure(
     charts.learning_curves(losses),
@@ -111,7 +112,7 @@ show_figure(
 # front-ends replace one another, and the last row adds three re-scorings to AdaSub at once.
 
 # %%
-ladder = systems.ladder(per_seed, reported.load()["table_1"])
+ladder = comparison.ladder(summary, reported.load()["table_1"])
 measured = {
     "mean ± std": [plus_minus(m, s) for m, s in zip(ladder["mean"], ladder["std"], strict=True)],
     "ensemble": ladder["ensemble"],
@@ -143,9 +144,11 @@ say(
 
 # %%
 compared = [("near", "eq1"), ("adasub", "s1")]
-compared = [system for system in compared if systems.seed_values(per_seed, *system).notna().any()]
+compared = [
+    system for system in compared if comparison.seed_values(per_seed, *system).notna().any()
+]
 show_figure(
-    charts.seeds(per_seed, compared, reported.baseline(recordings.development))
+    charts.seeds(*summary, compared, reported.baseline(recordings.development))
     if compared
     else draw.missing(
         "Ω needs anomalies and normal test clips of both domains for every machine: "
@@ -158,7 +161,7 @@ show_figure(
     folder=folder,
 )
 if compared:
-    live = browse.live_seeds(per_seed, compared)
+    live = browse.live_seeds(*summary, compared)
     panels.show_live(live, title="The same with values under the pointer")
 
 # %% [markdown]
@@ -171,7 +174,7 @@ if compared:
 # have that gap; {numref}`tab-baseline` puts it beside.
 
 # %%
-found = systems.steps(per_seed, "baseline", ("mahala", "mse", "mahala_corrected"))
+found = comparison.steps(summary, "baseline", ("mahala", "mse", "mahala_corrected"))
 show_table(
     tables.steps(found, draw.SCORER_NAMES),
     "tab-baseline",
@@ -224,7 +227,7 @@ pairs = [
     (("adasub", "s1"), ("adasub", "eq1")),
     (("adasub", "s1"), ("near", "eq1")),
 ]
-paired = systems.paired(per_seed, pairs, table)
+paired = comparison.paired(per_seed, pairs, table)
 for column in ("system", "against"):
     paired[column] = [draw.system_name(*system) for system in paired[column]]
 show_table(

@@ -42,7 +42,7 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 import pandas as pd
 
 from asdlib import study
-from asdlib.compare import systems
+from asdlib.compare import comparison
 from asdlib.report import charts, reported, tables
 from asdlib.compare import sensitivity
 from asdlib.report import figures as draw
@@ -79,7 +79,7 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %%
 table = study.run(params, recordings=recordings)
-per_seed = systems.summary(table)
+summary = comparison.summary(table)
 domains = sorted(
     recordings.manifest.loc[recordings.manifest["split"] == "train", "domain"].unique()
 )
@@ -102,8 +102,8 @@ say(
 # of $\Omega$ is taken seed by seed against AdaSub.
 
 # %%
-steps = systems.steps(per_seed, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
-alone = systems.steps(per_seed, "adasub", ("eq1", "dm", "shrink", "p95"))
+steps = comparison.steps(summary, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
+alone = comparison.steps(summary, "adasub", ("eq1", "dm", "shrink", "p95"))
 for label, found, caption in (
     ("tab-steps", steps, "From AdaSub to the champion, measured here"),
     ("tab-alone", alone, "Each change alone, measured here"),

@@ -44,7 +44,7 @@ from functools import partial
 import numpy as np
 
 from asdlib import study
-from asdlib.compare import failures, submission, systems
+from asdlib.compare import comparison, failures, submission, systems
 from asdlib.measure import example, truth
 from asdlib.report import browse, charts, panels, reported
 from asdlib.report import figures as draw
@@ -78,7 +78,7 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %%
 table = study.run(params, recordings=recordings)
-per_seed = systems.summary(table)
+per_seed = comparison.summary(table).per_seed
 results = systems.apply_all(table, per_seed, params.scoring.quantile)
 for system in systems.SYSTEMS:
     chosen, of = len(results[system.name].members), len(system.candidates(per_seed))
@@ -169,9 +169,9 @@ for machine in submitted if entered and not elsewhere else ():
 
 # %%
 baseline = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
-omegas = systems.per_machine_table({systems.BASELINE.name: baseline, **results})
+omegas = systems.omega_by_machine({systems.BASELINE.name: baseline, **results})
 show_figure(
-    charts.per_machine(omegas.drop(columns="overall").T)
+    charts.machines(omegas.drop(columns="overall").T)
     if omegas.notna().any(axis=None)
     else draw.missing(
         "Ω needs labelled test clips of both domains: these recordings do not have them."
@@ -217,7 +217,9 @@ show_table(
 
 # %%
 show_table(
-    systems.decisions(results, recordings).drop(columns=["precision", "recall"], errors="ignore"),
+    systems.error_counts(results, recordings).drop(
+        columns=["precision", "recall"], errors="ignore"
+    ),
     "tab-decisions",
     "Decisions of S1 at its threshold on labelled test clips, per machine and domain.",
     folder=folder,
@@ -234,7 +236,7 @@ show_table(
 # (MP3, level-matched).
 
 # %%
-clips = failures.labelled(results, recordings)
+clips = failures.findings(results, recordings)
 of_s1 = clips[clips["system"] == "S1"]
 thresholds = dict(zip(of_s1["machine"], of_s1["threshold"], strict=True))
 if thresholds:

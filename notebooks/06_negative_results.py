@@ -143,8 +143,8 @@ say("> " + tried.reasons["gate_tested"])
 # p value gets there.
 
 # %%
-judged = negative.judged(tried)
-run = judged[judged["mean"].notna()]
+compared = negative.against_champion(tried)
+run = compared[compared["mean"].notna()]
 show_figure(
     charts.against_champion(run)
     if len(run)
@@ -157,7 +157,7 @@ show_figure(
 
 # %%
 show_table(
-    tables.judged(judged),
+    tables.against_champion(compared),
     "tab-negative",
     f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test with Holm's correction over the rows, the 95 % interval of "

@@ -40,7 +40,7 @@ team: "Optional[dict]" = None  # author and institute in the labels of a submiss
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import choice, systems
+from asdlib.compare import choice, comparison
 from asdlib.measure import phase
 from asdlib.report import charts, tables
 from asdlib.report import figures as draw
@@ -215,12 +215,14 @@ show_table(
 # %%
 table = study.run(params, recordings=recordings)
 table = table[table["scorer"].isin(["mse", "eq1", "s1"]) & (table["front_end"] != "baseline")]
-per_seed = systems.summary(table)
+summary = comparison.summary(table)
 new = [name for name in ("complexls", "lsada", "adals") if name in params.front_ends]
 not_run = "Not run here: params/phase.yaml names these front-ends."
-judged = choice.judge(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
+nothing = summary.ensemble[:0]
+run = new and "adasub" in params.front_ends
+compared = choice.against_adasub(table, summary) if run else nothing
 show_table(
-    tables.phase_verdict(judged, draw.NAMES, draw.SCORER_NAMES),
+    tables.against_adasub(compared, draw.NAMES, draw.SCORER_NAMES),
     "tab-phase",
     f"Every front-end under every score, {len(params.seeds)} seeds: $\\Omega$ (mean ± standard deviation), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
@@ -231,9 +233,9 @@ show_table(
 )
 
 # %%
-machines = choice.per_machine(table, "eq1") if new else per_seed[:0]
+machines = choice.omega_by_front_end(table, "eq1") if new else nothing
 show_figure(
-    charts.per_machine(machines.rename(columns=draw.NAMES))
+    charts.machines(machines.rename(columns=draw.NAMES))
     if len(machines) and machines.notna().any(axis=None)
     else draw.missing(not_run),
     "fig-phase-machines",
@@ -249,7 +251,7 @@ show_figure(
 # learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
 
 # %%
-choices = choice.rules(table, choice.features(params, recordings)) if len(judged) else per_seed[:0]
+choices = choice.rules(table, choice.traits(params, recordings)) if len(compared) else nothing
 show_table(
     choices.set_axis(["choice", "Ω", "taken"], axis=1) if len(choices) else choices,
     "tab-rule-phase",

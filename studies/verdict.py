@@ -1,9 +1,9 @@
 """``make verdict``: does the far channel's phase help a detector, and on which recordings?
 
-K and ridge of the complex fit are chosen for every front-end that has one, on three sets of
-embedded scenes and by their labels. With them frozen, the study of ``params/phase.yaml`` runs on
-those scenes and, where ``NOISE`` and ``RESPONSES`` name two folders, on the same machines with real
-noise in measured rooms. Tables go to ``results/verdict``.
+K and ridge of the complex fit are chosen for every front-end that has one, by the labels of three
+sets of embedded scenes. With these constants, the study of ``params/phase.yaml`` runs on the same
+scenes. Where ``NOISE`` and ``RESPONSES`` name two folders, it also runs on the same machines with
+real noise in measured rooms. Tables are written to ``results/verdict``.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import files, params, study
-from asdlib.compare import choice, systems
+from asdlib.compare import choice, comparison
 from asdlib.measure import phase
 from asdlib.report import figures, tables
 from asdlib.study.recordings import open_recordings
@@ -26,7 +26,7 @@ SCORER = "eq1"
 
 
 def with_scenes(base, **changes):
-    """The same study on other scenes; machines without labels have no part in a verdict."""
+    """The same study on other scenes, with the machines that have labelled test clips."""
     changed = base.model_copy(update={"scenes": base.scenes.model_copy(update=changes)})
     labelled = open_recordings(changed, progress=True).development
     return changed.model_copy(update={"machines": tuple(labelled)})
@@ -45,12 +45,17 @@ def choose(sets):
             own = with_constants(base, context, ridge).model_copy(
                 update={"front_ends": FITTED, "seeds": CHOICE_SEEDS}
             )
-            per_seed = systems.summary(study.run(own))
+            summary = comparison.summary(study.run(own))
             rows += [
-                {"context": context, "ridge": ridge, "set": name, "front_end": front_end,
-                 "omega": systems.row(per_seed, front_end, SCORER)["mean"]}
+                {
+                    "context": context,
+                    "ridge": ridge,
+                    "set": name,
+                    "front_end": front_end,
+                    "omega": comparison.row(summary, front_end, SCORER)["mean"],
+                }
                 for front_end in FITTED
-            ]  # fmt: skip
+            ]
         shown = pd.DataFrame(rows).query("context == @context and ridge == @ridge")
         means = shown.groupby("front_end", sort=False)["omega"].mean()
         print(f"K={context} ridge={ridge:g}", means.round(4).to_dict(), flush=True)
@@ -59,22 +64,22 @@ def choose(sets):
     )
 
 
-def judge(base, chosen, out):
-    """Run one set, every front-end with its constants, and write what chapter 08 shows of it."""
+def write_tables(base, chosen, out):
+    """Run one set, every front-end with its constants, and write the tables of chapter 08."""
     recordings = open_recordings(base)
     others = tuple(name for name in base.front_ends if name not in chosen)
     studies = [base.model_copy(update={"front_ends": others})]
     for name, constants in chosen.items():
         studies.append(with_constants(base, *constants).model_copy(update={"front_ends": (name,)}))
     table = pd.concat([study.run(one, recordings=recordings) for one in studies], ignore_index=True)
-    judged = choice.judge(table, systems.summary(table))
+    compared = choice.against_adasub(table, comparison.summary(table))
     shown = {
-        "verdict": tables.phase_verdict(judged, figures.NAMES, figures.SCORER_NAMES),
+        "verdict": tables.against_adasub(compared, figures.NAMES, figures.SCORER_NAMES),
         "fixed": phase.fixed(base, recordings),
     }
-    known = choice.features(base, recordings)
+    known = choice.traits(base, recordings)
     for scorer in base.scorers:
-        shown[f"machines-{scorer}"] = choice.per_machine(table, scorer).reset_index()
+        shown[f"machines-{scorer}"] = choice.omega_by_front_end(table, scorer).reset_index()
         shown[f"rules-{scorer}"] = choice.rules(table, known, scorer)
     out.mkdir(exist_ok=True)
     (out / "recordings.txt").write_text(recordings.describe() + "\n")
@@ -100,13 +105,13 @@ def main():
     other = {}
     if given := {key: str(Path(path).absolute()) for key, path in folders.items() if path}:
         other["real"] = with_scenes(base, **given)
-    choice = choose(sets)
-    choice.to_csv(out / "constants.csv")
-    best = {name: choice[name].idxmax() for name in FITTED}
+    omegas = choose(sets)
+    omegas.to_csv(out / "constants.csv")
+    best = {name: omegas[name].idxmax() for name in FITTED}
     chosen = {name: (int(context), float(ridge)) for name, (context, ridge) in best.items()}
-    print(choice.round(4).to_string(), chosen, sep="\n", flush=True)
+    print(omegas.round(4).to_string(), chosen, sep="\n", flush=True)
     for name, own in (sets | other).items():
-        judge(own, chosen, out / name.replace(" ", "-"))
+        write_tables(own, chosen, out / name.replace(" ", "-"))
         print(out / name.replace(" ", "-"))
 
 

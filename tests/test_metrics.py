@@ -78,6 +78,16 @@ def test_only_normal_clips_and_concealed_clips_give_no_value():
     assert np.isnan(metrics.omega(metrics.evaluate(concealed)))
 
 
+def test_labelled_clips_are_test_clips_with_a_known_label():
+    clips = pd.DataFrame(
+        {
+            "split": ["train", "test", "test", "test"],
+            "label": ["normal", "normal", "unknown", "anomaly"],
+        }
+    )
+    assert metrics.labelled(clips).index.tolist() == [1, 3]
+
+
 def test_a_perfectly_wrong_machine_makes_omega_zero():
     wrong = SMALL.assign(score=(SMALL["label"] == "normal").astype(float))
     assert metrics.omega(metrics.evaluate(wrong)) == 0.0

@@ -1,68 +1,70 @@
 """Which front-end helps a detector, and which one to choose for a machine without its labels.
 
-Everything is judged on the table of a study. Notebook: 08_phase.
+All values come from the table of a study. Notebooks: 02_front_ends, 08_phase.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from asdlib import dataset, metrics
-from asdlib.compare import systems
+from asdlib.compare import comparison, systems
 from asdlib.complexls import unpredicted
+from asdlib.noise import Floors
 from asdlib.params import Params
-from asdlib.spectra import power, stft
+from asdlib.spectra import decibels, power, stft
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
+ADASUB = "adasub"  # the front-end that all others are compared with, and the default choice
+_DIFFERENCE = ["mean", "p_holm", "low", "high"]  # of a paired comparison
 
-def judge(table: pd.DataFrame, per_seed: pd.DataFrame, against: str = "adasub") -> pd.DataFrame:
-    """Every front-end under every scorer, and its paired difference to one of them.
+
+def against_adasub(table: pd.DataFrame, summary: comparison.Summary) -> pd.DataFrame:
+    """Every front-end under every scorer, and its paired difference to AdaSub.
 
     Parameters
     ----------
     table : of :func:`asdlib.study.run`.
-    per_seed : its :func:`asdlib.compare.systems.summary`.
+    summary : its :func:`asdlib.compare.comparison.summary`.
 
     Returns
     -------
     DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
-    pauc (of the ensemble), mean, p_holm, low and high of the paired difference of Omega.
+    pauc (of the ensemble), mean, p_holm (corrected for the front-ends under one scorer), low and
+    high of the paired difference of Omega; NaN for AdaSub itself. No rows without test clips.
     """
-    rows = []
-    for scorer in per_seed["scorer"].unique():
-        names = per_seed.loc[per_seed["scorer"] == scorer, "front_end"].unique()
-        pairs = [((n, scorer), (against, scorer)) for n in names if n != against]
-        paired = systems.paired(per_seed, pairs, table)
-        found = {system[0]: row for system, (_, row) in zip(paired["system"], paired.iterrows(),
-                                                            strict=True)}  # fmt: skip
-        for name in names:
-            own = per_seed[(per_seed["front_end"] == name) & (per_seed["scorer"] == scorer)]
-            whole = own[own["seed"] == "ensemble"].iloc[0]
-            values = systems.row(per_seed, name, scorer)
-            pair: Any = found.get(name, {})
-            rows.append(
-                {"scorer": scorer, "front_end": name, "omega": values["mean"],
-                 "std": values["std"], "ensemble": values["ensemble"],
-                 **{k: whole[k] for k in ("auc_source", "auc_target", "pauc")},
-                 **{k: pair.get(k, np.nan) for k in ("mean", "p_holm", "low", "high")}}
-            )  # fmt: skip
-    return pd.DataFrame(rows)
+    parts = []
+    for scorer in summary.ensemble["scorer"].unique():
+        whole = summary.ensemble[summary.ensemble["scorer"] == scorer]
+        keys = [(name, scorer) for name in whole["front_end"]]
+        over_seeds = [comparison.row(summary, *key) for key in keys]
+        own = whole.rename(columns={"omega": "ensemble"}).assign(
+            system=keys,
+            omega=[row["mean"] for row in over_seeds],
+            std=[row["std"] for row in over_seeds],
+        )
+        pairs = [(key, (ADASUB, scorer)) for key in keys if key[0] != ADASUB]
+        paired = comparison.paired(summary.per_seed, pairs, table)
+        differences = paired[["system", *_DIFFERENCE]].astype(dict.fromkeys(_DIFFERENCE, float))
+        parts.append(own.merge(differences, on="system", how="left"))
+    if not parts:
+        return pd.DataFrame()
+    values = ["omega", "std", "ensemble", "auc_source", "auc_target", "pauc"]
+    return pd.concat(parts, ignore_index=True)[["scorer", "front_end", *values, *_DIFFERENCE]]
 
 
-def per_machine(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
+def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     """Omega of every front-end's ensemble on every machine with labels, under one scorer.
 
     Returns
     -------
     DataFrame indexed by machine, a column per front-end.
     """
-    known = table[
-        (table["scorer"] == scorer) & (table["split"] == "test") & (table["label"] != "unknown")
-    ]
+    known = metrics.labelled(table[table["scorer"] == scorer])
     columns = {
         name: metrics.evaluate(systems.ensemble(rows))["omega"]
         for name, rows in known.groupby("front_end", sort=False)
@@ -70,14 +72,54 @@ def per_machine(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def features(params: Params, recordings: Recordings) -> pd.DataFrame:
+def adasub_or_cohgate(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
+    """Median G_m, AdaSub and CohGate per machine, and the label oracle (report, Table 4).
+
+    The oracle takes the better front-end of every machine. It reads test labels: it is a bound,
+    not a system.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    floors : of every machine.
+
+    Returns
+    -------
+    DataFrame with machine, "median G", AdaSub, CohGate and oracle: Omega of the ensembles over
+    seeds under eq. 1. The last row is over all machines. No rows without labelled test clips.
+    """
+    names = {"adasub": "AdaSub", "cohgate": "CohGate"}
+    table = table[(table["scorer"] == "eq1") & table["front_end"].isin(names)]
+    rows, best = [], []
+    for machine, own in table.groupby("machine"):
+        if metrics.labelled(own).empty:
+            continue
+        whole = _ensembles(own)
+        transfer = np.median(floors[str(machine)].transfer)
+        rows.append({"machine": machine, "median G": transfer, **whole.rename(names)})
+        if len(whole) == len(names) and whole.notna().all():
+            rows[-1]["oracle"] = whole.max()
+            best.append(own[own["front_end"] == whole.idxmax()].assign(front_end="oracle"))
+    if best and len(best) == len(rows):
+        table = pd.concat([table, *best])
+    if len(rows):
+        rows.append({"machine": "all", **_ensembles(table).rename(names)})
+    return pd.DataFrame(rows, columns=["machine", "median G", *names.values(), "oracle"])
+
+
+def _ensembles(table: pd.DataFrame) -> pd.Series:
+    """Omega of the ensemble over seeds of every front-end of one scorer."""
+    return comparison.summary(table).ensemble.set_index("front_end")["omega"]
+
+
+def traits(params: Params, recordings: Recordings) -> pd.DataFrame:
     """What training-normal clips tell about a machine, without a label.
 
     Returns
     -------
     DataFrame indexed by machine: ``explained``, the share of near power in dB that the clips'
-    own complex filters take away; ``transfer``, 10 log10 of the median G_m; ``steadiness``, the
-    quiet floor of the near channel against its mean power, in dB, median over bins.
+    own complex filters remove; ``transfer``, 10 log10 of the median G_m; ``steadiness``, the
+    quiet floor of the near channel relative to its mean power, in dB, median over bins.
     """
     rows = {}
     for machine in recordings.machines:
@@ -88,27 +130,30 @@ def features(params: Params, recordings: Recordings) -> pd.DataFrame:
             spectrum = stft(dataset.read(path, params.spectra), params.spectra)
             near += power(spectrum[0]).mean(-1)
             left += power(unpredicted(spectrum, params.denoising)).mean(-1)
+        ratios = np.array([near.sum() / left.sum(), np.median(floors.transfer)])
+        explained, transfer = decibels(ratios)
         rows[machine] = {
-            "explained": float(_db(near.sum() / left.sum())),
-            "transfer": float(_db(np.median(floors.transfer))),
-            "steadiness": float(np.median(_db(floors.near * len(train) / near))),
+            "explained": float(explained),
+            "transfer": float(transfer),
+            "steadiness": float(np.median(decibels(floors.near * len(train) / near))),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def choose(
-    omegas: pd.DataFrame, known: pd.DataFrame, default: str = "adasub"
+    omegas: pd.DataFrame, known: pd.DataFrame, default: str = ADASUB
 ) -> tuple[pd.Series, dict[str, str]]:
     """Choose a front-end for every machine by a rule that was learnt on the other machines.
 
-    A rule is a feature, a limit between two of the other machines' values, and a front-end on
-    either side; the one with the highest mean Omega there is taken, the simplest (one front-end
-    for all) first. The machine's own labels and values of Omega are never looked at.
+    A rule is a trait, a limit between two of the other machines' values, and a front-end on
+    either side. The rule with the highest mean Omega on the other machines is taken; at equal
+    Omega the simplest (one front-end for all) is preferred. The machine's own labels and values of
+    Omega are never read.
 
     Parameters
     ----------
-    omegas : machine by front-end, of :func:`per_machine`.
-    known : of :func:`features`.
+    omegas : machine by front-end, of :func:`omega_by_front_end`.
+    known : of :func:`traits`.
     default : taken where nothing can be learnt: with fewer than three machines.
 
     Returns
@@ -138,42 +183,43 @@ def choose(
     return pd.Series(chosen, name="front_end"), rules
 
 
-def by_rule(table: pd.DataFrame, chosen: pd.Series, scorer: str = "eq1") -> float:
-    """Omega of an ensemble that takes each machine's chosen front-end; scores pass the guard."""
-    rows = table[
-        (table["scorer"] == scorer) & (table["split"] == "test") & (table["label"] != "unknown")
-    ]
-    picked = rows[rows["machine"].map(chosen) == rows["front_end"]]
-    return metrics.omega(metrics.evaluate(systems.ensemble(picked)))
-
-
 def rules(table: pd.DataFrame, known: pd.DataFrame, scorer: str = "eq1") -> pd.DataFrame:
     """Rule, best fixed choice, always-AdaSub and label oracle, over all machines with labels.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    known : of :func:`traits`.
 
     Returns
     -------
     DataFrame with choice, omega and what was taken per machine; no rows where Omega is unknown.
     """
-    omegas = per_machine(table, scorer)
-    if len(omegas) == 0 or omegas.isna().any(axis=None) or "adasub" not in omegas:
+    omegas = omega_by_front_end(table, scorer)
+    if len(omegas) == 0 or omegas.isna().any(axis=None) or ADASUB not in omegas:
         return pd.DataFrame(columns=["choice", "omega", "taken"])
-    fixed_ones = {n: by_rule(table, pd.Series(n, omegas.index), scorer) for n in omegas}
+    fixed_ones = {n: _omega_of(table, pd.Series(n, omegas.index), scorer) for n in omegas}
     best = max(fixed_ones, key=lambda name: fixed_ones[name])
     chosen, _ = choose(omegas, known)
     choices = {
-        "always AdaSub": pd.Series("adasub", omegas.index),
+        "always AdaSub": pd.Series(ADASUB, omegas.index),
         f"best fixed choice, by labels ({best})": pd.Series(best, omegas.index),
         "rule, leave-one-machine-out": chosen,
         "label oracle per machine": omegas.idxmax(axis=1),
     }
-    return pd.DataFrame(
-        [
-            {"choice": name, "omega": by_rule(table, taken, scorer),
-             "taken": ", ".join(f"{m}: {f}" for m, f in taken.items())}
-            for name, taken in choices.items()
-        ]
-    )  # fmt: skip
+    rows = [
+        {
+            "choice": name,
+            "omega": _omega_of(table, taken, scorer),
+            "taken": ", ".join(f"{m}: {f}" for m, f in taken.items()),
+        }
+        for name, taken in choices.items()
+    ]
+    return pd.DataFrame(rows)
 
 
-def _db(ratio: Any) -> Any:
-    return 10 * np.log10(np.maximum(ratio, 1e-16))
+def _omega_of(table: pd.DataFrame, chosen: pd.Series, scorer: str) -> float:
+    """Omega of an ensemble that takes each machine's chosen front-end; scores pass the guard."""
+    rows = metrics.labelled(table[table["scorer"] == scorer])
+    picked = rows[rows["machine"].map(chosen) == rows["front_end"]]
+    return metrics.omega(metrics.evaluate(systems.ensemble(picked)))

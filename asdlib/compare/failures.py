@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import frontends, pipeline
+from asdlib import frontends, metrics, pipeline
 from asdlib.compare import systems
 from asdlib.parallel import one_thread
 from asdlib.params import Params
@@ -23,18 +23,17 @@ FALSE_ALARMS = 0.1
 """Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
 
 
-def labelled(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
-    """Scores and decisions of all systems on labelled test clips.
+def findings(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
+    """Scores and decisions of all systems on labelled test clips, and which clips each one finds.
 
     Returns
     -------
-    DataFrame with the columns of :func:`asdlib.compare.systems.verdicts`, domain, label, ``limit``
+    DataFrame with the columns of :func:`asdlib.compare.systems.decisions`, domain, label, ``limit``
     (score that one in ten of the machine's normal test clips exceeds; NaN without any) and
-    ``found`` (above it). The limit reads labels: it is for looking back, no system decides by it.
+    ``found`` (above it). The limit reads labels: it serves to look back, no system decides by it.
     """
-    kinds = recordings.manifest[["machine", "name", "domain", "label"]]
-    table = systems.verdicts(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
-    table = table[table["label"] != "unknown"]
+    kinds = metrics.labelled(recordings.manifest)[["machine", "name", "domain", "label"]]
+    table = systems.decisions(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
     normal = table["score"].astype(float).where(table["label"] == "normal")
     groups = normal.groupby([table["system"], table["machine"]])
     limit = groups.transform("quantile", 1 - FALSE_ALARMS)
@@ -46,7 +45,7 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : of :func:`labelled`.
+    table : of :func:`findings`.
     count : at most so many of either kind.
 
     Returns
@@ -77,11 +76,14 @@ def tally(table: pd.DataFrame) -> pd.DataFrame:
     found = anomalies.groupby(["machine", "name"])["found"].sum()
     rows = [
         {
-            "machine": machine, "anomalies": len(own), "by none": int((own == 0).sum()),
-            "by one": int((own == 1).sum()), "by several": int((own > 1).sum()),
+            "machine": machine,
+            "anomalies": len(own),
+            "by none": int((own == 0).sum()),
+            "by one": int((own == 1).sum()),
+            "by several": int((own > 1).sum()),
         }
         for machine, own in found.groupby("machine")
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 

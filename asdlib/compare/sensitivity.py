@@ -5,11 +5,9 @@ Notebook: 04_rescoring.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from asdlib.compare import systems
+from asdlib.compare import comparison
 from asdlib.params import Params
 from asdlib.study import run
 from asdlib.study.recordings import Recordings
@@ -26,30 +24,28 @@ def changes(params: Params, recordings: Recordings) -> pd.DataFrame:
     """
     if CHAMPION not in params.front_ends:
         return pd.DataFrame(columns=["variant", "mean", "std", "ensemble"])
-    base = systems.summary(run(rescored(params), recordings=recordings))
-    rows = _differences(base, base, [s for s in rescored(params).scorers if s != "eq1"])
-    normal = systems.summary(run(gamma_normal(params), recordings=recordings))
-    rows += _differences(normal, base, ["eq1"], "gamma_normal")
+    base = comparison.summary(run(rescored(params), recordings=recordings))
+    rows = [
+        {"variant": scorer, **_difference(base, base, scorer)}
+        for scorer in rescored(params).scorers
+        if scorer != "eq1"
+    ]
+    normal = comparison.summary(run(gamma_normal(params), recordings=recordings))
+    rows.append({"variant": "gamma_normal", **_difference(normal, base, "eq1")})
     if "per_band" in params.extras:
-        banded = systems.summary(run(per_band(params), recordings=recordings))
-        rows += _differences(banded, base, ["eq1"], "per_band")
+        banded = comparison.summary(run(per_band(params), recordings=recordings))
+        rows.append({"variant": "per_band", **_difference(banded, base, "eq1")})
     return pd.DataFrame(rows)
 
 
-def _differences(
-    varied: pd.DataFrame, base: pd.DataFrame, scorers: Sequence[str], name: str | None = None
-) -> list[dict]:
-    rows = []
-    first = systems.row(base, CHAMPION)
-    for scorer in scorers:
-        against = systems.seed_difference(varied, (CHAMPION, scorer), base, (CHAMPION, "eq1"))
-        ensemble = systems.row(varied, CHAMPION, scorer)["ensemble"] - first["ensemble"]
-        rows.append(
-            {
-                "variant": name or scorer,
-                "mean": against["mean"],
-                "std": against["std"],
-                "ensemble": ensemble,
-            }
-        )
-    return rows
+def _difference(
+    varied: comparison.Summary, base: comparison.Summary, scorer: str
+) -> dict[str, float]:
+    """Differences of one scorer of ``varied`` to eq. 1 of ``base``."""
+    system, against = (CHAMPION, scorer), (CHAMPION, "eq1")
+    paired = comparison.seed_difference(varied.per_seed, system, base.per_seed, against)
+    ensembles = (
+        comparison.row(varied, *system)["ensemble"],
+        comparison.row(base, *against)["ensemble"],
+    )
+    return {"mean": paired["mean"], "std": paired["std"], "ensemble": ensembles[0] - ensembles[1]}

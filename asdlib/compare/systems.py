@@ -6,16 +6,14 @@ through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 05_submission.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.compare import bootstrap
 from asdlib.guard import PerClip
-from asdlib.noise import Floors
 from asdlib.study import baseline
 from asdlib.study.recordings import Recordings
 
@@ -40,11 +38,9 @@ class System:
     selected: bool = False
 
     def candidates(self, per_seed: pd.DataFrame) -> pd.DataFrame:
-        """Rows of :func:`summary` that belong to this system's models."""
+        """Rows of the summary ``per_seed`` that belong to this system's models."""
         return per_seed[
-            per_seed["front_end"].isin(self.front_ends)
-            & (per_seed["scorer"] == self.scorer)
-            & (per_seed["seed"] != "ensemble")
+            per_seed["front_end"].isin(self.front_ends) & (per_seed["scorer"] == self.scorer)
         ]
 
     def lacking(self, per_seed: pd.DataFrame) -> str:
@@ -63,11 +59,12 @@ class System:
         return ""
 
     def members(self, per_seed: pd.DataFrame) -> list[tuple[str, int]]:
-        """Front-end and seed of every model in the ensemble; none where it cannot be chosen.
+        """Front-end and seed of every model in the ensemble; none where it cannot be formed.
 
         Parameters
         ----------
-        per_seed : from :func:`summary`; only a selected ensemble reads its Omega.
+        per_seed : of :func:`asdlib.compare.comparison.summary`; only a selected ensemble reads its
+            Omega.
         """
         if self.lacking(per_seed):
             return []
@@ -109,141 +106,6 @@ def ensemble(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Omega of every system, per seed and of the ensemble over seeds.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.study.run`.
-
-    Returns
-    -------
-    DataFrame with one row per front_end, scorer and seed (a number, or "ensemble"), and the
-    columns omega, auc_source, auc_target, pauc (means over machines); NaN where the labels
-    do not allow a value.
-    """
-    names = ["front_end", "scorer", "seed"]
-    values = ["omega", "auc_source", "auc_target", "pauc"]
-    rows = []
-    test = table[table["split"] == "test"]
-    for (front_end, scorer), scores in test.groupby(["front_end", "scorer"], sort=False):
-        whole = ensemble(scores)
-        for seed, group in [*scores.groupby("seed", sort=False), ("ensemble", whole)]:
-            rows.append([front_end, scorer, seed, *_official(group)])
-    return pd.DataFrame(rows, columns=names + values)
-
-
-def per_machine(table: pd.DataFrame, machine: str) -> pd.DataFrame:
-    """As :func:`summary`, for one machine alone."""
-    return summary(table[table["machine"] == machine])
-
-
-def _official(scores: pd.DataFrame) -> list[float]:
-    known = scores[scores["label"] != "unknown"]
-    if known.empty:
-        return [np.nan] * 4
-    machines = metrics.evaluate(known)
-    means = machines[["auc_source", "auc_target", "pauc"]].mean(skipna=False)
-    return [metrics.omega(machines), *means]
-
-
-def seed_values(per_seed: pd.DataFrame, front_end: str, scorer: str, value: str = "omega"):
-    """One system's values by seed, for paired tests.
-
-    Returns
-    -------
-    Series indexed by seed.
-    """
-    rows = per_seed[
-        (per_seed["front_end"] == front_end)
-        & (per_seed["scorer"] == scorer)
-        & (per_seed["seed"] != "ensemble")
-    ]
-    return rows.set_index("seed")[value].astype(float)
-
-
-def seed_difference(
-    per_seed: pd.DataFrame, system: tuple[str, str], base: pd.DataFrame, against: tuple[str, str]
-) -> dict[str, float]:
-    """Paired per-seed difference of Omega between systems of two studies."""
-    return metrics.paired_difference(seed_values(per_seed, *system), seed_values(base, *against))
-
-
-def row(per_seed: pd.DataFrame, front_end: str, scorer: str = "eq1") -> dict[str, float]:
-    """Mean and sample standard deviation of per-seed Omega, and the ensemble's Omega."""
-    single = seed_values(per_seed, front_end, scorer)
-    whole = per_seed[
-        (per_seed["front_end"] == front_end)
-        & (per_seed["scorer"] == scorer)
-        & (per_seed["seed"] == "ensemble")
-    ]["omega"]
-    return {
-        "mean": single.mean(),
-        "std": single.std(ddof=1),
-        "ensemble": float(whole.iloc[0]) if len(whole) else np.nan,
-    }
-
-
-def ladder(per_seed: pd.DataFrame, reported: Sequence[dict]) -> pd.DataFrame:
-    """Measured rows beside the report's: every entry of ``reported`` names a front-end and scorer.
-
-    Parameters
-    ----------
-    reported : mappings with system, front_end, scorer and the report's mean, std, ensemble.
-
-    Returns
-    -------
-    DataFrame with system, the measured mean, std and ensemble, and the reported ones.
-    """
-    rows = []
-    for entry in reported:
-        measured = row(per_seed, entry.get("front_end", ""), entry.get("scorer", "eq1"))
-        rows.append(
-            {"system": entry["system"], **measured}
-            | {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
-        )
-    return pd.DataFrame(rows)
-
-
-def paired(
-    per_seed: pd.DataFrame, pairs: Sequence[tuple[tuple, tuple]], table: pd.DataFrame
-) -> pd.DataFrame:
-    """Paired differences of Omega between systems given as (front_end, scorer).
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.study.run`, for the bootstrap over clips and seeds.
-
-    Returns
-    -------
-    DataFrame with system and against (both (front_end, scorer)), the values of
-    :func:`asdlib.metrics.paired_difference`, p_holm (p_t, corrected for the number of rows), and
-    low and high of the 95 % bootstrap interval; pairs that were not computed are left out.
-    """
-    rows = []
-    for left, right in pairs:
-        a, b = seed_values(per_seed, *left), seed_values(per_seed, *right)
-        if len(a) and len(b):
-            rows.append({"system": left, "against": right, **metrics.paired_difference(a, b)})
-    names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon"]
-    found = pd.DataFrame(rows, columns=names)
-    found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
-    found["low"], found["high"] = np.nan, np.nan
-    if found["mean"].notna().any():
-        labelled = table[(table["split"] == "test") & (table["label"] != "unknown")]
-        groups = dict(iter(labelled.groupby(["front_end", "scorer"])))
-        wanted = sorted({*found["system"], *found["against"]})
-        draws = bootstrap.omega_resamples(
-            [groups[key] for key in wanted], generator=np.random.default_rng(0)
-        )
-        of = dict(zip(wanted, draws, strict=True))
-        found[["low", "high"]] = [
-            bootstrap.interval(of[a] - of[b])
-            for a, b in zip(found["system"], found["against"], strict=True)
-        ]
-    return found
-
-
 @dataclass(frozen=True)
 class Scored:
     """A system's guarded scores and decisions of one machine's test clips.
@@ -265,7 +127,7 @@ class Applied:
 
     Attributes
     ----------
-    members : front-end and seed of every model; empty where they cannot be chosen.
+    members : front-end and seed of every model; empty where the system cannot be formed.
     scored : machine to its guarded test scores and decisions.
     clips : scores of all clips, training clips included, as of :func:`ensemble`.
     """
@@ -278,7 +140,7 @@ class Applied:
         """Official values per development machine; none without labelled test clips."""
         if self.clips.empty:
             return None
-        known = self.clips[(self.clips["split"] == "test") & (self.clips["label"] != "unknown")]
+        known = metrics.labelled(self.clips)
         return metrics.evaluate(known) if len(known) else None
 
 
@@ -287,7 +149,14 @@ Results = Mapping[str, Applied]
 
 
 def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Applied:
-    """Score every machine with a system, through the guard."""
+    """Score every machine with a system, through the guard.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    per_seed : of its :func:`asdlib.compare.comparison.summary`.
+    quantile : of the training-normal clips' scores; the decision threshold.
+    """
     members = system.members(per_seed)
     if not members:
         return Applied([], {}, pd.DataFrame())
@@ -305,11 +174,11 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
 
 
 def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Results:
-    """Apply each of the four systems."""
+    """Apply each of the four systems, see :func:`apply`."""
     return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
 
 
-def per_machine_table(results: Results) -> pd.DataFrame:
+def omega_by_machine(results: Results) -> pd.DataFrame:
     """Omega of every system on every development machine, and over all.
 
     Returns
@@ -327,8 +196,8 @@ def per_machine_table(results: Results) -> pd.DataFrame:
     return table[order].rename_axis("system")
 
 
-def verdicts(results: Results) -> pd.DataFrame:
-    """Score, threshold and decision of every test clip by every system, for reading on.
+def decisions(results: Results) -> pd.DataFrame:
+    """Score, threshold and decision of every test clip by every system.
 
     Returns
     -------
@@ -346,7 +215,7 @@ def verdicts(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def decisions(results: Results, recordings: Recordings, system: str = "S1") -> pd.DataFrame:
+def error_counts(results: Results, recordings: Recordings, system: str = "S1") -> pd.DataFrame:
     """False alarms, misses and F1 of one system on labelled test clips, per machine and domain.
 
     Returns
@@ -356,79 +225,13 @@ def decisions(results: Results, recordings: Recordings, system: str = "S1") -> p
     """
     rows = []
     for machine, scored in results[system].scored.items():
-        test = recordings.clips(machine, "test").set_index("name")
+        test = metrics.labelled(recordings.clips(machine)).set_index("name")
         decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
-        for domain, clips in test[test["label"] != "unknown"].groupby("domain"):
+        for domain, clips in test.groupby("domain"):
             counts = metrics.false_alarms_and_misses(
                 decided[clips.index].tolist(), clips["label"].tolist()
             )
             rows.append(
                 {"machine": machine, "domain": domain, "threshold": scored.threshold, **counts}
             )
-    return pd.DataFrame(rows)
-
-
-def choice(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
-    """Median G_m, AdaSub and CohGate per machine, and the label oracle that picks the better.
-
-    All values are Omega of the ensembles over seeds; the last row is over all machines. The oracle
-    reads test labels: it is a bound, not a system.
-    """
-    names = {"adasub": "AdaSub", "cohgate": "CohGate"}
-    table = table[(table["scorer"] == "eq1") & table["front_end"].isin(names)]
-    rows, best = [], []
-    for machine, own in table.groupby("machine"):
-        if own.loc[own["split"] == "test", "label"].eq("unknown").all():
-            continue
-        whole = _ensembles(own)
-        transfer = np.median(floors[str(machine)].transfer)
-        rows.append({"machine": machine, "median G": transfer, **whole.rename(names)})
-        if len(whole) == len(names) and whole.notna().all():
-            rows[-1]["oracle"] = whole.max()
-            best.append(own[own["front_end"] == whole.idxmax()].assign(front_end="oracle"))
-    if best and len(best) == len(rows):
-        table = pd.concat([table, *best])
-    if len(rows):
-        rows.append({"machine": "all", **_ensembles(table).rename(names)})
-    return pd.DataFrame(rows, columns=["machine", "median G", *names.values(), "oracle"])
-
-
-def _ensembles(table: pd.DataFrame) -> pd.Series:
-    """Omega of the ensemble over seeds of every front-end of one scorer."""
-    per_seed = summary(table)
-    return per_seed[per_seed["seed"] == "ensemble"].set_index("front_end")["omega"]
-
-
-def steps(per_seed: pd.DataFrame, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
-    """Re-scorings of one front-end beside its first: parts of the score and paired differences.
-
-    Returns
-    -------
-    DataFrame with scorer; auc_source, auc_target, pauc (means over machines) and omega of the
-    ensemble; mean and std of per-seed Omega; difference, difference_std and p_t, paired by seed
-    against the first scorer. Scorers that were not computed are left out; no rows without the
-    first.
-    """
-    rows: list[dict] = []
-    computed = set(per_seed.loc[per_seed["front_end"] == front_end, "scorer"])
-    for scorer in scorers if scorers[0] in computed else ():
-        own = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
-        if own.empty:
-            continue
-        whole = own[own["seed"] == "ensemble"].iloc[0]
-        measured = row(per_seed, front_end, scorer)
-        against = metrics.paired_difference(
-            seed_values(per_seed, front_end, scorer), seed_values(per_seed, front_end, scorers[0])
-        )
-        rows.append(
-            {
-                "scorer": scorer,
-                **{name: whole[name] for name in ("auc_source", "auc_target", "pauc", "omega")},
-                "mean": measured["mean"],
-                "std": measured["std"],
-                "difference": against["mean"],
-                "difference_std": against["std"],
-                "p_t": against["p_t"],
-            }
-        )
     return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from asdlib import dataset, pipeline, scoring, study
 from asdlib.calibration import Calibration
-from asdlib.compare import systems
+from asdlib.compare import comparison, systems
 from asdlib.files import digest, resolve
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.truth import truth_of
@@ -192,7 +192,8 @@ def decisions(params: Params, recordings: Recordings) -> systems.Results:
     scorers = [(name, s.scorer) for s in systems.SYSTEMS for name in s.front_ends]
     models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
     table = table[models.isin(scorers)]
-    return systems.apply_all(table, systems.summary(table), params.scoring.quantile)
+    per_seed = comparison.summary(table).per_seed
+    return systems.apply_all(table, per_seed, params.scoring.quantile)
 
 
 def judgement(results: systems.Results, clip: pd.Series) -> str:

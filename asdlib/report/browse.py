@@ -212,20 +212,24 @@ for (const part of document.querySelectorAll("[data-panel]"))
 )
 
 
-def live_seeds(per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]]) -> Any:
+def live_seeds(
+    per_seed: pd.DataFrame, ensembles: pd.DataFrame, systems: Sequence[tuple[str, str]]
+) -> Any:
     """Fig. 2 with values under the pointer.
 
     Parameters
     ----------
-    per_seed : as of :func:`asdlib.compare.systems.summary`.
+    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
     systems : front-end and scorer of each system shown.
     """
     from bokeh.models import FactorRange
     from bokeh.plotting import figure
 
-    numbers = [str(s) for s in per_seed["seed"].unique()]
+    numbers = per_seed["seed"].astype(str)
+    places = [*numbers.unique(), "ensemble"]
+    values = pd.concat([per_seed.assign(seed=numbers), ensembles.assign(seed="ensemble")])
     plot = figure(
-        height=300, sizing_mode="stretch_width", x_range=FactorRange(factors=numbers),
+        height=300, sizing_mode="stretch_width", x_range=FactorRange(factors=places),
         x_axis_label="seed", y_axis_label="Ω", tools="", toolbar_location=None, tooltips=[
             ("system", "@system"), ("seed", "@seed"), ("Ω", "@omega{0.0000}"),
             ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
@@ -233,8 +237,8 @@ def live_seeds(per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]]) -> An
         ],
     )  # fmt: skip
     for (front_end, scorer), marker in zip(systems, _BOKEH_MARKS, strict=False):
-        rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
-        rows = rows.assign(seed=rows["seed"].astype(str), system=system_name(front_end, scorer))
+        rows = values[(values["front_end"] == front_end) & (values["scorer"] == scorer)]
+        rows = rows.assign(system=system_name(front_end, scorer))
         plot.scatter("seed", "omega", source=rows, size=10, marker=marker,
                      color=COLOURS[front_end], legend_label=rows["system"].iloc[0])  # fmt: skip
     _outside(plot)

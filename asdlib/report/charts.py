@@ -48,31 +48,35 @@ def aggressiveness(table: pd.DataFrame) -> Figure:
 
 
 def seeds(
-    per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]], baseline: float | None
+    per_seed: pd.DataFrame,
+    ensembles: pd.DataFrame,
+    systems: Sequence[tuple[str, str]],
+    baseline: float | None,
 ) -> Figure:
     """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
 
     Parameters
     ----------
-    per_seed : as of :func:`asdlib.compare.systems.summary`.
+    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
     systems : front-end and scorer of each system shown.
     baseline : a dotted line, where one is comparable.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     for front_end, scorer in systems:
-        rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
-        single = rows[rows["seed"] != "ensemble"]
-        whole = rows.loc[rows["seed"] == "ensemble", "omega"].iloc[0]
+        single, whole = (
+            rows[(rows["front_end"] == front_end) & (rows["scorer"] == scorer)]
+            for rows in (per_seed, ensembles)
+        )
         colour, count = COLOURS[front_end], len(single)
         ax.plot(range(count), single["omega"], color=colour, ls="", marker=MARKERS[front_end])
         mean = single["omega"].mean()
         ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
-        ax.plot(count, whole, color=colour, marker="*", ms=13, ls="")
+        ax.plot(count, whole["omega"].iloc[0], color=colour, marker="*", ms=13, ls="")
         ax.annotate(
             f"{system_name(front_end, scorer)}, mean {mean:.3f}", (-0.4, mean), color=colour,
             fontsize=8, xytext=(0, 3), textcoords="offset points", va="bottom",
         )  # fmt: skip
-    numbers = per_seed.loc[per_seed["seed"] != "ensemble", "seed"].unique()
+    numbers = per_seed["seed"].unique()
     ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
     if baseline is not None:
         ax.axhline(baseline, color="#444444", ls=":", lw=1.2)
@@ -107,7 +111,7 @@ def decomposition(steps: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    steps : of :func:`asdlib.compare.systems.steps`.
+    steps : of :func:`asdlib.compare.comparison.steps`.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     marks = {"auc_source": ("source AUC", "o"), "auc_target": ("target AUC", "s"),
@@ -147,7 +151,7 @@ def sensitivity(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def per_machine(table: pd.DataFrame) -> Figure:
+def machines(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
     fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
     y = np.arange(len(table))

@@ -61,7 +61,7 @@ def plus_minus(
 
 
 def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.systems.steps` for reading: spreads beside their means.
+    """Lay out :func:`asdlib.compare.comparison.steps` for reading: spreads beside their means.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def paired(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.systems.paired` for reading."""
+    """Lay out :func:`asdlib.compare.comparison.paired` for reading."""
     if table.empty:
         return table
     interval = [
@@ -106,10 +106,9 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.negative.judged`; an idea that was not run keeps blanks."""
+def against_champion(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.negative.against_champion`; blank where an idea was not run."""
     run = table["mean"].notna()
-
     columns = {
         "idea": table["idea"],
         "Ω": _spread(table, "omega", "omega_std"),
@@ -140,10 +139,10 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def phase_verdict(
+def against_adasub(
     table: pd.DataFrame, names: Mapping[str, str], scorers: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.choice.judge` for reading.
+    """Lay out :func:`asdlib.compare.choice.against_adasub` for reading.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The study: every machine and front-end with all seeds, computed once, read back as one table."""
 
 from asdlib.study.grid import (
-    combine,
+    combination,
     floors,
     inventory,
     losses,
@@ -15,7 +15,7 @@ from asdlib.study.recordings import Recordings, open_recordings
 
 __all__ = [
     "Recordings",
-    "combine",
+    "combination",
     "floors",
     "inventory",
     "losses",

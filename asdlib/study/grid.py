@@ -70,13 +70,13 @@ def run(
         for name in names:
             if name in frontends.COMBINATIONS:
                 members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
-                wanted.append(combine(members, name))
+                wanted.append(combination(members, name))
             else:
                 wanted.append(tables[machine, name])
     return pd.concat(wanted, ignore_index=True)
 
 
-def combine(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
+def combination(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
     """Mean of several systems' scores, clip by clip, seed by seed, scorer by scorer.
 
     Parameters

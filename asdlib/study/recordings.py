@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import dataset
+from asdlib import dataset, metrics
 from asdlib.files import digest, resolve
 from asdlib.params import Params
 from asdlib.simulate import scenes
@@ -41,9 +41,7 @@ class Recordings:
     @property
     def development(self) -> list[str]:
         """Machines with labelled test clips."""
-        clips = self.manifest
-        labelled = clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
-        return sorted(labelled["machine"].unique())
+        return sorted(metrics.labelled(self.manifest)["machine"].unique())
 
     @property
     def evaluation(self) -> list[str]:

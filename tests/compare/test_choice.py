@@ -1,10 +1,10 @@
-"""The verdict's table and the choice of a front-end without a machine's own labels."""
+"""The table of front-ends and the choice of a front-end without a machine's own labels."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from asdlib.compare import choice, systems
+from asdlib.compare import choice, comparison
 
 
 def scores(rng, shift):
@@ -15,26 +15,26 @@ def scores(rng, shift):
                 for label in ("normal", "anomaly"):
                     for i in range(12):
                         value = rng.standard_normal() + gain * (label == "anomaly")
-                        rows.append(("fan", front_end, "s1", seed, "test", domain, label,
-                                     f"{domain}{label}{i}", value))  # fmt: skip
+                        clip = ("test", domain, label, f"{domain}{label}{i}")
+                        rows.append(("fan", front_end, "s1", seed, *clip, value))
     names = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
     return pd.DataFrame(rows, columns=names)
 
 
-def test_the_verdict_is_the_paired_difference_under_one_score(rng):
+def test_front_ends_are_compared_with_adasub_seed_by_seed(rng):
     table = scores(rng, {"adasub": 1.0, "complexls": 3.0, "lsada": 0.0})
-    per_seed = systems.summary(table)
-    judged = choice.judge(table, per_seed).set_index("front_end")
-    own = per_seed[per_seed["seed"] != "ensemble"].set_index(["front_end", "seed"])["omega"]
+    summary = comparison.summary(table)
+    compared = choice.against_adasub(table, summary).set_index("front_end")
+    own = summary.per_seed.set_index(["front_end", "seed"])["omega"]
     expected = (own["complexls"] - own["adasub"]).mean()
-    assert judged.loc["complexls", "mean"] == pytest.approx(expected)
-    assert judged.loc["complexls", "mean"] > 0 > judged.loc["lsada", "mean"]
+    assert compared.loc["complexls", "mean"] == pytest.approx(expected)
+    assert compared.loc["complexls", "mean"] > 0 > compared.loc["lsada", "mean"]
     for name in ("complexls", "lsada"):
-        assert judged.loc[name, "low"] < judged.loc[name, "mean"] < judged.loc[name, "high"]
-    assert np.isnan(judged.loc["adasub", "mean"])
-    machines = choice.per_machine(table, "s1")
+        assert compared.loc[name, "low"] < compared.loc[name, "mean"] < compared.loc[name, "high"]
+    assert np.isnan(compared.loc["adasub", "mean"])
+    machines = choice.omega_by_front_end(table, "s1")
     assert list(machines.columns) == ["adasub", "complexls", "lsada"]
-    assert machines.loc["fan", "complexls"] == pytest.approx(judged.loc["complexls", "ensemble"])
+    assert machines.loc["fan", "complexls"] == pytest.approx(compared.loc["complexls", "ensemble"])
 
 
 def test_a_rule_is_learnt_on_the_other_machines_only():

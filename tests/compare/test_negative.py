@@ -1,4 +1,4 @@
-"""Ideas that do not help: that each is what it says, and that a verdict follows its numbers."""
+"""Ideas that do not help: each is what it says and is compared with the champion."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from conftest import SMALL, machine_folder
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params, pipeline, study, training
-from asdlib.compare import negative, systems
+from asdlib.compare import comparison, gate, negative, systems
 from asdlib.guard import CrossClipError, PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError
@@ -126,7 +126,7 @@ def planted(rng, *, weak=1.0):
 
 def test_the_gate_takes_each_machines_better_front_end(rng):
     table, floors = planted(rng)
-    gated = negative.gate(table, floors)
+    gated = gate.scores(table, floors)
     assert len(gated) == 6 * 120 * 2
     for _, own in gated.groupby(["machine", "scorer"]):
         assert roc_auc_score(own["label"] == "anomaly", own["score"]) > 0.85
@@ -139,20 +139,20 @@ def test_the_gate_never_sees_labels_of_the_machine_it_scores(rng):
     turned.loc[own, "label"] = turned.loc[own, "label"].map(
         {"normal": "anomaly", "anomaly": "normal"}
     )
-    first, second = negative.gate(table, floors), negative.gate(turned, floors)
+    first, second = gate.scores(table, floors), gate.scores(turned, floors)
     assert np.array_equal(
         first.loc[first["machine"] == "c", "score"], second.loc[second["machine"] == "c", "score"]
     )
     assert not np.allclose(
         first.loc[first["machine"] == "a", "score"], second.loc[second["machine"] == "a", "score"]
     )
-    assert negative.gate(table[table["machine"] == "a"], floors).empty
+    assert gate.scores(table[table["machine"] == "a"], floors).empty
 
 
 def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
     with pytest.raises(CrossClipError):
-        negative.normalised_over_test_set(PerClip(rng.standard_normal(5)))
-    assert negative.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
+        gate.normalised_over_test_set(PerClip(rng.standard_normal(5)))
+    assert gate.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
 
 
 @pytest.mark.parametrize(
@@ -168,22 +168,22 @@ def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
     ],
 )
 def test_a_verdict_follows_its_numbers(mean, p, low, high, said):
-    assert negative.verdict({"mean": mean, "p_holm": p, "low": low, "high": high}) == said
+    assert comparison.verdict({"mean": mean, "p_holm": p, "low": low, "high": high}) == said
 
 
-def test_every_idea_is_judged_or_says_why_not(tiny):
+def test_every_idea_is_compared_or_says_why_not(tiny):
     recordings = study.open_recordings(tiny)
     table = everything.compute(tiny, recordings)
     tried = negative.tried(tiny, recordings, table)
     assert set(tried.reasons) == {
         "exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"
     }  # fmt: skip
-    judged = negative.judged(tried).set_index("idea")
-    assert len(judged) == 1 + len(negative.IDEAS)
-    run = judged.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in tried.reasons]]
+    compared = negative.against_champion(tried).set_index("idea")
+    assert len(compared) == 1 + len(negative.IDEAS)
+    run = compared.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in tried.reasons]]
     values = ["omega", "mean", "std", "low", "high", "eq1"]
     assert np.isfinite(run[values].to_numpy(float)).all()
-    champion = judged.loc["the champion", "omega"]
+    champion = compared.loc["the champion", "omega"]
     assert np.allclose(run["omega"] - champion, run["mean"])
     fused = tried.scores.set_index(["scorer", "seed", "machine", "name"]).groupby("front_end")
     parts = {name: rows["score"].sort_index() for name, rows in fused}
@@ -191,7 +191,8 @@ def test_every_idea_is_judged_or_says_why_not(tiny):
     steps = negative.build_up(tiny, recordings, table)
     own = steps[steps["step"] == steps["step"].iloc[-1]]["omega"].to_numpy()
     near = table[(table["front_end"] == "near") & (table["scorer"] == "eq1")]
-    assert np.array_equal(own, systems.seed_values(systems.summary(near), "near", "eq1"))
+    per_seed = comparison.summary(near).per_seed
+    assert np.array_equal(own, comparison.seed_values(per_seed, "near", "eq1"))
     summary = negative.build_up_steps(steps)
     assert summary["mean"].sum() == pytest.approx(
         summary["omega"].iloc[-1] - summary["omega"].iloc[0]
@@ -221,10 +222,10 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
     assert set(nothing.reasons.values()) == {
         "needs adasub with the scorers s1 and eq1, which were not run"
     }
-    assert negative.judged(nothing)["mean"].isna().all()
+    assert negative.against_champion(nothing)["mean"].isna().all()
 
 
-def test_without_test_clips_there_is_nothing_to_judge(tiny):
+def test_without_test_clips_there_is_nothing_to_compare(tiny):
     import shutil
 
     for machine in ("fan", "pump"):
@@ -233,9 +234,9 @@ def test_without_test_clips_there_is_nothing_to_judge(tiny):
     table = everything.compute(tiny, recordings)
     tried = negative.tried(tiny, recordings, table)
     assert set(tried.reasons.values()) == {"needs test clips"}
-    assert len(negative.judged(tried)) == len(negative.IDEAS)
+    assert len(negative.against_champion(tried)) == len(negative.IDEAS)
     assert negative.build_up(tiny, recordings, table).empty
-    assert systems.SYSTEMS[0].lacking(systems.summary(table)) == "S1 needs test clips."
+    assert systems.SYSTEMS[0].lacking(comparison.summary(table).per_seed) == "S1 needs test clips."
 
 
 def test_an_encoder_that_is_not_there_stops_everything_before_training(tiny, monkeypatch):

@@ -12,7 +12,7 @@ from conftest import machine_folder, small_params, two_channels, write_wav
 from PIL import Image
 
 from asdlib import dataset, frontends, study
-from asdlib.compare import systems
+from asdlib.compare import comparison, systems
 from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
 from asdlib.explore.data import QuietPowers, Trained, judgement, machine_sound, open_folder
@@ -201,14 +201,15 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
     chosen, recordings, table = studied
     app = Explorer(chosen)
     app.refresh()
-    results = systems.apply_all(table, systems.summary(table), chosen.scoring.quantile)
-    verdicts = systems.verdicts(results).set_index(["system", "name"])
+    per_seed = comparison.summary(table).per_seed
+    results = systems.apply_all(table, per_seed, chosen.scoring.quantile)
+    decisions = systems.decisions(results).set_index(["system", "name"])
     for _, clip in recordings.clips("fan", "test").iterrows():
         said = judgement(app._results, clip)
-        z = verdicts.loc[("S1", clip["name"]), "score"]
+        z = decisions.loc[("S1", clip["name"]), "score"]
         assert f"S1: z = {z:.2f}, threshold" in said
         wrong = clip["label"] == "normal"
-        named = [s for s in results if verdicts.loc[(s, clip["name"]), "decision"] == wrong]
+        named = [s for s in results if decisions.loc[(s, clip["name"]), "decision"] == wrong]
         what = "false alarm by" if clip["label"] == "normal" else "missed by"
         assert said.endswith(f"{what} {', '.join(named) or 'none'}")
         unknown = judgement(app._results, clip.replace(clip["label"], "unknown"))

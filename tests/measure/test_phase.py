@@ -139,12 +139,12 @@ def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
     assert phase.rooms(other, recordings, "reverberation", (0.3,)).empty
 
 
-def test_features_come_from_training_clips_alone(study_of, rng, tmp_path):
+def test_traits_come_from_training_clips_alone(study_of, rng, tmp_path):
     params, recordings = study_of(coherent(rng, lambda i: 0.5))
-    (before,) = choice.features(params, recordings).to_dict("records")
+    (before,) = choice.traits(params, recordings).to_dict("records")
     assert before["explained"] > 3
     assert before["transfer"] == pytest.approx(-6, abs=1)
     assert before["steadiness"] < 0
     for path in (tmp_path / "data" / "fan" / "test").iterdir():
         path.unlink()
-    assert choice.features(params, recordings).to_dict("records") == [before]
+    assert choice.traits(params, recordings).to_dict("records") == [before]

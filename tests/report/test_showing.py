@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from asdlib.compare import systems
+from asdlib.compare import comparison
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 from asdlib.report import figures, panels, tables
 from asdlib.scoring import SCORERS, VARIANTS
@@ -83,18 +83,23 @@ def test_the_same_data_give_the_same_figure(tmp_path):
 
 
 def test_steps_are_laid_out_with_their_spreads():
-    per_seed = pd.DataFrame(
-        [("adasub", s, seed, o, 0.7, 0.6, 0.5)
-         for s, plus in (("eq1", 0.0), ("dm", 0.01))
-         for seed, o in ((0, 0.6 + plus), (1, 0.7 + plus), ("ensemble", 0.66 + plus))],
-        columns=["front_end", "scorer", "seed", "omega", "auc_source", "auc_target", "pauc"],
-    )  # fmt: skip
-    found = systems.steps(per_seed, "adasub", ("eq1", "dm", "s1"))
+    names = ["front_end", "scorer", "seed", "omega", "auc_source", "auc_target", "pauc"]
+    singles, wholes = (
+        [
+            ("adasub", scorer, seed, omega + plus, 0.7, 0.6, 0.5)
+            for scorer, plus in (("eq1", 0.0), ("dm", 0.01))
+            for seed, omega in omegas
+        ]
+        for omegas in ([(0, 0.6), (1, 0.7)], [(None, 0.66)])
+    )
+    per_seed, whole = (pd.DataFrame(rows, columns=names) for rows in (singles, wholes))
+    summary = comparison.Summary(per_seed, whole.drop(columns="seed"))
+    found = comparison.steps(summary, "adasub", ("eq1", "dm", "s1"))
     shown = tables.steps(found, figures.SCORER_NAMES)
     assert shown["score"].tolist() == ["eq. 1", "+ DM"]
     assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
     assert shown["difference ± std"][1] == "0.0100 ± 0.0000"
-    assert tables.steps(systems.steps(per_seed, "near", ("eq1",)), {}).empty
+    assert tables.steps(comparison.steps(summary, "near", ("eq1",)), {}).empty
 
 
 def test_players_hold_the_sound_at_one_level(rng):

@@ -12,7 +12,7 @@ import pytest
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
 from asdlib import dataset, params, study, training
-from asdlib.compare import systems
+from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
 from asdlib.study import unit
@@ -161,22 +161,26 @@ def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
 
 def test_ladder_and_systems_from_one_table(tiny):
     table = study.run(tiny)
-    per_seed = systems.summary(table)
-    assert len(per_seed) == (5 * 6 + 4) * 3
+    summary = comparison.summary(table)
+    per_seed = summary.per_seed
+    assert len(per_seed) == (5 * 6 + 4) * 2
+    assert len(summary.ensemble) == 5 * 6 + 4
     assert per_seed["omega"].between(0, 1).all()
-    one = systems.row(per_seed, "adasub", "s1")
-    own = systems.seed_values(per_seed, "adasub", "s1")
+    assert summary.ensemble["omega"].between(0, 1).all()
+    one = comparison.row(summary, "adasub", "s1")
+    own = comparison.seed_values(per_seed, "adasub", "s1")
     assert one["mean"] == pytest.approx(own.mean())
     assert one["std"] == pytest.approx(own.std(ddof=1))
     pairs = [(("adasub", "s1"), ("near", "eq1")), (("near", "eq1"), ("lsa", "eq1"))]
-    paired = systems.paired(per_seed, pairs, table)
+    paired = comparison.paired(per_seed, pairs, table)
     assert len(paired) == 1  # LSA was not computed
-    difference = own - systems.seed_values(per_seed, "near", "eq1")
+    difference = own - comparison.seed_values(per_seed, "near", "eq1")
     assert paired["mean"][0] == pytest.approx(difference.mean())
     assert paired["low"][0] <= paired["mean"][0] <= paired["high"][0]
     assert paired["p_holm"][0] == pytest.approx(paired["p_t"][0], nan_ok=True)
     unlabelled = table.assign(label="unknown")
-    assert systems.paired(systems.summary(unlabelled), pairs, unlabelled)["low"].isna().all()
+    without = comparison.summary(unlabelled).per_seed
+    assert comparison.paired(without, pairs, unlabelled)["low"].isna().all()
     selected = systems.SYSTEMS[3].members(per_seed)
     assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
     applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
@@ -190,7 +194,7 @@ def test_ladder_and_systems_from_one_table(tiny):
     decided = dict(fan.decisions.items())
     assert decided == {name: score > fan.threshold for name, score in fan.scores.items()}
     assert applied.evaluate()["omega"].to_dict() == pytest.approx(
-        systems.per_machine_table({"S1": applied}).loc["S1", ["fan", "valve"]].to_dict()
+        systems.omega_by_machine({"S1": applied}).loc["S1", ["fan", "valve"]].to_dict()
     )
 
 
@@ -213,7 +217,7 @@ def test_selection_takes_the_best_models():
 
 def test_a_system_without_its_front_end_says_so(tiny):
     few = params.load(tiny, front_ends=["adasub"], scorers=["s1"], baseline=False)
-    per_seed = systems.summary(study.run(few))
+    per_seed = comparison.summary(study.run(few)).per_seed
     lacking = [system.lacking(per_seed) for system in systems.SYSTEMS]
     assert lacking == [
         "",
@@ -227,7 +231,7 @@ def test_a_system_without_its_front_end_says_so(tiny):
 def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, data_folder):
     table = study.run(tiny)
     recordings = study.open_recordings(tiny)
-    per_seed = systems.summary(table)
+    per_seed = comparison.summary(table).per_seed
     score = study.score_alone(tiny, recordings, "valve")
     for system in systems.SYSTEMS:
         applied = systems.apply(system, table, per_seed, 0.9)
