@@ -28,7 +28,7 @@ from asdlib.explore.data import (
     machine_sound,
     open_folder,
 )
-from asdlib.explore.view import USES, View, compute, impossible
+from asdlib.explore.view import View, compute, impossible
 from asdlib.frontends import FRONT_ENDS, parts
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params
@@ -138,8 +138,9 @@ class Explorer:
             self._say(str(error))
 
     def _refresh(self) -> None:
+        reads = ("percentile", *FRONT_ENDS[self.front_end.value].reads)
         for name, slider in self.sliders.items():
-            slider.disabled = name != "percentile" and name not in USES[self.front_end.value]
+            slider.disabled = name not in reads
         constants = self.constants
         row = self.row
         title = f"{row['machine']}, {row['name']} ({row['domain']}, {row['label']})"

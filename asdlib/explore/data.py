@@ -5,7 +5,6 @@ Nothing is trained here, and what cannot be used becomes a sentence. Notebook: 0
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +13,9 @@ import pandas as pd
 import scipy.stats
 from jaxtyping import Float
 
-from asdlib import dataset, pipeline, scoring, study
+from asdlib import dataset, pipeline, study
 from asdlib.calibration import Calibration
 from asdlib.compare import comparison, systems
-from asdlib.files import digest, resolve
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.truth import truth_of
 from asdlib.noise import Floors
@@ -27,7 +25,7 @@ from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import power, stft
 from asdlib.study import detectors
-from asdlib.study.recordings import Recordings, open_recordings
+from asdlib.study.recordings import Recordings, look
 from asdlib.study.unit import Unit
 
 MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
@@ -40,22 +38,12 @@ def open_folder(params: Params, *, progress: bool = False) -> tuple[Recordings, 
     Raises
     ------
     AsdError
-        Where there is no clip at all.
+        Where there is no clip at all, or where the embedded scenes have a fault.
     """
-    try:
-        return open_recordings(params, progress=progress), ()
-    except dataset.Problems as error:
-        if params.data is None:
-            raise
-        problems = tuple(error.sentences)
-    root = resolve(params.data)
-    manifest, _ = dataset.survey(root, params.machines)
-    if manifest.empty:
-        raise dataset.Problems(list(problems))
-    cache = resolve(params.results) / f"checked-{digest(str(root.absolute()))}.json"
-    hashes, _ = dataset.check(manifest, params.spectra, cache=cache)
-    name = dataset.manifest_hash(manifest, hashes)
-    return Recordings(root, manifest.assign(hash=hashes), name, False), problems
+    recordings, problems = look(params, progress=progress)
+    if problems and (recordings.embedded or recordings.manifest.empty):
+        raise dataset.Problems(problems)
+    return recordings, tuple(problems)
 
 
 @dataclass(frozen=True)
@@ -108,8 +96,7 @@ class Trained:
 
     Attributes
     ----------
-    fitted : standardisation of the unit's features.
-    detector : residuals and A(x), of one scorer.
+    fitted : what the unit has learnt, with the detector of this scorer only.
     scorer : its name; eq. 1 where the study has it.
     gammas : one per seed, fitted to the training clips' scores.
     training : (clip,), ensemble z of the training clips.
@@ -117,7 +104,6 @@ class Trained:
     """
 
     fitted: pipeline.Fitted
-    detector: scoring.Detector
     scorer: str
     gammas: Sequence[Calibration]
     training: Float[np.ndarray, " clip"]
@@ -126,33 +112,26 @@ class Trained:
     @classmethod
     def load(cls, unit: Unit) -> Trained | None:
         """Read a unit back; none where it was not trained, and nothing is trained here."""
-        names = sorted(
-            (name for name in unit.params.scorers if name in detectors.EQ1),
-            key=lambda name: name != "eq1",
-        )
-        if not (names and unit.done and unit.trained):
+        known = [name for name in unit.params.scorers if name in detectors.EQ1]
+        if not (known and unit.done and unit.trained):
             return None
-        fitted = unit.fitted(names[:1])  # the same models
-        table, constants = unit.read(), unit.params.scoring
-        fits = [fitted.gammas[names[0], seed] for seed in unit.params.seeds]
-        normal = table[(table["scorer"] == names[0]) & (table["split"] == "train")]
+        scorer = "eq1" if "eq1" in known else min(known)
+        fitted, table = unit.fitted([scorer]), unit.read()
+        normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
         training = systems.ensemble(normal)["score"].to_numpy()
-        threshold = float(np.quantile(training, constants.quantile))
-        detector = detectors.eq1(fitted.detectors)
-        return cls(fitted, detector, names[0], fits, training, threshold)
+        threshold = float(np.quantile(training, unit.params.scoring.quantile))
+        gammas = [fitted.gammas[scorer, seed] for seed in unit.params.seeds]
+        return cls(fitted, scorer, gammas, training, threshold)
 
     def score(
-        self, values: Float[np.ndarray, "frame value"]
+        self, frames: Float[np.ndarray, "frame value"]
     ) -> tuple[Float[np.ndarray, "seed vector"], Float[np.ndarray, " seed"]]:
         """Residual energy ||e_i||^2 and z of one clip's log-mel frames (dB), per seed."""
+        detector = detectors.eq1(self.fitted.detectors)
         with one_thread():  # as the study does: the same bytes
-            vectors = self.fitted.vectors(values)
-            residuals = self.detector.residual(vectors)
-            detector = copy.copy(self.detector)
-            detector.residual = lambda vectors: residuals
-            raw = detector(vectors)[self.scorer]
-        z = [gamma.standardise(a) for gamma, a in zip(self.gammas, raw, strict=True)]
-        return residuals.square().sum(2).cpu().numpy(), np.array(z, float)
+            residuals = detector.residual(self.fitted.vectors(frames))
+            z = self.fitted.z(detector.from_residuals(residuals))
+        return residuals.square().sum(2).cpu().numpy(), np.array(list(z.values()))
 
     def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, "seed point"]:
         """Density of the standardised score by each seed's fitted gamma."""

@@ -11,29 +11,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import noise
+from asdlib import noise, pipeline
 from asdlib.explore.data import Trained
 from asdlib.frontends import FRONT_ENDS
 from asdlib.guard import PerClip
 from asdlib.measure.example import Example
 from asdlib.noise import Floors
 from asdlib.params import Denoising, Params
-from asdlib.spectra import log_mel, power, stft
-
-USES: dict[str, tuple[str, ...]] = {
-    "near": (),
-    "far": (),
-    "refsub": ("a_s", "beta"),
-    "adasub": ("beta", "a_0", "a_min", "a_max"),
-    "cohgate": ("beta", "smoothing"),
-    "cohsub": ("a_s", "beta", "smoothing"),
-    "wiener": ("beta",),
-    "lsa": ("beta",),
-    "complexls": (),
-    "lsada": ("beta", "a_0", "a_min", "a_max"),
-    "adals": ("beta", "a_0", "a_min", "a_max"),
-}
-"""Constants besides the percentile that each front-end looks at."""
+from asdlib.spectra import power, stft
 
 
 @dataclass(frozen=True)
@@ -92,7 +77,7 @@ def compute(
     near, far = power(spectrum)
     floors = floors or Floors(np.zeros(len(near)), np.zeros(len(near)), constants.far_bound)
     denoised = FRONT_ENDS[front_end](constants, floors=floors)(spectrum)
-    expected = floors.transfer[:, None].astype(far.dtype) * far
+    expected = noise.expected_noise(far, floors.transfer)
     example = Example(pd.Series(dtype=object), signal, spectrum, {front_end: denoised})
     view = View(
         near=near,
@@ -105,16 +90,14 @@ def compute(
     )
     if trained is None:
         return replace(view, note="no trained model: run asd study")
-    values = log_mel(denoised, params.spectra)
-    if params.training.objective == "denoise":
-        noisy = noise.noisier(spectrum, floors.transfer)
-        values = np.hstack([values, log_mel(noisy, params.spectra)])
-    if len(values) < params.spectra.stack:
+    transfer = floors.transfer if params.training.objective == "denoise" else None
+    frames = pipeline.frames(spectrum, lambda _: denoised, params.spectra, transfer)
+    if len(frames) < params.spectra.stack:
         return replace(
             view,
-            note=f"{len(values)} frame(s) are too few: one vector needs {params.spectra.stack}",
+            note=f"{len(frames)} frame(s) are too few: one vector needs {params.spectra.stack}",
         )
-    energy, seed_z = trained.score(values)
+    energy, seed_z = trained.score(frames)
     mean = energy.mean(0)
     return replace(
         view,

@@ -74,8 +74,15 @@ def open_recordings(params: Params, *, progress: bool = False) -> Recordings:
     asdlib.dataset.Problems
         One sentence per clip that cannot be used.
     """
+    recordings, problems = look(params, progress=progress)
+    if problems:
+        raise dataset.Problems(problems)
+    return recordings
+
+
+def look(params: Params, *, progress: bool = False) -> tuple[Recordings, list[str]]:
+    """Open the recordings of a study, with the sentences about what cannot be used beside them."""
     results = resolve(params.results)
-    embedded = params.data is None
     if params.data is None:
         root = results / f"scenes-{scenes.recipe(params.scenes)}"
         scenes.write(root, params.scenes, progress=progress)
@@ -84,7 +91,6 @@ def open_recordings(params: Params, *, progress: bool = False) -> Recordings:
     manifest, problems = dataset.survey(root, params.machines)
     cache = results / f"checked-{digest(str(root.absolute()))}.json"
     hashes, found = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
-    if problems or found:
-        raise dataset.Problems(problems + found)
     name = dataset.manifest_hash(manifest, hashes)
-    return Recordings(root, manifest.assign(hash=hashes), name, embedded)
+    recordings = Recordings(root, manifest.assign(hash=hashes), name, params.data is None)
+    return recordings, problems + found

@@ -16,7 +16,7 @@ from asdlib.compare import comparison, systems
 from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
 from asdlib.explore.data import QuietPowers, Trained, judgement, machine_sound, open_folder
-from asdlib.explore.view import USES, compute, impossible
+from asdlib.explore.view import compute, impossible
 from asdlib.measure.example import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
@@ -92,7 +92,7 @@ def test_a_view_is_the_pipeline(studied, front_end):
 
 def test_the_threshold_and_the_density_are_those_of_the_training_clips(unit):
     trained = Trained.load(unit)
-    table, _ = unit.read()
+    table = unit.read()
     train = table[(table["split"] == "train") & (table["scorer"] == "eq1")]
     means = train.groupby("name")["score"].mean()
     assert trained.threshold == pytest.approx(np.quantile(means, 0.9))
@@ -107,22 +107,21 @@ def test_the_threshold_and_the_density_are_those_of_the_training_clips(unit):
 
 def test_every_constant_moves_the_front_ends_that_use_it_and_no_other(studied, rng):
     chosen, _, _ = studied
-    changes = {
-        "a_s": 3.0, "beta": 0.4, "a_0": 1.0, "a_min": 2.5, "a_max": 2.0, "smoothing": 0.3,
-    }  # fmt: skip
-    assert set(SLIDERS) == {"percentile", *changes}
-    assert set(USES) == set(frontends.FRONT_ENDS)
+    slid = {"a_s": 3.0, "beta": 0.4, "a_0": 1.0, "a_min": 2.5, "a_max": 2.0, "smoothing": 0.3}
+    changes = slid | {"start_frames": 3, "dd_weight": 0.5, "context": 2, "ridge": 1.0}
+    assert set(SLIDERS) == {"percentile", *slid}
+    assert set(Denoising.model_fields) == {"percentile", "far_bound", *changes}
     signal = two_channels(rng).T.astype(np.float32)
     signal[1] += 0.5 * signal[0]
     floors = QuietPowers([np.ones((3, 2, 513), np.float32)]).floors(Denoising())
-    for front_end, used in USES.items():
+    for front_end, kind in frontends.FRONT_ENDS.items():
         base = compute(signal, Denoising(), front_end=front_end, params=chosen, floors=floors)
         for name, value in changes.items():
             other = compute(
                 signal, moved(**{name: value}), front_end=front_end, params=chosen, floors=floors
             )
             same = np.array_equal(base.denoised, other.denoised)
-            assert same == (name not in used), f"{front_end} {name}"
+            assert same == (name not in kind.reads), f"{front_end} {name}"
 
 
 def test_the_percentile_moves_the_floors_as_numpy_has_it(studied):
@@ -189,7 +188,8 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
         app.front_end.value = front_end
         assert app.view.denoised.shape == app.view.near.shape
         free = {name for name, slider in app.sliders.items() if not slider.disabled}
-        assert free == {"percentile", *USES[front_end]}
+        reads = frontends.FRONT_ENDS[front_end].reads
+        assert free == {"percentile", *reads} & set(app.sliders)
         trained = front_end in FRONT_ENDS
         assert ("no trained model: run asd study" in app.status.value) != trained
     for _, index in app.clip.options[:2]:
