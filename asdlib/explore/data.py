@@ -152,7 +152,7 @@ def machine_sound(
     truth = truth_of(params, recordings, clip)
     if truth is None and recordings.embedded and params.spectra.sample_rate == RATE:
         stem = clip["name"].removesuffix(".wav")
-        for cell, name in scenes._cells(clip["machine"], params.scenes):
+        for cell, name in scenes.cells(clip["machine"], params.scenes):
             if name == stem:
                 where = (cell.machine, cell.split, cell.domain, cell.label, cell.index)
                 truth = scenes.render(*where, params.scenes)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
-from asdlib.frontends import FrontEnd, parts
+from asdlib import frontends
 from asdlib.measure.example import spectrum_of
 from asdlib.measure.truth import truths
 from asdlib.params import Params
@@ -201,12 +201,12 @@ def strength(
 
 def _names(params: Params, *, without: tuple[str, ...]) -> list[str]:
     """Front-ends of the study, combinations taken apart, without those named."""
-    return [name for name in parts(params.front_ends) if name not in without]
+    return [name for name in frontends.parts(params.front_ends) if name not in without]
 
 
 def _denoisers(
     params: Params, recordings: Recordings, machine: str, names: list[str]
-) -> dict[str, FrontEnd]:
+) -> dict[str, frontends.FrontEnd]:
     """Front-ends fitted on the machine's training-normal clips, by name."""
     clips = recordings.clips(machine)
     return {name: Unit(params, machine, name, clips).denoiser() for name in names}

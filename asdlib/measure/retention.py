@@ -58,19 +58,19 @@ def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
         [*key, *row]
         for key, energy in totals(params, recordings).items()
         if energy[0, ANOMALY].any()
-        for row in by_band(energy, params.spectra)
+        for row in _by_band(energy, params.spectra)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def band_edges(spectra: Spectra, count: int = BANDS) -> Float[np.ndarray, " edge"]:
+def _band_edges(spectra: Spectra, count: int = BANDS) -> Float[np.ndarray, " edge"]:
     """Edges of bands of equal width on the Slaney mel scale, 0 to half the sample rate, in Hz."""
     import librosa  # seconds to import, needed nowhere else
 
     return librosa.mel_frequencies(count + 1, fmin=0, fmax=spectra.sample_rate / 2)
 
 
-def by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float, float]]:
+def _by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float, float]]:
     """Band, noise removed (dB), anomaly removed (dB) and share of the fault's energy.
 
     Parameters
@@ -81,7 +81,7 @@ def by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float,
     -------
     One row for all bands together, then one per band.
     """
-    edges = band_edges(spectra)
+    edges = _band_edges(spectra)
     place = np.digitize(frequencies(spectra), edges[1:-1])
     inside = {WHOLE: np.ones(len(place), bool)}
     for i, (low, high) in enumerate(itertools.pairwise(edges / 1000)):
@@ -140,11 +140,6 @@ class Case:
     fault: Float[np.ndarray, " sample"]
     left: Float[np.ndarray, " sample"]
 
-    @property
-    def loss(self) -> float:
-        """Anomaly removed minus noise removed, in dB: above 0 more anomaly than noise is lost."""
-        return self.anomaly - self.noise
-
     def tracks(self, called: str, spectra: Spectra) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Signal (sample,) and power (frequency, frame) of each sound, by the name to show.
 
@@ -178,8 +173,8 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
 
     Returns
     -------
-    Up to ``count + 1`` cases, by falling :attr:`Case.loss`. The success is the smallest loss of
-    all, left out where it is not below 0.
+    Up to ``count + 1`` cases, by falling anomaly minus noise removed. The success is the case
+    with the smallest value of all; it is left out where that is not below 0.
     """
 
     def loss(one: Measured) -> float:

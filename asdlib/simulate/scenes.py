@@ -1,9 +1,9 @@
 """The embedded data set: simulated machines in simulated rooms, heard by two microphones.
 
 A machine, a near and a far microphone and four kinds of noise share a shoebox room (image-source
-impulse responses of pyroomacoustics: Scheibler, Bezzam, Dokmanic, ICASSP 2018). Everything is drawn
-from generators seeded by the data set's seed and the clip's name, so any clip can be rendered
-again, alone, with its parts apart. Notebook: 01_noise_floor.
+impulse responses of pyroomacoustics: Scheibler, Bezzam, Dokmanic, ICASSP 2018). All random numbers
+come from generators seeded by the data set's seed and the clip's name. Therefore any clip can be
+rendered again on its own, with its parts separate. Notebook: 01_noise_floor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from asdlib.files import code_digest, digest
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition
-from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, noise, room_of
+from asdlib.simulate.noises import noise
+from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
 from asdlib.spectra import power, stft
 
 LEVEL = 0.02  # root mean square of the machine before the channel gains, of full scale: -34 dB
@@ -38,13 +39,13 @@ SENSOR_NOISE = 2e-5  # of full scale, independent in each channel: 60 dB below t
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip with its parts apart, at the level of the recording; channel 0 is near.
+    """The separate parts of one clip, at the level of the recording; channel 0 is near.
 
     Attributes
     ----------
     machine : the machine's sound at both microphones, fault included.
     noise : all noise at both microphones.
-    fault : what the fault changed: machine minus the same machine without it.
+    fault : change that the fault makes: machine minus the same machine without it.
     """
 
     machine: TwoChannels
@@ -53,7 +54,7 @@ class Clip:
 
     @property
     def mixture(self) -> TwoChannels:
-        """What the microphones record."""
+        """The recording of both microphones."""
         return self.machine + self.noise
 
 
@@ -107,7 +108,7 @@ def write(
     """Write the data set in the DCASE 2026 layout.
 
     A finished set of the same parameters is left as it is. Files are written into a folder beside
-    ``out`` that is renamed at the end, so an interrupted run leaves nothing half done in ``out``.
+    ``out`` that is renamed at the end, so an interrupted run leaves nothing in ``out``.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def write(
 
     Returns
     -------
-    Manifest hash: sixteen hexadecimal digits over all names and contents, truth left out.
+    Manifest hash: sixteen hexadecimal digits of all names and contents, without the truth.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def write(
         return manifest
     # its own name for every run: two that write the same set do not disturb each other
     beside = out.absolute().with_name(f".{out.absolute().name}.{secrets.token_hex(4)}.part")
-    jobs = [(name, cell, stem) for name in specs for cell, stem in _cells(name, params)]
+    jobs = [(name, cell, stem) for name in specs for cell, stem in cells(name, params)]
     transfers: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     try:
         for name in specs:
@@ -177,7 +178,7 @@ def _finished(out: Path, note: dict) -> str | None:
 
 
 def read_truth(root: Path, machine: str, stem: str) -> Clip | None:
-    """Read the parts of a clip back, where they were written: (2, sample) each."""
+    """Return the parts of a clip, (2, sample) each, None where they were not written."""
     path = Path(root) / machine / "truth" / f"{stem}.wav"
     if not path.exists():
         return None
@@ -186,7 +187,7 @@ def read_truth(root: Path, machine: str, stem: str) -> Clip | None:
 
 
 def read_transfer(root: Path, machine: str) -> pd.DataFrame | None:
-    """Read the true noise transfer back, where it was written.
+    """Return the true noise transfer of a machine, None where it was not written.
 
     Returns
     -------
@@ -209,21 +210,23 @@ def _condition(cell: Cell, params: Scenes) -> Condition:
     return conditions[cell.generator(params.seed, "condition").integers(len(conditions))]
 
 
-def _cells(machine: str, params: Scenes) -> Iterator[tuple[Cell, str]]:
-    """Every clip of a machine with the stem of its file name."""
+def cells(machine: str, params: Scenes) -> Iterator[tuple[Cell, str]]:
+    """Yield every clip of a machine's data set with the stem of its file name, training first."""
     for domain, count in (("source", params.train_source), ("target", params.train_target)):
         for index in range(count):
             cell = Cell(machine, "train", domain, "normal", index)
             yield cell, _stem(cell, params, index)
     spec, test = MACHINES[machine], params.test_per_cell
-    cells = [
+    tested = [
         Cell(machine, "test", domain, label, index)
         for domain in ("source", "target")
         for label in ("normal", "anomaly")
         for index in range(test)
     ]
-    order = Cell(machine, "test", "", "", 0).generator(params.seed, "order").permutation(len(cells))
-    for number, (cell, place) in enumerate(zip(cells, order, strict=True)):
+    order = (
+        Cell(machine, "test", "", "", 0).generator(params.seed, "order").permutation(len(tested))
+    )
+    for number, (cell, place) in enumerate(zip(tested, order, strict=True)):
         if spec.evaluation:
             yield cell, f"section_00_{place:04d}"
         else:
@@ -260,10 +263,10 @@ def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
 
 
 def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: Scenes) -> None:
-    """Attribute file as DCASE has it, and the truth about labels and the noise transfer."""
-    cells = list(_cells(machine, params))
-    names = [f"{machine}/{c.split}/{stem}.wav" for c, stem in cells if c.split == "train"]
-    pairs = [stem.split("_")[6:] for c, stem in cells if c.split == "train"]
+    """Write the attribute file of DCASE, and the true labels and noise transfer if asked for."""
+    listed = list(cells(machine, params))
+    names = [f"{machine}/{c.split}/{stem}.wav" for c, stem in listed if c.split == "train"]
+    pairs = [stem.split("_")[6:] for c, stem in listed if c.split == "train"]
     width = max(len(pair) for pair in pairs) // 2
     if width:
         columns = [f"d{i + 1}{kind}" for i in range(width) for kind in "pv"]
@@ -272,7 +275,7 @@ def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: S
         table.to_csv(folder / "attributes_00.csv", index=False)
     if not params.truth:
         return
-    test = [(f"{stem}.wav", c.domain, c.label) for c, stem in cells if c.split == "test"]
+    test = [(f"{stem}.wav", c.domain, c.label) for c, stem in listed if c.split == "test"]
     labels = pd.DataFrame(test, columns=["name", "domain", "label"])
     labels.to_csv(folder / "truth" / "labels.csv", index=False)
     near, far, cross = np.mean(noise, axis=0)  # every clip counts the same, long or short

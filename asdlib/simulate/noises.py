@@ -1,0 +1,133 @@
+"""Noise of a clip at both microphones: modelled, or cut from a folder of real recordings.
+
+Notebook: 01_noise_floor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from asdlib.files import resolve
+from asdlib.params import AsdError, Scenes
+from asdlib.simulate.machines import RATE, coloured, harmonics, ring, slow
+from asdlib.simulate.rooms import (
+    PATH,
+    Cell,
+    Room,
+    TwoChannels,
+    hear,
+    read_wav,
+    steady_sources,
+    wavs,
+)
+
+SILENCE = 1e-3  # real noise below -60 dB of full scale is not raised to unit power
+# level of each noise at the near microphone, in dB; the mixture depends on the domain
+NOISES = {
+    "source": {"ventilation": 0.0, "cart": -1.0, "compressor": -5.0, "clatter": -6.0},
+    "target": {"ventilation": -1.5, "cart": -4.0, "compressor": -2.0, "clatter": -4.0},
+}
+
+
+def _ventilation(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Steady air noise that swells slowly."""
+    swell = 10 ** (1.5 * slow(rng, samples, 1.5) / 20)
+    return swell * coloured(rng, samples, -5, ((240, 40, 8), (900, 300, 4)))
+
+
+def _cart(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Engine tones of a varying speed, and rumble."""
+    engine = rng.uniform(28, 42)
+    phase = 2 * np.pi * np.cumsum(engine * (1 + 0.05 * slow(rng, samples, 0.7))) / RATE
+    tones = harmonics(rng, phase, np.arange(1, 24.0) ** -0.7 * (np.arange(1, 24) > 1))
+    rumble = coloured(rng, samples, -4, ((1300, 500, 5),))
+    swell = 10 ** (3 * slow(rng, samples, 0.6) / 20)
+    return swell * (0.45 * tones + 0.8 * rumble)
+
+
+def _compressor(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Mains hum and hiss that switch on and off."""
+    on = 0.5 + 0.5 * np.tanh(6 * (slow(rng, samples, 1.0) + 0.3))
+    phase = 2 * np.pi * 49.3 * np.arange(samples) / RATE
+    hum = harmonics(rng, phase, np.arange(1, 13.0) ** -0.5)
+    hiss = coloured(rng, samples, -1, ((3300, 900, 6),))
+    return (0.1 + 0.9 * on) * (0.5 * hum + 0.7 * hiss)
+
+
+def _clatter(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """Blows at random times that ring in four modes."""
+    seconds = samples / RATE
+    blows = rng.poisson(1.5 * seconds) + 1
+    modes = tuple((rng.uniform(500, 5000), rng.uniform(0.004, 0.03), 1.0) for _ in range(4))
+    strengths = rng.uniform(0.3, 1.0, blows)
+    return 4.0 * ring(samples, rng.uniform(0, seconds, blows), strengths, modes)
+
+
+_MODELLED = {
+    "ventilation": _ventilation,
+    "cart": _cart,
+    "compressor": _compressor,
+    "clatter": _clatter,
+}
+
+
+def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> TwoChannels:
+    """All noise of a clip, of the order of unit power at the near microphone.
+
+    Parameters
+    ----------
+    cell : names the clip; every kind of noise has a generator of its own.
+    room : of the machine.
+    samples : length of the clip at 16 kHz.
+    length : of the FFT, at least ``samples`` and the length of an impulse response together.
+
+    Raises
+    ------
+    AsdError
+        For an unusable folder of real noise.
+    """
+    levels = dict.fromkeys(steady_sources(params), 0.0) or NOISES[cell.domain]
+    total = np.sqrt(sum(10 ** (level / 10) for level in levels.values()))
+    sounds = []
+    for name, level in levels.items():
+        rng = cell.generator(params.seed, name)
+        if params.noise_folder is None:
+            # steady sources, where the parameters ask for them, are ventilation too
+            signal = _MODELLED.get(name, _ventilation)(rng, samples)
+        else:
+            signal = _excerpt(rng, samples, params.noise_folder)
+        signal = signal * (10 ** ((level + rng.uniform(-3, 3)) / 20) / total)
+        heard = room.spectra(name, length)
+        if name == "cart":
+            weights = _along_the_path(rng, samples)
+            sounds += [(signal * w, h) for w, h in zip(weights, heard, strict=True) if w.any()]
+        else:
+            sounds.append((signal, heard[rng.integers(len(heard))]))
+    return hear(sounds, samples, length)
+
+
+def _along_the_path(rng: np.random.Generator, samples: int) -> Float[np.ndarray, "place sample"]:
+    """Weight of every place on the cart's path over time: cross-fades as the cart passes."""
+    speed = rng.uniform(0.4, 1.0) * rng.choice((-1, 1))  # places per second
+    place = rng.uniform(0, PATH - 1) + speed * np.arange(samples) / RATE
+    turned = np.abs((place + PATH - 1) % (2 * PATH - 2) - (PATH - 1))
+    return np.maximum(1 - np.abs(turned - np.arange(PATH)[:, None]), 0)
+
+
+def _excerpt(rng: np.random.Generator, samples: int, folder: str) -> np.ndarray:
+    """Excerpt of a random recording at unit power; a short one is repeated with cross-fades."""
+    files = wavs(resolve(folder))
+    path = files[rng.integers(len(files))]
+    signal = read_wav(path, seconds=samples / RATE + 0.1, place=rng.random()).mean(axis=1)
+    if len(signal) < RATE // 10 or not (np.any(signal) or np.any(read_wav(path))):
+        raise AsdError(f"{path}: a noise clip needs at least 0.1 s of sound that is not silence.")
+    fade = min(RATE // 4, len(signal) // 2)
+    ramp = np.sqrt(np.linspace(0, 1, fade))  # keeps the power of uncorrelated signals
+    whole = signal
+    while len(whole) < samples:
+        joint = whole[-fade:] * ramp[::-1] + signal[:fade] * ramp
+        whole = np.concatenate([whole[:-fade], joint, signal[fade:]])
+    start = rng.integers(len(whole) - samples + 1)
+    cut = whole[start : start + samples]
+    return cut / max(np.sqrt(np.mean(cut**2)), SILENCE)
