@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from asdlib import dataset, metrics
+from asdlib import metrics, pipeline
 from asdlib.compare import comparison, systems
 from asdlib.complexls import unpredicted
 from asdlib.noise import Floors
 from asdlib.params import Params
-from asdlib.spectra import decibels, power, stft
+from asdlib.spectra import decibels, power
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
@@ -126,8 +126,8 @@ def traits(params: Params, recordings: Recordings) -> pd.DataFrame:
         floors = Unit(params, machine, "near", recordings.clips(machine)).floors()
         near, left = np.zeros(len(floors.near)), np.zeros(len(floors.near))
         train = recordings.clips(machine, "train")
-        for path in train["path"]:
-            spectrum = stft(dataset.read(path, params.spectra), params.spectra)
+        for path, content in zip(train["path"], train["hash"], strict=True):
+            spectrum = pipeline.spectrum(path, params.spectra, content)
             near += power(spectrum[0]).mean(-1)
             left += power(unpredicted(spectrum, params.denoising)).mean(-1)
         ratios = np.array([near.sum() / left.sum(), np.median(floors.transfer)])

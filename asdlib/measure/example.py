@@ -99,16 +99,9 @@ def named(
 def take(params: Params, recordings: Recordings, clip: pd.Series, names: Sequence[str]) -> Example:
     """Return one clip, a row of the manifest, after the named front-ends."""
     clips = recordings.clips(clip["machine"])
-    signal = dataset.read(clip["path"], params.spectra)
+    signal = dataset.read(clip["path"], params.spectra, content=clip["hash"])
     spectrum = stft(signal, params.spectra)
     denoised = {
         name: Unit(params, clip["machine"], name, clips).denoiser()(spectrum) for name in names
     }
     return Example(clip, signal, spectrum, denoised)
-
-
-def spectrum_of(
-    clip: pd.Series, params: Params
-) -> Complex[np.ndarray, "channel=2 frequency frame"]:
-    """Read one clip, a row of the manifest, and return the spectra of both microphones."""
-    return stft(dataset.read(clip["path"], params.spectra), params.spectra)

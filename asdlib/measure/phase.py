@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
+from asdlib import pipeline
 from asdlib.complexls import correlations, far_filter, solve_filter, subtract
-from asdlib.measure.example import spectrum_of
 from asdlib.measure.removal import energies, removed
 from asdlib.measure.truth import at_rate, truths
 from asdlib.parallel import clip_by_clip
@@ -181,7 +181,7 @@ def _fixed_filter(params: Params, recordings: Recordings, machine: str) -> Fit:
     """Return a function that returns one filter for every clip: that of all training clips."""
     constants, gram, cross = params.denoising, np.zeros(1), np.zeros(1)
     for _, clip in recordings.clips(machine, "train").iterrows():
-        own = correlations(spectrum_of(clip, params), constants)
+        own = correlations(pipeline.spectrum(clip["path"], params.spectra, clip["hash"]), constants)
         gram, cross = gram + own[0], cross + own[1]
     one = solve_filter(gram, cross, constants)
     return lambda spectrum: one

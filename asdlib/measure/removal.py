@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
-from asdlib import frontends
-from asdlib.measure.example import spectrum_of
+from asdlib import frontends, pipeline
 from asdlib.measure.truth import truths
 from asdlib.params import Params
 from asdlib.spectra import decibels, power, stft
@@ -101,7 +100,7 @@ def measure(params: Params, recordings: Recordings) -> Iterator[Measured]:
     for machine in recordings.machines:
         denoisers = _denoisers(params, recordings, machine, names)
         for clip, truth in truths(params, recordings, machine):
-            spectrum = spectrum_of(clip, params)
+            spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
             near = power(spectrum[0])
             sounds = np.stack([truth.noise[:1], truth.machine[:1], truth.fault[:1]])
             components = stft(sounds.astype(np.float32), params.spectra)
@@ -154,7 +153,7 @@ def attenuation(
         transfer = unit.floors().transfer[:, None]
         denoisers = _denoisers(params, recordings, machine, names)
         for _, clip in recordings.clips(machine, "test").head(clips_per_machine).iterrows():
-            spectrum = spectrum_of(clip, params)
+            spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
             near, far = power(spectrum)
             snrs.append(decibels(near / np.maximum(transfer * far, _LEAST_POWER)).ravel())
             for name, denoise in denoisers.items():
@@ -191,7 +190,7 @@ def strength(
     for machine in recordings.machines:
         denoisers = _denoisers(params, recordings, machine, names)
         for _, clip in recordings.clips(machine, "test").head(clips_per_machine).iterrows():
-            spectrum = spectrum_of(clip, params)
+            spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
             near = power(spectrum[0]).sum()
             for name, denoise in denoisers.items():
                 found[name].append(-10 * float(np.log10(denoise(spectrum).sum() / near)))

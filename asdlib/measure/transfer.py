@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import dataset
-from asdlib.measure.example import spectrum_of
+from asdlib import dataset, pipeline
 from asdlib.measure.truth import true_transfers
 from asdlib.noise import Floors, noise_transfer
 from asdlib.params import Params
@@ -100,7 +99,11 @@ def percentile_sensitivity(
         spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
         clips = train.iloc[spread.astype(int)]
         quiet = [
-            np.percentile(power(spectrum_of(clip, params)), wanted, axis=-1)
+            np.percentile(
+                power(pipeline.spectrum(clip["path"], params.spectra, clip["hash"])),
+                wanted,
+                axis=-1,
+            )
             for _, clip in clips.iterrows()
         ]
         levels = {

@@ -271,11 +271,12 @@ def _adapted(
     device = choose_device(params.device)
     machine = _machine(clips)
     train = np.flatnonzero(clips["split"] == "train")
-    paths = clips["path"].to_numpy()
+    files = list(zip(clips["path"], clips["hash"], strict=True))
     encoder = _encoder(params)
 
     def embed(clip: int) -> Tensor:
-        signal = dataset.read(paths[clip], params.spectra)
+        path, content = files[clip]
+        signal = dataset.read(path, params.spectra, content=content)
         return encoder.embed(encoder.inputs(signal[0]))
 
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
