@@ -1,0 +1,110 @@
+"""The walk of one clip: a golden table guards every step from the file to the decision."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_wav
+
+from asdlib import files, frontends, params, pipeline
+from asdlib.autoencoder import SeedAutoencoder
+from asdlib.calibration import Calibration
+from asdlib.spectra import Frames, Standardiser
+from asdlib.study import detectors
+
+GOLDEN = Path(__file__).parent / "golden" / "walk.csv"
+KEYS = ["clip", "scorer", "seed"]
+SMALL = params.load(
+    {
+        "seeds": [0, 3],
+        "scorers": ["eq1", "s1", "mean"],
+        "spectra": {"n_mels": 8, "stack": 3},
+        "autoencoder": {"width": 16, "blocks": 1, "bottleneck": 4},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Ten clips of a hum in noise that both microphones hear; the last two are anomalies."""
+    rng = np.random.default_rng(2026)
+    folder, paths = tmp_path_factory.mktemp("clips"), []
+    t = np.arange(24000) / 16000
+    for number in range(10):
+        pitch, anomaly = (120, 180)[number in (4, 5, 9)], number > 7
+        hum = 0.05 * np.sin(2 * np.pi * pitch * t * (1 + 0.5 * anomaly)) * (1 + np.sin(9 * t))
+        noise = 0.02 * rng.standard_normal(len(t))
+        own = 0.002 * rng.standard_normal((2, len(t)))
+        pair = np.stack([hum + noise, 0.1 * hum + 0.8 * noise]) + own
+        paths.append(write_wav(folder / f"{number}.wav", pair.T))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def fitted(clips):
+    """What the first six clips teach, with the weights that the seeds draw and no training."""
+    p, train, domains = SMALL, clips[:6], ["source"] * 4 + ["target"] * 2
+    spectra = [pipeline.spectrum(path, p.spectra) for path in train]
+    front_end = frontends.AdaSub(p.denoising).fit(spectra)
+    raw = Frames.join([pipeline.frames(s, front_end, p.spectra) for s in spectra], p.spectra.stack)
+    standardise = Standardiser.fit(raw)
+    frames = Frames(standardise(raw.values), raw.offsets, raw.stack)
+    model = SeedAutoencoder(frames.windows().shape[1], p.seeds, p.autoencoder).eval()
+    found = detectors.fit(model, frames, domains, p, p.scorers)
+    bare = pipeline.Fitted(front_end, p.spectra, None, standardise, found, {})
+    a = [bare.scores(frames.clip(c)) for c in range(len(frames))]
+    gammas = {
+        (scorer, seed): Calibration.fit(np.array([one[scorer][i] for one in a]))
+        for scorer in p.scorers
+        for i, seed in enumerate(p.seeds)
+    }
+    return pipeline.Fitted(front_end, p.spectra, None, standardise, found, gammas)
+
+
+def walk(fitted, clips):
+    """A, z and decision of every clip, each scored alone."""
+    rows = []
+    for path in clips:
+        spectrum = pipeline.spectrum(path, fitted.spectra)
+        a = fitted.scores(fitted.vectors(fitted.frames(spectrum)))
+        for (scorer, seed), z in fitted(path).items():
+            decision = int(z > fitted.gammas[scorer, seed].threshold)
+            value = a[scorer][SMALL.seeds.index(seed)]
+            rows.append([int(path.stem), scorer, seed, value, z, decision])
+    return pd.DataFrame(rows, columns=[*KEYS, "A", "z", "decision"])
+
+
+def test_every_step_of_the_walk_gives_the_golden_numbers(fitted, clips):
+    golden = pd.read_csv(GOLDEN)
+    found = walk(fitted, clips)
+    assert len(found) == 10 * 3 * 2
+    pd.testing.assert_frame_equal(found[[*KEYS, "decision"]], golden[[*KEYS, "decision"]])
+    np.testing.assert_allclose(found["A"], golden["A"], rtol=1e-4)
+    np.testing.assert_allclose(found["z"], golden["z"], rtol=1e-3, atol=1e-3)
+
+
+def test_the_golden_table_tells_anomalies_from_normal_clips():
+    """A walk that mixed clips up could pass a table of equal rows."""
+    rows = pd.read_csv(GOLDEN).set_index("clip")
+    assert rows.loc[[8, 9], "z"].min() > rows.loc[:7, "z"].max()
+    assert rows.loc[[8, 9], "decision"].all()
+    assert not rows.loc[:7, "decision"].all()
+
+
+def test_a_clip_is_what_was_checked(fitted, clips):
+    content = files.content_digest(clips[0].read_bytes())
+    assert fitted(clips[0], content) == fitted(clips[0])
+    with pytest.raises(params.AsdError, match=r"0\.wav: the file has changed"):
+        fitted(clips[0], content[::-1])
+
+
+def test_a_transfer_adds_the_bands_of_a_noisier_frame(fitted, clips):
+    spectrum = pipeline.spectrum(clips[0], fitted.spectra)
+    transfer = np.full(spectrum.shape[1], 2.0)
+    both = pipeline.frames(spectrum, fitted.front_end, fitted.spectra, transfer)
+    plain = pipeline.frames(spectrum, fitted.front_end, fitted.spectra)
+    near = pipeline.frames(spectrum, frontends.Near(), fitted.spectra)
+    np.testing.assert_array_equal(both[:, :8], plain)
+    assert (both[:, 8:] >= near).all()
+    assert (both[:, 8:] > plain).all()
