@@ -351,16 +351,14 @@ def decisions(results: Results, recordings: Recordings, system: str = "S1") -> p
     Returns
     -------
     DataFrame with machine, domain, threshold and the values of
-    :func:`asdlib.metrics.false_alarms_and_misses`; no rows without labelled clips.
+    :func:`asdlib.metrics.error_counts`; no rows without labelled clips.
     """
     rows = []
     for machine, scored in results[system].scored.items():
         test = recordings.clips(machine, "test").set_index("name")
         decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
         for domain, clips in test[test["label"] != "unknown"].groupby("domain"):
-            counts = metrics.false_alarms_and_misses(
-                decided[clips.index].tolist(), clips["label"].tolist()
-            )
+            counts = metrics.error_counts(decided[clips.index].tolist(), clips["label"].tolist())
             rows.append(
                 {"machine": machine, "domain": domain, "threshold": scored.threshold, **counts}
             )
