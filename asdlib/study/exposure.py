@@ -28,10 +28,11 @@ from tqdm import tqdm
 from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
+from asdlib.hardware import choose_device
 from asdlib.params import AsdError, Encoder, Params, code_digest, digest, resolve
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS, write_table
-from asdlib.training import choose_device, save_tensors, shuffled
+from asdlib.training import save_tensors, shuffled
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution has no place for 0
 

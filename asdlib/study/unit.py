@@ -21,7 +21,7 @@ import pandas as pd
 import safetensors
 import torch
 
-from asdlib import dataset, frontends, noise, scoring, training
+from asdlib import dataset, frontends, hardware, noise, scoring, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.noise import Floors
@@ -93,7 +93,14 @@ class Unit:
         train = self.train
         return {
             "method": code_digest(
-                "spectra", "noise", "filters", "complexls", "frontends", "autoencoder", "training"
+                "spectra",
+                "noise",
+                "filters",
+                "complexls",
+                "frontends",
+                "autoencoder",
+                "training",
+                "hardware",
             ),
             "machine": self.machine,
             "clips": list(zip(train["name"], train["domain"], train["hash"], strict=True)),
@@ -225,7 +232,7 @@ class Unit:
             "A": np.concatenate([row[s] for row in rows for s in p.scorers]),
         }
         table = pd.DataFrame(columns)
-        table.attrs["made_on"] = training.hardware(p.device)
+        table.attrs["made_on"] = hardware.describe(p.device)
         for detector in fitted.detectors:
             if isinstance(detector, baseline.OfficialDetector):
                 table.attrs["batch_losses"] = detector.batch_losses.tolist()
@@ -256,12 +263,12 @@ class Unit:
     @property
     def _workers(self) -> int | None:
         """Clips scored at a time: as many as there are threads, one on a GPU."""
-        return None if training.choose_device(self.params.device) == "cpu" else 1
+        return None if hardware.choose_device(self.params.device) == "cpu" else 1
 
     def _fit(self, tick: Callable[[str], None]) -> Fitted:
         """Train, unless the weights are there, and take the residual statistics."""
         p = self.params
-        device = training.choose_device(p.device)
+        device = hardware.choose_device(p.device)
         train = Frames.join(list(self.frames(self.train)), p.spectra.stack)
         standardise = Standardiser.fit(train, p.spectra.standardise)
         frames = Frames(standardise(train.values, out=train.values), train.offsets, train.stack)
@@ -329,7 +336,7 @@ class Unit:
         tensors = dict(model.state_dict())
         tensors["standardise.mean"] = torch.from_numpy(standardise.mean)
         tensors["standardise.std"] = torch.from_numpy(standardise.std)
-        dtype = training.precision(p.training.precision, device)
+        dtype = hardware.precision(p.training.precision, device)
         # one entry: the order of several is not the same in every file
         told = {"losses": losses.tolist(), "products": str(dtype).removeprefix("torch.")}
         training.save_tensors(self.folder / "model.safetensors", tensors, told=json.dumps(told))

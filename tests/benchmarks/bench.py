@@ -167,8 +167,7 @@ def exponents(rows):
 
 
 def main():
-    from asdlib import params
-    from asdlib import training as loop
+    from asdlib import hardware, params
 
     results = params.resolve("results")
     results.mkdir(exist_ok=True)
@@ -196,7 +195,7 @@ def main():
     for what, slope in slopes.items():
         table.add(f"growth of time with {what}: exponent", slope, "")
     found = {
-        "made_on": loop.hardware("auto"), "cores": os.cpu_count(), "rows": table.rows,
+        "made_on": hardware.describe("auto"), "cores": os.cpu_count(), "rows": table.rows,
         "growth": rows, "exponents": slopes,
     }  # fmt: skip
     path = results / "benchmarks.json"

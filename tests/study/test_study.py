@@ -265,8 +265,8 @@ def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
     study.run(tiny)
     recordings = study.open_recordings(tiny)
     assert study.made_elsewhere(tiny, recordings) == ""
-    here = study.training.hardware("cpu")
-    monkeypatch.setattr("asdlib.training.hardware", lambda wanted: "torch 9 on the moon")
+    here = study.hardware.describe("cpu")
+    monkeypatch.setattr("asdlib.hardware.describe", lambda wanted: "torch 9 on the moon")
     assert study.made_elsewhere(tiny, recordings) == here
 
 
