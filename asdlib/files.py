@@ -84,7 +84,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
-    """Write tensors as a safetensors file."""
+    """Write tensors as a safetensors file.
+
+    >>> import tempfile, safetensors.torch, torch
+    >>> path = Path(tempfile.mkdtemp()) / "one.safetensors"
+    >>> write_tensors({"x": torch.ones(2)}, path, unit="dB")
+    >>> safetensors.torch.load_file(path)["x"].tolist()
+    [1.0, 1.0]
+    """
     import safetensors.torch  # brings torch, which takes seconds
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

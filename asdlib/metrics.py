@@ -1,4 +1,4 @@
-"""The official score of DCASE 2026 Task 2, and what goes beside it.
+"""The official score of DCASE 2026 Task 2, and the statistics shown beside it.
 
 As in mir_eval: ``validate``, one function per metric, ``evaluate``. Notebook: 03_seed_study.
 """
@@ -11,12 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Shaped
 
 from asdlib.params import AsdError
 
 MAX_FPR = 0.1  # of the partial AUC
 SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (report, 4.1)
+
+Score = Float[np.ndarray, " clip"]
+Anomalous = Bool[np.ndarray, " clip"]
+Domain = Shaped[np.ndarray, " clip"]
 
 _LABELS = {"normal": 0, "anomaly": 1, 0: 0, 1: 1}
 _NAME = re.compile(
@@ -32,6 +36,10 @@ def validate(scores: pd.DataFrame) -> None:
     ------
     AsdError
         For missing columns, no rows, a score that is not finite, an unknown label or domain.
+
+    >>> validate(pd.DataFrame({"machine": ["fan"], "domain": ["source"], "score": [1.0]}))
+    Traceback (most recent call last):
+    asdlib.params.AsdError: The scores lack the column(s) label.
     """
     missing = [c for c in ("machine", "domain", "label", "score") if c not in scores]
     if missing:
@@ -75,19 +83,52 @@ def labelled(clips: pd.DataFrame) -> pd.DataFrame:
     return clips[(clips["split"] == "test") & (clips["label"] != "unknown")]
 
 
-def auc_source(clips: pd.DataFrame) -> float:
-    """AUC of source-domain normals against the anomalies of both domains, of one machine."""
-    return float(evaluate(clips.assign(machine=""))["auc_source"].iloc[0])
+def auc_source(score: Score, anomalous: Anomalous, domain: Domain) -> float:
+    """AUC of source-domain normal clips against the anomalies of both domains, of one machine.
+
+    Parameters
+    ----------
+    score : (clip,), higher is more anomalous.
+    anomalous : (clip,), false for a normal clip.
+    domain : (clip,), "source" or "target".
+
+    Returns
+    -------
+    Probability that an anomaly scores above a normal clip, ties counted half; NaN where either
+    kind is missing.
+
+    >>> score, anomalous = np.array([1.0, 4.0, 2.0, 3.0, 5.0]), np.arange(5) >= 3
+    >>> domain = np.array(["source", "source", "target", "source", "target"])
+    >>> auc_source(score, anomalous, domain)  # of 3 > 1, 3 > 4, 5 > 1 and 5 > 4 one is wrong
+    0.75
+    """
+    own = anomalous | (domain == "source")
+    return _roc(anomalous[own], score[own])
 
 
-def auc_target(clips: pd.DataFrame) -> float:
-    """AUC of target-domain normals against the anomalies of both domains, of one machine."""
-    return float(evaluate(clips.assign(machine=""))["auc_target"].iloc[0])
+def auc_target(score: Score, anomalous: Anomalous, domain: Domain) -> float:
+    """AUC of target-domain normal clips against the anomalies of both domains, of one machine.
+
+    Parameters and returns as of :func:`auc_source`.
+
+    >>> score, anomalous = np.array([1.0, 4.0, 2.0, 3.0, 5.0]), np.arange(5) >= 3
+    >>> domain = np.array(["source", "source", "target", "source", "target"])
+    >>> auc_target(score, anomalous, domain)  # 3 > 2 and 5 > 2
+    1.0
+    """
+    own = anomalous | (domain == "target")
+    return _roc(anomalous[own], score[own])
 
 
-def pauc(clips: pd.DataFrame) -> float:
-    """Partial AUC of all clips up to a false-positive rate of 0.1, McClish-standardised."""
-    return float(evaluate(clips.assign(machine=""))["pauc"].iloc[0])
+def pauc(score: Score, anomalous: Anomalous) -> float:
+    """Partial AUC of all clips of one machine up to a false-positive rate of 0.1.
+
+    Parameters and returns as of :func:`auc_source`; McClish-standardised, so that chance is 0.5.
+
+    >>> round(pauc(np.array([1.0, 4.0, 2.0, 3.0, 5.0]), np.arange(5) >= 3), 4)
+    0.7368
+    """
+    return _roc(anomalous, score, MAX_FPR)
 
 
 def evaluate(scores: pd.DataFrame) -> pd.DataFrame:
@@ -101,21 +142,32 @@ def evaluate(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame indexed by machine with auc_source, auc_target, pauc, and omega, their harmonic mean;
-    NaN where a value needs clips that are not there.
+    NaN where a value needs clips that are missing.
+
+    Raises
+    ------
+    AsdError
+        As of :func:`validate`.
+
+    >>> columns = ["machine", "domain", "label", "score"]
+    >>> clips = [
+    ...     ("fan", "source", "normal", 1.0), ("fan", "source", "normal", 4.0),
+    ...     ("fan", "target", "normal", 2.0), ("fan", "target", "anomaly", 3.0),
+    ... ]
+    >>> evaluate(pd.DataFrame(clips, columns=columns)).loc["fan"].round(4).to_dict()
+    {'auc_source': 0.5, 'auc_target': 1.0, 'pauc': 0.4737, 'omega': 0.587}
     """
-    from sklearn import config_context
+    from sklearn import config_context  # a second to import
 
     validate(scores)
     known = scores[scores["label"] != "unknown"]
-    truth = known["label"].map(_LABELS).to_numpy(int)
+    anomalous = known["label"].map(_LABELS).to_numpy(int) == 1
     domain, score = known["domain"].to_numpy(), known["score"].to_numpy(np.float64)
     rows = {}
     with config_context(assume_finite=True, skip_parameter_validation=True):  # checked already
-        for machine, own in known.groupby("machine").indices.items():
-            t, s, anomalous = truth[own], score[own], truth[own] == 1
-            halves = [anomalous | (domain[own] == name) for name in ("source", "target")]
-            aucs = [_roc(t[half], s[half]) for half in halves]
-            rows[machine] = [*aucs, _roc(t, s, MAX_FPR)]
+        for machine, clips in known.groupby("machine").indices.items():
+            s, a, d = score[clips], anomalous[clips], domain[clips]
+            rows[machine] = [auc_source(s, a, d), auc_target(s, a, d), pauc(s, a)]
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["auc_source", "auc_target", "pauc"], dtype=float
     )
@@ -128,7 +180,14 @@ def omega(table: pd.DataFrame) -> float:
 
     Parameters
     ----------
-    table : of :func:`evaluate`.
+    table : from :func:`evaluate`.
+
+    Returns
+    -------
+    0 to 1; NaN where a value is missing.
+
+    >>> round(omega(pd.DataFrame({"auc_source": [0.5], "auc_target": [1.0], "pauc": [0.5]})), 6)
+    0.6
     """
     return _harmonic_mean(table[["auc_source", "auc_target", "pauc"]].to_numpy().ravel())
 
@@ -146,6 +205,10 @@ def paired_difference(
     -------
     mean, std (sample), n, and the p values of the paired t test (p_t) and of Wilcoxon's
     signed-rank test (p_wilcoxon); NaN where there are too few seeds or no difference at all.
+
+    >>> found = paired_difference([0.64, 0.63, 0.66], [0.62, 0.62, 0.63])
+    >>> {name: round(value, 3) for name, value in found.items()}
+    {'mean': 0.02, 'std': 0.01, 'n': 3, 'p_t': 0.074, 'p_wilcoxon': 0.25}
     """
     import scipy.stats  # half a second to import
 
@@ -169,6 +232,9 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's step-down correction for as many tests as there are p values; NaN stays NaN.
 
     adjusted_(i) = max over j <= i of min(1, (n - j + 1) p_(j)), the p values in ascending order.
+
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
     """
     p = np.asarray(p_values, np.float64)
     adjusted = np.full_like(p, np.nan)
@@ -178,14 +244,17 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def false_alarms_and_misses(
-    decisions: Sequence[int], labels: Sequence[str]
-) -> dict[str, float | int]:
+def error_counts(decisions: Sequence[int], labels: Sequence[str]) -> dict[str, float | int]:
     """Counts and F1 of decisions (1: anomaly) on labelled clips.
 
     Returns
     -------
-    false alarms, misses (counts), precision, recall, F1; a ratio without cases is NaN.
+    normal clips, false alarms, anomalies, misses (counts), precision, recall, F1; a ratio without
+    cases is NaN.
+
+    >>> found = error_counts([1, 0, 1, 0], ["normal", "normal", "anomaly", "anomaly"])
+    >>> found["false alarms"], found["misses"], found["F1"]
+    (1, 1, 0.5)
     """
     decided, true = np.asarray(decisions), np.array([_LABELS[label] for label in labels])
     hits = int(np.sum((decided == 1) & (true == 1)))
@@ -206,7 +275,7 @@ def false_alarms_and_misses(
 
 
 def parse_scores(path: str | Path) -> pd.DataFrame:
-    """Read a ``file,score`` table; machine, domain and label come from the file names.
+    r"""Read a ``file,score`` table; machine, domain and label come from the file names.
 
     Returns
     -------
@@ -216,6 +285,15 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
     ------
     AsdError
         Naming the file, and the line where there is one.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scores.csv"
+    ...     name = "fan/test/section_00_source_test_normal_0000_spd_1.wav"
+    ...     _ = path.write_text(f"file,score\n{name},1.5\n")
+    ...     row = parse_scores(path).loc[0]
+    >>> row["machine"], row["domain"], row["label"], float(row["score"])
+    ('fan', 'source', 'normal', 1.5)
     """
     path = Path(path)
     try:
@@ -248,21 +326,17 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
     result = pd.DataFrame(rows, columns=["machine", "domain", "label", "name", "score"])
     twice = result["name"][result["name"].duplicated()]
     if len(twice):
-        raise AsdError(f"{path}: {twice.iloc[0]} stands there more than once.")
+        raise AsdError(f"{path}: {twice.iloc[0]} is listed more than once.")
     validate(result)
     return result
 
 
-def _roc(
-    truth: Int[np.ndarray, " clip"],
-    score: Float[np.ndarray, " clip"],
-    max_fpr: float | None = None,
-) -> float:
-    from sklearn.metrics import roc_auc_score  # a second to import
+def _roc(anomalous: Anomalous, score: Score, max_fpr: float | None = None) -> float:
+    from sklearn.metrics import roc_auc_score
 
-    if len(np.unique(truth)) < 2:
+    if anomalous.all() or not anomalous.any():
         return np.nan
-    return float(roc_auc_score(truth, score, max_fpr=max_fpr))
+    return float(roc_auc_score(anomalous, score, max_fpr=max_fpr))
 
 
 def _harmonic_mean(values: np.ndarray) -> float:

@@ -8,12 +8,7 @@ Notebook: 03_seed_study.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import platform
-import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -25,13 +20,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
-from asdlib import params
+from asdlib import hardware, params
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.files import write_tensors
 from asdlib.params import AsdError, Training
 from asdlib.spectra import Frames
+
+_SPLIT = 2**32 - 1  # stands for an epoch in the draw of the held-out vectors
 
 
 def train(
@@ -47,49 +43,65 @@ def train(
     """Train one autoencoder per seed on a machine's standardised training frames.
 
     The windows are gathered from one resident frame array. Each seed draws its own order of the
-    vectors in every epoch, from a generator that depends on seed and epoch only, so a run that
-    was cut off and goes on from its checkpoint gives the same weights as an undisturbed one.
+    vectors in every epoch, from a generator that depends on seed and epoch only. A run that was
+    interrupted and resumes from its checkpoint therefore gives the same weights as one that was
+    not.
 
     Parameters
     ----------
     frames : standardised training-normal frames.
     seeds : one model each.
-    checkpoint : file that holds the state after some finished epoch; written now and then.
+    device : "cpu" or "cuda", see :func:`asdlib.hardware.choose_device`.
+    checkpoint : file that holds the state after some finished epoch; it is written every
+        ``training.checkpoint_seconds``, and read if it exists.
     on_epoch : called with the number of finished epochs.
 
     Returns
     -------
     model : in evaluation mode.
     losses : (epoch, seed), mean squared error over the epoch's batches.
+
+    Raises
+    ------
+    AsdError
+        If the clips give fewer than 2 vectors, or a loss is not finite.
+
+    >>> frames = Frames.join([np.eye(20, 4, dtype=np.float32)])
+    >>> small = params.Autoencoder(width=8, blocks=1, bottleneck=2)
+    >>> model, losses = train(frames, seeds=[0, 1], autoencoder=small, training=Training(epochs=3))
+    >>> losses.shape
+    (3, 2)
+    >>> bool((losses[-1] < losses[0]).all())
+    True
     """
     values = torch.from_numpy(frames.values).to(device)
     windows = values.as_strided(
         (len(values) - frames.stack + 1, frames.stack * values.shape[1]), (values.shape[1], 1)
     )
-    sizes = [x.shape[1] for x in views(windows[:1], training.objective, frames.stack)]
-    starts = torch.from_numpy(frames.starts()).to(device)
-    rows = _kept(starts, seeds, training.held_out)
+    rows = _kept(torch.from_numpy(frames.starts()).to(device), seeds, training.held_out)
     count = rows.shape[1]
     if count < 2:
         raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {count}.")
-    model = SeedAutoencoder(sizes[0], seeds, autoencoder, sizes[1]).to(device).train()
+    inputs, outputs = (x.shape[1] for x in views(windows[:1], training.objective, frames.stack))
+    model = SeedAutoencoder(inputs, seeds, autoencoder, outputs).to(device).train()
     optimiser = torch.optim.Adam(
         model.parameters(),
         lr=training.learning_rate,
         weight_decay=training.weight_decay,
         fused=True,
     )
-    dtype = precision(training.precision, device)
+    dtype = hardware.precision(training.precision, device)
     work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
-    error_of = _compiled(device) if _worth_compiling(work, training, device) else _error
-    _keep_memory()
-    order = torch.empty(len(seeds), count, dtype=torch.int32, device=device)
+    compiling = hardware.worth_compiling(work, training, device)
+    error_of = _compiled(device) if compiling else _error
+    hardware.keep_memory()
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
     saved = time.monotonic()
-    while len(losses) < training.epochs:
+    order = torch.empty(len(seeds), count, dtype=torch.int32, device=device)
+    for epoch in range(len(losses), training.epochs):
         for own, seed in zip(order, seeds, strict=True):
-            own.copy_(shuffled(count, seed, len(losses)))
+            own.copy_(shuffled(count, seed, epoch))
         total, batches = torch.zeros(len(seeds), device=device), 0
         for batch in order.split(training.batch_size, dim=1):
             if batch.shape[1] < 2:  # one vector has no batch statistics
@@ -103,12 +115,24 @@ def train(
             total += error.detach()
             batches += 1
         losses.append((total / batches).tolist())
+        _refuse_divergence(losses, seeds, training)
         due = time.monotonic() - saved >= training.checkpoint_seconds
-        if checkpoint is not None and due and len(losses) < training.epochs:
+        if checkpoint is not None and due and epoch + 1 < training.epochs:
             _save(checkpoint, model, optimiser, losses)
             saved = time.monotonic()
-        on_epoch(len(losses))
+        on_epoch(epoch + 1)
     return model.eval(), np.array(losses)
+
+
+def _refuse_divergence(losses: list[list[float]], seeds: Sequence[int], training: Training) -> None:
+    """Raise an error if the last epoch's loss of some seed is not a finite number."""
+    wrong = [str(s) for s, loss in zip(seeds, losses[-1], strict=True) if not np.isfinite(loss)]
+    if wrong:
+        raise AsdError(
+            f"The training of seed(s) {', '.join(wrong)} diverged: the loss of epoch "
+            f"{len(losses)} is not finite; set training.learning_rate below "
+            f"{training.learning_rate:g}."
+        )
 
 
 def _error(
@@ -122,60 +146,26 @@ def _error(
 
 @cache
 def _compiled(device: str) -> Callable[..., Tensor]:
-    """The same, compiled; CUDA graphs where there is a GPU."""
+    """:func:`_error`, compiled; CUDA graphs where there is a GPU."""
     return torch.compile(_error, mode="reduce-overhead" if device == "cuda" else None)
-
-
-def _worth_compiling(operations: float, training: Training, device: str) -> bool:
-    """Whether compiling takes less time than it saves, and can be done here."""
-    if training.compiled == "never" or operations < _WORTH_COMPILING:
-        return False
-    compiler = os.environ.get("CXX", "g++")
-    if device == "cpu" and shutil.which(compiler) is None:
-        tqdm.write(f"No C++ compiler ({compiler}): training runs without torch.compile, slower.",
-                   file=sys.stderr)  # fmt: skip
-        return False
-    return True
-
-
-_WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
-
-
-def precision(wanted: str, device: str) -> torch.dtype:
-    """Data type of the matrix products: ``auto`` is bfloat16 where the processor multiplies it."""
-    if wanted == "auto":
-        if device == "cuda":
-            able = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        wanted = "bfloat16" if able else "float32"
-    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
-
-
-def _keep_memory() -> None:
-    """Hand back what features left over, then keep what is freed: every step takes it again.
-
-    Handing blocks back to the system and faulting them in anew costs a quarter of a step with
-    glibc's own thresholds.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.malloc_trim(0)
-        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-            libc.mallopt(option, 2**30)
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def views(
     vectors: Float[Tensor, "*shape value"], objective: str, stack: int
 ) -> tuple[Float[Tensor, "*shape input"], Float[Tensor, "*shape output"]]:
-    """What the network is given of stacked vectors, and what it has to return.
+    """Input and target of the network, taken from stacked vectors.
 
-    ``reconstruct``: the vector, twice. ``interpolate``: the other frames, and the middle one
-    (Suefusa et al. 2020). ``denoise``: every frame holds its clean bands and then its noisier ones;
-    the noisier frames, and the clean ones.
+    Parameters
+    ----------
+    vectors : (..., stack * band).
+    objective : ``reconstruct``: input and target are the vector. ``interpolate``: the input is
+        all frames but the middle one, which is the target (Suefusa et al. 2020). ``denoise``:
+        every frame holds its clean bands and then its noisier ones; the input is the noisier
+        frames, the target the clean ones.
+
+    >>> x, y = views(torch.arange(3.0), "interpolate", 3)
+    >>> x.tolist(), y.tolist()
+    ([0.0, 2.0], [1.0])
     """
     if objective == "reconstruct":
         return vectors, vectors
@@ -186,26 +176,6 @@ def views(
     middle = stack // 2
     others = torch.cat([single[..., :middle, :], single[..., middle + 1 :, :]], -2)
     return others.flatten(-2), single[..., middle, :]
-
-
-def choose_device(wanted: str) -> str:
-    """Turn ``auto`` into ``cuda`` where there is one; refuse ``cuda`` where there is none."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise AsdError("device is 'cuda', but torch sees no GPU here; use 'auto' or 'cpu'.")
-    return wanted
-
-
-def hardware(wanted: str) -> str:
-    """Name what decides about the last bits of a result: library, device, instruction set."""
-    device = choose_device(wanted)
-    kind = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else torch.backends.cpu.get_cpu_capability()
-    )
-    return f"torch {torch.__version__} on {device}, {kind}"
 
 
 def _kept(
@@ -219,11 +189,14 @@ def _kept(
     return starts[torch.stack(chosen).to(starts.device)]
 
 
-_SPLIT = 2**32 - 1  # in place of an epoch
-
-
 def shuffled(vectors: int, seed: int, epoch: int) -> Tensor:
-    """Order of the vectors in one epoch of one seed."""
+    """Order of the vectors in one epoch of one seed.
+
+    >>> shuffled(5, seed=0, epoch=0).tolist() == shuffled(5, seed=0, epoch=0).tolist()
+    True
+    >>> sorted(shuffled(5, seed=0, epoch=1).tolist())
+    [0, 1, 2, 3, 4]
+    """
     state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0]
     return torch.randperm(vectors, generator=torch.Generator().manual_seed(int(state >> 1)))
 

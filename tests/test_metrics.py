@@ -168,10 +168,10 @@ def test_paired_differences_are_taken_by_seed():
     assert np.isnan(metrics.paired_difference([], [])["mean"])
 
 
-def test_false_alarms_and_misses():
+def test_error_counts():
     labels = ["normal", "normal", "anomaly", "anomaly", "anomaly"]
-    found = metrics.false_alarms_and_misses([1, 0, 1, 1, 0], labels)
+    found = metrics.error_counts([1, 0, 1, 1, 0], labels)
     assert (found["false alarms"], found["misses"]) == (1, 1)
     assert found["precision"] == found["recall"] == found["F1"] == pytest.approx(2 / 3)
-    nothing = metrics.false_alarms_and_misses([0, 0], ["normal", "normal"])
+    nothing = metrics.error_counts([0, 0], ["normal", "normal"])
     assert np.isnan(nothing["F1"])

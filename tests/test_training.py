@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from asdlib import training
+from asdlib import hardware, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.params import AsdError, Autoencoder, Training
 from asdlib.spectra import Frames
@@ -109,6 +109,38 @@ def test_a_run_cut_off_goes_on_to_the_same_bytes(frames, tmp_path):
         assert torch.equal(a, b)
 
 
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    wild = SHORT.model_copy(update={"learning_rate": 1e30, "checkpoint_seconds": 0})
+    sentence = (
+        r"^The training of seed\(s\) 0, 1 diverged: the loss of epoch 1 is not finite; set "
+        r"training\.learning_rate below 1e\+30\.$"
+    )
+    epochs = []
+    with pytest.raises(AsdError, match=sentence):
+        training.train(
+            frames,
+            seeds=[0, 1],
+            autoencoder=SMALL,
+            training=wild,
+            checkpoint=path,
+            on_epoch=epochs.append,
+        )
+    assert epochs == [0]
+    assert not path.exists()
+
+
+def test_a_run_that_diverges_leaves_its_checkpoint_as_it_was(frames, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
+    training.train(frames, seeds=[0], autoencoder=SMALL, training=keen, checkpoint=path)
+    good = path.read_bytes()
+    wild = keen.model_copy(update={"learning_rate": 1e30, "epochs": 5})
+    with pytest.raises(AsdError, match="the loss of epoch 3 is not finite"):
+        training.train(frames, seeds=[0], autoencoder=SMALL, training=wild, checkpoint=path)
+    assert path.read_bytes() == good
+
+
 def test_nothing_reads_the_global_random_state(frames):
     torch.manual_seed(1)
     a, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
@@ -120,9 +152,9 @@ def test_nothing_reads_the_global_random_state(frames):
 
 def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert training.choose_device("auto") == "cpu"
+    assert hardware.choose_device("auto") == "cpu"
     with pytest.raises(AsdError, match="sees no GPU"):
-        training.choose_device("cuda")
+        hardware.choose_device("cuda")
 
 
 def plain_loop(frames, seed, shape, constants):
@@ -188,20 +220,20 @@ def test_bfloat16_products_keep_float32_weights_and_nearly_the_loss(frames):
 
 
 def test_precision_follows_the_processor(monkeypatch):
-    assert training.precision("float32", "cpu") == torch.float32
-    assert training.precision("bfloat16", "cpu") == torch.bfloat16
+    assert hardware.precision("float32", "cpu") == torch.float32
+    assert hardware.precision("bfloat16", "cpu") == torch.bfloat16
     for able, expected in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda able=able: able)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        assert training.precision("auto", "cpu") == expected
+        assert hardware.precision("auto", "cpu") == expected
 
 
 def test_only_long_trainings_are_compiled_and_a_missing_compiler_is_told(monkeypatch, capsys):
-    assert not training._worth_compiling(1e12, Training(), "cpu")
-    assert not training._worth_compiling(1e16, Training(compiled="never"), "cpu")
-    assert training._worth_compiling(1e16, Training(), "cuda")
+    assert not hardware.worth_compiling(1e12, Training(), "cpu")
+    assert not hardware.worth_compiling(1e16, Training(compiled="never"), "cpu")
+    assert hardware.worth_compiling(1e16, Training(), "cuda")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not training._worth_compiling(1e16, Training(), "cpu")
+    assert not hardware.worth_compiling(1e16, Training(), "cpu")
     said = capsys.readouterr().err.strip()
     assert said == (
         "No C++ compiler (no-such-compiler): training runs without torch.compile, slower."
@@ -212,7 +244,7 @@ def test_only_long_trainings_are_compiled_and_a_missing_compiler_is_told(monkeyp
 def test_compiled_it_is_the_same_training():
     code = """
 import numpy as np, torch
-from asdlib import training
+from asdlib import hardware, training
 from asdlib.params import Autoencoder, Training
 from asdlib.spectra import Frames
 rng = np.random.default_rng(0)
@@ -220,7 +252,7 @@ frames = Frames.join([rng.standard_normal((70, 6)).astype(np.float32) for _ in r
 shape = Autoencoder(width=16, blocks=1, bottleneck=3)
 constants = Training(epochs=3, batch_size=32, precision="float32")
 def trained(worth):
-    training._WORTH_COMPILING = worth
+    hardware.WORTH_COMPILING = worth
     return training.train(frames, seeds=[0, 1], autoencoder=shape, training=constants)
 (eager, a), (compiled, b) = trained(1e30), trained(0)
 assert training._compiled.cache_info().misses == 1

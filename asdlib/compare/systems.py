@@ -221,16 +221,14 @@ def error_counts(results: Results, recordings: Recordings, system: str = "S1") -
     Returns
     -------
     DataFrame with machine, domain, threshold and the values of
-    :func:`asdlib.metrics.false_alarms_and_misses`; no rows without labelled clips.
+    :func:`asdlib.metrics.error_counts`; no rows without labelled clips.
     """
     rows = []
     for machine, scored in results[system].scored.items():
         test = metrics.labelled(recordings.clips(machine)).set_index("name")
         decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
         for domain, clips in test.groupby("domain"):
-            counts = metrics.false_alarms_and_misses(
-                decided[clips.index].tolist(), clips["label"].tolist()
-            )
+            counts = metrics.error_counts(decided[clips.index].tolist(), clips["label"].tolist())
             rows.append(
                 {"machine": machine, "domain": domain, "threshold": scored.threshold, **counts}
             )

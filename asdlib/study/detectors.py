@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from asdlib import pipeline, scoring, training
+from asdlib import hardware, pipeline, scoring, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.parallel import one_thread
 from asdlib.params import AsdError, Params
@@ -49,7 +49,7 @@ def constants(params: Params) -> dict[str, Any]:
 
 def workers(params: Params) -> int | None:
     """Clips scored at a time: as many as there are threads, one on a GPU."""
-    return None if training.choose_device(params.device) == "cpu" else 1
+    return None if hardware.choose_device(params.device) == "cpu" else 1
 
 
 def fit(

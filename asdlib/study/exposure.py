@@ -29,10 +29,11 @@ from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
 from asdlib.files import code_digest, digest, resolve, write_table, write_tensors
+from asdlib.hardware import choose_device
 from asdlib.params import AsdError, Encoder, Params
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS
-from asdlib.training import choose_device, shuffled
+from asdlib.training import shuffled
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution has no place for 0
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from asdlib import frontends, training
+from asdlib import frontends, hardware
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Params, load
@@ -146,7 +146,7 @@ def official_thresholds(params: Params, recordings: Recordings) -> pd.DataFrame:
 
 def made_elsewhere(params: Params, recordings: Recordings) -> str:
     """Hardware other than this that some unit was scored on; empty where there is none."""
-    here = training.hardware(params.device)
+    here = hardware.describe(params.device)
     return ", ".join(sorted({unit.made_on for unit in units(params, recordings)} - {here}))
 
 

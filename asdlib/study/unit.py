@@ -20,7 +20,7 @@ import pandas as pd
 import safetensors
 import torch
 
-from asdlib import frontends, pipeline, training
+from asdlib import frontends, hardware, pipeline, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.files import code_digest, digest, resolve, write_table, write_tensors
@@ -182,7 +182,7 @@ class Unit:
     def train_models(self, frames: Frames, standardise: Standardiser, tick: Tick = _silent) -> None:
         """Train the autoencoders of all seeds and keep their weights."""
         p = self.params
-        device = training.choose_device(p.device)
+        device = hardware.choose_device(p.device)
         checkpoint = self.folder / "checkpoint.safetensors"
         model, losses = training.train(
             frames,
@@ -196,7 +196,7 @@ class Unit:
         tensors = dict(model.state_dict())
         tensors["standardise.mean"] = torch.from_numpy(standardise.mean)
         tensors["standardise.std"] = torch.from_numpy(standardise.std)
-        dtype = training.precision(p.training.precision, device)
+        dtype = hardware.precision(p.training.precision, device)
         # one entry: the order of several is not the same in every file
         told = {"losses": losses.tolist(), "products": str(dtype).removeprefix("torch.")}
         write_tensors(tensors, self._model_file, told=json.dumps(told))
@@ -237,7 +237,7 @@ class Unit:
             "A": np.concatenate([row[s] for row in rows for s in p.scorers]),
         }
         table = pd.DataFrame(columns)
-        table.attrs["made_on"] = training.hardware(p.device)
+        table.attrs["made_on"] = hardware.describe(p.device)
         table.attrs |= detectors.remarks(fitted.detectors)
         write_table(table, self.scores_file)
         tick("scores")
@@ -262,7 +262,7 @@ class Unit:
         gammas: dict[tuple[str, int], Calibration] | None = None,
     ) -> pipeline.Fitted:
         p = self.params
-        device = training.choose_device(p.device)
+        device = hardware.choose_device(p.device)
         found = detectors.fit(self.model(device), frames, self.train["domain"], p, scorers, device)
         front_end, transfer = self.denoiser(), self._transfer
         return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, gammas or {})

@@ -168,8 +168,7 @@ def exponents(rows):
 
 
 def main():
-    from asdlib import files
-    from asdlib import training as loop
+    from asdlib import files, hardware
 
     results = files.resolve("results")
     results.mkdir(exist_ok=True)
@@ -197,7 +196,7 @@ def main():
     for what, slope in slopes.items():
         table.add(f"growth of time with {what}: exponent", slope, "")
     found = {
-        "made_on": loop.hardware("auto"), "cores": os.cpu_count(), "rows": table.rows,
+        "made_on": hardware.describe("auto"), "cores": os.cpu_count(), "rows": table.rows,
         "growth": rows, "exponents": slopes,
     }  # fmt: skip
     path = results / "benchmarks.json"

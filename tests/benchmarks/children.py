@@ -110,7 +110,7 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
     """ms of a step and seed of this package's loop, and the rate of its matrix products."""
     import numpy as np
 
-    from asdlib import params, training
+    from asdlib import hardware, params, training
     from asdlib.spectra import Frames
     from asdlib.study import baseline
 
@@ -123,7 +123,7 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
     constants = whole.training.model_copy(
         update={"epochs": epochs, "precision": precision, "compiled": compiled}
     )
-    training._WORTH_COMPILING = 0  # as for a long training
+    hardware.WORTH_COMPILING = 0  # as for a long training
     marks = []
     model, _ = training.train(
         frames, seeds=whole.seeds, autoencoder=shape, training=constants,
@@ -137,10 +137,10 @@ def products():
     """GFLOP/s of plain 512-wide matrix products of ten seeds, in bfloat16 or as `auto` decides."""
     import torch
 
-    from asdlib import training
+    from asdlib import hardware
 
-    training._keep_memory()
-    dtype = training.precision("auto", "cpu")
+    hardware.keep_memory()
+    dtype = hardware.precision("auto", "cpu")
     a, b = torch.randn(10, 256, 512).to(dtype), torch.randn(10, 512, 512).to(dtype)
     ms = milliseconds(lambda: torch.bmm(a, b), warm=20, steps=200)
     return {"gflops": 2 * 10 * 256 * 512 * 512 / ms / 1e6, "dtype": str(dtype)}

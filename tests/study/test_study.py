@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
-from asdlib import dataset, params, study, training
+from asdlib import dataset, hardware, params, study
 from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
@@ -270,8 +270,8 @@ def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
     study.run(tiny)
     recordings = study.open_recordings(tiny)
     assert study.made_elsewhere(tiny, recordings) == ""
-    here = training.hardware("cpu")
-    monkeypatch.setattr("asdlib.training.hardware", lambda wanted: "torch 9 on the moon")
+    here = hardware.describe("cpu")
+    monkeypatch.setattr("asdlib.hardware.describe", lambda wanted: "torch 9 on the moon")
     assert study.made_elsewhere(tiny, recordings) == here
 
 

@@ -1,0 +1,102 @@
+"""What training runs on: device, precision of the products, compiler, memory allocator."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import sys
+
+import torch
+from tqdm import tqdm
+
+from asdlib.params import AsdError, Training
+
+WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+def choose_device(wanted: str) -> str:
+    """Turn ``auto`` into ``cuda`` where there is one; refuse ``cuda`` where there is none.
+
+    Raises
+    ------
+    AsdError
+        If ``cuda`` is wanted and torch sees no GPU.
+
+    >>> choose_device("cpu")
+    'cpu'
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise AsdError("device is 'cuda', but torch sees no GPU here; use 'auto' or 'cpu'.")
+    return wanted
+
+
+def describe(wanted: str) -> str:
+    """Name what decides about the last bits of a result: library, device, instruction set.
+
+    >>> describe("cpu").split(",")[0] == f"torch {torch.__version__} on cpu"
+    True
+    """
+    device = choose_device(wanted)
+    kind = (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else torch.backends.cpu.get_cpu_capability()
+    )
+    return f"torch {torch.__version__} on {device}, {kind}"
+
+
+def precision(wanted: str, device: str) -> torch.dtype:
+    """Data type of the matrix products: ``auto`` is bfloat16 where the processor multiplies it.
+
+    >>> precision("float32", "cpu")
+    torch.float32
+    """
+    if wanted == "auto":
+        if device == "cuda":
+            able = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        wanted = "bfloat16" if able else "float32"
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+def worth_compiling(operations: float, training: Training, device: str) -> bool:
+    """Whether compiling takes less time than it saves, and can be done here.
+
+    Parameters
+    ----------
+    operations : floating-point operations of the whole training.
+
+    >>> worth_compiling(1e9, Training(), "cpu")  # a second's work
+    False
+    """
+    if training.compiled == "never" or operations < WORTH_COMPILING:
+        return False
+    compiler = os.environ.get("CXX", "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        tqdm.write(
+            f"No C++ compiler ({compiler}): training runs without torch.compile, slower.",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def keep_memory() -> None:
+    """Return freed memory to the system once, then stop the allocator from doing so every step.
+
+    Every step allocates the same blocks again. Returning them to the system and faulting them in
+    anew costs a quarter of a step with glibc's own thresholds. Other C libraries are left alone.
+
+    >>> keep_memory()
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
+        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            libc.mallopt(option, 2**30)
