@@ -104,7 +104,7 @@ BREAK = {
     "missing meta": (lambda p: (system(p) / f"{LABELS[0]}.meta.yaml").unlink(), "yaml: missing"),
     "duplicate": (
         lambda p: edit(score_file(p), lambda x: x.append(x[2])),
-        f"{NAME}, line 7: section_00_0002.wav stands there more than once",
+        f"{NAME}, line 7: section_00_0002.wav is listed more than once",
     ),
     "missing clip": (
         lambda p: edit(score_file(p), lambda x: x.pop()),
