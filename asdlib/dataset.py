@@ -62,6 +62,17 @@ def scan(root: str | Path) -> pd.DataFrame:
         If there is nothing to read.
     Problems
         If names or folders are not as DCASE 2026 has them; all of them at once.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> name = "section_00_source_train_normal_0000_spd_1.wav"
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "fan" / "train" / name
+    ...     path.parent.mkdir(parents=True)
+    ...     soundfile.write(path, noise, 16000)
+    ...     row = scan(folder).loc[0]
+    >>> row["machine"], row["domain"], row["label"], row["attributes"], float(row["seconds"])
+    ('fan', 'source', 'normal', 'spd_1', 1.0)
     """
     table, problems = survey(root)
     if problems:
@@ -75,6 +86,13 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     Parameters
     ----------
     machines : the only ones to look at; none: all.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / "fan" / "train").mkdir(parents=True)
+    ...     table, problems = survey(folder)
+    >>> len(table), problems[0].split(": ")[1]
+    (0, 'no wav in train/; training needs normal clips there.')
     """
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -111,7 +129,11 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
 
 
 def parse_attributes(text: str) -> list[tuple[str, str]]:
-    """Split "spd_5_mic_2_mic_1" into pairs; a key may come twice, upper and lower case differ."""
+    """Split "spd_5_mic_2_mic_1" into pairs; a key may come twice, upper and lower case differ.
+
+    >>> parse_attributes("spd_5_mic_2_mic_1")
+    [('spd', '5'), ('mic', '2'), ('mic', '1')]
+    """
     words = text.split("_") if text else []
     return list(zip(words[::2], words[1::2], strict=False))
 
@@ -124,6 +146,14 @@ def read(path: str | Path, spectra: Spectra = Spectra()) -> Float[np.ndarray, "c
     AsdError
         If the file cannot be decoded, is not two-channel, or has another sample rate and
         ``spectra.resample`` is off.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "clip.wav"
+    ...     soundfile.write(path, np.zeros((16000, 2)), 16000)
+    ...     signal = read(path)
+    >>> signal.shape, signal.dtype.name
+    ((2, 16000), 'float32')
     """
     try:
         signal, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -142,7 +172,11 @@ def read(path: str | Path, spectra: Spectra = Spectra()) -> Float[np.ndarray, "c
 def read_all(
     manifest: pd.DataFrame, spectra: Spectra = Spectra()
 ) -> Iterator[Float[np.ndarray, "channel=2 sample"]]:
-    """Read the clips of a manifest one after the other."""
+    """Read the clips of a manifest one after the other.
+
+    >>> list(read_all(pd.DataFrame({"path": []})))
+    []
+    """
     for path in manifest["path"]:
         yield read(path, spectra)
 
@@ -167,6 +201,17 @@ def check(
     hashes : content hash per row of the manifest.
     problems : one sentence per unusable file: empty, truncated, mono, wrong sample rate, NaN,
         silent, too short; and per machine or pair of files that cannot work.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> name = "section_00_source_train_normal_0000_spd_1.wav"
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "fan" / "train" / name
+    ...     path.parent.mkdir(parents=True)
+    ...     soundfile.write(path, noise, 16000)
+    ...     hashes, problems = check(scan(folder))
+    >>> len(hashes[0]), problems[0].split(": ")[1]
+    (16, '1 training clip; at least 2 are needed.')
     """
     known: dict[str, list[str]] = {}
     if cache is not None and cache.exists():
@@ -195,7 +240,12 @@ def check(
 
 
 def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
-    """Sixteen hexadecimal digits that name a data set by its machines, names and contents."""
+    """Sixteen hexadecimal digits that name a data set by its machines, names and contents.
+
+    >>> manifest = pd.DataFrame({"machine": ["fan"], "split": ["train"], "name": ["0.wav"]})
+    >>> manifest_hash(manifest, pd.Series(["0123"]))
+    '00687eb604349a9f'
+    """
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 

@@ -211,6 +211,9 @@ def official(params: Params) -> Params:
 
     640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
     vectors held out (report section 4.1).
+
+    >>> official(Params()).autoencoder.bottleneck
+    8
     """
     network = Autoencoder(
         width=128, blocks=3, bottleneck=8, residual=False, activation="relu",
@@ -246,6 +249,12 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     ------
     AsdError
         One sentence for the first wrong key or value.
+
+    >>> load({"seeds": [0, 1], "training": {"epochs": 3}}).training.epochs
+    3
+    >>> load({"training": {"epoch": 3}})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    asdlib.params.AsdError: parameters: unknown key 'training.epoch'; did you mean 'epochs'? ...
     """
     where = "parameters"
     values: Any
@@ -280,6 +289,9 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     ------
     AsdError
         For an unknown name, or for values without a ``name`` that says what they change.
+
+    >>> from_notebook({"name": "mine", "seeds": [3], "data": None}).seeds
+    (3,)
     """
     for key, value in namespace.items():
         plain = isinstance(value, str | int | float | list | tuple | dict)
@@ -300,7 +312,11 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
 
 
 def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits that name a JSON-like value."""
+    """Sixteen hexadecimal digits that name a JSON-like value.
+
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}), len(digest(0))
+    (True, 16)
+    """
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
@@ -309,7 +325,11 @@ def digest(value: Any) -> str:
 
 @lru_cache
 def code_digest(*modules: str) -> str:
-    """Name what modules of this package do: comments and docstrings do not count."""
+    """Name what modules of this package do: comments and docstrings do not count.
+
+    >>> code_digest("noise") == code_digest("noise"), code_digest("noise") == code_digest("spectra")
+    (True, False)
+    """
     texts = [(_PACKAGE / f"{module}.py").read_text("utf-8") for module in modules]
     trees = [ast.parse(text) for text in texts]
     for node in (node for tree in trees for node in ast.walk(tree)):
@@ -324,7 +344,11 @@ _PACKAGE = Path(__file__).parent
 
 
 def project_root() -> Path:
-    """Return the nearest folder at or above the working one with notebooks, else that one."""
+    """Return the nearest folder at or above the working one with notebooks, else that one.
+
+    >>> project_root().is_absolute()
+    True
+    """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
@@ -333,7 +357,11 @@ def project_root() -> Path:
 
 
 def resolve(path: str | Path) -> Path:
-    """Make a path of the parameters absolute: relative ones start at the project's root."""
+    """Make a path of the parameters absolute: relative ones start at the project's root.
+
+    >>> resolve("results") == project_root() / "results"
+    True
+    """
     path = Path(path).expanduser()
     return path if path.is_absolute() else project_root() / path
 

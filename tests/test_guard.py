@@ -18,10 +18,38 @@ REFUSED = {
     **{
         f"np.{name}": getattr(np, name)
         for name in (
-            "mean", "std", "var", "sum", "prod", "min", "max", "median", "ptp", "argmin", "argmax",
-            "sort", "argsort", "cumsum", "cumprod", "diff", "unique", "any", "all", "nanmean",
-            "nanmax", "count_nonzero", "histogram", "average", "trapezoid", "gradient", "flip",
-            "array", "asarray", "atleast_2d", "ravel", "nonzero",
+            "mean",
+            "std",
+            "var",
+            "sum",
+            "prod",
+            "min",
+            "max",
+            "median",
+            "ptp",
+            "argmin",
+            "argmax",
+            "sort",
+            "argsort",
+            "cumsum",
+            "cumprod",
+            "diff",
+            "unique",
+            "any",
+            "all",
+            "nanmean",
+            "nanmax",
+            "count_nonzero",
+            "histogram",
+            "average",
+            "trapezoid",
+            "gradient",
+            "flip",
+            "array",
+            "asarray",
+            "atleast_2d",
+            "ravel",
+            "nonzero",
         )
     },
     "np.percentile": lambda p: np.percentile(p, 90),
@@ -60,14 +88,23 @@ REFUSED = {
     "a list": lambda p: np.add(p, [1, 2, 3, 4]),
     "pick by another": lambda p: p[p[::-1] > 0],
     "out": lambda p: np.add(p, 1, out=np.zeros(len(p))),
-}  # fmt: skip
+}
 
 
 # one for every way in: functions, ufuncs, torch, conversion, iteration, methods, identities
 WAYS = (
-    "np.mean", "np.argsort", "np.add.reduce", "np.asarray", "torch.mean", "builtin max",
-    "method rank", "float of many", "two clips", "reversed", "a plain array",
-)  # fmt: skip
+    "np.mean",
+    "np.argsort",
+    "np.add.reduce",
+    "np.asarray",
+    "torch.mean",
+    "builtin max",
+    "method rank",
+    "float of many",
+    "two clips",
+    "reversed",
+    "a plain array",
+)
 
 MAKERS = {
     "new": lambda: PerClip(VALUES),
@@ -108,12 +145,19 @@ def values_of(p):
 def test_elementwise_arithmetic_is_numpys(values, number):
     p, x = PerClip(values), np.array(values)
     for ours, theirs in (
-        (p + number, x + number), (number - p, number - x), (p * p, x * x),
+        (p + number, x + number),
+        (number - p, number - x),
+        (p * p, x * x),
         (p / number, x / number),
-        (-p, -x), (abs(p), abs(x)), (np.exp(p / 1e6), np.exp(x / 1e6)), (p**2, x**2),
-        (np.clip(p, -1, 1), np.clip(x, -1, 1)), (np.maximum(p, 0), np.maximum(x, 0)),
-        (p > number, x > number), (np.where(p > 0, p, 0), np.where(x > 0, x, 0)),
-    ):  # fmt: skip
+        (-p, -x),
+        (abs(p), abs(x)),
+        (np.exp(p / 1e6), np.exp(x / 1e6)),
+        (p**2, x**2),
+        (np.clip(p, -1, 1), np.clip(x, -1, 1)),
+        (np.maximum(p, 0), np.maximum(x, 0)),
+        (p > number, x > number),
+        (np.where(p > 0, p, 0), np.where(x > 0, x, 0)),
+    ):
         assert isinstance(ours, PerClip)
         assert np.array_equal(values_of(ours), theirs)
 
@@ -173,10 +217,28 @@ def test_private_protocols_answer_as_python_expects():
 def surface(module):
     """Public callables of a numerical library, without those that act on files or the process."""
     apart = {
-        "save", "savez", "savez_compressed", "savetxt", "load", "loadtxt", "fromfile", "memmap",
-        "info", "source", "lookfor", "show_config", "show_runtime", "test", "get_include",
-        "set_printoptions", "seterr", "seterrcall", "setbufsize", "printoptions", "errstate",
-    }  # fmt: skip
+        "save",
+        "savez",
+        "savez_compressed",
+        "savetxt",
+        "load",
+        "loadtxt",
+        "fromfile",
+        "memmap",
+        "info",
+        "source",
+        "lookfor",
+        "show_config",
+        "show_runtime",
+        "test",
+        "get_include",
+        "set_printoptions",
+        "seterr",
+        "seterrcall",
+        "setbufsize",
+        "printoptions",
+        "errstate",
+    }
     names = [n for n in dir(module) if not n.startswith("_") and n not in apart]
     found = {n: getattr(module, n) for n in names}
     return {n: f for n, f in found.items() if callable(f) and not isinstance(f, type)}
