@@ -21,6 +21,10 @@ class SeedLinear(nn.Module):
 
     Initialised as ``torch.nn.Linear``, uniform in +-1 / sqrt(inputs), each seed from its own
     generator.
+
+    >>> generators = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    >>> SeedLinear(generators, 640, 16)(torch.zeros(2, 5, 640)).shape
+    torch.Size([2, 5, 16])
     """
 
     def __init__(self, generators: Sequence[torch.Generator], inputs: int, outputs: int):
@@ -42,7 +46,12 @@ class SeedLinear(nn.Module):
 
 
 class SeedBatchNorm(nn.Module):
-    """Batch normalisation with statistics of each seed's own vectors."""
+    """Batch normalisation with statistics of each seed's own vectors.
+
+    >>> x = torch.arange(8.0).view(2, 4, 1)
+    >>> SeedBatchNorm(seeds=2, width=1)(x).mean(1).abs().max() < 1e-6
+    tensor(True)
+    """
 
     def __init__(self, seeds: int, width: int, momentum: float = 0.1, eps: float = 1e-5):
         super().__init__()
@@ -85,7 +94,12 @@ class SeedBatchNorm(nn.Module):
 
 
 class Dense(nn.Module):
-    """Linear, batch norm, activation; the block of the network, and its outer hidden layers."""
+    """Linear, batch norm, activation; the block of the network, and its outer hidden layers.
+
+    >>> layer = Dense([torch.Generator().manual_seed(0)], 640, 512, Shape())
+    >>> layer(torch.randn(1, 5, 640, generator=torch.Generator().manual_seed(1))).shape
+    torch.Size([1, 5, 512])
+    """
 
     def __init__(
         self, generators: Sequence[torch.Generator], inputs: int, outputs: int, shape: Shape
@@ -103,7 +117,13 @@ class Dense(nn.Module):
 
 
 class Block(nn.Module):
-    """x + GELU(BN(W x)), with one linear layer by default; plain layers without the sum."""
+    """x + GELU(BN(W x)), with one linear layer by default; plain layers without the sum.
+
+    >>> block = Block([torch.Generator().manual_seed(0)], Shape(width=8)).eval()
+    >>> x = torch.ones(1, 5, 8)
+    >>> torch.equal(block(x), x + block.body(x))
+    True
+    """
 
     def __init__(self, generators: Sequence[torch.Generator], shape: Shape):
         super().__init__()
@@ -128,6 +148,12 @@ class SeedAutoencoder(nn.Module):
     shape : width, blocks, bottleneck and what a block is; the official baseline's network is
         :func:`asdlib.params.official`'s.
     outputs : length of what is returned, where that is not the stacked vector.
+
+    >>> model = SeedAutoencoder(640, seeds=range(10)).eval()
+    >>> model(torch.zeros(10, 5, 640)).shape
+    torch.Size([10, 5, 640])
+    >>> model.encoder(torch.zeros(10, 5, 640)).shape
+    torch.Size([10, 5, 16])
     """
 
     def __init__(

@@ -27,6 +27,12 @@ class Calibration:
     shape, scale : of the gamma distribution with location 0.
     quantile : of the decision threshold.
     mode : ``gamma_z`` or ``gamma_normal``, see :meth:`standardise`.
+
+    >>> gamma = Calibration(shape=4.0, scale=2.0)  # mean 8, standard deviation 4
+    >>> gamma.standardise(np.array([8.0, 12.0]))
+    array([0., 1.])
+    >>> round(gamma.threshold, 2)  # its 0.90 quantile
+    1.34
     """
 
     shape: float
@@ -88,6 +94,10 @@ def log_gamma_tails(
 
     The library's values, and beyond their underflow the series of P and the continued fraction of
     Q (Abramowitz and Stegun 6.5.29 and 6.5.31), where both converge in a few terms.
+
+    >>> lower, upper = log_gamma_tails(1.0, np.array([2.0]))  # an exponential distribution
+    >>> lower.round(4), upper.round(4)
+    (array([-0.1454]), array([-2.]))
     """
     x = np.asarray(x, np.float64)
     with np.errstate(all="ignore"):  # either form overflows where the other one is taken

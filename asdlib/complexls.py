@@ -24,6 +24,10 @@ def far_filter(
     Returns
     -------
     (frequency, context) : ``context`` frames, the present one first.
+
+    >>> far = np.array([[1.0, 2j, -1.0]])
+    >>> far_filter(np.stack([0.5j * far, far])).round(3)
+    array([[0.+0.5j]])
     """
     return solve_filter(*correlations(spectrum, constants), constants)
 
@@ -33,7 +37,12 @@ def correlations(
 ) -> tuple[
     Complex[np.ndarray, "frequency context context"], Complex[np.ndarray, "frequency context 1"]
 ]:
-    """Gram matrix of the delayed far frames, and their products with the near ones."""
+    """Gram matrix of the delayed far frames, and their products with the near ones.
+
+    >>> gram, cross = correlations(np.array([[[1j, 2j]], [[1.0, 2.0]]]))
+    >>> gram.tolist(), cross.tolist()
+    ([[[(5+0j)]]], [[[5j]]])
+    """
     near, far = spectrum
     delayed = _delayed(far, constants.context)
     gram, cross = delayed.conj() @ delayed.mT, delayed.conj() @ near[:, :, None]
@@ -45,7 +54,11 @@ def solve_filter(
     cross: Complex[np.ndarray, "frequency context 1"],
     constants: Denoising = Denoising(),
 ) -> Complex[np.ndarray, "frequency context"]:
-    """Filter of :func:`far_filter` from correlations, which may be summed over clips."""
+    """Filter of :func:`far_filter` from correlations, which may be summed over clips.
+
+    >>> solve_filter(np.array([[[4 + 0j]]]), np.array([[[2j]]])).round(3)
+    array([[0.+0.5j]])
+    """
     diagonal = np.trace(gram, axis1=1, axis2=2).real / constants.context
     share = np.where(diagonal > 0, constants.ridge * diagonal, 1)
     regular = gram + share[:, None, None] * np.eye(constants.context)
@@ -55,7 +68,11 @@ def solve_filter(
 def subtract(
     spectrum: Spectrum, fit: Complex[np.ndarray, "frequency context"]
 ) -> Complex[np.ndarray, "frequency frame"]:
-    """Near spectrum minus what a filter makes of the far one: N - sum_j H_j F(t - j)."""
+    """Near spectrum minus what a filter makes of the far one: N - sum_j H_j F(t - j).
+
+    >>> subtract(np.array([[[5.0, 5.0]], [[1.0, 2.0]]]) + 0j, np.array([[2 + 0j]]))
+    array([[3.+0.j, 1.+0.j]])
+    """
     near, far = spectrum
     filtered = fit.astype(near.dtype)[:, None] @ _delayed(far, fit.shape[1])
     return near - filtered[:, 0]
@@ -64,7 +81,12 @@ def subtract(
 def unpredicted(
     spectrum: Spectrum, constants: Denoising = Denoising()
 ) -> Complex[np.ndarray, "frequency frame"]:
-    """What the far channel does not predict of the near one, by the clip's own filter: R."""
+    """What the far channel does not predict of the near one, by the clip's own filter: R.
+
+    >>> far = np.array([[1.0, 2j, -1.0]])
+    >>> float(np.abs(unpredicted(np.stack([0.5j * far, far]))).max().round(3))
+    0.001
+    """
     return subtract(spectrum, far_filter(spectrum, constants))
 
 

@@ -23,9 +23,18 @@ from asdlib.files import content_digest, write_text
 from asdlib.params import AsdError, Spectra
 
 COLUMNS = [
-    "machine", "section", "split", "domain", "label", "name", "path",
-    "seconds", "sample_rate", "channels", "attributes",
-]  # fmt: skip
+    "machine",
+    "section",
+    "split",
+    "domain",
+    "label",
+    "name",
+    "path",
+    "seconds",
+    "sample_rate",
+    "channels",
+    "attributes",
+]
 
 _NAME = re.compile(
     r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
@@ -64,6 +73,17 @@ def scan(root: str | Path) -> pd.DataFrame:
         If there is nothing to read.
     Problems
         If names or folders are not as DCASE 2026 has them; all of them at once.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> name = "section_00_source_train_normal_0000_spd_1.wav"
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "fan" / "train" / name
+    ...     path.parent.mkdir(parents=True)
+    ...     soundfile.write(path, noise, 16000)
+    ...     row = scan(folder).loc[0]
+    >>> row["machine"], row["domain"], row["label"], row["attributes"], float(row["seconds"])
+    ('fan', 'source', 'normal', 'spd_1', 1.0)
     """
     table, problems = survey(root)
     if problems:
@@ -77,6 +97,13 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     Parameters
     ----------
     machines : the only ones to look at; none: all.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / "fan" / "train").mkdir(parents=True)
+    ...     table, problems = survey(folder)
+    >>> len(table), problems[0].split(": ")[1]
+    (0, 'no wav in train/; training needs normal clips there.')
     """
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -113,7 +140,11 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
 
 
 def parse_attributes(text: str) -> list[tuple[str, str]]:
-    """Split "spd_5_mic_2_mic_1" into pairs; a key may come twice, upper and lower case differ."""
+    """Split "spd_5_mic_2_mic_1" into pairs; a key may come twice, upper and lower case differ.
+
+    >>> parse_attributes("spd_5_mic_2_mic_1")
+    [('spd', '5'), ('mic', '2'), ('mic', '1')]
+    """
     words = text.split("_") if text else []
     return list(zip(words[::2], words[1::2], strict=False))
 
@@ -133,6 +164,14 @@ def read(
     AsdError
         If the file cannot be decoded, is not two-channel, has another sample rate and
         ``spectra.resample`` is off, or has changed since it was checked.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "clip.wav"
+    ...     soundfile.write(path, np.zeros((16000, 2)), 16000)
+    ...     signal = read(path)
+    >>> signal.shape, signal.dtype.name
+    ((2, 16000), 'float32')
     """
     try:
         found = Path(path).read_bytes()
@@ -157,7 +196,11 @@ def read(
 def read_all(
     manifest: pd.DataFrame, spectra: Spectra = Spectra()
 ) -> Iterator[Float[np.ndarray, "channel=2 sample"]]:
-    """Read the clips of a manifest one after the other."""
+    """Read the clips of a manifest one after the other.
+
+    >>> list(read_all(pd.DataFrame({"path": []})))
+    []
+    """
     contents = manifest["hash"] if "hash" in manifest else [None] * len(manifest)
     for path, content in zip(manifest["path"], contents, strict=True):
         yield read(path, spectra, content=content)
@@ -183,6 +226,17 @@ def check(
     hashes : content hash per row of the manifest.
     problems : one sentence per unusable file: empty, truncated, mono, wrong sample rate, NaN,
         silent, too short; and per machine or pair of files that cannot work.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> name = "section_00_source_train_normal_0000_spd_1.wav"
+    >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "fan" / "train" / name
+    ...     path.parent.mkdir(parents=True)
+    ...     soundfile.write(path, noise, 16000)
+    ...     hashes, problems = check(scan(folder))
+    >>> len(hashes[0]), problems[0].split(": ")[1]
+    (16, '1 training clip; at least 2 are needed.')
     """
     known: dict[str, list[str]] = {}
     if cache is not None and cache.exists():
@@ -210,7 +264,24 @@ def check(
 
 
 def overview(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Clips, seconds, sample rates and channels per machine, split, domain and label."""
+    """Clips, seconds, sample rates and channels per machine, split, domain and label.
+
+    Parameters
+    ----------
+    manifest : from :func:`scan`.
+
+    Returns
+    -------
+    DataFrame indexed by machine, split, domain and label; up to four different lengths and rates.
+
+    Examples
+    --------
+    >>> clip = {"machine": "fan", "split": "train", "domain": "source", "label": "normal"}
+    >>> one = clip | {"name": "0.wav", "seconds": 10.0, "sample_rate": 16000, "channels": 2}
+    >>> table = overview(pd.DataFrame([one, one | {"name": "1.wav", "seconds": 12.0}]))
+    >>> table.iloc[0].tolist()
+    [2, '10, 12', '16000', '2']
+    """
     groups = manifest.groupby(["machine", "split", "domain", "label"])
 
     def distinct(values: pd.Series) -> str:
@@ -225,7 +296,12 @@ def overview(manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
-    """Sixteen hexadecimal digits that name a data set by its machines, names and contents."""
+    """Sixteen hexadecimal digits that name a data set by its machines, names and contents.
+
+    >>> manifest = pd.DataFrame({"machine": ["fan"], "split": ["train"], "name": ["0.wav"]})
+    >>> manifest_hash(manifest, pd.Series(["0123"]))
+    '00687eb604349a9f'
+    """
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 

@@ -31,7 +31,11 @@ Name = tuple[str, ...]
 
 
 def project_root() -> Path:
-    """Return the nearest folder at or above the working one with notebooks, else that one."""
+    """Return the nearest folder at or above the working one with notebooks, else that one.
+
+    >>> project_root().is_absolute()
+    True
+    """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
@@ -40,7 +44,11 @@ def project_root() -> Path:
 
 
 def resolve(path: str | Path) -> Path:
-    """Make a path of the parameters absolute: relative ones start at the project's root."""
+    """Make a path of the parameters absolute: relative ones start at the project's root.
+
+    >>> resolve("results") == project_root() / "results"
+    True
+    """
     path = Path(path).expanduser()
     return path if path.is_absolute() else project_root() / path
 
@@ -69,13 +77,28 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write text as UTF-8 with the line ends that it has."""
+    """Write text as UTF-8 with the line ends that it has.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> write_text("Ω", path)
+    >>> len(path.read_bytes())
+    2
+    """
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as parquet or CSV, by the ending of the name."""
+    """Write a table as parquet or CSV, by the ending of the name.
+
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> path = Path(tempfile.mkdtemp()) / "scores.csv"
+    >>> write_table(pd.DataFrame({"name": ["a.wav"], "score": [0.5]}), path)
+    >>> path.read_text().split()
+    ['name,score', 'a.wav,0.5']
+    """
     with replacing(path) as beside:
         if path.suffix == ".csv":
             table.to_csv(beside, index=False)
@@ -100,7 +123,11 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: s
 
 
 def content_digest(content: bytes) -> str:
-    """Sixteen hexadecimal digits that name the content of a file."""
+    """Sixteen hexadecimal digits that name the content of a file.
+
+    >>> content_digest(b"")
+    'e3b0c44298fc1c14'
+    """
     return hashlib.sha256(content).hexdigest()[:16]
 
 

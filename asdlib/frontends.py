@@ -29,6 +29,9 @@ class FrontEnd:
     ----------
     constants : the report's by default.
     floors : fitted noise floors, where a machine's are at hand already.
+
+    >>> FRONT_ENDS["refsub"]().fit([np.ones((2, 3, 5), complex)]).floors.transfer
+    array([1., 1., 1.])
     """
 
     title = ""  # what figures and tables call it
@@ -61,7 +64,12 @@ class FrontEnd:
 
 
 class Near(FrontEnd):
-    """The near microphone as it is: P_n ("AE ch1" of the report)."""
+    """The near microphone as it is: P_n ("AE ch1" of the report).
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> Near()(clip).round(3)
+    array([[4., 1.]])
+    """
 
     title = "AE ch1"
 
@@ -71,7 +79,12 @@ class Near(FrontEnd):
 
 
 class Far(FrontEnd):
-    """The far microphone as it is: P_f, for comparison."""
+    """The far microphone as it is: P_f, for comparison.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> Far()(clip).round(3)
+    array([[1., 1.]])
+    """
 
     title = "AE ch2 (far)"
 
@@ -84,6 +97,10 @@ class RefSub(FrontEnd):
     """Floored power subtraction of the transferred far spectrum, eq. 3.
 
     max(P_n - a_s G_m P_f, beta P_n). Boll 1979; Berouti et al. 1979.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> RefSub(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[2.5, 0.1]])
     """
 
     title = "RefSub"
@@ -121,6 +138,10 @@ class AdaSub(RefSub):
     """Subtraction with more of it where the local SNR is low (report section 3.2).
 
     a(k, t) = clip(a_0 - 0.1 gamma_dB, a_min, a_max), gamma_dB = 10 log10(P_n / (G_m P_f)).
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> AdaSub(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[1.602, 0.1  ]])
     """
 
     title = "AdaSub"
@@ -138,6 +159,10 @@ class CohGate(FrontEnd):
     """Coherence gate: what both microphones share is taken for noise, eq. 4.
 
     H P_n with H = clip(1 - MSC, beta, 1). Yousefian and Loizou 2012.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> CohGate()(clip).round(3)
+    array([[0.4  , 0.101]])
     """
 
     title = "CohGate"
@@ -154,6 +179,10 @@ class CohSub(RefSub):
     """RefSub with as much subtraction as the channels are coherent.
 
     max(P_n - a_s MSC G_m P_f, beta P_n).
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> CohSub(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[2.64, 0.1 ]])
     """
 
     title = "CohSub"
@@ -170,6 +199,10 @@ class Wiener(RefSub):
 
     Ephraim and Malah 1984. The recursion runs on the filter's own gain; what comes out is not
     below beta P_n.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> Wiener(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[1.04 , 0.255]])
     """
 
     title = "Wiener"
@@ -189,6 +222,10 @@ class Lsa(Wiener):
     """As Wiener, with the gain that is best for the log-spectral amplitude.
 
     xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi). Ephraim and Malah 1985.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> Lsa(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[1.089, 0.458]])
     """
 
     title = "LSA"
@@ -199,6 +236,10 @@ class ComplexLS(FrontEnd):
     """What no linear filter of the far channel predicts, fitted on the clip itself.
 
     min(abs(N - sum_j H_j F(t - j))^2, P_n) with H of :func:`far_filter`.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> ComplexLS()(clip).round(3)
+    array([[0.252, 0.249]])
     """
 
     title = "ComplexLS"
@@ -214,6 +255,10 @@ class LsAda(AdaSub):
 
     abs(R)^2 takes the place of P_n: in the subtraction, and in the floor that the transfer is made
     of.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> LsAda(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[0.025, 0.025]])
     """
 
     title = "LSAda"
@@ -233,6 +278,10 @@ class AdaLS(AdaSub):
     """Both gains, one after the other: AdaSub on P_n, times min(1, abs(R)^2 / P_n).
 
     Not below beta^2 P_n.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> AdaLS(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[0.101, 0.025]])
     """
 
     title = "AdaLS"
@@ -259,6 +308,10 @@ def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
     Returns
     -------
     (frequency, frame), 0 to 1 up to rounding.
+
+    >>> near = np.exp(1j * np.arange(40.0))[None]
+    >>> coherence(np.stack([near, 0.3 * near])).round(6).min()
+    np.float64(1.0)
     """
     near, far = spectrum
     s_nn, s_ff = _smooth(power(near), constants), _smooth(power(far), constants)
@@ -303,6 +356,9 @@ def parts(names: Iterable[str]) -> list[str]:
     ------
     AsdError
         For a name that is neither a front-end nor a combination.
+
+    >>> parts(["near", "combo"])
+    ['near', 'adasub', 'cohgate']
     """
     wanted: dict[str, None] = {}
     for name in names:

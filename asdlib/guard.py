@@ -39,6 +39,13 @@ class PerClip(NDArrayOperatorsMixin):
     ------
     CrossClipError
         By every operation that would need more than one clip at a time.
+
+    >>> a, b = PerClip([1.0, 2.0], ["x", "y"]), PerClip([3.0, 6.0], ["x", "y"])
+    >>> dict(PerClip.combine([a, b]).items())
+    {'x': 2.0, 'y': 4.0}
+    >>> (a - a.mean()).items()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    asdlib.guard.CrossClipError: mean was refused on per-clip scores: ...
     """
 
     __slots__ = ("_names", "_values")
@@ -182,6 +189,12 @@ def rederive(score_one: Callable[[Any], float], submitted: PerClip) -> None:
     ------
     CrossClipError
         Naming the first clip whose bytes differ.
+
+    >>> lengths = PerClip([1, 2], ["a", "bb"])
+    >>> rederive(len, lengths)
+    >>> rederive(lambda name: 2.0, lengths)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    asdlib.guard.CrossClipError: a: scored alone it is ...
     """
     for name, value in submitted.items():
         again = np.float64(score_one(name))

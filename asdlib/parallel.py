@@ -22,7 +22,12 @@ Result = TypeVar("Result")
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let every matrix product in here run on the calling thread alone."""
+    """Let every matrix product in here run on the calling thread alone.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -42,6 +47,9 @@ def clip_by_clip(
     Parameters
     ----------
     workers : threads; torch's number by default.
+
+    >>> list(clip_by_clip(str.upper, ["a", "b", "c"], workers=2))
+    ['A', 'B', 'C']
     """
     workers = workers or torch.get_num_threads()
     with one_thread():

@@ -220,6 +220,12 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     ------
     AsdError
         One sentence for the first wrong key or value.
+
+    >>> load({"seeds": [0, 1], "training": {"epochs": 3}}).training.epochs
+    3
+    >>> load({"training": {"epoch": 3}})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    asdlib.params.AsdError: parameters: unknown key 'training.epoch'; did you mean 'epochs'? ...
     """
     where = "parameters"
     values: Any
@@ -254,6 +260,9 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     ------
     AsdError
         For an unknown name, or for values without a ``name`` that says what they change.
+
+    >>> from_notebook({"name": "mine", "seeds": [3], "data": None}).seeds
+    (3,)
     """
     for key, value in namespace.items():
         plain = isinstance(value, str | int | float | list | tuple | dict)

@@ -39,6 +39,14 @@ def spectrum(
     Returns
     -------
     (2, frequency, frame), near and far.
+
+    Examples
+    --------
+    >>> import tempfile, soundfile
+    >>> path = Path(tempfile.mkdtemp()) / "clip.wav"
+    >>> soundfile.write(path, np.zeros((16000, 2)), 16000)
+    >>> spectrum(path).shape
+    (2, 513, 32)
     """
     return stft(dataset.read(path, spectra, content=content), spectra)
 
@@ -59,6 +67,13 @@ def frames(
     Returns
     -------
     (frame, band) in dB, or (frame, 2 band) with a transfer.
+
+    Examples
+    --------
+    >>> silence = np.zeros((2, 513, 32), np.complex64)
+    >>> found = frames(silence, lambda spectrum: np.abs(spectrum[0]) ** 2)
+    >>> found.shape, float(found.max())
+    ((32, 128), -160.0)
     """
     powers = [front_end(spectrum)]
     if transfer is not None:
@@ -78,6 +93,22 @@ class Fitted:
     standardise : of log-mel values.
     detectors : from stacked vectors to A.
     gammas : calibration of every scorer and seed.
+
+    Examples
+    --------
+    >>> fitted = Fitted(
+    ...     front_end=lambda spectrum: np.abs(spectrum[0]) ** 2,
+    ...     spectra=Spectra(),
+    ...     transfer=None,
+    ...     standardise=Standardiser(mean=np.zeros(1), std=np.ones(1)),
+    ...     detectors=[lambda vectors: {"level": vectors[:1].mean(1)}],
+    ...     gammas={("level", 0): Calibration(shape=4.0, scale=1.0)},
+    ... )
+    >>> vectors = fitted.vectors(np.full((10, 128), 8.0))
+    >>> vectors.shape
+    (6, 640)
+    >>> fitted.z(fitted.scores(vectors))  # the gamma distribution has mean 4, standard deviation 2
+    {('level', 0): 2.0}
     """
 
     front_end: FrontEnd

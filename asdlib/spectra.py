@@ -35,6 +35,10 @@ def stft(
     Returns
     -------
     (..., n_fft // 2 + 1, 1 + sample // hop_length), complex64 for float32 input.
+
+    >>> spectrum = stft(np.ones((2, 16000), np.float32))
+    >>> spectrum.shape, spectrum.dtype.name
+    ((2, 513, 32), 'complex64')
     """
     half = spectra.n_fft // 2
     padding = [(0, 0)] * (signal.ndim - 1) + [(half, half)]
@@ -48,7 +52,12 @@ def stft(
 def istft(
     spectrum: Complex[np.ndarray, "frequency frame"], samples: int, spectra: Spectra = Spectra()
 ) -> Float[np.ndarray, " sample"]:
-    """Invert :func:`stft` by windowed overlap-add, cut or padded to ``samples``."""
+    """Invert :func:`stft` by windowed overlap-add, cut or padded to ``samples``.
+
+    >>> signal = np.sin(np.arange(4000) / 10)
+    >>> bool(np.allclose(istft(stft(signal), 4000), signal, atol=1e-6))
+    True
+    """
     import librosa
 
     return librosa.istft(
@@ -66,15 +75,19 @@ def frequencies(spectra: Spectra = Spectra()) -> Float[np.ndarray, " frequency"]
 
 
 def power(spectrum: Complex[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Squared magnitude: P = |X|^2."""
+    """Squared magnitude: P = |X|^2.
+
+    >>> power(np.array([3 + 4j]))
+    array([25.])
+    """
     return spectrum.real**2 + spectrum.imag**2
 
 
 def decibels(power: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
     """Return 10 log10(max(power, 1e-16)): a power or a ratio of powers in dB, at least -160 dB.
 
-    >>> float(decibels(np.array(100.0)))
-    20.0
+    >>> decibels(np.array([100.0, 0.0]))
+    array([  20., -160.])
     """
     return 10 * np.log10(np.maximum(power, _SMALLEST_POWER))
 
@@ -91,6 +104,9 @@ def log_mel(
     Returns
     -------
     (frame, band), dB, as librosa's ``power_to_db(melspectrogram(...), top_db=None)``.
+
+    >>> log_mel(np.zeros((513, 32))).shape, float(log_mel(np.zeros((513, 32))).max())
+    ((32, 128), -160.0)
     """
     mel = power.T @ mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels).T.astype(
         power.dtype
@@ -100,7 +116,11 @@ def log_mel(
 
 @lru_cache
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float[np.ndarray, "band frequency"]:
-    """Slaney-normalised triangular mel filters (librosa's)."""
+    """Slaney-normalised triangular mel filters (librosa's).
+
+    >>> mel_filters(16000, 1024, 128).shape
+    (128, 513)
+    """
     import librosa  # seconds to import, needed nowhere else
 
     return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)
@@ -122,6 +142,10 @@ class Frames:
     values : (frame, band), float32, all clips one after the other.
     offsets : (clip + 1,), first frame of every clip, and the end.
     stack : frames in one vector.
+
+    >>> frames = Frames.join([np.zeros((7, 128)), np.zeros((5, 128))])
+    >>> len(frames), frames.starts().tolist(), frames.clip(0).shape
+    (2, [0, 1, 2, 7], (3, 640))
     """
 
     values: Float[np.ndarray, "frame band"]
@@ -170,7 +194,13 @@ class Frames:
 
 @dataclass(frozen=True)
 class Standardiser:
-    """Mean and standard deviation of training-normal log-mel values, scalar or per band."""
+    """Mean and standard deviation of training-normal log-mel values, scalar or per band.
+
+    >>> frames = Frames.join([np.arange(10, dtype=np.float32).reshape(5, 2)])
+    >>> standardise = Standardiser.fit(frames)
+    >>> standardise.mean, standardise(frames.values).std().round(6)
+    (array([4.5]), np.float32(1.0))
+    """
 
     mean: Float[np.ndarray, " _"]
     std: Float[np.ndarray, " _"]

@@ -163,7 +163,7 @@ def copy(tmp_path_factory):
         ("study/detectors", "return y - model(x)", "return model(x)", False, False, True),
         ("files", "tensor.detach()", "-tensor.detach()", True, True, True),
         ("parallel", "yield pending.popleft", "yield pending.pop", True, True, True),
-        ("noise", "np.mean(levels", "np.median(levels", True, True, True),
+        ("noise", "np.mean(clips", "np.median(clips", True, True, True),
         ("noise", "import numpy", "import math\nimport numpy", False, False, False),
         ("dataset", '"""Read the clips', '"""Read all the clips', False, False, False),
         ("dataset", 'f"{path}: holds no samples."', '"no samples"', False, False, False),

@@ -18,10 +18,38 @@ REFUSED = {
     **{
         f"np.{name}": getattr(np, name)
         for name in (
-            "mean", "std", "var", "sum", "prod", "min", "max", "median", "ptp", "argmin", "argmax",
-            "sort", "argsort", "cumsum", "cumprod", "diff", "unique", "any", "all", "nanmean",
-            "nanmax", "count_nonzero", "histogram", "average", "trapezoid", "gradient", "flip",
-            "array", "asarray", "atleast_2d", "ravel", "nonzero",
+            "mean",
+            "std",
+            "var",
+            "sum",
+            "prod",
+            "min",
+            "max",
+            "median",
+            "ptp",
+            "argmin",
+            "argmax",
+            "sort",
+            "argsort",
+            "cumsum",
+            "cumprod",
+            "diff",
+            "unique",
+            "any",
+            "all",
+            "nanmean",
+            "nanmax",
+            "count_nonzero",
+            "histogram",
+            "average",
+            "trapezoid",
+            "gradient",
+            "flip",
+            "array",
+            "asarray",
+            "atleast_2d",
+            "ravel",
+            "nonzero",
         )
     },
     "np.percentile": lambda p: np.percentile(p, 90),
@@ -60,25 +88,46 @@ REFUSED = {
     "a list": lambda p: np.add(p, [1, 2, 3, 4]),
     "pick by another": lambda p: p[p[::-1] > 0],
     "out": lambda p: np.add(p, 1, out=np.zeros(len(p))),
-}  # fmt: skip
+}
+
+
+# one for every way in: functions, ufuncs, torch, conversion, iteration, methods, identities
+WAYS = (
+    "np.mean",
+    "np.argsort",
+    "np.add.reduce",
+    "np.asarray",
+    "torch.mean",
+    "builtin max",
+    "method rank",
+    "float of many",
+    "two clips",
+    "reversed",
+    "a plain array",
+)
+
+MAKERS = {
+    "new": lambda: PerClip(VALUES),
+    "copy": lambda: PerClip(VALUES, list("abcd")).copy(),
+    "slice": lambda: PerClip(VALUES)[1:],
+    "deepcopy": lambda: copy.deepcopy(PerClip(VALUES)),
+    "pickle": lambda: pickle.loads(pickle.dumps(PerClip(VALUES))),
+    "scaled": lambda: PerClip(VALUES) * 2,
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: PerClip(VALUES),
-        lambda: PerClip(VALUES, list("abcd")).copy(),
-        lambda: PerClip(VALUES)[1:],
-        lambda: copy.deepcopy(PerClip(VALUES)),
-        lambda: pickle.loads(pickle.dumps(PerClip(VALUES))),
-        lambda: PerClip(VALUES) * 2,
-    ],
-    ids=["new", "copy", "slice", "deepcopy", "pickle", "scaled"],
-)
-def test_whatever_mixes_clips_is_refused(name, make):
+def test_whatever_mixes_clips_is_refused(name):
     with pytest.raises(CrossClipError):
-        REFUSED[name](make())
+        REFUSED[name](PerClip(VALUES))
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_however_it_was_made_it_is_guarded(maker):
+    for name in WAYS:
+        with pytest.raises(CrossClipError):
+            REFUSED[name](MAKERS[maker]())
+            pytest.fail(f"{name} was allowed")
 
 
 def test_series_and_tensors_cannot_be_made_of_it():
@@ -96,12 +145,19 @@ def values_of(p):
 def test_elementwise_arithmetic_is_numpys(values, number):
     p, x = PerClip(values), np.array(values)
     for ours, theirs in (
-        (p + number, x + number), (number - p, number - x), (p * p, x * x),
+        (p + number, x + number),
+        (number - p, number - x),
+        (p * p, x * x),
         (p / number, x / number),
-        (-p, -x), (abs(p), abs(x)), (np.exp(p / 1e6), np.exp(x / 1e6)), (p**2, x**2),
-        (np.clip(p, -1, 1), np.clip(x, -1, 1)), (np.maximum(p, 0), np.maximum(x, 0)),
-        (p > number, x > number), (np.where(p > 0, p, 0), np.where(x > 0, x, 0)),
-    ):  # fmt: skip
+        (-p, -x),
+        (abs(p), abs(x)),
+        (np.exp(p / 1e6), np.exp(x / 1e6)),
+        (p**2, x**2),
+        (np.clip(p, -1, 1), np.clip(x, -1, 1)),
+        (np.maximum(p, 0), np.maximum(x, 0)),
+        (p > number, x > number),
+        (np.where(p > 0, p, 0), np.where(x > 0, x, 0)),
+    ):
         assert isinstance(ours, PerClip)
         assert np.array_equal(values_of(ours), theirs)
 
@@ -161,10 +217,28 @@ def test_private_protocols_answer_as_python_expects():
 def surface(module):
     """Public callables of a numerical library, without those that act on files or the process."""
     apart = {
-        "save", "savez", "savez_compressed", "savetxt", "load", "loadtxt", "fromfile", "memmap",
-        "info", "source", "lookfor", "show_config", "show_runtime", "test", "get_include",
-        "set_printoptions", "seterr", "seterrcall", "setbufsize", "printoptions", "errstate",
-    }  # fmt: skip
+        "save",
+        "savez",
+        "savez_compressed",
+        "savetxt",
+        "load",
+        "loadtxt",
+        "fromfile",
+        "memmap",
+        "info",
+        "source",
+        "lookfor",
+        "show_config",
+        "show_runtime",
+        "test",
+        "get_include",
+        "set_printoptions",
+        "seterr",
+        "seterrcall",
+        "setbufsize",
+        "printoptions",
+        "errstate",
+    }
     names = [n for n in dir(module) if not n.startswith("_") and n not in apart]
     found = {n: getattr(module, n) for n in names}
     return {n: f for n, f in found.items() if callable(f) and not isinstance(f, type)}
@@ -183,12 +257,15 @@ NUMPY = {
 }
 
 
+NOTHING = object()
+
+
 def told(function, values, extra):
-    """What a call gives away: None where it is refused."""
+    """What a call gives away: NOTHING where it is refused."""
     try:
         return function(PerClip(values), *(PerClip(values) if e == "same" else e for e in extra))
     except Exception:  # whatever it is, nothing was told
-        return None
+        return NOTHING
 
 
 EXTRAS = [(), ("same",), (0,), (2,), (0.5,), (0, 1), ("same", 1)]
@@ -208,19 +285,64 @@ def test_nothing_in_numpy_lets_a_clip_see_another(values, other, place):
         for extra in EXTRAS:
             before, after = (told(function, v, extra) for v in (values, changed))
             if isinstance(before, PerClip) and isinstance(after, PerClip):
-                same = [np.array_equal(values_of(before[i]), values_of(after[i]), equal_nan=True)
-                        for i in rest]  # fmt: skip
-                assert all(same), name
-            elif before is not None and after is not None:  # may only tell what no value decides
-                assert repr(before) == repr(after), name
+                pairs = [(values_of(before[i]), values_of(after[i])) for i in rest]
+                assert all(np.array_equal(b, a, equal_nan=True) for b, a in pairs), name
+            elif before is not NOTHING and after is not NOTHING:
+                assert repr(before) == repr(after), name  # may only tell what no value decides
+
+
+# what may be called, and nothing else: elementwise functions and the number of clips
+ELEMENTWISE = """
+    abs absolute acos acosh add arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh
+    atan atan2 atanh cbrt ceil clip conj conjugate copy copysign cos cosh deg2rad degrees divide
+    equal exp exp2 expm1 fabs float_power floor floor_divide fmax fmin fmod greater
+    greater_equal heaviside hypot isclose isfinite isinf isnan ldexp less less_equal log log10
+    log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum
+    minimum mod multiply nan_to_num negative nextafter not_equal positive pow power rad2deg
+    radians reciprocal remainder rint round sign signbit sin sinh spacing sqrt square subtract
+    tan tanh true_divide trunc where
+"""
+OF_ALL_CLIPS = {
+    "bmat": None,
+    "isscalar": False,
+    "iterable": True,
+    "ndim": 1,
+    "shape": (4,),
+    "size": 4,
+}
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_torch_gets_nothing_out_of_it():
-    for name, function in surface(torch).items():
-        if getattr(function, "__module__", None) in (None, "torch") and "set_" not in name:
-            before, after = (told(function, v, ()) for v in ([0.3, 2.0, -1.5], [0.3, 9.0, -1.5]))
-            assert repr(before) == repr(after), name
+def test_numpy_may_only_work_elementwise_or_count_clips():
+    elementwise, others = set(), {}
+    for name, function in NUMPY.items():
+        for extra in EXTRAS:
+            answer = told(function, VALUES, extra)
+            if isinstance(answer, PerClip):
+                elementwise.add(name)
+            elif answer is not NOTHING:
+                others[name] = answer
+    assert sorted(elementwise) == ELEMENTWISE.split()
+    assert others == OF_ALL_CLIPS
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torch_may_only_say_that_it_is_no_tensor():
+    answers = {
+        name: told(function, VALUES, ())
+        for name, function in surface(torch).items()
+        if getattr(function, "__module__", None) in (None, "torch")
+        and "set_" not in name
+        and name != "use_deterministic_algorithms"  # acts on the process
+    }
+    assert len(answers) > 500
+    told_something = {name: a for name, a in answers.items() if a is not NOTHING}
+    assert told_something == {
+        "is_storage": False,
+        "is_tensor": False,
+        "is_vulkan_available": False,
+        "typename": "asdlib.guard.PerClip",
+    }
 
 
 def test_every_method_of_arrays_and_series_is_refused():

@@ -1,0 +1,46 @@
+"""Every public function of the method has an example, and the examples are right."""
+
+import doctest
+import importlib
+import inspect
+
+import pytest
+from conftest import ROOT
+
+WITHOUT = {
+    "cli",  # its examples are commands, see README.md
+}
+MODULES = sorted(
+    path.stem for path in (ROOT / "asdlib").glob("*.py") if path.stem not in {"__init__", *WITHOUT}
+)
+
+
+def public(module):
+    """Functions and classes that a module defines under a public name."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isroutine(value) or inspect.isclass(value))
+        and inspect.unwrap(value).__module__ == module.__name__
+    }
+
+
+def is_called(value):
+    """Whether it is a function, or a class whose objects are called like one."""
+    return not inspect.isclass(value) or any("__call__" in vars(kind) for kind in value.__mro__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_function_has_an_example_and_it_is_right(name):
+    module = importlib.import_module(f"asdlib.{name}")
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    missing, said = [], []
+    for title, value in public(module).items():
+        tests = finder.find(value, title, module=False, globs=dict(vars(module)))
+        for test in tests:
+            runner.run(test, out=said.append)
+        if is_called(value) and not any(test.examples for test in tests):
+            missing.append(title)
+    assert not said, "".join(said)
+    assert not missing, f"asdlib/{name}.py: no example in {', '.join(missing)}"
