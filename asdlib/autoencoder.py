@@ -83,7 +83,7 @@ class SeedBatchNorm(nn.Module):
         return y.view(vectors, seeds, width).transpose(0, 1)
 
     def _in_place(self, x: Tensor) -> Tensor:
-        """Do the same without moving the seeds: what a compiler fuses best."""
+        """Normalise without moving the seeds: a compiler fuses this form best."""
         var, mean = torch.var_mean(x, 1, correction=0)
         vectors = x.shape[1]
         with torch.no_grad():
@@ -147,7 +147,7 @@ class SeedAutoencoder(nn.Module):
         seed 3 among ten are the same model.
     shape : width, blocks, bottleneck and what a block is; the official baseline's network is
         :func:`asdlib.params.official`'s.
-    outputs : length of what is returned, where that is not the stacked vector.
+    outputs : length of the output vector; ``values`` by default.
 
     >>> model = SeedAutoencoder(640, seeds=range(10)).eval()
     >>> model(torch.zeros(10, 5, 640)).shape

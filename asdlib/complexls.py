@@ -1,7 +1,7 @@
-"""The complex filter from the far to the near channel, and what it leaves of the near one.
+"""The complex filter from the far to the near channel, and the residual of the near channel.
 
-Phase counts here: the far spectrum, filtered by complex weights per bin, is subtracted from the
-near spectrum itself, not its power from the near power. Notebook: 08_phase.
+The far spectrum, filtered by complex weights per bin, is subtracted from the near spectrum. Phase
+counts, unlike in the subtraction of powers. Notebook: 08_phase.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def solve_filter(
 def subtract(
     spectrum: Spectrum, fit: Complex[np.ndarray, "frequency context"]
 ) -> Complex[np.ndarray, "frequency frame"]:
-    """Near spectrum minus what a filter makes of the far one: N - sum_j H_j F(t - j).
+    """Near spectrum minus the filtered far one: N - sum_j H_j F(t - j).
 
     >>> subtract(np.array([[[5.0, 5.0]], [[1.0, 2.0]]]) + 0j, np.array([[2 + 0j]]))
     array([[3.+0.j, 1.+0.j]])
@@ -81,7 +81,7 @@ def subtract(
 def unpredicted(
     spectrum: Spectrum, constants: Denoising = Denoising()
 ) -> Complex[np.ndarray, "frequency frame"]:
-    """What the far channel does not predict of the near one, by the clip's own filter: R.
+    """Residual R of the near spectrum after subtraction with the clip's own filter.
 
     >>> far = np.array([[1.0, 2j, -1.0]])
     >>> float(np.abs(unpredicted(np.stack([0.5j * far, far]))).max().round(3))

@@ -28,7 +28,7 @@ class FrontEnd:
     Parameters
     ----------
     constants : the report's by default.
-    floors : fitted noise floors, where a machine's are at hand already.
+    floors : fitted noise floors of the machine, instead of a call of ``fit``.
 
     >>> FRONT_ENDS["refsub"]().fit([np.ones((2, 3, 5), complex)]).floors.transfer
     array([1., 1., 1.])
@@ -36,7 +36,7 @@ class FrontEnd:
 
     title = ""  # what figures and tables call it
     reads: tuple[str, ...] = ()  # constants that it depends on, besides the percentile
-    needs_floors = False
+    needs_floors = False  # whether fit takes noise floors
     own_floors = False  # its floors are not those of the two microphones
 
     def __init__(self, constants: Denoising = Denoising(), *, floors: Floors | None = None):
@@ -44,7 +44,7 @@ class FrontEnd:
         self.floors = floors
 
     def fit(self, spectra: Iterable[Spectrum]) -> FrontEnd:
-        """Take what the front-end needs from training-normal clips; many need nothing."""
+        """Take the noise floors from training-normal clips, if the front-end needs them."""
         if self.needs_floors:
             levels = (self.levels(spectrum) for spectrum in spectra)
             self.floors = Floors.average(levels, self.constants)
@@ -55,7 +55,7 @@ class FrontEnd:
         return quiet_power(power(self.heard(spectrum)), self.constants.percentile)
 
     def heard(self, spectrum: Spectrum) -> Spectrum:
-        """The two spectra whose quiet power makes the floors: those of the microphones."""
+        """Two spectra from whose quiet power the floors are taken: those of the microphones."""
         return spectrum
 
     def __call__(self, spectrum: Spectrum) -> Power:
@@ -156,7 +156,7 @@ class AdaSub(RefSub):
 
 
 class CohGate(FrontEnd):
-    """Coherence gate: what both microphones share is taken for noise, eq. 4.
+    """Coherence gate: the part that both microphones share counts as noise, eq. 4.
 
     H P_n with H = clip(1 - MSC, beta, 1). Yousefian and Loizou 2012.
 
@@ -176,7 +176,7 @@ class CohGate(FrontEnd):
 
 
 class CohSub(RefSub):
-    """RefSub with as much subtraction as the channels are coherent.
+    """RefSub with a subtraction in proportion to the coherence of the channels.
 
     max(P_n - a_s MSC G_m P_f, beta P_n).
 
@@ -197,8 +197,8 @@ class CohSub(RefSub):
 class Wiener(RefSub):
     """Wiener filter with the decision-directed a-priori SNR; the noise power is G_m P_f.
 
-    Ephraim and Malah 1984. The recursion runs on the filter's own gain; what comes out is not
-    below beta P_n.
+    Ephraim and Malah 1984. The recursion uses the filter's own gain, without a lower bound; the
+    output is not below beta P_n.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
     >>> Wiener(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
@@ -233,9 +233,10 @@ class Lsa(Wiener):
 
 
 class ComplexLS(FrontEnd):
-    """What no linear filter of the far channel predicts, fitted on the clip itself.
+    """Power of the near signal that a linear filter of the far channel does not predict.
 
-    min(abs(N - sum_j H_j F(t - j))^2, P_n) with H of :func:`far_filter`.
+    min(abs(N - sum_j H_j F(t - j))^2, P_n), with H of :func:`asdlib.complexls.far_filter`, which is
+    fitted on the clip itself.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
     >>> ComplexLS()(clip).round(3)
@@ -251,10 +252,9 @@ class ComplexLS(FrontEnd):
 
 
 class LsAda(AdaSub):
-    """AdaSub on what the complex fit leaves, with a transfer of its own.
+    """AdaSub on the residual R of the complex fit, with a transfer of its own.
 
-    abs(R)^2 takes the place of P_n: in the subtraction, and in the floor that the transfer is made
-    of.
+    abs(R)^2 replaces P_n in the subtraction and in the near floor of the transfer.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
     >>> LsAda(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
@@ -275,7 +275,7 @@ class LsAda(AdaSub):
 
 
 class AdaLS(AdaSub):
-    """Both gains, one after the other: AdaSub on P_n, times min(1, abs(R)^2 / P_n).
+    """Product of two gains: that of AdaSub, and min(1, abs(R)^2 / P_n).
 
     Not below beta^2 P_n.
 

@@ -42,7 +42,8 @@ def clip_by_clip(
 ) -> Iterator[Result]:
     """Apply a function to every item, as many at a time as there are threads, in order.
 
-    Only a few results wait to be taken. The caller computes on one thread meanwhile.
+    About twice as many results as threads wait in memory. Between results, the caller's own
+    computations run on one thread too.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """One readable loop that trains the autoencoders of all seeds at once (report section 4.1).
 
-Where the processor has them, matrix products are taken in bfloat16; weights, batch-norm statistics,
-loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA graphs.
+Matrix products are computed in bfloat16 if the processor supports it; weights, batch-norm
+statistics, loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA
+graphs. Decisions about device, precision and compiler are made in :mod:`asdlib.hardware`.
 
 Notebook: 03_seed_study.
 """
