@@ -279,8 +279,8 @@ def overview(manifest: pd.DataFrame) -> pd.DataFrame:
     >>> clip = {"machine": "fan", "split": "train", "domain": "source", "label": "normal"}
     >>> one = clip | {"name": "0.wav", "seconds": 10.0, "sample_rate": 16000, "channels": 2}
     >>> table = overview(pd.DataFrame([one, one | {"name": "1.wav", "seconds": 12.0}]))
-    >>> table.iloc[0].tolist()
-    [2, '10, 12', '16000', '2']
+    >>> table[["clips", "seconds"]].to_numpy().tolist()
+    [[2, '10, 12']]
     """
     groups = manifest.groupby(["machine", "split", "domain", "label"])
 

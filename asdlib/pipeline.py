@@ -101,7 +101,7 @@ class Fitted:
     ...     spectra=Spectra(),
     ...     transfer=None,
     ...     standardise=Standardiser(mean=np.zeros(1), std=np.ones(1)),
-    ...     detectors=[lambda vectors: {"level": vectors[:1].mean(1)}],
+    ...     detectors=[lambda vectors: {"level": np.array([vectors.max()], float)}],
     ...     gammas={("level", 0): Calibration(shape=4.0, scale=1.0)},
     ... )
     >>> vectors = fitted.vectors(np.full((10, 128), 8.0))

@@ -1,6 +1,6 @@
 """Anomaly scores at the autoencoder's bottleneck: a normalising flow and nearest neighbours.
 
-The report tried both in place of the residuals and beside them, without a robust gain.
+The report tried both in place of the residuals and together with them, without a robust gain.
 Notebook: 06_negative_results.
 """
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 SCORERS = ("flow", "knn")
 
-_LOW = 10.0  # training standard deviations below the training mean: where the flow's score is 0
-_SMALLEST = 1e-12  # a gamma distribution has no place for 0
+_LOW = 10.0  # the flow's score is 0 so many training standard deviations below the training mean
+_SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class BottleneckDetector:
 
     Attributes
     ----------
-    bottleneck : the trained model's bottleneck vectors of one clip's stacked vectors.
-    mean, std : of the training vectors, (seed, 1, value).
+    bottleneck : maps one clip's stacked vectors to the trained models' bottleneck vectors.
+    mean, std : of the training vectors, (seed, 1, latent).
     flows, neighbours : one per seed.
-    low : what the flow's score is counted from, (seed,).
-    constants, percentile : of the flow and its training; over the vectors of a clip.
+    low : (seed,), is subtracted from the flow's score.
+    percentile : over the vectors of a clip.
     """
 
     bottleneck: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector latent"]]
@@ -67,7 +67,16 @@ class BottleneckDetector:
         constants: Bottleneck = Bottleneck(),
         percentile: float = Scoring().percentile,
     ) -> BottleneckDetector:
-        """Train one flow per seed and keep the training clips' mean vectors."""
+        """Train one flow per seed and keep the training clips' mean vectors.
+
+        Parameters
+        ----------
+        bottleneck : see the attribute.
+        frames : of the training clips.
+        seeds : of the models that ``bottleneck`` runs.
+        constants : of the flow, its training and the nearest neighbours.
+        percentile : over the vectors of a clip.
+        """
         from sklearn.neighbors import NearestNeighbors
 
         clips = [bottleneck(frames.clip(c)).cpu() for c in range(len(frames))]
@@ -92,7 +101,7 @@ class BottleneckDetector:
     def __call__(
         self, vectors: Float[np.ndarray, "vector value"]
     ) -> dict[str, Float[np.ndarray, " seed"]]:
-        """Score one clip, per scorer and seed, in float64."""
+        """Score one clip: scorer to one value per seed, float64."""
         latent = (self.bottleneck(vectors).cpu() - self.mean) / self.std
         flow = np.maximum(self._surprise(latent) - self.low, _SMALLEST)
         distances = []

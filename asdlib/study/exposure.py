@@ -1,9 +1,9 @@
 """Outlier exposure: a head on a frozen audio encoder that tells this machine from the others.
 
 The encoder is a Hugging Face ``transformers`` audio model with hidden states, in a local folder. A
-small network on its embeddings names the machine; -log p(this machine) is the score. With low-rank
-adaptation (LoRA, Hu et al. 2022) the encoder's linear layers are trained along, through ``peft``.
-The report found a gain at one seed and none over ten. Only training-normal clips are learnt from.
+small network classifies its embeddings by machine; -log p(this machine) is the score. With low-rank
+adaptation (LoRA, Hu et al. 2022) the encoder's linear layers are trained as well, through ``peft``.
+The report found a gain at one seed and none over ten. Training reads training-normal clips only.
 Notebook: 06_negative_results.
 """
 
@@ -35,7 +35,10 @@ from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS
 from asdlib.training import shuffled
 
-_SMALLEST = 1e-12  # of a score: a gamma distribution has no place for 0
+_SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
+_NEEDED = (
+    "a transformers audio model: config.json, preprocessor_config.json and weights as safetensors"
+)
 
 
 def check(params: Params) -> None:
@@ -60,11 +63,13 @@ def check(params: Params) -> None:
     noise = np.random.default_rng(0).standard_normal(params.spectra.sample_rate)
     try:
         shape = encoder.embed(encoder.inputs(noise.astype(np.float32))).shape
-    except Exception as error:  # the model is the user's: whatever it says is the answer
+    except Exception as error:  # the model is the user's and may raise anything
         raise _unfit(folder, error) from error
     if len(shape) != 2:
-        raise AsdError(f"encoder.folder: {folder} gives embeddings of shape {tuple(shape)}; it "
-                       "must give one vector per clip.")  # fmt: skip
+        raise AsdError(
+            f"encoder.folder: {folder} gives embeddings of shape {tuple(shape)}; it "
+            "must give one vector per clip."
+        )
 
 
 def fingerprint(params: Params) -> str:
@@ -78,14 +83,9 @@ def fingerprint(params: Params) -> str:
 
 @cache
 def _content(file: Path, size: int, changed: int) -> str:
-    """Hash a file once, as long as its size and time stay the same."""
+    """Hash a file's content once for every size and time of change."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-_NEEDED = (
-    "a transformers audio model: config.json, preprocessor_config.json and weights as safetensors"
-)
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -100,7 +100,7 @@ def _unfit(folder: Path, error: Exception) -> AsdError:
 def scores(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
     """Score every clip by the frozen encoder's head, and by the adapted encoder if asked for.
 
-    Computed once and kept, keyed by the encoder's files, the clips and the parameters.
+    Scores are computed once and kept, keyed by the encoder's files, the clips and the parameters.
 
     Returns
     -------
@@ -110,32 +110,47 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
     if params.encoder.folder is None or len(recordings.machines) < 2:
         return pd.DataFrame(columns=COLUMNS)
     _library()
-    tables = []
-    for name in ("exposure", *(["lora"] if params.encoder.lora_rank else [])):
-        for seeds in [params.seeds] if name == "exposure" else [(seed,) for seed in params.seeds]:
-            key = _key(params, recordings.manifest, name, seeds, tested=True)
-            path = resolve(params.results) / "exposure" / f"{name}.{key}.parquet"
-            if not path.exists():
-                compute = _frozen if name == "exposure" else _adapted
-                surprise = compute(params, recordings.manifest, seeds, progress)
-                write_table(_rows(recordings.manifest, surprise, name, seeds), path)
-            tables.append(pd.read_parquet(path))
+    clips = recordings.manifest
+    tables = [_kept("exposure", _frozen, params, clips, params.seeds, progress)]
+    if params.encoder.lora_rank:  # one encoder per seed, so one file per seed
+        tables += [_kept("lora", _adapted, params, clips, [s], progress) for s in params.seeds]
     return _standardised(params, pd.concat(tables, ignore_index=True))
+
+
+def _kept(
+    name: str,
+    compute: Callable[[Params, pd.DataFrame, Sequence[int], bool], Float[np.ndarray, "seed clip"]],
+    params: Params,
+    clips: pd.DataFrame,
+    seeds: Sequence[int],
+    progress: bool,
+) -> pd.DataFrame:
+    """Read the scores A of some seeds from their file; where there is none, compute it first."""
+    key = _key(params, clips, name, seeds, tested=True)
+    path = resolve(params.results) / "exposure" / f"{name}.{key}.parquet"
+    if not path.exists():
+        write_table(_rows(clips, compute(params, clips, seeds, progress), name, seeds), path)
+    return pd.read_parquet(path)
 
 
 def _key(
     params: Params, clips: pd.DataFrame, what: str, seeds: Sequence[int], *, tested: bool
 ) -> str:
-    """Digest of all that an embedding, a trained adapter or a table of scores depends on."""
+    """Digest of all that an embedding, a trained adapter or a table of scores depends on.
+
+    Parameters
+    ----------
+    what : "embedding", "exposure" or "lora".
+    tested : whether test clips are scored; training reads the training clips only.
+    """
     constants = params.encoder.model_dump(exclude={"folder"})
-    lora = {"lora_rank", "lora_epochs"}
-    of = {
+    read = {
         "embedding": set(),
-        "exposure": constants.keys() - lora,
+        "exposure": constants.keys() - {"lora_rank", "lora_epochs"},
         "lora": constants.keys() - {"epochs"},
     }
     used = clips if tested else clips[clips["split"] == "train"]
-    columns = ["hash"]  # an embedding knows no more of a clip than its content
+    columns = ["hash"]  # an embedding depends on a clip's content only
     if what != "embedding":
         columns += ["machine", "split", "domain", "label", "name"]
     return digest(
@@ -144,7 +159,7 @@ def _key(
             "encoder": fingerprint(params),
             "method": code_digest("study.exposure.scores"),
             "clips": used[columns].to_numpy().tolist(),
-            "constants": {name: constants[name] for name in sorted(of[what])},
+            "constants": {name: constants[name] for name in sorted(read[what])},
             "spectra": [params.spectra.sample_rate, params.spectra.resample],
             "seeds": list(seeds),
         }
@@ -166,19 +181,18 @@ class Head(nn.Module):
 
 
 class AudioEncoder:
-    """A ``transformers`` audio model from a local folder, and what it wants to be fed.
+    """A ``transformers`` audio model from a local folder, with its feature extractor.
 
     Attributes
     ----------
-    model : from its inputs to hidden states; the encoder alone where there is a decoder too.
-    features : from a waveform to the model's inputs.
+    model : maps its inputs to hidden states; the encoder alone where there is a decoder too.
     """
 
     def __init__(self, folder: Path, sample_rate: int, device: str):
         from transformers import AutoFeatureExtractor, AutoModel
 
         try:
-            features = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+            extract = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
             model, info = AutoModel.from_pretrained(
                 folder,
                 local_files_only=True,
@@ -186,23 +200,23 @@ class AudioEncoder:
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-        except Exception as error:  # the folder is the user's: whatever the library says counts
+        except Exception as error:  # the folder is the user's and the library may raise anything
             raise _unfit(folder, error) from error
         if info["missing_keys"]:  # the library would fill them with random numbers
             few = ", ".join(sorted(info["missing_keys"])[:3])
             raise AsdError(f"encoder.folder: {folder} lacks weights of the model, such as {few}.")
-        wanted = getattr(features, "sampling_rate", sample_rate)
+        wanted = getattr(extract, "sampling_rate", sample_rate)
         if wanted != sample_rate:
             raise AsdError(
                 f"encoder.folder: {folder} wants {wanted} Hz and the study has {sample_rate} Hz; "
                 "use an encoder of the study's sample rate."
             )
-        self._extract, self._rate, self._device = features, sample_rate, device
+        self._extract, self._rate, self._device = extract, sample_rate, device
         self.model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(device)
         self.model.eval().requires_grad_(False)
 
     def inputs(self, signal: Float[np.ndarray, " sample"]) -> dict[str, Tensor]:
-        """Make one waveform the model's input."""
+        """Turn one waveform into the model's inputs."""
         found = self._extract(signal, sampling_rate=self._rate, return_tensors="pt")
         return {name: value.to(self._device) for name, value in found.items()}
 
@@ -212,7 +226,7 @@ class AudioEncoder:
 
 
 def _library() -> None:
-    """Make sure that the optional libraries are there and stay off the network."""
+    """Check that the optional libraries are installed, and keep them off the network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         import peft  # noqa: F401
@@ -227,7 +241,7 @@ def _library() -> None:
 
 
 def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Tensor, "clip value"]:
-    """Embed every clip once; kept in a file."""
+    """Embed every clip once and keep the embeddings in a file."""
     key = _key(params, clips, "embedding", (), tested=True)
     path = resolve(params.results) / "exposure" / f"embedding.{key}.safetensors"
     if not path.exists():
@@ -256,7 +270,7 @@ def _frozen(
         return _loss(head(own), machine[train][batch])
 
     _fit(head.parameters(), step, int(train.sum()), seeds, constants, constants.epochs)
-    with torch.inference_mode():  # every clip alone
+    with torch.inference_mode():  # clip by clip: a score must not depend on other clips
         each = [head(x[:, i : i + 1]) for i in range(len(clips))]
     return _surprise(torch.cat(each, 1), machine)
 
@@ -350,7 +364,7 @@ def _machine(clips: pd.DataFrame) -> Int[Tensor, " clip"]:
 
 
 def _loss(logits: Float[Tensor, "seed clip machine"], machine: Int[Tensor, "seed clip"]) -> Tensor:
-    """Cross entropy, summed over seeds so that none feels the others."""
+    """Cross entropy, summed over seeds so that seeds do not affect each other's gradients."""
     each = F.cross_entropy(logits.flatten(0, 1), machine.flatten(), reduction="none")
     return each.view(machine.shape).mean(1).sum()
 
