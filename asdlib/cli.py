@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import asdlib
 from asdlib.files import resolve, write_table
 from asdlib.params import AsdError, Params, load
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="asd", description=__import__("asdlib").__doc__)
+    parser = argparse.ArgumentParser(prog="asd", description=asdlib.__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
     def add(name: str, run: Callable, text: str) -> argparse.ArgumentParser:

@@ -89,7 +89,7 @@ def decibels(power: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*
     >>> decibels(np.array([100.0, 0.0]))
     array([  20., -160.])
     """
-    return 10 * np.log10(np.maximum(power, _SMALLEST_POWER))
+    return np.asarray(10 * np.log10(np.maximum(power, _SMALLEST_POWER)))
 
 
 def log_mel(
