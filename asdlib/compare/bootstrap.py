@@ -1,6 +1,6 @@
 """Paired bootstrap of Omega over test clips and seeds, with the rank statistics vectorised.
 
-It goes beside the official score, never into it. Notebook: 03_seed_study.
+It is shown beside the official score and never changes it. Notebook: 03_seed_study.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ def omega_resamples(
 ) -> Float[np.ndarray, "system resample"]:
     """Omega of every system, mean over seeds, on resampled clips and seeds.
 
-    Clips are drawn with replacement within machine, domain and label, seeds over all of them; every
-    system sees the same draws, so that differences are paired.
+    Clips are drawn with replacement within machine, domain and label. Seeds are drawn with
+    replacement, the same for all machines. Every system gets the same draws, so that differences
+    are paired.
 
     Parameters
     ----------

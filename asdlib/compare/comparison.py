@@ -66,10 +66,8 @@ def _official(scores: pd.DataFrame) -> list[float]:
     return [metrics.omega(machines), *machines[_VALUES[1:]].mean(skipna=False)]
 
 
-def seed_values(
-    per_seed: pd.DataFrame, front_end: str, scorer: str, value: str = "omega"
-) -> pd.Series:
-    """One system's values by seed, for paired tests.
+def seed_values(per_seed: pd.DataFrame, front_end: str, scorer: str) -> pd.Series:
+    """Omega of one system by seed, for paired tests.
 
     Parameters
     ----------
@@ -80,7 +78,7 @@ def seed_values(
     Series indexed by seed.
     """
     rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
-    return rows.set_index("seed")[value].astype(float)
+    return rows.set_index("seed")["omega"].astype(float)
 
 
 def seed_difference(

@@ -30,7 +30,8 @@ def findings(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
     -------
     DataFrame with the columns of :func:`asdlib.compare.systems.decisions`, domain, label, ``limit``
     (score that one in ten of the machine's normal test clips exceeds; NaN without any) and
-    ``found`` (above it). The limit reads labels: it serves to look back, no system decides by it.
+    ``found`` (whether the score exceeds it). The limit reads labels: it serves to look back, and
+    no system decides by it.
     """
     kinds = metrics.labelled(recordings.manifest)[["machine", "name", "domain", "label"]]
     table = systems.decisions(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
@@ -46,13 +47,14 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
     Parameters
     ----------
     table : of :func:`findings`.
-    count : at most so many of either kind.
+    count : largest number of clips of either kind.
 
     Returns
     -------
-    DataFrame with kind ("found by none" or "found by one"), machine, name, domain, system (that
-    alone finds it, or that comes closest), score and limit. The first kind begins with the clip
-    that all systems are furthest from finding, the second with the one that stands out most.
+    DataFrame with kind ("found by none" or "found by one"), machine, name, domain, system (the
+    only one that finds it, or the one that comes closest), score and limit. The first kind begins
+    with the clip whose best score lies furthest below the limit, the second with the clip whose
+    score lies furthest above it.
     """
     anomalies = table[(table["label"] == "anomaly") & table["limit"].notna()]
     anomalies = anomalies.assign(margin=anomalies["score"] - anomalies["limit"])
@@ -66,7 +68,7 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
 
 
 def tally(table: pd.DataFrame) -> pd.DataFrame:
-    """How many anomalies every number of systems finds, per machine.
+    """Number of anomalies that none, one, or several of the systems find, per machine.
 
     Returns
     -------

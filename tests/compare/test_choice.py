@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
 from asdlib.compare import choice, comparison
+from asdlib.noise import Floors
 
 
 def scores(rng, shift):
@@ -64,3 +66,43 @@ def test_the_oracle_is_the_ceiling_and_every_choice_is_scored(rng):
     assert omega["rule, leave-one-machine-out"] == omega["label oracle per machine"]
     assert omega["label oracle per machine"] > omega["always AdaSub"]
     assert len(omega) == 4
+
+
+def test_the_oracle_takes_the_better_front_end_of_every_machine():
+    seeds = {"half": {0: HALF, 1: HALF}, "perfect": {0: PERFECT, 1: PERFECT}}
+    table = pd.concat(
+        [
+            rows("fan", "adasub", "eq1", seeds["perfect"]),
+            rows("fan", "cohgate", "eq1", seeds["half"]),
+            rows("pump", "adasub", "eq1", seeds["half"]),
+            rows("pump", "cohgate", "eq1", seeds["perfect"]),
+            rows("pump", "near", "eq1", seeds["half"]),
+            rows("concealed", "adasub", "eq1", seeds["half"]).assign(label="unknown"),
+        ],
+        ignore_index=True,
+    )
+    floors = {
+        "fan": Floors(np.array([1.0, 2.0, 9.0]), np.ones(3)),
+        "pump": Floors(np.array([4.0, 4.0, 1.0]), np.ones(3)),
+    }
+    found = choice.adasub_or_cohgate(table, floors).set_index("machine")
+    assert found.index.tolist() == ["fan", "pump", "all"]
+    over_both = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
+    assert found["median G"].tolist() == pytest.approx([2, 4, np.nan], nan_ok=True)
+    assert found["AdaSub"].tolist() == pytest.approx([1, OMEGA_OF_HALF, over_both])
+    assert found["CohGate"].tolist() == pytest.approx([OMEGA_OF_HALF, 1, over_both])
+    assert found["oracle"].tolist() == pytest.approx([1, 1, 1])
+    without = choice.adasub_or_cohgate(table[table["front_end"] == "adasub"], floors)
+    assert without["AdaSub"].tolist() == pytest.approx([1, OMEGA_OF_HALF, over_both])
+    assert without[["CohGate", "oracle"]].isna().all(axis=None)
+    assert choice.adasub_or_cohgate(table[table["machine"] == "concealed"], floors).empty
+
+
+def test_a_single_front_end_is_compared_with_none():
+    table = rows("fan", "adasub", "eq1", {0: HALF, 1: PERFECT})
+    (only,) = choice.against_adasub(table, comparison.summary(table)).to_dict("records")
+    assert only["omega"] == pytest.approx((1 + OMEGA_OF_HALF) / 2)
+    assert only["ensemble"] == pytest.approx(1)
+    assert np.isnan([only["mean"], only["p_holm"], only["low"], only["high"]]).all()
+    untested = table[table["split"] == "train"]
+    assert choice.against_adasub(untested, comparison.summary(untested)).empty

@@ -23,22 +23,25 @@ def table_of(rows):
 def test_the_gallery_begins_with_the_clearest():
     table = table_of(
         [
-            ("S1", "anomaly", "lost", 1.0), ("S2", "anomaly", "lost", 2.0),
-            ("S1", "anomaly", "close", 7.0), ("S2", "anomaly", "close", 1.0),
-            ("S1", "anomaly", "one", 3.0), ("S2", "anomaly", "one", 9.0),
-            ("S1", "anomaly", "alone", 50.0), ("S2", "anomaly", "alone", 0.0),
-            ("S1", "anomaly", "both", 20.0), ("S2", "anomaly", "both", 20.0),
+            ("S1", "anomaly", "lost", 1.0),
+            ("S2", "anomaly", "lost", 2.0),
+            ("S1", "anomaly", "close", 7.0),
+            ("S2", "anomaly", "close", 1.0),
+            ("S1", "anomaly", "one", 3.0),
+            ("S2", "anomaly", "one", 9.0),
+            ("S1", "anomaly", "alone", 50.0),
+            ("S2", "anomaly", "alone", 0.0),
+            ("S1", "anomaly", "both", 20.0),
+            ("S2", "anomaly", "both", 20.0),
         ]
-    )  # fmt: skip
+    )
     shown = failures.gallery(table)
     assert shown["name"].tolist() == ["lost", "close", "alone", "one"]
     assert shown["system"].tolist() == ["S2", "S1", "S1", "S2"]
     assert shown["kind"].tolist() == ["found by none"] * 2 + ["found by one"] * 2
     assert len(failures.gallery(table, 1)) == 2
     (row,) = failures.tally(table).to_dict("records")
-    assert row == {
-        "machine": "fan", "anomalies": 5, "by none": 2, "by one": 2, "by several": 1
-    }  # fmt: skip
+    assert row == {"machine": "fan", "anomalies": 5, "by none": 2, "by one": 2, "by several": 1}
     empty = table[table["label"] == "normal"]
     assert failures.gallery(empty).empty
     assert failures.tally(empty).empty
@@ -63,9 +66,12 @@ def test_terms_over_time_give_the_score_where_one_term_counts(rng, name):
     for alpha in (0.0, 1.0):
         chosen = {name: scorers[name]}
         detector = scoring.Detector.fit(
-            residual, [("source", source), ("target", target)], scorers=chosen,
-            constants=Scoring(alpha=alpha), workers=1,
-        )  # fmt: skip
+            residual,
+            [("source", source), ("target", target)],
+            scorers=chosen,
+            constants=Scoring(alpha=alpha),
+            workers=1,
+        )
         terms, own = detector.over_time(clip, name)
         np.testing.assert_allclose(own, residual(clip).numpy(), atol=1e-6)
         assert terms.shape == (2, 30)

@@ -1,0 +1,107 @@
+"""Summaries, the ladder, paired differences and verdicts, on tables with known values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+
+from asdlib.compare import comparison
+
+GAIN = 1 - OMEGA_OF_HALF
+
+
+@pytest.fixture
+def table():
+    """The near channel is half right at both seeds, AdaSub at one of them."""
+    near = rows("fan", "near", "eq1", {3: HALF, 7: HALF})
+    return pd.concat([near, rows("fan", "adasub", "eq1", {3: PERFECT, 7: HALF})], ignore_index=True)
+
+
+def test_a_summary_has_the_official_values_of_seeds_and_ensembles(table):
+    per_seed, ensemble = comparison.summary(table)
+    assert per_seed["seed"].tolist() == [3, 7, 3, 7]
+    assert per_seed["omega"].tolist() == pytest.approx([OMEGA_OF_HALF] * 2 + [1, OMEGA_OF_HALF])
+    assert per_seed["auc_source"].tolist() == [1, 1, 1, 1]
+    assert per_seed["auc_target"].tolist() == [0.5, 0.5, 1, 0.5]
+    assert per_seed["pauc"].tolist() == pytest.approx([14 / 19, 14 / 19, 1, 14 / 19])
+    assert ensemble["front_end"].tolist() == ["near", "adasub"]
+    assert ensemble["omega"].tolist() == pytest.approx([OMEGA_OF_HALF, 1])  # the mean separates
+    assert "seed" not in ensemble
+
+
+def test_concealed_clips_have_no_value_and_train_clips_no_row(table):
+    per_seed, ensemble = comparison.summary(table.assign(label="unknown", domain="unknown"))
+    assert len(per_seed) == 4
+    assert per_seed["omega"].isna().all()
+    assert ensemble["pauc"].isna().all()
+    for empty in comparison.summary(table.assign(split="train")):
+        assert empty.empty
+        assert "omega" in empty
+
+
+def test_the_ladder_stands_beside_what_was_reported(table):
+    reported = [
+        {"system": "AE", "front_end": "near", "scorer": "eq1", "mean": 0.6, "std": 0.1},
+        {"system": "+ AdaSub", "front_end": "adasub", "scorer": "eq1", "ensemble": 0.7},
+        {"system": "not run", "front_end": "adasub", "scorer": "s1", "mean": 0.8},
+    ]
+    ladder = comparison.ladder(comparison.summary(table), reported).set_index("system")
+    assert ladder.loc["AE", "mean"] == pytest.approx(OMEGA_OF_HALF)
+    assert ladder.loc["AE", "std"] == 0
+    assert ladder.loc["AE", "ensemble"] == pytest.approx(OMEGA_OF_HALF)
+    assert ladder.loc["+ AdaSub", "mean"] == pytest.approx(1 - GAIN / 2)
+    assert ladder.loc["+ AdaSub", "std"] == pytest.approx(GAIN / np.sqrt(2))
+    assert ladder.loc["+ AdaSub", "ensemble"] == pytest.approx(1)
+    assert ladder.loc["not run", ["mean", "std", "ensemble"]].isna().all()
+    assert ladder["reported mean"].tolist() == pytest.approx([0.6, np.nan, 0.8], nan_ok=True)
+    assert ladder["reported std"].tolist() == pytest.approx([0.1, np.nan, np.nan], nan_ok=True)
+    assert ladder["reported ensemble"].tolist() == pytest.approx([np.nan, 0.7, np.nan], nan_ok=True)
+
+
+def test_steps_are_differences_to_the_first_scorer(table):
+    better = rows("fan", "near", "s1", {3: PERFECT, 7: HALF})
+    summary = comparison.summary(pd.concat([table, better], ignore_index=True))
+    steps = comparison.steps(summary, "near", ("eq1", "dm", "s1"))
+    assert steps["scorer"].tolist() == ["eq1", "s1"]  # dm was not run
+    assert steps["auc_target"].tolist() == [0.5, 1]
+    assert steps["omega"].tolist() == pytest.approx([OMEGA_OF_HALF, 1])
+    assert steps["mean"].tolist() == pytest.approx([OMEGA_OF_HALF, 1 - GAIN / 2])
+    assert steps["difference"].tolist() == pytest.approx([0, GAIN / 2])
+    assert steps["difference_std"].tolist() == pytest.approx([0, GAIN / np.sqrt(2)])
+    assert steps["p_t"][1] == pytest.approx(0.5)  # t = 1 with one degree of freedom
+    assert comparison.steps(summary, "near", ("dm", "eq1")).empty
+
+
+def test_paired_differences_are_matched_by_seed(table):
+    per_seed = comparison.summary(table).per_seed
+    pairs = [
+        (("adasub", "eq1"), ("near", "eq1")),
+        (("lsa", "eq1"), ("near", "eq1")),
+        (("near", "eq1"), ("adasub", "eq1")),
+    ]
+    paired = comparison.paired(per_seed.iloc[::-1], pairs, table)
+    assert paired["system"].tolist() == [("adasub", "eq1"), ("near", "eq1")]  # lsa was not run
+    assert paired["mean"].tolist() == pytest.approx([GAIN / 2, -GAIN / 2])
+    assert paired["std"].tolist() == pytest.approx([GAIN / np.sqrt(2)] * 2)
+    assert paired["p_t"].tolist() == pytest.approx([0.5, 0.5])
+    assert paired["p_holm"].tolist() == [1, 1]
+    # a resample of single clips changes nothing, one of two seeds has either or both
+    assert paired["low"].tolist() == pytest.approx([0, -GAIN], abs=1e-12)
+    assert paired["high"].tolist() == pytest.approx([GAIN, 0], abs=1e-12)
+    assert comparison.paired(per_seed, [], table).empty
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "low", "high", "said"),
+    [
+        (0.03, 0.01, 0.01, 0.05, "helps"),
+        (-0.03, 0.01, -0.05, -0.01, "harms"),
+        (-0.03, 0.01, -0.07, 0.01, "loses on these clips; other clips might not agree"),
+        (0.03, 0.2, 0.01, 0.05, "gains on average, not surely over seeds"),
+        (-0.03, np.nan, -0.05, -0.01, "loses on average, not surely over seeds"),
+        (0.03, 0.2, -0.01, 0.05, "no robust difference"),
+        (np.nan, np.nan, np.nan, np.nan, "Ω cannot be computed from these labels"),
+    ],
+)
+def test_a_verdict_follows_its_numbers(mean, p, low, high, said):
+    assert comparison.verdict({"mean": mean, "p_holm": p, "low": low, "high": high}) == said

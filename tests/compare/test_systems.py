@@ -1,0 +1,92 @@
+"""Decisions and their errors, on scores that are known by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+
+from asdlib.compare import comparison, systems
+from asdlib.guard import PerClip
+from asdlib.study.recordings import Recordings
+
+
+def recordings(clips):
+    table = pd.DataFrame(clips, columns=["machine", "split", "domain", "label", "name"])
+    return Recordings(Path("data"), table, "", embedded=False)
+
+
+def scored(values, threshold):
+    scores = PerClip(list(values.values()), list(values))
+    return systems.Scored(scores, scores > threshold, threshold)
+
+
+def test_decisions_are_one_row_per_system_and_test_clip():
+    fan, pump = scored({"a": 1.0, "b": 3.0}, 2.0), scored({"p": 5.0}, 4.0)
+    results = {
+        "S1": systems.Applied([("adasub", 0)], {"fan": fan, "pump": pump}, pd.DataFrame()),
+        "S2": systems.Applied([], {}, pd.DataFrame()),
+    }
+    assert systems.decisions(results).to_dict("split")["data"] == [
+        ["S1", "fan", "a", 1.0, 2.0, 0],
+        ["S1", "fan", "b", 3.0, 2.0, 1],
+        ["S1", "pump", "p", 5.0, 4.0, 1],
+    ]
+
+
+def test_errors_are_counted_per_machine_and_domain():
+    clips = [
+        ("fan", "train", "source", "normal", "loud"),
+        ("fan", "test", "source", "normal", "quiet"),
+        ("fan", "test", "source", "normal", "false alarm"),
+        ("fan", "test", "source", "anomaly", "hit"),
+        ("fan", "test", "target", "anomaly", "miss 1"),
+        ("fan", "test", "target", "anomaly", "miss 2"),
+        ("pump", "test", "unknown", "unknown", "concealed"),
+    ]
+    values = {"quiet": 0.0, "false alarm": 9.0, "hit": 9.0, "miss 1": 1.0, "miss 2": 2.0}
+    machines = {"fan": scored(values, 2.0), "pump": scored({"concealed": 9.0}, 2.0)}
+    results = {"S1": systems.Applied([("adasub", 0)], machines, pd.DataFrame())}
+    counts = systems.error_counts(results, recordings(clips))
+    assert counts["machine"].tolist() == ["fan", "fan"]
+    assert counts["domain"].tolist() == ["source", "target"]
+    assert counts["threshold"].tolist() == [2.0, 2.0]
+    assert counts["normal clips"].tolist() == [2, 0]
+    assert counts["false alarms"].tolist() == [1, 0]
+    assert counts["anomalies"].tolist() == [1, 2]
+    assert counts["misses"].tolist() == [0, 2]
+    assert counts["precision"].tolist() == pytest.approx([0.5, np.nan], nan_ok=True)
+    assert counts["recall"].tolist() == [1, 0]
+    assert counts["F1"].tolist() == pytest.approx([2 / 3, 0])
+    assert systems.error_counts(results, recordings(clips[-1:])).empty
+
+
+def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
+    table = pd.concat(
+        [
+            rows("fan", "adasub", "s1", {0: PERFECT, 1: HALF}, train=[0.0, 1.0, 2.0]),
+            rows("pump", "adasub", "s1", {0: HALF, 1: HALF}, train=[5.0]),
+        ],
+        ignore_index=True,
+    )
+    per_seed = comparison.summary(table).per_seed
+    applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
+    assert applied.members == [("adasub", 0), ("adasub", 1)]
+    fan = applied.scored["fan"]
+    assert fan.threshold == pytest.approx(1.8)  # 0.9 of the way from 0 over 1 to 2
+    assert dict(fan.scores.items()) == {
+        "source normal": 0.5,
+        "target normal": 1.5,
+        "source anomaly": 5.5,
+        "target anomaly": 6.5,
+    }
+    assert [int(d) for _, d in sorted(fan.decisions.items())] == [1, 0, 1, 0]
+    assert [int(d) for _, d in applied.scored["pump"].decisions.items()] == [0, 0, 0, 0]
+    omegas = systems.omega_by_machine(
+        {"S1": applied, "S2": systems.Applied([], {}, pd.DataFrame())}
+    )
+    assert omegas.columns.tolist() == ["fan", "pump", "overall"]
+    overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
+    assert omegas.loc["S1"].tolist() == pytest.approx([1, OMEGA_OF_HALF, overall])
+    assert omegas.loc["S2"].isna().all()
