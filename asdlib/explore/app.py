@@ -23,8 +23,8 @@ from asdlib.explore.board import Board
 from asdlib.explore.data import (
     QuietPowers,
     Trained,
-    decisions,
-    judgement,
+    apply_systems,
+    describe_decisions,
     machine_sound,
     open_folder,
 )
@@ -66,7 +66,7 @@ class Explorer:
         self._held = False
         self._signal: tuple[Any, Float[np.ndarray, "channel=2 sample"]] | None = None
         self.status = widgets.HTML()
-        self.verdict = widgets.HTML()
+        self.decisions = widgets.HTML()
         self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
         self.sounds = widgets.HTML()  # of the clip as it is
         self.denoised = widgets.HTML()
@@ -84,7 +84,7 @@ class Explorer:
         self.widget = widgets.VBox(
             [
                 widgets.HBox([self.machine, self.front_end], layout=wide),
-                widgets.HBox([self.clip, self.verdict], layout={"flex_flow": "row wrap"}),
+                widgets.HBox([self.clip, self.decisions], layout={"flex_flow": "row wrap"}),
                 widgets.HBox(
                     [*self.sliders.values(), self.reset], layout={"flex_flow": "row wrap"}
                 ),
@@ -144,7 +144,7 @@ class Explorer:
         constants = self.constants
         row = self.row
         title = f"{row['machine']}, {row['name']} ({row['domain']}, {row['label']})"
-        self.verdict.value = html.escape(judgement(self._results, row))
+        self.decisions.value = html.escape(describe_decisions(self._results, row))
         wrong = self._wrong_with(row)
         try:
             signal = self._read(row)
@@ -273,7 +273,7 @@ class Explorer:
     @cached_property
     def _results(self) -> systems.Results:
         self._say("loading the study's decisions")
-        return decisions(self.params, self.recordings)
+        return apply_systems(self.params, self.recordings)
 
 
 def explore(params: Params) -> None:

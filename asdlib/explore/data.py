@@ -160,7 +160,7 @@ def machine_sound(
     return None if truth is None else truth.machine[0].astype(np.float32)
 
 
-def decisions(params: Params, recordings: Recordings) -> systems.Results:
+def apply_systems(params: Params, recordings: Recordings) -> systems.Results:
     """The four systems on all machines; empty where the study of their front-ends has not run."""
     names = dict.fromkeys(name for s in systems.SYSTEMS for name in s.front_ends)
     wanted = tuple(name for name in names if name in params.front_ends)
@@ -175,11 +175,11 @@ def decisions(params: Params, recordings: Recordings) -> systems.Results:
     return systems.apply_all(table, per_seed, params.scoring.quantile)
 
 
-def judgement(results: systems.Results, clip: pd.Series) -> str:
+def describe_decisions(results: systems.Results, clip: pd.Series) -> str:
     """Ensemble z of S1, and which systems miss the clip or raise a false alarm on it."""
     machine, name = clip["machine"], clip["name"]
     if not any(len(applied.clips) for applied in results.values()):
-        return "not judged: the study has not been run"
+        return "not decided: the study has not been run"
     text = "S1 was not run"
     if len(results["S1"].clips):
         z = results["S1"].clips.set_index(["machine", "name"])["score"][machine, name]

@@ -131,7 +131,7 @@ def test_every_sound_can_be_played(page):
     assert min(lengths) > 1
 
 
-def test_a_clip_is_named_with_its_domain_and_judged(page):
+def test_a_clip_is_named_with_its_domain_and_decisions(page):
     clips = page.locator(".widget-dropdown", has_text="clip").locator("option")
     assert "(test, source, anomaly)" in clips.first.inner_text().replace("\xa0", " ")
     assert page.get_by_text("S1: z = ").count() == 1

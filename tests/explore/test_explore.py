@@ -15,7 +15,7 @@ from asdlib import dataset, frontends, study
 from asdlib.compare import comparison, systems
 from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
-from asdlib.explore.data import QuietPowers, Trained, judgement, machine_sound, open_folder
+from asdlib.explore.data import QuietPowers, Trained, describe_decisions, machine_sound, open_folder
 from asdlib.explore.view import compute, impossible
 from asdlib.measure.example import take
 from asdlib.params import Denoising
@@ -205,18 +205,18 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
     results = systems.apply_all(table, per_seed, chosen.scoring.quantile)
     decisions = systems.decisions(results).set_index(["system", "name"])
     for _, clip in recordings.clips("fan", "test").iterrows():
-        said = judgement(app._results, clip)
+        said = describe_decisions(app._results, clip)
         z = decisions.loc[("S1", clip["name"]), "score"]
         assert f"S1: z = {z:.2f}, threshold" in said
         wrong = clip["label"] == "normal"
         named = [s for s in results if decisions.loc[(s, clip["name"]), "decision"] == wrong]
         what = "false alarm by" if clip["label"] == "normal" else "missed by"
         assert said.endswith(f"{what} {', '.join(named) or 'none'}")
-        unknown = judgement(app._results, clip.replace(clip["label"], "unknown"))
+        unknown = describe_decisions(app._results, clip.replace(clip["label"], "unknown"))
         assert "label unknown" in unknown
     train = recordings.clips("fan", "train").iloc[0]
-    assert judgement(app._results, train).endswith("a training clip")
-    assert "has not been run" in judgement({}, train)
+    assert describe_decisions(app._results, train).endswith("a training clip")
+    assert "has not been run" in describe_decisions({}, train)
 
 
 def test_nothing_is_ever_trained(studied, tmp_path, monkeypatch):
@@ -225,7 +225,7 @@ def test_nothing_is_ever_trained(studied, tmp_path, monkeypatch):
     app = Explorer(chosen.model_copy(update={"results": str(tmp_path)}))
     app.refresh()
     assert "no trained model: run asd study" in app.status.value
-    assert "has not been run" in app.verdict.value
+    assert "has not been run" in app.decisions.value
     assert app.view.note == "no trained model: run asd study"
     own = Unit(chosen, "fan", "cohgate", recordings.clips("fan"))
     for needed in (own.folder / "model.safetensors", own.scores_file):
@@ -310,7 +310,7 @@ def test_names_are_text(odd):
     app.clip.value = manifest.index[manifest["name"].str.startswith("<script>")][0]
     app.refresh()
     assert "<script>" in app.row["name"]
-    shown = [app.status.value, app.verdict.value, app.sounds.value, app.denoised.value]
+    shown = [app.status.value, app.decisions.value, app.sounds.value, app.denoised.value]
     assert not any("<script" in text for text in shown)
     assert app.board._title.get_text().count("$") == 2  # no formula: it would be a wrong one
     app.problems = (f"{app.row['path']}: <script> is bad.",)
