@@ -25,14 +25,15 @@ from asdlib import study
 from asdlib.measure import analysis
 from asdlib.report import reported
 from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]

@@ -28,15 +28,15 @@ from asdlib.compare import systems
 from asdlib.measure import analysis, retention
 from asdlib.report import charts, reported
 from asdlib.report import figures as draw
-from asdlib.report import panels
-from asdlib.report.figures import show_figure
+from asdlib.report import panels, style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import escape, plus_minus, say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 panels.start()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
@@ -102,7 +102,7 @@ show_figure(
 # %%
 tracks = shown.tracks(params, analysis.truth_of(params, recordings, shown.clip))
 panels.show_panel(
-    {draw.sound_name(name): track for name, track in tracks.items()},
+    {style.sound_name(name): track for name, track in tracks.items()},
     spectra=params.spectra,
     label="one-clip",
     title=f"{fan_like}: {shown.clip['name']}",
@@ -125,7 +125,7 @@ curve = analysis.attenuation(params, recordings)
 show_figure(
     draw.attenuation(curve)
     if len(curve)
-    else draw.missing("No test clip: the attenuation cannot be measured."),
+    else style.missing("No test clip: the attenuation cannot be measured."),
     "fig-attenuation",
     "Mean attenuation against the local SNR, with the range that holds 80 % of the cells. Look at "
     "where each subtraction leaves the floor $\\beta$ and where it lets cells pass unchanged, and at "
@@ -148,7 +148,7 @@ no_truth = (
     "what was noise and what was machine cannot be told apart."
 )
 show_figure(
-    draw.removal(removed) if len(removed) else draw.missing(no_truth),
+    draw.removal(removed) if len(removed) else style.missing(no_truth),
     "fig-removal",
     "Noise removed against machine sound lost, one panel per machine and one point per front-end. "
     "On the dotted line a front-end turns the volume down and nothing else.",
@@ -158,9 +158,9 @@ show_figure(
 # %%
 gain = removed.assign(gain=removed["noise"] - removed["machine_sound"])
 wide = gain.pivot(index="machine", columns="front_end", values="gain")
-names = [name for name in draw.NAMES if name in wide]
+names = [name for name in style.NAMES if name in wide]
 show_table(
-    wide[names].rename(columns=draw.NAMES).reset_index(),
+    wide[names].rename(columns=style.NAMES).reset_index(),
     "tab-snr-gain",
     "Gain in signal-to-noise ratio: noise removed minus machine sound lost, in dB.",
     folder=folder,
@@ -170,7 +170,7 @@ show_table(
 if len(removed):
     wide = wide[names]
     say(
-        f"{draw.NAMES[wide.mean().idxmax()]} gains most on average ({wide.mean().max():.1f} dB). Best off is "
+        f"{style.NAMES[wide.mean().idxmax()]} gains most on average ({wide.mean().max():.1f} dB). Best off is "
         f"{wide.max(axis=1).idxmax()} (up to {wide.max(axis=1).max():.1f} dB), worst off "
         f"{wide.max(axis=1).idxmin()} ({wide.max(axis=1).min():.1f} dB with the kindest front-end)."
     )
@@ -188,7 +188,7 @@ if len(removed):
 # %%
 audit = retention.audit(params, recordings)
 show_figure(
-    charts.retention(audit) if len(audit) else draw.missing(no_truth),
+    charts.retention(audit) if len(audit) else style.missing(no_truth),
     "fig-retention",
     "Anomaly removed (colour and large numbers, dB) and noise removed (small numbers, dB) by band and "
     "front-end. Look for frames, where more anomaly than noise is removed, below tall bars, where the "
@@ -200,7 +200,7 @@ show_figure(
 whole = retention.overall(audit)
 heads = ["machine", "front-end", "noise removed (dB)", "anomaly removed (dB)", "difference (dB)"]
 show_table(
-    whole.assign(front_end=whole["front_end"].map(draw.NAMES)).set_axis(heads, axis=1),
+    whole.assign(front_end=whole["front_end"].map(style.NAMES)).set_axis(heads, axis=1),
     "tab-retention",
     "Noise and anomaly removed over all frequencies, and the difference: what the anomaly gains on the "
     "noise. Where it is below 0, the front-end takes more anomaly than noise.",
@@ -218,14 +218,14 @@ if len(whole):
     mean = whole.groupby("front_end")["difference"].mean()
     most, least = mean.idxmax(), mean.idxmin()
     say(
-        f"On average over machines the anomaly gains most on the noise behind {draw.NAMES[most]} "
-        f"({mean[most]:+.1f} dB) and least behind {draw.NAMES[least]} ({mean[least]:+.1f} dB). In "
+        f"On average over machines the anomaly gains most on the noise behind {style.NAMES[most]} "
+        f"({mean[most]:+.1f} dB) and least behind {style.NAMES[least]} ({mean[least]:+.1f} dB). In "
         f"{(whole['difference'] < 0).sum()} of {len(whole)} pairs of machine and front-end it loses."
     )
 for what, row in zip(("Worst kept", "Best kept"), retention.extremes(audit), strict=False):
     say(
         f"{what} against the noise, of the bands where the anomaly is: {row['band']} kHz of {escape(row['machine'])} behind "
-        f"{draw.NAMES[row['front_end']]}. {100 * row['share']:.0f} % of the anomaly lies there; "
+        f"{style.NAMES[row['front_end']]}. {100 * row['share']:.0f} % of the anomaly lies there; "
         f"{row['anomaly']:.1f} dB of it are removed, and {row['noise']:.1f} dB of the noise."
     )
 
@@ -237,7 +237,7 @@ for what, row in zip(("Worst kept", "Best kept"), retention.extremes(audit), str
 
 # %%
 for i, case in enumerate(retention.examples(params, recordings)):
-    called, machine = draw.NAMES[case.front_end], case.clip["machine"]
+    called, machine = style.NAMES[case.front_end], case.clip["machine"]
     say(
         f"{escape(machine)} behind {called}, clip {escape(case.clip['name'])}: {case.anomaly:.1f} dB of the "
         f"anomaly removed, {case.noise:.1f} dB of the noise."
@@ -269,7 +269,7 @@ for entry in reported.table_2(reported.load(), params.front_ends):
     one = systems.row(fan, entry["front_end"])
     rows.append(
         {
-            "front-end": draw.NAMES[entry["front_end"]],
+            "front-end": style.NAMES[entry["front_end"]],
             "all machines": plus_minus(all_dev["mean"], all_dev["std"]),
             fan_like: plus_minus(one["mean"], one["std"]),
             "reported, all": plus_minus(entry["mean"], entry["std"]),
@@ -302,7 +302,7 @@ axis = strength.assign(**means)
 show_figure(
     charts.aggressiveness(axis)
     if len(axis) and axis["all machines"].notna().any()
-    else draw.missing("No test clip, or no Ω from these labels."),
+    else style.missing("No test clip, or no Ω from these labels."),
     "fig-aggressiveness",
     "$\\Omega$ (mean over seeds) against the mean attenuation of test clips, over all machines and for "
     "one. Look for the side on which $\\Omega$ falls off: too little is taken there, or too much.",

@@ -27,15 +27,15 @@ import pandas as pd
 from asdlib import metrics, study
 from asdlib.compare import systems
 from asdlib.report import browse, charts, panels, reported, tables
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, plus_minus, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 panels.start()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
@@ -128,7 +128,7 @@ compared = [system for system in compared if systems.seed_values(per_seed, *syst
 show_figure(
     charts.seeds(per_seed, compared, reported.baseline(recordings.development))
     if compared
-    else draw.missing(
+    else style.missing(
         "Ω needs anomalies and normal test clips of both domains for every machine: "
         "these recordings do not have them."
     ),
@@ -154,7 +154,7 @@ if compared:
 # %%
 found = systems.steps(per_seed, "baseline", ("mahala", "mse", "mahala_corrected"))
 show_table(
-    tables.steps(found, draw.SCORER_NAMES),
+    tables.steps(found, style.SCORER_NAMES),
     "tab-baseline",
     "The official baseline, measured here: source AUC, target AUC, pAUC (means over machines) and "
     "$\\Omega$ of the ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired "
@@ -207,7 +207,7 @@ pairs = [
 ]
 paired = systems.paired(per_seed, pairs, table)
 for column in ("system", "against"):
-    paired[column] = [draw.system_name(*system) for system in paired[column]]
+    paired[column] = [style.system_name(*system) for system in paired[column]]
 show_table(
     tables.paired(paired),
     "tab-paired",

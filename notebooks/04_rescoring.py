@@ -27,15 +27,15 @@ from asdlib import study
 from asdlib.compare import systems
 from asdlib.report import charts, reported, tables
 from asdlib.compare import sensitivity
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import plus_minus, say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
@@ -90,7 +90,7 @@ for label, found, caption in (
     ("tab-alone", alone, "Each change alone, measured here"),
 ):
     show_table(
-        tables.steps(found, draw.SCORER_NAMES),
+        tables.steps(found, style.SCORER_NAMES),
         label,
         f"{caption}: source AUC, target AUC, pAUC (means over machines) and $\\Omega$ of the "
         "ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired difference to "
@@ -103,7 +103,7 @@ for label, found, caption in (
 show_figure(
     charts.decomposition(steps)
     if len(steps) and steps["omega"].notna().any()
-    else draw.missing("The parts of the score cannot all be computed from these labels."),
+    else style.missing("The parts of the score cannot all be computed from these labels."),
     "fig-decomposition",
     "What each step does to the three parts of the score (ensembles; means over machines). Whether a "
     "step is worth having is for the paired differences of {numref}`tab-steps` to say.",
@@ -128,7 +128,7 @@ if "per_band" not in params.extras:
 show_figure(
     charts.sensitivity(changes)
     if changes["ensemble"].notna().any()
-    else draw.missing("Ω cannot be computed from these recordings, or AdaSub was not run."),
+    else style.missing("Ω cannot be computed from these recordings, or AdaSub was not run."),
     "fig-sensitivity",
     "Change of $\\Omega$ when one choice changes: paired per-seed differences and the difference of the "
     "ensembles. Zero is the frozen defaults. `gamma_normal` keeps the order of the clips for every seed, "

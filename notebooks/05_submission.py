@@ -29,8 +29,8 @@ from asdlib import study
 from asdlib.compare import failures, submission, systems
 from asdlib.measure import analysis
 from asdlib.report import browse, charts, panels, reported
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.guard import rederive
 from asdlib.params import AsdError, from_notebook, resolve
 from asdlib.report.tables import say, show_table
@@ -38,7 +38,7 @@ from asdlib.report.tables import say, show_table
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 panels.start()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
@@ -154,7 +154,7 @@ omegas = systems.per_machine_table({systems.BASELINE.name: baseline, **results})
 show_figure(
     charts.per_machine(omegas.drop(columns="overall").T)
     if omegas.notna().any(axis=None)
-    else draw.missing(
+    else style.missing(
         "Ω needs labelled test clips of both domains: these recordings do not have them."
     ),
     "fig-machines",
@@ -253,7 +253,7 @@ shown = [failures.evidence(params, recordings, table, row) for row in chosen]
 show_figure(
     charts.evidence(shown)
     if shown
-    else draw.missing("No anomaly is missed by all systems or found by one alone."),
+    else style.missing("No anomaly is missed by all systems or found by one alone."),
     "fig-failures",
     "Anomalies found by no system, or by one alone, with the models of the system that is named: log-mel "
     "frames in standard deviations, terms of the score over time, and the residual $e_i$ that decided, means over seeds.",
@@ -265,7 +265,7 @@ for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
     clip = analysis.named(params, recordings, row["machine"], row["name"], [own.front_end])
     tracks = clip.tracks(params, analysis.truth_of(params, recordings, clip.clip))
     panels.show_panel(
-        {draw.sound_name(name): track for name, track in tracks.items()},
+        {style.sound_name(name): track for name, track in tracks.items()},
         spectra=params.spectra,
         label=f"failure-{number}",
         title=own.title,

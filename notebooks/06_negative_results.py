@@ -25,15 +25,15 @@ from asdlib import metrics, study
 from asdlib.compare import negative
 from asdlib.report import charts, reported, tables
 from asdlib.study import variants
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
@@ -57,7 +57,7 @@ not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test 
 show_figure(
     charts.build_up(steps, metrics.SEED_BAND)
     if len(steps) and steps["omega"].notna().all()
-    else draw.missing(not_built if steps.empty else "Ω cannot be computed from these labels."),
+    else style.missing(not_built if steps.empty else "Ω cannot be computed from these labels."),
     "fig-build-up",
     "Change of $\\Omega$ at every step from the official network to ours: one dot per seed, the mean as a "
     "diamond; the band is what counts as variance of a single seed. Look for steps whose dots all lie on "
@@ -129,7 +129,7 @@ run = judged[judged["mean"].notna()]
 show_figure(
     charts.against_champion(run)
     if len(run)
-    else draw.missing("No idea was run on these recordings, or Ω cannot be computed from them."),
+    else style.missing("No idea was run on these recordings, or Ω cannot be computed from them."),
     "fig-negative",
     "Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
     "interval over clips and seeds (thin). Right of zero would be better than the champion.",

@@ -23,15 +23,15 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.report import charts, provenance, tables
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 say(
     "*The numbers of this chapter come from recordings of noise and the demo's simulated scenes, not from "
     f"this study's data set ({recordings.describe()}).*"
@@ -72,7 +72,7 @@ show_table(
 
 # %%
 show_figure(
-    charts.growth(bench["growth"]) if bench else draw.missing(not_run),
+    charts.growth(bench["growth"]) if bench else style.missing(not_run),
     "fig-growth",
     "Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "
     "in proportion.",

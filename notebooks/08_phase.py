@@ -25,15 +25,15 @@ from asdlib import study
 from asdlib.compare import choice, systems
 from asdlib.measure import phase
 from asdlib.report import charts, tables
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
+from asdlib.report import style
+from asdlib.report.style import show_figure
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]
@@ -67,7 +67,7 @@ no_truth = (
 )
 bound = phase.bounds(params, recordings)
 show_figure(
-    charts.phase_bounds(bound) if len(bound) else draw.missing(no_truth),
+    charts.phase_bounds(bound) if len(bound) else style.missing(no_truth),
     "fig-bound",
     "Noise removed by one complex weight per clip and bin against its bound, and the machine sound that goes with "
     "it, over frequency. Above the bound, a clip's noise is more coherent than that of all clips together, or "
@@ -86,7 +86,7 @@ context = phase.contexts(params, recordings, (1, 2, 3, 4, 5))
 show_figure(
     charts.noise_and_sound(context, "context", "frames of far context $K$")
     if len(context)
-    else draw.missing(no_truth),
+    else style.missing(no_truth),
     "fig-context",
     "Noise removed and machine sound lost against the far frames that the filter uses.",
     folder=folder,
@@ -98,7 +98,7 @@ length = phase.lengths(params, recordings, [longest * share for share in (1 / 8,
 show_figure(
     charts.noise_and_sound(length, "seconds", "length of what the filter sees (s)")
     if len(length)
-    else draw.missing(no_truth),
+    else style.missing(no_truth),
     "fig-length",
     "The same against the length of the clip, cut at its beginning.",
     folder=folder,
@@ -116,7 +116,7 @@ leak = phase.leaks(params, recordings, (-40, -20, -10, -5, 0, 5, 10))
 show_figure(
     charts.noise_and_sound(leak, "level", "machine at the far microphone, against the scene (dB)")
     if len(leak)
-    else draw.missing(no_truth),
+    else style.missing(no_truth),
     "fig-leak",
     "Noise removed and machine sound lost against the level of the machine at the far microphone.",
     folder=folder,
@@ -134,7 +134,7 @@ distance = phase.rooms(params, recordings, "far_distance", (0.8, 1.5, 2.5, 4.0))
 show_figure(
     charts.noise_and_sound(distance, "far_distance", "far microphone, from the machine (m)")
     if len(distance)
-    else draw.missing(no_rooms),
+    else style.missing(no_rooms),
     "fig-distance",
     "Noise removed and machine sound lost against the distance of the far microphone from the machine. The near "
     "one stays where it is.",
@@ -146,7 +146,7 @@ reverberation = phase.rooms(params, recordings, "reverberation", (0.2, 0.3, 0.5,
 show_figure(
     charts.noise_and_sound(reverberation, "reverberation", "reverberation time $T_{60}$ (s)")
     if len(reverberation)
-    else draw.missing(no_rooms),
+    else style.missing(no_rooms),
     "fig-room",
     "The same against the reverberation time of the room.",
     folder=folder,
@@ -157,7 +157,7 @@ crowd = phase.rooms(params, recordings, "noise_sources", (1, 2, 4, 8, 16))
 show_figure(
     charts.noise_and_sound(crowd, "noise_sources", "steady noise sources", doubling=True)
     if len(crowd)
-    else draw.missing(no_rooms),
+    else style.missing(no_rooms),
     "fig-sources",
     "The same against the number of noise sources, which share one power. Few clips of each machine are rendered, so "
     "small steps are chance.",
@@ -201,7 +201,7 @@ new = [name for name in ("complexls", "lsada", "adals") if name in params.front_
 not_run = "Not run here: params/phase.yaml names these front-ends."
 judged = choice.judge(table, per_seed) if new and "adasub" in params.front_ends else per_seed[:0]
 show_table(
-    tables.phase_verdict(judged, draw.NAMES, draw.SCORER_NAMES),
+    tables.phase_verdict(judged, style.NAMES, style.SCORER_NAMES),
     "tab-phase",
     f"Every front-end under every score, {len(params.seeds)} seeds: $\\Omega$ (mean ± standard deviation), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
@@ -214,9 +214,9 @@ show_table(
 # %%
 machines = choice.per_machine(table, "eq1") if new else per_seed[:0]
 show_figure(
-    charts.per_machine(machines.rename(columns=draw.NAMES))
+    charts.per_machine(machines.rename(columns=style.NAMES))
     if len(machines) and machines.notna().any(axis=None)
-    else draw.missing(not_run),
+    else style.missing(not_run),
     "fig-phase-machines",
     "$\\Omega$ of the ensembles under eq. 1 on every development machine. Wins and losses side by side.",
     folder=folder,

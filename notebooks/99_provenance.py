@@ -24,14 +24,14 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.measure import analysis
 from asdlib.report import provenance
-from asdlib.report import figures as draw
+from asdlib.report import style
 from asdlib.params import from_notebook, resolve
 from asdlib.report.tables import say, show_table
 
 params = from_notebook(globals())
 recordings = study.open_recordings(params)
 folder = resolve(params.figures)
-draw.style()
+style.style()
 say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %% [markdown]

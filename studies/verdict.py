@@ -16,7 +16,7 @@ import pandas as pd
 from asdlib import params, study
 from asdlib.compare import choice, systems
 from asdlib.measure import phase
-from asdlib.report import figures, tables
+from asdlib.report import style, tables
 from asdlib.study.recordings import open_recordings
 
 CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
@@ -69,7 +69,7 @@ def judge(base, chosen, out):
     table = pd.concat([study.run(one, recordings=recordings) for one in studies], ignore_index=True)
     judged = choice.judge(table, systems.summary(table))
     shown = {
-        "verdict": tables.phase_verdict(judged, figures.NAMES, figures.SCORER_NAMES),
+        "verdict": tables.phase_verdict(judged, style.NAMES, style.SCORER_NAMES),
         "fixed": phase.fixed(base, recordings),
     }
     known = choice.features(base, recordings)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.report import panels
-from asdlib.report.figures import COLOURS, PALETTE, sound_name, system_name
+from asdlib.report.style import COLOURS, PALETTE, sound_name, system_name
 
 _ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
 _MARKS = {"normal": ("circle", PALETTE[0]), "anomaly": ("triangle", PALETTE[1])}
@@ -72,35 +72,68 @@ def show_clips(
     low, high = _ends(clips, first, thresholds)
     span = Range1d(start=low, end=high)
     plot = figure(
-        height=260, sizing_mode="stretch_width", x_range=span, y_range=(0, 4), tools="",
-        toolbar_location=None, x_axis_label="z of the ensemble", name=f"{label} plot",
-    )  # fmt: skip
+        height=260,
+        sizing_mode="stretch_width",
+        x_range=span,
+        y_range=(0, 4),
+        tools="",
+        toolbar_location=None,
+        x_axis_label="z of the ensemble",
+        name=f"{label} plot",
+    )
     chosen = GroupFilter(column_name="machine", group=first)
     for kind, (marker, colour) in _MARKS.items():
         view = CDSView(filter=chosen & GroupFilter(column_name="label", group=kind))
         plot.scatter(
-            "score", "y", source=points, view=view, marker=marker, size=9, fill_color=colour,
-            line_color="ring", fill_alpha=0.75,
-        )  # fmt: skip
+            "score",
+            "y",
+            source=points,
+            view=view,
+            marker=marker,
+            size=9,
+            fill_color=colour,
+            line_color="ring",
+            fill_alpha=0.75,
+        )
     plot.add_tools(
-        HoverTool(tooltips=[("clip", "@name"), ("domain", "@domain"), ("label", "@label"),
-                            ("z", "@score{0.000}")])
-    )  # fmt: skip
+        HoverTool(
+            tooltips=[
+                ("clip", "@name"),
+                ("domain", "@domain"),
+                ("label", "@label"),
+                ("z", "@score{0.000}"),
+            ]
+        )
+    )
     plot.yaxis.ticker = [0.5, 1.5, 2.5, 3.5]
     plot.yaxis.major_label_overrides = {i + 0.5: name for i, name in enumerate(_ROWS)}
     plot.ygrid.grid_line_color = None
     line = Span(location=thresholds[first], dimension="height", line_dash="dashed", line_width=2)
     plot.add_layout(line)
-    slider = Slider(start=low, end=high, value=thresholds[first], step=(high - low) / 200,
-                    title="threshold on z", format="0.00", sizing_mode="stretch_width",
-                    name=f"{label} slider")  # fmt: skip
+    slider = Slider(
+        start=low,
+        end=high,
+        value=thresholds[first],
+        step=(high - low) / 200,
+        title="threshold on z",
+        format="0.00",
+        sizing_mode="stretch_width",
+        name=f"{label} slider",
+    )
     menu = Select(title="machine", options=machines, value=first, name=f"{label} machine")
     counts = Div(name=f"{label} counts", sizing_mode="stretch_width")
     arguments: dict[str, Any] = {
-        "points": points, "slider": slider, "menu": menu, "line": line, "counts": counts,
-        "chosen": chosen, "span": span, "own": dict(thresholds), "label": label,
+        "points": points,
+        "slider": slider,
+        "menu": menu,
+        "line": line,
+        "counts": counts,
+        "chosen": chosen,
+        "span": span,
+        "own": dict(thresholds),
+        "label": label,
         "ends": {m: _ends(clips, m, thresholds) for m in machines},
-    }  # fmt: skip
+    }
     document = Document()
     document.add_root(column(menu, plot, slider, counts, sizing_mode="stretch_width"))
     slider.js_on_change("value", CustomJS(args=arguments, code=_COUNT))
@@ -225,18 +258,34 @@ def live_seeds(per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]]) -> An
 
     numbers = [str(s) for s in per_seed["seed"].unique()]
     plot = figure(
-        height=300, sizing_mode="stretch_width", x_range=FactorRange(factors=numbers),
-        x_axis_label="seed", y_axis_label="Ω", tools="", toolbar_location=None, tooltips=[
-            ("system", "@system"), ("seed", "@seed"), ("Ω", "@omega{0.0000}"),
-            ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
+        height=300,
+        sizing_mode="stretch_width",
+        x_range=FactorRange(factors=numbers),
+        x_axis_label="seed",
+        y_axis_label="Ω",
+        tools="",
+        toolbar_location=None,
+        tooltips=[
+            ("system", "@system"),
+            ("seed", "@seed"),
+            ("Ω", "@omega{0.0000}"),
+            ("source AUC", "@auc_source{0.000}"),
+            ("target AUC", "@auc_target{0.000}"),
             ("pAUC", "@pauc{0.000}"),
         ],
-    )  # fmt: skip
+    )
     for (front_end, scorer), marker in zip(systems, _BOKEH_MARKS, strict=False):
         rows = per_seed[(per_seed["front_end"] == front_end) & (per_seed["scorer"] == scorer)]
         rows = rows.assign(seed=rows["seed"].astype(str), system=system_name(front_end, scorer))
-        plot.scatter("seed", "omega", source=rows, size=10, marker=marker,
-                     color=COLOURS[front_end], legend_label=rows["system"].iloc[0])  # fmt: skip
+        plot.scatter(
+            "seed",
+            "omega",
+            source=rows,
+            size=10,
+            marker=marker,
+            color=COLOURS[front_end],
+            legend_label=rows["system"].iloc[0],
+        )
     _outside(plot)
     return plot
 
@@ -253,18 +302,32 @@ def live_machines(results: Mapping[str, pd.DataFrame]) -> Any:
 
     machines = sorted({machine for table in results.values() for machine in table.index})
     plot = figure(
-        height=60 + 44 * len(machines), sizing_mode="stretch_width",
+        height=60 + 44 * len(machines),
+        sizing_mode="stretch_width",
         y_range=FactorRange(factors=machines[::-1]),
-        x_axis_label="Ω of the machine", tools="", toolbar_location=None, tooltips=[
-            ("machine", "@machine"), ("system", "@system"), ("Ω", "@omega{0.0000}"),
-            ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
+        x_axis_label="Ω of the machine",
+        tools="",
+        toolbar_location=None,
+        tooltips=[
+            ("machine", "@machine"),
+            ("system", "@system"),
+            ("Ω", "@omega{0.0000}"),
+            ("source AUC", "@auc_source{0.000}"),
+            ("target AUC", "@auc_target{0.000}"),
             ("pAUC", "@pauc{0.000}"),
         ],
-    )  # fmt: skip
+    )
     for i, (system, table) in enumerate(results.items()):
         rows = table.rename_axis("machine").reset_index().assign(system=system)
-        plot.scatter("omega", "machine", source=rows, size=10, color=PALETTE[i],
-                     marker=_BOKEH_MARKS[i], legend_label=system)  # fmt: skip
+        plot.scatter(
+            "omega",
+            "machine",
+            source=rows,
+            size=10,
+            color=PALETTE[i],
+            marker=_BOKEH_MARKS[i],
+            legend_label=system,
+        )
     _outside(plot)
     return plot
 

@@ -172,7 +172,7 @@ def html(out: Path) -> Path:
     """Build the HTML from executed chapters, strictly: a warning fails the build."""
     from sphinx.cmd.build import main as sphinx_build
 
-    from asdlib.report import figures
+    from asdlib.report import figures, style
 
     source = out / "source"
     shutil.rmtree(source, ignore_errors=True)
@@ -180,8 +180,8 @@ def html(out: Path) -> Path:
     (source / "notebooks").mkdir()
     for chapter in CHAPTERS:
         shutil.copy(out / "notebooks" / f"{chapter}.ipynb", source / "notebooks")
-    figures.style()
-    figures.save_figure(figures.pipeline(), "pipeline", out / "figures")
+    style.style()
+    style.save_figure(figures.pipeline(), "pipeline", out / "figures")
     shutil.copytree(out / "figures", source / "figures")
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
     for script in _bokeh():

@@ -19,10 +19,12 @@ from IPython.display import HTML, display
 from jaxtyping import Float, Int8
 
 from asdlib.params import Spectra
+from asdlib.spectra import decibels
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
 _PEAK = 0.98
 _MOST_ROWS, _MOST_COLUMNS = 256, 640  # of a spectrogram in a page, frequency and time
+_SMALLEST = 1e-12  # power: -120 dB fit into one byte
 _RANGE = (10, 99.8)  # percentiles of the level that the colours span
 _FENCE = "`" * 12  # longer than any that a page could hold
 
@@ -62,9 +64,14 @@ def encode(signal: Float[np.ndarray, " sample"], sample_rate: int, *, lossless: 
         soundfile.write(buffer, sound, sample_rate, format="FLAC", subtype="PCM_16")
     else:
         soundfile.write(
-            buffer, sound, sample_rate, format="MP3", subtype="MPEG_LAYER_III",
-            compression_level=0.0, bitrate_mode="VARIABLE",
-        )  # fmt: skip
+            buffer,
+            sound,
+            sample_rate,
+            format="MP3",
+            subtype="MPEG_LAYER_III",
+            compression_level=0.0,
+            bitrate_mode="VARIABLE",
+        )
     data = base64.b64encode(buffer.getvalue()).decode()
     return f"data:audio/{'flac' if lossless else 'mpeg'};base64,{data}"
 
@@ -138,10 +145,16 @@ def show_panel(
     top = spectra.sample_rate / 2000
     colours = LinearColorMapper(palette=Magma256, low=float(low), high=float(max(high, low + 1)))
     plot = figure(
-        height=280, sizing_mode="stretch_width", x_range=(0, seconds), y_range=(0, top),
-        x_axis_label="time (s)", y_axis_label="frequency (kHz)", toolbar_location=None, tools="",
+        height=280,
+        sizing_mode="stretch_width",
+        x_range=(0, seconds),
+        y_range=(0, top),
+        x_axis_label="time (s)",
+        y_axis_label="frequency (kHz)",
+        toolbar_location=None,
+        tools="",
         tooltips=[("time", "$x{0.00} s"), ("frequency", "$y{0.00} kHz"), ("power", "@image dB")],
-    )  # fmt: skip
+    )
     shown = [
         plot.image(image=[image], x=0, y=0, dw=seconds, dh=top, color_mapper=colours, visible=not i)
         for i, image in enumerate(images)
@@ -205,5 +218,5 @@ def _image(power: Float[np.ndarray, "frequency frame"]) -> Int8[np.ndarray, "row
     columns = -(-power.shape[1] // _MOST_COLUMNS)
     pooled = np.add.reduceat(power, np.arange(0, power.shape[0], rows), axis=0)
     pooled = np.add.reduceat(pooled, np.arange(0, power.shape[1], columns), axis=1)
-    level = 10 * np.log10(np.maximum(pooled / (rows * columns), 1e-12))
+    level = decibels(np.maximum(pooled / (rows * columns), _SMALLEST))
     return np.clip(np.round(level), -127, 127).astype(np.int8)

@@ -18,8 +18,18 @@ import pandas as pd
 import asdlib
 from asdlib.params import AsdError, Params, digest, project_root, resolve
 
-_PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics",
-             "papermill", "sphinx", "myst-nb")  # fmt: skip
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "torch",
+    "scikit-learn",
+    "librosa",
+    "pyroomacoustics",
+    "papermill",
+    "sphinx",
+    "myst-nb",
+)
 
 
 def parameters(params: Params) -> pd.DataFrame:

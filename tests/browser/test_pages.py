@@ -8,12 +8,20 @@ import re
 import pytest
 
 NAMES = (
-    "index", "notebooks/01_noise_floor", "notebooks/02_front_ends", "notebooks/03_seed_study",
-    "notebooks/04_rescoring", "notebooks/05_submission",
-    "notebooks/06_negative_results", "notebooks/07_performance", "notebooks/08_phase",
+    "index",
+    "notebooks/01_noise_floor",
+    "notebooks/02_front_ends",
+    "notebooks/03_seed_study",
+    "notebooks/04_rescoring",
+    "notebooks/05_submission",
+    "notebooks/06_negative_results",
+    "notebooks/07_performance",
+    "notebooks/08_phase",
     "notebooks/99_provenance",
-    "bibliography", "search", "genindex",
-)  # fmt: skip
+    "bibliography",
+    "search",
+    "genindex",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

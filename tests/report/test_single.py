@@ -114,9 +114,15 @@ def test_images_of_any_name_and_kind_come_along(page):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a.PNG", "image/png"), ("b.jpg", "image/jpeg"), ("c.svg", "image/svg+xml"),
-     ("d.gif", "image/gif"), ("e.flac", "audio/flac"), ("f.unheard", "application/octet-stream")],
-)  # fmt: skip
+    [
+        ("a.PNG", "image/png"),
+        ("b.jpg", "image/jpeg"),
+        ("c.svg", "image/svg+xml"),
+        ("d.gif", "image/gif"),
+        ("e.flac", "audio/flac"),
+        ("f.unheard", "application/octet-stream"),
+    ],
+)
 def test_a_file_keeps_its_kind(tmp_path, name, kind):
     (tmp_path / name).write_bytes(b"\0\xff")
     page = BeautifulSoup(f"<p><img src='{name}'></p>", "html.parser")
