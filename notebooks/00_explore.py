@@ -14,9 +14,9 @@
 # # Explore a recording
 #
 # Choose a machine, a clip and a front-end, move a constant, look and listen: everything below is
-# computed from the audio at every move. The models and their gamma distributions stay those of the
+# computed from the audio at every move. The models and their gamma distributions are those of the
 # study; the sliders change only what the models are given. Where the study has not been run, residual
-# energy and score stay empty and everything else works: name a folder of your own recordings in `data`.
+# energy and score stay empty and everything else works. `data` may name a folder of your own recordings.
 
 # %% tags=["parameters"]
 # None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds

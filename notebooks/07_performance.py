@@ -21,27 +21,19 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib import study
 from asdlib.report import charts, provenance, tables
-from asdlib.report import style
-from asdlib.report.style import show_figure
-from asdlib.params import from_notebook, resolve
-from asdlib.report.tables import say, show_table
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-style.style()
-say(
-    "*The numbers of this chapter come from recordings of noise and the demo's simulated scenes, not from "
-    f"this study's data set ({recordings.describe()}).*"
+chapter = Chapter.open(
+    globals(),
+    numbers_from="recordings of noise and the demo's simulated scenes, not from this study's data set ({})",
 )
 
 # %% [markdown]
-# Ten seeds of seven machines and four front-ends are many trainings. What makes them bearable: all seeds of a
-# machine are one model, so that a step is a few large matrix products; these are taken in bfloat16 where the
-# processor has them, while weights, batch-norm statistics, loss and optimiser stay in float32; windows are
-# gathered from one resident array of frames; and long trainings are compiled. Features and scores are
+# Ten seeds of seven machines and four front-ends are many trainings. Four things make them fast. All seeds of a
+# machine are one model, so that a step is a few large matrix products; these are computed in bfloat16 where the
+# processor supports it, while weights, batch-norm statistics, loss and optimiser stay in float32. Windows are
+# gathered from one resident array of frames, and long trainings are compiled. Frames and scores are
 # computed clip by clip, every clip by one thread: the bytes of a score depend neither on the number of
 # threads nor on the clips beside it.
 #
@@ -49,17 +41,16 @@ say(
 # `results/benchmarks.json`, which this chapter shows.
 
 # %%
-bench = provenance.benchmarks(params)
+bench = provenance.benchmarks(chapter.params)
 not_run = "Nothing was measured on this machine: make bench does it, in about ten minutes."
 if bench:
-    say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
-show_table(
+    chapter.say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
+chapter.table(
     tables.benchmarks(bench.get("rows", [])),
-    "tab-benchmarks",
-    "What was measured, and what was aimed at. The usual loop is plain PyTorch for one seed in float32; the "
-    "official way feeds vectors one by one, in float64, with their file names, and looks for anomalies in "
+    label="tab-benchmarks",
+    caption="What was measured, and the target. The usual loop is plain PyTorch for one seed in float32; the "
+    "official loop feeds vectors one by one, in float64, with their file names, and looks for anomalies in "
     "the gradient.",
-    folder=folder,
     empty=not_run,
 )
 
@@ -71,13 +62,14 @@ show_table(
 # one machine, never with the number of machines.
 
 # %%
-show_figure(
-    charts.growth(bench["growth"]) if bench else style.missing(not_run),
-    "fig-growth",
-    "Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "
+chapter.figure(
+    charts.growth,
+    bench.get("growth", []),
+    label="fig-growth",
+    caption="Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "
     "in proportion.",
-    folder=folder,
+    missing=not_run,
 )
 if bench:
     slopes = ", ".join(f"{slope:.2f} with {what}" for what, slope in bench["exponents"].items())
-    say(f"Exponents of time: {slopes} (1 is in proportion).")
+    chapter.say(f"Exponents of time: {slopes} (1 is in proportion).")

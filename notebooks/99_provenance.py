@@ -24,15 +24,10 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.measure import analysis
 from asdlib.report import provenance
-from asdlib.report import style
-from asdlib.params import from_notebook, resolve
-from asdlib.report.tables import say, show_table
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-style.style()
-say(f"*The numbers of this chapter come from {recordings.describe()}.*")
+chapter = Chapter.open(globals())
+params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
 # What made these pages: the recordings, the parameters, the package and the libraries.
@@ -41,26 +36,25 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 # ## Recordings
 
 # %%
-show_table(
+chapter.table(
     analysis.overview(recordings.manifest).reset_index(),
-    "tab-recordings",
-    f"Recordings, manifest {recordings.digest}.",
-    folder=folder,
+    label="tab-recordings",
+    caption=f"Recordings, manifest {recordings.digest}.",
 )
 
 # %% [markdown]
 # ## Parameters
 #
-# Every value, including those that the parameter file left at the report's.
+# Every value, including those that the parameter file leaves at their defaults, which are the paper's.
 
 # %%
-show_table(provenance.parameters(params), "tab-parameters", "Parameters.", folder=folder)
+chapter.table(provenance.parameters(params), label="tab-parameters", caption="Parameters.")
 
 # %% [markdown]
 # ## Versions
 
 # %%
-show_table(provenance.versions(), "tab-versions", "Software and machine.", folder=folder)
+chapter.table(provenance.versions(), label="tab-versions", caption="Software and machine.")
 
 # %% [markdown]
 # ## Units
@@ -68,7 +62,6 @@ show_table(provenance.versions(), "tab-versions", "Software and machine.", folde
 # The files that this study consists of. A unit's key is made of everything that it depends on.
 
 # %%
-study.run(params, recordings=recordings)
-show_table(
-    study.inventory(params, recordings), "tab-units", "Computed units.", folder=folder, decimals=1
-)
+study.run(params, recordings=recordings)  # computes what is missing
+units = study.inventory(params, recordings)
+chapter.table(units, label="tab-units", caption="Computed units.", decimals=1)

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import symtable
 import sys
 import tomllib
 
@@ -117,9 +118,15 @@ def test_a_notebook_begins_with_what_a_reader_changes(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_tells_and_the_package_does(path):
+    from asdlib.params import Params
+
     for _, source in code_cells(path)[1:]:
+        assert len(source.splitlines()) <= 15, source
         for node in ast.walk(ast.parse(source)):
-            assert not isinstance(node, ast.FunctionDef), source
+            assert not isinstance(node, ast.FunctionDef | ast.Lambda), source
+        names = symtable.symtable(source, path.name, "exec").get_symbols()
+        made = {name.get_name() for name in names if name.is_assigned() or name.is_imported()}
+        assert not made & set(Params.model_fields), "would be parameters when cells run again"
 
 
 def test_no_bulk_and_no_paths_of_a_machine_are_tracked():

@@ -227,7 +227,8 @@ def _is_done(done: Path, key: str, figures: Path) -> bool:
 
 
 def _package_digest() -> str:
-    files = sorted(Path(asdlib.__file__).parent.rglob("*.py"))
+    folder = Path(asdlib.__file__).parent
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".js"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

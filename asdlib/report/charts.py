@@ -58,14 +58,14 @@ def aggressiveness(table: pd.DataFrame) -> Figure:
 
 
 def seeds(
-    per_seed: pd.DataFrame, systems: Sequence[tuple[str, str]], baseline: float | None
+    systems: Sequence[tuple[str, str]], per_seed: pd.DataFrame, baseline: float | None
 ) -> Figure:
     """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
 
     Parameters
     ----------
-    per_seed : as of :func:`asdlib.compare.systems.summary`.
     systems : front-end and scorer of each system shown.
+    per_seed : as of :func:`asdlib.compare.systems.summary`.
     baseline : a dotted line, where one is comparable.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")

@@ -39,6 +39,13 @@ def table_2(values: dict[str, Any], front_ends: Sequence[str]) -> list[dict[str,
     return rows + [{"front_end": name, **empty} for name in front_ends if name not in known]
 
 
+def decomposition(values: dict[str, Any]) -> pd.DataFrame:
+    """Parts of the score of the two ensembles, before and after the re-scorings."""
+    heads = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC"}
+    table = pd.DataFrame(values["decomposition"]).drop(columns="scorer")
+    return table.rename(columns={**heads, "omega": "ensemble Ω"})
+
+
 def negative(values: dict[str, Any]) -> pd.DataFrame:
     """What the report says of its negative results: changes at one and at ten seeds, and Omega."""
     names = {"idea": "idea", "one_seed": "one seed", "ten_seeds": "ten seeds", "omega": "Ω"}

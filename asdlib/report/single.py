@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from asdlib.params import AsdError
+from asdlib.report import js
 
 Anchors = dict[tuple[Path, str], str]  # page and fragment to the id in the one file
 
@@ -39,19 +40,6 @@ _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _SPACING = """
 article > section + section { margin-top: 6rem; }
 @media print { article > section + section { break-before: page; margin-top: 0; } }
-"""
-# a menu that lies over the page, on a phone, has to go when a jump inside the page is made
-_MENUS = """
-addEventListener("click", event => {
-  const link = event.target.closest("dialog a[href^='#']");
-  if (!link) return;
-  event.preventDefault();  // closing the menu moves the page under a jump that has begun
-  link.closest("dialog").close();
-  requestAnimationFrame(() => {
-    location.hash = link.hash;
-    document.getElementById(decodeURIComponent(link.hash.slice(1))).scrollIntoView();
-  });
-});
 """
 
 
@@ -168,7 +156,7 @@ def _merge(folder: Path) -> BeautifulSoup:
     end = _one(whole, "body", index)
     for script in whole.select("script[defer], script[async]"):
         end.append(script.extract())
-    for place, name, text in (("head", "style", _SPACING), ("body", "script", _MENUS)):
+    for place, name, text in (("head", "style", _SPACING), ("body", "script", js.script("menus"))):
         tag = Tag(name=name)
         tag.string = text
         _one(whole, place, index).append(tag)

@@ -109,7 +109,7 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     assert per_seed["SimFan"].str.contains("±").all()
     again = text_of(pages / "notebooks" / "05_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
-    assert "nothing to complain about" in html["05_submission"]
+    assert "reports: no problems found." in html["05_submission"]
     package = params.resolve(chosen.results) / "small" / "submission" / "task2.zip"
     recordings = study.open_recordings(chosen)
     expected = {"SimPump": set(recordings.clips("SimPump", "test")["name"])}
