@@ -146,3 +146,6 @@ chapter.figure(
     "clips per machine, spread over both domains). A flat line means that the choice hardly matters, "
     "not that it is right: look at the height too.",
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:func}`asdlib.noise.noise_floor` and {py:func}`asdlib.noise.noise_transfer`.

@@ -291,3 +291,6 @@ chapter.table(
     caption="The same as reported on DCASE 2026 development data.",
     decimals=3,
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: the classes of {py:mod}`asdlib.frontends`, and {py:mod}`asdlib.measure.retention`.

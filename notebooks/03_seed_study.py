@@ -181,3 +181,8 @@ chapter.table(
     f"clips and seeds. Single-seed differences below {metrics.SEED_BAND} count as variance in the paper.",
     empty="None of the pairs was computed.",
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:func}`asdlib.study.run`, {py:func}`asdlib.metrics.evaluate` and {py:func}`asdlib.metrics.omega`;
+# the network and its training are in {py:mod}`asdlib.autoencoder` and {py:mod}`asdlib.training`, eq. 1 is in
+# {py:mod}`asdlib.scoring`.

@@ -135,3 +135,6 @@ chapter.table(
     "development data.",
 )
 chapter.say(sentences.stack_change(steps, given["ensemble Ω"].tolist()))
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.sensitivity`.

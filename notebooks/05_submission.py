@@ -239,3 +239,6 @@ for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
         label=f"failure-{number}",
         title=own.title,
     )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:class}`asdlib.guard.PerClip` and {py:mod}`asdlib.compare.submission`.

@@ -152,3 +152,6 @@ chapter.table(
     caption="Negative results as reported on DCASE 2026 development data: changes of $\\Omega$ at one seed and over ten, "
     "or $\\Omega$ itself.",
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.compare.negative`.

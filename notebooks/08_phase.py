@@ -231,3 +231,6 @@ chapter.table(
 )
 if len(choices):
     chapter.say(sentences.rule_gain(choices))
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.choice`.

@@ -80,6 +80,22 @@ def test_every_dependency_is_pinned(pyproject):
     assert "torch==2.13.0" in pins
 
 
+def test_a_wheel_has_what_is_no_python(pyproject):
+    patterns = pyproject["tool"]["setuptools"]["package-data"]
+    shipped = {
+        path
+        for package, endings in patterns.items()
+        for ending in endings
+        for path in ROOT.joinpath(*package.split(".")).glob(ending)
+    }
+    tracked = subprocess.run(
+        ["git", "ls-files", "asdlib"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    others = {ROOT / name for name in tracked if not name.endswith(".py")}
+    assert others == shipped
+    assert others
+
+
 def test_conda_installs_what_pyproject_names(pyproject):
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert (

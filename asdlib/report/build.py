@@ -172,7 +172,7 @@ def html(out: Path) -> Path:
     """Build the HTML from executed chapters, strictly: a warning fails the build."""
     from sphinx.cmd.build import main as sphinx_build
 
-    from asdlib.report import figures, style
+    from asdlib.report import api, figures, style
 
     source = out / "source"
     shutil.rmtree(source, ignore_errors=True)
@@ -180,6 +180,7 @@ def html(out: Path) -> Path:
     (source / "notebooks").mkdir()
     for chapter in CHAPTERS:
         shutil.copy(out / "notebooks" / f"{chapter}.ipynb", source / "notebooks")
+    api.write(source / "api")
     style.style()
     style.save_figure(figures.pipeline(), "pipeline", out / "figures")
     shutil.copytree(out / "figures", source / "figures")

@@ -27,6 +27,7 @@ _USELESS = (
     ".prev-next-footer, script[src*='searchtools.js'], script[src*='language_data.js'], "
     "script[src*='searchindex.js']"
 )
+_REFERENCE = "api/"  # pages that stay out: who writes code has the site
 _REFERRING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 _CSS = re.compile(
     r"""(?P<comment>/\*.*?\*/)
@@ -131,6 +132,8 @@ def _local(folder: Path, url: str) -> Path:
 def _merge(folder: Path) -> BeautifulSoup:
     index = folder / "index.html"
     whole = _parse(index)
+    for link in whole.select(f"nav.bd-links a.internal[href^='{_REFERENCE}']"):
+        (link.find_parent("li") or link).extract()
     menu = [str(a["href"]) for a in whole.select("nav.bd-links a.internal[href]")]
     paths = [index, *(_local(folder, url) for url in menu if urlsplit(url).path)]
     pages = {path: _parse(path) for path in dict.fromkeys(paths)}

@@ -104,7 +104,7 @@ def system_name(front_end: str, scorer: str = "eq1") -> str:
 
 
 def sound_name(key: str) -> str:
-    """What a player of :meth:`asdlib.measure.analysis.Example.sounds` is called."""
+    """Return what a player of :meth:`asdlib.measure.analysis.Example.tracks` is called."""
     named = {
         "near": "near microphone",
         "far": "far microphone",
