@@ -83,7 +83,7 @@ def readable(lines: list[str]) -> list[str]:
         if re.fullmatch("-{3,}", line) and i:
             section = lines[i - 1]
             if section == "Returns":
-                found[-1] = ":returns:"
+                found[-1:] = ["", ":returns:"]  # a second blank line ends the section before
                 continue
         elif not line:
             section = section if _continues(lines[i + 1 :]) else ""

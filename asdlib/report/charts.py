@@ -60,7 +60,7 @@ def aggressiveness(table: pd.DataFrame) -> Figure:
 def seeds(
     systems: Sequence[tuple[str, str]], per_seed: pd.DataFrame, baseline: float | None
 ) -> Figure:
-    """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
+    """Fig. 2 of the paper: Omega of every seed, means dashed, ensembles as stars.
 
     Parameters
     ----------

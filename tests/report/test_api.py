@@ -62,6 +62,7 @@ def test_no_docstring_has_a_mistake_that_sphinx_finds(tmp_path, capfd):
                 "    Always : so.",
             ],
             [
+                "",
                 ":returns:",
                 "    (frequency,) what",
                 "    is left.",
@@ -74,7 +75,7 @@ def test_no_docstring_has_a_mistake_that_sphinx_finds(tmp_path, capfd):
         ),
         (
             ["Returns", "-------", "a : one", "    of two.", "b : another."],
-            [":returns:", "    * **a**: one", "      of two.", "    * **b**: another."],
+            ["", ":returns:", "    * **a**: one", "      of two.", "    * **b**: another."],
         ),
         (["Text : not an entry.", ">>> 1 | 2"], ["Text : not an entry.", ">>> 1 | 2"]),
     ],
