@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -249,37 +251,48 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
 
 
 def from_notebook(namespace: Mapping[str, Any]) -> Params:
-    """Collect the parameters cell of a notebook from its globals.
+    """Collect the parameters of a notebook from its globals.
 
-    What is None there comes from ``params/<name>.yaml``, where that file exists, and from the
-    defaults of :class:`Params` otherwise, so that papermill with ``-f params/smoke.yaml`` runs
-    exactly what ``asd report --params params/smoke.yaml`` does. An untouched notebook shows the
-    demo. A plain value of an unknown name is refused: papermill would only warn of it.
+    The notebook's cell names some keys, papermill injects all keys of a parameter file. A key that
+    is None or absent comes from ``params/<name>.yaml``, where that file exists, and from the
+    defaults of :class:`Params` otherwise. So papermill with ``-f params/smoke.yaml`` runs exactly
+    what ``asd report --params params/smoke.yaml`` does, and an untouched notebook runs the demo.
+
+    Parameters
+    ----------
+    namespace : ``globals()``. What is defined above the first import from this package is a
+        parameter; what is defined below it belongs to the chapter, whose cells may run again.
 
     Raises
     ------
     AsdError
-        For an unknown name, or for values without a ``name`` that says what they change.
+        For an unknown name above that import, of which papermill would only warn, or for values
+        without a ``name`` that says what they change.
 
     >>> from_notebook({"name": "mine", "seeds": [3], "data": None}).seeds
     (3,)
     """
-    for key, value in namespace.items():
+    for key, value in takewhile(lambda item: not _from_here(item[1]), namespace.items()):
         plain = isinstance(value, str | int | float | list | tuple | dict)
-        if plain and not (
-            key in Params.model_fields or key.startswith("_") or key in ("In", "Out")
-        ):
+        known = key in Params.model_fields or key.startswith("_") or key in ("In", "Out")
+        if plain and not known:
             raise AsdError(f"parameters: {_unknown(key, Params)}")
     given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
     if given and "name" not in given:
         raise AsdError(
             "parameters: name is missing; 'demo' changes params/demo.yaml, and a name without a "
-            "file in params/ changes the report's own values."
+            "file in params/ changes the defaults of asdlib/params.py."
         )
     given = given or {"name": "demo"}
     preset = project_root() / "params" / f"{given['name']}.yaml"
     base = _read_yaml(preset) if preset.exists() else {}
     return load({**base, **given})
+
+
+def _from_here(value: Any) -> bool:
+    """Tell whether a value was imported from this package."""
+    home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return str(home).partition(".")[0] == "asdlib"
 
 
 def _read_yaml(path: Path) -> Any:
@@ -311,6 +324,17 @@ def _sentence(error: ValidationError) -> str:
 
 def _unknown(name: str, section: type[BaseModel]) -> str:
     known = sorted(section.model_fields)
-    close = difflib.get_close_matches(name.split(".")[-1], known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    wanted = name.split(".")[-1]
+    close = difflib.get_close_matches(wanted, known, n=1) or _within_groups(wanted, section)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     return f"unknown key {name!r}; {hint}known here: {', '.join(known)}."
+
+
+def _within_groups(wanted: str, section: type[BaseModel]) -> list[str]:
+    """Dotted names of the closest key inside the groups of a section."""
+    groups = {
+        name: list(getattr(field.annotation, "model_fields", ()))
+        for name, field in section.model_fields.items()
+    }
+    close = difflib.get_close_matches(wanted, {k for keys in groups.values() for k in keys}, n=1)
+    return [f"{name}.{key}" for name, keys in groups.items() for key in keys if key in close]

@@ -14,51 +14,27 @@
 # # Noise floors and the noise transfer
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
-# say the name where you change anything
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: "Optional[str]" = None  # folder of computed units
-figures: "Optional[str]" = None  # folder that this chapter writes to
-machines: "Optional[list[str]]" = None  # names; empty: all
-front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
-scorers: "Optional[list[str]]" = None  # names
-baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
-device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
-cluster: "Optional[str]" = None  # address of a Dask scheduler
-scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
-spectra: "Optional[dict]" = None  # Hz, samples, bands
-denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
-autoencoder: "Optional[dict]" = None  # layers
-training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
-scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
-bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
-encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
-team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.measure import transfer, truth
-from asdlib.report import reported
 from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
-from asdlib.files import resolve
-from asdlib.params import from_notebook
+from asdlib.report import reported, sentences, tables
+from asdlib.report.chapter import Chapter
 from asdlib.spectra import frequencies
-from asdlib.report.tables import say, show_table
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-draw.style()
-say(f"*The numbers of this chapter come from {recordings.describe()}.*")
+chapter = Chapter.open(globals())
+params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# A machine is seldom equally loud all the time, and the noise around it is there even when it is
-# quiet. This chapter looks at the quietest fifth of every recording, in both microphones, and takes
-# from it the one statistic that the denoisers of the next chapter need.
+# A machine is seldom equally loud all the time, and the noise around it is present even when the machine is
+# quiet. This chapter looks at the quietest fifth of every recording, in both microphones, and computes
+# from it the one statistic that the front-ends of the next chapter need.
 
 # %% [markdown]
 # ## The quiet floor of each microphone
@@ -75,12 +51,13 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 # %%
 floors = study.floors(params, recordings)
 frequency = frequencies(params.spectra)
-show_figure(
-    draw.noise_floors({m: (f.near, f.far) for m, f in floors.items()}, frequency),
-    "fig-noise-floors",
-    "Quiet floors of both microphones. Look at the distance between the curves and at how it "
+chapter.figure(
+    draw.noise_floors,
+    {m: (f.near, f.far) for m, f in floors.items()},
+    frequency,
+    label="fig-noise-floors",
+    caption="Quiet floors of both microphones. Look at the distance between the curves and at how it "
     "changes with frequency: that distance, not the level, is what the noise transfer keeps.",
-    folder=folder,
 )
 
 # %% [markdown]
@@ -94,64 +71,58 @@ show_figure(
 #
 # If the quiet parts of a recording hold only noise, $G_m$ says how loud the noise that the far
 # microphone hears is at the near one. Two things break the assumption. A machine that never falls quiet
-# puts part of its own sound into the near floor, and $G_m$ comes out too large. And noise that comes and
-# goes is another mixture in its quiet moments than on average. On the embedded scenes the true transfer,
+# puts part of its own sound into the near floor, and $G_m$ is then too large. And intermittent noise is
+# another mixture in its quiet moments than on average. On the embedded scenes the true transfer,
 # mean noise power over mean noise power, is known, because the noise was rendered apart from the machine;
 # {numref}`fig-transfer` shows both.
 
 # %%
 true = truth.true_transfers(params, recordings)
-show_figure(
-    draw.noise_transfers({m: f.transfer for m, f in floors.items()}, true, frequency),
-    "fig-transfer",
-    "Noise transfer $G_m(k)$ of every machine, its median over frequency dotted"
-    + (
-        ", and the true transfer in black. Look at where the estimate lies above the truth, and "
-        "whether the distance has the shape of the machine's own spectrum."
-        if true
-        else ". The truth is not known for recordings."
-    ),
-    folder=folder,
+with_truth = (
+    ", and the true transfer in black. Look at where the estimate lies above the truth, and "
+    "whether the distance has the shape of the machine's own spectrum."
+)
+chapter.figure(
+    draw.noise_transfers,
+    {m: f.transfer for m, f in floors.items()},
+    true,
+    frequency,
+    label="fig-transfer",
+    caption="Noise transfer $G_m(k)$ of every machine, its median over frequency dotted"
+    + (with_truth if true else ". The truth is not known for recordings."),
 )
 
 # %%
-table = transfer.transfer_table(floors, true)
-snr = truth.true_snr(params, recordings)
-show_table(
-    table.merge(snr, on="machine") if true else table[["machine", "median G"]],
-    "tab-transfer",
-    "Median of $G_m$ over frequency"
-    + (
-        ", estimated and true, and the median over frequency of the absolute error in dB; beside them "
-        "how far the machine stands above the noise at both microphones, on average over the clips "
-        "whose truth was written."
-        if true
-        else "."
-    ),
-    folder=folder,
+table = tables.transfers(transfer.transfer_table(floors, true), truth.true_snr(params, recordings))
+with_truth = (
+    ", estimated and true, and the median over frequency of the absolute error in dB; beside them "
+    "the level of the machine above the noise at both microphones, on average over the clips "
+    "whose truth was written."
+)
+chapter.table(
+    table,
+    label="tab-transfer",
+    caption=f"Median of $G_m$ over frequency{with_truth if true else '.'}",
     decimals=2,
 )
+
+# %%
 if true:
-    error = table.set_index("machine")["median error (dB)"].dropna().sort_values()
-    say(
-        f"The estimate comes closest to the truth for {error.index[0]} ({error.iloc[0]:.1f} dB) and "
-        f"strays furthest for {error.index[-1]} ({error.iloc[-1]:.1f} dB)."
-    )
+    chapter.say(sentences.transfer_error(table))
 
 # %% [markdown]
-# {numref}`tab-transfer-reported` repeats what the technical report gives for its recordings (the
-# column of $G$ in its Table 4) {cite}`kim2026`. A value near 1 says that both floors are equally high, nothing more: gain, distance and
-# machine sound in the floors all enter it. How good a reference the far microphone is depends on how
+# {numref}`tab-transfer-reported` repeats what the paper gives for its recordings (the
+# column of $G$ in its Table 4) {cite}`kim2026`. A value near 1 only says that both floors are equally high: gain, distance and
+# machine sound in the floors all contribute to it. How good a reference the far microphone is depends on how
 # much of the machine it hears and on how alike the noise is at both places.
 
 # %%
 values = reported.load()
-show_table(
+chapter.table(
     reported.transfers(values),
-    "tab-transfer-reported",
-    "Median of $G_m$ as reported on DCASE 2026 development data; "
+    label="tab-transfer-reported",
+    caption="Median of $G_m$ as reported on DCASE 2026 development data; "
     "its five evaluation machines lie between {} and {}.".format(*values["evaluation_G"]),
-    folder=folder,
     decimals=2,
 )
 
@@ -159,17 +130,21 @@ show_table(
 # ## How much depends on the percentile
 #
 # Only the ratio of the floors counts, so the question is whether both channels move together. There are
-# two regimes. A machine that rests is absent at low percentiles and enters as the percentile rises. A
-# steady machine under noise that comes and goes is there at every percentile, and its share is largest
-# in the moments when the noise is weakest, that is at the lowest percentiles.
+# two regimes. A machine with pauses is absent at low percentiles and enters as the percentile rises. A
+# steady machine under intermittent noise is present at every percentile, and its share is largest
+# when the noise is weakest, that is at the lowest percentiles.
 
 # %%
 sensitivity = transfer.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
-show_figure(
-    draw.percentile_sensitivity(sensitivity, params.denoising.percentile),
-    "fig-percentile",
-    "How far the noise transfer moves when the percentile of the floors moves (at most 40 training "
+chapter.figure(
+    draw.percentile_sensitivity,
+    sensitivity,
+    params.denoising.percentile,
+    label="fig-percentile",
+    caption="How far the noise transfer moves when the percentile of the floors moves (at most 40 training "
     "clips per machine, spread over both domains). A flat line means that the choice hardly matters, "
     "not that it is right: look at the height too.",
-    folder=folder,
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:func}`asdlib.noise.noise_floor` and {py:func}`asdlib.noise.noise_transfer`.

@@ -14,55 +14,26 @@
 # # The seed study
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
-# say the name where you change anything
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: "Optional[str]" = None  # folder of computed units
-figures: "Optional[str]" = None  # folder that this chapter writes to
-machines: "Optional[list[str]]" = None  # names; empty: all
-front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
-scorers: "Optional[list[str]]" = None  # names
-baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
-device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
-cluster: "Optional[str]" = None  # address of a Dask scheduler
-scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
-spectra: "Optional[dict]" = None  # Hz, samples, bands
-denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
-autoencoder: "Optional[dict]" = None  # layers
-training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
-scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
-bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
-encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
-team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-import numpy as np
-import pandas as pd
-
 from asdlib import metrics, study
 from asdlib.compare import comparison
-from asdlib.report import browse, charts, panels, reported, tables
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
-from asdlib.files import resolve
-from asdlib.params import from_notebook
-from asdlib.report.tables import say, plus_minus, show_table
+from asdlib.report import browse, charts, panels, reported, sentences, style, tables
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-draw.style()
-panels.start()
-say(f"*The numbers of this chapter come from {recordings.describe()}.*")
+chapter = Chapter.open(globals(), players=True)
+params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# An autoencoder trained twice from different seeds does not give the same score. The technical report found
-# that single-seed differences of up to 0.022 between its architectures were nothing but that, and that a
+# An autoencoder trained twice from different seeds does not give the same score. The paper found
+# that single-seed differences of up to 0.022 between its architectures were due to the seed alone, and that a
 # component which gained at one seed lost over ten {cite}`kim2026`. So systems are judged by their mean over
-# seeds and compared seed by seed; the ensemble, which is what would be submitted, stands beside it.
+# seeds and compared seed by seed; the ensemble, which would be submitted, is shown beside it.
 
 # %% [markdown]
 # ## The detector
@@ -87,81 +58,60 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 
 # %%
 a, t = params.autoencoder, params.training
-say(
+chapter.say(
     f"Here: width {a.width}, {a.blocks} residual blocks, {t.epochs} epochs, batches of "
-    f"{t.batch_size}, {len(params.seeds)} seeds. The report: width 512, 4 blocks, 100 epochs, "
+    f"{t.batch_size}, {len(params.seeds)} seeds. The paper: width 512, 4 blocks, 100 epochs, "
     "batches of 256, 10 seeds."
 )
+
+# %%
 table = study.run(params, recordings=recordings)
 summary = comparison.summary(table)
 per_seed = summary.per_seed
-losses = study.losses(params, recordings)
-show_figure(
-    charts.learning_curves(losses),
-    "fig-learning",
-    "Training loss, mean over seeds with the range of the seeds. Curves of different front-ends "
+chapter.figure(
+    charts.learning_curves,
+    study.losses(params, recordings),
+    label="fig-learning",
+    caption="Training loss, mean over seeds with the range of the seeds. Curves of different front-ends "
     "are not comparable in height: each is standardised by its own training frames. Look at "
     "whether they still fall where training ends.",
-    folder=folder,
 )
 
 # %% [markdown]
 # ## The ladder
 #
-# From the official baseline, trained and scored here, to the champion: each row is a system of its own. The
-# front-ends replace one another, and the last row adds three re-scorings to AdaSub at once.
+# The ladder leads from the official baseline, trained and scored here, to the champion. Each row is a system of
+# its own. The front-ends replace one another, and the last row adds three re-scorings to AdaSub at once.
 
 # %%
 ladder = comparison.ladder(summary, reported.load()["table_1"])
-measured = {
-    "mean ± std": [plus_minus(m, s) for m, s in zip(ladder["mean"], ladder["std"], strict=True)],
-    "ensemble": ladder["ensemble"],
-}
-as_reported = {
-    "reported mean ± std": [
-        plus_minus(m, s)
-        for m, s in zip(ladder["reported mean"], ladder["reported std"], strict=True)
-    ],
-    "reported ensemble": ladder["reported ensemble"],
-}
-show_table(
-    pd.DataFrame({"system": ladder["system"], **measured, **as_reported}),
-    "tab-ladder",
-    f"The ladder of $\\Omega$ (Table 1 of the report): {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
+chapter.table(
+    tables.ladder(ladder),
+    label="tab-ladder",
+    caption=f"The ladder of $\\Omega$ (Table 1 of the paper): {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
     "2026 development data. n/a: not computed here, or not to be computed from these labels.",
-    folder=folder,
 )
+chapter.say(sentences.ladder_change(ladder))
 
 # %%
-first, last = ladder.set_index("system", drop=False).loc["AE ch1"], ladder.iloc[-1]
-say(
-    f"From {first['system']} to the last row the seed mean changes by "
-    f"{last['mean'] - first['mean']:+.4f} here; the report has "
-    f"{last['reported mean'] - first['reported mean']:+.4f}."
-    if np.isfinite(last["mean"] - first["mean"])
-    else "The change from the first autoencoder to the last row cannot be computed here."
-)
-
-# %%
-compared = [("near", "eq1"), ("adasub", "s1")]
-compared = [
-    system for system in compared if comparison.seed_values(per_seed, *system).notna().any()
-]
-show_figure(
-    charts.seeds(*summary, compared, reported.baseline(recordings.development))
-    if compared
-    else draw.missing(
-        "Ω needs anomalies and normal test clips of both domains for every machine: "
-        "these recordings do not have them."
-    ),
-    "fig-seeds",
-    "Fig. 2 of the report: $\\Omega$ of every seed for the plain autoencoder and for the champion "
+wanted = (("near", "eq1"), ("adasub", "s1"))
+compared = [s for s in wanted if comparison.seed_values(per_seed, *s).notna().any()]
+chapter.figure(
+    charts.seeds,
+    compared,
+    *summary,
+    reported.baseline(recordings.development),
+    label="fig-seeds",
+    caption="Fig. 2 of the paper: $\\Omega$ of every seed for the plain autoencoder and for the champion "
     "(AdaSub with all three re-scorings). Means are dashed, ensembles are stars. Look at how far "
     "single seeds lie from their mean before believing any single-seed gain.",
-    folder=folder,
+    missing="Ω needs anomalies and normal test clips of both domains for every machine: "
+    "these recordings do not have them.",
 )
+
+# %%
 if compared:
-    live = browse.live_seeds(*summary, compared)
+    live = browse.live_seeds(compared, *summary)
     panels.show_live(live, title="The same with values under the pointer")
 
 # %% [markdown]
@@ -170,34 +120,32 @@ if compared:
 # The baseline {cite}`harada2023` is a smaller network on the near channel alone. Its MSE score is the mean
 # squared error of the clip. Its selective Mahalanobis score (MAHALA) takes the **mean** residual frame $d$
 # of the clip and computes $d^\top \Sigma^{-1} d$ with the covariance of either training domain, keeping the
-# smaller. Residuals that cancel over the clip vanish from it. The mean of the frames' distances does not
-# have that gap; {numref}`tab-baseline` puts it beside.
+# smaller. Residuals that cancel over the clip do not contribute to it. They do contribute to the mean of the
+# frames' distances (MAHALA corrected), which {numref}`tab-baseline` shows beside it.
 
 # %%
 found = comparison.steps(summary, "baseline", ("mahala", "mse", "mahala_corrected"))
-show_table(
-    tables.steps(found, draw.SCORER_NAMES),
-    "tab-baseline",
-    "The official baseline, measured here: source AUC, target AUC, pAUC (means over machines) and "
+chapter.table(
+    tables.steps(found, style.SCORER_NAMES),
+    label="tab-baseline",
+    caption="The official baseline, measured here: source AUC, target AUC, pAUC (means over machines) and "
     "$\\Omega$ of the ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired "
     "difference to MAHALA.",
-    folder=folder,
     empty="The baseline was not asked for (baseline: false).",
 )
 
 # %% [markdown]
 # Its decision threshold is the 0.90 quantile of a gamma distribution fitted to the losses of
 # **minibatches**. A minibatch mixes vectors of many clips, so its loss scatters less than that of a clip,
-# and the threshold lies close above the mean. {numref}`tab-rule` counts the clips beyond it, beside the same quantile of a gamma distribution fitted to the scores of training **clips**. One in
-# ten training clips is what a 0.90 quantile should give.
+# and the threshold lies close above the mean. {numref}`tab-rule` counts the clips above it, beside the same quantile of a gamma distribution fitted to the scores of training **clips**. Above a
+# 0.90 quantile, one in ten training clips is expected.
 
 # %%
-show_table(
+chapter.table(
     study.official_thresholds(params, recordings),
-    "tab-rule",
-    "Share of clips above the official threshold (minibatch losses) and above that of clip scores, MSE "
+    label="tab-rule",
+    caption="Share of clips above the official threshold (minibatch losses) and above that of clip scores, MSE "
     "score, mean over seeds: training clips, and normal and anomalous test clips.",
-    folder=folder,
     decimals=2,
     empty="The baseline was not asked for (baseline: false).",
 )
@@ -208,35 +156,34 @@ show_table(
 # Seed 3 of one system and seed 3 of another share their initialisation and the order of the clips, so
 # the difference is taken seed by seed. A difference counts when it is large against its own spread.
 # With few seeds, small p values cannot occur: the smallest two-sided Wilcoxon p value is $2^{1-n}$ for
-# $n$ seeds. The tests speak of seeds on these very test clips. What other clips would have brought is for
-# the bootstrap to say: it draws clips, within machine, domain and label, and seeds with replacement, the
-# same for both systems.
+# $n$ seeds. These tests account for the choice of seeds only. The bootstrap also resamples the test
+# clips: it draws clips, within machine, domain and label, and seeds with replacement, the same for both
+# systems.
 
 # %%
+near, others = ("near", "eq1"), ("refsub", "adasub", "cohgate", "combo", "cohsub", "wiener", "lsa")
 pairs = [
-    (("near", "eq1"), ("baseline", "mahala")),
-    (("near", "eq1"), ("baseline", "mse")),
-    (("refsub", "eq1"), ("near", "eq1")),
-    (("adasub", "eq1"), ("near", "eq1")),
-    (("cohgate", "eq1"), ("near", "eq1")),
-    (("combo", "eq1"), ("near", "eq1")),
-    (("cohsub", "eq1"), ("near", "eq1")),
-    (("wiener", "eq1"), ("near", "eq1")),
-    (("lsa", "eq1"), ("near", "eq1")),
+    (near, ("baseline", "mahala")),
+    (near, ("baseline", "mse")),
+    *(((name, "eq1"), near) for name in others),
     (("adasub", "eq1"), ("refsub", "eq1")),
     (("adasub", "s1"), ("adasub", "eq1")),
-    (("adasub", "s1"), ("near", "eq1")),
+    (("adasub", "s1"), near),
 ]
+
+# %%
 paired = comparison.paired(per_seed, pairs, table)
-for column in ("system", "against"):
-    paired[column] = [draw.system_name(*system) for system in paired[column]]
-show_table(
-    tables.paired(paired),
-    "tab-paired",
-    "Paired per-seed differences of $\\Omega$ (row system minus the one it is held against): mean ± "
+chapter.table(
+    tables.paired(paired, style.system_name),
+    label="tab-paired",
+    caption="Paired per-seed differences of $\\Omega$ (row system minus the one that it is compared with): mean ± "
     "standard deviation, p values of the paired t test, of the same with Holm's correction over the "
     "rows, and of Wilcoxon's signed-rank test; and the 95 % interval of 10,000 paired resamples of "
-    f"clips and seeds. Single-seed differences below {metrics.SEED_BAND} count as variance in the report.",
-    folder=folder,
+    f"clips and seeds. Single-seed differences below {metrics.SEED_BAND} count as variance in the paper.",
     empty="None of the pairs was computed.",
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:func}`asdlib.study.run`, {py:func}`asdlib.metrics.evaluate` and {py:func}`asdlib.metrics.omega`;
+# the network and its training are in {py:mod}`asdlib.autoencoder` and {py:mod}`asdlib.training`, eq. 1 is in
+# {py:mod}`asdlib.scoring`.

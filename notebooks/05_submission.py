@@ -14,56 +14,29 @@
 # # Submission
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
-# say the name where you change anything
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: "Optional[str]" = None  # folder of computed units
-figures: "Optional[str]" = None  # folder that this chapter writes to
-machines: "Optional[list[str]]" = None  # names; empty: all
-front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
-scorers: "Optional[list[str]]" = None  # names
-baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
-device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
-cluster: "Optional[str]" = None  # address of a Dask scheduler
-scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
-spectra: "Optional[dict]" = None  # Hz, samples, bands
-denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
-autoencoder: "Optional[dict]" = None  # layers
-training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
-scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
-bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
-encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
-team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 from functools import partial
 
-import numpy as np
-
 from asdlib import study
 from asdlib.compare import comparison, failures, submission, systems
-from asdlib.measure import example, truth
-from asdlib.report import browse, charts, panels, reported
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
-from asdlib.guard import rederive
 from asdlib.files import resolve
-from asdlib.params import AsdError, from_notebook
-from asdlib.report.tables import say, show_table
+from asdlib.guard import rederive
+from asdlib.measure import example, truth
+from asdlib.report import browse, charts, panels, reported, sentences, style
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-draw.style()
-panels.start()
-say(f"*The numbers of this chapter come from {recordings.describe()}.*")
+chapter = Chapter.open(globals(), players=True)
+params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# Four systems, one guard, one validator. Every score on its way into a submission file passes through an
-# array type that refuses to be sorted, ranked, averaged or normalised over clips; then the files are
+# Four systems are submitted, and two checks stand before them. Every score of a submission file passes through an
+# array type, the guard, that refuses to be sorted, ranked, averaged or normalised over clips. Then the files are
 # checked by scoring clips again, alone.
 
 # %% [markdown]
@@ -79,85 +52,70 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 # %%
 table = study.run(params, recordings=recordings)
 per_seed = comparison.summary(table).per_seed
-results = systems.apply_all(table, per_seed, params.scoring.quantile)
+applied = systems.apply_all(table, per_seed, params.scoring.quantile)
 for system in systems.SYSTEMS:
-    chosen, of = len(results[system.name].members), len(system.candidates(per_seed))
+    chosen, of = len(applied[system.name].members), len(system.candidates(per_seed))
     if not chosen:
-        say(f"Left out: {system.lacking(per_seed)}")
+        chapter.say(f"Left out: {system.lacking(per_seed)}")
     elif system.selected:
-        say(f"**{system.name}** takes {chosen} of the {of} models that there are.")
+        chapter.say(f"**{system.name}** takes {chosen} of the {of} models that there are.")
 
 # %% [markdown]
 # ## The guard
 #
-# Scores on their way to a file are `PerClip`. Elementwise arithmetic, combining several scores of the same clip, and a
+# Scores of a submission file are of the type `PerClip`. Elementwise arithmetic, combining several scores of the same clip, and a
 # comparison with a fixed threshold are allowed; anything that needs a second clip raises.
 
 # %%
-submitted = {
-    m: set(recordings.clips(m, "test")["name"])
-    for m in recordings.evaluation or recordings.machines
-}
+asked = recordings.evaluation or recordings.machines
+submitted = {m: set(recordings.clips(m, "test")["name"]) for m in asked}
 submitted = {machine: names for machine, names in submitted.items() if names}
-entered = [s for s in systems.SYSTEMS if submitted.keys() & results[s.name].scored.keys()]
+entered = [s for s in systems.SYSTEMS if submitted.keys() & applied[s.name].scored.keys()]
 if entered:
-    guarded = results[entered[0].name].scored[next(iter(submitted))].scores
-    for what, attempt in {
-        "the mean over clips": lambda: np.mean(guarded),
-        "a rank": lambda: np.argsort(guarded),
-        "a normalisation": lambda: guarded - guarded.max(),
-        "a comparison of two clips": lambda: guarded < guarded[::-1],
-    }.items():
-        try:
-            attempt()
-            say(f"- {what}: allowed")
-        except AsdError as error:
-            say(f"- {what}: refused. *{error}*")
+    first = applied[entered[0].name].scored[next(iter(submitted))]
+    for line in sentences.guarded(first.scores):
+        chapter.say(line)
 else:
-    say("No system could score a test clip here, so there is nothing to guard.")
+    chapter.say("No system could score a test clip here, so there is nothing to guard.")
 
 # %% [markdown]
 # ## The packages
 #
 # One folder per system with a score file and a decision file for every machine, and a description;
-# all of it in one zip. `asd validate` reads them as the evaluator would, and refuses everything that the
-# evaluator would skip or misalign in silence.
+# all of it in one zip. `asd validate` reads them as the official evaluator does, and lists everything that
+# the evaluator would silently skip or misalign.
 
 # %%
 package = resolve(params.results) / params.name / "submission"
+rehearsal = "a rehearsal: no clip is concealed here"
 if entered:
-    written = submission.write_all(package, results, submitted, params)
+    written = submission.write_all(package, applied, submitted, params)
     problems = submission.validate(written, submitted)
-    kind = (
-        "concealed test clips"
-        if recordings.evaluation
-        else "a rehearsal: no clip is concealed here"
-    )
-    say(f"Systems: {', '.join(s.name for s in entered)}.")
-    say(f"Machines in the package: {', '.join(submitted)} ({kind}).")
-    say("Verdict of the validator: " + (" ".join(problems) or "nothing to complain about."))
+    kind = "concealed test clips" if recordings.evaluation else rehearsal
+    chapter.say(f"Systems: {', '.join(s.name for s in entered)}.")
+    chapter.say(f"Machines in the package: {', '.join(submitted)} ({kind}).")
+    chapter.say("`asd validate` reports: " + (" ".join(problems) or "no problems found."))
 else:
-    say("Nothing was scored, so no package is written.")
+    chapter.say("Nothing was scored, so no package is written.")
 
 # %% [markdown]
 # ## Scored again, alone
 #
-# A type can only refuse what passes through it. The stronger check starts over: the first five clips of
-# every machine are scored again from their recordings, one at a time, for every system, with no other
-# test clip read. What comes out has to be what the score files hold, to the last bit.
+# The guard can only refuse what passes through it. The stronger check starts from the recordings: the first five
+# clips of every machine are scored again, one at a time, for every system, with no other test clip read. These
+# scores have to be equal to those of the score files, to the last bit.
 
 # %%
 elsewhere = study.made_elsewhere(params, recordings)
 if elsewhere:
-    say(
-        f"Left out: the scores were computed on other hardware ({elsewhere}); last bits may differ."
-    )
+    other = f"the scores were computed on other hardware ({elsewhere}); last bits may differ"
+    chapter.say(f"Left out: {other}.")
 for machine in submitted if entered and not elsewhere else ():
     score = study.score_alone(params, recordings, machine)
     for s in entered:
         filed = submission.read_scores(package, submission.label_of(s, params), machine)[:5]
-        rederive(partial(score, results[s.name].members, s.scorer), filed)
-    say(
+        rederive(partial(score, applied[s.name].members, s.scorer), filed)
+    chapter.say(
         f"- {machine}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
         f"score files; the last one is {filed[-1].item()!r}."
     )
@@ -165,45 +123,40 @@ for machine in submitted if entered and not elsewhere else ():
 # %% [markdown]
 # ## Results per machine
 #
-# Where S4 stands among them, it was chosen by the very labels that judge it: its row is optimistic.
+# The models of S4 are chosen by the same labels that its row is evaluated with: that row is optimistic.
 
 # %%
-baseline = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
-omegas = systems.omega_by_machine({systems.BASELINE.name: baseline, **results})
-show_figure(
-    charts.machines(omegas.drop(columns="overall").T)
-    if omegas.notna().any(axis=None)
-    else draw.missing(
-        "Ω needs labelled test clips of both domains: these recordings do not have them."
-    ),
-    "fig-machines",
-    "$\\Omega$ of the baseline and the four systems on every development machine; 0.5 is chance. A long line "
+official = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
+omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})
+chapter.figure(
+    charts.machines,
+    omegas.drop(columns="overall").T,
+    label="fig-machines",
+    caption="$\\Omega$ of the baseline and the four systems on every development machine; 0.5 is chance. A long line "
     "means that the choice of the system matters for that machine.",
-    folder=folder,
+    missing="Ω needs labelled test clips of both domains: these recordings do not have them.",
 )
 
 # %%
-machines = {name: system.evaluate() for name, system in {"MAHALA": baseline, **results}.items()}
-machines = {name: values for name, values in machines.items() if values is not None}
-if machines:
-    panels.show_live(browse.live_machines(machines), title="The same with values under the pointer")
+parts = {name: system.evaluate() for name, system in {"MAHALA": official, **applied}.items()}
+parts = {name: values for name, values in parts.items() if values is not None}
+if parts:
+    panels.show_live(browse.live_machines(parts), title="The same with values under the pointer")
 
 # %%
-show_table(
+chapter.table(
     omegas.reset_index(),
-    "tab-systems",
-    "Table 3 of the report, measured here: $\\Omega$ of the official baseline (mean over seeds of "
+    label="tab-systems",
+    caption="Table 3 of the paper, measured here: $\\Omega$ of the official baseline (mean over seeds of "
     "its standardised scores) and of the submitted ensembles, per development machine and over all. S4 selects its models by these labels.",
-    folder=folder,
     decimals=3,
 )
 
 # %%
-show_table(
+chapter.table(
     reported.table_3(reported.load()),
-    "tab-systems-reported",
-    "The same as reported on DCASE 2026 development data.",
-    folder=folder,
+    label="tab-systems-reported",
+    caption="The same as reported on DCASE 2026 development data.",
     decimals=3,
 )
 
@@ -216,13 +169,12 @@ show_table(
 # {numref}`tab-decisions` counts them in either domain.
 
 # %%
-show_table(
-    systems.error_counts(results, recordings).drop(
+chapter.table(
+    systems.error_counts(applied, recordings).drop(
         columns=["precision", "recall"], errors="ignore"
     ),
-    "tab-decisions",
-    "Decisions of S1 at its threshold on labelled test clips, per machine and domain.",
-    folder=folder,
+    label="tab-decisions",
+    caption="Decisions of S1 at its threshold on labelled test clips, per machine and domain.",
     decimals=2,
     empty="There is no labelled test clip, or no S1: decisions cannot be judged.",
 )
@@ -230,13 +182,13 @@ show_table(
 # %% [markdown]
 # ## Clips and the threshold
 #
-# Every labelled test clip of S1, one machine at a time. Move the threshold and the counts follow: what a
-# lower threshold finds, it pays for in false alarms. Clips with a black ring are the worst errors at S1's
+# Every labelled test clip of S1, one machine at a time. Move the threshold and the counts follow: a
+# lower threshold finds more anomalies and raises more false alarms. Clips with a black ring are the worst errors at S1's
 # own threshold; below they can be heard, as the near microphone recorded them and after S1's front-end
 # (MP3, level-matched).
 
 # %%
-clips = failures.findings(results, recordings)
+clips = failures.findings(applied, recordings)
 of_s1 = clips[clips["system"] == "S1"]
 thresholds = dict(zip(of_s1["machine"], of_s1["threshold"], strict=True))
 if thresholds:
@@ -247,38 +199,36 @@ if thresholds:
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
     browse.show_clips(of_s1, thresholds, heard)
 else:
-    say("There is no labelled test clip, or no S1: nothing to browse.")
+    chapter.say("There is no labelled test clip, or no S1: nothing to browse.")
 
 # %% [markdown]
 # ## Failure gallery
 #
-# Which anomalies does no system find, and which does one alone find? To compare systems at equal strictness,
-# *found* means here: above nine in ten of the machine's normal test clips, as in the pAUC. That limit reads
-# labels, so it serves for looking back only. {numref}`tab-found` counts, {numref}`fig-failures` shows the
+# Which anomalies does no system find, and which does one alone find? To compare systems at an equal rate of false
+# alarms, *found* means here: above nine in ten of the machine's normal test clips, as in the pAUC. That limit reads
+# labels, so it may not be used for decisions. {numref}`tab-found` counts, {numref}`fig-failures` shows the
 # clearest of either kind: the denoised, standardised log-mel frames; what the score takes its percentile of,
 # over time, with the percentile dashed; and the residual of the stacked frame that lies at that percentile
 # (dot, and light band in the spectrogram).
 
 # %%
-show_table(
+chapter.table(
     failures.tally(clips),
-    "tab-found",
-    "Anomalies among the labelled test clips by how many of the systems find them at one false alarm in ten.",
-    folder=folder,
+    label="tab-found",
+    caption="Anomalies among the labelled test clips by how many of the systems find them at one false alarm in ten.",
     empty="There is no labelled anomaly.",
 )
 
 # %%
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
 shown = [failures.evidence(params, recordings, table, row) for row in chosen]
-show_figure(
-    charts.evidence(shown)
-    if shown
-    else draw.missing("No anomaly is missed by all systems or found by one alone."),
-    "fig-failures",
-    "Anomalies found by no system, or by one alone, with the models of the system that is named: log-mel "
+chapter.figure(
+    charts.evidence,
+    shown,
+    label="fig-failures",
+    caption="Anomalies found by no system, or by one alone, with the models of the system that is named: log-mel "
     "frames in standard deviations, terms of the score over time, and the residual $e_i$ that decided, means over seeds.",
-    folder=folder,
+    missing="No anomaly is missed by all systems or found by one alone.",
 )
 
 # %%
@@ -286,8 +236,11 @@ for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
     clip = example.named(params, recordings, row["machine"], row["name"], [own.front_end])
     tracks = clip.tracks(params, truth.truth_of(params, recordings, clip.clip))
     panels.show_panel(
-        {draw.sound_name(name): track for name, track in tracks.items()},
+        {style.sound_name(name): track for name, track in tracks.items()},
         spectra=params.spectra,
         label=f"failure-{number}",
         title=own.title,
     )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:class}`asdlib.guard.PerClip` and {py:mod}`asdlib.compare.submission`.

@@ -14,101 +14,76 @@
 # # Negative results
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
-# say the name where you change anything
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: "Optional[str]" = None  # folder of computed units
-figures: "Optional[str]" = None  # folder that this chapter writes to
-machines: "Optional[list[str]]" = None  # names; empty: all
-front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
-scorers: "Optional[list[str]]" = None  # names
-baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
-device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
-cluster: "Optional[str]" = None  # address of a Dask scheduler
-scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
-spectra: "Optional[dict]" = None  # Hz, samples, bands
-denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
-autoencoder: "Optional[dict]" = None  # layers
-training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
-scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
-bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
-encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
-team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 from asdlib import metrics, study
 from asdlib.compare import negative
-from asdlib.report import charts, reported, tables
+from asdlib.report import charts, reported, sentences, tables
 from asdlib.study import variants
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
-from asdlib.files import resolve
-from asdlib.params import from_notebook
-from asdlib.report.tables import say, show_table
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-draw.style()
-say(f"*The numbers of this chapter come from {recordings.describe()}.*")
+chapter = Chapter.open(globals())
+params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# Much of what looks good at one seed is gone after ten. The technical report lists what it tried without
+# Many gains at one seed vanish over ten. The paper lists what it tried without
 # success {cite}`kim2026`; here each of these ideas is run by the same protocol as everything else: the same
 # clips, the same seeds, statistics from training-normal clips only, and a paired difference to the champion.
-# An idea that helps here would be shown just the same.
+# An idea that helps here is shown in the same way.
 
 # %% [markdown]
 # ## From the official network to ours
 #
-# In the report, the plain autoencoder beats the official baseline. Which of the changes does it? {numref}`fig-build-up`
+# In the paper, the plain autoencoder beats the official baseline. Which of the changes is the cause? {numref}`fig-build-up`
 # makes them one after the other, on the near channel: first the score of eq. 1 on the official network's
-# own models, then the training, then the network. The report found every single-seed change within the range
-# in which two seeds of one network differ, and concluded that only the whole is robust.
+# own models, then the training, then the network. The paper found every single-seed change within the range
+# in which two seeds of one network differ, and concluded that only all changes together are robust.
 
 # %%
 table = study.run(params, recordings=recordings)
 steps = negative.build_up(params, recordings, table)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
-show_figure(
-    charts.build_up(steps, metrics.SEED_BAND)
-    if len(steps) and steps["omega"].notna().all()
-    else draw.missing(not_built if steps.empty else "Ω cannot be computed from these labels."),
-    "fig-build-up",
-    "Change of $\\Omega$ at every step from the official network to ours: one dot per seed, the mean as a "
+chapter.figure(
+    charts.build_up,
+    steps,
+    metrics.SEED_BAND,
+    label="fig-build-up",
+    caption="Change of $\\Omega$ at every step from the official network to ours: one dot per seed, the mean as a "
     "diamond; the band is what counts as variance of a single seed. Look for steps whose dots all lie on "
     "one side of zero: the best dot of a scattered step says nothing.",
-    folder=folder,
+    needs="omega",
+    missing=not_built if steps.empty else "Ω cannot be computed from these labels.",
 )
 
 # %%
-show_table(
+chapter.table(
     tables.build_up(negative.build_up_steps(steps)) if len(steps) else steps,
-    "tab-build-up",
-    "The same steps: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
+    label="tab-build-up",
+    caption="The same steps: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
     "before, p value of the paired t test with Holm's correction, the largest change at one seed, and how "
     f"many of {len(params.seeds)} seeds leave the band of ±{metrics.SEED_BAND}.",
-    folder=folder,
     empty=not_built,
 )
 
 # %% [markdown]
 # ## Other objectives
 #
-# Reconstruction is an odd task: a network that copies well copies anomalies too. Two others were meant to
-# mend that. **Interpolation** predicts the middle frame from the others {cite}`suefusa2020`, so that
+# A network that reconstructs well may reconstruct anomalies too. Two other objectives were meant to
+# avoid that. **Interpolation** predicts the middle frame from the others {cite}`suefusa2020`, so that
 # it cannot copy that frame. **Denoising** gives the network a noisier frame, the near power with the
-# transferred far power $G_m P_f$ added once more, and asks for the denoised one. The residual is
+# transferred far power $G_m P_f$ added once more; its target is the denoised one. The residual is
 # scored as before.
 #
 # ## At the bottleneck
 #
 # An anomaly may be reconstructed well and still lie in an empty part of the bottleneck.
-# A masked autoregressive **flow** {cite}`papamakarios2017` gives the density there, the same percentile of
-# $-\log p$ over a clip's vectors as in eq. 1 is its score; **nearest neighbours** take the mean distance of the
+# A masked autoregressive **flow** {cite}`papamakarios2017` estimates the density there. Its score is the same
+# percentile as in eq. 1, of $-\log p$ over a clip's vectors; **nearest neighbours** take the mean distance of the
 # clip's mean vector to the closest training clips. Both run on the champion's own models, alone and as
 # the mean with the champion's $z$.
 #
@@ -122,67 +97,61 @@ show_table(
 #
 # ## A discriminative gate
 #
-# AdaSub and CohGate may win on different machines ({numref}`tab-choice`). A gate could weigh them: with
+# AdaSub and CohGate may win on different machines ({numref}`tab-choice`). A gate can weigh them: with
 # $z_a$ and $z_c$ their compressed scores and $g = \log_{10}$ of the machine's median $G_m$,
 # logistic regression finds the weights of $z_a$, $z_c$ and $g\,(z_a - z_c)$ that best tell anomalies from
-# normal test clips. Labels of the machine that is scored are out of the question, so the gate is
-# learnt on all other machines. In the report it only paid when the scores were first normalised over
-# the test set. A score that depends on other test clips is none, and the guard refuses it:
+# normal test clips. Labels of the machine that is scored are not allowed, so the gate is
+# learnt on all other machines. In the paper it only helped when the scores were first normalised over
+# the test set. A score that depends on other test clips is not allowed, and the guard refuses it:
 
 # %%
 tried = negative.tried(params, recordings, table)
-say("> " + tried.reasons["gate_tested"])
+chapter.say("> " + tried.reasons["gate_tested"])
 
 # %% [markdown]
 # ## Verdicts
 #
-# {numref}`fig-negative` and {numref}`tab-negative` hold every idea against the champion, seed by seed and
+# {numref}`fig-negative` and {numref}`tab-negative` compare every idea with the champion, seed by seed and
 # under the same scoring: all three re-scorings where the idea leaves a residual to score, and the champion
 # so scored as partner where it is fused. A gain or a loss only counts when its corrected p value is
 # below 0.05 and the interval over clips and seeds does not hold zero; with few seeds hardly any
-# p value gets there.
+# p value is that small.
 
 # %%
 compared = negative.against_champion(tried)
 run = compared[compared["mean"].notna()]
-show_figure(
-    charts.against_champion(run)
-    if len(run)
-    else draw.missing("No idea was run on these recordings, or Ω cannot be computed from them."),
-    "fig-negative",
-    "Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
+chapter.figure(
+    charts.against_champion,
+    run,
+    label="fig-negative",
+    caption="Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
     "interval over clips and seeds (thin). Right of zero would be better than the champion.",
-    folder=folder,
+    missing="No idea was run on these recordings, or Ω cannot be computed from them.",
 )
 
 # %%
-show_table(
+chapter.table(
     tables.against_champion(compared),
-    "tab-negative",
-    f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
+    label="tab-negative",
+    caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test with Holm's correction over the rows, the 95 % interval of "
     "10,000 paired resamples of clips and seeds, the paired difference under eq. 1 alone, and the verdict "
     "or the reason why it was not run.",
-    folder=folder,
 )
 
 # %%
-counts = run["verdict"].value_counts()
-say(
-    f"Of {len(run)} ideas that were run, {counts.get('helps', 0)} help, {counts.get('harms', 0)} harm, and "
-    f"{len(run) - counts.get('helps', 0) - counts.get('harms', 0)} allow no robust statement."
-    if len(run)
-    else "No idea was run here."
-)
+chapter.say(sentences.ideas(run))
 
 # %% [markdown]
 # ## As reported
 
 # %%
-show_table(
+chapter.table(
     reported.negative(reported.load()),
-    "tab-negative-reported",
-    "Negative results as reported on DCASE 2026 development data: changes of $\\Omega$ at one seed and over ten, "
+    label="tab-negative-reported",
+    caption="Negative results as reported on DCASE 2026 development data: changes of $\\Omega$ at one seed and over ten, "
     "or $\\Omega$ itself.",
-    folder=folder,
 )
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.compare.negative`.

@@ -14,53 +14,26 @@
 # # Performance
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
-# say the name where you change anything
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: "Optional[str]" = None  # folder of computed units
-figures: "Optional[str]" = None  # folder that this chapter writes to
-machines: "Optional[list[str]]" = None  # names; empty: all
-front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
-scorers: "Optional[list[str]]" = None  # names
-baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
-device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
-cluster: "Optional[str]" = None  # address of a Dask scheduler
-scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
-spectra: "Optional[dict]" = None  # Hz, samples, bands
-denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
-autoencoder: "Optional[dict]" = None  # layers
-training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
-scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
-bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
-encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
-team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
-from asdlib import study
 from asdlib.report import charts, provenance, tables
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
-from asdlib.files import resolve
-from asdlib.params import from_notebook
-from asdlib.report.tables import say, show_table
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-draw.style()
-say(
-    "*The numbers of this chapter come from recordings of noise and the demo's simulated scenes, not from "
-    f"this study's data set ({recordings.describe()}).*"
+chapter = Chapter.open(
+    globals(),
+    numbers_from="recordings of noise and the demo's simulated scenes, not from this study's data set ({})",
 )
 
 # %% [markdown]
-# Ten seeds of seven machines and four front-ends are many trainings. What makes them bearable: all seeds of a
-# machine are one model, so that a step is a few large matrix products; these are taken in bfloat16 where the
-# processor has them, while weights, batch-norm statistics, loss and optimiser stay in float32; windows are
-# gathered from one resident array of frames; and long trainings are compiled. Features and scores are
+# Ten seeds of seven machines and four front-ends are many trainings. Four things make them fast. All seeds of a
+# machine are one model, so that a step is a few large matrix products; these are computed in bfloat16 where the
+# processor supports it, while weights, batch-norm statistics, loss and optimiser stay in float32. Windows are
+# gathered from one resident array of frames, and long trainings are compiled. Frames and scores are
 # computed clip by clip, every clip by one thread: the bytes of a score depend neither on the number of
 # threads nor on the clips beside it.
 #
@@ -68,17 +41,16 @@ say(
 # `results/benchmarks.json`, which this chapter shows.
 
 # %%
-bench = provenance.benchmarks(params)
+bench = provenance.benchmarks(chapter.params)
 not_run = "Nothing was measured on this machine: make bench does it, in about ten minutes."
 if bench:
-    say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
-show_table(
+    chapter.say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
+chapter.table(
     tables.benchmarks(bench.get("rows", [])),
-    "tab-benchmarks",
-    "What was measured, and what was aimed at. The usual loop is plain PyTorch for one seed in float32; the "
-    "official way feeds vectors one by one, in float64, with their file names, and looks for anomalies in "
+    label="tab-benchmarks",
+    caption="What was measured, and the target. The usual loop is plain PyTorch for one seed in float32; the "
+    "official loop feeds vectors one by one, in float64, with their file names, and looks for anomalies in "
     "the gradient.",
-    folder=folder,
     empty=not_run,
 )
 
@@ -90,13 +62,14 @@ show_table(
 # one machine, never with the number of machines.
 
 # %%
-show_figure(
-    charts.growth(bench["growth"]) if bench else draw.missing(not_run),
-    "fig-growth",
-    "Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "
+chapter.figure(
+    charts.growth,
+    bench.get("growth", []),
+    label="fig-growth",
+    caption="Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "
     "in proportion.",
-    folder=folder,
+    missing=not_run,
 )
 if bench:
     slopes = ", ".join(f"{slope:.2f} with {what}" for what, slope in bench["exponents"].items())
-    say(f"Exponents of time: {slopes} (1 is in proportion).")
+    chapter.say(f"Exponents of time: {slopes} (1 is in proportion).")

@@ -14,56 +14,31 @@
 # # The far channel's phase
 
 # %% tags=["parameters"]
-# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent;
-# say the name where you change anything
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-results: "Optional[str]" = None  # folder of computed units
-figures: "Optional[str]" = None  # folder that this chapter writes to
-machines: "Optional[list[str]]" = None  # names; empty: all
-front_ends: "Optional[list[str]]" = None  # names, see asdlib.frontends
-scorers: "Optional[list[str]]" = None  # names
-baseline: "Optional[bool]" = None  # the official baseline too
-extras: "Optional[list[str]]" = None  # studies that train once more, see asdlib.params
 seeds: "Optional[list[int]]" = None  # one model each
-device: "Optional[str]" = None  # "cpu", "cuda" or "auto"
-cluster: "Optional[str]" = None  # address of a Dask scheduler
-scenes: "Optional[dict]" = None  # embedded scenes: seconds, clips, seed
-spectra: "Optional[dict]" = None  # Hz, samples, bands
-denoising: "Optional[dict]" = None  # percentile (%), over-subtraction, floor
-autoencoder: "Optional[dict]" = None  # layers
-training: "Optional[dict]" = None  # epochs, batch (vectors), learning rate
-scoring: "Optional[dict]" = None  # weights, percentiles (%), quantile
-bottleneck: "Optional[dict]" = None  # flow and nearest neighbours at the bottleneck
-encoder: "Optional[dict]" = None  # folder of an audio encoder, its head
-team: "Optional[dict]" = None  # author and institute in the labels of a submission
 
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import choice, comparison
 from asdlib.measure import phase
-from asdlib.report import charts, tables
-from asdlib.report import figures as draw
-from asdlib.report.figures import show_figure
-from asdlib.files import resolve
-from asdlib.params import from_notebook
-from asdlib.report.tables import say, show_table
+from asdlib.report import charts, sentences, style, tables
+from asdlib.report.chapter import Chapter
 
-params = from_notebook(globals())
-recordings = study.open_recordings(params)
-folder = resolve(params.figures)
-draw.style()
-say(f"*The numbers of this chapter come from {recordings.describe()}.*")
+chapter = Chapter.open(globals())
+params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# The front-ends so far compare powers. A power says how loud the noise is, not which part of the near signal it
-# is; what both microphones hear of one source differs by a filter, and a filter has a phase. This chapter goes
-# beyond the technical report and asks what can be gained from it.
+# The front-ends so far compare powers. A power says how loud the noise is, but not which part of the near signal it
+# is. The signals of one source at the two microphones differ by a filter, and a filter has a phase. This chapter goes
+# beyond the paper and asks what can be gained from that phase.
 #
 # ## Three more front-ends
 #
 # **ComplexLS** fits, in every clip and bin, the complex weights that predict the near spectrum best from $K$
-# frames of the far one, and keeps what they leave:
+# frames of the far one, and keeps the residual:
 #
 # $$
 # H(k) = \arg\min_H \sum_t \Bigl\lvert N - \sum_{j<K} H_j F(t-j) \Bigr\rvert^2, \qquad
@@ -76,130 +51,126 @@ say(f"*The numbers of this chapter come from {recordings.describe()}.*")
 # ## How much is there to gain
 #
 # Noise that is coherent between the microphones with a magnitude-squared coherence MSC can be reduced by at most
-# $-10 \log_{10}(1 - \mathrm{MSC})$ dB by one weight per bin. {numref}`fig-bound` holds what is reached
-# against that bound, taken over all training clips. The filter is found on the mixture, as it has to be.
+# $-10 \log_{10}(1 - \mathrm{MSC})$ dB by one weight per bin. {numref}`fig-bound` compares what is reached
+# with that bound, computed over all training clips. The filter is found on the mixture, as in practice.
 
 # %%
 no_truth = (
     "No ground truth lies beside these recordings: "
     "what was noise and what was machine cannot be told apart."
 )
-bound = phase.bounds(params, recordings)
-show_figure(
-    charts.phase_bounds(bound) if len(bound) else draw.missing(no_truth),
-    "fig-bound",
-    "Noise removed by one complex weight per clip and bin against its bound, and the machine sound that goes with "
-    "it, over frequency. Above the bound, a clip's noise is more coherent than that of all clips together, or "
+chapter.figure(
+    charts.phase_bounds,
+    phase.bounds(params, recordings),
+    label="fig-bound",
+    caption="Noise removed by one complex weight per clip and bin against its bound, and the machine sound that is lost "
+    "with it, over frequency. Above the bound, a clip's noise is more coherent than that of all clips together, or "
     "the fit is lucky; where more machine sound is lost than noise removed, the filter has learnt the machine.",
-    folder=folder,
+    missing=no_truth,
 )
 
 # %% [markdown]
 # ## More context, shorter clips
 #
-# A room answers for longer than one frame, so more frames of the far channel predict more. They also
-# have more freedom to explain what they should not. A filter that sees less of a clip has more, too.
+# A room's impulse response is longer than one frame, so more frames of the far channel predict more of the noise.
+# More frames also give the filter more freedom to fit the machine's sound. So does a shorter clip.
 
 # %%
-context = phase.contexts(params, recordings, (1, 2, 3, 4, 5))
-show_figure(
-    charts.noise_and_sound(context, "context", "frames of far context $K$")
-    if len(context)
-    else draw.missing(no_truth),
-    "fig-context",
-    "Noise removed and machine sound lost against the far frames that the filter uses.",
-    folder=folder,
+chapter.figure(
+    charts.noise_and_sound,
+    phase.contexts(params, recordings, (1, 2, 3, 4, 5)),
+    "context",
+    "frames of far context $K$",
+    label="fig-context",
+    caption="Noise removed and machine sound lost against the far frames that the filter uses.",
+    missing=no_truth,
 )
 
 # %%
 longest = float(recordings.manifest["seconds"].min())
-length = phase.lengths(params, recordings, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)])
-show_figure(
-    charts.noise_and_sound(length, "seconds", "length of what the filter sees (s)")
-    if len(length)
-    else draw.missing(no_truth),
-    "fig-length",
-    "The same against the length of the clip, cut at its beginning.",
-    folder=folder,
+chapter.figure(
+    charts.noise_and_sound,
+    phase.lengths(params, recordings, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)]),
+    "seconds",
+    "length of what the filter sees (s)",
+    label="fig-length",
+    caption="The same against the length of the clip, cut at its beginning.",
+    missing=no_truth,
 )
 
 # %% [markdown]
-# ## The price: a machine in the far channel
+# ## The drawback: a machine in the far channel
 #
-# The far microphone hears the machine as well, coherently. What the filter takes for noise is then machine, and
-# steady tones suffer most: one weight per bin cancels a line altogether. {numref}`fig-leak` makes the
-# machine louder or softer in the far channel, and nothing else.
+# The far microphone hears the machine as well, coherently. The filter then removes machine sound as noise, and
+# steady tones are affected most: one weight per bin can cancel a line completely. {numref}`fig-leak` changes the level
+# of the machine in the far channel, and nothing else.
 
 # %%
-leak = phase.leaks(params, recordings, (-40, -20, -10, -5, 0, 5, 10))
-show_figure(
-    charts.noise_and_sound(leak, "level", "machine at the far microphone, against the scene (dB)")
-    if len(leak)
-    else draw.missing(no_truth),
-    "fig-leak",
-    "Noise removed and machine sound lost against the level of the machine at the far microphone.",
-    folder=folder,
+chapter.figure(
+    charts.noise_and_sound,
+    phase.leaks(params, recordings, (-40, -20, -10, -5, 0, 5, 10)),
+    "level",
+    "machine at the far microphone, against the scene (dB)",
+    label="fig-leak",
+    caption="Noise removed and machine sound lost against the level of the machine at the far microphone.",
+    missing=no_truth,
 )
 
 # %% [markdown]
 # The next three figures render scenes of their own, normal clips that differ in one thing: how far the far
 # microphone stands from the machine, how reverberant the room is, and how many noise sources, all steady and each at
 # a place of its own, share the noise power. A microphone that stands closer predicts more of the noise and hears more of the
-# machine; what reverberates and what comes from many places is no longer one weight per bin.
+# machine; reverberation and noise from many places cannot be predicted by one weight per bin.
 
 # %%
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
-distance = phase.rooms(params, recordings, "far_distance", (0.8, 1.5, 2.5, 4.0))
-show_figure(
-    charts.noise_and_sound(distance, "far_distance", "far microphone, from the machine (m)")
-    if len(distance)
-    else draw.missing(no_rooms),
-    "fig-distance",
-    "Noise removed and machine sound lost against the distance of the far microphone from the machine. The near "
-    "one stays where it is.",
-    folder=folder,
+chapter.figure(
+    charts.noise_and_sound,
+    phase.rooms(params, recordings, "far_distance", (0.8, 1.5, 2.5, 4.0)),
+    "far_distance",
+    "far microphone, from the machine (m)",
+    label="fig-distance",
+    caption="Noise removed and machine sound lost against the distance of the far microphone from the machine. The near "
+    "one stays at its place.",
+    missing=no_rooms,
 )
 
 # %%
-reverberation = phase.rooms(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8))
-show_figure(
-    charts.noise_and_sound(reverberation, "reverberation", "reverberation time $T_{60}$ (s)")
-    if len(reverberation)
-    else draw.missing(no_rooms),
-    "fig-room",
-    "The same against the reverberation time of the room.",
-    folder=folder,
+chapter.figure(
+    charts.noise_and_sound,
+    phase.rooms(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8)),
+    "reverberation",
+    "reverberation time $T_{60}$ (s)",
+    label="fig-room",
+    caption="The same against the reverberation time of the room.",
+    missing=no_rooms,
 )
 
 # %%
-crowd = phase.rooms(params, recordings, "noise_sources", (1, 2, 4, 8, 16))
-show_figure(
-    charts.noise_and_sound(crowd, "noise_sources", "steady noise sources", doubling=True)
-    if len(crowd)
-    else draw.missing(no_rooms),
-    "fig-sources",
-    "The same against the number of noise sources, which share one power. Few clips of each machine are rendered, so "
+chapter.figure(
+    charts.noise_and_sound,
+    phase.rooms(params, recordings, "noise_sources", (1, 2, 4, 8, 16)),
+    "noise_sources",
+    "steady noise sources",
+    doubling=True,
+    label="fig-sources",
+    caption="The same against the number of noise sources, which share one power. Few clips of each machine are rendered, so "
     "small steps are chance.",
-    folder=folder,
+    missing=no_rooms,
 )
 
 # %% [markdown]
 # ## A filter per clip or per machine
 #
-# A filter from all training clips cannot learn the single clip's machine sound. But it can only hold what stays: where
-# the noise comes from elsewhere in the next clip, its phase is another one, and the common filter averages.
+# A filter from all training clips cannot learn the machine sound of a single clip. But it only models what all clips
+# share: where the noise comes from another place in the next clip, its phase differs, and the common filter averages.
 
 # %%
-fixed = phase.fixed(params, recordings)
-show_table(
-    fixed.set_axis(
-        ["machine", "noise, per clip", "machine, per clip", "noise, trained", "machine, trained"],
-        axis=1,
-    ),
-    "tab-fixed",
-    "Noise removed and machine sound lost, in dB over all bins, by a filter for every clip and by one from all "
+chapter.table(
+    tables.fixed_filters(phase.fixed(params, recordings)),
+    label="tab-fixed",
+    caption="Noise removed and machine sound lost, in dB over all bins, by a filter for every clip and by one from all "
     "training-normal clips of the machine.",
-    folder=folder,
     decimals=2,
     empty=no_truth,
 )
@@ -207,10 +178,10 @@ show_table(
 # %% [markdown]
 # ## Does it help the detector?
 #
-# The verdict is the detector's, by the protocol of chapter 03, and under three scores: mean squared error,
-# eq. 1 and all re-scorings, for the best score may differ by front-end. `params/phase.yaml` runs all of
-# it, with the context $K$ that `make verdict` chose on three sets of scenes. A constant that was chosen by labels is
-# judged fairly only where it was not chosen: `make verdict` takes real noise and measured rooms for that.
+# The detector is evaluated by the protocol of chapter 03, and under three scores: mean squared error,
+# eq. 1 and all re-scorings, because the best score may differ by front-end. `params/phase.yaml` runs all of
+# it, with the context $K$ that `make verdict` chose on three sets of scenes. A constant that was chosen by labels has to
+# be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
 # %%
 table = study.run(params, recordings=recordings)
@@ -221,50 +192,47 @@ not_run = "Not run here: params/phase.yaml names these front-ends."
 nothing = summary.ensemble[:0]
 run = new and "adasub" in params.front_ends
 compared = choice.against_adasub(table, summary) if run else nothing
-show_table(
-    tables.against_adasub(compared, draw.NAMES, draw.SCORER_NAMES),
-    "tab-phase",
-    f"Every front-end under every score, {len(params.seeds)} seeds: $\\Omega$ (mean ± standard deviation), the "
+
+# %%
+chapter.table(
+    tables.against_adasub(compared, style.NAMES, style.SCORER_NAMES),
+    label="tab-phase",
+    caption=f"Every front-end under every score, {len(params.seeds)} seeds: $\\Omega$ (mean ± standard deviation), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
     "clips and seeds.",
-    folder=folder,
     decimals=3,
     empty=not_run,
 )
 
 # %%
-machines = choice.omega_by_front_end(table, "eq1") if new else nothing
-show_figure(
-    charts.machines(machines.rename(columns=draw.NAMES))
-    if len(machines) and machines.notna().any(axis=None)
-    else draw.missing(not_run),
-    "fig-phase-machines",
-    "$\\Omega$ of the ensembles under eq. 1 on every development machine. Wins and losses side by side.",
-    folder=folder,
+omegas = choice.omega_by_front_end(table, "eq1") if new else nothing
+chapter.figure(
+    charts.machines,
+    omegas.rename(columns=style.NAMES),
+    label="fig-phase-machines",
+    caption="$\\Omega$ of the ensembles under eq. 1 on every development machine. Wins and losses side by side.",
+    missing=not_run,
 )
 
 # %% [markdown]
 # ## Which one to submit
 #
-# Labels of the machine that is scored cannot choose its front-end. Training-normal clips may: how much the complex
-# filters explain, how large $G_m$ is, how steady the near channel. A rule sets a limit on one of these; it is
-# learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
+# Labels of the machine that is scored cannot choose its front-end. Values from training-normal clips may: how much
+# the complex filters explain, how large $G_m$ is, how steady the near channel is. A rule sets a limit on one of these; it
+# is learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
 
 # %%
 choices = choice.rules(table, choice.traits(params, recordings)) if len(compared) else nothing
-show_table(
-    choices.set_axis(["choice", "Ω", "taken"], axis=1) if len(choices) else choices,
-    "tab-rule-phase",
-    "$\\Omega$ of the ensembles under eq. 1 by how each machine's front-end is chosen. The oracle and the best fixed "
-    "choice read the labels of the machines that they are judged on.",
-    folder=folder,
+chapter.table(
+    tables.choices(choices),
+    label="tab-rule-phase",
+    caption="$\\Omega$ of the ensembles under eq. 1 by how each machine's front-end is chosen. The oracle and the best fixed "
+    "choice read the labels of the machines that they are evaluated on.",
     decimals=4,
     empty=not_run,
 )
 if len(choices):
-    by = choices.set_index(choices["choice"].str.split(",").str[0])["omega"]
-    gain = by["rule"] - by["best fixed choice"]
-    say(
-        f"The rule is {gain:+.4f} against the best fixed choice: "
-        + ("it pays here." if gain > 0 else "no rule of this kind beats a fixed choice here.")
-    )
+    chapter.say(sentences.rule_gain(choices))
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.choice`.

@@ -1,8 +1,10 @@
 """Sphinx configuration: executed notebooks in, a site that opens from file:// out."""
 
+from asdlib.report.api import setup  # noqa: F401  # Sphinx calls it
+
 project = "Noise-aware anomalous sound detection"
 author = "asdlib contributors"
-extensions = ["myst_nb", "sphinxcontrib.bibtex"]
+extensions = ["myst_nb", "sphinxcontrib.bibtex", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 nb_execution_mode = "off"  # papermill has executed every chapter
@@ -12,6 +14,15 @@ nb_output_stderr = "remove-warn"
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "none"  # docstrings name shapes and units; annotations are for the checkers
+napoleon_google_docstring = False
+napoleon_use_param = False  # entries hold descriptions, not types that could be linked
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+nitpick_ignore_regex = [("py:.*", r"(?!asdlib\.).*")]  # names of other packages have no page here
 
 numfig = True
 numfig_format = {"figure": "Fig. %s", "table": "Table %s"}
@@ -23,6 +34,7 @@ html_title = project
 html_static_path = ["_static"]
 html_css_files = ["report.css"]
 html_js_files = ["report.js", "bokeh.min.js", "bokeh-widgets.min.js"]  # Bokeh's: see build.py
+html_domain_indices = False
 html_copy_source = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}

@@ -16,7 +16,7 @@ import pandas as pd
 from asdlib import files, params, study
 from asdlib.compare import choice, comparison
 from asdlib.measure import phase
-from asdlib.report import figures, tables
+from asdlib.report import style, tables
 from asdlib.study.recordings import open_recordings
 
 CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
@@ -74,7 +74,7 @@ def write_tables(base, chosen, out):
     table = pd.concat([study.run(one, recordings=recordings) for one in studies], ignore_index=True)
     compared = choice.against_adasub(table, comparison.summary(table))
     shown = {
-        "verdict": tables.against_adasub(compared, figures.NAMES, figures.SCORER_NAMES),
+        "verdict": tables.against_adasub(compared, style.NAMES, style.SCORER_NAMES),
         "fixed": phase.fixed(base, recordings),
     }
     known = choice.traits(base, recordings)

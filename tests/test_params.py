@@ -30,6 +30,7 @@ def test_shipped_files_load_and_name_themselves(name):
         ("training: {epoch: 3}", "unknown key 'training.epoch'; did you mean 'epochs'?"),
         ("training: {epochs: -3}", "training.epochs is -3; input should be greater than 0."),
         ("sedes: [1]", "did you mean 'seeds'?"),
+        ("epoch: 3", "did you mean 'training.epochs' or 'bottleneck.epochs' or 'encoder.epochs'?"),
         ("seeds: []", "seeds must be a list of different numbers"),
         ("seeds: [1, 1]", "seeds must be a list of different numbers"),
         ("denoising: {beta: .nan}", "denoising.beta"),
@@ -63,6 +64,13 @@ def test_a_notebook_runs_what_its_parameter_file_says(monkeypatch):
     assert params.from_notebook(own) == params.load({"name": "mine", "seeds": [4]})
 
 
+def test_a_notebook_takes_keys_that_its_cell_does_not_name(monkeypatch):
+    monkeypatch.chdir(ROOT / "notebooks")
+    values = {"name": "smoke", "data": None, "training": {"epochs": 3}}
+    assert params.from_notebook(values).training.epochs == 3
+    assert params.from_notebook(values).spectra == params.load(ROOT / "params/smoke.yaml").spectra
+
+
 def test_a_notebook_refuses_what_papermill_would_pass_over():
     import numpy
 
@@ -72,3 +80,12 @@ def test_a_notebook_refuses_what_papermill_would_pass_over():
         params.from_notebook(values | {"name": "demo", "sedes": [1]})
     with pytest.raises(AsdError, match="name is missing"):
         params.from_notebook(values | {"seeds": [1]})
+
+
+@pytest.mark.parametrize("imported", [params, Params, params.load])
+def test_a_chapters_own_values_are_no_parameters_when_its_cells_run_again(imported):
+    parameters = {"name": "demo", "seeds": [1]}
+    again = parameters | {"imported": imported, "caption": "text", "rows": [1, 2]}
+    assert params.from_notebook(again) == params.from_notebook(parameters)
+    with pytest.raises(AsdError, match="unknown key 'epoch'; did you mean 'training"):
+        params.from_notebook({"epoch": 3} | again)

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import symtable
 import sys
 import tomllib
 
@@ -79,6 +80,22 @@ def test_every_dependency_is_pinned(pyproject):
     assert "torch==2.13.0" in pins
 
 
+def test_a_wheel_has_what_is_no_python(pyproject):
+    patterns = pyproject["tool"]["setuptools"]["package-data"]
+    shipped = {
+        path
+        for package, endings in patterns.items()
+        for ending in endings
+        for path in ROOT.joinpath(*package.split(".")).glob(ending)
+    }
+    tracked = subprocess.run(
+        ["git", "ls-files", "asdlib"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    others = {ROOT / name for name in tracked if not name.endswith(".py")}
+    assert others == shipped
+    assert others
+
+
 def test_conda_installs_what_pyproject_names(pyproject):
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert (
@@ -92,25 +109,40 @@ def test_conda_installs_what_pyproject_names(pyproject):
     assert f".[{','.join(extras)}]" in (ROOT / "Makefile").read_text()
 
 
-def test_notebooks_are_text_with_a_kernel_and_every_parameter():
+def code_cells(path):
+    """A notebook's code cells as (tags, source)."""
     import jupytext
 
+    notebook = jupytext.read(path)
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [(cell.metadata.get("tags", []), cell.source) for cell in cells]
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_begins_with_what_a_reader_changes(path):
+    cells = code_cells(path)
+    assert [tags for tags, _ in cells if "parameters" in tags] == [["parameters"]]
+    tags, source = cells[0]
+    assert "parameters" in tags
+    values = {node.target.id: ast.literal_eval(node.value) for node in ast.parse(source).body}
+    assert values == {"name": None, "data": None, "seeds": None}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_tells_and_the_package_does(path):
     from asdlib.params import Params
 
-    for path in sorted((ROOT / "notebooks").glob("*.py")):
-        notebook = jupytext.read(path)
-        assert notebook.metadata["kernelspec"]["name"] == "python3"
-        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        assert "parameters" in code[0].metadata["tags"]
-        tree = ast.parse(code[0].source)
-        values = {node.target.id: ast.literal_eval(node.value) for node in tree.body}
-        assert list(values) == list(Params.model_fields), path.name
-        assert set(values.values()) == {None}, path.name
-        for cell in code[1:]:
-            functions = [
-                n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef)
-            ]
-            assert not functions, f"{path.name} defines {functions[0].name if functions else ''}"
+    for _, source in code_cells(path)[1:]:
+        assert len(source.splitlines()) <= 15, source
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.FunctionDef | ast.Lambda), source
+        names = symtable.symtable(source, path.name, "exec").get_symbols()
+        made = {name.get_name() for name in names if name.is_assigned() or name.is_imported()}
+        assert not made & set(Params.model_fields), "would be parameters when cells run again"
 
 
 def test_no_bulk_and_no_paths_of_a_machine_are_tracked():

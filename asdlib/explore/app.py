@@ -33,7 +33,7 @@ from asdlib.frontends import FRONT_ENDS, parts
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params
 from asdlib.report import panels
-from asdlib.report.figures import NAMES, sound_name
+from asdlib.report.style import NAMES, sound_name
 from asdlib.study.unit import Unit
 
 SLIDERS = {

@@ -21,7 +21,7 @@ from PIL import Image
 from asdlib.explore.data import Trained
 from asdlib.explore.view import View
 from asdlib.params import Params
-from asdlib.report.figures import COLOURS, NAMES, SCORER_NAMES
+from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES
 
 _SIZE = (12.4, 9.0)  # inches
 _DPI = 80

@@ -68,7 +68,7 @@ def compute(
     ----------
     signal : full scale is 1, at least one sample.
     constants : of the front-end; the unit keeps the models that it was trained with.
-    front_end : a name of :data:`asdlib.frontends.FRONT_ENDS`.
+    front_end : a name of ``asdlib.frontends.FRONT_ENDS``.
     params : of the study.
     floors : of the machine at the constants' percentile; none: nothing is subtracted.
     trained : from :meth:`Trained.load`.

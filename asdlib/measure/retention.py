@@ -1,6 +1,6 @@
 """How much of the anomaly every front-end removes, band by band, where the truth is known.
 
-The anomaly's own sound is :attr:`asdlib.simulate.scenes.Clip.fault`, a difference signal: the
+The anomaly's own sound is ``fault`` of :class:`asdlib.simulate.scenes.Clip`, a difference: the
 machine with its fault minus the same machine, turn for turn, without it. It holds what the fault
 adds and, with the opposite sign, what the fault takes away (a worn valve strikes softer). A
 front-end's gain is found on the recording and applied to that difference. The result is the

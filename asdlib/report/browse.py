@@ -7,14 +7,14 @@ Notebook: 05_submission.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from asdlib.report import panels
-from asdlib.report.figures import COLOURS, PALETTE, sound_name, system_name
+from asdlib.report import js, panels
+from asdlib.report.style import COLOURS, PALETTE, sound_name, system_name
 
 _ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
 _MARKS = {"normal": ("circle", PALETTE[0]), "anomaly": ("triangle", PALETTE[1])}
@@ -41,27 +41,110 @@ def show_clips(
     """
     from bokeh.document import Document
     from bokeh.layouts import column
-    from bokeh.models import (
-        CDSView,
-        ColumnDataSource,
-        CustomJS,
-        Div,
-        GroupFilter,
-        HoverTool,
-        Range1d,
-        Select,
-        Slider,
-        Span,
-    )
-    from bokeh.plotting import figure
+    from bokeh.models import CustomJS, Div, Select, Slider
 
     machines = sorted(thresholds)
     first = machines[0]
-    places = clips["domain"] + " " + clips["label"]
-    height = [_ROWS.index(place) for place in places]
+    ends = {machine: _ends(clips, machine, thresholds) for machine in machines}
+    low, high = ends[first]
+    plot, moved = _scatter(clips, heard, first, thresholds[first], ends[first])
+    plot.name = f"{label} plot"
+    slider = Slider(
+        start=low,
+        end=high,
+        value=thresholds[first],
+        step=(high - low) / 200,
+        title="threshold on z",
+        format="0.00",
+        sizing_mode="stretch_width",
+        name=f"{label} slider",
+    )
+    menu = Select(title="machine", options=machines, value=first, name=f"{label} machine")
+    counts = Div(name=f"{label} counts", sizing_mode="stretch_width")
+    arguments: dict[str, Any] = {
+        **moved,
+        "slider": slider,
+        "menu": menu,
+        "counts": counts,
+        "own": dict(thresholds),
+        "ends": ends,
+        "label": label,
+    }
+    document = Document()
+    document.add_root(column(menu, plot, slider, counts, sizing_mode="stretch_width"))
+    count = CustomJS(args=arguments, code=js.script("clips_count"))
+    slider.js_on_change("value", count)
+    document.js_on_event("document_ready", count)
+    change = CustomJS(args=arguments, code=js.script("clips_machine", "clips_count"))
+    menu.js_on_change("value", change)
+    lists = "".join(_worst(clips, m, thresholds[m], heard, label, m != first) for m in machines)
+    panels.show_live(document.roots[0], after=f"<div class='asd-clips'>{lists}</div>")
+
+
+def _scatter(
+    clips: pd.DataFrame,
+    heard: Collection[tuple[str, str]],
+    machine: str,
+    threshold: float,
+    ends: tuple[float, float],
+) -> tuple[Any, dict[str, Any]]:
+    """Draw the scores of one machine's clips, by domain and label, with the threshold.
+
+    Parameters
+    ----------
+    heard : machine and name of the clips with a black ring.
+    ends : of the axis of scores.
+
+    Returns
+    -------
+    The plot, and its models that move: points, chosen (machine), span (of scores) and line.
+    """
+    from bokeh.models import CDSView, GroupFilter, HoverTool, Range1d, Span
+    from bokeh.plotting import figure
+
+    points = _points(clips, heard)
+    chosen = GroupFilter(column_name="machine", group=machine)
+    span = Range1d(start=ends[0], end=ends[1])
+    plot = figure(
+        height=260,
+        sizing_mode="stretch_width",
+        x_range=span,
+        y_range=(0, len(_ROWS)),
+        tools="",
+        toolbar_location=None,
+        x_axis_label="z of the ensemble",
+    )
+    for kind, (marker, colour) in _MARKS.items():
+        plot.scatter(
+            "score",
+            "y",
+            source=points,
+            view=CDSView(filter=chosen & GroupFilter(column_name="label", group=kind)),
+            marker=marker,
+            size=9,
+            fill_color=colour,
+            line_color="ring",
+            fill_alpha=0.75,
+        )
+    shown = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
+    plot.add_tools(HoverTool(tooltips=shown))
+    middles = {i + 0.5: name for i, name in enumerate(_ROWS)}
+    plot.yaxis.ticker = list(middles)
+    plot.yaxis.major_label_overrides = middles
+    plot.ygrid.grid_line_color = None
+    line = Span(location=threshold, dimension="height", line_dash="dashed", line_width=2)
+    plot.add_layout(line)
+    return plot, {"points": points, "chosen": chosen, "span": span, "line": line}
+
+
+def _points(clips: pd.DataFrame, heard: Collection[tuple[str, str]]) -> Any:
+    """Return a data source of all clips: scores, and heights that tell domain and label."""
+    from bokeh.models import ColumnDataSource
+
+    height = [_ROWS.index(place) for place in clips["domain"] + " " + clips["label"]]
     # golden-ratio steps spread neighbours evenly, without a generator
     jitter = (np.arange(len(clips)) * 0.618034 % 1 - 0.5) * 0.7
-    points = ColumnDataSource(
+    return ColumnDataSource(
         {
             **{name: clips[name].tolist() for name in ("machine", "domain", "label", "name")},
             "score": clips["score"].to_numpy(float),
@@ -69,45 +152,6 @@ def show_clips(
             "ring": ["#000000" if key in heard else "#ffffff" for key in _keys(clips)],
         }
     )
-    low, high = _ends(clips, first, thresholds)
-    span = Range1d(start=low, end=high)
-    plot = figure(
-        height=260, sizing_mode="stretch_width", x_range=span, y_range=(0, 4), tools="",
-        toolbar_location=None, x_axis_label="z of the ensemble", name=f"{label} plot",
-    )  # fmt: skip
-    chosen = GroupFilter(column_name="machine", group=first)
-    for kind, (marker, colour) in _MARKS.items():
-        view = CDSView(filter=chosen & GroupFilter(column_name="label", group=kind))
-        plot.scatter(
-            "score", "y", source=points, view=view, marker=marker, size=9, fill_color=colour,
-            line_color="ring", fill_alpha=0.75,
-        )  # fmt: skip
-    plot.add_tools(
-        HoverTool(tooltips=[("clip", "@name"), ("domain", "@domain"), ("label", "@label"),
-                            ("z", "@score{0.000}")])
-    )  # fmt: skip
-    plot.yaxis.ticker = [0.5, 1.5, 2.5, 3.5]
-    plot.yaxis.major_label_overrides = {i + 0.5: name for i, name in enumerate(_ROWS)}
-    plot.ygrid.grid_line_color = None
-    line = Span(location=thresholds[first], dimension="height", line_dash="dashed", line_width=2)
-    plot.add_layout(line)
-    slider = Slider(start=low, end=high, value=thresholds[first], step=(high - low) / 200,
-                    title="threshold on z", format="0.00", sizing_mode="stretch_width",
-                    name=f"{label} slider")  # fmt: skip
-    menu = Select(title="machine", options=machines, value=first, name=f"{label} machine")
-    counts = Div(name=f"{label} counts", sizing_mode="stretch_width")
-    arguments: dict[str, Any] = {
-        "points": points, "slider": slider, "menu": menu, "line": line, "counts": counts,
-        "chosen": chosen, "span": span, "own": dict(thresholds), "label": label,
-        "ends": {m: _ends(clips, m, thresholds) for m in machines},
-    }  # fmt: skip
-    document = Document()
-    document.add_root(column(menu, plot, slider, counts, sizing_mode="stretch_width"))
-    slider.js_on_change("value", CustomJS(args=arguments, code=_COUNT))
-    menu.js_on_change("value", CustomJS(args=arguments, code=_CHANGE))
-    document.js_on_event("document_ready", CustomJS(args=arguments, code=_COUNT))
-    lists = "".join(_worst(clips, m, thresholds[m], heard, label, m != first) for m in machines)
-    panels.show_live(document.roots[0], after=f"<div class='asd-clips'>{lists}</div>")
 
 
 def worst(
@@ -178,49 +222,15 @@ def _ends(
     return min(scores) - margin, max(scores) + margin
 
 
-_COUNT = """
-own[menu.value] = slider.value;
-line.location = slider.value;
-const text = (s) => { const d = document.createElement("span"); d.textContent = s; return d.innerHTML; };
-const data = points.data, rows = [];
-for (const machine of Object.keys(own).sort()) for (const domain of ["source", "target"]) {
-  let normal = 0, alarms = 0, anomalies = 0, misses = 0;
-  for (let i = 0; i < data.score.length; i++) {
-    if (data.machine[i] != machine || data.domain[i] != domain) continue;
-    const above = data.score[i] > own[machine];
-    if (data.label[i] == "normal") { normal++; alarms += above; } else { anomalies++; misses += !above; }
-  }
-  const hits = anomalies - misses, f1 = hits + alarms + anomalies ? 2 * hits / (hits + alarms + anomalies) : NaN;
-  const cells = [machine, domain, own[machine].toFixed(2), alarms + " of " + normal, misses + " of " + anomalies, isNaN(f1) ? "n/a" : f1.toFixed(2)];
-  const strong = machine == menu.value ? " style='font-weight:bold'" : "";
-  rows.push("<tr" + strong + ">" + cells.map(c => "<td style='padding:1px 12px 1px 0'>" + text(c) + "</td>").join("") + "</tr>");
-}
-const heads = ["machine", "domain", "threshold", "false alarms", "misses", "F1"];
-counts.text = "<table><thead><tr>" + heads.map(h => "<th style='text-align:left;padding-right:12px'>" + h + "</th>").join("") + "</tr></thead><tbody>" + rows.join("") + "</tbody></table>";
-"""  # noqa: E501
-_CHANGE = (
-    """
-const value = own[menu.value], [low, high] = ends[menu.value];
-chosen.group = menu.value;
-points.change.emit();
-span.setv({start: low, end: high});
-slider.setv({start: low, end: high, step: (high - low) / 200, value: value});
-for (const part of document.querySelectorAll("[data-panel]"))
-  if (part.dataset.panel == label) part.hidden = part.dataset.machine != menu.value;
-"""
-    + _COUNT
-)
-
-
 def live_seeds(
-    per_seed: pd.DataFrame, ensembles: pd.DataFrame, systems: Sequence[tuple[str, str]]
+    systems: Sequence[tuple[str, str]], per_seed: pd.DataFrame, ensembles: pd.DataFrame
 ) -> Any:
     """Fig. 2 with values under the pointer.
 
     Parameters
     ----------
-    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
     systems : front-end and scorer of each system shown.
+    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
     """
     from bokeh.models import FactorRange
     from bokeh.plotting import figure
@@ -229,18 +239,34 @@ def live_seeds(
     places = [*numbers.unique(), "ensemble"]
     values = pd.concat([per_seed.assign(seed=numbers), ensembles.assign(seed="ensemble")])
     plot = figure(
-        height=300, sizing_mode="stretch_width", x_range=FactorRange(factors=places),
-        x_axis_label="seed", y_axis_label="Ω", tools="", toolbar_location=None, tooltips=[
-            ("system", "@system"), ("seed", "@seed"), ("Ω", "@omega{0.0000}"),
-            ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
+        height=300,
+        sizing_mode="stretch_width",
+        x_range=FactorRange(factors=places),
+        x_axis_label="seed",
+        y_axis_label="Ω",
+        tools="",
+        toolbar_location=None,
+        tooltips=[
+            ("system", "@system"),
+            ("seed", "@seed"),
+            ("Ω", "@omega{0.0000}"),
+            ("source AUC", "@auc_source{0.000}"),
+            ("target AUC", "@auc_target{0.000}"),
             ("pAUC", "@pauc{0.000}"),
         ],
-    )  # fmt: skip
+    )
     for (front_end, scorer), marker in zip(systems, _BOKEH_MARKS, strict=False):
         rows = values[(values["front_end"] == front_end) & (values["scorer"] == scorer)]
         rows = rows.assign(system=system_name(front_end, scorer))
-        plot.scatter("seed", "omega", source=rows, size=10, marker=marker,
-                     color=COLOURS[front_end], legend_label=rows["system"].iloc[0])  # fmt: skip
+        plot.scatter(
+            "seed",
+            "omega",
+            source=rows,
+            size=10,
+            marker=marker,
+            color=COLOURS[front_end],
+            legend_label=rows["system"].iloc[0],
+        )
     _outside(plot)
     return plot
 
@@ -257,18 +283,32 @@ def live_machines(results: Mapping[str, pd.DataFrame]) -> Any:
 
     machines = sorted({machine for table in results.values() for machine in table.index})
     plot = figure(
-        height=60 + 44 * len(machines), sizing_mode="stretch_width",
+        height=60 + 44 * len(machines),
+        sizing_mode="stretch_width",
         y_range=FactorRange(factors=machines[::-1]),
-        x_axis_label="Ω of the machine", tools="", toolbar_location=None, tooltips=[
-            ("machine", "@machine"), ("system", "@system"), ("Ω", "@omega{0.0000}"),
-            ("source AUC", "@auc_source{0.000}"), ("target AUC", "@auc_target{0.000}"),
+        x_axis_label="Ω of the machine",
+        tools="",
+        toolbar_location=None,
+        tooltips=[
+            ("machine", "@machine"),
+            ("system", "@system"),
+            ("Ω", "@omega{0.0000}"),
+            ("source AUC", "@auc_source{0.000}"),
+            ("target AUC", "@auc_target{0.000}"),
             ("pAUC", "@pauc{0.000}"),
         ],
-    )  # fmt: skip
+    )
     for i, (system, table) in enumerate(results.items()):
         rows = table.rename_axis("machine").reset_index().assign(system=system)
-        plot.scatter("omega", "machine", source=rows, size=10, color=PALETTE[i],
-                     marker=_BOKEH_MARKS[i], legend_label=system)  # fmt: skip
+        plot.scatter(
+            "omega",
+            "machine",
+            source=rows,
+            size=10,
+            color=PALETTE[i],
+            marker=_BOKEH_MARKS[i],
+            legend_label=system,
+        )
     _outside(plot)
     return plot
 

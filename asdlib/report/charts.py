@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from asdlib.report.figures import (
+from asdlib.report.style import (
     COLOURS,
     MARKERS,
     NAMES,
     PALETTE,
     SCORER_NAMES,
+    grid,
     label_ends,
-    panels,
     system_name,
 )
 
@@ -30,16 +30,26 @@ from asdlib.report.figures import (
 def aggressiveness(table: pd.DataFrame) -> Figure:
     """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
     groups = [c for c in table.columns if c not in ("front_end", "attenuation")]
-    fig, axes = plt.subplots(1, len(groups), figsize=(4.4 * len(groups), 3.6), sharex=True,
-                             squeeze=False, layout="constrained")  # fmt: skip
+    fig, axes = plt.subplots(
+        1,
+        len(groups),
+        figsize=(4.4 * len(groups), 3.6),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
     for ax, group in zip(axes.flat, groups, strict=True):
         for i, (_, row) in enumerate(table.sort_values("attenuation").iterrows()):
             name = str(row["front_end"])
             ax.plot(row["attenuation"], row[group], color=COLOURS[name], marker=MARKERS[name], ms=8)
             ax.annotate(
-                NAMES[name], (row["attenuation"], row[group]), color=COLOURS[name], fontsize=8,
-                xytext=(6, 4 if i % 2 else -11), textcoords="offset points",
-            )  # fmt: skip
+                NAMES[name],
+                (row["attenuation"], row[group]),
+                color=COLOURS[name],
+                fontsize=8,
+                xytext=(6, 4 if i % 2 else -11),
+                textcoords="offset points",
+            )
         ax.set_title(group)
         ax.margins(x=0.25, y=0.15)
     fig.supxlabel("mean attenuation of a test clip (dB)")
@@ -48,17 +58,17 @@ def aggressiveness(table: pd.DataFrame) -> Figure:
 
 
 def seeds(
+    systems: Sequence[tuple[str, str]],
     per_seed: pd.DataFrame,
     ensembles: pd.DataFrame,
-    systems: Sequence[tuple[str, str]],
     baseline: float | None,
 ) -> Figure:
-    """Fig. 2 of the report: Omega of every seed, means dashed, ensembles as stars.
+    """Fig. 2 of the paper: Omega of every seed, means dashed, ensembles as stars.
 
     Parameters
     ----------
-    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
     systems : front-end and scorer of each system shown.
+    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
     baseline : a dotted line, where one is comparable.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
@@ -73,9 +83,14 @@ def seeds(
         ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
         ax.plot(count, whole["omega"].iloc[0], color=colour, marker="*", ms=13, ls="")
         ax.annotate(
-            f"{system_name(front_end, scorer)}, mean {mean:.3f}", (-0.4, mean), color=colour,
-            fontsize=8, xytext=(0, 3), textcoords="offset points", va="bottom",
-        )  # fmt: skip
+            f"{system_name(front_end, scorer)}, mean {mean:.3f}",
+            (-0.4, mean),
+            color=colour,
+            fontsize=8,
+            xytext=(0, 3),
+            textcoords="offset points",
+            va="bottom",
+        )
     numbers = per_seed["seed"].unique()
     ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
     if baseline is not None:
@@ -90,13 +105,14 @@ def seeds(
 def learning_curves(losses: pd.DataFrame) -> Figure:
     """Training loss per epoch: mean over seeds with its range, one panel per machine."""
     machines = list(losses["machine"].unique())
-    fig, axes = panels(len(machines), height=2.3)
+    fig, axes = grid(len(machines), height=2.3)
     for ax, machine in zip(axes, machines, strict=True):
         for name, rows in losses[losses["machine"] == machine].groupby("front_end", sort=False):
             by_epoch = rows.groupby("epoch")["loss"].agg(["mean", "min", "max"])
             colour = COLOURS[str(name)]
-            ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour,
-                            alpha=0.2, lw=0)  # fmt: skip
+            ax.fill_between(
+                by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.2, lw=0
+            )
             ax.plot(by_epoch.index, by_epoch["mean"], color=colour, label=NAMES[str(name)])
         ax.set_title(machine)
         ax.set_yscale("log")
@@ -107,22 +123,30 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
 
 
 def decomposition(steps: pd.DataFrame) -> Figure:
-    """Recordings AUC, target AUC, pAUC and Omega of the ensemble at each step.
+    """Source AUC, target AUC, pAUC and Omega of the ensemble at each step.
 
     Parameters
     ----------
     steps : of :func:`asdlib.compare.comparison.steps`.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    marks = {"auc_source": ("source AUC", "o"), "auc_target": ("target AUC", "s"),
-             "pauc": ("pAUC", "^"), "omega": (r"$\Omega$", "D")}  # fmt: skip
+    marks = {
+        "auc_source": ("source AUC", "o"),
+        "auc_target": ("target AUC", "s"),
+        "pauc": ("pAUC", "^"),
+        "omega": (r"$\Omega$", "D"),
+    }
     x = np.arange(len(steps))
     for (column, (name, marker)), colour in zip(marks.items(), PALETTE[:4], strict=True):
         ax.plot(x, steps[column], marker=marker, color=colour)
         ax.annotate(
-            name, (x[-1], steps[column].iloc[-1]), color=colour, xytext=(7, 0),
-            textcoords="offset points", va="center",
-        )  # fmt: skip
+            name,
+            (x[-1], steps[column].iloc[-1]),
+            color=colour,
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+        )
     ax.margins(x=0.12)
     ax.set_xticks(x, [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
     ax.set(ylabel="ensemble, over machines")
@@ -138,14 +162,28 @@ def sensitivity(table: pd.DataFrame) -> Figure:
     y = np.arange(len(table))
     colour = COLOURS["adasub"]
     ax.axvline(0, color="#444444", ls=":", lw=1.2)
-    ax.errorbar(table["mean"], y, xerr=table["std"], color=colour, fmt="D", ms=5, capsize=3,
-                label="seed mean ± std")  # fmt: skip
+    ax.errorbar(
+        table["mean"],
+        y,
+        xerr=table["std"],
+        color=colour,
+        fmt="D",
+        ms=5,
+        capsize=3,
+        label="seed mean ± std",
+    )
     ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
     names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
     ax.set_yticks(y, [names[variant] for variant in table["variant"]])
     ax.invert_yaxis()
-    ax.annotate("frozen defaults", (0, 1), fontsize=8,
-                xycoords=("data", "axes fraction"), ha="center", va="bottom")  # fmt: skip
+    ax.annotate(
+        "frozen defaults",
+        (0, 1),
+        fontsize=8,
+        xycoords=("data", "axes fraction"),
+        ha="center",
+        va="bottom",
+    )
     ax.set_xlabel(r"change of $\Omega$")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
@@ -187,8 +225,14 @@ def build_up(steps: pd.DataFrame, band: float) -> Figure:
         ax.plot(change.mean(), y, color=COLOURS["adasub"], marker="D", ms=7)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.annotate(f"±{band}", (band, 1), xycoords=("data", "axes fraction"), fontsize=8,
-                ha="center", va="bottom")  # fmt: skip
+    ax.annotate(
+        f"±{band}",
+        (band, 1),
+        xycoords=("data", "axes fraction"),
+        fontsize=8,
+        ha="center",
+        va="bottom",
+    )
     ax.set_xlabel(r"change of $\Omega$ against the step above")
     return fig
 
@@ -202,13 +246,15 @@ def against_champion(table: pd.DataFrame) -> Figure:
     y, colour = np.arange(len(table)), COLOURS["adasub"]
     ax.axvline(0, color="#444444", ls=":", lw=1.2)
     ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
-    ax.hlines(y, table["mean"] - table["std"], table["mean"] + table["std"], color=colour, lw=4,
-              alpha=0.5)  # fmt: skip
+    ax.hlines(
+        y, table["mean"] - table["std"], table["mean"] + table["std"], color=colour, lw=4, alpha=0.5
+    )
     ax.plot(table["mean"], y, color=colour, ls="", marker="D", ms=6)
     ax.set_yticks(y, table["idea"])
     ax.invert_yaxis()
-    ax.annotate("champion", (0, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center",
-                va="bottom")  # fmt: skip
+    ax.annotate(
+        "champion", (0, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom"
+    )
     ax.set_xlabel(r"difference of $\Omega$")
     return fig
 
@@ -222,8 +268,15 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """
     names = {"clips": "training clips", "seconds": "clip length (s)"}
     kinds = list(dict.fromkeys(row["what"] for row in rows))
-    fig, axes = plt.subplots(2, len(kinds), figsize=(2.5 * len(kinds), 4.6), sharex="col",
-                             sharey="row", squeeze=False, layout="constrained")  # fmt: skip
+    fig, axes = plt.subplots(
+        2,
+        len(kinds),
+        figsize=(2.5 * len(kinds), 4.6),
+        sharex="col",
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
     for column, what in enumerate(kinds):
         own = [row for row in rows if row["what"] == what]
         sizes = np.array([row["size"] for row in own], float)
@@ -255,9 +308,12 @@ def retention(table: pd.DataFrame) -> Figure:
     names = list(table["front_end"].unique())
     rows, columns = -(-len(machines) // 2), min(2, len(machines))
     fig, axes = plt.subplots(
-        rows, columns, squeeze=False, layout="constrained",
+        rows,
+        columns,
+        squeeze=False,
+        layout="constrained",
         figsize=(5.6 * columns, (0.42 * (len(names) + 1) + 0.75) * rows),
-    )  # fmt: skip
+    )
     most = max(float(table["anomaly"].max()), 1.0)
     largest = table.loc[table["band"] != bands[0], "share"].max()
     colours = plt.get_cmap("YlOrBr").with_extremes(bad="#ececec")
@@ -314,15 +370,27 @@ def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: b
 def evidence(rows: Sequence[Any]) -> Figure:
     """What made the scores of some clips: rows of :class:`asdlib.compare.failures.Evidence`."""
     fig, axes = plt.subplots(
-        len(rows), 3, figsize=(9.2, 2.3 * len(rows) + 0.4), squeeze=False, layout="constrained",
+        len(rows),
+        3,
+        figsize=(9.2, 2.3 * len(rows) + 0.4),
+        squeeze=False,
+        layout="constrained",
         gridspec_kw={"width_ratios": [3, 3, 1.3]},
-    )  # fmt: skip
+    )
     for (left, middle, right), row in zip(axes, rows, strict=True):
         frames, bands = row.frames.shape
         end, stack = frames * row.seconds, len(row.residual)
         start = row.place * row.seconds
-        left.imshow(row.frames.T, origin="lower", aspect="auto", cmap="magma", vmin=-2.5, vmax=2.5,
-                    extent=(0, end, 0, bands), interpolation="nearest")  # fmt: skip
+        left.imshow(
+            row.frames.T,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=-2.5,
+            vmax=2.5,
+            extent=(0, end, 0, bands),
+            interpolation="nearest",
+        )
         left.axvspan(start, start + stack * row.seconds, color="#35e0ff", alpha=0.5, lw=0)
         left.set_title(row.title, loc="left", fontsize=8, parse_math=False)
         time = (np.arange(len(row.terms)) + stack / 2) * row.seconds
@@ -331,8 +399,16 @@ def evidence(rows: Sequence[Any]) -> Figure:
         middle.plot(time[row.place], row.terms[row.place], marker="o", color="#d7191c", ls="")
         middle.set_xlim(0, end)
         most = np.abs(row.residual).max()
-        right.imshow(row.residual.T, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-most,
-                     vmax=most, extent=(0, stack, 0, bands), interpolation="nearest")  # fmt: skip
+        right.imshow(
+            row.residual.T,
+            origin="lower",
+            aspect="auto",
+            cmap="RdBu_r",
+            vmin=-most,
+            vmax=most,
+            extent=(0, stack, 0, bands),
+            interpolation="nearest",
+        )
         right.set_title(f"±{most:.1f}", loc="right", fontsize=8)
         for ax in (left, right):
             ax.grid(False)
@@ -347,7 +423,7 @@ def evidence(rows: Sequence[Any]) -> Figure:
 def phase_bounds(table: pd.DataFrame) -> Figure:
     """Bound, noise removed and machine sound lost over frequency, one panel per machine."""
     machines = list(table["machine"].unique())
-    fig, axes = panels(len(machines))
+    fig, axes = grid(len(machines))
     lines = (
         ("bound", "bound", {"color": "#444444", "ls": "--", "lw": 1.2}),
         ("noise", "noise removed", {"color": COLOURS["complexls"]}),
@@ -379,8 +455,9 @@ def noise_and_sound(
     titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
     for ax, (value, title) in zip(axes, titles.items(), strict=True):
         ends = []
-        for (machine, rows), marker in zip(table.groupby("machine"), "osD^vPX*<>ph" * 4,
-                                           strict=False):  # fmt: skip
+        for (machine, rows), marker in zip(
+            table.groupby("machine"), "osD^vPX*<>ph" * 4, strict=False
+        ):
             line = ax.plot(rows[column], rows[value], marker=marker, ms=4)[0]
             ends.append((rows[value].iloc[-1], str(machine), line.get_color()))
         if doubling:

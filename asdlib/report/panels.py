@@ -19,10 +19,13 @@ from IPython.display import HTML, display
 from jaxtyping import Float, Int8
 
 from asdlib.params import Spectra
+from asdlib.report import js
+from asdlib.spectra import decibels
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
 _PEAK = 0.98
 _MOST_ROWS, _MOST_COLUMNS = 256, 640  # of a spectrogram in a page, frequency and time
+_SMALLEST = 1e-12  # power: -120 dB fit into one byte
 _RANGE = (10, 99.8)  # percentiles of the level that the colours span
 _FENCE = "`" * 12  # longer than any that a page could hold
 
@@ -62,9 +65,14 @@ def encode(signal: Float[np.ndarray, " sample"], sample_rate: int, *, lossless: 
         soundfile.write(buffer, sound, sample_rate, format="FLAC", subtype="PCM_16")
     else:
         soundfile.write(
-            buffer, sound, sample_rate, format="MP3", subtype="MPEG_LAYER_III",
-            compression_level=0.0, bitrate_mode="VARIABLE",
-        )  # fmt: skip
+            buffer,
+            sound,
+            sample_rate,
+            format="MP3",
+            subtype="MPEG_LAYER_III",
+            compression_level=0.0,
+            bitrate_mode="VARIABLE",
+        )
     data = base64.b64encode(buffer.getvalue()).decode()
     return f"data:audio/{'flac' if lossless else 'mpeg'};base64,{data}"
 
@@ -127,76 +135,84 @@ def show_panel(
     from bokeh.document import Document
     from bokeh.events import Tap
     from bokeh.layouts import column
-    from bokeh.models import ColorBar, CustomJS, LinearColorMapper, RadioButtonGroup, Span
-    from bokeh.palettes import Magma256
-    from bokeh.plotting import figure
+    from bokeh.models import CustomJS, RadioButtonGroup
 
-    names = list(tracks)
-    images = [_image(power) for _, power in tracks.values()]
-    low, high = np.percentile(np.concatenate([image.ravel() for image in images]), _RANGE)
     seconds = max(len(signal) for signal, _ in tracks.values()) / spectra.sample_rate
-    top = spectra.sample_rate / 2000
-    colours = LinearColorMapper(palette=Magma256, low=float(low), high=float(max(high, low + 1)))
-    plot = figure(
-        height=280, sizing_mode="stretch_width", x_range=(0, seconds), y_range=(0, top),
-        x_axis_label="time (s)", y_axis_label="frequency (kHz)", toolbar_location=None, tools="",
-        tooltips=[("time", "$x{0.00} s"), ("frequency", "$y{0.00} kHz"), ("power", "@image dB")],
-    )  # fmt: skip
-    shown = [
-        plot.image(image=[image], x=0, y=0, dw=seconds, dh=top, color_mapper=colours, visible=not i)
-        for i, image in enumerate(images)
-    ]
-    plot.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
-    playhead = Span(
-        location=0, dimension="height", line_color="#35e0ff", line_width=2, name=f"{label} playhead"
-    )
-    plot.add_layout(playhead)
+    top = spectra.sample_rate / 2000  # kHz
+    powers = [power for _, power in tracks.values()]
+    plot, shown, playhead = _spectrogram(powers, seconds, top)
+    playhead.name = f"{label} playhead"
     narrow = ".bk-btn-group { flex-wrap: wrap; } .bk-btn { flex: 0 1 auto; }"
     buttons = RadioButtonGroup(
-        labels=names, active=0, name=f"{label} buttons", stylesheets=[narrow]
+        labels=list(tracks), active=0, name=f"{label} buttons", stylesheets=[narrow]
     )
     player = f"{label}-audio"
-    signals = [signal for signal, _ in tracks.values()]
-    levelled = map(match_level, signals) if matched else _one_gain(signals)
-    sources = [encode(sound, spectra.sample_rate) for sound in levelled]
-    plot.js_on_event(
-        Tap, CustomJS(args={"player": player}, code=_FIND + "audio.currentTime = cb_obj.x")
-    )
+    sources = _sources([signal for signal, _ in tracks.values()], spectra.sample_rate, matched)
     arguments = {"player": player, "shown": shown, "sources": sources, "playhead": playhead}
-    buttons.js_on_change("active", CustomJS(args=arguments, code=_FIND + _SWITCH))
+    plot.js_on_event(Tap, CustomJS(args={"player": player}, code=js.script("panel_seek")))
+    buttons.js_on_change("active", CustomJS(args=arguments, code=js.script("panel_switch")))
     document = Document()
     layout = column(buttons, plot, sizing_mode="stretch_width")
     document.add_root(layout)
-    document.js_on_event("document_ready", CustomJS(args=arguments, code=_FIND + _FOLLOW))
-    name = f"{title or label}: player, with a spectrogram that follows it"
+    follow = CustomJS(args=arguments, code=js.script("panel_follow"))
+    document.js_on_event("document_ready", follow)
     above = f"<div class='asd-title'>{html.escape(title)}</div>" if title else ""
-    show_live(
-        layout,
-        before=above,
-        after=audio(sources[0], name, f' id="{html.escape(player, quote=True)}"'),
+    name = f"{title or label}: player, with a spectrogram that follows it"
+    below = audio(sources[0], name, f' id="{html.escape(player, quote=True)}"')
+    show_live(layout, before=above, after=below)
+
+
+def _spectrogram(
+    powers: Sequence[Float[np.ndarray, "frequency frame"]], seconds: float, top: float
+) -> tuple[Any, list[Any], Any]:
+    """Draw several spectra into one plot, on one colour scale; the first is visible.
+
+    Parameters
+    ----------
+    seconds, top : ends of the axes, time in s and frequency in kHz.
+
+    Returns
+    -------
+    The plot, its images, and the playhead.
+    """
+    from bokeh.models import ColorBar, LinearColorMapper, Span
+    from bokeh.palettes import Magma256
+    from bokeh.plotting import figure
+
+    images = [_image(power) for power in powers]
+    low, high = np.percentile(np.concatenate([image.ravel() for image in images]), _RANGE)
+    colours = LinearColorMapper(palette=Magma256, low=float(low), high=float(max(high, low + 1)))
+    plot = figure(
+        height=280,
+        sizing_mode="stretch_width",
+        x_range=(0, seconds),
+        y_range=(0, top),
+        x_axis_label="time (s)",
+        y_axis_label="frequency (kHz)",
+        toolbar_location=None,
+        tools="",
+        tooltips=[("time", "$x{0.00} s"), ("frequency", "$y{0.00} kHz"), ("power", "@image dB")],
     )
+    place = {"x": 0, "y": 0, "dw": seconds, "dh": top}
+    shown = [
+        plot.image(image=[image], color_mapper=colours, visible=not i, **place)
+        for i, image in enumerate(images)
+    ]
+    plot.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
+    playhead = Span(location=0, dimension="height", line_color="#35e0ff", line_width=2)
+    plot.add_layout(playhead)
+    return plot, shown, playhead
+
+
+def _sources(signals: Sequence[np.ndarray], sample_rate: int, matched: bool) -> list[str]:
+    """Encode sounds, each at one level or all with one gain."""
+    levelled = map(match_level, signals) if matched else _one_gain(signals)
+    return [encode(sound, sample_rate) for sound in levelled]
 
 
 def _one_gain(signals: Sequence[np.ndarray]) -> list[np.ndarray]:
     peak = max(float(np.abs(signal).max(initial=0)) for signal in signals)
     return [signal * (_PEAK / 2 / peak) if peak else signal for signal in signals]
-
-
-_FIND = "const audio = document.getElementById(player);\n"
-_SWITCH = """
-const place = audio.currentTime, playing = !audio.paused;
-shown.forEach((image, i) => { image.visible = i == cb_obj.active; });
-audio.src = sources[cb_obj.active];
-audio.currentTime = place;
-if (playing) audio.play();
-"""
-_FOLLOW = """
-const move = () => { playhead.location = audio.currentTime; };
-const follow = () => { move(); if (!audio.paused) requestAnimationFrame(follow); };
-audio.addEventListener("play", follow);
-for (const event of ["seeking", "timeupdate", "loadedmetadata"])
-  audio.addEventListener(event, move);
-"""
 
 
 def _image(power: Float[np.ndarray, "frequency frame"]) -> Int8[np.ndarray, "row column"]:
@@ -205,5 +221,5 @@ def _image(power: Float[np.ndarray, "frequency frame"]) -> Int8[np.ndarray, "row
     columns = -(-power.shape[1] // _MOST_COLUMNS)
     pooled = np.add.reduceat(power, np.arange(0, power.shape[0], rows), axis=0)
     pooled = np.add.reduceat(pooled, np.arange(0, power.shape[1], columns), axis=1)
-    level = 10 * np.log10(np.maximum(pooled / (rows * columns), 1e-12))
+    level = decibels(np.maximum(pooled / (rows * columns), _SMALLEST))
     return np.clip(np.round(level), -127, 127).astype(np.int8)

@@ -19,8 +19,18 @@ import asdlib
 from asdlib.files import digest, project_root, resolve
 from asdlib.params import AsdError, Params
 
-_PACKAGES = ("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics",
-             "papermill", "sphinx", "myst-nb")  # fmt: skip
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "torch",
+    "scikit-learn",
+    "librosa",
+    "pyroomacoustics",
+    "papermill",
+    "sphinx",
+    "myst-nb",
+)
 
 
 def parameters(params: Params) -> pd.DataFrame:

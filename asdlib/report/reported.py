@@ -1,4 +1,4 @@
-"""The technical report's own figures (``params/reported.yaml``), never mixed with measured ones."""
+"""The paper's own figures (``params/reported.yaml``), never mixed with measured ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from asdlib.files import project_root
 
 
 def load() -> dict[str, Any]:
-    """Read the report's figures; all are for DCASE 2026 Task 2 development data."""
+    """Read the paper's figures; all are for DCASE 2026 Task 2 development data."""
     path = project_root() / "params" / "reported.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def baseline(machines: Sequence[str]) -> float | None:
-    """Omega of the reported baseline, where the machines are the report's; else none."""
+    """Omega of the reported baseline, where the machines are the paper's; else none."""
     values = load()
     return (
         values["baseline"]["mahala"] if set(machines) == set(values["table_4"]["machine"]) else None
@@ -32,15 +32,22 @@ def transfers(values: dict[str, Any]) -> pd.DataFrame:
 
 
 def table_2(values: dict[str, Any], front_ends: Sequence[str]) -> list[dict[str, Any]]:
-    """The report's rows by front-end, then empty ones for those that it gives no figures for."""
+    """The paper's rows by front-end, then empty ones for those that it gives no figures for."""
     rows = list(values["table_2"])
     known = {row["front_end"] for row in rows}
     empty = dict.fromkeys(("mean", "std", "fan_mean", "fan_std"), float("nan"))
     return rows + [{"front_end": name, **empty} for name in front_ends if name not in known]
 
 
+def decomposition(values: dict[str, Any]) -> pd.DataFrame:
+    """Parts of the score of the two ensembles, before and after the re-scorings."""
+    heads = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC"}
+    table = pd.DataFrame(values["decomposition"]).drop(columns="scorer")
+    return table.rename(columns={**heads, "omega": "ensemble Ω"})
+
+
 def negative(values: dict[str, Any]) -> pd.DataFrame:
-    """What the report says of its negative results: changes at one and at ten seeds, and Omega."""
+    """What the paper says of its negative results: changes at one and at ten seeds, and Omega."""
     names = {"idea": "idea", "one_seed": "one seed", "ten_seeds": "ten seeds", "omega": "Ω"}
     return pd.DataFrame(values["negative"])[list(names)].rename(columns=names).fillna("")
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from asdlib.params import AsdError
+from asdlib.report import js
 
 Anchors = dict[tuple[Path, str], str]  # page and fragment to the id in the one file
 
@@ -26,6 +27,7 @@ _USELESS = (
     ".prev-next-footer, script[src*='searchtools.js'], script[src*='language_data.js'], "
     "script[src*='searchindex.js']"
 )
+_REFERENCE = "api/"  # pages that stay out: who writes code has the site
 _REFERRING = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
 _CSS = re.compile(
     r"""(?P<comment>/\*.*?\*/)
@@ -39,19 +41,6 @@ _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _SPACING = """
 article > section + section { margin-top: 6rem; }
 @media print { article > section + section { break-before: page; margin-top: 0; } }
-"""
-# a menu that lies over the page, on a phone, has to go when a jump inside the page is made
-_MENUS = """
-addEventListener("click", event => {
-  const link = event.target.closest("dialog a[href^='#']");
-  if (!link) return;
-  event.preventDefault();  // closing the menu moves the page under a jump that has begun
-  link.closest("dialog").close();
-  requestAnimationFrame(() => {
-    location.hash = link.hash;
-    document.getElementById(decodeURIComponent(link.hash.slice(1))).scrollIntoView();
-  });
-});
 """
 
 
@@ -143,6 +132,8 @@ def _local(folder: Path, url: str) -> Path:
 def _merge(folder: Path) -> BeautifulSoup:
     index = folder / "index.html"
     whole = _parse(index)
+    for link in whole.select(f"nav.bd-links a.internal[href^='{_REFERENCE}']"):
+        (link.find_parent("li") or link).extract()
     menu = [str(a["href"]) for a in whole.select("nav.bd-links a.internal[href]")]
     paths = [index, *(_local(folder, url) for url in menu if urlsplit(url).path)]
     pages = {path: _parse(path) for path in dict.fromkeys(paths)}
@@ -168,7 +159,7 @@ def _merge(folder: Path) -> BeautifulSoup:
     end = _one(whole, "body", index)
     for script in whole.select("script[defer], script[async]"):
         end.append(script.extract())
-    for place, name, text in (("head", "style", _SPACING), ("body", "script", _MENUS)):
+    for place, name, text in (("head", "style", _SPACING), ("body", "script", js.script("menus"))):
         tag = Tag(name=name)
         tag.string = text
         _one(whole, place, index).append(tag)

@@ -1,9 +1,12 @@
-"""Tables of the report: data in, a numbered table out; nothing is computed here."""
+"""Tables of the report: data in, a numbered table out.
+
+Values are laid out here; all but differences of two columns are computed elsewhere.
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +89,105 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def paired(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.comparison.paired` for reading."""
+def transfers(table: pd.DataFrame, snr: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.measure.transfer.transfer_table` for reading.
+
+    Parameters
+    ----------
+    snr : of :func:`asdlib.measure.truth.true_snr`; no rows where the truth is not known, and
+        then only the estimate is shown.
+    """
+    return table[["machine", "median G"]] if snr.empty else table.merge(snr, on="machine")
+
+
+def snr_gain(removed: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Gain in signal-to-noise ratio, in dB: noise removed minus machine sound lost.
+
+    Parameters
+    ----------
+    removed : of :func:`asdlib.measure.removal.removal`.
+    names : what each front-end is called, in the order of the columns.
+
+    Returns
+    -------
+    DataFrame with machine and a column per front-end.
+    """
+    gain = removed.assign(gain=removed["noise"] - removed["machine_sound"])
+    wide = gain.pivot(index="machine", columns="front_end", values="gain")
+    shown = [name for name in names if name in wide]
+    return wide[shown].rename(columns=names).reset_index()
+
+
+def retention(whole: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Lay out :func:`asdlib.measure.retention.overall` for reading.
+
+    Parameters
+    ----------
+    names : what each front-end is called.
+    """
+    heads = ["machine", "front-end", "noise removed (dB)", "anomaly removed (dB)"]
+    return whole.assign(front_end=whole["front_end"].map(names)).set_axis(
+        [*heads, "difference (dB)"], axis=1
+    )
+
+
+def front_ends(
+    entries: Sequence[Mapping[str, Any]],
+    measured: Mapping[str, Sequence[Mapping[str, float]]],
+    names: Mapping[str, str],
+) -> pd.DataFrame:
+    """Put the measured Omega of every front-end beside the reported one.
+
+    Parameters
+    ----------
+    entries : of :func:`asdlib.report.reported.table_2`.
+    measured : head of a column to mean and std of every entry's front-end.
+    names : what each front-end is called.
+    """
+    columns = {
+        "front-end": [names[entry["front_end"]] for entry in entries],
+        **{
+            head: _spread(pd.DataFrame(rows), "mean", "std", missing="n/a")
+            for head, rows in measured.items()
+        },
+    }
+    given = pd.DataFrame(entries)
+    columns["reported, all"] = _spread(given, "mean", "std", missing="n/a")
+    columns["reported, fan"] = _spread(given, "fan_mean", "fan_std", missing="n/a")
+    return pd.DataFrame(columns)
+
+
+def ladder(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.comparison.ladder` for reading."""
+    columns = {
+        "system": table["system"],
+        "mean ± std": _spread(table, "mean", "std", missing="n/a"),
+        "ensemble": table["ensemble"],
+        "reported mean ± std": _spread(table, "reported mean", "reported std", missing="n/a"),
+        "reported ensemble": table["reported ensemble"],
+    }
+    return pd.DataFrame(columns)
+
+
+def fixed_filters(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.measure.phase.fixed` for reading."""
+    kinds = ("per clip", "trained")
+    heads = [f"{what}, {kind}" for kind in kinds for what in ("noise", "machine")]
+    return table.set_axis(["machine", *heads], axis=1)
+
+
+def choices(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.choice.rules` for reading."""
+    return table if table.empty else table.set_axis(["choice", "Ω", "taken"], axis=1)
+
+
+def paired(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.comparison.paired` for reading.
+
+    Parameters
+    ----------
+    name : of a system, given its front-end and scorer.
+    """
     if table.empty:
         return table
     interval = [
@@ -95,8 +195,8 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
         for low, high in zip(table["low"], table["high"], strict=True)
     ]
     columns = {
-        "system": table["system"],
-        "against": table["against"],
+        "system": [name(*system) for system in table["system"]],
+        "against": [name(*system) for system in table["against"]],
         "difference": _spread(table, "mean", "std", "+"),
         "p (t)": table["p_t"],
         "p (Holm)": table["p_holm"],
@@ -109,6 +209,7 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
 def against_champion(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out :func:`asdlib.compare.negative.against_champion`; blank where an idea was not run."""
     run = table["mean"].notna()
+
     columns = {
         "idea": table["idea"],
         "Ω": _spread(table, "omega", "omega_std"),
@@ -197,9 +298,11 @@ def _digits(value: float) -> str:
     return ",.0f" if abs(value) >= 100 else ".3g"
 
 
-def _spread(table: pd.DataFrame, mean: str, std: str, sign: str = "") -> list[str]:
+def _spread(
+    table: pd.DataFrame, mean: str, std: str, sign: str = "", *, missing: str = ""
+) -> list[str]:
     pairs = zip(table[mean], table[std], strict=True)
-    return [plus_minus(m, s, missing="", sign=sign) for m, s in pairs]
+    return [plus_minus(m, s, missing=missing, sign=sign) for m, s in pairs]
 
 
 def _text(value: object, decimals: int, missing: str) -> str:

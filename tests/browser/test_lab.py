@@ -47,12 +47,22 @@ def lab(scenes_report, tmp_path_factory):
     log = (folder / "log").open("w")
     server = subprocess.Popen(
         [
-            sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-            f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--ip=127.0.0.1",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={token}",
             f"--ServerApp.root_dir={folder}",
         ],
-        cwd=ROOT, env={**os.environ, **places}, stdout=log, stderr=log,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, **places},
+        stdout=log,
+        stderr=log,
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):

@@ -66,8 +66,13 @@ def test_names_like_markup_are_text_in_the_clip_browser(opened, page_of, rng):
     page = open_page(page_of())
     rows = page.get_by_role("table").locator("tbody tr")
     assert rows.first.locator("td").all_inner_texts() == [
-        EVIL, "source", "0.50", "2 of 3", "1 of 3", "0.57"
-    ]  # fmt: skip
+        EVIL,
+        "source",
+        "0.50",
+        "2 of 3",
+        "1 of 3",
+        "0.57",
+    ]
     assert page.locator("audio").count() == len(heard) == 5  # three false alarms, two misses
     assert page.locator("img").count() == 0
     assert page.locator(".asd-clips").inner_text().count("alert(1)") >= 5

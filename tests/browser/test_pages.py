@@ -7,13 +7,26 @@ import re
 
 import pytest
 
+from asdlib.report import api
+
 NAMES = (
-    "index", "notebooks/01_noise_floor", "notebooks/02_front_ends", "notebooks/03_seed_study",
-    "notebooks/04_rescoring", "notebooks/05_submission",
-    "notebooks/06_negative_results", "notebooks/07_performance", "notebooks/08_phase",
+    "index",
+    "notebooks/01_noise_floor",
+    "notebooks/02_front_ends",
+    "notebooks/03_seed_study",
+    "notebooks/04_rescoring",
+    "notebooks/05_submission",
+    "notebooks/06_negative_results",
+    "notebooks/07_performance",
+    "notebooks/08_phase",
     "notebooks/99_provenance",
-    "bibliography", "search", "genindex",
-)  # fmt: skip
+    "bibliography",
+    "search",
+    "genindex",
+    "api/index",
+    "api/noise",
+    "api/study",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +43,8 @@ def test_a_page_opens_without_error_or_network(visit, name):
 
 def test_no_page_was_forgotten(pages):
     found = {p.relative_to(pages).with_suffix("").as_posix() for p in pages.rglob("*.html")}
-    assert {name for name in found if not name.startswith("_static/")} == set(NAMES)
+    expected = {*NAMES, *(f"api/{name}" for name in api.pages())}
+    assert {name for name in found if not name.startswith("_static/")} == expected
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("notebooks/")])
@@ -189,6 +203,14 @@ def test_chapters_link_to_one_another(visit, pages):
 def test_a_phone_needs_no_sideways_scrolling(visit, name):
     page = visit[0](name, width=390)
     assert page.evaluate("document.documentElement.scrollWidth") <= 391
+
+
+def test_a_chapter_links_to_the_functions_that_it_calls(visit, pages):
+    page = visit[0]("notebooks/01_noise_floor")
+    page.locator("article a", has_text="asdlib.noise.noise_transfer").click()
+    page.wait_for_load_state()
+    assert page.url == (pages / "api/noise.html").as_uri() + "#asdlib.noise.noise_transfer"
+    assert page.locator("dt.sig", has_text="noise_transfer").is_visible()
 
 
 def test_the_menu_opens_on_a_phone(visit):

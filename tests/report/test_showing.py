@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from matplotlib import pyplot as plt
 
 from asdlib.compare import comparison
-from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.report import figures, panels, tables
+from asdlib.frontends import COMBINATIONS, FRONT_ENDS, FrontEnd
+from asdlib.report import figures, panels, style, tables
 from asdlib.scoring import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -20,21 +21,65 @@ from asdlib.study import baseline
 def shown(monkeypatch):
     """What has been displayed, newest last."""
     bundles = []
-    for module in (figures, tables):
+    for module in (style, tables):
         monkeypatch.setattr(module, "display", lambda bundle, raw: bundles.append(bundle))
     return bundles
 
 
 def test_every_system_has_a_name_and_a_colour():
     for name in [*FRONT_ENDS, *COMBINATIONS, "baseline"]:
-        assert re.fullmatch("#[0-9a-f]{6}", figures.COLOURS[name].lower())
-        assert figures.NAMES[name]
-        assert figures.sound_name(name)
-    assert set(figures.SCORER_NAMES) == {*SCORERS, *VARIANTS, *baseline.SCORERS}
-    assert figures.system_name("baseline", "mahala") == "Baseline MAHALA"
-    assert figures.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
-    assert figures.system_name("near") == "AE ch1"
-    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+        assert re.fullmatch("#[0-9a-f]{6}", style.COLOURS[name].lower())
+        assert style.NAMES[name]
+        assert style.sound_name(name)
+    assert set(style.SCORER_NAMES) == {*SCORERS, *VARIANTS, *baseline.SCORERS}
+    assert style.system_name("baseline", "mahala") == "Baseline MAHALA"
+    assert style.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
+    assert style.system_name("near") == "AE ch1"
+    assert len(set(style.COLOURS.values())) == len(style.COLOURS)
+
+
+def test_todays_systems_keep_their_looks():
+    looks = {name: (style.NAMES[name], style.COLOURS[name], style.MARKERS[name]) for name in NAMED}
+    assert looks == NAMED
+    assert list(style.NAMES)[:13] == list(NAMED)
+    assert style.MARKERS["truth"] == "*"
+
+
+NAMED = {
+    "near": ("AE ch1", "#6e6e6e", "o"),
+    "far": ("AE ch2 (far)", "#ca9161", "s"),
+    "refsub": ("RefSub", "#029e73", "^"),
+    "adasub": ("AdaSub", "#0173b2", "D"),
+    "cohgate": ("CohGate", "#de8f05", "v"),
+    "combo": ("Combo", "#cc78bc", "P"),
+    "cohsub": ("CohSub", "#fbafe4", "<"),
+    "wiener": ("Wiener", "#d55e00", ">"),
+    "lsa": ("LSA", "#56b4e9", "h"),
+    "complexls": ("ComplexLS", "#7a3b00", "X"),
+    "lsada": ("LSAda", "#00798c", "d"),
+    "adals": ("AdaLS", "#8f2d56", "8"),
+    "baseline": ("Baseline", "#8c6d31", "p"),
+}
+
+
+def test_a_new_front_end_gets_a_name_a_colour_and_a_marker_by_itself(monkeypatch):
+    before = dict(style.COLOURS), dict(style.MARKERS)
+    new = [f"new_{i}" for i in range(8)]
+    for name in new:
+        kind = type("Doubler", (FrontEnd,), {"title": name.upper()})
+        monkeypatch.setitem(FRONT_ENDS, name, kind)
+    assert [style.NAMES[name] for name in new] == [name.upper() for name in new]
+    assert style.system_name("new_3", "dm") == "NEW_3 + DM"
+    pairs = [(style.COLOURS[name], style.MARKERS[name]) for name in new]
+    assert len(set(pairs)) == len(new)
+    for taken, own in zip(before, zip(*pairs, strict=True), strict=True):
+        assert not set(taken.values()) & set(own)
+    assert {name: style.COLOURS[name] for name in before[0]} == before[0]
+    table = pd.DataFrame({"machine": ["fan"], "front_end": ["new_0"], "noise": [1.0]})
+    axes = figures.removal(table.assign(machine_sound=0.5)).axes
+    assert axes[0].get_legend().get_texts()[0].get_text() == "NEW_0"
+    assert axes[0].lines[1].get_color() == style.COLOURS["new_0"]
+    plt.close("all")
 
 
 def test_a_table_is_numbered_in_the_report_and_plain_in_lab(tmp_path, shown):
@@ -65,8 +110,8 @@ def test_an_empty_table_keeps_its_number_and_says_why(tmp_path, shown):
 
 
 def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, shown):
-    figures.show_figure(
-        figures.missing("Nothing was heard."), "fig-x", 'Look at "this".', folder=tmp_path
+    style.show_figure(
+        style.missing("Nothing was heard."), "fig-x", 'Look at "this".', folder=tmp_path
     )
     assert (tmp_path / "fig-x.svg").read_text().startswith("<?xml")
     text = shown[0]["text/markdown"]
@@ -76,9 +121,9 @@ def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, shown):
 
 
 def test_the_same_data_give_the_same_figure(tmp_path):
-    figures.style()
+    style.style()
     for name in "ab":
-        figures.save_figure(figures.pipeline(), name, tmp_path)
+        style.save_figure(figures.pipeline(), name, tmp_path)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
@@ -95,7 +140,7 @@ def test_steps_are_laid_out_with_their_spreads():
     per_seed, whole = (pd.DataFrame(rows, columns=names) for rows in (singles, wholes))
     summary = comparison.Summary(per_seed, whole.drop(columns="seed"))
     found = comparison.steps(summary, "adasub", ("eq1", "dm", "s1"))
-    shown = tables.steps(found, figures.SCORER_NAMES)
+    shown = tables.steps(found, style.SCORER_NAMES)
     assert shown["score"].tolist() == ["eq. 1", "+ DM"]
     assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
     assert shown["difference ± std"][1] == "0.0100 ± 0.0000"

@@ -10,7 +10,9 @@ from asdlib.report import build, single
 PAGE = """<html><head><title>t</title>{head}</head><body>
 <nav class="bd-links"><a class="internal" href="#">Start</a>
 <a class="internal" href="{up}index.html">Start</a>
-<a class="internal" href="{up}notebooks/one%20%2520.html">One</a></nav>
+<a class="internal" href="{up}notebooks/one%20%2520.html">One</a>
+<ul><li><a class="internal" href="{up}api/index.html">API</a>
+<ul><li><a class="internal" href="{up}api/noise.html">noise</a></li></ul></li></ul></nav>
 <article><section id="{name}"><h1>{name}<a href="#{name}">#</a></h1>{body}</section></article>
 <div id="shell"></div>{end}</body></html>"""
 
@@ -32,8 +34,10 @@ def folder(tmp_path):
         "math.js": "order.push('math')",
         "50% \"<'.svg": "<svg/>",
         "genindex.html": "",
+        "api/noise.html": "<article><h1>noise</h1></article>",
         "table.csv": "a,b",
     }
+    (pages / "api").mkdir()
     for name, text in files.items():
         (pages / name).write_text(text)
     early = '<script src="early.js"></script><script defer src="late.js?v=2"></script>'
@@ -44,7 +48,8 @@ def folder(tmp_path):
             head=f'<link rel="stylesheet" href="style.css">{early}'
             '<link rel="preload" href="late.js"><link rel="search" href="search.html">',
             body='<p id="same">1 &lt; 2</p><a href="notebooks/one%20%2520.html#same">to one</a>'
-            '<a href="genindex.html">index</a><a href="table.csv">csv</a>'
+            '<a href="genindex.html">index</a><a href="api/noise.html#floor">code</a>'
+            '<a href="table.csv">csv</a>'
             '<a href="https://example.org/">far</a>',
             end='<div class="search-button__button">find</div>',
         )
@@ -114,9 +119,15 @@ def test_images_of_any_name_and_kind_come_along(page):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a.PNG", "image/png"), ("b.jpg", "image/jpeg"), ("c.svg", "image/svg+xml"),
-     ("d.gif", "image/gif"), ("e.flac", "audio/flac"), ("f.unheard", "application/octet-stream")],
-)  # fmt: skip
+    [
+        ("a.PNG", "image/png"),
+        ("b.jpg", "image/jpeg"),
+        ("c.svg", "image/svg+xml"),
+        ("d.gif", "image/gif"),
+        ("e.flac", "audio/flac"),
+        ("f.unheard", "application/octet-stream"),
+    ],
+)
 def test_a_file_keeps_its_kind(tmp_path, name, kind):
     (tmp_path / name).write_bytes(b"\0\xff")
     page = BeautifulSoup(f"<p><img src='{name}'></p>", "html.parser")
@@ -134,6 +145,8 @@ def test_links_become_jumps_that_arrive(page):
     assert links["One"] == "#one"
     assert links["far"] == "https://example.org/"
     assert links["index"] is None
+    assert links["code"] is None  # the reference stays out
+    assert "API" not in links and "noise" not in links
     assert page.b["aria-labelledby"] == "one %20-same start"
     assert page.select_one("[download]")["download"] == "table.csv"
     assert "search" not in str(page.select("link, div"))

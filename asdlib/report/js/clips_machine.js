@@ -1,0 +1,9 @@
+// Another machine in the menu: its clips, its threshold and range, its players.
+const value = own[menu.value];
+const [low, high] = ends[menu.value];
+chosen.group = menu.value;
+points.change.emit();
+span.setv({start: low, end: high});
+slider.setv({start: low, end: high, step: (high - low) / 200, value: value});
+for (const part of document.querySelectorAll("[data-panel]"))
+  if (part.dataset.panel == label) part.hidden = part.dataset.machine != menu.value;

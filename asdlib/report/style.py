@@ -1,0 +1,213 @@
+"""How every figure looks: names, colours, the house style; and how a figure is saved and shown.
+
+One colour and one marker per system everywhere (colour-blind safe). ``show_figure`` places a figure
+in the report and in JupyterLab alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import seaborn as sns
+from IPython.display import display
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from asdlib.frontends import COMBINATIONS, FRONT_ENDS
+
+PALETTE = sns.color_palette("colorblind").as_hex()
+_COLOURS = {
+    "near": "#6e6e6e",
+    "far": PALETTE[5],
+    "refsub": PALETTE[2],
+    "adasub": PALETTE[0],
+    "cohgate": PALETTE[1],
+    "combo": PALETTE[4],
+    "cohsub": PALETTE[6],
+    "wiener": PALETTE[3],
+    "lsa": PALETTE[9],
+    "complexls": "#7a3b00",
+    "lsada": "#00798c",
+    "adals": "#8f2d56",
+    "baseline": "#8c6d31",
+    "truth": "#111111",
+}
+_MARKERS = dict(zip(_COLOURS, "os^DvP<>hXd8p*", strict=True))
+# for other front-ends, in the order of their registration; the counts have no common divisor,
+# so that colour and marker together repeat late
+_SPARE_COLOURS = ("#4b3f72", "#1b6535", "#b8336a", "#2f4b9b", "#a67c00")
+_SPARE_MARKERS = ("H", "1", "2", "3", "4", "+")
+
+
+class _OfSystems(Mapping[str, str]):
+    """A property of every registered front-end and combination; read from the registry at use."""
+
+    def __init__(self, properties: Callable[[], dict[str, str]]):
+        self._properties = properties
+
+    def __getitem__(self, name: str) -> str:
+        return self._properties()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._properties())
+
+    def __len__(self) -> int:
+        return len(self._properties())
+
+
+def _names() -> dict[str, str]:
+    """Titles: the front-ends with a fixed look first, then the others as they are registered."""
+    titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
+    titles |= {name: name.capitalize() for name in COMBINATIONS}
+    titles |= {"baseline": "Baseline"}
+    order = [name for name in _COLOURS if name in titles]
+    return {name: titles[name] for name in [*order, *(n for n in titles if n not in order)]}
+
+
+def _looks(fixed: Mapping[str, str], spare: Sequence[str]) -> dict[str, str]:
+    others = [name for name in _names() if name not in fixed]
+    return {**fixed, **dict(zip(others, cycle(spare), strict=False))}
+
+
+NAMES = _OfSystems(_names)
+COLOURS = _OfSystems(lambda: _looks(_COLOURS, _SPARE_COLOURS))
+MARKERS = _OfSystems(lambda: _looks(_MARKERS, _SPARE_MARKERS))
+SCORER_NAMES = {
+    "eq1": "eq. 1",
+    "dm": "+ DM",
+    "shrink": "+ shrink",
+    "p95": "+ P95",
+    "dm_shrink": "+ DM + shrink",
+    "s1": "+ DM + shrink + P95",
+    "mse": "MSE",
+    "mahala": "MAHALA",
+    "mahala_corrected": "MAHALA corrected",
+    "ledoit_wolf": "Ledoit-Wolf",
+    "mean": "mean over frames",
+    "max": "maximum over frames",
+    **{f"alpha_{a:g}": f"α = {a:g}" for a in (0, 0.1, 0.4, 0.7, 1)},
+}
+
+
+def system_name(front_end: str, scorer: str = "eq1") -> str:
+    """Name of a system in tables and figures, such as "AdaSub + DM"."""
+    suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
+    return NAMES[front_end] + suffix
+
+
+def sound_name(key: str) -> str:
+    """Return what a player of :meth:`asdlib.measure.example.Example.tracks` is called."""
+    named = {
+        "near": "near microphone",
+        "far": "far microphone",
+        "truth": "machine alone (truth)",
+    }
+    return named.get(key) or f"near after {NAMES[key]}"
+
+
+def style() -> None:
+    """Set the house style; every chapter calls it once."""
+    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
+    matplotlib.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "svg.hashsalt": "asdlib",
+            "svg.fonttype": "path",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "grid.color": "#e4e4e4",
+            "lines.linewidth": 1.6,
+            "axes.titlesize": "medium",
+        }
+    )
+
+
+def save_figure(fig: Figure, label: str, folder: Path) -> Path:
+    """Write a figure as SVG, without dates, so that the same data give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{label}.svg"
+    fig.savefig(path, metadata={"Date": None})
+    return path
+
+
+def show_figure(
+    fig: Figure, label: str, caption: str, *, folder: Path, alt: str | None = None
+) -> None:
+    """Save ``<folder>/<label>.svg`` and show it: numbered in the report, inline in JupyterLab.
+
+    Parameters
+    ----------
+    label : file name and cross-reference name, such as ``fig-noise-floors``.
+    caption : what to look at; MyST text.
+    alt : a description for those who cannot see it; the caption by default.
+    """
+    save_figure(fig, label, folder)
+    png = io.BytesIO()
+    fig.savefig(png, format="png")
+    plt.close(fig)
+    alt = " ".join((alt or caption).replace('"', "'").split())
+    block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
+    image = base64.b64encode(png.getvalue()).decode()
+    html = f'<img alt="{label}" src="data:image/png;base64,{image}"/><p>{caption}</p>'
+    display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)
+
+
+def missing(reason: str) -> Figure:
+    """Stand in for a figure that cannot be drawn from these recordings, and say why."""
+    fig, ax = plt.subplots(figsize=(6.4, 1.2), layout="constrained")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.text(0.5, 0.5, reason, ha="center", va="center", color="#555555", wrap=True)
+    return fig
+
+
+def grid(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
+    """As many axes of one kind as asked for, in rows, sizes in inches."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    fig, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(max(width * columns, 4.2), height * rows),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    for ax in axes.flat[max(count - columns, 0) : count]:
+        ax.tick_params(labelbottom=True)
+    return fig, list(axes.flat[:count])
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
+    """Name lines beside their right ends, in place of a legend; names that overlap are spread.
+
+    Parameters
+    ----------
+    ends : last value, name and colour of every line.
+    """
+    low, high = ax.get_ylim()
+    gap, place = 0.06 * (high - low), -np.inf
+    for value, name, colour in sorted(ends, key=lambda end: end[0]):
+        place = max(value, place + gap)
+        ax.annotate(
+            f" {name}",
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            color=colour,
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
+            parse_math=False,
+        )
