@@ -146,7 +146,7 @@ class SeedAutoencoder(nn.Module):
     seeds : the initialisation of each comes from its own generator, so that seed 3 alone and
         seed 3 among ten are the same model.
     shape : width, blocks, bottleneck and what a block is; the official baseline's network is
-        :func:`asdlib.params.official`'s.
+        :func:`asdlib.study.baseline.official`'s.
     outputs : length of the output vector; ``values`` by default.
 
     >>> model = SeedAutoencoder(640, seeds=range(10)).eval()

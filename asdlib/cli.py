@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; the same command goes on where it was.", file=sys.stderr)
+        print("Stopped; the same command resumes.", file=sys.stderr)
         return 130
     return 0
 
@@ -170,7 +170,7 @@ def _validate(options: argparse.Namespace) -> None:
     problems = submission.validate(options.package, expected)
     if problems:
         raise AsdError("\n".join(problems))
-    print(f"{options.package}: nothing to complain about.")
+    print(f"{options.package}: no problems found.")
 
 
 def _with_data(options: argparse.Namespace) -> Params:

@@ -1,7 +1,11 @@
 """The walk of one clip from its file to z, in the order of the method.
 
-file -> complex spectra -> front-end -> log-mel frames -> stacked vectors -> residuals -> A -> z.
-The study, the scoring of one file alone, the failure gallery and the explorer all take it.
+file -> complex spectra -> front-end -> log-mel frames -> stacked vectors -> A -> z. A detector takes
+the vectors to A; that of the paper does so by the autoencoder's residuals and eq. 1
+(:mod:`asdlib.scoring`). What the walk needs of a machine is learnt in :mod:`asdlib.study.unit`; the
+ensemble over seeds and its decision are made of z in :mod:`asdlib.compare.systems`.
+
+The study, the scoring of one file alone, the failure gallery and the explorer take this walk.
 Notebook: 03_seed_study.
 """
 
@@ -12,18 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from asdlib import dataset, noise
+from asdlib import dataset
 from asdlib.calibration import Calibration
+from asdlib.noise import noisier
 from asdlib.parallel import one_thread
 from asdlib.params import Spectra
-from asdlib.spectra import Frames, Standardiser, log_mel, stft
+from asdlib.spectra import Frames, Power, Spectrum, Standardiser, log_mel, stft
 
-Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
-FrontEnd = Callable[[Spectrum], Float[np.ndarray, "frequency frame"]]
+Denoiser = Callable[[Spectrum], Power]
+"""A fitted front-end: the complex spectra of one clip to one near power spectrum."""
+
 Detector = Callable[[Float[np.ndarray, "vector value"]], dict[str, Float[np.ndarray, " seed"]]]
-"""From the stacked vectors of one clip to its A, per scorer and seed."""
+"""The stacked vectors of one clip to its A by name of the scorer, one value per seed."""
 
 
 def spectrum(
@@ -34,7 +40,7 @@ def spectrum(
     Parameters
     ----------
     path : a two-channel recording.
-    content : digest that the file must have, see :func:`asdlib.dataset.read`.
+    content : hash that the file must have, see :func:`asdlib.dataset.read`.
 
     Returns
     -------
@@ -52,8 +58,8 @@ def spectrum(
 
 
 def frames(
-    spectrum: Spectrum,
-    front_end: FrontEnd,
+    clip: Spectrum,
+    front_end: Denoiser,
     spectra: Spectra = Spectra(),
     transfer: Float[np.ndarray, " frequency"] | None = None,
 ) -> Float[np.ndarray, "frame value"]:
@@ -61,8 +67,9 @@ def frames(
 
     Parameters
     ----------
-    transfer : G_m, for the objective ``denoise`` only: every frame then also holds the bands of the
-        near power with the expected noise added once more.
+    clip : complex spectra of both channels.
+    transfer : G_m, only for the training objective ``denoise`` of chapter 06. Every frame then also
+        holds the bands of the near power with the expected noise added once more.
 
     Returns
     -------
@@ -71,13 +78,13 @@ def frames(
     Examples
     --------
     >>> silence = np.zeros((2, 513, 32), np.complex64)
-    >>> found = frames(silence, lambda spectrum: np.abs(spectrum[0]) ** 2)
+    >>> found = frames(silence, lambda clip: np.abs(clip[0]) ** 2)
     >>> found.shape, float(found.max())
     ((32, 128), -160.0)
     """
-    powers = [front_end(spectrum)]
+    powers = [front_end(clip)]
     if transfer is not None:
-        powers.append(noise.noisier(spectrum, transfer))
+        powers.append(noisier(clip, transfer))
     return np.hstack([log_mel(power, spectra) for power in powers])
 
 
@@ -87,17 +94,17 @@ class Fitted:
 
     Attributes
     ----------
-    front_end : from two complex spectra to one near power spectrum.
+    front_end : fitted on the machine.
     spectra : sizes of spectra and frames.
     transfer : see :func:`frames`.
-    standardise : of log-mel values.
-    detectors : from stacked vectors to A.
-    gammas : calibration of every scorer and seed.
+    standardise : of log-mel values, by their mean and standard deviation.
+    detectors : each has scorers of its own.
+    gammas : calibration of A, by scorer and seed; the seeds in the order of the detectors.
 
     Examples
     --------
     >>> fitted = Fitted(
-    ...     front_end=lambda spectrum: np.abs(spectrum[0]) ** 2,
+    ...     front_end=lambda clip: np.abs(clip[0]) ** 2,
     ...     spectra=Spectra(),
     ...     transfer=None,
     ...     standardise=Standardiser(mean=np.zeros(1), std=np.ones(1)),
@@ -107,11 +114,11 @@ class Fitted:
     >>> vectors = fitted.vectors(np.full((10, 128), 8.0))
     >>> vectors.shape
     (6, 640)
-    >>> fitted.z(fitted.scores(vectors))  # the gamma distribution has mean 4, standard deviation 2
+    >>> fitted.z(fitted.a(vectors))  # the gamma distribution has mean 4, standard deviation 2
     {('level', 0): 2.0}
     """
 
-    front_end: FrontEnd
+    front_end: Denoiser
     spectra: Spectra
     transfer: Float[np.ndarray, " frequency"] | None
     standardise: Standardiser
@@ -122,27 +129,29 @@ class Fitted:
         self, path: str | Path, content: str | None = None
     ) -> dict[tuple[str, int], float]:
         """Score one file alone: z by scorer and seed."""
-        with one_thread():
-            spectra = spectrum(path, self.spectra, content)
-            return self.z(self.scores(self.vectors(self.frames(spectra))))
+        with one_thread():  # as in the study, so that the bytes are the same
+            clip = spectrum(path, self.spectra, content)
+            return self.z(self.a(self.vectors(self.frames(clip))))
 
-    def frames(self, spectrum: Spectrum) -> Float[np.ndarray, "frame value"]:
+    def frames(self, clip: Spectrum) -> Float[np.ndarray, "frame value"]:
         """Log-mel frames behind the front-end, in dB."""
-        return frames(spectrum, self.front_end, self.spectra, self.transfer)
+        return frames(clip, self.front_end, self.spectra, self.transfer)
 
     def vectors(self, frames: Float[np.ndarray, "frame value"]) -> Float[np.ndarray, "vector _"]:
         """Standardised frames, ``stack`` of them in every vector."""
         return Frames.join([self.standardise(frames)], self.spectra.stack).clip(0)
 
-    def scores(self, vectors: Float[np.ndarray, "vector value"]) -> dict[str, np.ndarray]:
-        """A(x) by all detectors: (seed,) per scorer."""
+    def a(
+        self, vectors: Float[np.ndarray, "vector value"]
+    ) -> dict[str, Float[np.ndarray, " seed"]]:
+        """A(x) by all detectors, per scorer and seed."""
         return {name: a for detector in self.detectors for name, a in detector(vectors).items()}
 
-    def z(self, scores: Mapping[str, np.ndarray]) -> dict[tuple[str, int], float]:
-        """Standardise A by the gamma distribution of the training-normal clips."""
+    def z(self, a: Mapping[str, Float[np.ndarray, " seed"]]) -> dict[tuple[str, int], float]:
+        """A(x) standardised by the gamma distribution of the training-normal clips' A."""
         seeds = list(dict.fromkeys(seed for _, seed in self.gammas))
         return {
-            (name, seed): self.gammas[name, seed].standardise(a).item()
-            for name, values in scores.items()
-            for seed, a in zip(seeds, values, strict=True)
+            (name, seed): self.gammas[name, seed].standardise(value).item()
+            for name, values in a.items()
+            for seed, value in zip(seeds, values, strict=True)
         }

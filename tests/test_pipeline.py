@@ -53,7 +53,7 @@ def fitted(clips):
     model = SeedAutoencoder(frames.windows().shape[1], p.seeds, p.autoencoder).eval()
     found = detectors.fit(model, frames, domains, p, p.scorers)
     bare = pipeline.Fitted(front_end, p.spectra, None, standardise, found, {})
-    a = [bare.scores(frames.clip(c)) for c in range(len(frames))]
+    a = [bare.a(frames.clip(c)) for c in range(len(frames))]
     gammas = {
         (scorer, seed): Calibration.fit(np.array([one[scorer][i] for one in a]))
         for scorer in p.scorers
@@ -67,7 +67,7 @@ def walk(fitted, clips):
     rows = []
     for path in clips:
         spectrum = pipeline.spectrum(path, fitted.spectra)
-        a = fitted.scores(fitted.vectors(fitted.frames(spectrum)))
+        a = fitted.a(fitted.vectors(fitted.frames(spectrum)))
         for (scorer, seed), z in fitted(path).items():
             decision = int(z > fitted.gammas[scorer, seed].threshold)
             value = a[scorer][SMALL.seeds.index(seed)]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics, study
-from asdlib.compare import comparison, gate
+from asdlib.compare import comparison, learnt_gate
 from asdlib.params import Params
 from asdlib.study import baseline, bottleneck, exposure, variants
 from asdlib.study.recordings import Recordings
@@ -69,7 +69,7 @@ def tried(params: Params, recordings: Recordings, table: pd.DataFrame) -> Tried:
     if not (table["split"] == "test").any():
         return Tried(table.head(0), dict.fromkeys(IDEAS, "needs test clips"))
     champion = table[(table["front_end"] == CHAMPION) & table["scorer"].isin(COMPARED)]
-    found, reasons = [champion], {"gate_tested": gate.refusal(champion)}
+    found, reasons = [champion], {"gate_tested": learnt_gate.refusal(champion)}
     for scores, left_out in (
         _objectives(params, recordings),
         _bottleneck(params, recordings, champion),
@@ -238,9 +238,11 @@ def _outlier_exposure(params: Params, recordings: Recordings, champion: pd.DataF
 
 def _gate(params: Params, recordings: Recordings, table: pd.DataFrame) -> Outcome:
     """The gate of AdaSub and CohGate, learnt on the other machines."""
-    if not set(gate.FRONT_ENDS) <= set(table["front_end"]):
-        return [], {"gate": f"needs {' and '.join(gate.FRONT_ENDS)}, which were not both run"}
-    rows = gate.scores(table, study.floors(params, recordings))
+    if not set(learnt_gate.FRONT_ENDS) <= set(table["front_end"]):
+        return [], {
+            "gate": f"needs {' and '.join(learnt_gate.FRONT_ENDS)}, which were not both run"
+        }
+    rows = learnt_gate.scores(table, study.floors(params, recordings))
     if rows.empty:
         return [], {"gate": "needs normal and anomalous test clips of at least two machines"}
     return [rows], {}

@@ -7,7 +7,6 @@ Notebook: 05_submission.
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import zipfile
 from collections.abc import Collection, Mapping
@@ -21,6 +20,7 @@ from asdlib.autoencoder import SeedAutoencoder
 from asdlib.compare.systems import SYSTEMS, Results, System
 from asdlib.compare.validation import DECISIONS, SCORES, check_label, file_name
 from asdlib.compare.validation import validate as validate
+from asdlib.files import replacing, write_text
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params
@@ -140,9 +140,9 @@ def write_system(
                 )
             number = repr if kind == SCORES else lambda value: str(int(value))
             lines = [f"{name},{number(value)}\n" for name, value in sorted(clips.items())]
-            _write(target / file_name(kind, machine), "".join(lines))
+            write_text("".join(lines), target / file_name(kind, machine))
     dumped = yaml.dump(description, Dumper=_NullDumper, sort_keys=False, allow_unicode=True)
-    _write(target / f"{label}.meta.yaml", dumped.replace(_NULL, "!!null"))
+    write_text(dumped.replace(_NULL, "!!null"), target / f"{label}.meta.yaml")
     return target
 
 
@@ -196,20 +196,13 @@ def pack(folder: Path) -> Path:
     """Zip ``<folder>/task2``; the same files give the same bytes."""
     folder = Path(folder)
     files = sorted(p for p in (folder / "task2").rglob("*") if p.is_file())
-    beside, path = folder / ".task2.zip.part", folder / "task2.zip"
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+    path = folder / "task2.zip"
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, file.read_bytes())
-    os.replace(beside, path)
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(beside, path)
 
 
 def _describe(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import copy
 import mimetypes
 import os
@@ -13,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
+from asdlib.files import write_text
 from asdlib.params import AsdError
 from asdlib.report import js
 
@@ -59,14 +59,9 @@ def write(pages: Path, target: Path) -> Path:
         nowhere, and for a place that cannot be written.
     """
     text = str(_merge(pages.resolve()))
-    beside = target.with_name(f".{target.name}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
+        write_text(text, target)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise AsdError(
             f"{target} cannot be written ({error.strerror}); choose another place with --out."
         ) from None

@@ -228,7 +228,7 @@ class Unit:
             map(frames.clip, range(len(frames))), map(fitted.vectors, self.frames(test))
         )
         workers = detectors.workers(p)
-        rows = list(clip_by_clip(fitted.scores, vectors, workers=workers))
+        rows = list(clip_by_clip(fitted.a, vectors, workers=workers))
         names = [*self.train["name"], *test["name"]]
         columns = {
             "name": np.repeat(names, len(p.scorers) * len(p.seeds)),

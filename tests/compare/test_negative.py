@@ -10,7 +10,7 @@ from conftest import SMALL, machine_folder
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params, pipeline, study, training
-from asdlib.compare import comparison, gate, negative, systems
+from asdlib.compare import comparison, learnt_gate, negative, systems
 from asdlib.guard import CrossClipError, PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError
@@ -140,7 +140,7 @@ def planted(rng, *, weak=1.0):
 
 def test_the_gate_takes_each_machines_better_front_end(rng):
     table, floors = planted(rng)
-    gated = gate.scores(table, floors)
+    gated = learnt_gate.scores(table, floors)
     assert len(gated) == 6 * 120 * 2
     for _, own in gated.groupby(["machine", "scorer"]):
         assert roc_auc_score(own["label"] == "anomaly", own["score"]) > 0.85
@@ -153,20 +153,20 @@ def test_the_gate_never_sees_labels_of_the_machine_it_scores(rng):
     turned.loc[own, "label"] = turned.loc[own, "label"].map(
         {"normal": "anomaly", "anomaly": "normal"}
     )
-    first, second = gate.scores(table, floors), gate.scores(turned, floors)
+    first, second = learnt_gate.scores(table, floors), learnt_gate.scores(turned, floors)
     assert np.array_equal(
         first.loc[first["machine"] == "c", "score"], second.loc[second["machine"] == "c", "score"]
     )
     assert not np.allclose(
         first.loc[first["machine"] == "a", "score"], second.loc[second["machine"] == "a", "score"]
     )
-    assert gate.scores(table[table["machine"] == "a"], floors).empty
+    assert learnt_gate.scores(table[table["machine"] == "a"], floors).empty
 
 
 def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
     with pytest.raises(CrossClipError):
-        gate.normalised_over_test_set(PerClip(rng.standard_normal(5)))
-    assert gate.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
+        learnt_gate.normalised_over_test_set(PerClip(rng.standard_normal(5)))
+    assert learnt_gate.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
 
 
 def test_every_idea_is_compared_or_says_why_not(tiny):

@@ -12,12 +12,18 @@ UNKNOWN = dict.fromkeys(GAIN, np.nan)
 def test_paired_differences():
     table = pd.DataFrame(
         [
-            {"system": "A", "against": "B", **GAIN, "p_wilcoxon": 0.125},
-            {"system": "C", "against": "B", **UNKNOWN, "p_wilcoxon": np.nan},
-            {"system": "D", "against": "B", **GAIN, "std": np.nan, "p_wilcoxon": 1.0},
+            {"system": ("a", "eq1"), "against": ("b", "s1"), **GAIN, "p_wilcoxon": 0.125},
+            {"system": ("c", "eq1"), "against": ("b", "s1"), **UNKNOWN, "p_wilcoxon": np.nan},
+            {
+                "system": ("d", "dm"),
+                "against": ("b", "s1"),
+                **GAIN,
+                "std": np.nan,
+                "p_wilcoxon": 1.0,
+            },
         ]
     )
-    shown = tables.paired(table)
+    shown = tables.paired(table, "{} by {}".format)
     assert shown.columns.tolist() == [
         "system",
         "against",
@@ -27,13 +33,14 @@ def test_paired_differences():
         "p (Wilcoxon)",
         "95 % interval",
     ]
-    assert shown["system"].tolist() == ["A", "C", "D"]
+    assert shown["system"].tolist() == ["a by eq1", "c by eq1", "d by dm"]
+    assert shown["against"].tolist() == ["b by s1"] * 3
     assert shown["difference"].tolist() == ["+0.0123 ± 0.0050", "", "+0.0123"]
     assert shown["p (t)"].tolist()[::2] == [0.01, 0.01]
     assert shown["p (Holm)"].tolist()[::2] == [0.03, 0.03]
     assert shown["p (Wilcoxon)"].tolist()[::2] == [0.125, 1.0]
     assert shown["95 % interval"].tolist() == ["+0.0010 to +0.0200", "n/a", "+0.0010 to +0.0200"]
-    assert tables.paired(table.head(0)).empty
+    assert tables.paired(table.head(0), str).empty
 
 
 def test_ideas_against_the_champion():
