@@ -1,7 +1,7 @@
 """The walk of one clip from its file to z, in the order of the method.
 
-file -> complex spectra -> front-end -> log-mel frames -> stacked vectors -> A -> z. A detector takes
-the vectors to A; that of the paper does so by the autoencoder's residuals and eq. 1
+file -> complex spectra -> front-end -> log-mel frames -> stacked vectors -> A -> z. A detector
+computes A from the vectors; that of the paper by the autoencoder's residuals and eq. 1
 (:mod:`asdlib.scoring`). What the walk needs of a machine is learnt in :mod:`asdlib.study.unit`; the
 ensemble over seeds and its decision are made of z in :mod:`asdlib.compare.systems`.
 
