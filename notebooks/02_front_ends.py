@@ -187,8 +187,8 @@ chapter.table(
     tables.retention(whole, style.NAMES),
     label="tab-retention",
     caption="Noise and anomaly removed over all frequencies, and the difference: how much the level of the "
-    "anomaly rises relative to the noise. Where it is below 0, more anomaly than noise is removed. The noise removed "
-    "is that of {numref}`fig-removal`.",
+    "anomaly rises relative to the noise. Where it is below 0, more anomaly than noise is removed. The noise is that "
+    "of all clips whose truth was written, the anomaly that of the clips with a fault.",
     decimals=2,
     empty=no_truth,
 )

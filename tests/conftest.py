@@ -17,8 +17,9 @@ from jaxtyping import install_import_hook
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 install_import_hook("asdlib", "typechecker.check")
 
-from asdlib import params  # noqa: E402  # after the hook, so that shapes are checked
+from asdlib import params, study  # noqa: E402  # after the hook, so that shapes are checked
 from asdlib.report import build  # noqa: E402
+from asdlib.study import everything  # noqa: E402
 
 settings.register_profile("untimed", deadline=None)  # machines are busy: speed is for make bench
 settings.load_profile("untimed")
@@ -83,6 +84,47 @@ def small_params(folder, **changes):
     return params.load({**SMALL, **places, **changes})
 
 
+def two_machines(root):
+    """Two machines with both domains, one of them with clips of two lengths."""
+    rng = np.random.default_rng(0)
+    machine_folder(root, rng, "fan", domains=("source", "target"))
+    machine_folder(root, rng, "valve", domains=("source", "target"))
+    longer = root / "valve/train/section_00_source_train_normal_0099_noAttribute.wav"
+    write_wav(longer, two_channels(rng, 1.7))
+    return root
+
+
+def shared_folder(tmp_path_factory, worker_id, name, make):
+    """Return a folder that the first process makes; the others wait and use it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / name
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory, worker_id):
+    """A study of two machines with all that a report computes, to be copied."""
+
+    def make(folder):
+        data = str(two_machines(folder / "data"))
+        own = params.load({**SMALL, "data": data, "results": str(folder / "results")})
+        everything.compute(own, study.open_recordings(own))
+
+    return shared_folder(tmp_path_factory, worker_id, "trained", make)
+
+
+@pytest.fixture
+def trained(trained_folder, tmp_path):
+    """Parameters of a study of one's own in which everything is computed already."""
+    shutil.copytree(trained_folder, tmp_path, dirs_exist_ok=True)
+    places = {name: str(tmp_path / name) for name in ("data", "results")}
+    return params.load({**SMALL, **places})
+
+
 @pytest.fixture(scope="session")
 def scenes_report(tmp_path_factory, worker_id):
     """A report on small scenes with everything there is: truth, both domains, concealed clips.
@@ -93,15 +135,14 @@ def scenes_report(tmp_path_factory, worker_id):
         "seconds": 1.5, "train_source": 5, "train_target": 3, "test_per_cell": 4, "truth": 2,
         "machines": ["SimFan", "SimValve", "SimPump"],
     }  # fmt: skip
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "scenes_report"
-    with FileLock(f"{folder}.lock"):
-        pages = folder / "build" / "html"
-        if not pages.exists():
-            (folder / "results").mkdir(parents=True)
-            (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
-            small_report(folder, scenes=scenes)
-    return small_params(folder, scenes=scenes), pages
+
+    def make(folder):
+        (folder / "results").mkdir(parents=True)
+        (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
+        small_report(folder, scenes=scenes)
+
+    folder = shared_folder(tmp_path_factory, worker_id, "scenes_report", make)
+    return small_params(folder, scenes=scenes), folder / "build" / "html"
 
 
 MEASURED = {

@@ -13,12 +13,24 @@ from conftest import SMALL, machine_folder, two_channels, write_wav
 from asdlib import cli, dataset
 
 
-@pytest.fixture
-def params_file(tmp_path):
+def written(tmp_path, **changes):
+    """A parameter file of a small study in ``tmp_path``."""
     path = tmp_path / "mine.yaml"
     places = {name: str(tmp_path / name) for name in ("results", "figures")}
-    path.write_text(yaml.safe_dump({**SMALL, **places, "name": "mine"}))
+    path.write_text(yaml.safe_dump({**SMALL, **places, "name": "mine", **changes}))
     return path
+
+
+@pytest.fixture
+def params_file(tmp_path):
+    """With all that a report computes."""
+    return written(tmp_path)
+
+
+@pytest.fixture
+def lean_file(tmp_path):
+    """With what S1 to S3 need, and no more."""
+    return written(tmp_path, extras=[], baseline=False)
 
 
 def asd(*words):
@@ -57,13 +69,11 @@ def test_scenes_are_written_and_named(tmp_path, capsys):
     assert "holds something else" in refused(capsys, "scenes", tmp_path / "out", "--params", path)
 
 
-def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(
-    tmp_path, rng, params_file, capsys
-):
+def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(tmp_path, rng, lean_file, capsys):
     for split, names in (("train", "abcd"), ("test", "xy")):
         for name in names:
             write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
-    assert asd("study", "--params", params_file, "--data", tmp_path / "pump") == 0
+    assert asd("study", "--params", lean_file, "--data", tmp_path / "pump") == 0
     out, err = capsys.readouterr()
     assert "units to compute: about" in err
     assert "S1 pump: " in out
@@ -73,7 +83,7 @@ def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(
     assert s1["threshold"].nunique() == 1
     assert (s1["decision"] == (s1["score"] > s1["threshold"])).all()
     assert set(table["system"]) == {"S1", "S2", "S3"}  # S4 needs labels to be chosen
-    assert asd("study", "--params", params_file, "--data", tmp_path / "pump") == 0
+    assert asd("study", "--params", lean_file, "--data", tmp_path / "pump") == 0
     assert "Everything is computed already" in capsys.readouterr().err
 
 
@@ -83,16 +93,17 @@ def test_the_doctor_says_what_is_there_and_what_is_wrong(tmp_path, rng, params_f
     printed = capsys.readouterr().out
     for part in ("16000", "all 16 clips can be read", "median G", "17 units to compute"):
         assert part in printed
+    lean_file = written(tmp_path, extras=[], front_ends=["near"])
     same = two_channels(rng)
     same[:, 1] = same[:, 0]
     for i in range(2):
         write_wav(tmp_path / f"data/twin/train/{i}.wav", same * (1 + i))
-    assert asd("doctor", tmp_path / "data", "--params", params_file) == 0
+    assert asd("doctor", tmp_path / "data", "--params", lean_file) == 0
     assert "both channels are the same signal" in capsys.readouterr().out
     (tmp_path / "data/fan/train/section_00_source.wav").write_bytes(b"")
     (tmp_path / "data/fan/test/section_00_0001.wav").write_bytes(b"")
     write_wav(tmp_path / "data/fan/test/section_00_0002.wav", two_channels(rng)[:, 0])
-    assert asd("doctor", tmp_path / "data", "--params", params_file) == 2
+    assert asd("doctor", tmp_path / "data", "--params", lean_file) == 2
     sentences = capsys.readouterr().err.strip().splitlines()
     found = [s for s in sentences if ".wav" in s]
     assert len(found) == 3

@@ -144,7 +144,7 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     for cell in executed.cells:
         if cell.cell_type == "code":
             tags = {*cell.metadata.get("tags", [])}
-            cell.metadata["tags"] = sorted(tags | {_shown(tags)})
+            cell.metadata["tags"] = sorted(tags | {shown(tags)})
     nbformat.write(executed, beside)
     beside.replace(done)
     return done
@@ -155,7 +155,7 @@ def _not_of_parameters(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Passed unknown parameter")
 
 
-def _shown(tags: set[str]) -> str:
+def shown(tags: set[str]) -> str:
     """How much of a code cell the pages show."""
     if tags & {"parameters", "injected-parameters"}:
         return "remove-cell"  # they stand in the chapter on provenance

@@ -56,13 +56,13 @@ def test_interpolation_learns_what_its_neighbours_tell(rng):
     assert of_noise > 0.9  # nothing to copy: no better than the mean
 
 
-def test_denoising_frames_hold_the_noise_added_once_more(tiny):
-    recordings = study.open_recordings(tiny)
+def test_denoising_frames_hold_the_noise_added_once_more(trained):
+    recordings = study.open_recordings(trained)
     clips = recordings.clips("fan")
-    own = variants.objective(tiny, "denoise")
+    own = variants.objective(trained, "denoise")
     unit = Unit(own, "fan", "adasub", clips)
     (values,) = unit.frames(clips.head(1))
-    (plain,) = Unit(tiny, "fan", "adasub", clips).frames(clips.head(1))
+    (plain,) = Unit(trained, "fan", "adasub", clips).frames(clips.head(1))
     bands = own.spectra.n_mels
     assert values.shape[1] == 2 * bands
     assert np.array_equal(values[:, :bands], plain)
@@ -169,10 +169,10 @@ def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
     assert learnt_gate.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
 
 
-def test_every_idea_is_compared_or_says_why_not(tiny):
-    recordings = study.open_recordings(tiny)
-    table = everything.compute(tiny, recordings)
-    tried = negative.tried(tiny, recordings, table)
+def test_every_idea_is_compared_or_says_why_not(trained):
+    recordings = study.open_recordings(trained)
+    table = everything.compute(trained, recordings)
+    tried = negative.tried(trained, recordings, table)
     assert set(tried.reasons) == {"exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"}
     compared = negative.against_champion(tried).set_index("idea")
     assert len(compared) == 1 + len(negative.IDEAS)
@@ -184,7 +184,7 @@ def test_every_idea_is_compared_or_says_why_not(tiny):
     fused = tried.scores.set_index(["scorer", "seed", "machine", "name"]).groupby("front_end")
     parts = {name: rows["score"].sort_index() for name, rows in fused}
     assert np.allclose(parts["knn_fused"], (parts["knn"] + parts["adasub"]) / 2)
-    steps = negative.build_up(tiny, recordings, table)
+    steps = negative.build_up(trained, recordings, table)
     own = steps[steps["step"] == steps["step"].iloc[-1]]["omega"].to_numpy()
     near = table[(table["front_end"] == "near") & (table["scorer"] == "eq1")]
     per_seed = comparison.summary(near).per_seed

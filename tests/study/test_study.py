@@ -5,11 +5,12 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SMALL, machine_folder, two_channels, write_wav
+from conftest import SMALL, two_channels, two_machines, write_wav
 
 from asdlib import dataset, hardware, params, study
 from asdlib.compare import comparison, systems
@@ -21,16 +22,8 @@ TINY = {**SMALL, "name": "tiny"}
 
 
 @pytest.fixture
-def data_folder(tmp_path, rng):
-    """Two machines with both domains, one of them with clips of two lengths."""
-    root = tmp_path / "data"
-    machine_folder(root, rng, "fan", domains=("source", "target"))
-    machine_folder(root, rng, "valve", domains=("source", "target"))
-    write_wav(
-        root / "valve/train/section_00_source_train_normal_0099_noAttribute.wav",
-        two_channels(rng, 1.7),
-    )
-    return root
+def data_folder(tmp_path):
+    return two_machines(tmp_path / "data")
 
 
 @pytest.fixture
@@ -42,8 +35,8 @@ def files(root):
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
-def test_the_table_holds_every_clip_of_every_system(tiny):
-    table = study.run(tiny)
+def test_the_table_holds_every_clip_of_every_system(trained):
+    table = study.run(trained)
     assert list(table.columns) == unit.COLUMNS
     clips = {"fan": 16, "valve": 17}
     rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
@@ -53,10 +46,10 @@ def test_the_table_holds_every_clip_of_every_system(tiny):
     assert np.isfinite(table["score"]).all()
 
 
-def test_a_second_run_computes_nothing_and_gives_the_same(tiny, monkeypatch):
-    first = study.run(tiny)
+def test_a_second_run_computes_nothing_and_gives_the_same(trained, monkeypatch):
+    first = study.run(trained)
     monkeypatch.setattr("asdlib.training.train", None)
-    pd.testing.assert_frame_equal(first, study.run(tiny))
+    pd.testing.assert_frame_equal(first, study.run(trained))
 
 
 def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
@@ -68,34 +61,34 @@ def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
     assert ours == theirs
 
 
-def test_new_scorers_and_new_test_clips_do_not_train_again(tiny, data_folder, rng, monkeypatch):
-    study.run(params.load(tiny, scorers=["eq1"]))
+def test_new_scorers_and_new_test_clips_do_not_train_again(trained, rng, monkeypatch):
+    study.run(params.load(trained, scorers=["eq1"]))
     monkeypatch.setattr("asdlib.training.train", None)
-    more = study.run(params.load(tiny, scorers=["eq1", "s1", "mean"], baseline=False))
+    more = study.run(params.load(trained, scorers=["eq1", "s1", "mean"], baseline=False))
     assert set(more["scorer"]) == {"eq1", "s1", "mean"}
     name = "section_00_source_test_normal_0077_noAttribute.wav"
-    write_wav(data_folder / "fan/test" / name, two_channels(rng))
-    assert name in set(study.run(tiny)["name"])
+    write_wav(Path(trained.data) / "fan/test" / name, two_channels(rng))
+    assert name in set(study.run(trained)["name"])
 
 
-def test_other_constants_or_training_clips_train_again(tiny, data_folder, rng):
-    before = {u.folder for u in study.units(tiny, study.open_recordings(tiny))}
-    changed = params.load(tiny, denoising={"beta": 0.2})
+def test_other_constants_or_training_clips_train_again(trained, rng):
+    before = {u.folder for u in study.units(trained, study.open_recordings(trained))}
+    changed = params.load(trained, denoising={"beta": 0.2})
     assert not before & {u.folder for u in study.units(changed, study.open_recordings(changed))}
     name = "section_00_source_train_normal_0077_noAttribute.wav"
-    write_wav(data_folder / "fan/train" / name, two_channels(rng))
-    after = {u.folder for u in study.units(tiny, study.open_recordings(tiny))}
+    write_wav(Path(trained.data) / "fan/train" / name, two_channels(rng))
+    after = {u.folder for u in study.units(trained, study.open_recordings(trained))}
     assert len(before & after) == 5  # the other machine's
 
 
-def test_combo_is_the_mean_of_its_parts(tiny):
-    table = study.run(tiny).set_index(["machine", "scorer", "seed", "name"])
+def test_combo_is_the_mean_of_its_parts(trained):
+    table = study.run(trained).set_index(["machine", "scorer", "seed", "name"])
     score = {f: rows["score"].sort_index() for f, rows in table.groupby("front_end")}
     assert np.allclose(score["combo"], (score["adasub"] + score["cohgate"]) / 2)
 
 
-def test_standardised_training_scores_centre_on_zero(tiny):
-    table = study.run(tiny)
+def test_standardised_training_scores_centre_on_zero(trained):
+    table = study.run(trained)
     train = table[(table["split"] == "train") & (table["front_end"] != "combo")]
     assert "baseline" in set(train["front_end"])
     means = train.groupby(["machine", "front_end", "scorer", "seed"])["score"].mean()
@@ -159,8 +152,8 @@ def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
         pd.testing.assert_frame_equal(local, study.run(there))
 
 
-def test_ladder_and_systems_from_one_table(tiny):
-    table = study.run(tiny)
+def test_ladder_and_systems_from_one_table(trained):
+    table = study.run(trained)
     summary = comparison.summary(table)
     per_seed = summary.per_seed
     assert len(per_seed) == (5 * 6 + 4) * 2
@@ -228,17 +221,17 @@ def test_a_system_without_its_front_end_says_so(tiny):
     assert systems.SYSTEMS[3].members(per_seed) == []
 
 
-def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(tiny, data_folder):
-    table = study.run(tiny)
-    recordings = study.open_recordings(tiny)
+def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(trained):
+    table = study.run(trained)
+    recordings = study.open_recordings(trained)
     per_seed = comparison.summary(table).per_seed
-    score = study.score_alone(tiny, recordings, "valve")
+    score = study.score_alone(trained, recordings, "valve")
     for system in systems.SYSTEMS:
         applied = systems.apply(system, table, per_seed, 0.9)
         rederive(partial(score, applied.members, system.scorer), applied.scored["valve"].scores)
-    other = next(iter((data_folder / "valve" / "test").iterdir()))
+    other = next(iter((Path(trained.data) / "valve" / "test").iterdir()))
     write_wav(other, two_channels(np.random.default_rng(5)))
-    again = study.score_alone(tiny, recordings, "valve")
+    again = study.score_alone(trained, recordings, "valve")
     with pytest.raises(AsdError, match=f"{other.name}: the file has changed since it was checked"):
         rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
 
@@ -266,13 +259,13 @@ def test_scores_are_the_same_bytes_on_one_thread_and_on_two(tiny, tmp_path):
         pd.testing.assert_frame_equal(table, tables[0], check_exact=True)
 
 
-def test_scores_tell_what_they_were_computed_on(tiny, monkeypatch):
-    study.run(tiny)
-    recordings = study.open_recordings(tiny)
-    assert study.made_elsewhere(tiny, recordings) == ""
+def test_scores_tell_what_they_were_computed_on(trained, monkeypatch):
+    study.run(trained)
+    recordings = study.open_recordings(trained)
+    assert study.made_elsewhere(trained, recordings) == ""
     here = hardware.describe("cpu")
     monkeypatch.setattr("asdlib.hardware.describe", lambda wanted: "torch 9 on the moon")
-    assert study.made_elsewhere(tiny, recordings) == here
+    assert study.made_elsewhere(trained, recordings) == here
 
 
 def test_other_code_computes_again(tiny, monkeypatch):
@@ -286,19 +279,19 @@ def test_other_code_computes_again(tiny, monkeypatch):
     assert after.scores_file.name != scores
 
 
-def test_the_official_threshold_rule_is_told_beside_the_one_over_clips(tiny):
-    study.run(tiny)
-    table = study.official_thresholds(tiny, study.open_recordings(tiny))
+def test_the_official_threshold_rule_is_told_beside_the_one_over_clips(trained):
+    study.run(trained)
+    table = study.official_thresholds(trained, study.open_recordings(trained))
     assert table["rule"].tolist() == ["minibatch losses", "clip scores"] * 2
     assert table[["training", "normal", "anomaly"]].stack().between(0, 1).all()
-    without = params.load(tiny, baseline=False)
+    without = params.load(trained, baseline=False)
     assert study.official_thresholds(without, study.open_recordings(without)).empty
 
 
-def test_gamma_normal_is_read_from_the_same_scores(tiny, monkeypatch):
-    plain = study.run(tiny)
+def test_gamma_normal_is_read_from_the_same_scores(trained, monkeypatch):
+    plain = study.run(trained)
     monkeypatch.setattr("asdlib.study.unit.Unit.compute", None)
-    normal = study.run(params.load(tiny, scoring={"standardise": "gamma_normal"}))
+    normal = study.run(params.load(trained, scoring={"standardise": "gamma_normal"}))
     keys = ["machine", "front_end", "scorer", "seed"]
     both = plain[plain["front_end"] != "combo"].merge(normal, on=[*keys, "name"])
     assert not np.allclose(both["score_x"], both["score_y"])
