@@ -1,4 +1,4 @@
-"""The residual autoencoder with a leading seed axis (report section 3.1).
+"""The residual autoencoder with a leading seed axis (paper, section 3.1).
 
 All seeds of one machine are one model: every weight has the shape (seed, ...), every product is
 batched over seeds, and no value ever crosses from one seed to another. Notebook: 03_seed_study.
@@ -142,7 +142,7 @@ class SeedAutoencoder(nn.Module):
 
     Parameters
     ----------
-    values : length of a stacked vector, 640 in the report.
+    values : length of a stacked vector, 640 in the paper.
     seeds : the initialisation of each comes from its own generator, so that seed 3 alone and
         seed 3 among ten are the same model.
     shape : width, blocks, bottleneck and what a block is; the official baseline's network is

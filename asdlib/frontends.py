@@ -27,7 +27,7 @@ class FrontEnd:
 
     Parameters
     ----------
-    constants : the report's by default.
+    constants : the paper's by default.
     floors : fitted noise floors of the machine, instead of a call of ``fit``.
 
     >>> FRONT_ENDS["refsub"]().fit([np.ones((2, 3, 5), complex)]).floors.transfer
@@ -64,7 +64,7 @@ class FrontEnd:
 
 
 class Near(FrontEnd):
-    """The near microphone as it is: P_n ("AE ch1" of the report).
+    """The near microphone as it is: P_n ("AE ch1" of the paper).
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
     >>> Near()(clip).round(3)
@@ -135,7 +135,7 @@ class RefSub(FrontEnd):
 
 
 class AdaSub(RefSub):
-    """Subtraction with more of it where the local SNR is low (report section 3.2).
+    """Subtraction with more of it where the local SNR is low (paper, section 3.2).
 
     a(k, t) = clip(a_0 - 0.1 gamma_dB, a_min, a_max), gamma_dB = 10 log10(P_n / (G_m P_f)).
 

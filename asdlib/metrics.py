@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Shaped
 from asdlib.params import AsdError
 
 MAX_FPR = 0.1  # of the partial AUC
-SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (report, 4.1)
+SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (paper, 4.1)
 
 Score = Float[np.ndarray, " clip"]
 Anomalous = Bool[np.ndarray, " clip"]

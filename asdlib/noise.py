@@ -1,4 +1,4 @@
-"""Minimum-statistics noise floors and the noise transfer G_m (report section 3.2, eq. 2).
+"""Minimum-statistics noise floors and the noise transfer G_m (paper, section 3.2, eq. 2).
 
 Notebook: 01_noise_floor.
 """

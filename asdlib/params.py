@@ -59,7 +59,7 @@ class Scenes(Section):
 
 
 class Spectra(Section):
-    """Short-time spectra and log-mel frames (report section 3.1)."""
+    """Short-time spectra and log-mel frames (paper, section 3.1)."""
 
     sample_rate: Positive = 16000  # Hz
     resample: bool = False  # other sample rates: convert instead of refusing
@@ -71,7 +71,7 @@ class Spectra(Section):
 
 
 class Denoising(Section):
-    """Constants of the noise floor and of every front-end (report sections 3.2 and 3.3)."""
+    """Constants of the noise floor and of every front-end (paper, sections 3.2 and 3.3)."""
 
     percentile: Annotated[float, Field(gt=0, lt=100)] = 20.0  # of power over time: quiet floor
     far_bound: Annotated[float, Field(gt=0)] = 1e-10  # of the far floor's median: keeps G_m finite
@@ -88,7 +88,7 @@ class Denoising(Section):
 
 
 class Autoencoder(Section):
-    """The residual autoencoder (report section 3.1), and what makes the official one of it."""
+    """The residual autoencoder (paper, section 3.1), and what makes the official one of it."""
 
     width: Positive = 512
     blocks: Annotated[int, Field(ge=0)] = 4
@@ -102,7 +102,7 @@ class Autoencoder(Section):
 
 
 class Training(Section):
-    """How one machine's autoencoders are trained (report section 4.1)."""
+    """How one machine's autoencoders are trained (paper, section 4.1)."""
 
     epochs: Positive = 100
     batch_size: Annotated[int, Field(ge=2)] = 256
@@ -116,7 +116,7 @@ class Training(Section):
 
 
 class Scoring(Section):
-    """The clip score, eq. 1, and its standardisation (report section 3.1)."""
+    """The clip score, eq. 1, and its standardisation (paper, section 3.1)."""
 
     alpha: Fraction = 0.2  # weight of the energy term
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # over the frames of a clip
@@ -128,7 +128,7 @@ class Scoring(Section):
 
 
 class Bottleneck(Section):
-    """Density and distance at the autoencoder's bottleneck: a negative result of the report."""
+    """Density and distance at the autoencoder's bottleneck: a negative result of the paper."""
 
     transforms: Positive = 3  # autoregressive transforms of the flow
     hidden: Positive = 64  # width of each one's two hidden layers
@@ -139,7 +139,7 @@ class Bottleneck(Section):
 
 
 class Encoder(Section):
-    """Outlier exposure over a frozen audio encoder: a negative result of the report."""
+    """Outlier exposure over a frozen audio encoder: a negative result of the paper."""
 
     folder: str | None = None  # a Hugging Face transformers audio model; none: not run
     hidden: Positive = 64  # width of the head's hidden layer

@@ -24,7 +24,7 @@ Term = TypeVar("Term", np.ndarray, Tensor)
 
 @dataclass(frozen=True)
 class Scorer:
-    """Which of the report's three re-scorings are on (section 4.2), and what else may vary.
+    """Which of the paper's three re-scorings are on (section 4.2), and what else may vary.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ SCORERS: dict[str, Scorer] = {
     "dm_shrink": Scorer(domain_mean=True, shrink=True),
     "s1": Scorer(domain_mean=True, shrink=True, sharp=True),
 }
-"""The report's scores and re-scorings by name; ``s1`` is the champion's stack."""
+"""The paper's scores and re-scorings by name; ``s1`` is the champion's stack."""
 
 VARIANTS: dict[str, Scorer] = {
     "ledoit_wolf": Scorer(ledoit_wolf=True),

@@ -1,4 +1,4 @@
-"""Complex spectra, power, log-mel frames and stacked frames (report section 3.1).
+"""Complex spectra, power, log-mel frames and stacked frames (paper, section 3.1).
 
 Notebook: 02_front_ends.
 """

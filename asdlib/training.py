@@ -1,4 +1,4 @@
-"""One readable loop that trains the autoencoders of all seeds at once (report section 4.1).
+"""One readable loop that trains the autoencoders of all seeds at once (paper, section 4.1).
 
 Matrix products are computed in bfloat16 if the processor supports it; weights, batch-norm
 statistics, loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA

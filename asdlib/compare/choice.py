@@ -73,7 +73,7 @@ def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
 
 
 def adasub_or_cohgate(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
-    """Median G_m, AdaSub and CohGate per machine, and the label oracle (report, Table 4).
+    """Median G_m, AdaSub and CohGate per machine, and the label oracle (paper, Table 4).
 
     The oracle takes the better front-end of every machine. It reads test labels: it is a bound,
     not a system.

@@ -110,11 +110,11 @@ def row(summary: Summary, front_end: str, scorer: str = "eq1") -> dict[str, floa
 
 
 def ladder(summary: Summary, reported: Sequence[Mapping]) -> pd.DataFrame:
-    """Measured rows beside the report's: every entry of ``reported`` names a front-end and scorer.
+    """Measured rows beside the paper's: every entry of ``reported`` names a front-end and scorer.
 
     Parameters
     ----------
-    reported : mappings with system, front_end, scorer and the report's mean, std, ensemble.
+    reported : mappings with system, front_end, scorer and the paper's mean, std, ensemble.
 
     Returns
     -------

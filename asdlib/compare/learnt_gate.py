@@ -1,6 +1,6 @@
 """A discriminative gate: AdaSub weighed against CohGate by logistic regression.
 
-The weights are learnt on the labelled test clips of all other machines. The report found that such
+The weights are learnt on the labelled test clips of all other machines. The paper found that such
 a gate pays only after a normalisation over the test set, which the guard refuses.
 Notebook: 06_negative_results.
 """

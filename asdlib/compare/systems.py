@@ -22,7 +22,7 @@ _BEST_MODELS = 10  # of the selected ensemble, S4
 
 @dataclass(frozen=True)
 class System:
-    """One of the four submitted systems (report section 4.2).
+    """One of the four submitted systems (paper, section 4.2).
 
     Attributes
     ----------

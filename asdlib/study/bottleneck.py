@@ -1,6 +1,6 @@
 """Anomaly scores at the autoencoder's bottleneck: a normalising flow and nearest neighbours.
 
-The report tried both in place of the residuals and together with them, without a robust gain.
+The paper tried both in place of the residuals and together with them, without a robust gain.
 Notebook: 06_negative_results.
 """
 
