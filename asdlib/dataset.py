@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import soundfile
 from jaxtyping import Float
 from tqdm import tqdm
 
-from asdlib.files import content_digest, write_text
+from asdlib.files import code_digest, content_digest, write_text
 from asdlib.params import AsdError, Spectra
 
 COLUMNS = [
@@ -41,6 +42,7 @@ _NAME = re.compile(
     r"(?P<label>normal|anomaly)_(?P<index>\d{4,})(?:_(?P<attributes>.+))?\.wav"
 )
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
+_SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
 
 
@@ -127,6 +129,9 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
         problems += found
         for split in ("train", "test"):
             for path in _wavs(folder / split):
+                if not path.is_file():
+                    problems.append(f"{path}: not a file (a folder, a pipe or a broken link).")
+                    continue
                 row = _parse(path, split)
                 if isinstance(row, str):
                     problems.append(row)
@@ -238,24 +243,26 @@ def check(
     >>> len(hashes[0]), problems[0].split(": ")[1]
     (16, '1 training clip; at least 2 are needed.')
     """
-    known: dict[str, list[str]] = {}
-    if cache is not None and cache.exists():
-        try:
-            known = json.loads(cache.read_text())
-        except ValueError:
-            known = {}  # cut off while writing: read the files again
+    known = {} if cache is None else _remembered(cache)
     found: list[list[str]] = []
     shortest = (spectra.stack - 1) * spectra.hop_length
-    settings = f"{spectra.sample_rate} {spectra.resample} {shortest}"
+    settings = [spectra.sample_rate, spectra.resample, shortest, code_digest("dataset.check")]
     for path in tqdm(
         manifest["path"], desc="checking clips", unit="clip", disable=not progress, leave=False
     ):
-        status = Path(path).stat()
-        # the time of change cannot be set back, unlike that of modification
-        times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
-        key = f"{Path(path).absolute()} {status.st_size} {times} {settings}"
-        known[key] = known.get(key) or _examine(Path(path), spectra, shortest)
-        found.append(known[key])
+        try:
+            status = Path(path).stat()
+            # the time of change cannot be set back, unlike that of modification
+            times = [status.st_mtime_ns, status.st_ctime_ns]
+            file = [str(Path(path).absolute()), status.st_dev, status.st_ino, status.st_size]
+            key = json.dumps(file + times + settings)
+            examined = known.get(key) or _examine(Path(path), spectra, shortest)
+        except OSError as error:
+            found.append(["", f"{path}: cannot be read ({_reason(error)})."])
+            continue
+        found.append(examined)
+        if time.time_ns() - status.st_ctime_ns > _SETTLED:
+            known[key] = examined
     if cache is not None:
         write_text(json.dumps(known), cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
@@ -304,6 +311,20 @@ def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
     """
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def _remembered(cache: Path) -> dict[str, list[str]]:
+    """Content hash and problem of files that were examined before; nothing from a broken file."""
+    try:
+        stored = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    pairs = stored.items() if isinstance(stored, dict) else ()
+    return {key: value for key, value in pairs if _is_pair(value)}
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [str, str]
 
 
 def _name(folder: Path) -> str:

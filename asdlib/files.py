@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 # a module whose values, not whose code, are in a key
 BY_VALUE = ("params",)
+# the code that runs is that of the moment of import, whatever happens to its files afterwards
+_SOURCES = {path: path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
 
 Name = tuple[str, ...]
-"""Of a module, or of what it defines, below the package."""
+"""Of a module, or of what it defines."""
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def project_root() -> Path:
@@ -148,8 +152,10 @@ def code_digest(*roots: str, package: Path = PACKAGE) -> str:
 
     Every function, class and constant that a root names is followed, then what these name, and so
     on. Of a root that is a method, the class's other members count where it takes them from
-    ``self``. Imports, comments and docstrings do not count. Neither does :mod:`asdlib.params`: a
-    key holds the values of the parameters.
+    ``self``. An import counts by what a used name is bound to; unused imports, comments and
+    docstrings do not count. Neither does :mod:`asdlib.params`: a key holds the values of the
+    parameters. What cannot be seen in the text is not followed: an attribute that is named by a
+    string, or a dictionary that another module changes.
 
     Parameters
     ----------
@@ -184,7 +190,10 @@ def code_digest(*roots: str, package: Path = PACKAGE) -> str:
 
 @dataclass(frozen=True)
 class _Module:
-    """Top level of one file: what it defines, what it imports, and what else it does."""
+    """Top level of one file: what it defines, what it imports, and what else it does.
+
+    ``imports`` holds the full name, the package's included, of everything that an import binds.
+    """
 
     definitions: Mapping[str, list[ast.stmt]]
     imports: Mapping[str, Name]
@@ -198,7 +207,7 @@ def _module(package: Path, name: Name) -> _Module | None:
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         return None
-    tree = ast.parse(file.read_text("utf-8"))
+    tree = ast.parse(_SOURCES[file] if file in _SOURCES else file.read_text("utf-8"))
     definitions: dict[str, list[ast.stmt]] = {}
     rest = []
     for node in tree.body:
@@ -207,15 +216,20 @@ def _module(package: Path, name: Name) -> _Module | None:
             definitions.setdefault(target, []).append(node)
         if not targets and not _only_imports(node) and not _is_docstring(node):
             rest.append(node)
-    return _Module(definitions, _imported(package, tree), rest)
+    bound = [node for node in tree.body if not isinstance(node, _SCOPES)]
+    return _Module(definitions, _imported(bound), rest)
 
 
 def _targets(node: ast.stmt) -> list[str]:
     """Names that a statement defines."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    if isinstance(node, _SCOPES):
         return [node.name]
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return [n.id for t in targets if t is not None for n in ast.walk(t) if isinstance(n, ast.Name)]
+    targets: list[ast.expr] = []
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        targets = [node.target]
+    return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
 
 
 def _only_imports(node: ast.stmt) -> bool:
@@ -232,25 +246,26 @@ class _Stripped(ast.NodeTransformer):
     """Removes what does nothing: imports, and strings that stand alone."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [n for n in body if not (_only_imports(n) or _is_docstring(n))]  # type: ignore[attr-defined]
+        for name in ("body", "orelse", "finalbody"):
+            if isinstance(statements := getattr(node, name, None), list):
+                kept = [n for n in statements if not (_only_imports(n) or _is_docstring(n))]
+                setattr(node, name, kept)
         return super().generic_visit(node)
 
 
-def _imported(package: Path, tree: ast.AST) -> dict[str, Name]:
-    """Names that imports of the package bind anywhere in a tree."""
+def _imported(nodes: list[ast.stmt]) -> dict[str, Name]:
+    """Full names of all that imports bind, anywhere in some statements."""
     found: dict[str, Name] = {}
-    for node in ast.walk(tree):
+    for node in (inner for outer in nodes for inner in ast.walk(outer)):
         if isinstance(node, ast.ImportFrom):
-            first, *below = (node.module or "").split(".")
-            if first == package.name:
-                found |= {alias.asname or alias.name: (*below, alias.name) for alias in node.names}
+            if node.level or any(alias.name == "*" for alias in node.names):
+                raise LookupError(f"An import that keys cannot follow: {ast.unparse(node)}")
+            home = tuple(str(node.module).split("."))
+            found |= {alias.asname or alias.name: (*home, alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                first, *below = alias.name.split(".")
-                if first == package.name:
-                    found[alias.asname or first] = tuple(below) if alias.asname else ()
+                whole = tuple(alias.name.split("."))
+                found[alias.asname or whole[0]] = whole if alias.asname else whole[:1]
     return found
 
 
@@ -259,6 +274,7 @@ def _resolve(package: Path, name: Name, *, members: bool = False) -> Name | None
 
     Parameters
     ----------
+    name : below the package.
     members : keep the name of a class's member; else the whole class counts.
     """
     for split in range(len(name), -1, -1):
@@ -271,7 +287,9 @@ def _resolve(package: Path, name: Name, *, members: bool = False) -> Name | None
         if not rest or rest[0] in module.definitions:
             return (*path, *rest[: 2 if members else 1])
         if rest[0] in module.imports:
-            return _resolve(package, (*module.imports[rest[0]], *rest[1:]), members=members)
+            first, *below = module.imports[rest[0]]
+            if first == package.name:
+                return _resolve(package, (*below, *rest[1:]), members=members)
         return None
     return None
 
@@ -289,26 +307,50 @@ def _code(package: Path, name: Name) -> tuple[str, list[Name | None]]:
     nodes: list[ast.stmt] = module.definitions[rest[0]]
     used: list[Name | None] = []
     if len(rest) == 2 and isinstance(nodes[0], ast.ClassDef):
-        own = [node for node in nodes[0].body if rest[1] in _targets(node)]
-        nodes = own or nodes  # inherited: the whole class
+        nodes = _member(nodes[0], rest[1])
         used += [
             _resolve(package, (*path, rest[0], attributes[0]), members=True)
-            for node in own
+            for node in nodes
             for variable, *attributes in _chains(node)
             if variable in ("self", "cls") and attributes
         ]
     nodes = [*nodes, *module.rest]
+    own = {defined: (package.name, *path, defined) for defined in module.definitions}
+    bound = set()
     for node in nodes:
-        known = {own: (*path, own) for own in module.definitions}
-        known |= dict(module.imports) | _imported(package, node)
+        known = own | dict(module.imports) | _imported([node])
         for variable, *attributes in _chains(node):
             if variable in known:
-                used.append(_resolve(package, (*known[variable], *attributes)))
-    return _text(nodes), used
+                first, *below = known[variable]
+                found = None
+                if first == package.name:
+                    found = _resolve(package, (*below, *attributes))
+                used.append(found)
+                bound.add((variable, ".".join(found or known[variable])))
+    return _text(nodes) + str(sorted(bound)), used
+
+
+def _member(kind: ast.ClassDef, name: str) -> list[ast.stmt]:
+    """One member of a class with what acts on all: decorators, bases and special methods."""
+    own = [node for node in kind.body if name in _targets(node)]
+    if not own:
+        return [kind]  # inherited
+    special = [node for node in kind.body if any(t.startswith("__") for t in _targets(node))]
+    return [*own, *special, *map(ast.Expr, (*kind.decorator_list, *kind.bases))]
 
 
 def _text(nodes: list[ast.stmt]) -> str:
-    return "\n".join(ast.dump(_Stripped().visit(copy.deepcopy(node))) for node in nodes)
+    return "\n".join(_dump(_Stripped().visit(copy.deepcopy(node))) for node in nodes)
+
+
+def _dump(node: Any) -> str:
+    """Write a tree as text that is the same in every version of Python."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+    return f"{type(node).__name__}({', '.join(f'{n}={_dump(v)}' for n, v in fields)})"
 
 
 def _chains(tree: ast.AST) -> set[tuple[str, ...]]:

@@ -192,6 +192,45 @@ def test_the_cache_notices_a_file_with_the_size_and_the_time_of_another(tmp_path
     assert (before != after).tolist() == [True] + [False] * (len(table) - 1)
 
 
+def test_an_old_file_is_remembered_and_a_young_one_read_again(tmp_path, rng, monkeypatch):
+    machine_folder(tmp_path, rng)
+    table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
+    dataset.check(table, cache=cache)
+    assert cache.read_text() == "{}"
+    monkeypatch.setattr(dataset, "_SETTLED", 0)
+    hashes, problems = dataset.check(table, cache=cache)
+    monkeypatch.setattr(dataset, "_examine", None)
+    again, same = dataset.check(table, cache=cache)
+    assert (again == hashes).all()
+    assert same == problems
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '"x"', '{"a": ["b"]}', '{"a": "bc"}', "{cut"])
+def test_a_cache_of_something_else_is_not_used(tmp_path, rng, text):
+    machine_folder(tmp_path, rng)
+    table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
+    cache.write_text(text)
+    assert dataset.check(table, cache=cache)[1] == []
+
+
+def test_what_is_no_file_is_one_sentence(tmp_path, rng):
+    machine_folder(tmp_path, rng)
+    train = tmp_path / "fan" / "train"
+    (train / "a.wav").mkdir()
+    (train / "b.wav").symlink_to(tmp_path / "nowhere")
+    (train / "c.wav").symlink_to(train / "c.wav")
+    os.mkfifo(train / "d.wav")
+    table, problems = dataset.survey(tmp_path)
+    assert [p.split(": ")[1] for p in problems] == [
+        "not a file (a folder, a pipe or a broken link)."
+    ] * 4
+    assert len(table) == 8
+    Path(table["path"].iloc[0]).unlink()
+    _, found = dataset.check(table)
+    assert len(found) == 1
+    assert f"{table['name'].iloc[0]}: cannot be read" in found[0]
+
+
 def test_what_is_decoded_is_what_was_hashed(tmp_path, rng):
     machine_folder(tmp_path, rng)
     table = dataset.scan(tmp_path)

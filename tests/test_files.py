@@ -40,25 +40,37 @@ def package(tmp_path):
         "__init__": "",
         "params": "STEP = 1",
         "low": """
+import math
+
 LIMIT = 3
+TABLE = {}
+
+for n in (1,):
+    TABLE[n] = n
 
 def clip(x):
-    return min(x, LIMIT)
+    return math.floor(min(x, LIMIT))
 
 def unused(x):
     return x
 """,
-        "wing/__init__": "from pack.wing.deep import deep",
-        "wing/deep": "def deep(x):\n    return -x",
+        "wing/__init__": "from pack.wing.deep import deep, other",
+        "wing/deep": "def deep(x):\n    return -x\n\ndef other(x):\n    return x",
         "top": """
 from pack import low, params, wing
+
+def decorated(kind):
+    return kind
 
 class Base:
     def other(self):
         return 0
 
+@decorated
 class Kept(Base):
     weight = 2
+    def __len__(self):
+        return 7
     def first(self, x):
         return self._second(x)
     def _second(self, x):
@@ -68,7 +80,7 @@ class Kept(Base):
 
 def run(x):
     from pack.wing import deep
-    return Made(deep(x)) + params.STEP
+    return Made(deep(x)) + params.STEP + low.TABLE[1]
 
 class Made:
     def __call__(self):
@@ -107,7 +119,7 @@ def changed(root, name, old, new, roots):
     ("name", "old", "new", "expected"),
     [
         ("low", "LIMIT = 3", "LIMIT = 4", [False, True]),  # a constant behind a method
-        ("low", "return min", "return max", [False, True]),
+        ("low", "min(x", "max(x", [False, True]),
         ("low", "return x", "return -x", [False, False]),  # nobody calls it
         ("top", "weight = 2", "weight = 3", [False, True]),  # an attribute of self
         ("top", "self._second(x)", "-self._second(x)", [False, True]),
@@ -116,6 +128,12 @@ def changed(root, name, old, new, roots):
         ("top", "return 1", "return 2", [True, False]),  # a method of what is made
         ("params", "STEP = 1", "STEP = 2", [False, False]),  # keys hold its values
         ("top", "from pack import", "import math\nfrom pack import", [False, False]),
+        ("top", "import deep", "import other as deep", [True, False]),  # another function
+        ("top", "from pack import low", "from pack import wing as low", [True, True]),
+        ("low", "import math", "import cmath as math", [False, True]),  # another library
+        ("top", "@decorated", "", [False, True]),  # acts on every member
+        ("top", "        return 7", "        return 8", [False, True]),  # a special method
+        ("low", "for n in (1,):", "for n in (2,):", [True, True]),  # at the top level
         ("top", "    from pack.wing", "    import math\n    from pack.wing", [False, False]),
         ("low", "def clip(x):\n", 'def clip(x):\n    """Clip."""  # told\n', [False, False]),
     ],

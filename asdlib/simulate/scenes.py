@@ -26,7 +26,7 @@ from jaxtyping import Complex, Float
 from tqdm import tqdm
 
 from asdlib.files import code_digest, digest
-from asdlib.params import AsdError, Scenes
+from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition
 from asdlib.simulate.noises import noise
@@ -161,7 +161,8 @@ def write(
 def recipe(params: Scenes) -> str:
     """Name what a set will be: its parameters and the code that makes it."""
     code = code_digest("simulate.scenes.write")
-    return digest([params.model_dump(mode="json"), machines.SEVERITY, code])
+    sizes = Spectra().model_dump()  # of the spectra that the true transfer is made of
+    return digest([params.model_dump(mode="json"), sizes, machines.SEVERITY, code])
 
 
 def _finished(out: Path, note: dict) -> str | None:

@@ -207,3 +207,8 @@ def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]
         for future in as_completed(futures):
             future.result()
             tick()
+    if missing := [unit for unit in tasks if not unit.done]:
+        raise AsdError(
+            f"{missing[0].scores_file}: not there after the workers of {address} were done; they "
+            "need this version of asdlib and this folder of results."
+        )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,10 @@ class Unit:
     front_end: str
     clips: pd.DataFrame
     system: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out cached keys: a worker of a cluster makes its own, from its own code."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def name(self) -> str:
@@ -135,7 +139,8 @@ class Unit:
 
     def _floors(self, front_end: frontends.FrontEnd, also: Any = None) -> Floors:
         constants = self.params.denoising
-        key = self._key(("study.unit.Unit._floors",), percentile=constants.percentile, also=also)
+        code = ("study.unit.Unit._floors", "frontends.FRONT_ENDS")
+        key = self._key(code, percentile=constants.percentile, also=also)
         path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
         if not path.exists():
             floors = Floors.average(self._each(front_end.levels, self.train), constants)
