@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -277,6 +278,13 @@ def test_other_code_computes_again(tiny, monkeypatch):
     after = study.units(tiny, recordings)[0]
     assert after.folder != before.folder
     assert after.scores_file.name != scores
+
+
+def test_a_unit_that_travels_makes_its_own_keys(tiny, monkeypatch):
+    here = study.units(tiny, study.open_recordings(tiny))[0]
+    assert here.folder
+    monkeypatch.setattr(unit, "code_digest", lambda *roots: "other")
+    assert pickle.loads(pickle.dumps(here)).folder != here.folder
 
 
 def test_the_official_threshold_rule_is_told_beside_the_one_over_clips(trained):
