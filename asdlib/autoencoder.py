@@ -149,6 +149,8 @@ class SeedAutoencoder(nn.Module):
         :func:`asdlib.study.baseline.official`'s.
     outputs : length of the output vector; ``values`` by default.
 
+    Examples
+    --------
     >>> model = SeedAutoencoder(640, seeds=range(10)).eval()
     >>> model(torch.zeros(10, 5, 640)).shape
     torch.Size([10, 5, 640])

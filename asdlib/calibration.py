@@ -28,6 +28,8 @@ class Calibration:
     quantile : of the decision threshold.
     mode : ``gamma_z`` or ``gamma_normal``, see :meth:`standardise`.
 
+    Examples
+    --------
     >>> gamma = Calibration(shape=4.0, scale=2.0)  # mean 8, standard deviation 4
     >>> gamma.standardise(np.array([8.0, 12.0]))
     array([0., 1.])

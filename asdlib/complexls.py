@@ -25,6 +25,8 @@ def far_filter(
     -------
     (frequency, context) : ``context`` frames, the present one first.
 
+    Examples
+    --------
     >>> far = np.array([[1.0, 2j, -1.0]])
     >>> far_filter(np.stack([0.5j * far, far])).round(3)
     array([[0.+0.5j]])

@@ -76,6 +76,8 @@ def scan(root: str | Path) -> pd.DataFrame:
     Problems
         If names or folders are not as DCASE 2026 has them; all of them at once.
 
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> name = "section_00_source_train_normal_0000_spd_1.wav"
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
@@ -100,6 +102,8 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     ----------
     machines : the only ones to look at; none: all.
 
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     (Path(folder) / "fan" / "train").mkdir(parents=True)
@@ -170,6 +174,8 @@ def read(
         If the file cannot be decoded, is not two-channel, has another sample rate and
         ``spectra.resample`` is off, or has changed since it was checked.
 
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "clip.wav"
@@ -232,6 +238,8 @@ def check(
     problems : one sentence per unusable file: empty, truncated, mono, wrong sample rate, NaN,
         silent, too short; and per machine or pair of files that cannot work.
 
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> name = "section_00_source_train_normal_0000_spd_1.wav"
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))

@@ -33,6 +33,8 @@ def lsa_gain(
     ----------
     prior, posterior : the SNR xi and gamma, as ratios of power.
 
+    Examples
+    --------
     >>> float(round(lsa_gain(3.0, 4.0), 4))
     0.7549
     """
@@ -63,6 +65,8 @@ def decision_directed(
     -------
     (frequency, frame), power; unchanged where there is no noise.
 
+    Examples
+    --------
     >>> near = np.array([[1.0, 1.0, 9.0, 9.0, 9.0]])
     >>> noise = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]])
     >>> decision_directed(near, noise, weight=0.5, beta=0.1, most=1e10, log_spectral=True).round(2)

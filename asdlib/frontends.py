@@ -30,6 +30,8 @@ class FrontEnd:
     constants : the paper's by default.
     floors : fitted noise floors of the machine, instead of a call of ``fit``.
 
+    Examples
+    --------
     >>> FRONT_ENDS["refsub"]().fit([np.ones((2, 3, 5), complex)]).floors.transfer
     array([1., 1., 1.])
     """
@@ -309,6 +311,8 @@ def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
     -------
     (frequency, frame), 0 to 1 up to rounding.
 
+    Examples
+    --------
     >>> near = np.exp(1j * np.arange(40.0))[None]
     >>> coherence(np.stack([near, 0.3 * near])).round(6).min()
     np.float64(1.0)
@@ -357,6 +361,8 @@ def parts(names: Iterable[str]) -> list[str]:
     AsdError
         For a name that is neither a front-end nor a combination.
 
+    Examples
+    --------
     >>> parts(["near", "combo"])
     ['near', 'adasub', 'cohgate']
     """

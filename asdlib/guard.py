@@ -40,6 +40,8 @@ class PerClip(NDArrayOperatorsMixin):
     CrossClipError
         By every operation that would need more than one clip at a time.
 
+    Examples
+    --------
     >>> a, b = PerClip([1.0, 2.0], ["x", "y"]), PerClip([3.0, 6.0], ["x", "y"])
     >>> dict(PerClip.combine([a, b]).items())
     {'x': 2.0, 'y': 4.0}
@@ -190,6 +192,8 @@ def rederive(score_one: Callable[[Any], float], submitted: PerClip) -> None:
     CrossClipError
         Naming the first clip whose bytes differ.
 
+    Examples
+    --------
     >>> lengths = PerClip([1, 2], ["a", "bb"])
     >>> rederive(len, lengths)
     >>> rederive(lambda name: 2.0, lengths)  # doctest: +ELLIPSIS

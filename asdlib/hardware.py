@@ -25,6 +25,8 @@ def choose_device(wanted: str) -> str:
     AsdError
         If ``cuda`` is wanted and torch sees no GPU.
 
+    Examples
+    --------
     >>> choose_device("cpu")
     'cpu'
     """
@@ -72,6 +74,8 @@ def worth_compiling(operations: float, training: Training, device: str) -> bool:
     ----------
     operations : floating-point operations of the whole training.
 
+    Examples
+    --------
     >>> worth_compiling(1e9, Training(), "cpu")  # a second's work
     False
     """

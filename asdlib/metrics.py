@@ -37,6 +37,8 @@ def validate(scores: pd.DataFrame) -> None:
     AsdError
         For missing columns, no rows, a score that is not finite, an unknown label or domain.
 
+    Examples
+    --------
     >>> validate(pd.DataFrame({"machine": ["fan"], "domain": ["source"], "score": [1.0]}))
     Traceback (most recent call last):
     asdlib.params.AsdError: The scores lack the column(s) label.
@@ -97,6 +99,8 @@ def auc_source(score: Score, anomalous: Anomalous, domain: Domain) -> float:
     Probability that an anomaly scores above a normal clip, ties counted half; NaN where either
     kind is missing.
 
+    Examples
+    --------
     >>> score, anomalous = np.array([1.0, 4.0, 2.0, 3.0, 5.0]), np.arange(5) >= 3
     >>> domain = np.array(["source", "source", "target", "source", "target"])
     >>> auc_source(score, anomalous, domain)  # of 3 > 1, 3 > 4, 5 > 1 and 5 > 4 one is wrong
@@ -149,6 +153,8 @@ def evaluate(scores: pd.DataFrame) -> pd.DataFrame:
     AsdError
         As of :func:`validate`.
 
+    Examples
+    --------
     >>> columns = ["machine", "domain", "label", "score"]
     >>> clips = [
     ...     ("fan", "source", "normal", 1.0), ("fan", "source", "normal", 4.0),
@@ -186,6 +192,8 @@ def omega(table: pd.DataFrame) -> float:
     -------
     0 to 1; NaN where a value is missing.
 
+    Examples
+    --------
     >>> round(omega(pd.DataFrame({"auc_source": [0.5], "auc_target": [1.0], "pauc": [0.5]})), 6)
     0.6
     """
@@ -206,6 +214,8 @@ def paired_difference(
     mean, std (sample), n, and the p values of the paired t test (p_t) and of Wilcoxon's
     signed-rank test (p_wilcoxon); NaN where there are too few seeds or no difference at all.
 
+    Examples
+    --------
     >>> found = paired_difference([0.64, 0.63, 0.66], [0.62, 0.62, 0.63])
     >>> {name: round(value, 3) for name, value in found.items()}
     {'mean': 0.02, 'std': 0.01, 'n': 3, 'p_t': 0.074, 'p_wilcoxon': 0.25}
@@ -252,6 +262,8 @@ def error_counts(decisions: Sequence[int], labels: Sequence[str]) -> dict[str, f
     normal clips, false alarms, anomalies, misses (counts), precision, recall, F1; a ratio without
     cases is NaN.
 
+    Examples
+    --------
     >>> found = error_counts([1, 0, 1, 0], ["normal", "normal", "anomaly", "anomaly"])
     >>> found["false alarms"], found["misses"], found["F1"]
     (1, 1, 0.5)
@@ -286,6 +298,8 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
     AsdError
         Naming the file, and the line where there is one.
 
+    Examples
+    --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "scores.csv"

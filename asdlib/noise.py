@@ -29,6 +29,8 @@ def quiet_power(
     -------
     (...), float64.
 
+    Examples
+    --------
     >>> quiet_power(np.array([[1.0, 9.0, 9.0, 9.0, 9.0, 9.0], [2.0, 2.0, 2.0, 2.0, 2.0, 8.0]]))
     array([9., 2.])
     """
@@ -60,6 +62,8 @@ def noise_floor(
     ----------
     R. Martin, IEEE Trans. Speech Audio Process. 9(5), 2001. Notebook: 01_noise_floor.
 
+    Examples
+    --------
     >>> clips = [np.full((2, 10), 1.0), np.full((2, 7), 3.0)]
     >>> noise_floor(clips)
     array([2., 2.])
@@ -88,6 +92,8 @@ def noise_transfer(
     -------
     (frequency,), float64.
 
+    Examples
+    --------
     >>> noise_transfer(np.array([4.0, 9.0]), np.array([2.0, 3.0]))
     array([2., 3.])
     """
@@ -108,6 +114,8 @@ def expected_noise(far_power: Power, transfer: Float[np.ndarray, " frequency"]) 
     -------
     (frequency, frame), in the precision of ``far_power``.
 
+    Examples
+    --------
     >>> expected_noise(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 0.5]))
     array([[10. , 20. ],
            [ 1.5,  2. ]])
@@ -127,6 +135,8 @@ def noisier(spectrum: Spectrum, transfer: Float[np.ndarray, " frequency"]) -> Po
     -------
     (frequency, frame), power.
 
+    Examples
+    --------
     >>> noisier(np.array([[[3j]], [[2.0]]]), np.array([0.5]))
     array([[11.]])
     """
@@ -143,6 +153,8 @@ class Floors:
     near, far : (frequency,), mean quiet power of each channel.
     far_bound : as of :func:`noise_transfer`.
 
+    Examples
+    --------
     >>> near, far = np.full((1, 8), 2.0), np.full((1, 8), 1.0)
     >>> clip = np.stack([near, far]).astype(complex)
     >>> Floors.fit([clip, clip]).transfer

@@ -49,6 +49,8 @@ def clip_by_clip(
     ----------
     workers : threads; torch's number by default.
 
+    Examples
+    --------
     >>> list(clip_by_clip(str.upper, ["a", "b", "c"], workers=2))
     ['A', 'B', 'C']
     """

@@ -223,6 +223,8 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     AsdError
         One sentence for the first wrong key or value.
 
+    Examples
+    --------
     >>> load({"seeds": [0, 1], "training": {"epochs": 3}}).training.epochs
     3
     >>> load({"training": {"epoch": 3}})  # doctest: +ELLIPSIS
@@ -269,6 +271,8 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
         For an unknown name above that import, of which papermill would only warn, or for values
         without a ``name`` that says what they change.
 
+    Examples
+    --------
     >>> from_notebook({"name": "mine", "seeds": [3], "data": None}).seeds
     (3,)
     """

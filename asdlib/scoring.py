@@ -79,6 +79,8 @@ class Moments:
     third, norm, norm_square : with a = |e|^2, sums of a e, of a and of a^2. The Ledoit-Wolf
         shrinkage needs them besides the covariance; 0 unless they were asked for.
 
+    Examples
+    --------
     >>> moments = Moments.of(torch.tensor([[[1.0, 0.0], [3.0, 4.0]]]))
     >>> moments.mean.tolist()
     [[2.0, 2.0]]
@@ -194,6 +196,8 @@ class Detector:
     scorers : the scores to compute, by name.
     constants : alpha, percentiles, ridge, rho.
 
+    Examples
+    --------
     >>> def residual(vectors):  # of a model with one seed that reconstructs zeros
     ...     return torch.from_numpy(vectors)[None]
     >>> normal = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)  # 4 vectors

@@ -36,6 +36,8 @@ def stft(
     -------
     (..., n_fft // 2 + 1, 1 + sample // hop_length), complex64 for float32 input.
 
+    Examples
+    --------
     >>> spectrum = stft(np.ones((2, 16000), np.float32))
     >>> spectrum.shape, spectrum.dtype.name
     ((2, 513, 32), 'complex64')
@@ -105,6 +107,8 @@ def log_mel(
     -------
     (frame, band), dB, as librosa's ``power_to_db(melspectrogram(...), top_db=None)``.
 
+    Examples
+    --------
     >>> log_mel(np.zeros((513, 32))).shape, float(log_mel(np.zeros((513, 32))).max())
     ((32, 128), -160.0)
     """
@@ -143,6 +147,8 @@ class Frames:
     offsets : (clip + 1,), first frame of every clip, and the end.
     stack : frames in one vector.
 
+    Examples
+    --------
     >>> frames = Frames.join([np.zeros((7, 128)), np.zeros((5, 128))])
     >>> len(frames), frames.starts().tolist(), frames.clip(0).shape
     (2, [0, 1, 2, 7], (3, 640))

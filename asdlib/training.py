@@ -67,6 +67,8 @@ def train(
     AsdError
         If the clips give fewer than 2 vectors, or a loss is not finite.
 
+    Examples
+    --------
     >>> frames = Frames.join([np.eye(20, 4, dtype=np.float32)])
     >>> small = params.Autoencoder(width=8, blocks=1, bottleneck=2)
     >>> model, losses = train(frames, seeds=[0, 1], autoencoder=small, training=Training(epochs=3))
@@ -164,6 +166,8 @@ def views(
         every frame holds its clean bands and then its noisier ones; the input is the noisier
         frames, the target the clean ones.
 
+    Examples
+    --------
     >>> x, y = views(torch.arange(3.0), "interpolate", 3)
     >>> x.tolist(), y.tolist()
     ([0.0, 2.0], [1.0])
