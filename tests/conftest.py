@@ -132,9 +132,13 @@ def scenes_report(tmp_path_factory, worker_id):
     The first process that wants it makes it; the others wait and take it.
     """
     scenes = {
-        "seconds": 1.5, "train_source": 5, "train_target": 3, "test_per_cell": 4, "truth": 2,
+        "seconds": 1.5,
+        "train_source": 5,
+        "train_target": 3,
+        "test_per_cell": 4,
+        "truth": 2,
         "machines": ["SimFan", "SimValve", "SimPump"],
-    }  # fmt: skip
+    }
 
     def make(folder):
         (folder / "results").mkdir(parents=True)
@@ -146,14 +150,16 @@ def scenes_report(tmp_path_factory, worker_id):
 
 
 MEASURED = {
-    "made_on": "a machine of the tests", "cores": 2, "exponents": {"clips": 0.97},
+    "made_on": "a machine of the tests",
+    "cores": 2,
+    "exponents": {"clips": 0.97},
     "rows": [
         {"name": "import", "value": 0.05, "unit": "s", "target": None},
         {"name": "faster", "value": 2.5, "unit": "times", "target": ">= 3", "met": False},
         {"name": "real time", "value": 1761.4, "unit": "times", "target": None},
     ],
     "growth": [{"what": "clips", "size": n, "seconds": n / 9, "peak": 5e8} for n in (8, 16, 32)],
-}  # fmt: skip
+}
 """As of ``make bench``."""
 
 
@@ -181,9 +187,12 @@ def browser(chromium):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking",
-                  "--autoplay-policy=no-user-gesture-required"],
-        )  # fmt: skip
+            args=[
+                "--no-sandbox",
+                "--disable-background-networking",
+                "--autoplay-policy=no-user-gesture-required",
+            ],
+        )
         yield browser
         browser.close()
 

@@ -56,9 +56,12 @@ def test_the_command_is_installed_and_helps():
 def test_scenes_are_written_and_named(tmp_path, capsys):
     path = tmp_path / "few.yaml"
     small = {
-        "seconds": 1.0, "train_source": 2, "train_target": 1, "test_per_cell": 1,
+        "seconds": 1.0,
+        "train_source": 2,
+        "train_target": 1,
+        "test_per_cell": 1,
         "machines": ["SimValve"],
-    }  # fmt: skip
+    }
     path.write_text(yaml.safe_dump({"scenes": small}))
     assert asd("scenes", tmp_path / "out", "--params", path, "--seed", 5, "--truth") == 0
     printed = capsys.readouterr().out

@@ -35,12 +35,19 @@ def test_every_kind_of_name_is_read(tmp_path, rng):
     assert len(table) == 6
     row = table.set_index("name").loc["section_00_0007.wav"]
     assert (row["machine"], row["split"], row["domain"], row["label"], row["section"]) == (
-        "Sander", "test", "unknown", "unknown", "00",
-    )  # fmt: skip
+        "Sander",
+        "test",
+        "unknown",
+        "unknown",
+        "00",
+    )
     toy = table[table["machine"] == "ToyCarEmu"].iloc[0]
     assert dataset.parse_attributes(toy["attributes"]) == [
-        ("car", "D2"), ("spd", "5"), ("mic", "2"), ("mic", "1"),
-    ]  # fmt: skip
+        ("car", "D2"),
+        ("spd", "5"),
+        ("mic", "2"),
+        ("mic", "1"),
+    ]
     gear = table[table["machine"] == "gearboxEmu"]
     assert set(gear["attributes"]) == {"pro_Y", "pro_y"}
     assert table.loc[table["machine"] == "valveEmu", "attributes"].item() == ""

@@ -9,8 +9,11 @@ from asdlib.params import AsdError, Params
 def test_defaults_are_the_reports():
     p = Params()
     assert (p.spectra.n_fft, p.spectra.hop_length, p.spectra.n_mels, p.spectra.stack) == (
-        1024, 512, 128, 5,
-    )  # fmt: skip
+        1024,
+        512,
+        128,
+        5,
+    )
     d = p.denoising
     assert (d.percentile, d.a_s, d.beta, d.a_0, d.a_min, d.a_max) == (20, 1.5, 0.10, 3, 1, 4)
     assert (p.training.epochs, p.training.batch_size, len(p.seeds)) == (100, 256, 10)

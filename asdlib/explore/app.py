@@ -175,9 +175,13 @@ class Explorer:
         low, high, step = SLIDERS[name]
         value = getattr(self.params.denoising, name)
         return widgets.FloatSlider(
-            value=value, min=min(low, value), max=max(high, value), step=step,
-            description=name, readout_format=".2f" if step < 1 else ".0f",
-        )  # fmt: skip
+            value=value,
+            min=min(low, value),
+            max=max(high, value),
+            step=step,
+            description=name,
+            readout_format=".2f" if step < 1 else ".0f",
+        )
 
     def _list_clips(self) -> None:
         clips = self.recordings.clips(self.machine.value)

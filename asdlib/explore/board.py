@@ -92,9 +92,14 @@ class Board:
         marks = (self._gamma, self._seeds, self._z, self._threshold)
         titles = (ax.title for ax in self.axes.values())
         self._moving: list[Artist] = [
-            *self._images.values(), *self._bars, *lines, *marks, *titles, *self._notes.values(),
+            *self._images.values(),
+            *self._bars,
+            *lines,
+            *marks,
+            *titles,
+            *self._notes.values(),
             self._title,
-        ]  # fmt: skip
+        ]
         for artist in self._moving:
             artist.set_animated(True)  # left out of the background
         self._limits: tuple | None = None
@@ -149,11 +154,17 @@ class Board:
         ax.legend(loc="upper right")
         self._notes: dict[str, Text] = {
             name: self.axes[name].text(
-                0.5, 0.5, "", transform=self.axes[name].transAxes, ha="center", va="center",
-                color="#555555", parse_math=False,
+                0.5,
+                0.5,
+                "",
+                transform=self.axes[name].transAxes,
+                ha="center",
+                va="center",
+                color="#555555",
+                parse_math=False,
             )
             for name in ("snr", "energy", "z")
-        }  # fmt: skip
+        }
 
     def draw(
         self, view: View, *, title: str, front_end: str, trained: Trained | None = None

@@ -41,9 +41,11 @@ class Cost:
         clips, train = len(unit.clips), len(unit.train)
         steps = _steps(unit) * unit.params.training.epochs
         return (
-            self.fixed + self.per_clip * clips + self.per_step * steps
+            self.fixed
+            + self.per_clip * clips
+            + self.per_step * steps
             + self.per_scored * (clips + train)
-        )  # fmt: skip
+        )
 
 
 def forecast(params: Params, recordings: Recordings) -> dict[str, float]:
@@ -74,8 +76,11 @@ def forecast(params: Params, recordings: Recordings) -> dict[str, float]:
         seconds += cost.of(unit)
         memory = max(memory, peak_memory(unit))
     return {
-        "units": float(len(pending)), "seconds": seconds, "memory": memory, "disk": disk,
-    }  # fmt: skip
+        "units": float(len(pending)),
+        "seconds": seconds,
+        "memory": memory,
+        "disk": disk,
+    }
 
 
 def measure(unit: Unit) -> Cost:
@@ -135,9 +140,15 @@ def _kind(unit: Unit) -> str:
     p = unit.params
     longest = unit.clips["seconds"].max()
     return digest(
-        [longest, p.scorers, p.spectra.model_dump(), p.autoencoder.model_dump(),
-         p.training.objective, len(p.seeds)]
-    )  # fmt: skip
+        [
+            longest,
+            p.scorers,
+            p.spectra.model_dump(),
+            p.autoencoder.model_dump(),
+            p.training.objective,
+            len(p.seeds),
+        ]
+    )
 
 
 def _frames(unit: Unit) -> float:

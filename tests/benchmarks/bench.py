@@ -76,10 +76,16 @@ def training(table):
     table.add(f"matrix products of ten seeds alone, {peak['dtype']}", peak["gflops"], "GFLOP/s")
     table.add("training: share of that rate", rate / peak["gflops"], "", 0.6)
     rounds = [(child("official"), child("ours", network="official")["ms"]) for _ in range(3)]
-    table.add("official network the official way", statistics.median(r[0] for r in rounds),
-              "ms per step and seed")  # fmt: skip
-    table.add("official network, ten seeds", statistics.median(r[1] for r in rounds),
-              "ms per step and seed")  # fmt: skip
+    table.add(
+        "official network the official way",
+        statistics.median(r[0] for r in rounds),
+        "ms per step and seed",
+    )
+    table.add(
+        "official network, ten seeds",
+        statistics.median(r[1] for r in rounds),
+        "ms per step and seed",
+    )
     ratio = statistics.median(a / b for a, b in rounds)
     table.add("official network: faster than the official way", ratio, "times", 10)
     return ours
@@ -89,8 +95,12 @@ def front_ends(table):
     times = child("front_ends")
     for name, ms in times.items():
         if name != "librosa":
-            table.add(f"front-end {name}, one core", 10_000 / ms, "times real time",
-                      400 if name in FAST else None)  # fmt: skip
+            table.add(
+                f"front-end {name}, one core",
+                10_000 / ms,
+                "times real time",
+                400 if name in FAST else None,
+            )
     ratio = times["adasub"] / times["librosa"]
     table.add("adasub against librosa's log-mel of one channel", ratio, "times", at_most=1.5)
     return times["adasub"]
@@ -103,11 +113,17 @@ def precision(table, results):
 
     own = params.load(
         {
-            "name": "bench", "results": str(results), "front_ends": ["adasub"], "baseline": False,
-            "scorers": ["eq1"], "seeds": list(range(6)), "autoencoder": {"width": 128},
-            "training": {"epochs": 5}, "extras": [],
+            "name": "bench",
+            "results": str(results),
+            "front_ends": ["adasub"],
+            "baseline": False,
+            "scorers": ["eq1"],
+            "seeds": list(range(6)),
+            "autoencoder": {"width": 128},
+            "training": {"epochs": 5},
+            "extras": [],
         }
-    )  # fmt: skip
+    )
     omega = {}
     for wanted in ("float32", "bfloat16"):
         loop = own.training.model_copy(update={"precision": wanted})
@@ -118,8 +134,9 @@ def precision(table, results):
     spread = float(omega["float32"].std(ddof=1))
     table.add("Omega on the scenes, float32, mean of six seeds", omega["float32"].mean(), "")
     table.add("Omega: std over seeds", spread, "")
-    table.add("Omega: mean change by bfloat16, in std over seeds", abs(change) / spread, "",
-              at_most=1 / 3)  # fmt: skip
+    table.add(
+        "Omega: mean change by bfloat16, in std over seeds", abs(change) / spread, "", at_most=1 / 3
+    )
 
 
 def foretold(table, results):
@@ -179,8 +196,9 @@ def main():
     seconds = child("scoring")
     table.add("scoring 200 clips of 10 s, ten seeds", seconds, "s", at_most=3)
     memory = unit(**MANY)
-    table.add("peak memory, one full-size machine, ten seeds", memory["peak"] / 1e9, "GB",
-              at_most=1.5)  # fmt: skip
+    table.add(
+        "peak memory, one full-size machine, ten seeds", memory["peak"] / 1e9, "GB", at_most=1.5
+    )
     machines, systems, epochs, seeds = 7, 4, 100, 10
     steps = VECTORS / BATCH * epochs
     trained = machines * systems * seeds * steps * per_step / 1e3
@@ -196,9 +214,12 @@ def main():
     for what, slope in slopes.items():
         table.add(f"growth of time with {what}: exponent", slope, "")
     found = {
-        "made_on": hardware.describe("auto"), "cores": os.cpu_count(), "rows": table.rows,
-        "growth": rows, "exponents": slopes,
-    }  # fmt: skip
+        "made_on": hardware.describe("auto"),
+        "cores": os.cpu_count(),
+        "rows": table.rows,
+        "growth": rows,
+        "exponents": slopes,
+    }
     path = results / "benchmarks.json"
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(found, indent=1), encoding="utf-8")

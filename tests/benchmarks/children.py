@@ -126,9 +126,12 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
     hardware.WORTH_COMPILING = 0  # as for a long training
     marks = []
     model, _ = training.train(
-        frames, seeds=whole.seeds, autoencoder=shape, training=constants,
+        frames,
+        seeds=whole.seeds,
+        autoencoder=shape,
+        training=constants,
         on_epoch=lambda epoch: marks.append(time.perf_counter()),
-    )  # fmt: skip
+    )
     step = statistics.median(np.diff(marks)[2:]) * 1e3 / steps
     return {"ms": step / seeds, "values": model.parameters_per_seed}
 
@@ -175,9 +178,13 @@ def front_ends(seconds=10.0, clips=8, rounds=5):
         def theirs(path):
             near = soundfile.read(path, dtype="float32", always_2d=True)[0][:, 0]
             mel = librosa.feature.melspectrogram(
-                y=np.ascontiguousarray(near), sr=16000, n_fft=1024, hop_length=512, n_mels=128,
+                y=np.ascontiguousarray(near),
+                sr=16000,
+                n_fft=1024,
+                hop_length=512,
+                n_mels=128,
                 pad_mode="constant",
-            )  # fmt: skip
+            )
             return librosa.power_to_db(mel, top_db=None, amin=1e-16)
 
         ways = {"librosa": theirs, **{name: way(name) for name in frontends.FRONT_ENDS}}
@@ -224,8 +231,18 @@ class Trained(Exception):
     """Enough has been measured."""
 
 
-def unit(folder, clips, test=0, seconds=10.0, seeds=10, width=512, blocks=4, epochs=1,
-         machines=1, whole=False):  # fmt: skip
+def unit(
+    folder,
+    clips,
+    test=0,
+    seconds=10.0,
+    seeds=10,
+    width=512,
+    blocks=4,
+    epochs=1,
+    machines=1,
+    whole=False,
+):
     """Seconds and peak memory of whole units, or of features and the first epoch."""
     import numpy as np
     import soundfile
@@ -248,12 +265,17 @@ def unit(folder, clips, test=0, seconds=10.0, seeds=10, width=512, blocks=4, epo
                 (place / name).hardlink_to(pool / f"{i % 16}.wav")
     own = params.load(
         {
-            "name": "bench", "data": str(root), "results": f"{folder}/results",
-            "front_ends": ["adasub"], "scorers": ["eq1", "s1"], "seeds": list(range(seeds)),
-            "baseline": False, "autoencoder": {"width": width, "blocks": blocks},
+            "name": "bench",
+            "data": str(root),
+            "results": f"{folder}/results",
+            "front_ends": ["adasub"],
+            "scorers": ["eq1", "s1"],
+            "seeds": list(range(seeds)),
+            "baseline": False,
+            "autoencoder": {"width": width, "blocks": blocks},
             "training": {"epochs": epochs},
         }
-    )  # fmt: skip
+    )
     recordings = study.open_recordings(own)
 
     def tick(what):

@@ -62,9 +62,13 @@ def test_a_view_is_the_pipeline(studied, front_end):
     assert (trained is None) == (front_end not in FRONT_ENDS)
     signal = dataset.read(clip["path"])
     view = compute(
-        signal, chosen.denoising, front_end=front_end, params=chosen, floors=own.own_floors(),
+        signal,
+        chosen.denoising,
+        front_end=front_end,
+        params=chosen,
+        floors=own.own_floors(),
         trained=trained,
-    )  # fmt: skip
+    )
     near, far = power(stft(signal))
     denoised = own.denoiser()(stft(signal))
     np.testing.assert_array_equal(view.denoised, denoised)
@@ -295,9 +299,13 @@ def test_a_bad_clip_gives_a_sentence(odd, name, says, shown):
 def test_a_trained_machine_says_that_a_clip_is_too_short(studied, unit):
     signal = np.zeros((2, 800), np.float32)
     view = compute(
-        signal, Denoising(), front_end="adasub", params=studied[0], floors=unit.floors(),
+        signal,
+        Denoising(),
+        front_end="adasub",
+        params=studied[0],
+        floors=unit.floors(),
         trained=Trained.load(unit),
-    )  # fmt: skip
+    )
     assert view.note == "2 frame(s) are too few: one vector needs 5"
     board = Board(studied[0])
     board.draw(view, title="", front_end="adasub", trained=Trained.load(unit))
@@ -343,15 +351,25 @@ def test_problems_are_beside_the_clips(odd):
     recordings, problems = open_folder(odd)
     assert len(recordings.manifest) == 13
     assert {re.sub(r".*/(\w+)\.wav: .*", r"\1", p) for p in problems} == {
-        "zeros", "shorter", "dead", "mono", "nothing", "broken", "nan",
-    }  # fmt: skip
+        "zeros",
+        "shorter",
+        "dead",
+        "mono",
+        "nothing",
+        "broken",
+        "nan",
+    }
 
 
 def test_the_machine_alone_is_written_or_rendered_again(tmp_path):
     scenes = {
-        "seconds": 1.0, "train_source": 2, "test_per_cell": 2, "train_target": 0, "truth": 1,
+        "seconds": 1.0,
+        "train_source": 2,
+        "test_per_cell": 2,
+        "train_target": 0,
+        "truth": 1,
         "machines": ["SimFan"],
-    }  # fmt: skip
+    }
     chosen = small_params(tmp_path, scenes=scenes)
     recordings, problems = open_folder(chosen)
     assert problems == ()
@@ -380,9 +398,13 @@ def test_a_shared_scale_and_shared_axes(studied, unit):
     signal = dataset.read(recordings.clips("fan").iloc[0]["path"])
     board = Board(chosen)
     view = compute(
-        signal, Denoising(), front_end="adasub", params=chosen, floors=unit.floors(),
+        signal,
+        Denoising(),
+        front_end="adasub",
+        params=chosen,
+        floors=unit.floors(),
         trained=Trained.load(unit),
-    )  # fmt: skip
+    )
     board.draw(view, title="", front_end="adasub", trained=Trained.load(unit))
     shown = [board._images[name] for name in ("near", "far", "denoised")]
     assert len({image.norm for image in shown}) == 1
@@ -407,9 +429,13 @@ def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
     for signal in (*signals, signals[0]):
         for fitted in (trained, None):
             view = compute(
-                signal, Denoising(), front_end="adasub", params=chosen, floors=own.own_floors(),
+                signal,
+                Denoising(),
+                front_end="adasub",
+                params=chosen,
+                floors=own.own_floors(),
                 trained=fitted,
-            )  # fmt: skip
+            )
             shown = [
                 b.draw(view, title="a", front_end="adasub", trained=fitted)
                 for b in (board, Board(chosen))
