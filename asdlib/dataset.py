@@ -20,7 +20,8 @@ import soundfile
 from jaxtyping import Float
 from tqdm import tqdm
 
-from asdlib.files import code_digest, content_digest, write_text
+from asdlib.files import content_digest, write_text
+from asdlib.keys import code_digest
 from asdlib.params import AsdError, Spectra
 
 COLUMNS = [

@@ -25,7 +25,8 @@ import soundfile
 from jaxtyping import Complex, Float
 from tqdm import tqdm
 
-from asdlib.files import code_digest, digest
+from asdlib.files import digest
+from asdlib.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition

@@ -28,8 +28,9 @@ from tqdm import tqdm
 from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
-from asdlib.files import code_digest, digest, resolve, write_table, write_tensors
+from asdlib.files import digest, resolve, write_table, write_tensors
 from asdlib.hardware import choose_device
+from asdlib.keys import code_digest
 from asdlib.params import AsdError, Encoder, Params
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS

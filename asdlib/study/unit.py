@@ -23,7 +23,8 @@ import torch
 from asdlib import frontends, hardware, pipeline, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
-from asdlib.files import code_digest, digest, resolve, write_table, write_tensors
+from asdlib.files import digest, resolve, write_table, write_tensors
+from asdlib.keys import code_digest
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip
 from asdlib.params import Params
