@@ -149,16 +149,6 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     return table.sort_values(["machine", "split", "name"], ignore_index=True), problems
 
 
-def parse_attributes(text: str) -> list[tuple[str, str]]:
-    """Split "spd_5_mic_2_mic_1" into pairs; a key may come twice, upper and lower case differ.
-
-    >>> parse_attributes("spd_5_mic_2_mic_1")
-    [('spd', '5'), ('mic', '2'), ('mic', '1')]
-    """
-    words = text.split("_") if text else []
-    return list(zip(words[::2], words[1::2], strict=False))
-
-
 def read(
     path: str | Path, spectra: Spectra = Spectra(), *, content: str | None = None
 ) -> Float[np.ndarray, "channel=2 sample"]:

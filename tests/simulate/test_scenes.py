@@ -53,7 +53,7 @@ def test_the_layout_is_that_of_dcase(written):
     numbers = sorted(int(re.search(r"_(\d{4})_", name)[1]) for name in running["name"])
     assert numbers == list(range(8))
     valve = table[table["machine"] == "SimValve"].iloc[0]
-    keys = [key for key, _ in dataset.parse_attributes(valve["attributes"])]
+    keys = valve["attributes"].split("_")[::2]
     assert keys.count("mic") == 2
     attributes = pd.read_csv(root / "SimFan" / "attributes_00.csv")
     assert list(attributes.columns) == ["file_name", "d1p", "d1v"]
