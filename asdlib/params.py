@@ -45,16 +45,25 @@ class Scenes(Section):
     truth: Annotated[int, Field(ge=-1)] = 0  # clips per cell with ground truth; -1: all
     noise_folder: str | None = None  # real noise clips in place of the modelled ones
     impulse_response_folder: str | None = None  # measured two-channel responses
+    neighbour: bool = False  # a healthy machine of another kind is one more noise
+    corners: bool = False  # the four noises stand in the corners of a room with a short T60
     # what chapter 08 varies; none: as drawn for every machine
-    far_distance: Annotated[float, Field(ge=0.8, le=4)] | None = None  # m, machine to far
-    reverberation: Annotated[float, Field(ge=0.2, le=0.8)] | None = None  # s, T60
+    far_distance: Annotated[float, Field(ge=0.3, le=4)] | None = None  # m, machine to far
+    reverberation: Annotated[float, Field(ge=0.1, le=0.8)] | None = None  # s, T60
     noise_sources: Annotated[int, Field(ge=1, le=16)] | None = None  # steady ones, not the four
 
     @model_validator(mode="after")
     def _one_room(self) -> Scenes:
-        for name in ("far_distance", "reverberation"):
-            if self.impulse_response_folder is not None and getattr(self, name) is not None:
-                raise ValueError(f"measured responses have their own room: {name} must be none")
+        for name in ("far_distance", "reverberation", "corners"):
+            unset = type(self).model_fields[name].default
+            if self.impulse_response_folder is not None and getattr(self, name) != unset:
+                off = str(unset).lower()
+                raise ValueError(f"measured responses have their own room: {name} must be {off}")
+        if self.corners and self.noise_sources is not None:
+            raise ValueError(
+                "noise_sources replace the four noises that stand in the corners: "
+                "noise_sources must be none or corners false"
+            )
         return self
 
 

@@ -47,6 +47,8 @@ class MachineSpec:
     snr : nominal level of the machine over the noise, in dB, before the room colours both; a
         machine that rests most of the time lies several dB lower on average. What arrives at the
         microphones is measured in chapter 01.
+    neighbour : the other machine type that runs nearby where the parameters ask for one: one with
+        strong lines that runs steadily.
     evaluation : test clips are concealed.
     lengths : clip lengths in units of the nominal one, taken in turn.
     running_index : test clips are numbered through, not from 0 in every cell.
@@ -57,6 +59,7 @@ class MachineSpec:
     source: tuple[Condition, ...]
     target: tuple[Condition, ...]
     snr: float
+    neighbour: str
     evaluation: bool = False
     lengths: tuple[float, ...] = (1.0,)
     running_index: bool = False
@@ -326,6 +329,7 @@ MACHINES: dict[str, MachineSpec] = {
         (Condition("spd_1", 0.9), Condition("spd_2", 1.0), Condition("spd_3", 1.1)),
         (Condition("spd_4", 1.18, 1.1),),
         snr=0.0,
+        neighbour="SimPump",
     ),
     "SimGearbox": MachineSpec(
         gears(23, 17.0, 23 / 31),
@@ -333,6 +337,7 @@ MACHINES: dict[str, MachineSpec] = {
         (Condition("load_1_pro_a", 1.0, 0.9), Condition("load_2_pro_a", 1.0, 1.1)),
         (Condition("load_3_pro_A", 1.05, 1.15),),
         snr=2.0,
+        neighbour="SimFan",
     ),
     "SimSlider": MachineSpec(
         slider,
@@ -340,6 +345,7 @@ MACHINES: dict[str, MachineSpec] = {
         (Condition("noAttribute", 0.9), Condition("noAttribute", 1.05)),
         (Condition("noAttribute", 1.15, 1.1),),
         snr=1.0,
+        neighbour="SimGearbox",
         running_index=True,
     ),
     "SimValve": MachineSpec(
@@ -348,6 +354,7 @@ MACHINES: dict[str, MachineSpec] = {
         (Condition("v_1_mic_2_mic_1", 0.9), Condition("v_2_mic_2_mic_1", 1.1)),
         (Condition("v_3_mic_2_mic_1", 1.25, 1.1),),
         snr=-2.0,
+        neighbour="SimPump",
     ),
     "SimGrinder": MachineSpec(
         grinder,
@@ -355,6 +362,7 @@ MACHINES: dict[str, MachineSpec] = {
         (Condition("grit_80", 1.0, 0.9), Condition("grit_120", 1.0, 1.1)),
         (Condition("grit_240", 1.1, 0.85),),
         snr=0.0,
+        neighbour="SimGearbox",
         evaluation=True,
         lengths=(0.8, 1.2),
     ),
@@ -364,6 +372,7 @@ MACHINES: dict[str, MachineSpec] = {
         (Condition("pow_1", 0.95), Condition("pow_2", 1.05)),
         (Condition("pow_3", 1.12, 1.1),),
         snr=1.0,
+        neighbour="SimFan",
         evaluation=True,
         lengths=(0.8,),
     ),

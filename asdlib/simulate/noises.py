@@ -1,6 +1,7 @@
 """Noise of a clip at both microphones: modelled, or cut from a folder of real recordings.
 
-Notebook: 01_noise_floor.
+A neighbouring machine, where the parameters ask for one, is part of the noise. It is modelled even
+where the other noises are real. Notebook: 01_noise_floor.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from jaxtyping import Float
 
 from asdlib.files import resolve
 from asdlib.params import AsdError, Scenes
-from asdlib.simulate.machines import RATE, coloured, harmonics, ring, slow
+from asdlib.simulate.machines import MACHINES, RATE, coloured, harmonics, ring, slow
 from asdlib.simulate.rooms import (
+    NEIGHBOUR,
     PATH,
     Cell,
     Room,
@@ -28,6 +30,7 @@ NOISES = {
     "source": {"ventilation": 0.0, "cart": -1.0, "compressor": -5.0, "clatter": -6.0},
     "target": {"ventilation": -1.5, "cart": -4.0, "compressor": -2.0, "clatter": -4.0},
 }
+NEIGHBOUR_DB = 0.0  # the same for a neighbouring machine: as loud as the loudest of the four
 
 
 def _ventilation(rng: np.random.Generator, samples: int) -> np.ndarray:
@@ -64,6 +67,15 @@ def _clatter(rng: np.random.Generator, samples: int) -> np.ndarray:
     return 4.0 * ring(samples, rng.uniform(0, seconds, blows), strengths, modes)
 
 
+def _neighbour(rng: np.random.Generator, samples: int, machine: str) -> np.ndarray:
+    """Sound of the healthy neighbour of a machine at unit power, in any of its conditions."""
+    spec = MACHINES[MACHINES[machine].neighbour]
+    conditions = spec.source + spec.target
+    condition = conditions[rng.integers(len(conditions))]
+    signal = spec.sound(rng, rng, samples, condition, None, 0.0)
+    return signal / np.sqrt(np.mean(signal**2))
+
+
 _MODELLED = {
     "ventilation": _ventilation,
     "cart": _cart,
@@ -88,18 +100,22 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
         For an unusable folder of real noise.
     """
     levels = dict.fromkeys(steady_sources(params), 0.0) or NOISES[cell.domain]
+    if params.neighbour:
+        levels = levels | {NEIGHBOUR: NEIGHBOUR_DB}
     total = np.sqrt(sum(10 ** (level / 10) for level in levels.values()))
     sounds = []
     for name, level in levels.items():
         rng = cell.generator(params.seed, name)
-        if params.noise_folder is None:
+        if name == NEIGHBOUR:
+            signal = _neighbour(rng, samples, cell.machine)
+        elif params.noise_folder is None:
             # steady sources, where the parameters ask for them, are ventilation too
             signal = _MODELLED.get(name, _ventilation)(rng, samples)
         else:
             signal = _excerpt(rng, samples, params.noise_folder)
         signal = signal * (10 ** ((level + rng.uniform(-3, 3)) / 20) / total)
         heard = room.spectra(name, length)
-        if name == "cart":
+        if name == "cart" and len(heard) > 1:  # in a corner it stands still
             weights = _along_the_path(rng, samples)
             sounds += [(signal * w, h) for w, h in zip(weights, heard, strict=True) if w.any()]
         else:

@@ -1,7 +1,9 @@
 """Rooms: impulse responses from the machine and every noise source to both microphones.
 
 Impulse responses come from the image-source model of pyroomacoustics (Scheibler, Bezzam, Dokmanic,
-ICASSP 2018) or from a folder of measured ones. Notebook: 01_noise_floor.
+ICASSP 2018) or from a folder of measured ones. A far microphone that is closer than 0.8 m to the
+machine stands opposite the near one. With ``corners``, each of the four noises stands still in a
+corner of its own; which corner is drawn for each machine. Notebook: 01_noise_floor.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,13 @@ PATH = 8  # places along the cart's path
 # most reflections of a simulated ray: where the T60 is drawn, and where the parameters set it
 _ORDER_OF_A_DRAWN_T60 = 12
 _ORDER_OF_A_SET_T60 = 30
+_CORNER_T60 = (0.1, 0.4)  # s, range of the T60 where the noises stand in the corners
+# Sabine's equation wants an absorption above 1 for a short T60. With this one, the responses decay
+# from -5 to -25 dB as with a T60 of 0.1 s; 0.06 to 0.17 s, depending on the room and the place.
+_MOST_ABSORPTION = 0.9
+_CORNER = 0.5  # m, from a noise in a corner to both of its walls
+_CLOSE = 0.8  # m; a closer far microphone could meet the near one on the same side
+NEIGHBOUR = "neighbour"  # the source that is another machine
 # sources and the number of their places
 _PLACES = {"machine": 1, "ventilation": 1, "cart": PATH, "compressor": 1, "clatter": 4}
 
@@ -73,12 +82,12 @@ class Room:
 def room_of(machine: str, params: Scenes) -> Room:
     """Return the room of a machine: simulated, or of measured responses from a folder."""
     cell, folder = Cell(machine, "", "", "", 0), params.impulse_response_folder
-    rng, steady = (cell.generator(params.seed, purpose) for purpose in ("room", "steady"))
+    rng = cell.generator(params.seed, "room")
     gains = 10 ** (rng.uniform(-6, 6, 2) / 20)
     if folder is None:
-        raw = _simulated(rng, steady, params)
+        raw = _simulated(rng, cell, params)
     else:
-        raw = _measured(rng, resolve(folder), params)
+        raw = _measured(rng, cell, resolve(folder), params)
     responses = {}
     for name, response in raw.items():
         energy = np.mean(np.sum(response[:, 0] ** 2, axis=-1))
@@ -91,21 +100,28 @@ def steady_sources(params: Scenes) -> list[str]:
     return [f"steady{i}" for i in range(params.noise_sources or 0)]
 
 
-def _simulated(
-    rng: np.random.Generator, steady: np.random.Generator, params: Scenes
-) -> dict[str, np.ndarray]:
-    """Impulse responses of a shoebox room: the machine at one end, most noise at the other."""
+def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> dict[str, np.ndarray]:
+    """Impulse responses of a shoebox room: the machine at one end, most noise at the other.
+
+    The absorption of the walls is Sabine's for the T60, at most ``_MOST_ABSORPTION``.
+    """
     import pyroomacoustics as pra
+
+    # one generator for each option: none changes what the others draw
+    steady, corners, neighbour = (
+        cell.generator(params.seed, purpose) for purpose in ("steady", "corners", NEIGHBOUR)
+    )
 
     pra.constants.set("num_threads", 1)  # sums in one order: the same bits on every machine
     size = rng.uniform((6.5, 5.0, 3.0), (10.0, 8.0, 4.0))
-    drawn = rng.uniform(0.25, 0.45)  # also where the T60 is set: all later draws stay the same
-    if params.reverberation is None:
-        absorption, order = pra.inverse_sabine(drawn, size)
-        order = min(order, _ORDER_OF_A_DRAWN_T60)
-    else:
-        absorption, order = pra.inverse_sabine(params.reverberation, size)
-        order = min(order, _ORDER_OF_A_SET_T60)
+    t60 = rng.uniform(0.25, 0.45)  # also where the T60 is set: all later draws stay the same
+    most = _ORDER_OF_A_DRAWN_T60
+    if params.corners:
+        t60, most = corners.uniform(*_CORNER_T60), _ORDER_OF_A_SET_T60
+    if params.reverberation is not None:
+        t60, most = params.reverberation, _ORDER_OF_A_SET_T60
+    absorption, order = pra.inverse_sabine(max(t60, _shortest(size)), size)
+    order = min(order, most)
     room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=order)
     length, width, height = size
     machine = np.array([rng.uniform(1.2, 1.8), width * rng.uniform(0.35, 0.65), 1.0])
@@ -113,6 +129,8 @@ def _simulated(
     near = machine + rng.uniform(0.35, 0.55) * np.array([np.cos(angle), np.sin(angle), 0.3])
     away = np.array([rng.uniform(2.6, 3.8), rng.uniform(-0.8, 0.8), 0.5])
     if params.far_distance is not None:
+        if params.far_distance < _CLOSE:
+            away = (near - machine) * (-1, -1, 1)
         away *= params.far_distance / np.linalg.norm(away)
     far = machine + away
     along = np.linspace(0.15, 0.85, PATH)
@@ -125,6 +143,15 @@ def _simulated(
             (length * rng.uniform(0.45, 0.9), width * rng.uniform(0.1, 0.9), 0.9) for _ in range(4)
         ],
     }
+    if params.corners:
+        ends = [(_CORNER, length - _CORNER), (_CORNER, width - _CORNER)]
+        floor = corners.permutation(list(product(*ends)))
+        heights = {"ventilation": height - 0.3, "cart": 0.4, "compressor": 0.6, "clatter": 0.9}
+        for (name, z), (x, y) in zip(heights.items(), floor, strict=True):
+            places[name] = [(x, y, z)]
+    if params.neighbour:  # at a side wall, beside the place of a distant far microphone
+        side = width * neighbour.choice((0.1, 0.9))
+        places[NEIGHBOUR] = [(length * neighbour.uniform(0.5, 0.8), side, 1.0)]
     for name in steady_sources(params):
         places[name] = [size * steady.uniform((0.45, 0.1, 0.15), (0.9, 0.9, 0.9))]
     for position in (p for group in places.values() for p in group):
@@ -138,17 +165,36 @@ def _simulated(
     }
 
 
-def _measured(rng: np.random.Generator, folder: Path, params: Scenes) -> dict[str, np.ndarray]:
-    """Two-channel responses from a folder, one file for every place of every source."""
+def _shortest(size: np.ndarray) -> float:
+    """T60 in s that Sabine's equation gives a room of ``size`` (m) at the most absorption."""
+    length, width, height = size
+    surface = 2 * (length * width + length * height + width * height)
+    speed = 343.0  # m/s, of sound, as in pyroomacoustics
+    return 24 * np.log(10) * np.prod(size) / (speed * surface * _MOST_ABSORPTION)
+
+
+def _measured(
+    rng: np.random.Generator, cell: Cell, folder: Path, params: Scenes
+) -> dict[str, np.ndarray]:
+    """Two-channel responses from a folder, one file for every place of every source.
+
+    The neighbour's file is one that no other source has, as far as there are enough.
+    """
     files = wavs(folder)
     wanted = _PLACES | dict.fromkeys(steady_sources(params), 1)
     count = sum(wanted.values())
-    chosen = iter(rng.choice(len(files), count, replace=len(files) < count))
+    chosen = list(rng.choice(len(files), count, replace=len(files) < count))
+    if params.neighbour:
+        left = np.setdiff1d(np.arange(len(files)), chosen)
+        neighbour = cell.generator(params.seed, NEIGHBOUR)
+        chosen.append(neighbour.choice(left if len(left) else len(files)))
+        wanted |= {NEIGHBOUR: 1}
+    numbers = iter(chosen)
     responses = {}
     for name, places in wanted.items():
         pairs = []
         for _ in range(places):
-            path = files[next(chosen)]
+            path = files[next(numbers)]
             signal = read_wav(path)
             if signal.shape[1] != 2:
                 raise AsdError(

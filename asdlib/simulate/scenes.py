@@ -1,7 +1,8 @@
 """The embedded data set: simulated machines in simulated rooms, heard by two microphones.
 
 A machine, a near and a far microphone and four kinds of noise share a shoebox room (image-source
-impulse responses of pyroomacoustics: Scheibler, Bezzam, Dokmanic, ICASSP 2018). All random numbers
+impulse responses of pyroomacoustics: Scheibler, Bezzam, Dokmanic, ICASSP 2018). The parameters can
+add a neighbouring machine, which counts as noise. All random numbers
 come from generators seeded by the data set's seed and the clip's name. Therefore any clip can be
 rendered again on its own, with its parts separate. Notebook: 01_noise_floor.
 """
@@ -45,7 +46,7 @@ class Clip:
     Attributes
     ----------
     machine : the machine's sound at both microphones, fault included.
-    noise : all noise at both microphones.
+    noise : all noise at both microphones, a neighbouring machine included.
     fault : change that the fault makes: machine minus the same machine without it.
     """
 
