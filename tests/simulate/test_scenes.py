@@ -1,15 +1,18 @@
 import json
 import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyroomacoustics
 import pytest
 import soundfile
 
 from asdlib import dataset, params
 from asdlib.params import AsdError, Scenes
-from asdlib.simulate import machines, scenes
+from asdlib.simulate import machines, rooms, scenes
 from asdlib.simulate.machines import MACHINES
 from asdlib.spectra import power, stft
 
@@ -31,6 +34,11 @@ def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers(written, t
     assert scenes.write(tmp_path / "again", TINY, workers=1) == digest
     for path in sorted(root.rglob("*.*")):
         assert (tmp_path / "again" / path.relative_to(root)).read_bytes() == path.read_bytes()
+
+
+def test_the_default_scenes_keep_their_bytes(written):
+    _, digest = written
+    assert digest == "2b2ec29a09e823c0"
 
 
 def test_another_seed_is_another_set(tmp_path):
@@ -278,10 +286,173 @@ def test_more_sources_share_one_power():
 
 
 def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
-    for change in ({"far_distance": 2.0}, {"reverberation": 0.3}):
-        with pytest.raises(AsdError, match=f"measured.*{next(iter(change))} must be none"):
+    for change, off in (
+        ({"far_distance": 2.0}, "none"),
+        ({"reverberation": 0.3}, "none"),
+        ({"corners": True}, "false"),
+    ):
+        with pytest.raises(AsdError, match=f"measured.*{next(iter(change))} must be {off}"):
             few(impulse_response_folder="responses", **change)
+    with pytest.raises(AsdError, match="noise_sources must be none or corners false"):
+        few(noise_sources=3, corners=True)
     assert few(impulse_response_folder="responses", noise_sources=3).noise_sources == 3
-    for wrong in ({"far_distance": 5}, {"reverberation": 0.1}, {"noise_sources": 0}):
+    for wrong in (
+        {"far_distance": 5},
+        {"far_distance": 0.2},
+        {"reverberation": 0.05},
+        {"noise_sources": 0},
+    ):
         with pytest.raises(AsdError, match=next(iter(wrong))):
             few(**wrong)
+
+
+def prominence(signal, low, high):
+    """Strongest bin between two frequencies over the median there, at each microphone."""
+    spectrum = np.abs(np.fft.rfft(signal * np.hanning(signal.shape[1]))) ** 2
+    frequency = np.fft.rfftfreq(signal.shape[1], 1 / 16000)
+    band = spectrum[:, (frequency > low) & (frequency < high)]
+    return band.max(axis=1) / np.median(band, axis=1)
+
+
+@pytest.mark.parametrize("label", ["normal", "anomaly"])
+def test_the_lines_of_a_neighbour_are_noise_and_the_machine_stays_the_same(label):
+    assert MACHINES["SimFan"].neighbour == "SimPump"
+    rise = []
+    for index in range(4):
+        clip = ("SimFan", "test", "source", label, index)
+        without, beside = (
+            scenes.render(*clip, few(seconds=4, neighbour=on)) for on in (False, True)
+        )
+        assert np.array_equal(beside.machine, without.machine)
+        assert np.array_equal(beside.fault, without.fault)
+        # second harmonic of the mesh in all of the pump's conditions
+        low, high = (2 * 9 * 24.5 * speed for speed in (0.93, 1.14))
+        rise.append(
+            prominence(beside.noise, low, high) / prominence(without.noise, low, high),
+        )
+    assert (np.median(rise, axis=0) > 10).all()
+
+
+def test_a_neighbour_is_another_kind_with_lines_that_runs_steadily():
+    kind = lambda name: MACHINES[name].sound.__qualname__  # noqa: E731  # two are gears
+    for name, spec in MACHINES.items():
+        assert kind(spec.neighbour) != kind(name)
+        assert spec.neighbour not in ("SimSlider", "SimValve")
+
+
+def test_a_neighbour_is_healthy_modelled_and_in_any_condition(tmp_path, rng, monkeypatch):
+    soundfile.write(tmp_path / "real.wav", 0.1 * rng.standard_normal(32000), 16000)
+    spec, heard = MACHINES["SimPump"], []
+
+    def sound(draw, fault_draw, samples, condition, fault, severity):
+        heard.append((condition, fault))
+        return spec.sound(draw, fault_draw, samples, condition, fault, severity)
+
+    monkeypatch.setitem(MACHINES, "SimPump", replace(spec, sound=sound))
+    for options in ({}, {"noise_folder": str(tmp_path)}):
+        heard.clear()
+        for domain in ("source", "target"):
+            for label in ("normal", "anomaly"):
+                for index in range(6):
+                    p = few(neighbour=True, **options)
+                    scenes.render("SimFan", "test", domain, label, index, p)
+        assert {fault for _, fault in heard} == {None}
+        assert {condition for condition, _ in heard} == {*spec.source, *spec.target}
+        assert len(heard) == 24
+
+
+def test_a_neighbour_takes_one_more_measured_response(tmp_path):
+    count = sum(rooms._PLACES.values())
+    for number in range(count + 1):  # the delay tells the file
+        response = np.zeros((400, 2))
+        response[10 * number] = 0.5
+        soundfile.write(tmp_path / f"{number:02d}.wav", response, 16000)
+    found = {}
+    for on in (False, True):
+        room = rooms.room_of("SimFan", few(impulse_response_folder=str(tmp_path), neighbour=on))
+        found[on] = {name: r[:, 0].argmax(axis=-1) // 10 for name, r in room.responses.items()}
+    own = found[True].pop("neighbour")
+    assert all(np.array_equal(found[True][name], found[False][name]) for name in found[False])
+    assert sorted(np.concatenate([own, *found[True].values()])) == list(range(count + 1))
+
+
+def far_over_near(name, **changes):
+    """Energy of the machine's response at the far microphone over that at the near one."""
+    near, far = np.sum(rooms.room_of(name, few(**changes)).responses["machine"][0] ** 2, axis=-1)
+    return far / near
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_close_far_microphone_hears_the_machine_as_loudly_as_the_near_one(machine):
+    assert far_over_near(machine) < 0.5
+    assert far_over_near(machine, far_distance=0.3) > 1
+    assert far_over_near(machine, far_distance=0.3, corners=True) > 1
+
+
+def placed(monkeypatch, name, **changes):
+    """Size of a machine's room, (source, 3) places and (3, near and far) microphones, in m."""
+    made = []
+
+    class Recorded(pyroomacoustics.ShoeBox):
+        def compute_rir(self):
+            made.append(self)
+            super().compute_rir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pyroomacoustics, "ShoeBox", Recorded)
+        rooms.room_of.__wrapped__(name, few(**changes))
+    (room,) = made
+    return room.shoebox_dim, np.array([s.position for s in room.sources]), room.mic_array.R
+
+
+@pytest.mark.parametrize("distance", [0.3, 0.45, 0.6, 0.75])
+def test_a_close_far_microphone_stands_apart_from_the_near_one(monkeypatch, distance):
+    for name in MACHINES:
+        size, sources, pair = placed(monkeypatch, name, far_distance=distance)
+        near, far = pair.T
+        assert np.linalg.norm(far - sources[0]) == pytest.approx(distance)
+        assert np.linalg.norm(far - near) > 0.6
+        assert ((far > 0.2) & (far < size - 0.2)).all()
+
+
+def test_each_of_the_four_noises_has_a_corner(monkeypatch):
+    orders = Counter()
+    for name in MACHINES:
+        size, sources, _ = placed(monkeypatch, name, corners=True, neighbour=True)
+        assert len(sources) == 1 + 4 + 1
+        floor = sources[1:5, :2]
+        assert np.minimum(floor, size[:2] - floor) == pytest.approx(np.full((4, 2), 0.5))
+        order = tuple(map(tuple, floor > size[:2] / 2))
+        assert len(set(order)) == 4
+        orders[order] += 1
+        assert 1.5 < np.linalg.norm(sources[5] - sources[0]) < 8
+    assert len(orders) > 1  # drawn for each machine
+
+
+def decay(machine, **changes):
+    """T60 (s) of a room: the median over its noises' responses, from -5 to -25 dB."""
+    found = []
+    for source, places in rooms.room_of(machine, few(**changes)).responses.items():
+        for response in places.reshape(-1, places.shape[-1]) if source != "machine" else ():
+            left = np.cumsum(response[::-1] ** 2)[::-1]
+            level = 10 * np.log10(left / left[0] + 1e-12)
+            part = np.arange(np.argmax(level < -5), np.argmax(level < -25))
+            found.append(-60 / np.polyfit(part / 16000, level[part], 1)[0])
+    return np.median(found)
+
+
+def test_a_room_decays_as_fast_as_it_is_told():
+    for t60 in (0.1, 0.2, 0.4):
+        found = [decay(name, reverberation=t60) for name in MACHINES]
+        assert np.median(found) == pytest.approx(t60, rel=0.3)
+    drawn = [decay(name, corners=True, seed=seed) for name in MACHINES for seed in range(2)]
+    assert 0.06 < min(drawn) < 0.15
+    assert 0.2 < max(drawn) < 0.45
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_noise_from_corners_is_about_as_loud_at_both_close_microphones(machine):
+    p = few(far_distance=0.3, corners=True)
+    noise = scenes.render(machine, "train", "source", "normal", 0, p).noise
+    near, far = np.mean(noise**2, axis=1) / rooms.room_of(machine, p).gains ** 2
+    assert 0.5 < far / near < 2
