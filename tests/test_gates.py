@@ -4,6 +4,7 @@ import threadpoolctl
 
 from asdlib import gates
 from asdlib.complexls import correlations, far_filter, subtract, unpredicted
+from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.removal import energies, removed
 from asdlib.params import Denoising
 from asdlib.spectra import power
@@ -149,6 +150,35 @@ def test_the_reweighted_fit_is_five_weighted_fits_written_out(rng):
     np.testing.assert_allclose(found[7], expected, rtol=1e-5)
 
 
+def clips(rng):
+    steady = np.ones((2, 9, 80), np.complex64)
+    mixed = gaussian(rng, 2, 9, 80)
+    for silent in (0, 1):
+        one = mixed.copy()
+        one[silent] = 0
+        yield one
+    yield np.zeros_like(mixed)
+    yield steady
+    yield np.stack([steady[0], mixed[1]])
+    yield np.stack([mixed[0], 1e-6 * steady[1]])
+    start = mixed.copy()
+    start[:, :, 20:] = 0  # a clip that ends in silence
+    yield start
+    yield from (mixed[:, :, :frames] for frames in (1, 4, 7, 31, 33))
+    yield 1e6 * mixed
+    yield 1e-9 * mixed
+
+
+@pytest.mark.parametrize("context", [1, 16])
+@pytest.mark.parametrize("name", ["gatedls", "gatedlsada", "gatedadals"])
+def test_odd_clips_give_finite_power_that_is_not_raised(rng, name, context):
+    for clip in clips(rng):
+        out = FRONT_ENDS[name](Denoising(context=context)).fit([clip])(clip)
+        assert out.dtype == np.float32
+        assert np.isfinite(out).all()
+        assert (out <= power(clip[0])).all()
+
+
 @pytest.mark.parametrize("context", [1, 4])
 def test_the_number_of_threads_does_not_change_a_byte(rng, context):
     clip = sum(parts(rng, line(rng) + blows(rng), gaussian(rng, BINS, FRAMES)))
@@ -157,3 +187,15 @@ def test_the_number_of_threads_does_not_change_a_byte(rng, context):
         with threadpoolctl.threadpool_limits(threads):
             found.append(gates.gated(clip, Denoising(context=context)).tobytes())
     assert found[0] == found[1]
+
+
+def test_gated_front_ends_take_the_gated_residual(rng):
+    clip = sum(parts(rng, line(rng), gaussian(rng, BINS, FRAMES)))
+    near, left = power(clip[0]), power(subtract(clip, gates.gated_filter(clip)))
+    ls, lsada, adals, adasub = (
+        FRONT_ENDS[name]().fit([clip]) for name in ("gatedls", "gatedlsada", "gatedadals", "adasub")
+    )
+    assert np.array_equal(ls(clip), np.minimum(left, near))
+    assert np.array_equal(lsada.floors.near, np.percentile(left, 20, axis=1))
+    product = np.maximum(adasub(clip) * np.minimum(left / near, 1), 0.01 * near)
+    np.testing.assert_allclose(adals(clip), product, rtol=1e-5)
