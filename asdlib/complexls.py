@@ -7,7 +7,7 @@ counts, unlike in the subtraction of powers. Notebook: 08_phase.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 
 from asdlib.params import Denoising
 from asdlib.spectra import Spectrum
@@ -35,19 +35,31 @@ def far_filter(
 
 
 def correlations(
-    spectrum: Spectrum, constants: Denoising = Denoising()
+    spectrum: Spectrum,
+    constants: Denoising = Denoising(),
+    *,
+    weights: Float[np.ndarray, "frequency frame"] | None = None,
 ) -> tuple[
     Complex[np.ndarray, "frequency context context"], Complex[np.ndarray, "frequency context 1"]
 ]:
     """Gram matrix of the delayed far frames, and their products with the near ones.
 
+    Parameters
+    ----------
+    weights : of the terms of both sums over frames; none: all are 1.
+
+    Examples
+    --------
     >>> gram, cross = correlations(np.array([[[1j, 2j]], [[1.0, 2.0]]]))
     >>> gram.tolist(), cross.tolist()
     ([[[(5+0j)]]], [[[5j]]])
     """
     near, far = spectrum
     delayed = _delayed(far, constants.context)
-    gram, cross = delayed.conj() @ delayed.mT, delayed.conj() @ near[:, :, None]
+    left = delayed.conj()
+    if weights is not None:
+        left = left * weights[:, None].astype(far.real.dtype)
+    gram, cross = left @ delayed.mT, left @ near[:, :, None]
     return gram.astype(np.complex128), cross.astype(np.complex128)
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.signal
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 
 from asdlib import filters
 from asdlib.complexls import unpredicted
+from asdlib.gates import gated
 from asdlib.noise import Floors, expected_noise, quiet_power
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
@@ -234,7 +235,27 @@ class Lsa(Wiener):
     log_spectral = True
 
 
-class ComplexLS(FrontEnd):
+class _Residual:
+    """What front-ends with a complex fit share: the residual R that the fit leaves."""
+
+    constants: Denoising
+
+    def residual(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
+        """R of plain least squares."""
+        return unpredicted(spectrum, self.constants)
+
+
+class _GatedResidual:
+    """The same, of the fit that the machine's own lines and impulses do not pull."""
+
+    constants: Denoising
+
+    def residual(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
+        """R of :func:`asdlib.gates.gated`."""
+        return gated(spectrum, self.constants)
+
+
+class ComplexLS(_Residual, FrontEnd):
     """Power of the near signal that a linear filter of the far channel does not predict.
 
     min(abs(N - sum_j H_j F(t - j))^2, P_n), with H of :func:`asdlib.complexls.far_filter`, which is
@@ -250,10 +271,10 @@ class ComplexLS(FrontEnd):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the power of the residual, nowhere above P_n."""
-        return np.minimum(power(unpredicted(spectrum, self.constants)), power(spectrum[0]))
+        return np.minimum(power(self.residual(spectrum)), power(spectrum[0]))
 
 
-class LsAda(AdaSub):
+class LsAda(_Residual, AdaSub):
     """AdaSub on the residual R of the complex fit, with a transfer of its own.
 
     abs(R)^2 replaces P_n in the subtraction and in the near floor of the transfer.
@@ -273,10 +294,10 @@ class LsAda(AdaSub):
 
     def heard(self, spectrum: Spectrum) -> Spectrum:
         """The residual in place of the near microphone."""
-        return np.stack([unpredicted(spectrum, self.constants), spectrum[1]])
+        return np.stack([self.residual(spectrum), spectrum[1]])
 
 
-class AdaLS(AdaSub):
+class AdaLS(_Residual, AdaSub):
     """Product of two gains: that of AdaSub, and min(1, abs(R)^2 / P_n).
 
     Not below beta^2 P_n.
@@ -291,10 +312,46 @@ class AdaLS(AdaSub):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the near power after both gains."""
-        near, left = power(spectrum[0]), power(unpredicted(spectrum, self.constants))
+        near, left = power(spectrum[0]), power(self.residual(spectrum))
         gain = np.divide(left, near, out=np.ones_like(near), where=near > 0)
         floor = near.dtype.type(self.constants.beta**2) * near
         return np.maximum(super().__call__(spectrum) * np.minimum(gain, 1), floor)
+
+
+class GatedLS(_GatedResidual, ComplexLS):
+    """ComplexLS with the gated fit of :func:`asdlib.gates.gated_filter`.
+
+    It keeps machine sound that the far microphone hears too. Equal to ComplexLS in clips of fewer
+    than 32 frames.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> GatedLS()(clip).round(3)
+    array([[0.252, 0.249]])
+    """
+
+    title = "GatedLS"
+
+
+class GatedLsAda(_GatedResidual, LsAda):
+    """LSAda on the residual of the gated fit, with a transfer of its own.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> GatedLsAda(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[0.025, 0.025]])
+    """
+
+    title = "GatedLSAda"
+
+
+class GatedAdaLS(_GatedResidual, AdaLS):
+    """AdaLS with the gain of the gated fit.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> GatedAdaLS(floors=Floors(np.ones(1), np.ones(1)))(clip).round(3)
+    array([[0.101, 0.025]])
+    """
+
+    title = "GatedAdaLS"
 
 
 def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
@@ -347,6 +404,9 @@ FRONT_ENDS: dict[str, type[FrontEnd]] = {
     "complexls": ComplexLS,
     "lsada": LsAda,
     "adals": AdaLS,
+    "gatedls": GatedLS,
+    "gatedlsada": GatedLsAda,
+    "gatedadals": GatedAdaLS,
 }
 
 COMBINATIONS: dict[str, tuple[str, ...]] = {"combo": ("adasub", "cohgate")}

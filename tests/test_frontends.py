@@ -63,7 +63,9 @@ def test_no_front_end_raises_power_or_goes_below_its_floor(seed, far, name, dtyp
     assert out.dtype == near.dtype
     assert np.isfinite(out).all()
     assert (out <= near).all()
-    lowest = {"complexls": 0, "lsada": 0, "adals": 0.01}.get(name, 0.1)  # shares of P_n
+    shares = dict.fromkeys(["complexls", "lsada", "gatedls", "gatedlsada"], 0)  # of P_n
+    shares |= dict.fromkeys(["adals", "gatedadals"], 0.01)
+    lowest = shares.get(name, 0.1)
     assert (out >= near.dtype.type(lowest) * near * (1 - 1e-6)).all()
 
 
@@ -190,7 +192,7 @@ def test_cohsub_is_refsub_where_the_noise_is_coherent_and_near_where_it_is_not(r
     assert kept > 0.85
 
 
-PHASE = ("complexls", "lsada", "adals")
+PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadals")
 
 
 def heard(rng, delay=0, seconds=20, filtered=(1.0,)):
@@ -225,7 +227,7 @@ def test_a_copy_of_the_near_channel_leaves_next_to_nothing(rng, name):
     near = spectrum(rng)[0]
     copy = np.stack([near, near])
     share = fitted(name, [copy])(copy).sum() / power(near).sum()
-    assert share <= (0.011 if name == "adals" else 2e-6)
+    assert share <= (0.011 if name.endswith("adals") else 2e-6)
 
 
 @pytest.mark.parametrize("name", PHASE)

@@ -37,14 +37,17 @@ _COLOURS = {
     "complexls": "#7a3b00",
     "lsada": "#00798c",
     "adals": "#8f2d56",
+    "gatedls": "#6b8e23",
+    "gatedlsada": "#7b52ab",
+    "gatedadals": "#b22222",
     "baseline": "#8c6d31",
     "truth": "#111111",
 }
-_MARKERS = dict(zip(_COLOURS, "os^DvP<>hXd8p*", strict=True))
+_MARKERS = dict(zip(_COLOURS, "os^DvP<>hXd8x+Hp*", strict=True))
 # for other front-ends, in the order of their registration; the counts have no common divisor,
 # so that colour and marker together repeat late
 _SPARE_COLOURS = ("#4b3f72", "#1b6535", "#b8336a", "#2f4b9b", "#a67c00")
-_SPARE_MARKERS = ("H", "1", "2", "3", "4", "+")
+_SPARE_MARKERS = ("1", "2", "3", "4", "|", "_")
 
 
 class _OfSystems(Mapping[str, str]):

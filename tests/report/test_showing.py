@@ -41,7 +41,7 @@ def test_every_system_has_a_name_and_a_colour():
 def test_todays_systems_keep_their_looks():
     looks = {name: (style.NAMES[name], style.COLOURS[name], style.MARKERS[name]) for name in NAMED}
     assert looks == NAMED
-    assert list(style.NAMES)[:13] == list(NAMED)
+    assert list(style.NAMES)[: len(NAMED)] == list(NAMED)
     assert style.MARKERS["truth"] == "*"
 
 
@@ -58,6 +58,9 @@ NAMED = {
     "complexls": ("ComplexLS", "#7a3b00", "X"),
     "lsada": ("LSAda", "#00798c", "d"),
     "adals": ("AdaLS", "#8f2d56", "8"),
+    "gatedls": ("GatedLS", "#6b8e23", "x"),
+    "gatedlsada": ("GatedLSAda", "#7b52ab", "+"),
+    "gatedadals": ("GatedAdaLS", "#b22222", "H"),
     "baseline": ("Baseline", "#8c6d31", "p"),
 }
 
