@@ -1,16 +1,21 @@
-"""The gamma distribution of training-normal scores: z and the decision threshold (section 3.1).
+"""From A to z: the gamma distribution of training-normal scores, and scores that are held out.
+
+The gamma distribution and the decision threshold are those of the paper (section 3.1). A model
+gives the clips that it was fitted on lower scores than other normal clips. Therefore held-out
+scores come from models that were fitted without the clip's fold.
 
 Notebook: 04_rescoring.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
 import scipy.stats
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from asdlib.params import AsdError, Scoring
 
@@ -87,6 +92,72 @@ class Calibration:
     def raw_threshold(self) -> float:
         """Decision threshold on A."""
         return float(scipy.stats.gamma.ppf(self.quantile, self.shape) * self.scale)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of training-normal clips by models that were fitted without them.
+
+    Attributes
+    ----------
+    scores : one per training clip.
+    logarithmic : whether the scores are the logarithms of those that are standardised.
+
+    Examples
+    --------
+    >>> HeldOut(np.array([1.0, 3.0])).standardise(np.array([4.0]))
+    array([2.])
+    """
+
+    scores: Float[np.ndarray, " clip"]
+    logarithmic: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Mean score; 0 without any."""
+        return float(self.scores.mean()) if len(self.scores) else 0.0
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the scores; 1 where they do not differ."""
+        std = float(self.scores.std()) if len(self.scores) else 0.0
+        return std if std > 1e-12 * max(abs(self.mean), 1.0) else 1.0
+
+    def standardise(self, scores: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Return z: (score - mean) / std."""
+        values = np.log(scores) if self.logarithmic else scores
+        return (values - self.mean) / self.std
+
+
+def folds(
+    names: Sequence[str], domains: Sequence[str], groups: Sequence[str], count: int = 10
+) -> Int[np.ndarray, " clip"]:
+    """Divide the clips of every domain into blocks of neighbours.
+
+    Recordings made one after the other resemble each other. A clip and its neighbours in name order
+    therefore share a fold. Clips of one attribute group are neighbours.
+
+    Parameters
+    ----------
+    names, domains, groups : of every clip; a group holds the clips with the same attributes.
+    count : folds per domain; fewer where the domain has fewer clips.
+
+    Returns
+    -------
+    (clip,), the number of the fold; the folds of all domains are counted together, so that every
+    fold holds clips of each.
+
+    Examples
+    --------
+    >>> folds(["b", "a", "d", "c"], ["source"] * 4, [""] * 4, count=2).tolist()
+    [0, 0, 1, 1]
+    """
+    found = np.zeros(len(names), int)
+    for domain in set(domains):
+        own = [i for i, other in enumerate(domains) if other == domain]
+        own.sort(key=lambda i: (groups[i], names[i]))
+        found[own] = np.arange(len(own)) * min(count, len(own)) // len(own)
+    return found
 
 
 def log_gamma_tails(

@@ -41,6 +41,7 @@ class FrontEnd:
     reads: tuple[str, ...] = ()  # constants that it depends on, besides the percentile
     needs_floors = False  # whether fit takes noise floors
     own_floors = False  # its floors are not those of the two microphones
+    channel: int | None = None  # the one that it passes on as it is
 
     def __init__(self, constants: Denoising = Denoising(), *, floors: Floors | None = None):
         self.constants = constants
@@ -65,6 +66,12 @@ class FrontEnd:
         """Denoise one clip: (2, frequency, frame) complex to (frequency, frame) power."""
         raise TypeError("FrontEnd is abstract: take one of FRONT_ENDS.")
 
+    def denoised(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
+        """Spectrum of the denoised sound: the near one after the front-end's gain, phase kept."""
+        near, level = spectrum[0], power(spectrum[0])
+        gain = np.divide(self(spectrum), level, out=np.zeros_like(level), where=level > 0)
+        return np.sqrt(gain) * near
+
 
 class Near(FrontEnd):
     """The near microphone as it is: P_n ("AE ch1" of the paper).
@@ -75,6 +82,7 @@ class Near(FrontEnd):
     """
 
     title = "AE ch1"
+    channel = 0
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return P_n."""
@@ -90,6 +98,7 @@ class Far(FrontEnd):
     """
 
     title = "AE ch2 (far)"
+    channel = 1
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return P_f."""
@@ -272,6 +281,10 @@ class ComplexLS(_Residual, FrontEnd):
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the power of the residual, nowhere above P_n."""
         return np.minimum(power(self.residual(spectrum)), power(spectrum[0]))
+
+    def denoised(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
+        """Return the residual, with a phase of its own."""
+        return self.residual(spectrum)
 
 
 class LsAda(_Residual, AdaSub):

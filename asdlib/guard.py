@@ -88,6 +88,20 @@ class PerClip(NDArrayOperatorsMixin):
             total = total + part * float(weight)
         return total / float(sum(weights))
 
+    @classmethod
+    def maximum(cls, parts: Sequence[PerClip]) -> PerClip:
+        """Largest of several scores of the same clips, clip by clip.
+
+        >>> dict(PerClip.maximum([PerClip([1, 5]), PerClip([2, 3])]).items())
+        {0: 2.0, 1: 5.0}
+        """
+        if not parts:
+            raise AsdError("PerClip.maximum needs at least one score.")
+        largest = parts[0]
+        for part in parts[1:]:
+            largest = np.maximum(largest, part)
+        return largest
+
     def items(self) -> Iterator[tuple[Any, float]]:
         """Write out: name and value of every clip."""
         return ((n, v.item()) for n, v in zip(self._names, self._values, strict=True))

@@ -131,9 +131,19 @@ class Scoring(Section):
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # over the frames of a clip
     sharp_percentile: Annotated[float, Field(ge=0, le=100)] = 95.0  # the P95 re-scoring
     ridge: Annotated[float, Field(gt=0)] = 1e-3  # times the mean of the covariance diagonal
-    standardise: Literal["gamma_z", "gamma_normal"] = "gamma_z"
+    standardise: Literal["gamma_z", "gamma_normal", "held_out"] = "gamma_z"
     rho: Fraction = 0.5  # share of the source covariance in the shrunk target covariance
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.90  # decision threshold
+
+
+class Statistics(Section):
+    """Detectors without training: clip statistics. Notebook: 04_without_training."""
+
+    folds: Annotated[int, Field(ge=2)] = 10  # blocks of training clips that are held out in turn
+    psd_segment: Annotated[int, Field(ge=64)] = 8192  # samples of a Welch segment: 2 Hz at 16 kHz
+    psd_bands: Positive = 96
+    fine_bands: Positive = 64
+    lowest: Annotated[float, Field(gt=0)] = 10.0  # Hz, where the logarithmic bands begin
 
 
 class Bottleneck(Section):
@@ -190,6 +200,7 @@ class Params(Section):
     autoencoder: Autoencoder = Autoencoder()
     training: Training = Training()
     scoring: Scoring = Scoring()
+    statistics: Statistics = Statistics()
     bottleneck: Bottleneck = Bottleneck()
     encoder: Encoder = Encoder()
     team: Team = Team()

@@ -2,8 +2,12 @@
 
 file -> complex spectra -> front-end -> log-mel frames -> stacked vectors -> A -> z. A detector
 computes A from the vectors; that of the paper by the autoencoder's residuals and eq. 1
-(:mod:`asdlib.scoring`). What the walk needs of a machine is learnt in :mod:`asdlib.study.unit`; the
-ensemble over seeds and its decision are made of z in :mod:`asdlib.compare.systems`.
+(:mod:`asdlib.scoring`). A detector without training takes another way from the frames to z, over
+clip statistics and their distance to normal clips (:mod:`asdlib.clipstats`).
+
+What the walk needs of a machine is learnt in :mod:`asdlib.study.unit` and in
+:mod:`asdlib.study.views`; the ensemble over seeds, the fusion of views, and the decision are made
+of z in :mod:`asdlib.compare.systems`.
 
 The study, the scoring of one file alone, the failure gallery and the explorer take this walk.
 Notebook: 03_seed_study.
@@ -18,12 +22,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from asdlib import dataset
-from asdlib.calibration import Calibration
+from asdlib import clipstats, dataset
+from asdlib.calibration import Calibration, HeldOut
+from asdlib.frontends import FrontEnd
 from asdlib.noise import noisier
 from asdlib.parallel import one_thread
-from asdlib.params import Spectra
-from asdlib.spectra import Frames, Power, Spectrum, Standardiser, log_mel, stft
+from asdlib.params import Spectra, Statistics
+from asdlib.spectra import Frames, Power, Spectrum, Standardiser, istft, log_mel, stft
 
 Denoiser = Callable[[Spectrum], Power]
 """A fitted front-end: the complex spectra of one clip to one near power spectrum."""
@@ -123,7 +128,7 @@ class Fitted:
     transfer: Float[np.ndarray, " frequency"] | None
     standardise: Standardiser
     detectors: Sequence[Detector]
-    gammas: Mapping[tuple[str, int], Calibration]
+    gammas: Mapping[tuple[str, int], Calibration | HeldOut]
 
     def __call__(
         self, path: str | Path, content: str | None = None
@@ -148,10 +153,96 @@ class Fitted:
         return {name: a for detector in self.detectors for name, a in detector(vectors).items()}
 
     def z(self, a: Mapping[str, Float[np.ndarray, " seed"]]) -> dict[tuple[str, int], float]:
-        """A(x) standardised by the gamma distribution of the training-normal clips' A."""
+        """A(x) standardised by the training-normal clips' A, see :class:`Calibration`."""
         seeds = list(dict.fromkeys(seed for _, seed in self.gammas))
         return {
             (name, seed): self.gammas[name, seed].standardise(value).item()
             for name, values in a.items()
             for seed, value in zip(seeds, values, strict=True)
         }
+
+
+def statistics(
+    signal: Float[np.ndarray, "channel=2 sample"],
+    kind: str,
+    front_end: FrontEnd,
+    spectra: Spectra = Spectra(),
+    constants: Statistics = Statistics(),
+    spectrum: Spectrum | None = None,
+) -> Float[np.ndarray, " value"]:
+    """All statistics of one clip that one kind of view has.
+
+    Parameters
+    ----------
+    signal : near and far channel.
+    kind : of :class:`asdlib.clipstats.View`.
+    front_end : fitted on spectra of the sizes that this kind has.
+    spectra, constants : of the study.
+    spectrum : the signal's, of :func:`asdlib.clipstats.sizes`, where it is at hand.
+
+    Returns
+    -------
+    (value,) : (4 band,) of :func:`asdlib.clipstats.over_time`, or (band,) for "psd".
+
+    Examples
+    --------
+    >>> from asdlib.frontends import FRONT_ENDS
+    >>> noise = np.random.default_rng(0).normal(size=(2, 16000)).astype(np.float32)
+    >>> [statistics(noise, kind, FRONT_ENDS["near"]()).shape for kind in ("mel", "fine", "psd")]
+    [(512,), (256,), (96,)]
+    """
+    own = clipstats.sizes(kind, spectra)
+    if kind == "psd" and front_end.channel is not None:
+        return clipstats.psd(signal[front_end.channel], spectra, constants)
+    clip = stft(signal, own) if spectrum is None else spectrum
+    if kind == "psd":
+        sound = istft(front_end.denoised(clip), signal.shape[1], own)
+        return clipstats.psd(sound, spectra, constants)
+    if kind == "fine":
+        return clipstats.fine(front_end(clip), own, constants).ravel()
+    return clipstats.over_time(frames(clip, front_end, own)).ravel()
+
+
+@dataclass(frozen=True)
+class FittedView:
+    """A detector without training, fitted on one machine behind one front-end.
+
+    Attributes
+    ----------
+    scorer : name in :data:`asdlib.clipstats.VIEWS`.
+    front_end : fitted on the machine, with spectra of the view's sizes.
+    normal : the training-normal clips' statistics.
+    spectra, constants : of the study.
+
+    Examples
+    --------
+    >>> from asdlib.frontends import FRONT_ENDS
+    >>> clips = np.random.default_rng(0).normal(size=(6, 2, 16000)).astype(np.float32)
+    >>> near = FRONT_ENDS["near"]()
+    >>> values = np.stack([statistics(clip, "psd", near) for clip in clips])
+    >>> normal = clipstats.Normal.fit(values, ["source"] * 6, np.arange(6))
+    >>> fitted = FittedView("psd", near, normal)
+    >>> fitted.z(10 * clips[0]).round(3) == fitted.z(clips[0]).round(3)  # the level does not count
+    np.True_
+    """
+
+    scorer: str
+    front_end: FrontEnd
+    normal: clipstats.Normal
+    spectra: Spectra = Spectra()
+    constants: Statistics = Statistics()
+
+    def __call__(self, path: str | Path, content: str | None = None) -> float:
+        """Score one file alone: z."""
+        with one_thread():  # as in the study, so that the bytes are the same
+            return float(self.z(dataset.read(path, self.spectra, content=content)))
+
+    def values(self, signal: Float[np.ndarray, "channel=2 sample"]) -> Float[np.ndarray, " value"]:
+        """Statistics of the clip that this view looks at."""
+        kind = clipstats.VIEWS[self.scorer].kind
+        found = statistics(signal, kind, self.front_end, self.spectra, self.constants)
+        return clipstats.chosen(found, self.scorer)
+
+    def z(self, signal: Float[np.ndarray, "channel=2 sample"]) -> np.float64:
+        """Score of one clip."""
+        return self.normal.z(self.values(signal)[None])[0]

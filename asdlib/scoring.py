@@ -7,7 +7,7 @@ Notebook: 04_rescoring.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple, TypeVar
 
@@ -121,6 +121,10 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return Moments(*(a + b for a, b in pairs))
+
+    def __sub__(self, other: Moments) -> Moments:
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Moments(*(a - b for a, b in pairs))
 
     def __iadd__(self, other: Moments) -> Moments:
         if not self.count:
@@ -269,6 +273,39 @@ class Detector:
         if not moments:
             raise AsdError("Residual statistics need at least one training-normal clip.")
         return cls(residual, moments, scorers, constants)
+
+    def held_out(
+        self,
+        clips: Callable[[int], Float[np.ndarray, "vector value"]],
+        domains: Sequence[str],
+        folds: Sequence[int],
+        *,
+        workers: int | None = None,
+    ) -> list[dict[str, Float[np.ndarray, " seed"]]]:
+        """A of the training clips, each by residual statistics without the clips of its fold.
+
+        The model itself has seen them: this is the cheap form, which trains nothing again. A clip
+        whose fold holds all the others too is scored by the statistics of all.
+
+        Parameters
+        ----------
+        clips : gives the stacked vectors of a clip by its number.
+        domains, folds : of every clip that the statistics were taken from.
+        """
+        ledoit_wolf = any(scorer.ledoit_wolf for scorer in self.scorers.values())
+        found: list[dict[str, np.ndarray]] = [{} for _ in folds]
+        for fold in dict.fromkeys(folds):
+            own = [number for number, other in enumerate(folds) if other == fold]
+            left = dict(self.moments)
+            for number in own:
+                part = Moments.of(self.residual(clips(number)), ledoit_wolf=ledoit_wolf)
+                left[domains[number]] = left[domains[number]] - part
+            left = {domain: moments for domain, moments in left.items() if moments.count}
+            rest = Detector(self.residual, left, self.scorers, self.constants) if left else self
+            scores = clip_by_clip(rest, map(clips, own), workers=workers)
+            for number, a in zip(own, scores, strict=True):
+                found[number] = a
+        return found
 
     def __call__(
         self, vectors: Float[np.ndarray, "vector value"]

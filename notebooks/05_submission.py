@@ -114,7 +114,7 @@ for machine in submitted if entered and not elsewhere else ():
     score = study.score_alone(params, recordings, machine)
     for s in entered:
         filed = submission.read_scores(package, submission.label_of(s, params), machine)[:5]
-        rederive(partial(score, applied[s.name].members, s.scorer), filed)
+        rederive(partial(systems.scored_alone, score, applied[s.name].members, s.fusion), filed)
     chapter.say(
         f"- {machine}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
         f"score files; the last one is {filed[-1].item()!r}."

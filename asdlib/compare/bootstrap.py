@@ -31,7 +31,8 @@ def omega_resamples(
     Parameters
     ----------
     systems : labelled test clips: columns machine, domain, label, name, seed, score; the same
-        clips and seeds in all of them.
+        clips and seeds in all of them. A system with one seed, such as a detector without
+        training, is the same for all seeds of the others.
 
     Raises
     ------
@@ -39,7 +40,8 @@ def omega_resamples(
         If the systems differ in clips or seeds, or a machine lacks a domain or a label.
     """
     tables = [_wide(scores) for scores in systems]
-    first = tables[0]
+    first = max(tables, key=lambda table: table.shape[1])
+    tables = [_for_all_seeds(table, first.columns) for table in tables]
     if any(not (t.index.equals(first.index) and t.columns.equals(first.columns)) for t in tables):
         raise AsdError("A paired bootstrap needs the same clips and the same seeds in all systems.")
     seeds = first.shape[1]
@@ -108,6 +110,12 @@ def _wide(scores: pd.DataFrame) -> pd.DataFrame:
     validate(scores)
     keys = ["machine", "domain", "label", "name"]
     return scores.pivot(index=keys, columns="seed", values="score").sort_index()
+
+
+def _for_all_seeds(table: pd.DataFrame, seeds: pd.Index) -> pd.DataFrame:
+    if table.shape[1] > 1:
+        return table
+    return pd.concat([table.iloc[:, 0]] * len(seeds), axis=1).set_axis(seeds, axis=1)
 
 
 def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
+from asdlib.clipstats import VIEWS
 from asdlib.compare import bootstrap
 from asdlib.compare.systems import ensemble
 
@@ -181,15 +182,19 @@ def paired(
     Returns
     -------
     DataFrame with system and against (both (front_end, scorer)), the values of
-    :func:`asdlib.metrics.paired_difference`, p_holm (p_t, corrected for the number of rows), and
-    low and high of the 95 % bootstrap interval; pairs that were not computed are left out.
+    :func:`asdlib.metrics.paired_difference`, seedless (neither was trained), p_holm (p_t, corrected
+    for the number of rows), and low and high of the 95 % bootstrap interval; pairs that were not
+    computed are left out.
     """
     rows = []
     for left, right in pairs:
         a, b = seed_values(per_seed, *left), seed_values(per_seed, *right)
         if len(a) and len(b):
-            rows.append({"system": left, "against": right, **metrics.paired_difference(a, b)})
-    names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon"]
+            a, b = _for_all_seeds(a, b), _for_all_seeds(b, a)
+            seedless = left[1] in VIEWS and right[1] in VIEWS
+            found_here = {"system": left, "against": right, **metrics.paired_difference(a, b)}
+            rows.append(found_here | {"seedless": seedless})
+    names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"]
     found = pd.DataFrame(rows, columns=names)
     found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
     found["low"], found["high"] = np.nan, np.nan
@@ -207,21 +212,30 @@ def paired(
     return found
 
 
+def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
+    """A detector without training is the same for every seed of another system."""
+    if len(values) > 1 or len(others) == 1:
+        return values
+    return pd.Series(values.iloc[0], index=others.index)
+
+
 def verdict(difference: Mapping[str, float]) -> str:
     """Say in words what a paired difference allows to say.
 
     A gain or loss counts when the corrected p value over seeds is below 0.05 and the bootstrap
-    interval over clips and seeds does not contain zero.
+    interval over clips and seeds does not contain zero. Between two systems without seeds, the
+    interval decides.
 
     Parameters
     ----------
-    difference : mean, p_holm, low and high, as in a row of :func:`paired`.
+    difference : mean, seedless, p_holm, low and high, as in a row of :func:`paired`.
     """
     mean = difference["mean"]
     if np.isnan(mean):
         return "Ω cannot be computed from these labels"
-    by_seeds = difference["p_holm"] < _LEVEL
     by_clips = difference["low"] > 0 or difference["high"] < 0
+    seedless = difference.get("seedless", False)
+    by_seeds = by_clips if seedless else difference["p_holm"] < _LEVEL
     if by_seeds and by_clips:
         return "helps" if mean > 0 else "harms"
     tendency = "gains" if mean > 0 else "loses"

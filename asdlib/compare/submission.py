@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import shutil
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ import pandas as pd
 import yaml
 
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.compare.systems import SYSTEMS, Results, System
+from asdlib.clipstats import VIEWS
+from asdlib.compare.systems import PAPER, Results, System
 from asdlib.compare.validation import DECISIONS, SCORES, check_label, file_name
 from asdlib.compare.validation import validate as validate
 from asdlib.files import replacing, write_text
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params
+from asdlib.study.grid import Model
 
 _DESCRIPTION = (
     "input_sampling_rate",
@@ -146,20 +148,27 @@ def write_system(
     return target
 
 
-def write_all(folder: Path, results: Results, machines: Collection[str], params: Params) -> Path:
+def write_all(
+    folder: Path,
+    results: Results,
+    machines: Collection[str],
+    params: Params,
+    systems: Sequence[System] = PAPER,
+) -> Path:
     """Write every system that could be formed, for these machines, and the zip of them all.
 
     Parameters
     ----------
     results : of :func:`asdlib.compare.systems.apply_all`.
     machines : those whose test clips are submitted.
+    systems : at most four, the most that one team may submit.
 
     Returns
     -------
     Path of ``task2.zip``.
     """
     shutil.rmtree(Path(folder) / "task2", ignore_errors=True)
-    for system in SYSTEMS:
+    for system in systems:
         applied = results[system.name]
         if not applied.members:
             continue
@@ -188,8 +197,9 @@ def read_scores(package: Path, label: str, machine: str) -> PerClip:
 
 
 def label_of(system: System, params: Params) -> str:
-    """Return the label of a system in this team's package."""
-    return f"{params.team.author}_{params.team.institute}_task2_{SYSTEMS.index(system) + 1}"
+    """Return the label of a system in this team's package; S5 is alone in a package of its own."""
+    number = PAPER.index(system) + 1 if system in PAPER else 1
+    return f"{params.team.author}_{params.team.institute}_task2_{number}"
 
 
 def pack(folder: Path) -> Path:
@@ -205,30 +215,29 @@ def pack(folder: Path) -> Path:
     return path
 
 
-def _describe(
-    system: System, members: Collection[tuple[str, int]], params: Params
-) -> dict[str, Any]:
-    by_domain = system.scorer == "s1"
+def _describe(system: System, members: Collection[Model], params: Params) -> dict[str, Any]:
+    by_domain = any(scorer == "s1" for _, scorer in system.views)
+    generalisation = "residual statistics by domain" if by_domain else None
     return {
         "input_sampling_rate": f"{params.spectra.sample_rate / 1000:g} kHz",
         "front_end": " and ".join(system.front_ends),
-        "acoustic_features": "log-mel energies",
-        "machine_learning_method": "AE",
-        "aggregation_method": "average",
-        "domain_generalization_method": "residual statistics by domain" if by_domain else None,
-        "ensemble_method_subsystem_count": _networks(members),
+        "acoustic_features": "log-mel energies" if system.trained else "clip statistics",
+        "machine_learning_method": "AE" if system.trained else "Mahalanobis distance",
+        "aggregation_method": "average" if system.fusion == "mean" else system.fusion,
+        "domain_generalization_method": generalisation if system.trained else "centre per domain",
+        "ensemble_method_subsystem_count": _subsystems(members),
         "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores",
         "development_data_usage": "selection of models" if system.selected else None,
     }
 
 
-def _total_parameters(members: Collection[tuple[str, int]], params: Params) -> int:
-    """Trainable values of all networks of an ensemble."""
+def _total_parameters(members: Collection[Model], params: Params) -> int:
+    """Trainable values of all networks of an ensemble; 0 without training."""
     values = params.spectra.stack * params.spectra.n_mels
     one = SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
-    return one * _networks(members)
+    return one * _subsystems([model for model in members if model[1] not in VIEWS])
 
 
-def _networks(members: Collection[tuple[str, int]]) -> int:
-    """Networks of an ensemble; a combination counts its parts."""
-    return sum(len(COMBINATIONS.get(name, (name,))) for name, _ in members)
+def _subsystems(members: Collection[Model]) -> int:
+    """Models of an ensemble; a combination counts its parts."""
+    return sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in members)

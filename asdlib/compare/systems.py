@@ -1,4 +1,4 @@
-"""Systems: which scores make up a row of the ladder, or one of the four submissions.
+"""Systems: which scores make up a row of the ladder, or one of the submissions.
 
 Everything here combines scores of the same clip, through the guard, or reads development labels
 through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 05_submission.
@@ -6,15 +6,18 @@ through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 05_submission.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from asdlib import metrics
+from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
 from asdlib.study import baseline
+from asdlib.study.grid import Model
 from asdlib.study.recordings import Recordings
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
@@ -22,44 +25,58 @@ _BEST_MODELS = 10  # of the selected ensemble, S4
 
 @dataclass(frozen=True)
 class System:
-    """One of the four submitted systems (paper, section 4.2).
+    """A system that is submitted: S1 to S4 of the paper (section 4.2), and S5 without training.
 
     Attributes
     ----------
-    name, title : S1 to S4, and what it is.
-    front_ends, scorer : all seeds of these are averaged.
+    name, title : what it is called, and what it is.
+    views : (front-end, scorer) pairs; all seeds of these are joined.
     selected : only the ten models with the highest development Omega.
+    fusion : "mean" over all models, or the "maximum" over views of their mean over seeds.
     """
 
     name: str
     title: str
-    front_ends: tuple[str, ...]
-    scorer: str
+    views: tuple[tuple[str, str], ...]
     selected: bool = False
+    fusion: str = "mean"
+
+    @property
+    def front_ends(self) -> tuple[str, ...]:
+        """Front-ends of its views, each once."""
+        return tuple(dict.fromkeys(front_end for front_end, _ in self.views))
+
+    @property
+    def trained(self) -> bool:
+        """Whether it needs an autoencoder."""
+        return any(scorer not in VIEWS for _, scorer in self.views)
 
     def candidates(self, per_seed: pd.DataFrame) -> pd.DataFrame:
         """Rows of the summary ``per_seed`` that belong to this system's models."""
-        return per_seed[
-            per_seed["front_end"].isin(self.front_ends) & (per_seed["scorer"] == self.scorer)
-        ]
+        return per_seed[_among(per_seed, ["front_end", "scorer"], self.views)]
 
     def lacking(self, per_seed: pd.DataFrame) -> str:
         """Say in one sentence what the system misses; empty where it can be formed."""
         if per_seed.empty:
             return f"{self.name} needs test clips."
         rows = self.candidates(per_seed)
-        missing = [name for name in self.front_ends if name not in set(rows["front_end"])]
+        run = set(zip(rows["front_end"], rows["scorer"], strict=True))
+        missing: dict[str, list[str]] = {}
+        for front_end, scorer in self.views:
+            if (front_end, scorer) not in run:
+                missing.setdefault(scorer, []).append(front_end)
         if missing:
-            return (
-                f"{self.name} needs {' and '.join(missing)} with the scorer {self.scorer}, which "
-                "was not run."
-            )
+            parts = [
+                f"{' and '.join(names)} with the scorer {scorer}"
+                for scorer, names in missing.items()
+            ]
+            return f"{self.name} needs {' and '.join(parts)}, which was not run."
         if self.selected and rows["omega"].isna().all():
             return f"{self.name} chooses its models by a development Ω, which these labels lack."
         return ""
 
-    def members(self, per_seed: pd.DataFrame) -> list[tuple[str, int]]:
-        """Front-end and seed of every model in the ensemble; none where it cannot be formed.
+    def members(self, per_seed: pd.DataFrame) -> list[Model]:
+        """Front-end, scorer and seed of every model; none where the system cannot be formed.
 
         Parameters
         ----------
@@ -72,26 +89,37 @@ class System:
         if self.selected:
             rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")
             rows = rows.head(_BEST_MODELS)
-        return list(zip(rows["front_end"], rows["seed"], strict=True))
+        return list(zip(rows["front_end"], rows["scorer"], rows["seed"], strict=True))
 
 
-SYSTEMS = (
-    System("S1", "AdaSub + DM + shrink + P95", ("adasub",), "s1"),
-    System("S2", "RefSub under the S1 stack", ("refsub",), "s1"),
-    System("S3", "Combo of AdaSub and CohGate", ("combo",), "eq1"),
-    System("S4", "ten best models of AdaSub and RefSub", ("adasub", "refsub"), "s1", True),
+PAPER = (
+    System("S1", "AdaSub + DM + shrink + P95", (("adasub", "s1"),)),
+    System("S2", "RefSub under the S1 stack", (("refsub", "s1"),)),
+    System("S3", "Combo of AdaSub and CohGate", (("combo", "eq1"),)),
+    System(
+        "S4", "ten best models of AdaSub and RefSub", (("adasub", "s1"), ("refsub", "s1")), True
+    ),
 )
-BASELINE = System("MAHALA", "official baseline", (baseline.NAME,), "mahala")
+"""The paper's four submissions."""
+UNTRAINED = System(
+    "S5",
+    "clip statistics of AdaSub and AdaLS, without training",
+    (("adasub", "fine"), ("adals", "pmsd")),
+)
+"""A submission of its own. Its views and their fusion were chosen on embedded scenes alone."""
+SYSTEMS = (*PAPER, UNTRAINED)
+BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
 
 
-def ensemble(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over models (front-end and seed) of every clip's score, machine by machine.
+def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
+    """Join the scores of several models, clip by clip, machine by machine.
 
     Models are added in the order of their names, so that the same models give the same bytes.
 
     Parameters
     ----------
-    table : rows of :func:`asdlib.study.run`, one scorer.
+    table : rows of :func:`asdlib.study.run`; every front-end, scorer and seed is a model.
+    fusion : as of :class:`System`.
 
     Returns
     -------
@@ -99,11 +127,51 @@ def ensemble(table: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for _, rows in table.groupby("machine", sort=False):
-        models = [g.sort_values("name") for _, g in rows.groupby(["front_end", "seed"])]
-        scores = PerClip.combine([PerClip(g["score"], g["name"]) for g in models])
-        clips = models[0][["machine", "split", "domain", "label", "name"]]
-        parts.append(clips.assign(score=[value for _, value in scores.items()]))
+        models: dict[Any, pd.DataFrame] = {
+            model: own.sort_values("name")
+            for model, own in rows.groupby(["front_end", "scorer", "seed"])
+        }
+        scores = {model: PerClip(own["score"], own["name"]) for model, own in models.items()}
+        first = next(iter(models.values()))
+        clips = first[["machine", "split", "domain", "label", "name"]]
+        joined = fuse(scores, fusion)
+        parts.append(clips.assign(score=[value for _, value in joined.items()]))
     return pd.concat(parts, ignore_index=True)
+
+
+def fuse(scores: Mapping[Model, PerClip], fusion: str = "mean") -> PerClip:
+    """Join guarded scores of the same clips by several models.
+
+    Parameters
+    ----------
+    scores : of every model, in the order of their names.
+    fusion : as of :class:`System`.
+    """
+    if fusion == "mean":
+        return PerClip.combine(list(scores.values()))
+    views: dict[tuple[str, str], list[PerClip]] = {}
+    for (front_end, scorer, _), own in scores.items():
+        views.setdefault((front_end, scorer), []).append(own)
+    return PerClip.maximum([PerClip.combine(own) for own in views.values()])
+
+
+def scored_alone(
+    score: Callable[[Model, str], float], members: Collection[Model], fusion: str, clip: str
+) -> float:
+    """Score of one clip by a system, from its file and nothing else.
+
+    Parameters
+    ----------
+    score : of :func:`asdlib.study.score_alone`.
+    members, fusion : of the system.
+    clip : name.
+    """
+    return fuse({m: PerClip([score(m, clip)], [clip]) for m in sorted(members)}, fusion).item()
+
+
+def _among(table: pd.DataFrame, columns: list[str], wanted: Collection[tuple]) -> np.ndarray:
+    """Which rows hold one of the wanted tuples in these columns."""
+    return pd.MultiIndex.from_frame(table[columns]).isin(list(wanted))
 
 
 @dataclass(frozen=True)
@@ -127,12 +195,12 @@ class Applied:
 
     Attributes
     ----------
-    members : front-end and seed of every model; empty where the system cannot be formed.
+    members : front-end, scorer and seed of every model; empty where the system cannot be formed.
     scored : machine to its guarded test scores and decisions.
     clips : scores of all clips, training clips included, as of :func:`ensemble`.
     """
 
-    members: list[tuple[str, int]]
+    members: list[Model]
     scored: dict[str, Scored]
     clips: pd.DataFrame
 
@@ -160,9 +228,8 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
     members = system.members(per_seed)
     if not members:
         return Applied([], {}, pd.DataFrame())
-    rows = table[table["scorer"] == system.scorer]
-    models = pd.MultiIndex.from_frame(rows[["front_end", "seed"]])
-    clips = ensemble(rows[models.isin(members)])
+    rows = table[_among(table, ["front_end", "scorer", "seed"], members)]
+    clips = ensemble(rows, system.fusion)
     scored = {}
     for machine, own in clips.groupby("machine"):
         threshold = float(np.quantile(own.loc[own["split"] == "train", "score"], quantile))
@@ -174,7 +241,7 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
 
 
 def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Results:
-    """Apply each of the four systems, see :func:`apply`."""
+    """Apply each of the submitted systems, see :func:`apply`."""
     return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from asdlib import dataset, pipeline, study
 from asdlib.calibration import Calibration
+from asdlib.clipstats import VIEWS
 from asdlib.compare import comparison, systems
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.truth import truth_of
@@ -24,7 +25,7 @@ from asdlib.params import AsdError, Denoising, Params
 from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import power, stft
-from asdlib.study import detectors
+from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings, look
 from asdlib.study.unit import Unit
 
@@ -120,7 +121,7 @@ class Trained:
         normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
         training = systems.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, unit.params.scoring.quantile))
-        gammas = [fitted.gammas[scorer, seed] for seed in unit.params.seeds]
+        gammas = [g for g in fitted.gammas.values() if isinstance(g, Calibration)]
         return cls(fitted, scorer, gammas, training, threshold)
 
     def score(
@@ -162,15 +163,16 @@ def machine_sound(
 
 def apply_systems(params: Params, recordings: Recordings) -> systems.Results:
     """The four systems on all machines; empty where the study of their front-ends has not run."""
-    names = dict.fromkeys(name for s in systems.SYSTEMS for name in s.front_ends)
+    needed = dict.fromkeys(view for s in systems.SYSTEMS for view in s.views)
+    names = dict.fromkeys(name for name, scorer in needed if scorer not in VIEWS)
     wanted = tuple(name for name in names if name in params.front_ends)
-    own = params.model_copy(update={"front_ends": wanted, "baseline": False})
-    if not (wanted and all(unit.done for unit in study.units(own, recordings))):
+    own = params.model_copy(update={"front_ends": wanted or ("near",), "baseline": False})
+    tasks = [*(study.units(own, recordings) if wanted else ()), *views.views(params, recordings)]
+    if not (tasks and all(task.done for task in tasks)):
         return {}
-    table = study.run(own, recordings=recordings)  # reads back: nothing is missing
-    scorers = [(name, s.scorer) for s in systems.SYSTEMS for name in s.front_ends]
+    table = study.run(params, recordings=recordings)  # reads back: nothing is missing
     models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
-    table = table[models.isin(scorers)]
+    table = table[models.isin(list(needed))]
     per_seed = comparison.summary(table).per_seed
     return systems.apply_all(table, per_seed, params.scoring.quantile)
 

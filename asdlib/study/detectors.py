@@ -13,6 +13,7 @@ import torch
 
 from asdlib import hardware, pipeline, scoring, training
 from asdlib.autoencoder import SeedAutoencoder
+from asdlib.clipstats import VIEWS
 from asdlib.parallel import one_thread
 from asdlib.params import AsdError, Params
 from asdlib.spectra import Frames
@@ -30,9 +31,9 @@ def check(params: Params) -> None:
     AsdError
         For the first of them.
     """
-    known = [*EQ1, *baseline.SCORERS, *bottleneck.SCORERS]
+    known = [*EQ1, *baseline.SCORERS, *bottleneck.SCORERS, *VIEWS]
     for name in params.scorers:
-        if name not in known:
+        if name.rpartition("/")[2] not in known:
             raise AsdError(f"Unknown scorer {name!r}; known are {', '.join(known)}.")
         if name in baseline.SCORERS and params.training.objective != "reconstruct":
             raise AsdError(

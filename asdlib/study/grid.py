@@ -5,7 +5,7 @@ Notebook: 03_seed_study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,29 @@ import pandas as pd
 from tqdm import tqdm
 
 from asdlib import frontends, hardware
+from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Params, load
-from asdlib.study import baseline, detectors
+from asdlib.study import baseline, detectors, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit
+from asdlib.study.views import View
+
+Model = tuple[str, str, int]
+"""Front-end, scorer and seed."""
 
 
 def units(params: Params, recordings: Recordings) -> list[Unit]:
     """Every machine with the baseline, if asked for, and every front-end that has to be trained."""
     detectors.check(params)
-    found = []
+    found, params = [], views.trained(params)
     for machine in recordings.machines:
         clips = recordings.clips(machine)
         if params.baseline:
             found.append(Unit(baseline.official(params), machine, "near", clips, baseline.NAME))
-        found += [Unit(params, machine, n, clips) for n in frontends.parts(params.front_ends)]
+        names = frontends.parts(params.front_ends) if params.scorers else []
+        found += [Unit(params, machine, name, clips) for name in names]
     return found
 
 
@@ -51,8 +57,9 @@ def run(
     Returns
     -------
     DataFrame with the columns machine, front_end, scorer, seed, split, domain, label, name,
-    score: the standardised score z of every clip. Combinations such as ``combo`` are means of
-    their parts' scores, clip by clip and seed by seed.
+    score: the standardised score z of every clip. Detectors without training have one row per clip,
+    of seed 0; the scores of their training clips are held out. Combinations such as ``combo`` are
+    means of their parts' scores, clip by clip and seed by seed.
 
     Raises
     ------
@@ -61,23 +68,32 @@ def run(
     """
     params = load(params)
     recordings = recordings or open_recordings(params, progress=progress)
-    tasks = units(params, recordings)
+    tasks, untrained = units(params, recordings), views.views(params, recordings)
     _compute_all(params, [unit for unit in tasks if not unit.done], progress)
-    tables = {(unit.machine, unit.name): unit.read() for unit in tasks}
+    _compute_views(untrained, progress)
+    parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for unit in tasks:
+        parts.setdefault((unit.machine, unit.name), []).append(unit.read())
+    for view in untrained:
+        parts.setdefault((view.machine, view.front_end), []).append(view.read())
+    tables = {key: pd.concat(own, ignore_index=True) for key, own in parts.items()}
     names = [*([baseline.NAME] if params.baseline else []), *params.front_ends]
-    wanted = []
+    names += [name for name in dict.fromkeys(n for _, n in tables) if name not in names]
+    found = []
     for machine in recordings.machines:
         for name in names:
             if name in frontends.COMBINATIONS:
                 members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
-                wanted.append(combination(members, name))
-            else:
-                wanted.append(tables[machine, name])
-    return pd.concat(wanted, ignore_index=True)
+                found.append(combination(members, name))
+            elif (machine, name) in tables:
+                found.append(tables[machine, name])
+    return pd.concat(found, ignore_index=True)
 
 
 def combination(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
     """Mean of several systems' scores, clip by clip, seed by seed, scorer by scorer.
+
+    Scorers that not all of them have are left out.
 
     Parameters
     ----------
@@ -87,7 +103,7 @@ def combination(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
     keys = ["machine", "scorer", "seed"]
     groups = [dict(iter(m.groupby(keys, sort=False))) for m in members]
     parts = []
-    for key in groups[0]:
+    for key in (key for key in groups[0] if all(key in group for group in groups)):
         aligned = [g[key].sort_values("name", ignore_index=True) for g in groups]
         scores = PerClip.combine([PerClip(m["score"], m["name"]) for m in aligned])
         values = [value for _, value in scores.items()]
@@ -97,30 +113,41 @@ def combination(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
 
 def score_alone(
     params: Params, recordings: Recordings, machine: str
-) -> Callable[[Collection[tuple[str, int]], str, str], float]:
+) -> Callable[[Model, str], float]:
     """Return a function that scores one test clip from its file and nothing else.
 
     Returns
     -------
-    Function of the models (front-end and seed each), the scorer and the clip's name, that gives
-    the mean of z over the models.
+    Function of a model (front-end, scorer and seed) and the clip's name, that gives z.
     """
     clips = recordings.clips(machine)
     files = {row["name"]: (row["path"], row["hash"]) for _, row in clips.iterrows()}
-    fitted = cache(lambda front_end: Unit(params, machine, front_end, clips).fitted())
+    own = views.trained(params)
+    fitted = cache(lambda front_end: Unit(own, machine, front_end, clips).fitted())
+    viewed = cache(lambda name, scorer: View(params, machine, name, scorer, clips).fitted())
 
     @cache
     def z(front_end: str, clip: str) -> dict[tuple[str, int], float]:
         return fitted(front_end)(*files[clip])
 
-    def score(members: Collection[tuple[str, int]], scorer: str, clip: str) -> float:
-        models = []
-        for name, seed in sorted(members):
-            parts = [z(part, clip)[scorer, seed] for part in frontends.parts([name])]
-            models.append(PerClip.combine([PerClip([part], [clip]) for part in parts]))
-        return PerClip.combine(models).item()
+    @cache
+    def score(model: Model, clip: str) -> float:
+        front_end, scorer, seed = model
+        parts = []
+        for name in frontends.parts([front_end]):
+            if scorer in VIEWS:
+                parts.append(viewed(name, scorer)(*files[clip]))
+            else:
+                parts.append(z(name, clip)[scorer, seed])
+        return PerClip.combine([PerClip([part], [clip]) for part in parts]).item()
 
     return score
+
+
+def remarks(params: Params, recordings: Recordings) -> list[str]:
+    """Sentences about detectors without training whose scores mean little."""
+    found = (view.remark() for view in views.views(params, recordings))
+    return list(dict.fromkeys(sentence for sentence in found if sentence))
 
 
 def floors(params: Params, recordings: Recordings) -> dict[str, Floors]:
@@ -189,6 +216,13 @@ def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
             bar.set_description(where)
             unit.compute(tick)
             bar.update(number * steps - bar.n)  # steps that a checkpoint had done already
+
+
+def _compute_views(tasks: list[View], progress: bool) -> None:
+    missing = [view for view in tasks if not view.done]
+    with tqdm(total=len(missing), unit="view", disable=not (progress and missing)) as bar:
+        bar.set_description("clip statistics")
+        views.compute(missing, bar.update)
 
 
 def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]) -> None:

@@ -20,9 +20,9 @@ import pandas as pd
 import safetensors
 import torch
 
-from asdlib import frontends, hardware, pipeline, training
+from asdlib import calibration, frontends, hardware, pipeline, training
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.calibration import Calibration
+from asdlib.calibration import Calibration, HeldOut
 from asdlib.files import digest, resolve, write_table, write_tensors
 from asdlib.keys import code_digest
 from asdlib.noise import Floors
@@ -99,6 +99,7 @@ class Unit:
                 "scorers": p.scorers,
                 "detectors": detectors.constants(p),
             }
+            | ({"held_out": p.statistics.folds} if self._holds_out else {})
         )
         return self.folder / f"scores.{key}.parquet"
 
@@ -243,10 +244,30 @@ class Unit:
             "A": np.concatenate([row[s] for row in rows for s in p.scorers]),
         }
         table = pd.DataFrame(columns)
+        if self._holds_out:
+            held = self._held_out(frames, fitted)
+            own = [held[i].get(s, rows[i][s]) for i in range(len(held)) for s in p.scorers]
+            apart = np.concatenate(own) if own else np.zeros(0)
+            table["held_out"] = np.concatenate([apart, np.full(len(table) - len(apart), np.nan)])
         table.attrs["made_on"] = hardware.describe(p.device)
         table.attrs |= detectors.remarks(fitted.detectors)
         write_table(table, self.scores_file)
         tick("scores")
+
+    @property
+    def _holds_out(self) -> bool:
+        """Whether scores are standardised by those of held-out training clips."""
+        return self.params.scoring.standardise == "held_out"
+
+    def _held_out(self, frames: Frames, fitted: pipeline.Fitted) -> list[dict[str, np.ndarray]]:
+        """A of the training clips under eq. 1, by residual statistics without their fold."""
+        train, p = self.train, self.params
+        names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
+        folds = calibration.folds(names, domains, groups, p.statistics.folds).tolist()
+        if not any(name in detectors.EQ1 for name in p.scorers):
+            return [{} for _ in names]
+        detector, workers = detectors.eq1(fitted.detectors), detectors.workers(p)
+        return detector.held_out(frames.clip, domains, folds, workers=workers)
 
     def fitted(self, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
         """All that the unit has learnt, to score files with, from files that are there.
@@ -265,7 +286,7 @@ class Unit:
         frames: Frames,
         standardise: Standardiser,
         scorers: Sequence[str],
-        gammas: dict[tuple[str, int], Calibration] | None = None,
+        gammas: dict[tuple[str, int], Calibration | HeldOut] | None = None,
     ) -> pipeline.Fitted:
         p = self.params
         device = hardware.choose_device(p.device)
@@ -285,20 +306,22 @@ class Unit:
         for (scorer, seed), rows in self.raw().groupby(["scorer", "seed"], sort=False):
             yield (str(scorer), int(str(seed))), rows
 
-    def _calibrate(self, rows: pd.DataFrame) -> Calibration:
+    def _calibrate(self, rows: pd.DataFrame) -> Calibration | HeldOut:
+        if self._holds_out:
+            return HeldOut(np.log(rows["held_out"].dropna().to_numpy()), logarithmic=True)
         train, constants = rows.loc[rows["split"] == "train", "A"], self.params.scoring
         return Calibration.fit(train.to_numpy(), constants.quantile, constants.standardise)
 
-    def gammas(self) -> dict[tuple[str, int], Calibration]:
+    def gammas(self) -> dict[tuple[str, int], Calibration | HeldOut]:
         """Gamma distribution of the training-normal clips' A, by scorer and seed."""
         return {model: self._calibrate(rows) for model, rows in self._raw_by_model()}
 
     def read(self) -> pd.DataFrame:
         """Standardised scores of every clip, as of :func:`asdlib.study.run`."""
-        tables = [
-            rows.assign(score=self._calibrate(rows).standardise(rows["A"].to_numpy()))
-            for _, rows in self._raw_by_model()
-        ]
+        tables = []
+        for _, rows in self._raw_by_model():
+            a = rows["held_out"].fillna(rows["A"]) if self._holds_out else rows["A"]
+            tables.append(rows.assign(score=self._calibrate(rows).standardise(a.to_numpy())))
         table = pd.concat(tables, ignore_index=True)
         return table.assign(machine=self.machine, front_end=self.name)[COLUMNS]
 

@@ -1,0 +1,353 @@
+"""Clip statistics: detectors without training.
+
+A few numbers describe a clip: its level and its scatter over time in every band. Their Mahalanobis
+distance to the normal clips is the score. Nothing is trained and there is no seed.
+Notebook: 04_without_training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import scipy.linalg
+import scipy.signal
+from jaxtyping import Float, Int, Shaped
+
+from asdlib.calibration import HeldOut
+from asdlib.parallel import one_thread
+from asdlib.params import AsdError, Spectra, Statistics
+from asdlib.spectra import Power, decibels, frequencies, mel_filters
+
+NAMES = ("p", "m", "s", "d")
+"""Statistics over the frames of a clip, in the order of :func:`over_time`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a detector without training looks at.
+
+    Attributes
+    ----------
+    kind : "mel" (mel bands of the usual window), "fine" (logarithmic bands of a window twice as
+        long) or "psd" (Welch spectrum of the sound).
+    statistics : letters of :data:`NAMES`; none for "psd".
+    """
+
+    kind: str
+    statistics: str = ""
+
+
+VIEWS: Mapping[str, View] = {
+    "pm": View("mel", "pm"),
+    "pms": View("mel", "pms"),
+    "pmsd": View("mel", "pmsd"),
+    "fine": View("fine", "pm"),
+    "psd": View("psd"),
+}
+"""Detectors without training by the name of their scorer."""
+
+
+def chosen(
+    values: Float[np.ndarray, "*clips statistic_band"], scorer: str
+) -> Float[np.ndarray, "*clips value"]:
+    """Pick the values of a view from all statistics of its kind.
+
+    Parameters
+    ----------
+    values : (..., 4 band), as of :func:`over_time`, flattened; (..., band) for "psd".
+
+    Examples
+    --------
+    >>> chosen(np.arange(8), "pm")
+    array([0, 1, 2, 3])
+    """
+    wanted = VIEWS[scorer].statistics
+    if not wanted:
+        return values
+    bands = values.shape[-1] // len(NAMES)
+    places = [NAMES.index(name) * bands + np.arange(bands) for name in wanted]
+    return values[..., np.concatenate(places)]
+
+
+def over_time(levels: Float[np.ndarray, "frame band"]) -> Float[np.ndarray, "statistic=4 band"]:
+    """Level and scatter over time of every band.
+
+    Parameters
+    ----------
+    levels : (frame, band), dB, such as :func:`asdlib.spectra.log_mel` gives.
+
+    Returns
+    -------
+    (4, band), dB. p: level of the mean power, where peaks count. m: mean level, where they hardly
+    count. s: standard deviation of the level. d: standard deviation of the difference from one
+    frame to the next; 0 for a single frame.
+
+    Examples
+    --------
+    >>> over_time(np.array([[0.0, 0.0], [0.0, 20.0]])).round(2).tolist()
+    [[0.0, 17.03], [0.0, 10.0], [0.0, 10.0], [0.0, 0.0]]
+    """
+    levels = np.asarray(levels, np.float64)
+    p = decibels(np.mean(10 ** (levels / 10), axis=0))
+    steps = np.diff(levels, axis=0)
+    d = steps.std(axis=0) if len(steps) else np.zeros(levels.shape[1])
+    return np.stack([p, levels.mean(axis=0), levels.std(axis=0), d])
+
+
+def sizes(kind: str, spectra: Spectra = Spectra()) -> Spectra:
+    """Sizes of the spectra that a view is made of.
+
+    The "fine" view has a window twice as long, and half of it overlaps.
+
+    >>> sizes("mel").n_fft, sizes("fine").n_fft, sizes("fine").hop_length
+    (1024, 2048, 1024)
+    """
+    if kind != "fine":
+        return spectra
+    n_fft = 2 * spectra.n_fft
+    return spectra.model_copy(update={"n_fft": n_fft, "hop_length": n_fft // 2})
+
+
+def fine(
+    power: Power, spectra: Spectra = Spectra(), constants: Statistics = Statistics()
+) -> Float[np.ndarray, "statistic=4 band"]:
+    """Statistics of single frequency bins, averaged in dB over logarithmic bands.
+
+    The mean in dB over the bins of a band does not let one strong line hide the weak ones beside
+    it, as the sum of powers in a mel band does.
+
+    Parameters
+    ----------
+    power : (frequency, frame), of a front-end on spectra of :func:`sizes`.
+    spectra : sizes of these spectra.
+    constants : number and range of the bands.
+
+    Returns
+    -------
+    (4, band), dB, as of :func:`over_time`.
+
+    Examples
+    --------
+    >>> fine(np.ones((1025, 8)), sizes("fine")).shape
+    (4, 64)
+    """
+    bands = _bands(spectra.sample_rate, spectra.n_fft, constants.fine_bands, constants.lowest)
+    return over_time(decibels(power).T) @ bands.T
+
+
+def psd(
+    signal: Float[np.ndarray, " sample"],
+    spectra: Spectra = Spectra(),
+    constants: Statistics = Statistics(),
+) -> Float[np.ndarray, " band"]:
+    """Welch spectrum in logarithmic bands, without the clip's level.
+
+    Lines that share a mel band are told apart: a segment of 8192 samples resolves 2 Hz at 16 kHz.
+
+    Parameters
+    ----------
+    signal : (sample,).
+    spectra : its sample rate.
+    constants : length of a segment in samples; number and range of the bands.
+
+    Returns
+    -------
+    (band,), log10 of the power density minus the clip's mean over bands.
+
+    References
+    ----------
+    P. D. Welch, IEEE Trans. Audio Electroacoust. 15(2), 1967.
+
+    Examples
+    --------
+    >>> signal = np.random.default_rng(0).normal(size=16000)
+    >>> quiet, loud = psd(0.1 * signal), psd(signal)
+    >>> quiet.shape, bool(np.allclose(quiet, loud))
+    ((96,), True)
+    """
+    segment = min(constants.psd_segment, len(signal))
+    _, density = scipy.signal.welch(signal, spectra.sample_rate, nperseg=segment)
+    bands = _bands(spectra.sample_rate, segment, constants.psd_bands, constants.lowest)
+    levels = np.log10(np.maximum(bands @ density.astype(np.float64), 1e-20))
+    return levels - levels.mean()
+
+
+@lru_cache
+def _bands(
+    sample_rate: int, n_fft: int, count: int, lowest: float
+) -> Float[np.ndarray, "band frequency"]:
+    """Mean over the bins of every logarithmic band; of a band without any, the nearest bin."""
+    of_bin = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    edges = np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
+    weights = np.zeros((count, len(of_bin)))
+    for band, (low, high) in enumerate(pairwise(edges)):
+        inside = (of_bin >= low) & (of_bin < high)
+        if not inside.any():
+            inside[np.abs(of_bin - np.sqrt(low * high)).argmin()] = True
+        weights[band, inside] = 1 / inside.sum()
+    return weights
+
+
+def centres(
+    scorer: str, spectra: Spectra = Spectra(), constants: Statistics = Statistics()
+) -> Float[np.ndarray, " band"]:
+    """Return the centre frequency of every band of a view, in Hz.
+
+    >>> centres("psd")[[0, -1]].round().tolist()
+    [10.0, 7534.0]
+    """
+    if VIEWS[scorer].kind == "mel":
+        filters = mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels)
+        total = np.maximum(filters.sum(axis=1), 1e-12)
+        return filters @ frequencies(spectra) / total
+    count = constants.fine_bands if VIEWS[scorer].kind == "fine" else constants.psd_bands
+    edges = np.geomspace(constants.lowest, 0.4875 * spectra.sample_rate, count + 1)
+    return np.sqrt(edges[1:] * edges[:-1])
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What the statistics of normal clips look like: one centre per domain, one covariance.
+
+    Attributes
+    ----------
+    mean, std : of every value over the training-normal clips; where a value never changes, its
+        standard deviation counts as 1.
+    centres : (domain, value), mean of the standardised values in every training domain.
+    whitening : (value, value), W with S^-1 = W W^T, where S is the covariance of the standardised
+        values about the centre of their own domain, shrunk by Ledoit and Wolf.
+    held_out : log distances of the training clips, each by a model without its fold.
+
+    Examples
+    --------
+    >>> values = np.random.default_rng(0).normal(size=(40, 3))
+    >>> normal = Normal.fit(values, ["source"] * 40, np.arange(40) // 4)
+    >>> normal.distance(values + [0, 0, 9]).min() > normal.distance(values).max()
+    np.True_
+    >>> strange = normal.contributions(np.array([0.0, 0.0, 9.0]))
+    >>> int(strange.argmax()), bool(np.isclose(strange.sum(), normal.distance(
+    ...     np.array([[0.0, 0.0, 9.0]])).item() ** 2))
+    (2, True)
+    """
+
+    mean: Float[np.ndarray, " value"]
+    std: Float[np.ndarray, " value"]
+    centres: Float[np.ndarray, "domain value"]
+    whitening: Float[np.ndarray, "value value"]
+    held_out: HeldOut
+
+    @classmethod
+    def fit(
+        cls,
+        values: Float[np.ndarray, "clip value"],
+        domains: Sequence[str] | Shaped[np.ndarray, " clip"],
+        folds: Int[np.ndarray, " clip"] | None = None,
+    ) -> Normal:
+        """Take centres and covariance from training-normal clips.
+
+        Parameters
+        ----------
+        values : one row of statistics per clip.
+        domains : of every clip.
+        folds : number of the fold of every clip, as of :func:`asdlib.calibration.folds`; without
+            them, nothing is held out and scores are not standardised.
+
+        Raises
+        ------
+        AsdError
+            If there is no clip, or a value is not finite.
+
+        References
+        ----------
+        O. Ledoit and M. Wolf, J. Multivariate Anal. 88(2), 2004.
+        """
+        values, domains = np.asarray(values, np.float64), np.asarray(domains)
+        if not len(values) or not np.isfinite(values).all():
+            raise AsdError("Clip statistics need at least one training clip, and finite values.")
+        with one_thread():
+            whole = cls._fit(values, domains)
+            if folds is None:
+                return whole
+            found = np.empty(len(values))
+            for fold in np.unique(folds):
+                own = folds == fold
+                rest = cls._fit(values[~own], domains[~own]) if not own.all() else whole
+                found[own] = rest.log_distance(values[own])
+        return cls(whole.mean, whole.std, whole.centres, whole.whitening, HeldOut(found))
+
+    @classmethod
+    def _fit(cls, values: np.ndarray, domains: np.ndarray) -> Normal:
+        mean, std = values.mean(axis=0), values.std(axis=0)
+        std = np.where(std > 1e-9 * np.maximum(np.abs(mean), 1), std, 1.0)
+        z = (values - mean) / std
+        names, of_clip = np.unique(domains, return_inverse=True)
+        centres = np.stack([z[of_clip == d].mean(axis=0) for d in range(len(names))])
+        factor = scipy.linalg.cholesky(_shrunk(z - centres[of_clip]), lower=True)
+        inverse = scipy.linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
+        return cls(mean, std, centres, np.ascontiguousarray(inverse.T), HeldOut(np.zeros(0)))
+
+    def distance(self, values: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, " clip"]:
+        """D(x), the smallest over the domains of the Mahalanobis distances to their centres.
+
+        A clip's distance is the same bytes alone and among others.
+        """
+        squares = np.square(self._whitened(values)).sum(axis=2)
+        return np.sqrt(squares.min(axis=1))
+
+    def log_distance(self, values: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, " clip"]:
+        """Return log D(x), of a distance that is at least 1e-6."""
+        return np.log(np.maximum(self.distance(values), 1e-6))
+
+    def z(self, values: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, " clip"]:
+        """Score of every clip: log D(x), standardised by the held-out training clips'."""
+        return self.held_out.standardise(self.log_distance(values))
+
+    def contributions(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+        """Share of every value in the squared distance of one clip.
+
+        With S the covariance, D^2 is the squared length of S^(-1/2) (x - c). Its elements belong to
+        the values: this root keeps them closest to the standardised values (Kessy, Lewin and
+        Strimmer, Am. Stat. 72(4), 2018).
+
+        Returns
+        -------
+        (value,), each at least 0; their sum is D(x)^2.
+        """
+        nearest = np.square(self._whitened(values[None])).sum(axis=2)[0].argmin()
+        offset = (values - self.mean) / self.std - self.centres[nearest]
+        with one_thread():
+            eigenvalues, vectors = scipy.linalg.eigh(self.whitening @ self.whitening.T)
+            return np.square(vectors @ (np.sqrt(np.maximum(eigenvalues, 0)) * (vectors.T @ offset)))
+
+    @property
+    def remark(self) -> str:
+        """One sentence where the scores mean little; empty otherwise."""
+        clips = len(self.held_out.scores)
+        if clips < 2:
+            return f"{clips} training clip: how far normal clips lie from it is not known."
+        if not np.ptp(self.held_out.scores) > 0:
+            return f"{clips} training clips with the same statistics: nothing scatters."
+        return ""
+
+    def _whitened(
+        self, values: Float[np.ndarray, "clip value"]
+    ) -> Float[np.ndarray, "clip domain value"]:
+        """W^T (x - c_d): a product of its own for every clip, so that no other one matters."""
+        offsets = ((values - self.mean) / self.std)[:, None] - self.centres
+        with one_thread():
+            return np.matmul(offsets[:, :, None], self.whitening)[:, :, 0]
+
+
+def _shrunk(offsets: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, "value value"]:
+    """Covariance of the offsets, shrunk by Ledoit and Wolf; the identity where nothing scatters."""
+    from sklearn.covariance import ledoit_wolf  # a second to import
+
+    if len(offsets) > 1:
+        covariance, _ = ledoit_wolf(offsets, assume_centered=True)
+        if np.trace(covariance) > 0:
+            return np.asarray(covariance)
+    return np.eye(offsets.shape[1])
