@@ -5,7 +5,7 @@ does not hear the machine. Where it does, the filter is pulled towards the machi
 removes machine sound. Two gates, decided per bin from the clip alone, find the bins where a line or
 impulses of the machine would pull the fit, and change the fit there: by fitting on what a linear
 prediction leaves, and by fitting with weights that are small where the residual is large.
-Notebook: 08_phase.
+Notebook: 09_phase.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Scenes(Section):
     impulse_response_folder: str | None = None  # measured two-channel responses
     neighbour: bool = False  # a healthy machine of another kind is one more noise
     corners: bool = False  # the four noises stand in the corners of a room with a short T60
-    # what chapter 08 varies; none: as drawn for every machine
+    # what chapter 09 varies; none: as drawn for every machine
     far_distance: Annotated[float, Field(ge=0.3, le=4)] | None = None  # m, machine to far
     reverberation: Annotated[float, Field(ge=0.1, le=0.8)] | None = None  # s, T60
     noise_sources: Annotated[int, Field(ge=1, le=16)] | None = None  # steady ones, not the four

@@ -73,7 +73,7 @@ def frames(
     Parameters
     ----------
     clip : complex spectra of both channels.
-    transfer : G_m, only for the training objective ``denoise`` of chapter 06. Every frame then also
+    transfer : G_m, only for the training objective ``denoise`` of chapter 07. Every frame then also
         holds the bands of the near power with the expected noise added once more.
 
     Returns

@@ -2,7 +2,7 @@
 
 A re-scoring is a value of :class:`Scorer`; none of them trains anything again. Every clip is
 scored alone, so a clip's score is the same bytes whatever is scored beside it.
-Notebook: 04_rescoring.
+Notebook: 05_rescoring.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ VARIANTS: dict[str, Scorer] = {
     "max": Scorer(over_frames="max"),
     **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
 }
-"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 04."""
+"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 05."""
 
 
 def _nothing() -> Tensor:

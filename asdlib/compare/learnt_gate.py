@@ -2,7 +2,7 @@
 
 The weights are learnt on the labelled test clips of all other machines. The paper found that such
 a gate pays only after a normalisation over the test set, which the guard refuses.
-Notebook: 06_negative_results.
+Notebook: 07_negative_results.
 """
 
 from __future__ import annotations

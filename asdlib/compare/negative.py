@@ -1,7 +1,7 @@
 """What does not help: ideas that the paper tried, run by the same protocol as what helps.
 
 Every idea becomes rows of scores like any system's, and is compared with the champion seed by
-seed. Notebook: 06_negative_results.
+seed. Notebook: 07_negative_results.
 """
 
 from __future__ import annotations

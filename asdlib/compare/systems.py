@@ -1,7 +1,7 @@
 """Systems: which scores make up a row of the ladder, or one of the submissions.
 
 Everything here combines scores of the same clip, through the guard, or reads development labels
-through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 05_submission.
+through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 06_submission.
 """
 
 from __future__ import annotations

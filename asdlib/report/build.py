@@ -32,11 +32,11 @@ CHAPTERS = (
     "01_noise_floor",
     "02_front_ends",
     "03_seed_study",
-    "04_rescoring",
-    "05_submission",
-    "06_negative_results",
-    "07_performance",
-    "08_phase",
+    "05_rescoring",
+    "06_submission",
+    "07_negative_results",
+    "08_performance",
+    "09_phase",
     "99_provenance",
 )
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")

@@ -1,7 +1,7 @@
 """Anomaly scores at the autoencoder's bottleneck: a normalising flow and nearest neighbours.
 
 The paper tried both in place of the residuals and together with them, without a robust gain.
-Notebook: 06_negative_results.
+Notebook: 07_negative_results.
 """
 
 from __future__ import annotations

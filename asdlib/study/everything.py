@@ -1,6 +1,6 @@
 """All that a report needs: the study, its variants, and the audio encoder's scores.
 
-Notebook: 06_negative_results.
+Notebook: 07_negative_results.
 """
 
 from __future__ import annotations

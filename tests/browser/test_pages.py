@@ -14,11 +14,11 @@ NAMES = (
     "notebooks/01_noise_floor",
     "notebooks/02_front_ends",
     "notebooks/03_seed_study",
-    "notebooks/04_rescoring",
-    "notebooks/05_submission",
-    "notebooks/06_negative_results",
-    "notebooks/07_performance",
-    "notebooks/08_phase",
+    "notebooks/05_rescoring",
+    "notebooks/06_submission",
+    "notebooks/07_negative_results",
+    "notebooks/08_performance",
+    "notebooks/09_phase",
     "notebooks/99_provenance",
     "bibliography",
     "search",
@@ -67,7 +67,7 @@ def test_equations_are_typeset(visit):
     assert page.locator("mjx-merror").count() == 0
 
 
-@pytest.mark.parametrize("name", ["notebooks/02_front_ends", "notebooks/05_submission"])
+@pytest.mark.parametrize("name", ["notebooks/02_front_ends", "notebooks/06_submission"])
 def test_every_player_has_a_name_and_a_duration(visit, name):
     page = visit[0](name)
     players = page.locator("audio")
@@ -140,7 +140,7 @@ def counts(page):
 
 def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit):
     open_page, wrong = visit
-    page = open_page("notebooks/05_submission")
+    page = open_page("notebooks/06_submission")
     table = page.locator("table#tab-decisions")
     heads = table.locator("thead th").all_inner_texts()
     asked = [heads.index(name) for name in ("machine", "domain", "false alarms", "misses", "F1")]

@@ -214,7 +214,7 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
             "needs the base"
         )
     half = variants.studies(params.load(tiny, scorers=["eq1"], baseline=False))
-    assert [own.training.objective for own in half] == ["reconstruct"] * 2  # chapter 04's
+    assert [own.training.objective for own in half] == ["reconstruct"] * 2  # chapter 05's
     assert set(nothing.reasons.values()) == {
         "needs adasub with the scorers s1 and eq1, which were not run"
     }

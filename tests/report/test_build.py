@@ -132,11 +132,11 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     measured = pd.read_csv(files.resolve(chosen.figures) / "tab-benchmarks.csv")
     assert measured["measured"].tolist() == ["0.05 s", "2.5 times", "1,761 times"]
     assert measured["target"].tolist()[1] == ">= 3"
-    assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/07_performance.html")
+    assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/08_performance.html")
     assert per_seed["SimFan"].str.contains("±").all()
-    again = text_of(pages / "notebooks" / "05_submission.html")
+    again = text_of(pages / "notebooks" / "06_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
-    assert "reports: no problems found." in html["05_submission"]
+    assert "reports: no problems found." in html["06_submission"]
     package = files.resolve(chosen.results) / "small" / "submission" / "task2.zip"
     recordings = study.open_recordings(chosen)
     expected = {"SimPump": set(recordings.clips("SimPump", "test")["name"])}
@@ -175,7 +175,7 @@ def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng,
         baseline=False,
     )
     html = assert_whole(chosen, pages)
-    assert "Nothing was scored" in html["05_submission"]
+    assert "Nothing was scored" in html["06_submission"]
     assert "pump <b>" not in "".join(html.values())
     assert "pump <b>" in text_of(pages / "notebooks" / "99_provenance.html").replace(
         "&lt;", "<"
