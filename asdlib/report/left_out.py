@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-
-import nbformat
+from typing import Any
 
 _MARK = re.compile(r"<!-- left out: ([\w-]+) -->")
 _REFERENCE = re.compile(r"(^|[.:?] +)?\{numref\}`([\w-]+)`", re.MULTILINE)
@@ -53,8 +52,8 @@ def unnumbered(text: str, missing: set[str]) -> str:
     return _REFERENCE.sub(words, text)
 
 
-def resolve(notebooks: Iterable[nbformat.NotebookNode]) -> None:
-    """Change every reference in executed chapters to what one of them leaves out."""
+def resolve(notebooks: Iterable[Any]) -> None:
+    """Change every reference to what is left out, in executed chapters as nbformat reads them."""
     chapters = list(notebooks)
     outputs = [
         output["data"]

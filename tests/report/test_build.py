@@ -119,6 +119,7 @@ def without_kernels(monkeypatch):
         nbformat.write(notebook, folder / f"{chapter}.ipynb")
 
     monkeypatch.setattr(build, "execute", execute)
+    monkeypatch.setattr(build, "AT_A_TIME", 1)
 
 
 def test_a_report_on_scenes_is_whole(scenes_report):
