@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _MARK = re.compile(r"<!-- left out: ([\w-]+) -->")
-_REFERENCE = re.compile(r"(^|[.:?] +)?\{numref\}`([\w-]+)`", re.MULTILINE)
+_REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
 
 
 def mark(label: str) -> str:
