@@ -93,7 +93,9 @@ chapter.figure(
     caption="What each step does to the three parts of the score (ensembles; means over machines). The paired "
     "differences of {numref}`tab-steps` show whether a step is larger than the spread over seeds.",
     needs="omega",
-    missing="The parts of the score cannot all be computed from these labels." if len(steps) else "",
+    missing="The parts of the score cannot all be computed from these labels."
+    if len(steps)
+    else "",
 )
 
 # %% [markdown]

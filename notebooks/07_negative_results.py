@@ -128,7 +128,9 @@ chapter.figure(
     label="fig-negative",
     caption="Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
     "interval over clips and seeds (thin). Right of zero would be better than the champion.",
-    missing=not_run if lacking else "No idea was run here, or Ω cannot be computed from these recordings.",
+    missing=not_run
+    if lacking
+    else "No idea was run here, or Ω cannot be computed from these recordings.",
 )
 
 # %%

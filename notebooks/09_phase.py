@@ -226,7 +226,9 @@ chapter.figure(
 # is learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
 
 # %%
-choices = choice.rules(table, choice.traits(params, recordings), scorer) if len(compared) else nothing
+choices = (
+    choice.rules(table, choice.traits(params, recordings), scorer) if len(compared) else nothing
+)
 chapter.table(
     tables.choices(choices),
     label="tab-rule-phase",
