@@ -41,7 +41,8 @@ def test_the_table_holds_every_clip_of_every_system(trained):
     assert list(table.columns) == unit.COLUMNS
     clips = {"fan": 16, "valve": 17}
     rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
-    assert len(rows) == 5 * 6 * 2 + 4 * 2  # five front-ends, and the baseline's scores and eq. 1
+    # five front-ends with four views, the baseline with its scores and eq. 1, and two more views
+    assert len(rows) == 5 * 6 * 2 + 4 * 2 + 5 * 4 + 2
     assert (rows["fan"] == clips["fan"]).all()
     assert (rows["valve"] == clips["valve"]).all()
     assert np.isfinite(table["score"]).all()
@@ -157,8 +158,8 @@ def test_ladder_and_systems_from_one_table(trained):
     table = study.run(trained)
     summary = comparison.summary(table)
     per_seed = summary.per_seed
-    assert len(per_seed) == (5 * 6 + 4) * 2
-    assert len(summary.ensemble) == 5 * 6 + 4
+    assert len(per_seed) == (5 * 6 + 4) * 2 + 5 * 4 + 2
+    assert len(summary.ensemble) == 5 * 6 + 4 + 5 * 4 + 2
     assert per_seed["omega"].between(0, 1).all()
     assert summary.ensemble["omega"].between(0, 1).all()
     one = comparison.row(summary, "adasub", "s1")
