@@ -26,6 +26,9 @@ NAMES = ("p", "m", "s", "d")
 """Statistics over the frames of a clip, in the order of :func:`over_time`."""
 
 
+_JITTER = 1e-6  # of the mean variance: keeps the covariance of few clips regular
+
+
 @dataclass(frozen=True)
 class View:
     """What a detector without training looks at.
@@ -62,8 +65,8 @@ def chosen(
 
     Examples
     --------
-    >>> chosen(np.arange(8), "pm")
-    array([0, 1, 2, 3])
+    >>> chosen(np.arange(8.0), "pm")
+    array([0., 1., 2., 3.])
     """
     wanted = VIEWS[scorer].statistics
     if not wanted:
@@ -348,6 +351,7 @@ def _shrunk(offsets: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, "valu
 
     if len(offsets) > 1:
         covariance, _ = ledoit_wolf(offsets, assume_centered=True)
-        if np.trace(covariance) > 0:
-            return np.asarray(covariance)
+        scale = np.trace(covariance) / len(covariance)
+        if scale > 0:  # few clips may be shrunk by nothing at all
+            return np.asarray(covariance + _JITTER * scale * np.eye(len(covariance)))
     return np.eye(offsets.shape[1])
