@@ -6,7 +6,7 @@ through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 06_submission.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from asdlib.guard import PerClip
 from asdlib.study import baseline
 from asdlib.study.grid import Model
 from asdlib.study.recordings import Recordings
+
+FUSED = "fused"
+"""Scorer of a system that joins several views, in a table of scores."""
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
 
@@ -137,6 +140,34 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
         joined = fuse(scores, fusion)
         parts.append(clips.assign(score=[value for _, value in joined.items()]))
     return pd.concat(parts, ignore_index=True)
+
+
+def fused(
+    table: pd.DataFrame, views: Sequence[tuple[str, str]], name: str, fusion: str = "mean"
+) -> pd.DataFrame:
+    """Join views of a study seed by seed, as rows of one more system.
+
+    A view without seeds is joined to every seed of the others.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`, with these views.
+    views : (front-end, scorer) pairs.
+    name : of the system, in the column front_end; the scorer is :data:`FUSED`.
+    fusion : as of :class:`System`.
+
+    Returns
+    -------
+    DataFrame with the columns of ``table``.
+    """
+    own = table[_among(table, ["front_end", "scorer"], views)]
+    most = own.groupby(["front_end", "scorer"])["seed"].unique().map(sorted).max()
+    parts = []
+    for seed in most:
+        rows = own[own["seed"].eq(seed) | own["scorer"].isin(VIEWS)]
+        joined = ensemble(rows, fusion)
+        parts.append(joined.assign(front_end=name, scorer=FUSED, seed=seed))
+    return pd.concat(parts, ignore_index=True)[list(table.columns)]
 
 
 def fuse(scores: Mapping[Model, PerClip], fusion: str = "mean") -> PerClip:
