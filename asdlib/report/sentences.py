@@ -148,6 +148,30 @@ def rule_gain(choices: pd.DataFrame) -> str:
     return f"The rule is {gain:+.4f} against the best fixed choice: {told}."
 
 
+def gates(table: pd.DataFrame, most: float = 1.0) -> str:
+    """Return whether the gated fit is kept: where it costs too much, it is not.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.measure.phase.gates`, with at least one row.
+    most : noise that it may remove less, and machine sound that it may lose more, in dB.
+    """
+    noise = table["gated noise"] - table["plain noise"]
+    sound = table["gated machine_sound"] - table["plain machine_sound"]
+    cost = pd.concat([-noise, sound], axis=1).max(axis=1)
+    worst = table.loc[cost.idxmax()]
+    told = (
+        f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
+        f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB."
+    )
+    if cost.max() <= most:
+        return f"{told} Nowhere do they cost more than {most:g} dB: the gated fit is kept."
+    return (
+        f"{told} They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
+        f"{worst['case']}: the gated fit is dropped."
+    )
+
+
 def guarded(scores: PerClip) -> list[str]:
     """Try on guarded scores what needs a second clip, and return what the guard answers.
 

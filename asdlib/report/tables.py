@@ -176,6 +176,12 @@ def fixed_filters(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(["machine", *heads], axis=1)
 
 
+def gates(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.measure.phase.gates` for reading."""
+    heads = [f"{what}, {kind}" for kind in ("plain", "gated") for what in ("noise", "machine")]
+    return table.set_axis(["machine", "recordings", *heads], axis=1)
+
+
 def choices(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out :func:`asdlib.compare.choice.rules` for reading."""
     return table if table.empty else table.set_axis(["choice", "Ω", "taken"], axis=1)
