@@ -97,6 +97,26 @@ def ladder_change(table: pd.DataFrame) -> str:
     )
 
 
+def squared_error(changes: pd.DataFrame) -> str:
+    """Return what the mean squared error gains on eq. 1, and how much of it a ridge explains.
+
+    Parameters
+    ----------
+    changes : of :func:`asdlib.compare.sensitivity.changes`.
+    """
+    known = changes.set_index("variant")["mean"].dropna() if len(changes) else pd.Series()
+    if not {"mse", "ridge_1", "alpha_1"} <= set(known.index):
+        return "The mean squared error was not compared with eq. 1 here."
+    better = "higher" if known["mse"] > 0 else "not higher"
+    ridges = [f"{known[name]:+.3f}" for name in known.index if name.startswith("ridge_")]
+    return (
+        f"On average over seeds the mean squared error is {better} than eq. 1 here: "
+        f"{known['mse']:+.3f}. A larger ridge changes $\\Omega$ by {', '.join(ridges)} (0.01, 0.1 "
+        f"and 1 times the mean variance), and the energy alone ($\\alpha = 1$) by "
+        f"{known['alpha_1']:+.3f}."
+    )
+
+
 def stack_change(steps: pd.DataFrame, given: Sequence[float]) -> str:
     """Return the change of Omega by all re-scorings together.
 

@@ -102,6 +102,7 @@ SCORER_NAMES = {
     "mean": "mean over frames",
     "max": "maximum over frames",
     **{f"alpha_{a:g}": f"α = {a:g}" for a in (0, 0.1, 0.4, 0.7, 1)},
+    **{f"ridge_{r:g}": f"ridge {r:g}" for r in (0.01, 0.1, 1)},
 }
 
 

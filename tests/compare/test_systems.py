@@ -90,3 +90,46 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
     overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
     assert omegas.loc["S1"].tolist() == pytest.approx([1, OMEGA_OF_HALF, overall])
     assert omegas.loc["S2"].isna().all()
+
+
+def three_views(train=()):
+    """A trained view with two seeds and two views without training, of four clips."""
+    higher = {kind: value + 4 for kind, value in PERFECT.items()}
+    return pd.concat(
+        [
+            rows("fan", "adasub", "eq1", {0: PERFECT, 1: HALF}, train=train),
+            rows("fan", "adasub", "fine", {0: HALF}, train=train),
+            rows("fan", "adals", "pmsd", {0: higher}, train=train),
+        ],
+        ignore_index=True,
+    )
+
+
+@pytest.mark.parametrize(("fusion", "join"), [("mean", np.mean), ("maximum", np.max)])
+def test_views_are_fused_clip_by_clip(fusion, join):
+    table = three_views()
+    found = systems.fused(table, [("adasub", "fine"), ("adals", "pmsd")], "both", fusion)
+    assert list(found.columns) == list(table.columns)
+    assert set(found["front_end"]) == {"both"}
+    assert set(found["scorer"]) == {systems.FUSED}
+    assert set(found["seed"]) == {0}
+    for _, clip in found.iterrows():
+        kind = f"{clip['domain']} {clip['label']}"
+        assert clip["score"] == join([HALF[kind], PERFECT[kind] + 4])
+
+
+def test_a_view_without_seeds_joins_every_seed_of_an_autoencoder():
+    found = systems.fused(three_views(), [("adasub", "eq1"), ("adasub", "fine")], "both")
+    score = found.set_index(["seed", "name"])["score"]
+    for kind in HALF:
+        assert score[0, kind] == (PERFECT[kind] + HALF[kind]) / 2
+        assert score[1, kind] == HALF[kind]
+
+
+def test_a_system_takes_the_largest_over_views_of_their_means_over_seeds():
+    table = three_views(train=(0.0, 1.0))
+    system = systems.System("X", "", (("adasub", "eq1"), ("adasub", "fine")), fusion="maximum")
+    per_seed = comparison.summary(table).per_seed
+    scored = dict(systems.apply(system, table, per_seed, 0.9).clips[["name", "score"]].to_numpy())
+    for kind, value in HALF.items():
+        assert scored[kind] == max((PERFECT[kind] + value) / 2, value)
