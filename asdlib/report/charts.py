@@ -386,8 +386,8 @@ def evidence(rows: Sequence[Any]) -> Figure:
             name = system_name(row.front_end, row.scorer)
             squared = row.table["contribution"].sum()
             said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
-            place = {"transform": right.transAxes, "ha": "right", "va": "top"}
-            right.text(0.99, 0.97, said, fontsize=8, **place)
+            at = right.transAxes
+            right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8)
         else:
             _frames(left, row, -2.5, 2.5)
             middle = fig.add_subplot(grid[number, 1], sharex=left)
