@@ -320,11 +320,20 @@ class Normal:
         -------
         (value,), each at least 0; their sum is D(x)^2.
         """
-        nearest = np.square(self._whitened(values[None])).sum(axis=2)[0].argmin()
-        offset = (values - self.mean) / self.std - self.centres[nearest]
+        offset = self.deviation(values)
         with one_thread():
             eigenvalues, vectors = scipy.linalg.eigh(self.whitening @ self.whitening.T)
             return np.square(vectors @ (np.sqrt(np.maximum(eigenvalues, 0)) * (vectors.T @ offset)))
+
+    def deviation(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+        """Distance of every value of one clip from the centre of the nearest domain, with its sign.
+
+        Returns
+        -------
+        (value,), in standard deviations over the training-normal clips.
+        """
+        nearest = np.square(self._whitened(values[None])).sum(axis=2)[0].argmin()
+        return (values - self.mean) / self.std - self.centres[nearest]
 
     @property
     def remark(self) -> str:

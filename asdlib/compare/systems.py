@@ -276,6 +276,14 @@ def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> R
     return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
 
 
+def first(results: Results) -> System:
+    """Return the first system that could be formed; S1 where none could.
+
+    Chapter 06 and the explorer show the decisions of one system alone.
+    """
+    return next((s for s in SYSTEMS if s.name in results and results[s.name].members), SYSTEMS[0])
+
+
 def omega_by_machine(results: Results) -> pd.DataFrame:
     """Omega of every system on every development machine, and over all.
 

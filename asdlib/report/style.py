@@ -105,6 +105,21 @@ SCORER_NAMES = {
     **{f"ridge_{r:g}": f"ridge {r:g}" for r in (0.01, 0.1, 1)},
 }
 
+STATISTIC_COLOURS = {
+    "p": PALETTE[0],
+    "m": PALETTE[9],
+    "s": PALETTE[1],
+    "d": PALETTE[4],
+    "psd": PALETTE[2],
+}
+STATISTIC_NAMES = {
+    "p": "$p$, level of the mean",
+    "m": "$m$, mean level",
+    "s": "$s$, scatter",
+    "d": "$d$, scatter of steps",
+    "psd": "Welch spectrum",
+}
+
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:
     """Name of a system in tables and figures, such as "AdaSub + DM"."""

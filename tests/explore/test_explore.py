@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import soundfile
@@ -15,11 +16,19 @@ from asdlib import dataset, frontends, study
 from asdlib.compare import comparison, systems
 from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
-from asdlib.explore.data import QuietPowers, Trained, describe_decisions, machine_sound, open_folder
+from asdlib.explore.data import (
+    QuietPowers,
+    Trained,
+    apply_systems,
+    describe_decisions,
+    machine_sound,
+    open_folder,
+)
 from asdlib.explore.view import compute, impossible
 from asdlib.measure.example import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
+from asdlib.study import views
 from asdlib.study.unit import Unit
 
 FRONT_ENDS = ["near", "refsub", "adasub", "cohgate", "combo"]
@@ -450,3 +459,78 @@ def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
 def test_constants_that_cannot_go_together():
     assert impossible(Denoising()) == ""
     assert "a_min" in impossible(moved(a_min=5.0, a_max=4.0))
+
+
+@pytest.fixture(scope="module")
+def seen(studied):
+    """The same study with detectors without training."""
+    chosen, recordings, _ = studied
+    scorers = [*chosen.scorers, "adasub/psd", "adasub/fine", "adals/pmsd"]
+    own = chosen.model_copy(update={"scorers": tuple(scorers)})
+    return own, recordings, study.run(own, recordings=recordings)
+
+
+def test_a_clip_is_explained_by_the_views_that_were_computed(seen, monkeypatch):
+    chosen, recordings, table = seen
+    app = Explorer(chosen)
+    drawn, draw = [], app.bars.draw
+    monkeypatch.setattr(app.bars, "draw", lambda *a: drawn.append(a) or draw(*a))
+    app.refresh()
+    assert [value for _, value in app.scorer.options] == ["psd", "fine"]
+    assert (app.scorer.value, app.shares.layout.display) == ("psd", "")
+    clip = recordings.clips("fan", "test").index[1]
+    app.clip.value = clip
+    for front_end, scorer in (("adasub", "psd"), ("adasub", "fine"), ("adals", "pmsd")):
+        app.front_end.value, app.scorer.value = front_end, scorer
+        own = views.View(chosen, "fan", front_end, scorer, recordings.clips("fan"))
+        shares, title = drawn[-1]
+        expected = own.fitted().explain(dataset.read(app.row["path"]))
+        pd.testing.assert_frame_equal(shares, expected)
+        keys = {"name": app.row["name"], "front_end": front_end, "scorer": scorer}
+        (z,) = table.loc[(table[list(keys)] == pd.Series(keys)).all(axis=1), "score"]
+        squared = expected["contribution"].sum()
+        assert title.endswith(f": $z$ = {z:.2f}, $D^2$ = {squared:.0f}")
+        assert picture(app.shares.value).std() > 5
+    app.sliders["a_max"].value = 7.0
+    assert drawn[-1][1].endswith("with the study's constants, not those of the sliders")
+    pd.testing.assert_frame_equal(drawn[-1][0], expected)
+    app.reset.click()
+    assert "sliders" not in drawn[-1][1]
+    app.clip.value = recordings.clips("fan", "train").index[0]
+    assert drawn[-1][1].endswith("; fitted on this clip too")
+    app.front_end.value = "near"
+    assert app.scorer.options == ()
+    assert {app.shares.layout.display, app.scorer.layout.display} == {"none"}
+    app.front_end.value = "adasub"
+    assert app.shares.layout.display == ""
+
+
+def test_models_are_found_where_views_are_asked_for_too(seen):
+    chosen, _, _ = seen
+    app = Explorer(chosen)
+    app.refresh()
+    assert app.view.seed_z is not None
+
+
+def test_only_what_is_there_is_read_back(seen, tmp_path, monkeypatch):
+    chosen, recordings, table = seen
+    monkeypatch.setattr(Unit, "train_models", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(views, "measure", lambda *a: pytest.fail("measured"))
+    formed = {name for name, own in apply_systems(chosen, recordings).items() if own.members}
+    assert formed == {"S1", "S2", "S3", "S4", "S5"}
+    other = chosen.model_copy(
+        update={"baseline": True, "front_ends": (*FRONT_ENDS, "wiener"), "results": chosen.results}
+    )
+    again = apply_systems(other, recordings)  # Wiener and the baseline were not computed
+    assert {name for name, own in again.items() if own.members} == formed
+    more = chosen.model_copy(update={"scorers": (*chosen.scorers, "dm")})  # nor this scorer
+    results = apply_systems(more, recordings)
+    assert {name for name, own in results.items() if own.members} == {"S5"}
+    clip = recordings.clips("fan", "test").iloc[0]
+    z = table[(table["name"] == clip["name"]) & table["scorer"].isin(["fine", "pmsd"])]["score"]
+    assert f"S5: z = {z.mean():.2f}, threshold" in describe_decisions(results, clip)
+    elsewhere = chosen.model_copy(update={"results": str(tmp_path)})
+    assert apply_systems(elsewhere, recordings) == {}
+    app = Explorer(elsewhere)
+    app.refresh()
+    assert app.scorer.options == ()
