@@ -106,7 +106,9 @@ SCORER_NAMES = {
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:
-    """Name of a system in tables and figures, such as "AdaSub + DM"."""
+    """Name of a system in tables and figures, such as "AdaSub + DM" or S5."""
+    if front_end not in NAMES:
+        return front_end
     suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
     return NAMES[front_end] + suffix
 
