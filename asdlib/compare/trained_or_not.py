@@ -16,6 +16,7 @@ from asdlib.study import views
 
 REFERENCE = ("adasub", "eq1")  # the autoencoder that all are compared with
 _SHOWN = 3  # autoencoders beside the detectors without training
+_VERDICT = ["mean", "p_holm", "low", "high", "seedless"]  # what a verdict needs
 _PARTS = ["auc_source", "auc_target", "pauc", "omega"]
 
 
@@ -63,7 +64,10 @@ def against_autoencoders(table: pd.DataFrame) -> pd.DataFrame:
     shown = pd.concat([found[untrained], others[compared | (np.arange(len(others)) < _SHOWN)]])
     pairs = [(own, REFERENCE) for own in shown["system"] if own != REFERENCE]
     paired = comparison.paired(per_seed, pairs, table)
-    paired["verdict"] = [comparison.verdict(row.to_dict()) for _, row in paired.iterrows()]
+    paired["verdict"] = [
+        comparison.verdict({"mean": m, "p_holm": p, "low": low, "high": high, "seedless": s})
+        for m, p, low, high, s in paired[_VERDICT].to_numpy(float)
+    ]
     differences = paired[["system", "mean", "low", "high", "verdict"]]
     return shown.merge(differences, on="system", how="left").reset_index(drop=True)
 

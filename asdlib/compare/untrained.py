@@ -106,7 +106,7 @@ def measured(params: Params, recordings: Recordings, name: str, scorer: str) -> 
     return found
 
 
-def picked(values: Values, statistics: str, wanted: str) -> Values:
+def picked(values: Values, statistics: str, wanted: str) -> Float[np.ndarray, "clip picked"]:
     """Values of some of the statistics.
 
     >>> picked(np.arange(8.0)[None], "pmsd", "ms")
