@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 
 PALETTE = sns.color_palette("colorblind").as_hex()
@@ -122,7 +123,11 @@ STATISTIC_NAMES = {
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:
-    """Name of a system in tables and figures, such as "AdaSub + DM"."""
+    """Name of a system in tables and figures, such as "AdaSub + DM" or S5."""
+    if front_end not in NAMES:
+        return front_end
+    if front_end == "near" and scorer in VIEWS:  # its title is that of an autoencoder
+        return f"Near {SCORER_NAMES[scorer]}"
     suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
     return NAMES[front_end] + suffix
 
