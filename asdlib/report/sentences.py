@@ -179,7 +179,7 @@ def gates(table: pd.DataFrame, most: float = 1.0) -> str:
     noise = table["gated noise"] - table["plain noise"]
     sound = table["gated machine_sound"] - table["plain machine_sound"]
     cost = pd.concat([-noise, sound], axis=1).max(axis=1)
-    worst = table.loc[cost.idxmax()]
+    worst = table.iloc[int(cost.to_numpy().argmax())]
     told = (
         f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
         f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB."

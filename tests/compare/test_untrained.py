@@ -219,7 +219,7 @@ def test_detectors_stand_beside_the_best_autoencoders(scored):
     assert compared["system"].tolist() == [
         ("adasub", "fine"),
         ("adals", "pmsd"),
-        ("S5", "mean"),
+        ("S5", "fused"),
         ("near", "mse"),
         ("adasub", "eq1"),
     ]
@@ -273,7 +273,7 @@ def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
         rows("valve", "near", "mse", {3: HALF, 7: HALF}),
         rows("valve", "adasub", "fine", {0: HALF}, train=[0.0, 1.0]),
         rows("valve", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
-        rows("valve", "S5", "mean", {0: HALF}),
+        rows("valve", "S5", "fused", {0: HALF}),
     ]
     table = pd.concat([scored, *second], ignore_index=True)
     compared = trained_or_not.against_autoencoders(table)
