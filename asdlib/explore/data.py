@@ -100,7 +100,7 @@ class Trained:
     ----------
     fitted : what the unit has learnt, with the detector of this scorer only.
     scorer : its name; eq. 1 where the study has it.
-    gammas : one per seed, fitted to the training clips' scores.
+    gammas : one per seed, fitted to the training clips' scores; none where scores are held out.
     training : (clip,), ensemble z of the training clips.
     threshold : on the ensemble z.
     """
@@ -122,7 +122,8 @@ class Trained:
         normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
         training = systems.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, unit.params.scoring.quantile))
-        gammas = [g for g in fitted.gammas.values() if isinstance(g, Calibration)]
+        own = [fitted.gammas[scorer, seed] for seed in unit.params.seeds]
+        gammas = [gamma for gamma in own if isinstance(gamma, Calibration)]
         return cls(fitted, scorer, gammas, training, threshold)
 
     def score(
@@ -136,9 +137,9 @@ class Trained:
         return residuals.square().sum(2).cpu().numpy(), np.array(list(z.values()))
 
     def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, "seed point"]:
-        """Density of the standardised score by each seed's fitted gamma."""
-        if self.gammas[0].mode == "gamma_normal":
-            return np.tile(scipy.stats.norm.pdf(z), (len(self.gammas), 1))
+        """Density of the standardised score: each seed's fitted gamma, or else the normal one."""
+        if not self.gammas or self.gammas[0].mode == "gamma_normal":
+            return np.tile(scipy.stats.norm.pdf(z), (max(len(self.gammas), 1), 1))
         curves = []
         for gamma in self.gammas:
             std = np.sqrt(gamma.shape) * gamma.scale
