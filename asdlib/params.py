@@ -20,6 +20,10 @@ from asdlib.files import project_root
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+SCORERS = (
+    *("eq1", "dm", "shrink", "p95", "dm_shrink", "s1"),  # of autoencoders
+    *("pm", "pms", "pmsd", "fine", "adals/pmsd", "near/psd"),  # without training
+)
 Extra = Literal["per_band", "build_up", "objectives", "bottleneck"]
 
 
@@ -188,7 +192,7 @@ class Params(Section):
     figures: str = "figures"  # folder that the chapters write to
     machines: tuple[str, ...] = ()  # empty: all that the data hold
     front_ends: tuple[str, ...] = ("near", "refsub", "adasub", "cohgate", "combo")
-    scorers: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")
+    scorers: tuple[str, ...] = SCORERS
     baseline: bool = True  # train and score the official baseline too
     extras: tuple[Extra, ...] = get_args(Extra)  # studies that train once more
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))

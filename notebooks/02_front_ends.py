@@ -228,24 +228,27 @@ for i, case in enumerate(retention.examples(params, recordings)):
 # ## Does it help the detector?
 #
 # The same front-ends, scored as in the following chapters: mean and standard deviation of $\Omega$ over
-# seeds, for all machines and for one alone. The paper gives the fan a column of its own, because that
+# seeds, for all machines and for one alone. The score is that of eq. 1 {eq}`eq-score`; without autoencoders, it is
+# the distance of clip statistics that chapter 04 explains, which has no seed. The paper gives the fan a column of its own, because that
 # development machine is closest to the evaluation machines {cite}`kim2026`; here it is the
 # machine with a fan in its name, or the first one.
 
 # %%
 table = study.run(params, recordings=recordings)
 summary = comparison.summary(table)
+scorer = choice.common_scorer(params.scorers)
+by = f"scored by {style.SCORER_NAMES[scorer]}"
 fan = comparison.summary(table[table["machine"] == fan_like])
 entries = reported.table_2(reported.load(), params.front_ends)
 measured = {
-    head: [comparison.row(omegas, entry["front_end"]) for entry in entries]
+    head: [comparison.row(omegas, entry["front_end"], scorer) for entry in entries]
     for head, omegas in (("all machines", summary), (fan_like, fan))
 }
 chapter.table(
     tables.front_ends(entries, measured, style.NAMES),
     label="tab-front-ends",
-    caption="Front-ends (Table 2 of the paper): mean ± standard deviation of $\\Omega$ over seeds, measured here "
-    f"({len(params.seeds)} seeds) and reported on DCASE 2026 development data (ten seeds).",
+    caption="Front-ends (Table 2 of the paper): mean ± standard deviation of $\\Omega$ over seeds, measured here, "
+    f"{by} ({sentences.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds).",
 )
 
 # %% [markdown]
@@ -259,12 +262,12 @@ chapter.table(
 # %%
 axis = removal.strength(params, recordings)
 for head, omegas in (("all machines", summary), (fan_like, fan)):
-    axis[head] = [comparison.row(omegas, name)["mean"] for name in axis["front_end"]]
+    axis[head] = [comparison.row(omegas, name, scorer)["mean"] for name in axis["front_end"]]
 chapter.figure(
     charts.aggressiveness,
     axis,
     label="fig-aggressiveness",
-    caption="$\\Omega$ (mean over seeds) against the mean attenuation of test clips, over all machines and for "
+    caption=f"$\\Omega$ (mean over seeds, {by}) against the mean attenuation of test clips, over all machines and for "
     "one. Look for the side on which $\\Omega$ falls off: too little is removed there, or too much.",
     needs="all machines",
     missing="No test clip, or no Ω from these labels.",
@@ -277,11 +280,11 @@ chapter.figure(
 # to the transfer, and an oracle that chooses by the test labels. The oracle is a bound, not a system.
 
 # %%
-by_machine = choice.adasub_or_cohgate(table, study.floors(params, recordings))
+by_machine = choice.adasub_or_cohgate(table, study.floors(params, recordings), scorer)
 chapter.table(
     by_machine,
     label="tab-choice",
-    caption="Table 4 of the paper, measured here: median $G_m$, and $\\Omega$ of the AdaSub and CohGate "
+    caption=f"Table 4 of the paper, measured here and {by}: median $G_m$, and $\\Omega$ of the AdaSub and CohGate "
     "ensembles and of the label oracle, per machine and over all of them.",
     decimals=3,
     empty="There is no labelled test clip to choose by.",

@@ -69,11 +69,12 @@ chapter.say(
 # of $\Omega$ is taken seed by seed against AdaSub.
 
 # %%
+not_run = "AdaSub was not scored by eq. 1 here, so that there is nothing to re-score."
 steps = comparison.steps(summary, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
 alone = comparison.steps(summary, "adasub", ("eq1", "dm", "shrink", "p95"))
-for label, found, caption in (
-    ("tab-steps", steps, "From AdaSub to the champion, measured here"),
-    ("tab-alone", alone, "Each change alone, measured here"),
+for label, found, caption, why in (
+    ("tab-steps", steps, "From AdaSub to the champion, measured here", not_run),
+    ("tab-alone", alone, "Each change alone, measured here", ""),
 ):
     chapter.table(
         tables.steps(found, style.SCORER_NAMES),
@@ -81,7 +82,7 @@ for label, found, caption in (
         caption=f"{caption}: source AUC, target AUC, pAUC (means over machines) and $\\Omega$ of the "
         "ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired difference to "
         "eq. 1 with the p value of the paired t test.",
-        empty="AdaSub was not computed.",
+        empty=why,
     )
 
 # %%
@@ -92,7 +93,9 @@ chapter.figure(
     caption="What each step does to the three parts of the score (ensembles; means over machines). The paired "
     "differences of {numref}`tab-steps` show whether a step is larger than the spread over seeds.",
     needs="omega",
-    missing="The parts of the score cannot all be computed from these labels.",
+    missing="The parts of the score cannot all be computed from these labels."
+    if len(steps)
+    else "",
 )
 
 # %% [markdown]
@@ -106,7 +109,7 @@ chapter.figure(
 
 # %%
 changes = sensitivity.changes(params, recordings)
-if "per_band" not in params.extras:
+if len(changes) and "per_band" not in params.extras:
     chapter.say(
         "Standardisation per band trains again; it is left out here (`extras: [per_band]`)."
     )
@@ -118,7 +121,7 @@ chapter.figure(
     "ensembles. Zero is the frozen defaults. `gamma_normal` keeps the order of the clips for every seed, "
     "so only its ensemble can differ. Choosing by this figure would be choosing by test labels.",
     needs="ensemble",
-    missing="Ω cannot be computed from these recordings, or AdaSub was not run.",
+    missing="Ω cannot be computed from these recordings." if len(changes) else not_run,
 )
 
 # %% [markdown]
@@ -147,7 +150,8 @@ chapter.table(
     caption="Source AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "
     "development data.",
 )
-chapter.say(sentences.stack_change(steps, given["ensemble Ω"].tolist()))
+if len(steps):
+    chapter.say(sentences.stack_change(steps, given["ensemble Ω"].tolist()))
 
 # %% [markdown]
 # What this chapter calls is described in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.sensitivity`.

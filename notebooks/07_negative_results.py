@@ -57,7 +57,7 @@ chapter.figure(
     "diamond; the band is what counts as variance of a single seed. Look for steps whose dots all lie on "
     "one side of zero: the best dot of a scattered step says nothing.",
     needs="omega",
-    missing=not_built if steps.empty else "Ω cannot be computed from these labels.",
+    missing="" if steps.empty else "Ω cannot be computed from these labels.",
 )
 
 # %%
@@ -106,7 +106,8 @@ chapter.table(
 
 # %%
 tried = negative.tried(params, recordings, table)
-chapter.say("> " + tried.reasons["gate_tested"])
+lacking = variants.lacking(params, "champion")
+chapter.say(f"The gate {lacking}." if lacking else "> " + tried.reasons["gate_tested"])
 
 # %% [markdown]
 # ## Verdicts
@@ -119,6 +120,7 @@ chapter.say("> " + tried.reasons["gate_tested"])
 
 # %%
 compared = negative.against_champion(tried)
+not_run = f"Not run here: every idea {lacking}."
 run = compared[compared["mean"].notna()]
 chapter.figure(
     charts.against_champion,
@@ -126,21 +128,25 @@ chapter.figure(
     label="fig-negative",
     caption="Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
     "interval over clips and seeds (thin). Right of zero would be better than the champion.",
-    missing="No idea was run on these recordings, or Ω cannot be computed from them.",
+    missing=not_run
+    if lacking
+    else "No idea was run here, or Ω cannot be computed from these recordings.",
 )
 
 # %%
 chapter.table(
-    tables.against_champion(compared),
+    tables.against_champion(compared[:0] if lacking else compared),
     label="tab-negative",
     caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test with Holm's correction over the rows, the 95 % interval of "
     "10,000 paired resamples of clips and seeds, the paired difference under eq. 1 alone, and the verdict "
     "or the reason why it was not run.",
+    empty="",
 )
 
 # %%
-chapter.say(sentences.ideas(run))
+if not lacking:
+    chapter.say(sentences.ideas(run))
 
 # %% [markdown]
 # ## As reported

@@ -63,7 +63,8 @@ chapter.table(provenance.versions(), label="tab-versions", caption="Software and
 # %%
 study.run(params, recordings=recordings)  # computes what is missing
 units = study.inventory(params, recordings)
-chapter.table(units, label="tab-units", caption="Computed units.", decimals=1)
+nothing = "No autoencoder was trained: this study has no models."
+chapter.table(units, label="tab-units", caption="Computed units.", decimals=1, empty=nothing)
 
 # %% [markdown]
 # What this chapter calls is described in the reference: {py:mod}`asdlib.report.provenance` and {py:mod}`asdlib.params`.

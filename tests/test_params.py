@@ -4,6 +4,7 @@ from conftest import ROOT
 
 from asdlib import params
 from asdlib.params import AsdError, Params
+from asdlib.study import variants
 
 
 def test_defaults_are_the_reports():
@@ -20,11 +21,18 @@ def test_defaults_are_the_reports():
     assert (p.scoring.alpha, p.scoring.percentile, p.scoring.quantile) == (0.2, 90, 0.9)
 
 
-@pytest.mark.parametrize("name", ["smoke", "demo", "full_demo", "dev", "eval"])
+@pytest.mark.parametrize(
+    "name", ["smoke", "demo", "full_demo", "quick", "phase", "dev", "dev_quick", "eval"]
+)
 def test_shipped_files_load_and_name_themselves(name):
     path = ROOT / "params" / f"{name}.yaml"
     assert params.load(path).name == name
     assert yaml.safe_load(path.read_text())["name"] == name
+
+
+@pytest.mark.parametrize(("name", "some"), [("quick", False), ("dev_quick", False), ("dev", True)])
+def test_the_quick_files_train_nothing(name, some):
+    assert variants.trained(params.load(ROOT / "params" / f"{name}.yaml")) == some
 
 
 @pytest.mark.parametrize(

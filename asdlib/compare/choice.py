@@ -5,7 +5,7 @@ All values come from the table of a study. Notebooks: 02_front_ends, 09_phase.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,27 @@ from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 ADASUB = "adasub"  # the front-end that all others are compared with, and the default choice
+_WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
 _DIFFERENCE = ["mean", "p_holm", "low", "high"]  # of a paired comparison
+
+
+def common_scorer(scorers: Collection[str]) -> str:
+    """Return the scorer that front-ends are compared by.
+
+    Parameters
+    ----------
+    scorers : those of a study, see :class:`asdlib.params.Params`.
+
+    Returns
+    -------
+    Eq. 1, as in the paper; without autoencoders, the clip statistics that look at most.
+
+    Examples
+    --------
+    >>> common_scorer(["eq1", "s1", "pmsd"]), common_scorer(["pm", "pmsd", "near/psd"])
+    ('eq1', 'pmsd')
+    """
+    return next((name for name in ("eq1", *_WITHOUT_TRAINING) if name in scorers), "eq1")
 
 
 def against_adasub(table: pd.DataFrame, summary: comparison.Summary) -> pd.DataFrame:
@@ -72,7 +92,9 @@ def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def adasub_or_cohgate(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
+def adasub_or_cohgate(
+    table: pd.DataFrame, floors: Mapping[str, Floors], scorer: str = "eq1"
+) -> pd.DataFrame:
     """Median G_m, AdaSub and CohGate per machine, and the label oracle (paper, Table 4).
 
     The oracle takes the better front-end of every machine. It reads test labels: it is a bound,
@@ -82,14 +104,15 @@ def adasub_or_cohgate(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.D
     ----------
     table : of :func:`asdlib.study.run`.
     floors : of every machine.
+    scorer : under which they are compared, see :func:`common_scorer`.
 
     Returns
     -------
     DataFrame with machine, "median G", AdaSub, CohGate and oracle: Omega of the ensembles over
-    seeds under eq. 1. The last row is over all machines. No rows without labelled test clips.
+    seeds. The last row is over all machines. No rows without labelled test clips.
     """
     names = {"adasub": "AdaSub", "cohgate": "CohGate"}
-    table = table[(table["scorer"] == "eq1") & table["front_end"].isin(names)]
+    table = table[(table["scorer"] == scorer) & table["front_end"].isin(names)]
     rows, best = [], []
     for machine, own in table.groupby("machine"):
         if metrics.labelled(own).empty:

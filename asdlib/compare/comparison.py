@@ -14,12 +14,18 @@ import pandas as pd
 
 from asdlib import metrics
 from asdlib.clipstats import VIEWS
-from asdlib.compare import bootstrap
-from asdlib.compare.systems import FUSED, ensemble
+from asdlib.compare import bootstrap, systems
+from asdlib.compare.systems import FUSED, System, ensemble
 
 _VALUES = ["omega", "auc_source", "auc_target", "pauc"]  # of a summary
 _SEEDLESS = {*VIEWS, FUSED}  # scorers that have one row per clip where nothing was trained
 _LEVEL = 0.05  # of the corrected p value, below which a difference over seeds counts
+_UNTRAINED = (
+    System("AdaSub, statistics pmsd", "", (("adasub", "pmsd"),)),
+    System("AdaLS, statistics pmsd", "", (("adals", "pmsd"),)),
+    System("AdaSub, fine statistics", "", (("adasub", "fine"),)),
+    systems.UNTRAINED,
+)
 
 
 class Summary(NamedTuple):
@@ -129,6 +135,42 @@ def ladder(summary: Summary, reported: Sequence[Mapping]) -> pd.DataFrame:
             {"system": entry["system"], **measured}
             | {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
         )
+    return pd.DataFrame(rows)
+
+
+def untrained_ladder(
+    table: pd.DataFrame, quantile: float, *, resamples: int = 10_000
+) -> pd.DataFrame:
+    """Rows of the ladder for detectors without training, which the paper does not have.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    quantile : as of :func:`asdlib.compare.systems.apply`.
+    resamples : of the test clips, for the interval.
+
+    Returns
+    -------
+    DataFrame with system; Omega as mean and as ensemble, because there is one value and no seed;
+    low and high of its 95 % bootstrap interval over clips. NaN where a system was not run, or the
+    labels do not allow a value.
+    """
+    per_seed = summary(table).per_seed
+    rows, clips = [], {}
+    for place, system in enumerate(_UNTRAINED):
+        applied = systems.apply(system, table, per_seed, quantile)
+        machines = applied.evaluate()
+        omega = np.nan if machines is None else metrics.omega(machines)
+        unknown = {"low": np.nan, "high": np.nan}
+        rows.append({"system": system.name, "mean": omega, "ensemble": omega, **unknown})
+        if np.isfinite(omega):
+            clips[place] = metrics.labelled(applied.clips).assign(seed=0)
+    if clips:
+        draws = bootstrap.omega_resamples(
+            list(clips.values()), resamples=resamples, generator=np.random.default_rng(0)
+        )
+        for place, own in zip(clips, draws, strict=True):
+            rows[place]["low"], rows[place]["high"] = bootstrap.interval(own)
     return pd.DataFrame(rows)
 
 

@@ -11,7 +11,7 @@ from asdlib.compare import comparison
 from asdlib.params import Params
 from asdlib.study import run
 from asdlib.study.recordings import Recordings
-from asdlib.study.variants import CHAMPION, gamma_normal, per_band, rescored
+from asdlib.study.variants import CHAMPION, gamma_normal, lacking, per_band, rescored
 
 
 def changes(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -20,9 +20,9 @@ def changes(params: Params, recordings: Recordings) -> pd.DataFrame:
     Returns
     -------
     DataFrame with variant, mean and std (paired per-seed differences to the frozen defaults) and
-    ensemble (difference of the ensembles); no rows where the front-end was not run.
+    ensemble (difference of the ensembles); no rows where the front-end was not run under eq. 1.
     """
-    if CHAMPION not in params.front_ends:
+    if lacking(params, "rescored"):
         return pd.DataFrame(columns=["variant", "mean", "std", "ensemble"])
     base = comparison.summary(run(rescored(params), recordings=recordings))
     rows = [

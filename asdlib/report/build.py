@@ -14,6 +14,8 @@ import logging
 import re
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ import asdlib
 from asdlib import study
 from asdlib.files import digest, project_root, resolve
 from asdlib.params import AsdError, Params
-from asdlib.report import provenance, single
+from asdlib.report import left_out, provenance, single
 from asdlib.study import everything, exposure
 
 CHAPTERS = (
@@ -40,6 +42,9 @@ CHAPTERS = (
     "09_phase",
     "99_provenance",
 )
+AT_A_TIME = 2
+"""Chapters that run beside one another: each kernel holds the study's table in memory."""
+_LONG = ("09_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
 
 
@@ -81,10 +86,11 @@ def report(
             update={"data": str(resolve(params.data).absolute())}
         )
     with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
-        for chapter in CHAPTERS:
-            bar.set_description(f"chapter {chapter}")
-            execute(chapter, chapter_params, out / "notebooks", key=key)
-            bar.update()
+        bar.set_description("chapters")
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            one = partial(execute, params=chapter_params, folder=out / "notebooks", key=key)
+            for _ in pool.map(one, sorted(CHAPTERS, key=lambda name: name not in _LONG)):
+                bar.update()
         bar.set_description("HTML")
         index = html(out)
         if single_file:
@@ -119,10 +125,10 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     source = folder / f".{chapter}.source.ipynb"
     beside = folder / f".{chapter}.part.ipynb"
     jupytext.write(notebook, source)
+    logging.getLogger("papermill").addFilter(_not_of_parameters)
     # by default the kernel's files lie in the working folder, where another report has the same
     sockets = tempfile.mkdtemp(prefix="asd")
     try:
-        logging.getLogger("papermill").addFilter(_not_of_parameters)
         papermill.execute_notebook(
             source,
             beside,
@@ -137,7 +143,6 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
             f"(the notebook up to there: {beside})."
         ) from None
     finally:
-        logging.getLogger("papermill").removeFilter(_not_of_parameters)
         source.unlink(missing_ok=True)
         shutil.rmtree(sockets, ignore_errors=True)
     executed = nbformat.read(beside, as_version=4)
@@ -180,8 +185,10 @@ def html(out: Path) -> Path:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(project_root() / "report", source)
     (source / "notebooks").mkdir()
-    for chapter in CHAPTERS:
-        shutil.copy(out / "notebooks" / f"{chapter}.ipynb", source / "notebooks")
+    chapters = {f"{c}.ipynb": nbformat.read(out / "notebooks" / f"{c}.ipynb", 4) for c in CHAPTERS}
+    left_out.resolve(chapters.values())
+    for name, notebook in chapters.items():
+        nbformat.write(notebook, source / "notebooks" / name)
     api.write(source / "api")
     style.style()
     style.save_figure(figures.pipeline(), "pipeline", out / "figures")

@@ -12,9 +12,10 @@ import pandas as pd
 from asdlib import study
 from asdlib.files import resolve
 from asdlib.params import Params, from_notebook
-from asdlib.report import panels, style, tables
+from asdlib.report import left_out, panels, style, tables
 
 _NOTHING = "These recordings do not have what this figure needs."
+_NO_ROWS = "There is nothing to show here."
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Chapter:
         missing: str = _NOTHING,
         **options: Any,
     ) -> None:
-        """Draw a figure and show it; where there are no data, show in its place why.
+        """Draw a figure and show it; without data, say why in one sentence, without a number.
 
         Parameters
         ----------
@@ -80,12 +81,36 @@ class Chapter:
         needs : a column of that table in which there has to be a value.
         missing : the reason why the figure cannot be drawn, in one sentence.
         """
-        fig = draw(*data, **options) if _holds(data[0], needs) else style.missing(missing)
-        style.show_figure(fig, label, caption, folder=self.folder)
+        if not _holds(data[0], needs):
+            self._leave_out(label, missing)
+            return
+        style.show_figure(draw(*data, **options), label, caption, folder=self.folder)
 
-    def table(self, df: pd.DataFrame, *, label: str, caption: str, **options: Any) -> None:
-        """Show a table, as :func:`asdlib.report.tables.show_table` does."""
+    def table(
+        self,
+        df: pd.DataFrame,
+        *,
+        label: str,
+        caption: str,
+        empty: str = _NO_ROWS,
+        **options: Any,
+    ) -> None:
+        """Show a table, as :func:`asdlib.report.tables.show_table` does; without rows, say why.
+
+        Parameters
+        ----------
+        empty : the reason why there are no rows, in one sentence.
+        """
+        if df.empty:
+            self._leave_out(label, empty)
+            return
         tables.show_table(df, label, caption, folder=self.folder, **options)
+
+    def _leave_out(self, label: str, why: str) -> None:
+        """Say why a figure or table is not there, and let the pages know."""
+        for last in self.folder.glob(f"{label}.*"):  # of a run that had it
+            last.unlink()
+        self.say(f"{why}\n\n{left_out.mark(label)}".lstrip())
 
     def say(self, text: str) -> None:
         """Show a paragraph of MyST text with measured values in it."""

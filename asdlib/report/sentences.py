@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
-from asdlib.params import AsdError
+from asdlib.params import AsdError, Params
 from asdlib.report.tables import escape, plus_minus
 
 
@@ -77,6 +78,17 @@ def retained_band(what: str, row: pd.Series, names: Mapping[str, str]) -> str:
         f"{100 * row['share']:.0f} % of the anomaly; {row['anomaly']:.1f} dB of the anomaly and "
         f"{row['noise']:.1f} dB of the noise are removed."
     )
+
+
+def seeds(params: Params, scorer: str) -> str:
+    """Return how many seeds a scorer's values are taken over.
+
+    >>> seeds(Params(seeds=(0, 1)), "eq1"), seeds(Params(), "pmsd")
+    ('2 seeds', 'no seed')
+    """
+    if scorer in VIEWS:
+        return "no seed"
+    return f"{len(params.seeds)} seed{'s' * (len(params.seeds) != 1)}"
 
 
 def ladder_change(table: pd.DataFrame) -> str:

@@ -190,15 +190,6 @@ def show_figure(
     display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)
 
 
-def missing(reason: str) -> Figure:
-    """Stand in for a figure that cannot be drawn from these recordings, and say why."""
-    fig, ax = plt.subplots(figsize=(6.4, 1.2), layout="constrained")
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    ax.text(0.5, 0.5, reason, ha="center", va="center", color="#555555", wrap=True)
-    return fig
-
-
 def grid(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
     """As many axes of one kind as asked for, in rows, sizes in inches."""
     columns = min(columns, count)

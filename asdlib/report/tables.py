@@ -158,10 +158,24 @@ def front_ends(
 
 
 def ladder(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.comparison.ladder` for reading."""
+    """Lay out :func:`asdlib.compare.comparison.ladder` for reading.
+
+    Parameters
+    ----------
+    table : where a row has low and high, its interval takes the place of the standard deviation.
+    """
+    means = _spread(table, "mean", "std", missing="n/a")
+    if "low" in table:
+        known = table["low"].notna()
+        means = [
+            f"{mean} ({low:.3f} to {high:.3f})" if interval else mean
+            for mean, low, high, interval in zip(
+                means, table["low"], table["high"], known, strict=True
+            )
+        ]
     columns = {
         "system": table["system"],
-        "mean ± std": _spread(table, "mean", "std", missing="n/a"),
+        "mean ± std": means,
         "ensemble": table["ensemble"],
         "reported mean ± std": _spread(table, "reported mean", "reported std", missing="n/a"),
         "reported ensemble": table["reported ensemble"],

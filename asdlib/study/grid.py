@@ -187,8 +187,9 @@ def made_elsewhere(params: Params, recordings: Recordings) -> str:
 
 
 def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Learning curves of every unit."""
-    return pd.concat([unit.losses() for unit in units(params, recordings)], ignore_index=True)
+    """Learning curves of every unit; no rows where nothing is trained."""
+    found = [unit.losses() for unit in units(params, recordings)]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
 def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:

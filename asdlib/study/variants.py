@@ -11,6 +11,7 @@ from typing import Any, get_args
 from asdlib.params import INTERPOLATION_NEEDS, Autoencoder, Extra, Params
 from asdlib.scoring import VARIANTS
 from asdlib.study import bottleneck as latent
+from asdlib.study import views
 from asdlib.study.baseline import official
 
 CHAMPION = "adasub"  # the front-end whose choices are varied
@@ -74,13 +75,26 @@ def build_up(params: Params) -> dict[str, Params]:
     return {name: step.model_copy(update=rest) for name, step in steps.items()}
 
 
+def trained(params: Params) -> bool:
+    """Tell whether a study has autoencoders at all; detectors without training need none.
+
+    >>> trained(Params(scorers=("eq1",))), trained(Params(scorers=("pm",), baseline=False))
+    (True, False)
+    """
+    return params.baseline or bool(views.trained(params).scorers)
+
+
 def lacking(params: Params, what: str) -> str:
     """Say why something cannot be run with these parameters; empty where it can.
 
     Parameters
     ----------
-    what : an extra, an objective, or "champion" for what every idea is held against.
+    what : an extra, an objective, "rescored" for other constants of eq. 1, or "champion" for what
+        every idea is held against.
     """
+    if what == "rescored":
+        run = CHAMPION in params.front_ends and "eq1" in params.scorers
+        return "" if run else f"needs {CHAMPION} with the scorer eq1, which was not run"
     if what == "build_up":
         if not params.baseline or "near" not in params.front_ends or "eq1" not in params.scorers:
             return "needs the baseline, and near with the scorer eq1"
@@ -97,7 +111,7 @@ def lacking(params: Params, what: str) -> str:
 def studies(params: Params) -> list[Params]:
     """All that the chapters need besides the main study."""
     found = [] if lacking(params, "build_up") else list(build_up(params).values())
-    if CHAMPION in params.front_ends:
+    if not lacking(params, "rescored"):
         found.append(rescored(params))
         if "per_band" in params.extras:
             found.append(per_band(params))

@@ -25,6 +25,7 @@ GROWTH = {
     "seconds": [2.0, 4.0, 8.0, 16.0],
 }
 SMALL = {"clips": 64, "test": 16, "seconds": 4.0, "seeds": 3, "width": 128, "whole": True}
+UNTRAINED = (150, 300, 600, 1200)  # clips, a sixth of them test clips
 MANY = {"clips": 1000, "seconds": 10.0, "seeds": 10, "epochs": 100}
 
 
@@ -104,6 +105,26 @@ def front_ends(table):
     ratio = times["adasub"] / times["librosa"]
     table.add("adasub against librosa's log-mel of one channel", ratio, "times", at_most=1.5)
     return times["adasub"]
+
+
+def untrained(table):
+    """From wav files to fused scores without training: one machine, and how time grows."""
+    found = {}
+    for clips in UNTRAINED:
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = {"clips": clips * 5 // 6, "test": clips // 6, "foretell": clips == 1200}
+            found[clips] = child("untrained", folder=folder, **arguments)
+    whole = found[1200]
+    name = "without training, one machine: 1,200 clips of 10 s to fused scores"
+    table.add(name, whole["seconds"], "s", at_most=15)
+    table.add("without training, one machine: peak memory", whole["peak"] / 1e9, "GB", at_most=0.5)
+    seven = 7 * whole["seconds"] / 60
+    table.add("without training, seven machines: seven times that", seven, "min", at_most=2)
+    seconds = [own["seconds"] for own in found.values()]
+    slope = float(np.polyfit(np.log(list(found)), np.log(seconds), 1)[0])
+    table.add("without training: exponent of time with clips", slope, "", at_most=1.05)
+    times = whole["trained"] / whole["seconds"]
+    table.add("ten seeds behind AdaSub, forecast, against that", times, "times")
 
 
 def precision(table, results):
@@ -193,6 +214,7 @@ def main():
     table.add("import asdlib", child("imports"), "s", at_most=0.3)
     per_step = training(table)
     per_clip = front_ends(table)
+    untrained(table)
     seconds = child("scoring")
     table.add("scoring 200 clips of 10 s, ten seeds", seconds, "s", at_most=3)
     memory = unit(**MANY)

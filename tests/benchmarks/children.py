@@ -244,25 +244,9 @@ def unit(
     whole=False,
 ):
     """Seconds and peak memory of whole units, or of features and the first epoch."""
-    import numpy as np
-    import soundfile
-
     from asdlib import params, study
 
-    rng = np.random.default_rng(0)
-    root = Path(folder) / "data"
-    pool = root.parent / "pool"
-    pool.mkdir()
-    for i in range(16):
-        noise = 0.1 * rng.standard_normal((int(16000 * seconds), 2))
-        soundfile.write(pool / f"{i}.wav", noise, 16000)
-    for m in range(machines):
-        for split, count in (("train", clips), ("test", test)):
-            place = root / f"machine{m}" / split
-            place.mkdir(parents=True)
-            for i in range(count):
-                name = f"section_00_source_{split}_normal_{i:04d}_noAttribute.wav"
-                (place / name).hardlink_to(pool / f"{i % 16}.wav")
+    root = noise_folder(folder, clips, test, seconds, machines)
     own = params.load(
         {
             "name": "bench",
@@ -290,6 +274,61 @@ def unit(
             continue
     seconds_taken = time.perf_counter() - start
     return {"seconds": seconds_taken, "peak": peak_memory()}
+
+
+def untrained(folder, clips, test, seconds=10.0, foretell=False):
+    """Seconds and peak memory of one machine without training, from wav files to fused scores.
+
+    With ``foretell``, also the seconds that ten seeds of autoencoders would take.
+    """
+    from asdlib import params, study
+    from asdlib.compare import systems
+    from asdlib.study import forecast
+
+    root = noise_folder(folder, clips, test, seconds, machines=1)
+    own = params.load(
+        {
+            "name": "bench",
+            "data": str(root),
+            "results": f"{folder}/results",
+            "front_ends": ["near"],
+            "scorers": ["adasub/pmsd", "adals/pmsd", "near/psd"],
+            "baseline": False,
+            "extras": [],
+        }
+    )
+    start = time.perf_counter()
+    recordings = study.open_recordings(own)
+    fused = systems.ensemble(study.run(own, recordings=recordings), "maximum")
+    found = {"seconds": time.perf_counter() - start, "peak": peak_memory()}
+    assert len(fused) == clips + test
+    if foretell:
+        changes = {"front_ends": ("adasub",), "scorers": ("eq1",), "seeds": tuple(range(10))}
+        trained = own.model_copy(update=changes)
+        found["trained"] = forecast.forecast(trained, recordings)["seconds"]
+    return found
+
+
+def noise_folder(folder, clips, test, seconds, machines):
+    """Recordings of noise in the DCASE layout: many names of sixteen files."""
+    import numpy as np
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    root = Path(folder) / "data"
+    pool = root.parent / "pool"
+    pool.mkdir()
+    for i in range(16):
+        noise = 0.1 * rng.standard_normal((int(16000 * seconds), 2))
+        soundfile.write(pool / f"{i}.wav", noise, 16000)
+    for m in range(machines):
+        for split, count in (("train", clips), ("test", test)):
+            place = root / f"machine{m}" / split
+            place.mkdir(parents=True)
+            for i in range(count):
+                name = f"section_00_source_{split}_normal_{i:04d}_noAttribute.wav"
+                (place / name).hardlink_to(pool / f"{i % 16}.wav")
+    return root
 
 
 def peak_memory():

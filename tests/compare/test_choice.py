@@ -98,6 +98,12 @@ def test_the_oracle_takes_the_better_front_end_of_every_machine():
     assert choice.adasub_or_cohgate(table[table["machine"] == "concealed"], floors).empty
 
 
+def test_front_ends_are_compared_by_eq1_or_by_statistics():
+    assert choice.common_scorer(["mse", "pmsd", "eq1"]) == "eq1"
+    assert choice.common_scorer(["pm", "near/psd", "pmsd"]) == "pmsd"
+    assert choice.common_scorer(["adasub/fine"]) == "eq1"  # not of every front-end: no value
+
+
 def test_a_single_front_end_is_compared_with_none():
     table = rows("fan", "adasub", "eq1", {0: HALF, 1: PERFECT})
     (only,) = choice.against_adasub(table, comparison.summary(table)).to_dict("records")

@@ -58,6 +58,32 @@ def test_the_ladder_stands_beside_what_was_reported(table):
     assert ladder["reported ensemble"].tolist() == pytest.approx([np.nan, 0.7, np.nan], nan_ok=True)
 
 
+def test_detectors_without_training_have_one_value_and_an_interval_over_clips():
+    half, right = {0: HALF}, {0: PERFECT}
+    table = pd.concat(
+        [
+            rows("fan", "adasub", "pmsd", half, train=[0.0]),
+            rows("fan", "adasub", "fine", right, train=[0.0]),
+        ],
+        ignore_index=True,
+    )
+    found = comparison.untrained_ladder(table, 0.9, resamples=20).set_index("system")
+    assert found.index[-1] == "S5"
+    assert found.loc["AdaSub, statistics pmsd", "mean"] == pytest.approx(OMEGA_OF_HALF)
+    assert found.loc["AdaSub, fine statistics", ["mean", "low", "high"]].tolist() == [1, 1, 1]
+    assert found.loc[["AdaLS, statistics pmsd", "S5"]].isna().all(axis=None)  # AdaLS was not run
+    both = pd.concat([table, rows("fan", "adals", "pmsd", half, train=[0.0])], ignore_index=True)
+    fused = comparison.untrained_ladder(both, 0.9, resamples=20).set_index("system").loc["S5"]
+    # the larger z puts both anomalies, 9, above all normal clips
+    assert fused[["mean", "ensemble", "low", "high"]].tolist() == [1, 1, 1, 1]
+
+
+def test_a_ladder_without_labels_has_no_values():
+    table = rows("fan", "adasub", "pmsd", {0: HALF}, train=[0.0]).assign(label="unknown")
+    found = comparison.untrained_ladder(table, 0.9, resamples=20)
+    assert found.drop(columns="system").isna().all(axis=None)
+
+
 def test_steps_are_differences_to_the_first_scorer(table):
     better = rows("fan", "near", "s1", {3: PERFECT, 7: HALF})
     summary = comparison.summary(pd.concat([table, better], ignore_index=True))

@@ -67,26 +67,35 @@ def test_a_chapter_opens_with_where_its_numbers_come_from(chapter, shown, tmp_pa
         (pd.DataFrame({"a": [np.nan, 1.0], "b": [np.nan] * 2}), "b", False),
     ],
 )
-def test_a_figure_without_data_says_why(chapter, shown, monkeypatch, data, needs, there):
-    figures = []
-    monkeypatch.setattr(style, "save_figure", lambda fig, *_: figures.append(fig))
+def test_a_figure_without_data_is_one_sentence(chapter, shown, data, needs, there):
+    chapter.folder.mkdir()
+    file = chapter.folder / "fig-x.svg"
+    file.write_text("of the last run")
     chapter.figure(
         drawn, data, height=3.0, label="fig-x", caption="Look.", needs=needs, missing="No fan."
     )
-    (fig,) = figures
-    assert (fig.get_figheight() == 3.0) == there
-    assert [text.get_text() for ax in fig.axes for text in ax.texts] == [] if there else ["No fan."]
-    assert ":name: fig-x" in shown[-1]["text/markdown"]
-    plt.close("all")
+    text = shown[-1]["text/markdown"]
+    assert file.exists() == there
+    assert (":name: fig-x" in text) == ("Look." in text) == there
+    assert (text == "No fan.\n\n<!-- left out: fig-x -->") == (not there)
 
 
 def test_a_chapters_figures_and_tables_are_files_in_its_folder(chapter, shown):
     chapter.figure(drawn, [1], label="fig-x", caption="Look.")
-    chapter.table(pd.DataFrame(), label="tab-x", caption="Rows.", empty="No clip.")
+    chapter.table(pd.DataFrame({"a": [1]}), label="tab-x", caption="Rows.", empty="No clip.")
     chapter.say("Text.")
     assert {path.name for path in chapter.folder.iterdir()} == {"fig-x.svg", "tab-x.csv"}
-    assert "| No clip. |" in shown[-2]["text/markdown"]
+    assert "| 1 |" in shown[-2]["text/markdown"]
     assert shown[-1]["text/markdown"] == "Text."
+
+
+def test_a_table_without_rows_is_one_sentence(chapter, shown):
+    chapter.table(pd.DataFrame({"a": [1]}), label="tab-x", caption="Rows.")
+    chapter.table(pd.DataFrame(), label="tab-x", caption="Rows.", empty="No clip.")
+    assert shown[-1]["text/markdown"] == "No clip.\n\n<!-- left out: tab-x -->"
+    chapter.table(pd.DataFrame(), label="tab-y", caption="Rows.", empty="")  # said already
+    assert shown[-1]["text/markdown"] == "<!-- left out: tab-y -->"
+    assert not list(chapter.folder.iterdir())
 
 
 def test_the_best_and_the_worst_transfer_are_named():
@@ -166,6 +175,11 @@ def test_the_ladder_shows_both_sides_and_its_change():
     assert sentences.ladder_change(ladder) == (
         "From AE ch1 to the last row the seed mean changes by +0.0500 here; the paper has +0.1000."
     )
+    without = ladder.assign(low=[np.nan, 0.61], high=[np.nan, 0.68])
+    assert tables.ladder(without)["mean ± std"].tolist() == [
+        "0.6000 ± 0.0100",
+        "0.6500 (0.610 to 0.680)",
+    ]
     ladder.loc[1, "mean"] = np.nan
     assert tables.ladder(ladder)["mean ± std"][1] == "n/a"
     assert "cannot be computed" in sentences.ladder_change(ladder)
