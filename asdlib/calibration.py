@@ -112,21 +112,15 @@ class HeldOut:
     scores: Float[np.ndarray, " clip"]
     logarithmic: bool = False
 
-    @property
-    def mean(self) -> float:
-        """Mean score; 0 without any."""
-        return float(self.scores.mean()) if len(self.scores) else 0.0
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of the scores; 1 where they do not differ."""
-        std = float(self.scores.std()) if len(self.scores) else 0.0
-        return std if std > 1e-12 * max(abs(self.mean), 1.0) else 1.0
-
     def standardise(self, scores: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Return z: (score - mean) / std."""
+        """Return z: (score - mean) / std of the held-out scores.
+
+        The mean counts as 0 without any score, and the standard deviation as 1 where they do not
+        differ.
+        """
         values = np.log(scores) if self.logarithmic else scores
-        return (values - self.mean) / self.std
+        mean, std = (self.scores.mean(), self.scores.std()) if len(self.scores) else (0.0, 0.0)
+        return (values - mean) / (std if std > 1e-12 * max(abs(mean), 1.0) else 1.0)
 
 
 def folds(

@@ -26,6 +26,9 @@ NAMES = ("p", "m", "s", "d")
 """Statistics over the frames of a clip, in the order of :func:`over_time`."""
 
 
+_JITTER = 1e-6  # of the mean variance: keeps the covariance of few clips regular
+
+
 @dataclass(frozen=True)
 class View:
     """What a detector without training looks at.
@@ -62,8 +65,8 @@ def chosen(
 
     Examples
     --------
-    >>> chosen(np.arange(8), "pm")
-    array([0, 1, 2, 3])
+    >>> chosen(np.arange(8.0), "pm")
+    array([0., 1., 2., 3.])
     """
     wanted = VIEWS[scorer].statistics
     if not wanted:
@@ -317,11 +320,20 @@ class Normal:
         -------
         (value,), each at least 0; their sum is D(x)^2.
         """
-        nearest = np.square(self._whitened(values[None])).sum(axis=2)[0].argmin()
-        offset = (values - self.mean) / self.std - self.centres[nearest]
+        offset = self.deviation(values)
         with one_thread():
             eigenvalues, vectors = scipy.linalg.eigh(self.whitening @ self.whitening.T)
             return np.square(vectors @ (np.sqrt(np.maximum(eigenvalues, 0)) * (vectors.T @ offset)))
+
+    def deviation(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+        """Distance of every value of one clip from the centre of the nearest domain, with its sign.
+
+        Returns
+        -------
+        (value,), in standard deviations over the training-normal clips.
+        """
+        nearest = np.square(self._whitened(values[None])).sum(axis=2)[0].argmin()
+        return (values - self.mean) / self.std - self.centres[nearest]
 
     @property
     def remark(self) -> str:
@@ -348,6 +360,7 @@ def _shrunk(offsets: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, "valu
 
     if len(offsets) > 1:
         covariance, _ = ledoit_wolf(offsets, assume_centered=True)
-        if np.trace(covariance) > 0:
-            return np.asarray(covariance)
+        scale = np.trace(covariance) / len(covariance)
+        if scale > 0:  # few clips may be shrunk by nothing at all
+            return np.asarray(covariance + _JITTER * scale * np.eye(len(covariance)))
     return np.eye(offsets.shape[1])

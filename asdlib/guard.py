@@ -9,7 +9,7 @@ picking one clip and writing out are allowed. Notebook: 06_submission.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -99,7 +99,7 @@ class PerClip(NDArrayOperatorsMixin):
             raise AsdError("PerClip.maximum needs at least one score.")
         largest = parts[0]
         for part in parts[1:]:
-            largest = np.maximum(largest, part)
+            largest = cast(PerClip, np.maximum(largest, part))
         return largest
 
     def items(self) -> Iterator[tuple[Any, float]]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, dataset
@@ -224,6 +225,13 @@ class FittedView:
     >>> fitted = FittedView("psd", near, normal)
     >>> fitted.z(10 * clips[0]).round(3) == fitted.z(clips[0]).round(3)  # the level does not count
     np.True_
+    >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> table = fitted.explain(clips[0] + tone.astype(np.float32))
+    >>> table.columns.tolist()
+    ['statistic', 'frequency', 'contribution', 'deviation']
+    >>> most = table.loc[table["contribution"].idxmax()]
+    >>> most["statistic"], bool(900 < most["frequency"] < 1100)
+    ('psd', True)
     """
 
     scorer: str
@@ -246,3 +254,24 @@ class FittedView:
     def z(self, signal: Float[np.ndarray, "channel=2 sample"]) -> np.float64:
         """Score of one clip."""
         return self.normal.z(self.values(signal)[None])[0]
+
+    def explain(self, signal: Float[np.ndarray, "channel=2 sample"]) -> pd.DataFrame:
+        """Share of every band and statistic in the squared distance of one clip.
+
+        Returns
+        -------
+        DataFrame with statistic (a letter of :data:`asdlib.clipstats.NAMES`, or "psd"), frequency
+        (centre of the band, Hz), contribution (at least 0; the sum is D(x)^2) and deviation (from
+        the centre of the nearest domain, in standard deviations over the training clips).
+        """
+        values = self.values(signal)
+        names = list(clipstats.VIEWS[self.scorer].statistics) or [self.scorer]
+        bands = clipstats.centres(self.scorer, self.spectra, self.constants)
+        return pd.DataFrame(
+            {
+                "statistic": np.repeat(names, len(bands)),
+                "frequency": np.tile(bands, len(names)),
+                "contribution": self.normal.contributions(values),
+                "deviation": self.normal.deviation(values),
+            }
+        )

@@ -34,7 +34,7 @@ class Scorer:
     sharp : P95 in place of P90.
     ledoit_wolf : the covariance shrunk towards a multiple of the identity, by Ledoit and Wolf 2004.
     over_frames : "percentile", "mean" or "max" over the frames of a clip.
-    alpha : weight of the energy term; none: that of the constants.
+    alpha, ridge : weight of the energy term, and the ridge; none: those of the constants.
     """
 
     domain_mean: bool = False
@@ -43,6 +43,7 @@ class Scorer:
     ledoit_wolf: bool = False
     over_frames: str = "percentile"
     alpha: float | None = None
+    ridge: float | None = None
 
 
 SCORERS: dict[str, Scorer] = {
@@ -60,6 +61,7 @@ VARIANTS: dict[str, Scorer] = {
     "mean": Scorer(over_frames="mean"),
     "max": Scorer(over_frames="max"),
     **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
+    **{f"ridge_{r:g}": Scorer(ridge=r) for r in (0.01, 0.1, 1.0)},
 }
 """What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 05."""
 
@@ -178,10 +180,17 @@ class Moments:
         return (1 - share) * s + share * m[:, None, None] * identity
 
 
-class Reference(NamedTuple):
-    """Names of the covariance and of the centre that a clip is scored against."""
+class Covariance(NamedTuple):
+    """A covariance by its name, and the ridge on its diagonal; none: that of the constants."""
 
-    covariance: str
+    name: str
+    ridge: float | None = None
+
+
+class Reference(NamedTuple):
+    """Covariance and name of the centre that a clip is scored against."""
+
+    covariance: Covariance
     centre: str
 
 
@@ -216,7 +225,7 @@ class Detector:
     scorers: Mapping[str, Scorer]
     constants: Scoring = Scoring()
     _centres: dict[str, Tensor] = field(init=False, repr=False)
-    _factors: dict[str, Tensor] = field(init=False, repr=False)
+    _factors: dict[Covariance, Tensor] = field(init=False, repr=False)
     _white_centres: dict[Reference, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -361,7 +370,7 @@ class Detector:
         With Sigma = L L^T, the distance is ||L^-1 e_i - L^-1 mu||^2. The products L^-1 e_i are the
         expensive part: one per covariance.
         """
-        whitened: dict[str, Tensor] = {}
+        whitened: dict[Covariance, Tensor] = {}
         energies: dict[str, Tensor] = {}
         terms = {}
         for reference in references:
@@ -396,13 +405,18 @@ class Detector:
         """What a scorer compares a clip with; the smallest of the scores counts."""
         if scorer.domain_mean or scorer.shrink:
             return [
-                Reference(domain if scorer.shrink else _ALL, domain if scorer.domain_mean else _ALL)
+                Reference(
+                    Covariance(domain if scorer.shrink else _ALL, scorer.ridge),
+                    domain if scorer.domain_mean else _ALL,
+                )
                 for domain in self.moments
             ]
-        return [Reference(_LEDOIT_WOLF if scorer.ledoit_wolf else _ALL, _ALL)]
+        name = _LEDOIT_WOLF if scorer.ledoit_wolf else _ALL
+        return [Reference(Covariance(name, scorer.ridge), _ALL)]
 
-    def _factor(self, name: str, pooled: Moments) -> Float[Tensor, "seed value value"]:
+    def _factor(self, wanted: Covariance, pooled: Moments) -> Float[Tensor, "seed value value"]:
         """Cholesky factor of a covariance, with the ridge on its diagonal where it needs one."""
+        name, share = wanted
         if name == _LEDOIT_WOLF:  # regular already
             return torch.linalg.cholesky(pooled.ledoit_wolf).float()
         covariance = pooled.covariance if name == _ALL else self.moments[name].covariance
@@ -410,7 +424,8 @@ class Detector:
             rho = self.constants.rho
             covariance = (1 - rho) * covariance + rho * self.moments["source"].covariance
         diagonal = covariance.diagonal(dim1=1, dim2=2)
-        ridge = self.constants.ridge * diagonal.mean(1, keepdim=True)
+        share = self.constants.ridge if share is None else share
+        ridge = share * diagonal.mean(1, keepdim=True)
         regular = covariance + torch.diag_embed(ridge.expand_as(diagonal))
         return torch.linalg.cholesky(regular).float()
 

@@ -102,7 +102,7 @@ chapter.figure(
 # ## Would other choices have been better?
 #
 # The score has a few more constants: the percentile over frames, the weight $\alpha$ of the energy, the
-# covariance (full with a small ridge, or shrunk as Ledoit and Wolf propose {cite}`ledoit2004`), the
+# covariance (full with a small or a larger ridge, or shrunk as Ledoit and Wolf propose {cite}`ledoit2004`), the
 # standardisation of scores (`gamma_z`, or the normal quantile of the gamma probability, `gamma_normal`) and
 # that of the log-mel values (one mean for all, or one per band). {numref}`fig-sensitivity` changes one at a
 # time on AdaSub.
@@ -123,6 +123,19 @@ chapter.figure(
     needs="ensemble",
     missing="Ω cannot be computed from these recordings." if len(changes) else not_run,
 )
+
+# %% [markdown]
+# ## Squared error or eq. 1?
+#
+# In the paper, eq. 1 finds more than the mean squared error of the official baseline. The covariance in eq. 1 has a row for
+# each of the stacked values, and it is estimated from the training vectors, of which neighbours share frames. Where these
+# are few, or the network is trained briefly, its smallest eigenvalues are mostly chance. The Mahalanobis term then weighs these
+# directions most, although no anomaly lies there. A ridge limits that weight: with a large ridge,
+# the distance becomes the squared error about the mean residual. So if the ridge brings back what eq. 1 loses, the
+# covariance is the cause.
+
+# %%
+chapter.say(sentences.squared_error(changes))
 
 # %% [markdown]
 # ## As reported

@@ -23,24 +23,28 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from functools import partial
 
-from asdlib import study
+from asdlib import frontends, study
 from asdlib.compare import comparison, failures, submission, systems
 from asdlib.files import resolve
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
 from asdlib.report import browse, charts, panels, reported, sentences, style
 from asdlib.report.chapter import Chapter
+from asdlib.study import views
 
 chapter = Chapter.open(globals(), players=True)
 params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# Four systems are submitted, and two checks stand before them. Every score of a submission file passes through an
+# Five systems are submitted, and two checks stand before them. Every score of a submission file passes through an
 # array type, the guard, that refuses to be sorted, ranked, averaged or normalised over clips. Then the files are
 # checked by scoring clips again, alone.
 
 # %% [markdown]
-# ## The four systems
+# ## The five systems
+#
+# S1 to S4 are the paper's. S5 trains nothing: it compares statistics of a clip with those of normal clips, behind two
+# front-ends (chapter 04). Its views and their fusion were chosen on embedded scenes alone.
 #
 # | system | front-end | scoring | models |
 # |---|---|---|---|
@@ -48,6 +52,7 @@ params, recordings = chapter.params, chapter.recordings
 # | S2 | RefSub | DM + shrink + P95 | all seeds |
 # | S3 | mean of AdaSub and CohGate | eq. 1 | all seeds |
 # | S4 | AdaSub and RefSub | DM + shrink + P95 | the ten with the highest development $\Omega$ |
+# | S5 | clip statistics: AdaSub/fine and AdaLS/pmsd | mean of $z$ | no training |
 
 # %%
 table = study.run(params, recordings=recordings)
@@ -59,6 +64,7 @@ for system in systems.SYSTEMS:
         chapter.say(f"Left out: {system.lacking(per_seed)}")
     elif system.selected:
         chapter.say(f"**{system.name}** takes {chosen} of the {of} models that there are.")
+judged = systems.first(applied)
 
 # %% [markdown]
 # ## The guard
@@ -82,20 +88,22 @@ else:
 # ## The packages
 #
 # One folder per system with a score file and a decision file for every machine, and a description;
-# all of it in one zip. `asd validate` reads them as the official evaluator does, and lists everything that
+# all of it in one zip. A team may submit four systems at most, so S5 has a package of its own. `asd validate` reads them as the official evaluator does, and lists everything that
 # the evaluator would silently skip or misalign.
 
 # %%
 package = resolve(params.results) / params.name / "submission"
 rehearsal = "a rehearsal: no clip is concealed here"
-if entered:
-    written = submission.write_all(package, applied, submitted, params)
+kind = "concealed test clips" if recordings.evaluation else rehearsal
+packages = {package: systems.PAPER, package / "without_training": (systems.UNTRAINED,)}
+folders = {s.name: folder for folder, own in packages.items() for s in own if s in entered}
+for folder in dict.fromkeys(folders.values()):
+    written = submission.write_all(folder, applied, submitted, params, packages[folder])
     problems = submission.validate(written, submitted)
-    kind = "concealed test clips" if recordings.evaluation else rehearsal
-    chapter.say(f"Systems: {', '.join(s.name for s in entered)}.")
+    chapter.say(f"Systems: {', '.join(name for name in folders if folders[name] == folder)}.")
     chapter.say(f"Machines in the package: {', '.join(submitted)} ({kind}).")
     chapter.say("`asd validate` reports: " + (" ".join(problems) or "no problems found."))
-else:
+if not entered:
     chapter.say("Nothing was scored, so no package is written.")
 
 # %% [markdown]
@@ -113,7 +121,7 @@ if elsewhere:
 for machine in submitted if entered and not elsewhere else ():
     score = study.score_alone(params, recordings, machine)
     for s in entered:
-        filed = submission.read_scores(package, submission.label_of(s, params), machine)[:5]
+        filed = submission.read_scores(folders[s.name], submission.label_of(s, params), machine)[:5]
         rederive(partial(systems.scored_alone, score, applied[s.name].members, s.fusion), filed)
     chapter.say(
         f"- {machine}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
@@ -122,17 +130,20 @@ for machine in submitted if entered and not elsewhere else ():
 
 # %% [markdown]
 # ## Results per machine
-#
-# The models of S4 are chosen by the same labels that its row is evaluated with: that row is optimistic.
 
 # %%
+optimistic = "chosen by the same labels that its row is evaluated with: that row is optimistic"
+if applied["S4"].members:
+    chapter.say(f"The models of S4 are {optimistic}.")
+if not views.trained(params).scorers:
+    chapter.say("S1 to S4 need autoencoders, which this study does not have.")
 official = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
 omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})
 chapter.figure(
     charts.machines,
-    omegas.drop(columns="overall").T,
+    omegas.drop(columns="overall").dropna(how="all").T,
     label="fig-machines",
-    caption="$\\Omega$ of the baseline and the four systems on every development machine; 0.5 is chance. A long line "
+    caption="$\\Omega$ of the baseline and the submitted systems on every development machine; 0.5 is chance. A long line "
     "means that the choice of the system matters for that machine.",
     missing="Ω needs labelled test clips of both domains: these recordings do not have them.",
 )
@@ -148,7 +159,8 @@ chapter.table(
     omegas.reset_index(),
     label="tab-systems",
     caption="Table 3 of the paper, measured here: $\\Omega$ of the official baseline (mean over seeds of "
-    "its standardised scores) and of the submitted ensembles, per development machine and over all. S4 selects its models by these labels.",
+    "its standardised scores) and of the submitted systems, per development machine and over all. S4 selects its models by these labels; the "
+    "paper has no S5.",
     decimals=3,
 )
 
@@ -163,43 +175,45 @@ chapter.table(
 # %% [markdown]
 # ## Decisions
 #
-# The threshold of an ensemble is the 0.90 quantile of the training-normal clips' ensemble scores: one
+# The threshold of a system is the 0.90 quantile of the training-normal clips' scores. For autoencoders that is one
 # alarm in ten clips that the models were trained on. Clips that they were not trained on score higher,
-# so expect more false alarms than one in ten; the fewer training clips there are, the more.
+# so expect more false alarms than one in ten; the fewer training clips there are, the more. S5 scores
+# every training clip by statistics that were fitted without it and its neighbours, so its rate should lie closer to one in ten.
 # {numref}`tab-decisions` counts them in either domain.
 
 # %%
 chapter.table(
-    systems.error_counts(applied, recordings).drop(
+    systems.error_counts(applied, recordings, judged.name).drop(
         columns=["precision", "recall"], errors="ignore"
     ),
     label="tab-decisions",
-    caption="Decisions of S1 at its threshold on labelled test clips, per machine and domain.",
+    caption=f"Decisions of {judged.name} at its threshold on labelled test clips, per machine and domain.",
     decimals=2,
-    empty="There is no labelled test clip, or no S1: decisions cannot be judged.",
+    empty="There is no labelled test clip, or no system: decisions cannot be judged.",
 )
 
 # %% [markdown]
 # ## Clips and the threshold
 #
-# Every labelled test clip of S1, one machine at a time. Move the threshold and the counts follow: a
-# lower threshold finds more anomalies and raises more false alarms. Clips with a black ring are the worst errors at S1's
-# own threshold; below they can be heard, as the near microphone recorded them and after S1's front-end
-# (MP3, level-matched).
+# Every labelled test clip by one system (S1 where there is one), one machine at a time. Move the threshold and the
+# counts follow: a lower threshold finds more anomalies and raises more false alarms. Clips with a black ring are the
+# worst errors at the system's own threshold; below they can be heard, as the near microphone recorded them and after
+# the system's front-ends (MP3, level-matched).
 
 # %%
 clips = failures.findings(applied, recordings)
-of_s1 = clips[clips["system"] == "S1"]
-thresholds = dict(zip(of_s1["machine"], of_s1["threshold"], strict=True))
+browsed = clips[clips["system"] == judged.name]
+thresholds = dict(zip(browsed["machine"], browsed["threshold"], strict=True))
 if thresholds:
-    errors = browse.worst(of_s1, thresholds)
-    used = systems.SYSTEMS[0].front_ends
+    chapter.say(f"The scores are those of {judged.name}.")
+    errors = browse.worst(browsed, thresholds)
+    used = frontends.parts(judged.front_ends)
     tracks = [example.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
-    browse.show_clips(of_s1, thresholds, heard)
+    browse.show_clips(browsed, thresholds, heard)
 else:
-    chapter.say("There is no labelled test clip, or no S1: nothing to browse.")
+    chapter.say("There is no labelled test clip, or no system: nothing to browse.")
 
 # %% [markdown]
 # ## Failure gallery
@@ -207,9 +221,10 @@ else:
 # Which anomalies does no system find, and which does one alone find? To compare systems at an equal rate of false
 # alarms, *found* means here: above nine in ten of the machine's normal test clips, as in the pAUC. That limit reads
 # labels, so it may not be used for decisions. {numref}`tab-found` counts, {numref}`fig-failures` shows the
-# clearest of either kind: the denoised, standardised log-mel frames; what the score takes its percentile of,
-# over time, with the percentile dashed; and the residual of the stacked frame that lies at that percentile
-# (dot, and light band in the spectrogram).
+# clearest of either kind. For autoencoders: the denoised, standardised log-mel frames; what the score takes its
+# percentile of, over time, with the percentile dashed; and the residual of the stacked frame that lies at that percentile
+# (dot, and light band in the spectrogram). For S5: the log-mel frames (dB), and the shares of the squared distance to
+# normal clips, $D^2$, by band and statistic.
 
 # %%
 chapter.table(
@@ -226,8 +241,10 @@ chapter.figure(
     charts.evidence,
     shown,
     label="fig-failures",
-    caption="Anomalies found by no system, or by one alone, with the models of the system that is named: log-mel "
-    "frames in standard deviations, terms of the score over time, and the residual $e_i$ that decided, means over seeds.",
+    caption="Anomalies found by no system, or by one alone, with the models of the system that is named. "
+    "Autoencoders: log-mel frames in standard deviations, terms of the score over time, and the residual $e_i$ that "
+    "decided, means over seeds. Without training: log-mel frames, and the contributions to $D^2$ of the view with the "
+    "highest $z$.",
     missing="No anomaly is missed by all systems or found by one alone.",
 )
 

@@ -351,3 +351,14 @@ def test_every_method_of_arrays_and_series_is_refused():
     for name in sorted(names - allowed):
         with pytest.raises(CrossClipError):
             getattr(PerClip(VALUES), name)
+
+
+def test_the_maximum_of_several_scores_is_taken_clip_by_clip():
+    parts = [PerClip([1.0, 5.0], ["a", "b"]), PerClip([2.0, 3.0], ["a", "b"])]
+    largest = PerClip.maximum(parts)
+    assert isinstance(largest, PerClip)
+    assert dict(largest.items()) == {"a": 2.0, "b": 5.0}
+    with pytest.raises(AsdError, match="at least one score"):
+        PerClip.maximum([])
+    with pytest.raises(CrossClipError):
+        PerClip.maximum([parts[0], PerClip([1.0, 2.0], ["a", "c"])])

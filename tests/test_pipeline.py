@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import write_wav
 
-from asdlib import files, frontends, params, pipeline
+from asdlib import clipstats, files, frontends, params, pipeline
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.spectra import Frames, Standardiser
@@ -108,3 +108,57 @@ def test_a_transfer_adds_the_bands_of_a_noisier_frame(fitted, clips):
     np.testing.assert_array_equal(both[:, :8], plain)
     assert (both[:, 8:] >= near).all()
     assert (both[:, 8:] > plain).all()
+
+
+@pytest.fixture(scope="module")
+def views():
+    """Every detector without training on noise, whose target clips are 6 dB louder."""
+    rng, near = np.random.default_rng(5), frontends.Near()
+    gains = np.repeat([0.1, 0.2], 12)[:, None, None]
+    clips = (gains * rng.standard_normal((24, 2, 16000))).astype(np.float32)
+    domains, folds = ["source"] * 12 + ["target"] * 12, np.arange(24) // 4
+    found = {}
+    for scorer, view in clipstats.VIEWS.items():
+        values = np.stack([pipeline.statistics(clip, view.kind, near) for clip in clips])
+        normal = clipstats.Normal.fit(clipstats.chosen(values, scorer), domains, folds)
+        found[scorer] = pipeline.FittedView(scorer, near, normal)
+    return found
+
+
+STEADY, BURST = 1000, 3000  # Hz
+
+
+@pytest.mark.parametrize(
+    ("scorer", "pitch", "statistic"),
+    [
+        ("pm", STEADY, "m"),  # in noise, the mean level rises more than the level of the mean
+        ("pms", STEADY, "m"),
+        ("pmsd", STEADY, "m"),
+        ("fine", STEADY, "pm"),  # either: few of the bins in its band hear the tone
+        ("psd", STEADY, "psd"),
+        ("pm", BURST, "p"),
+        ("psd", BURST, "psd"),
+    ],
+)
+def test_a_tone_makes_its_band_the_largest_contribution(views, scorer, pitch, statistic):
+    view, t = views[scorer], np.arange(16000) / 16000
+    noise = 0.1 * np.random.default_rng(7).standard_normal((2, 16000))
+    tone = np.sin(2 * np.pi * pitch * t) * (0.05 if pitch == STEADY else 0.4 * (t < 0.1))
+    clip = (noise + tone).astype(np.float32)
+    table = view.explain(clip)
+    most = table.loc[table["contribution"].idxmax()]
+    assert most["statistic"] in statistic
+    assert most["frequency"] == pytest.approx(pitch, rel=0.06)
+    assert most["deviation"] > 1
+    assert (table["contribution"] >= 0).all()
+    squared = view.normal.distance(view.values(clip)[None]).item() ** 2
+    assert table["contribution"].sum() == pytest.approx(squared, rel=1e-9)
+
+
+def test_deviations_are_from_the_nearest_domain_in_standard_deviations(views):
+    view, rng = views["pm"], np.random.default_rng(8)
+    for gain in (0.1, 0.2):  # of either domain
+        table = view.explain((gain * rng.standard_normal((2, 16000))).astype(np.float32))
+        assert abs(table["deviation"].mean()) < 0.2
+    quiet = view.explain((0.05 * rng.standard_normal((2, 16000))).astype(np.float32))
+    assert quiet["deviation"].mean() == pytest.approx(-2, abs=0.2)  # the domains' are at -1 and 1

@@ -124,6 +124,10 @@ def test_variants_change_one_choice_of_equation_1(clips, rng, name):
         ends = found["alpha_0"], found["alpha_1"]
         alpha = float(name.removeprefix("alpha_"))
         assert np.allclose(found[name], (1 - alpha) * ends[0] + alpha * ends[1], rtol=1e-6)
+    if name.startswith("ridge_"):
+        constants = Scoring(ridge=float(name.removeprefix("ridge_")))
+        expected = by_hand(clips, x, SCORERS["eq1"], 0, constants)
+        assert found[name][0] == pytest.approx(expected, rel=1e-3)
     if name in ("mean", "max"):
         everything = np.concatenate([v for _, v in clips])
         sigma = np.cov(everything.T)
@@ -132,6 +136,20 @@ def test_variants_change_one_choice_of_equation_1(clips, rng, name):
         over = {"mean": np.mean, "max": np.max}[name]
         distance = over(np.einsum("ij,jk,ik->i", e, inverse, e))
         assert found[name][0] == pytest.approx(0.8 * distance + 0.2 * over((x**2).sum(1)), rel=1e-3)
+
+
+def test_held_out_scores_are_by_statistics_without_the_fold(clips):
+    domains, folds = [domain for domain, _ in clips], [i % 3 for i in range(len(clips))]
+    detector = Detector.fit(residual, clips)
+    found = detector.held_out(lambda i: clips[i][1], domains, folds, workers=1)
+    for number, (_, vectors) in enumerate(clips):
+        others = [c for c, fold in zip(clips, folds, strict=True) if fold != folds[number]]
+        slow = Detector.fit(residual, others)(vectors)
+        assert {n: a.round(3).tolist() for n, a in found[number].items()} == {
+            n: a.round(3).tolist() for n, a in slow.items()
+        }
+    whole = detector.held_out(lambda i: clips[i][1], domains, [0] * len(clips), workers=1)
+    assert np.allclose(whole[0]["eq1"], detector(clips[0][1])["eq1"])
 
 
 def test_ledoit_wolf_is_scikit_learns(rng):

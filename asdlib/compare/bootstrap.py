@@ -41,8 +41,10 @@ def omega_resamples(
     """
     tables = [_wide(scores) for scores in systems]
     first = max(tables, key=lambda table: table.shape[1])
-    tables = [_for_all_seeds(table, first.columns) for table in tables]
-    if any(not (t.index.equals(first.index) and t.columns.equals(first.columns)) for t in tables):
+    if any(
+        not t.index.equals(first.index) or (t.shape[1] > 1 and not t.columns.equals(first.columns))
+        for t in tables
+    ):
         raise AsdError("A paired bootstrap needs the same clips and the same seeds in all systems.")
     seeds = first.shape[1]
     found = []
@@ -55,8 +57,8 @@ def omega_resamples(
             clips = first.index[rows].to_frame(index=False)
             weights = _draw(clips, count, generator)
             for i, table in enumerate(tables):
-                for s in range(seeds):
-                    inverse[i, s] += _inverse(table.to_numpy()[rows, s], clips, weights)
+                own = [_inverse(scores, clips, weights) for scores in table.to_numpy()[rows].T]
+                inverse[i] += np.stack(own)  # of one seed: for all seeds
         omegas = 3 * len(machines) / inverse  # harmonic mean; 0 where a value is 0
         found.append(np.einsum("isb,bs->ib", omegas, of_seeds))
     return np.concatenate(found, axis=1)
@@ -110,12 +112,6 @@ def _wide(scores: pd.DataFrame) -> pd.DataFrame:
     validate(scores)
     keys = ["machine", "domain", "label", "name"]
     return scores.pivot(index=keys, columns="seed", values="score").sort_index()
-
-
-def _for_all_seeds(table: pd.DataFrame, seeds: pd.Index) -> pd.DataFrame:
-    if table.shape[1] > 1:
-        return table
-    return pd.concat([table.iloc[:, 0]] * len(seeds), axis=1).set_axis(seeds, axis=1)
 
 
 def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:

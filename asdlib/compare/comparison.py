@@ -15,9 +15,10 @@ import pandas as pd
 from asdlib import metrics
 from asdlib.clipstats import VIEWS
 from asdlib.compare import bootstrap, systems
-from asdlib.compare.systems import System, ensemble
+from asdlib.compare.systems import FUSED, System, ensemble
 
 _VALUES = ["omega", "auc_source", "auc_target", "pauc"]  # of a summary
+_SEEDLESS = {*VIEWS, FUSED}  # scorers that have one row per clip where nothing was trained
 _LEVEL = 0.05  # of the corrected p value, below which a difference over seeds counts
 _UNTRAINED = (
     System("AdaSub, statistics pmsd", "", (("adasub", "pmsd"),)),
@@ -233,7 +234,9 @@ def paired(
         a, b = seed_values(per_seed, *left), seed_values(per_seed, *right)
         if len(a) and len(b):
             a, b = _for_all_seeds(a, b), _for_all_seeds(b, a)
-            seedless = left[1] in VIEWS and right[1] in VIEWS
+            seedless = all(
+                len(own) == 1 and name in _SEEDLESS for own, name in ((a, left[1]), (b, right[1]))
+            )
             found_here = {"system": left, "against": right, **metrics.paired_difference(a, b)}
             rows.append(found_here | {"seedless": seedless})
     names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"]

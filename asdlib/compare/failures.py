@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import frontends, metrics, pipeline
+from asdlib import dataset, frontends, metrics, pipeline
+from asdlib.clipstats import VIEWS
 from asdlib.compare import systems
 from asdlib.parallel import one_thread
 from asdlib.params import Params
-from asdlib.study import detectors
+from asdlib.spectra import stft
+from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
+from asdlib.study.views import View
 
 FALSE_ALARMS = 0.1
 """Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
@@ -115,39 +118,84 @@ class Evidence:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Contributions:
+    """What made a clip's score where nothing was trained: shares of its squared distance.
+
+    Attributes
+    ----------
+    title : machine, clip and system.
+    front_end, scorer : of the view.
+    frames : (frame, band), log-mel behind the front-end, dB.
+    table : of :meth:`asdlib.pipeline.FittedView.explain`; its contributions sum to D(x)^2.
+    z : score of the clip by this view.
+    seconds : from one frame to the next.
+    """
+
+    title: str
+    front_end: str
+    scorer: str
+    frames: Float[np.ndarray, "frame band"]
+    table: pd.DataFrame
+    z: float
+    seconds: float
+
+
 def evidence(
     params: Params, recordings: Recordings, table: pd.DataFrame, row: pd.Series
-) -> Evidence:
+) -> Evidence | Contributions:
     """Look up why a clip of the gallery scored as it did.
 
     Parameters
     ----------
     table : of :func:`asdlib.study.run`.
-    row : of :func:`gallery`. Where its system joins several front-ends, the one with the highest
-        score for this clip is shown.
+    row : of :func:`gallery`. Where its system joins several front-ends or scorers, the one with
+        the highest score for this clip is shown.
+
+    Returns
+    -------
+    Evidence, or Contributions where the one that is shown is a detector without training.
     """
     system = next(s for s in systems.SYSTEMS if s.name == row["system"])
-    own = table[
-        (table["machine"] == row["machine"])
-        & (table["name"] == row["name"])
-        & (table["scorer"] == system.scorer)
-        & table["front_end"].isin(frontends.parts(system.front_ends))
-    ]
-    front_end = str(own.groupby("front_end")["score"].mean().idxmax())
+    front_end, scorer = _strongest(system, table, row)
+    alone = row["kind"] == "found by one"
+    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
+    title = f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}"
     clips = recordings.clips(row["machine"])
-    fitted = Unit(params, row["machine"], front_end, clips).fitted([system.scorer])
-    clip, constants = clips[clips["name"] == row["name"]].iloc[0], params.spectra
+    clip = clips[clips["name"] == row["name"]].iloc[0]
+    found = _contributions if scorer in VIEWS else _residuals
+    return found(params, title, front_end, scorer, clips, clip)
+
+
+def _strongest(system: systems.System, table: pd.DataFrame, row: pd.Series) -> tuple[str, str]:
+    """Front-end and scorer of a system's parts with the highest score for one clip."""
+    own = table[(table["machine"] == row["machine"]) & (table["name"] == row["name"])]
+    scores = own.groupby(["front_end", "scorer"])["score"].mean()
+    parts = [(name, scorer) for view, scorer in system.views for name in frontends.parts([view])]
+    front_end, scorer = max(parts, key=scores.__getitem__)
+    return front_end, scorer
+
+
+def _residuals(
+    params: Params,
+    title: str,
+    front_end: str,
+    scorer: str,
+    clips: pd.DataFrame,
+    clip: pd.Series,
+) -> Evidence:
+    """Evidence of the autoencoders."""
+    own, constants = views.trained(params), params.spectra
+    fitted = Unit(own, clip["machine"], front_end, clips).fitted([scorer])
     detector = detectors.eq1(fitted.detectors)
     with one_thread():
         frames = fitted.frames(pipeline.spectrum(clip["path"], constants, clip["hash"]))
-        terms, residuals = detector.over_time(fitted.vectors(frames), system.scorer)
+        terms, residuals = detector.over_time(fitted.vectors(frames), scorer)
     terms, residual = terms.mean(0), residuals.mean(0)
-    level = float(detector.level(terms[None], system.scorer)[0])
+    level = float(detector.level(terms[None], scorer)[0])
     place = int(np.abs(terms - level).argmin())
-    alone = row["kind"] == "found by one"
-    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
     return Evidence(
-        f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}",
+        title,
         front_end,
         fitted.standardise(frames),
         terms,
@@ -156,3 +204,28 @@ def evidence(
         residual[place].reshape(constants.stack, -1),
         constants.hop_length / constants.sample_rate,
     )
+
+
+def _contributions(
+    params: Params,
+    title: str,
+    front_end: str,
+    scorer: str,
+    clips: pd.DataFrame,
+    clip: pd.Series,
+) -> Contributions:
+    """Evidence of a detector without training."""
+    view, constants = View(params, clip["machine"], front_end, scorer, clips), params.spectra
+    signal = dataset.read(clip["path"], constants, content=clip["hash"])
+    with one_thread():
+        fitted, denoiser = view.fitted(), Unit(params, clip["machine"], front_end, clips).denoiser()
+        frames = pipeline.frames(stft(signal, constants), denoiser, constants)
+        return Contributions(
+            title,
+            front_end,
+            scorer,
+            frames,
+            fitted.explain(signal),
+            float(fitted.z(signal)),
+            constants.hop_length / constants.sample_rate,
+        )

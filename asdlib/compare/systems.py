@@ -6,7 +6,7 @@ through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 06_submission.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from asdlib.guard import PerClip
 from asdlib.study import baseline
 from asdlib.study.grid import Model
 from asdlib.study.recordings import Recordings
+
+FUSED = "fused"
+"""Scorer of a system that joins several views, in a table of scores."""
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
 
@@ -139,6 +142,34 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def fused(
+    table: pd.DataFrame, views: Sequence[tuple[str, str]], name: str, fusion: str = "mean"
+) -> pd.DataFrame:
+    """Join views of a study seed by seed, as rows of one more system.
+
+    A view without seeds is joined to every seed of the others.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`, with these views.
+    views : (front-end, scorer) pairs.
+    name : of the system, in the column front_end; the scorer is :data:`FUSED`.
+    fusion : as of :class:`System`.
+
+    Returns
+    -------
+    DataFrame with the columns of ``table``.
+    """
+    own = table[_among(table, ["front_end", "scorer"], views)]
+    most = own.groupby(["front_end", "scorer"])["seed"].unique().map(sorted).max()
+    parts = []
+    for seed in most:
+        rows = own[own["seed"].eq(seed) | own["scorer"].isin(VIEWS)]
+        joined = ensemble(rows, fusion)
+        parts.append(joined.assign(front_end=name, scorer=FUSED, seed=seed))
+    return pd.concat(parts, ignore_index=True)[list(table.columns)]
+
+
 def fuse(scores: Mapping[Model, PerClip], fusion: str = "mean") -> PerClip:
     """Join guarded scores of the same clips by several models.
 
@@ -243,6 +274,14 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
 def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Results:
     """Apply each of the submitted systems, see :func:`apply`."""
     return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
+
+
+def first(results: Results) -> System:
+    """Return the first system that could be formed; S1 where none could.
+
+    Chapter 06 and the explorer show the decisions of one system alone.
+    """
+    return next((s for s in SYSTEMS if s.name in results and results[s.name].members), SYSTEMS[0])
 
 
 def omega_by_machine(results: Results) -> pd.DataFrame:

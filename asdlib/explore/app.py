@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from asdlib import dataset
 from asdlib.compare import systems
-from asdlib.explore.board import Board
+from asdlib.explore.board import Bars, Board
 from asdlib.explore.data import (
     QuietPowers,
     Trained,
@@ -27,14 +27,18 @@ from asdlib.explore.data import (
     describe_decisions,
     machine_sound,
     open_folder,
+    viewed,
 )
 from asdlib.explore.view import View, compute, impossible
 from asdlib.frontends import FRONT_ENDS, parts
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params
+from asdlib.pipeline import FittedView
 from asdlib.report import panels
-from asdlib.report.style import NAMES, sound_name
+from asdlib.report.style import NAMES, SCORER_NAMES, sound_name, system_name
+from asdlib.study import views
 from asdlib.study.unit import Unit
+from asdlib.study.views import View as Viewed
 
 SLIDERS = {
     "percentile": (1.0, 99.0, 1.0),
@@ -59,9 +63,11 @@ class Explorer:
     def __init__(self, params: Params):
         self.params = params
         self.recordings, self.problems = open_folder(params, progress=True)
-        self.board = Board(params)
+        self.board, self.bars = Board(params), Bars()
         self.view: View | None = None
         self._units: dict[tuple[str, str], Trained | None] = {}
+        self._views: dict[tuple[str, str, str], FittedView] = {}
+        self._explained: tuple[Any, pd.DataFrame, float] | None = None
         self._quiet: dict[tuple[str, str], QuietPowers] = {}
         self._held = False
         self._signal: tuple[Any, Float[np.ndarray, "channel=2 sample"]] | None = None
@@ -70,6 +76,7 @@ class Explorer:
         self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
         self.sounds = widgets.HTML()  # of the clip as it is
         self.denoised = widgets.HTML()
+        self.shares = widgets.Image(format="png", layout={"max_width": "100%", "display": "none"})
         wide = {"width": "auto"}
         self.machine = widgets.Dropdown(options=self.recordings.machines, description="machine")
         self.clip = widgets.Dropdown(description="clip", layout={"width": "620px"})
@@ -79,6 +86,7 @@ class Explorer:
             value="adasub" if "adasub" in known else known[-1],
             description="front-end",
         )
+        self.scorer = widgets.Dropdown(description="statistics", layout={"display": "none"})
         self.sliders = {name: self._slider(name) for name in SLIDERS}
         self.reset = widgets.Button(description="reset", tooltip="the study's constants")
         self.widget = widgets.VBox(
@@ -91,12 +99,15 @@ class Explorer:
                 self.status,
                 self.picture,
                 widgets.HBox([self.sounds, self.denoised], layout={"flex_flow": "row wrap"}),
+                self.scorer,
+                self.shares,
             ]
         )
         self._list_clips()
         self.machine.observe(self._on_machine, names="value")
         self.clip.observe(self._on_move, names="value")
         self.front_end.observe(self._on_move, names="value")
+        self.scorer.observe(self._on_move, names="value")
         for slider in self.sliders.values():
             slider.observe(self._on_move, names="value")
         self.reset.on_click(self._on_reset)
@@ -153,6 +164,7 @@ class Explorer:
             self._say(*(wrong or [str(error)]))
             self.picture.value = self.board.say(f"cannot be shown: {title}")
             self.sounds.value = self.denoised.value = ""
+            self._list_views({})
             return
         trained = self._trained(row["machine"], self.front_end.value)
         floors, remark = self._floors(row["machine"], constants)
@@ -169,7 +181,46 @@ class Explorer:
         )
         name = sound_name(self.front_end.value).replace("microphone", "microphone, again")
         self.denoised.value = self._players({name: self.view.sound})
+        self._explain(row, signal, constants)
         self._say(*wrong, remark, self.view.note)
+
+    def _explain(
+        self, row: pd.Series, signal: Float[np.ndarray, "channel=2 sample"], constants: Denoising
+    ) -> None:
+        """Show what a detector without training makes of the clip, with the study's constants."""
+        machine, front_end = row["machine"], self.front_end.value
+        found = viewed(self.params, self.recordings, machine, front_end)
+        self._list_views(found)
+        if not found:
+            return
+        scorer = self.scorer.value
+        key = (machine, front_end, scorer)
+        if key not in self._views:
+            self._views[key] = found[scorer].fitted()
+        if self._explained is None or self._explained[0] != (key, self.clip.value):
+            fitted = self._views[key]
+            own = (key, self.clip.value)
+            self._explained = (own, fitted.explain(signal), float(fitted.z(signal)))
+        _, table, z = self._explained
+        squared = table["contribution"].sum()
+        title = f"{system_name(front_end, scorer)}: $z$ = {z:.2f}, $D^2$ = {squared:.0f}"
+        reads = ("percentile", *FRONT_ENDS[front_end].reads)
+        if any(getattr(constants, n) != getattr(self.params.denoising, n) for n in reads):
+            title += "; with the study's constants, not those of the sliders"
+        if row["split"] == "train":
+            title += "; fitted on this clip too"
+        self.shares.value = self.bars.draw(table, title)
+
+    def _list_views(self, found: dict[str, Viewed]) -> None:
+        """Offer the scorers that were computed; hide their part of the page without any."""
+        self._held, held = True, self._held
+        options = [(SCORER_NAMES[scorer], scorer) for scorer in found]
+        if options != list(self.scorer.options):
+            before = self.scorer.value
+            self.scorer.options = options
+            self.scorer.value = before if before in found else next(iter(found), None)
+        self.scorer.layout.display = self.shares.layout.display = "" if found else "none"
+        self._held = held
 
     def _slider(self, name: str) -> widgets.FloatSlider:
         low, high, step = SLIDERS[name]
@@ -245,7 +296,8 @@ class Explorer:
         return str(panels.players(sounds, self.params.spectra.sample_rate).data)
 
     def _unit(self, machine: str, front_end: str) -> Unit:
-        return Unit(self.params, machine, front_end, self.recordings.clips(machine))
+        own = views.trained(self.params)
+        return Unit(own, machine, front_end, self.recordings.clips(machine))
 
     def _trained(self, machine: str, front_end: str) -> Trained | None:
         key = (machine, front_end)
@@ -257,6 +309,9 @@ class Explorer:
     def _floors(self, machine: str, constants: Denoising) -> tuple[Floors | None, str]:
         """Floors at the constants' percentile, and a sentence where they are not the study's."""
         known = any(self._unit(machine, name).done for name in parts(self.params.front_ends))
+        if not known and FRONT_ENDS[self.front_end.value].needs_floors:
+            found = viewed(self.params, self.recordings, machine, self.front_end.value)
+            known = any(view.kind != "fine" for view in found.values())
         if known and constants.percentile == self.params.denoising.percentile:
             return self._unit(machine, self.front_end.value).own_floors(), ""
         own = FRONT_ENDS[self.front_end.value].own_floors

@@ -1,6 +1,6 @@
-"""The live explorer's picture: drawn once, then only its data change, so that a slider feels live.
+"""The live explorer's pictures: the board's data change alone, so that a slider feels live.
 
-An Agg canvas of its own; the state of pyplot is never touched. Notebook: 00_explore.
+Agg canvases of their own; the state of pyplot is never touched. Notebook: 00_explore.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,7 @@ from PIL import Image
 from asdlib.explore.data import Trained
 from asdlib.explore.view import View
 from asdlib.params import Params
+from asdlib.report import charts
 from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES
 
 _SIZE = (12.4, 9.0)  # inches
@@ -289,10 +291,39 @@ class Board:
         self.canvas.restore_region(self._background)
         for artist in self._moving:
             self.figure.draw_artist(artist)
-        out = io.BytesIO()
-        pixels = np.asarray(self.canvas.buffer_rgba())[..., :3]
-        Image.fromarray(pixels).save(out, "png", compress_level=1)
-        return out.getvalue()
+        return _encoded(self.canvas)
+
+
+class Bars:
+    """Shares of one clip's squared distance, as a detector without training sees it."""
+
+    def __init__(self) -> None:
+        with matplotlib.rc_context(_STYLE):
+            self.figure = Figure(figsize=(_SIZE[0], 2.9), dpi=_DPI)
+            self.canvas = FigureCanvasAgg(self.figure)
+            self.axes = self.figure.add_axes((0.05, 0.17, 0.89, 0.7))
+
+    def draw(self, table: pd.DataFrame, title: str) -> bytes:
+        """Show the shares; the picture as PNG.
+
+        Parameters
+        ----------
+        table : of :meth:`asdlib.pipeline.FittedView.explain`.
+        title : with mathematics between dollar signs.
+        """
+        with matplotlib.rc_context(_STYLE):
+            self.axes.clear()
+            charts.contributions(self.axes, table)
+            self.axes.set_title(title, loc="left")
+            self.canvas.draw()
+        return _encoded(self.canvas)
+
+
+def _encoded(canvas: FigureCanvasAgg) -> bytes:
+    out = io.BytesIO()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    Image.fromarray(pixels).save(out, "png", compress_level=1)
+    return out.getvalue()
 
 
 def _db(power: np.ndarray) -> np.ndarray:

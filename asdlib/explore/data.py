@@ -28,6 +28,7 @@ from asdlib.spectra import power, stft
 from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings, look
 from asdlib.study.unit import Unit
+from asdlib.study.views import View
 
 MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
 Sentences = tuple[str, ...]
@@ -99,7 +100,7 @@ class Trained:
     ----------
     fitted : what the unit has learnt, with the detector of this scorer only.
     scorer : its name; eq. 1 where the study has it.
-    gammas : one per seed, fitted to the training clips' scores.
+    gammas : one per seed, fitted to the training clips' scores; none where scores are held out.
     training : (clip,), ensemble z of the training clips.
     threshold : on the ensemble z.
     """
@@ -121,7 +122,8 @@ class Trained:
         normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
         training = systems.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, unit.params.scoring.quantile))
-        gammas = [g for g in fitted.gammas.values() if isinstance(g, Calibration)]
+        own = [fitted.gammas[scorer, seed] for seed in unit.params.seeds]
+        gammas = [gamma for gamma in own if isinstance(gamma, Calibration)]
         return cls(fitted, scorer, gammas, training, threshold)
 
     def score(
@@ -135,9 +137,9 @@ class Trained:
         return residuals.square().sum(2).cpu().numpy(), np.array(list(z.values()))
 
     def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, "seed point"]:
-        """Density of the standardised score by each seed's fitted gamma."""
-        if self.gammas[0].mode == "gamma_normal":
-            return np.tile(scipy.stats.norm.pdf(z), (len(self.gammas), 1))
+        """Density of the standardised score: each seed's fitted gamma, or else the normal one."""
+        if not self.gammas or self.gammas[0].mode == "gamma_normal":
+            return np.tile(scipy.stats.norm.pdf(z), (max(len(self.gammas), 1), 1))
         curves = []
         for gamma in self.gammas:
             std = np.sqrt(gamma.shape) * gamma.scale
@@ -161,33 +163,64 @@ def machine_sound(
     return None if truth is None else truth.machine[0].astype(np.float32)
 
 
+def viewed(params: Params, recordings: Recordings, machine: str, front_end: str) -> dict[str, View]:
+    """Detectors without training that the study has computed for a machine and a front-end.
+
+    Returns
+    -------
+    Mapping of the scorer to its view, in the order of the study.
+    """
+    clips = recordings.clips(machine)
+    found = {
+        scorer: View(params, machine, name, scorer, clips)
+        for name, scorer in views.wanted(params)
+        if name == front_end
+    }
+    return {name: view for name, view in found.items() if view.done and view.values_file.exists()}
+
+
 def apply_systems(params: Params, recordings: Recordings) -> systems.Results:
-    """The four systems on all machines; empty where the study of their front-ends has not run."""
+    """Apply the systems that the study can form; empty where it has not run.
+
+    Autoencoders and detectors without training are left out apart, each where they lack files:
+    nothing is trained or measured here.
+    """
     needed = dict.fromkeys(view for s in systems.SYSTEMS for view in s.views)
+    trained = views.trained(params)
+    seen: list[str] = []
     names = dict.fromkeys(name for name, scorer in needed if scorer not in VIEWS)
     wanted = tuple(name for name in names if name in params.front_ends)
-    own = params.model_copy(update={"front_ends": wanted or ("near",), "baseline": False})
-    tasks = [*(study.units(own, recordings) if wanted else ()), *views.views(params, recordings)]
-    if not (tasks and all(task.done for task in tasks)):
+    own = trained.model_copy(update={"front_ends": wanted, "baseline": False})
+    if not (own.scorers and wanted and _done(study.units(own, recordings))):
+        own = own.model_copy(update={"scorers": ()})
+    for front_end, scorer in views.wanted(params):
+        one = params.model_copy(update={"scorers": (f"{front_end}/{scorer}",)})
+        if (front_end, scorer) in needed and _done(views.views(one, recordings)):
+            seen += one.scorers
+    own = own.model_copy(update={"scorers": (*own.scorers, *seen)})
+    if not own.scorers:
         return {}
-    table = study.run(params, recordings=recordings)  # reads back: nothing is missing
+    table = study.run(own, recordings=recordings)  # reads back: nothing is missing
     models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
     table = table[models.isin(list(needed))]
     per_seed = comparison.summary(table).per_seed
     return systems.apply_all(table, per_seed, params.scoring.quantile)
 
 
+def _done(tasks: Sequence[Unit | View]) -> bool:
+    return bool(tasks) and all(task.done for task in tasks)
+
+
 def describe_decisions(results: systems.Results, clip: pd.Series) -> str:
-    """Ensemble z of S1, and which systems miss the clip or raise a false alarm on it."""
+    """Ensemble z of the first system, and which ones miss the clip or raise a false alarm on it."""
     machine, name = clip["machine"], clip["name"]
     if not any(len(applied.clips) for applied in results.values()):
         return "not decided: the study has not been run"
-    text = "S1 was not run"
-    if len(results["S1"].clips):
-        z = results["S1"].clips.set_index(["machine", "name"])["score"][machine, name]
-        text = f"S1: z = {z:.2f}"
-        if machine in results["S1"].scored:
-            text += f", threshold {results['S1'].scored[machine].threshold:.2f}"
+    own = systems.first(results).name
+    z = results[own].clips.set_index(["machine", "name"])["score"][machine, name]
+    text = f"{own}: z = {z:.2f}"
+    if machine in results[own].scored:
+        text += f", threshold {results[own].scored[machine].threshold:.2f}"
     if clip["split"] == "train":
         return f"{text}; a training clip"
     said = {

@@ -17,6 +17,7 @@ from jaxtyping import Complex, Float
 
 from asdlib import pipeline
 from asdlib.complexls import correlations, far_filter, solve_filter, subtract
+from asdlib.gates import gated_filter
 from asdlib.measure.removal import energies, removed
 from asdlib.measure.truth import at_rate, truths
 from asdlib.parallel import clip_by_clip
@@ -126,7 +127,12 @@ def leaks(params: Params, recordings: Recordings, levels: Sequence[float]) -> pd
 
 
 def rooms(
-    params: Params, recordings: Recordings, knob: str, values: Sequence[float] | Sequence[int]
+    params: Params,
+    recordings: Recordings,
+    knob: str,
+    values: Sequence[float] | Sequence[int],
+    *,
+    fit: Fit | None = None,
 ) -> pd.DataFrame:
     """Noise removed and machine sound lost in newly rendered scenes that differ in one setting.
 
@@ -138,6 +144,7 @@ def rooms(
     knob : far_distance (m), reverberation (s) or noise_sources, of
         :class:`asdlib.params.Scenes`.
     values : of the knob.
+    fit : maps the spectrum of a mixture to its filter; plain least squares by default.
 
     Returns
     -------
@@ -146,16 +153,40 @@ def rooms(
     reverberation, rows for noise_sources only.
     """
     measured = params.scenes.impulse_response_folder is not None
-    fit = partial(far_filter, constants=params.denoising)
+    chosen = fit or partial(far_filter, constants=params.denoising)
 
     def row(case: tuple[float, str]) -> list:
         value, machine = case
         own = params.model_copy(update={"scenes": params.scenes.model_copy(update={knob: value})})
-        return [machine, *_whole(_rendered(own, machine), fit), value]
+        return [machine, *_whole(_rendered(own, machine), chosen), value]
 
     known = recordings.embedded and (knob == "noise_sources" or not measured)
     cases = product(values, recordings.machines) if known else []
     return pd.DataFrame(clip_by_clip(row, cases), columns=[*_COLUMNS, knob])
+
+
+def gates(params: Params, recordings: Recordings, distances: Sequence[float]) -> pd.DataFrame:
+    """Noise removed and machine sound lost by plain least squares and by the fit with two gates.
+
+    Parameters
+    ----------
+    distances : of the far microphone from the machine, in m: scenes that are rendered here.
+
+    Returns
+    -------
+    DataFrame with machine, case ("as recorded", or the distance), ``plain noise`` and
+    ``plain machine_sound``, ``gated noise`` and ``gated machine_sound``, dB over all bins.
+    """
+    fits = {"plain": far_filter, "gated": gated_filter}
+    tables = []
+    for name, fit in fits.items():
+        own = partial(fit, constants=params.denoising)
+        near = rooms(params, recordings, "far_distance", distances, fit=own)
+        near["case"] = [f"far microphone at {value:g} m" for value in near.pop("far_distance")]
+        here = _overall(params, recordings, own).assign(case="as recorded")
+        both = pd.concat([here, near], ignore_index=True).set_index(["machine", "case"])
+        tables.append(both.add_prefix(f"{name} "))
+    return pd.concat(tables, axis=1).reset_index()
 
 
 def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:

@@ -34,6 +34,7 @@ CHAPTERS = (
     "01_noise_floor",
     "02_front_ends",
     "03_seed_study",
+    "04_without_training",
     "05_rescoring",
     "06_submission",
     "07_negative_results",

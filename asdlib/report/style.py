@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 
 PALETTE = sns.color_palette("colorblind").as_hex()
@@ -102,11 +103,31 @@ SCORER_NAMES = {
     "mean": "mean over frames",
     "max": "maximum over frames",
     **{f"alpha_{a:g}": f"α = {a:g}" for a in (0, 0.1, 0.4, 0.7, 1)},
+    **{f"ridge_{r:g}": f"ridge {r:g}" for r in (0.01, 0.1, 1)},
+}
+
+STATISTIC_COLOURS = {
+    "p": PALETTE[0],
+    "m": PALETTE[9],
+    "s": PALETTE[1],
+    "d": PALETTE[4],
+    "psd": PALETTE[2],
+}
+STATISTIC_NAMES = {
+    "p": "$p$, level of the mean",
+    "m": "$m$, mean level",
+    "s": "$s$, scatter",
+    "d": "$d$, scatter of steps",
+    "psd": "Welch spectrum",
 }
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:
-    """Name of a system in tables and figures, such as "AdaSub + DM"."""
+    """Name of a system in tables and figures, such as "AdaSub + DM" or S5."""
+    if front_end not in NAMES:
+        return front_end
+    if front_end == "near" and scorer in VIEWS:  # its title is that of an autoencoder
+        return f"Near {SCORER_NAMES[scorer]}"
     suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
     return NAMES[front_end] + suffix
 

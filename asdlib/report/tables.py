@@ -190,6 +190,12 @@ def fixed_filters(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(["machine", *heads], axis=1)
 
 
+def gates(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.measure.phase.gates` for reading."""
+    heads = [f"{what}, {kind}" for kind in ("plain", "gated") for what in ("noise", "machine")]
+    return table.set_axis(["machine", "recordings", *heads], axis=1)
+
+
 def choices(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out :func:`asdlib.compare.choice.rules` for reading."""
     return table if table.empty else table.set_axis(["choice", "Ω", "taken"], axis=1)
@@ -237,6 +243,57 @@ def against_champion(table: pd.DataFrame) -> pd.DataFrame:
         "verdict": table["verdict"],
     }
     return pd.DataFrame(columns)
+
+
+def without_training(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.trained_or_not.against_autoencoders` for reading.
+
+    Parameters
+    ----------
+    name : of a system, given its front-end and scorer.
+    """
+    if table.empty:
+        return table
+    known = table["mean"].notna()
+    kinds = {True: "autoencoder", False: "none"}
+    columns = {
+        "system": [name(*system) for system in table["system"]],
+        "training": table["trained"].map(kinds),
+        "source AUC": table["auc_source"],
+        "target AUC": table["auc_target"],
+        "pAUC": table["pauc"],
+        "Ω": table["omega"],
+    }
+    if known.any():
+        columns["difference (95 % interval)"] = [
+            f"{mean:+.4f} ({low:+.3f} to {high:+.3f})" if run else ""
+            for mean, low, high, run in zip(
+                table["mean"], table["low"], table["high"], known, strict=True
+            )
+        ]
+        columns["verdict"] = table["verdict"].fillna("")
+    return pd.DataFrame(columns)
+
+
+def by_machine(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out a table indexed by machine and ``overall``: the official score is the last row."""
+    return table.rename(index={"overall": "all"}).rename_axis("machine").reset_index()
+
+
+def by_gain(table: pd.DataFrame, name: Callable[..., str], front_end: str) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.untrained.by_gain` for reading.
+
+    Parameters
+    ----------
+    name : of a system, given its front-end and scorer.
+    front_end : that all rows have.
+    """
+    forms = table["level_free"].map({True: ", level-free", False: ""})
+    systems = [name(front_end, scorer) for scorer in table["scorer"]]
+    shown = table.drop(columns=["scorer", "level_free"])
+    shown = shown.rename(columns={gain: f"{gain:+g} dB" if gain else "0 dB" for gain in shown})
+    shown.insert(0, "system", [f"{a}{b}" for a, b in zip(systems, forms, strict=True)])
+    return shown
 
 
 def build_up(table: pd.DataFrame) -> pd.DataFrame:

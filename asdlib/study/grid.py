@@ -5,7 +5,7 @@ Notebook: 03_seed_study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,20 @@ def run(
     for machine in recordings.machines:
         for name in names:
             if name in frontends.COMBINATIONS:
-                members = [tables[machine, part] for part in frontends.COMBINATIONS[name]]
-                found.append(combination(members, name))
+                keys = [(machine, part) for part in frontends.COMBINATIONS[name]]
+                if _in_common(tables, keys):
+                    found.append(combination([tables[key] for key in keys], name))
             elif (machine, name) in tables:
                 found.append(tables[machine, name])
     return pd.concat(found, ignore_index=True)
+
+
+def _in_common(
+    tables: Mapping[tuple[str, str], pd.DataFrame], keys: Sequence[tuple[str, str]]
+) -> bool:
+    """Whether these machines and front-ends have a scorer in common."""
+    scorers = [set(tables[key]["scorer"]) if key in tables else set() for key in keys]
+    return bool(set.intersection(*scorers))
 
 
 def combination(members: list[pd.DataFrame], name: str) -> pd.DataFrame:

@@ -15,13 +15,15 @@ from asdlib.study import views
 from asdlib.study.baseline import official
 
 CHAMPION = "adasub"  # the front-end whose choices are varied
+SQUARED_ERROR = "mse"  # of the clip, the official baseline's score
 COMPARED = ("s1", "eq1")  # the champion's scoring, and the one that it improves on
 OBJECTIVES = ("interpolate", "denoise")
 
 
 def rescored(params: Params) -> Params:
-    """Other percentiles, weights and covariances on the same autoencoders."""
-    return _varied(params, scorers=("eq1", "p95", *VARIANTS))
+    """Other percentiles, weights, covariances and ridges on the same autoencoders, and MSE."""
+    whole = (SQUARED_ERROR,) if params.training.objective == "reconstruct" else ()
+    return _varied(params, scorers=("eq1", "p95", *VARIANTS, *whole))
 
 
 def gamma_normal(params: Params) -> Params:

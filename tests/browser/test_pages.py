@@ -14,6 +14,7 @@ NAMES = (
     "notebooks/01_noise_floor",
     "notebooks/02_front_ends",
     "notebooks/03_seed_study",
+    "notebooks/04_without_training",
     "notebooks/05_rescoring",
     "notebooks/06_submission",
     "notebooks/07_negative_results",

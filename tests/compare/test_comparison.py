@@ -131,3 +131,31 @@ def test_paired_differences_are_matched_by_seed(table):
 )
 def test_a_verdict_follows_its_numbers(mean, p, low, high, said):
     assert comparison.verdict({"mean": mean, "p_holm": p, "low": low, "high": high}) == said
+
+
+def test_a_detector_without_seeds_is_paired_with_every_seed_of_another():
+    table = pd.concat(
+        [
+            rows("fan", "adasub", "eq1", {0: HALF, 1: PERFECT, 2: HALF}),
+            rows("fan", "adasub", "pmsd", {0: PERFECT}),
+            rows("fan", "adals", "pmsd", {0: HALF}),
+        ]
+    )
+    per_seed = comparison.summary(table).per_seed
+    trained, view, other = ("adasub", "eq1"), ("adasub", "pmsd"), ("adals", "pmsd")
+    paired = comparison.paired(per_seed, [(view, trained), (view, other)], table)
+    assert paired["n"].tolist() == [3, 1]
+    assert paired["seedless"].tolist() == [False, True]
+    assert paired["mean"].tolist() == pytest.approx(
+        [(1 - OMEGA_OF_HALF) * 2 / 3, 1 - OMEGA_OF_HALF]
+    )
+    assert paired["low"][1] == pytest.approx(paired["mean"][1])  # one clip of each kind
+
+
+def test_without_seeds_the_interval_over_clips_decides():
+    row = {"mean": 0.1, "p_holm": np.nan, "low": 0.02, "high": 0.2, "seedless": True}
+    assert comparison.verdict(row) == "helps"
+    assert comparison.verdict({**row, "mean": -0.1, "low": -0.2, "high": -0.02}) == "harms"
+    assert comparison.verdict({**row, "low": -0.02}) == "no robust difference"
+    with_seeds = comparison.verdict({**row, "seedless": False})
+    assert with_seeds == "gains on average, not surely over seeds"

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import machine_folder, small_params, write_wav
 
 from asdlib import scoring, study
 from asdlib.compare import comparison, failures, systems
 from asdlib.params import Scoring
-from asdlib.report import browse
+from asdlib.report import browse, charts, style
 
 
 def table_of(rows):
@@ -95,3 +96,96 @@ def test_evidence_of_a_report(scenes_report):
     assert shown.residual.shape == (params.spectra.stack, params.spectra.n_mels)
     assert len(shown.terms) == len(shown.frames) - params.spectra.stack + 1
     assert abs(shown.terms[shown.place] - shown.level) == np.abs(shown.terms - shown.level).min()
+
+
+TONE = 1000  # Hz
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A study without autoencoders in which one anomaly has a tone: parameters, recordings."""
+    folder = tmp_path_factory.mktemp("untrained")
+    rng = np.random.default_rng(3)
+    data = machine_folder(folder / "data", rng, train=12, domains=("source", "target"))
+    t = np.arange(16000) / 16000
+    sound = 0.1 * rng.standard_normal((16000, 2))
+    sound[:, 0] += 0.05 * np.sin(2 * np.pi * TONE * t)
+    write_wav(data / "fan/test/section_00_source_test_anomaly_0000_spd_0.wav", sound)
+    scorers = ["fine", "adals/pmsd", "psd"]
+    chosen = small_params(
+        folder, data=str(data), front_ends=["adasub"], scorers=scorers, baseline=False
+    )
+    return chosen, study.open_recordings(chosen)
+
+
+def evidence_of(params, recordings, system, name):
+    table = study.run(params, recordings=recordings)
+    row = pd.Series({"machine": "fan", "name": name, "system": system, "kind": "found by one"})
+    return table, failures.evidence(params, recordings, table, row)
+
+
+def test_evidence_without_training_is_the_view_with_the_highest_score(untrained):
+    params, recordings = untrained
+    name = "section_00_source_test_anomaly_0000_spd_0.wav"
+    table, shown = evidence_of(params, recordings, "S5", name)
+    own = table[table["name"] == name].set_index(["front_end", "scorer"])["score"]
+    best = max([("adasub", "fine"), ("adals", "pmsd")], key=own.__getitem__)
+    assert isinstance(shown, failures.Contributions)
+    assert (shown.front_end, shown.scorer) == best
+    assert shown.z == own[best]
+    assert shown.frames.shape[1] == params.spectra.n_mels
+    most = shown.table.loc[shown.table["contribution"].idxmax()]
+    assert most["frequency"] == pytest.approx(TONE, rel=0.15)
+    assert f"fan: {name}, S5 alone finds it" == shown.title
+    lifted = table.copy()
+    other = ({("adasub", "fine"), ("adals", "pmsd")} - {best}).pop()
+    at = (lifted["front_end"] == other[0]) & (lifted["scorer"] == other[1])
+    lifted.loc[at, "score"] += 1000
+    lifted.loc[lifted["scorer"] == "psd", "score"] += 9999  # no part of the system
+    row = pd.Series({"machine": "fan", "name": name, "system": "S5", "kind": "found by none"})
+    again = failures.evidence(params, recordings, lifted, row)
+    assert (again.front_end, again.scorer) == other
+
+
+def test_one_figure_draws_evidence_of_both_kinds(untrained, rng):
+    params, recordings = untrained
+    _, shown = evidence_of(
+        params, recordings, "S5", "section_00_source_test_anomaly_0000_spd_0.wav"
+    )
+    terms = rng.random(28)
+    trained = failures.Evidence(
+        "title",
+        "adasub",
+        rng.random((32, 16)),
+        terms,
+        float(terms[4]),
+        4,
+        rng.random((5, 16)),
+        0.03,
+    )
+    fig = charts.evidence([trained, shown])
+    labels = [(ax.get_xlabel(), ax.get_ylabel()) for ax in fig.axes]
+    assert labels[:3] == [
+        ("time (s)", "mel band $b$"),
+        ("time (s)", "term of $A(x)$"),
+        ("frame of the stack", ""),
+    ]
+    assert labels[3:] == [
+        ("time (s)", "mel band $b$"),
+        ("frequency (kHz)", "contribution to $D^2$"),
+    ]
+    bars = fig.axes[-1]
+    squared = shown.table["contribution"].sum()
+    (said,) = (text.get_text() for text in bars.texts)
+    assert f"$D^2$ = {squared:.0f}, $z$ = {shown.z:.2f}" in said
+    heights = [patch.get_data() for patch in bars.patches]
+    drawn = sum((data.values - data.baseline).sum() for data in heights)
+    assert drawn == pytest.approx(squared)
+    top = heights[-1]
+    peak = top.values.argmax()
+    assert top.edges[peak] < TONE / 1000 * 1.15
+    assert top.edges[peak + 1] > TONE / 1000 / 1.15
+    names = shown.table["statistic"].unique()
+    assert [text.get_text() for text in bars.get_legend().get_texts()] == [
+        style.STATISTIC_NAMES[name] for name in names
+    ]

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from conftest import small_params
+from known_scores import HALF, PERFECT, rows
 
-from asdlib.compare import submission
+from asdlib.compare import comparison, submission, systems
 from asdlib.guard import PerClip
 from asdlib.params import AsdError
 
@@ -244,3 +246,35 @@ def test_wrong_labels_and_keys_are_one_sentence(tmp_path):
         submission.meta("Doe_InstituteTooLong_task2_1", description={}, **good)
     with pytest.raises(AsdError, match="Unknown description key 'colour'"):
         submission.meta(LABELS[0], description={"colour": "red"}, **good)
+
+
+def test_the_system_without_training_is_handed_in_apart(tmp_path):
+    table = pd.concat(
+        [
+            rows("fan", "adasub", "s1", {0: HALF, 1: HALF}, train=[0.0, 1.0]),
+            rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
+            rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
+        ],
+        ignore_index=True,
+    )
+    table["name"] += ".wav"
+    applied = systems.apply_all(table, comparison.summary(table).per_seed, 0.9)
+    chosen, expected = small_params(tmp_path), {"fan": [f"{name}.wav" for name in HALF]}
+    own = (systems.UNTRAINED,)
+    apart = tmp_path / "package" / "without_training"
+    paper = submission.write_all(tmp_path / "package", applied, ["fan"], chosen)
+    written = submission.write_all(apart, applied, ["fan"], chosen, own)
+    submission.write_all(tmp_path / "package", applied, ["fan"], chosen)  # again: S5 stays
+    for archive in (paper, written):
+        assert submission.validate(archive, expected) == []
+    label = submission.label_of(systems.UNTRAINED, chosen)
+    assert [folder.name for folder in (apart / "task2").iterdir()] == [label]
+    assert [folder.name for folder in (tmp_path / "package" / "task2").iterdir()] == [label]
+    filed = dict(submission.read_scores(apart, label, "fan").items())
+    assert filed == dict(applied["S5"].scored["fan"].scores.items())
+    assert filed != dict(applied["S1"].scored["fan"].scores.items())
+    about = yaml.safe_load((apart / "task2" / label / f"{label}.meta.yaml").read_text())
+    assert about["submission"]["abbreviation"] == "S5"
+    assert about["system"]["complexity"]["total_parameters"] == 0
+    assert about["system"]["description"]["machine_learning_method"] == "Mahalanobis distance"
+    assert about["system"]["description"]["ensemble_method_subsystem_count"] == 2

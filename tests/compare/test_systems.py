@@ -25,7 +25,7 @@ def scored(values, threshold):
 def test_decisions_are_one_row_per_system_and_test_clip():
     fan, pump = scored({"a": 1.0, "b": 3.0}, 2.0), scored({"p": 5.0}, 4.0)
     results = {
-        "S1": systems.Applied([("adasub", 0)], {"fan": fan, "pump": pump}, pd.DataFrame()),
+        "S1": systems.Applied([("adasub", "s1", 0)], {"fan": fan, "pump": pump}, pd.DataFrame()),
         "S2": systems.Applied([], {}, pd.DataFrame()),
     }
     assert systems.decisions(results).to_dict("split")["data"] == [
@@ -47,7 +47,7 @@ def test_errors_are_counted_per_machine_and_domain():
     ]
     values = {"quiet": 0.0, "false alarm": 9.0, "hit": 9.0, "miss 1": 1.0, "miss 2": 2.0}
     machines = {"fan": scored(values, 2.0), "pump": scored({"concealed": 9.0}, 2.0)}
-    results = {"S1": systems.Applied([("adasub", 0)], machines, pd.DataFrame())}
+    results = {"S1": systems.Applied([("adasub", "s1", 0)], machines, pd.DataFrame())}
     counts = systems.error_counts(results, recordings(clips))
     assert counts["machine"].tolist() == ["fan", "fan"]
     assert counts["domain"].tolist() == ["source", "target"]
@@ -72,7 +72,7 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
     )
     per_seed = comparison.summary(table).per_seed
     applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
-    assert applied.members == [("adasub", 0), ("adasub", 1)]
+    assert applied.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
     fan = applied.scored["fan"]
     assert fan.threshold == pytest.approx(1.8)  # 0.9 of the way from 0 over 1 to 2
     assert dict(fan.scores.items()) == {
@@ -90,3 +90,76 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
     overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
     assert omegas.loc["S1"].tolist() == pytest.approx([1, OMEGA_OF_HALF, overall])
     assert omegas.loc["S2"].isna().all()
+
+
+def three_views(train=()):
+    """A trained view with two seeds and two views without training, of four clips."""
+    higher = {kind: value + 4 for kind, value in PERFECT.items()}
+    return pd.concat(
+        [
+            rows("fan", "adasub", "eq1", {0: PERFECT, 1: HALF}, train=train),
+            rows("fan", "adasub", "fine", {0: HALF}, train=train),
+            rows("fan", "adals", "pmsd", {0: higher}, train=train),
+        ],
+        ignore_index=True,
+    )
+
+
+@pytest.mark.parametrize(("fusion", "join"), [("mean", np.mean), ("maximum", np.max)])
+def test_views_are_fused_clip_by_clip(fusion, join):
+    table = three_views()
+    found = systems.fused(table, [("adasub", "fine"), ("adals", "pmsd")], "both", fusion)
+    assert list(found.columns) == list(table.columns)
+    assert set(found["front_end"]) == {"both"}
+    assert set(found["scorer"]) == {systems.FUSED}
+    assert set(found["seed"]) == {0}
+    for _, clip in found.iterrows():
+        kind = f"{clip['domain']} {clip['label']}"
+        assert clip["score"] == join([HALF[kind], PERFECT[kind] + 4])
+
+
+def test_a_view_without_seeds_joins_every_seed_of_an_autoencoder():
+    found = systems.fused(three_views(), [("adasub", "eq1"), ("adasub", "fine")], "both")
+    score = found.set_index(["seed", "name"])["score"]
+    for kind in HALF:
+        assert score[0, kind] == (PERFECT[kind] + HALF[kind]) / 2
+        assert score[1, kind] == HALF[kind]
+
+
+def test_a_system_takes_the_largest_over_views_of_their_means_over_seeds():
+    table = three_views(train=(0.0, 1.0))
+    system = systems.System("X", "", (("adasub", "eq1"), ("adasub", "fine")), fusion="maximum")
+    per_seed = comparison.summary(table).per_seed
+    scored = dict(systems.apply(system, table, per_seed, 0.9).clips[["name", "score"]].to_numpy())
+    for kind, value in HALF.items():
+        assert scored[kind] == max((PERFECT[kind] + value) / 2, value)
+
+
+def test_the_system_without_training_is_the_mean_of_its_views():
+    table = pd.concat(
+        [
+            rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 2.0]),
+            rows("fan", "adals", "pmsd", {0: HALF}, train=[2.0, 2.0]),
+            rows("fan", "adals", "fine", {0: {name: 99.0 for name in HALF}}, train=[99.0, 99.0]),
+        ],
+        ignore_index=True,
+    )
+    applied = systems.apply(systems.UNTRAINED, table, comparison.summary(table).per_seed, 0.5)
+    assert applied.members == [("adasub", "fine", 0), ("adals", "pmsd", 0)]
+    assert dict(applied.scored["fan"].scores.items()) == {
+        "source normal": 0.5,
+        "target normal": 1.5,
+        "source anomaly": 5.5,
+        "target anomaly": 6.5,
+    }
+    assert applied.scored["fan"].threshold == 1.5  # halfway from (0 + 2) / 2 to (2 + 2) / 2
+    assert not systems.UNTRAINED.trained
+    assert all(system.trained for system in systems.PAPER)
+
+
+def test_the_first_system_is_the_first_that_could_be_formed():
+    none = systems.Applied([], {}, pd.DataFrame())
+    there = systems.Applied([("adals", "pmsd", 0)], {}, pd.DataFrame())
+    assert systems.first({"S1": there, "S5": there}).name == "S1"
+    assert systems.first({"S1": none, "S2": none, "S5": there}) == systems.UNTRAINED
+    assert systems.first({"S1": none}).name == "S1"

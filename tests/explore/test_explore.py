@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import soundfile
@@ -15,11 +16,19 @@ from asdlib import dataset, frontends, study
 from asdlib.compare import comparison, systems
 from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
-from asdlib.explore.data import QuietPowers, Trained, describe_decisions, machine_sound, open_folder
+from asdlib.explore.data import (
+    QuietPowers,
+    Trained,
+    apply_systems,
+    describe_decisions,
+    machine_sound,
+    open_folder,
+)
 from asdlib.explore.view import compute, impossible
 from asdlib.measure.example import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
+from asdlib.study import views
 from asdlib.study.unit import Unit
 
 FRONT_ENDS = ["near", "refsub", "adasub", "cohgate", "combo"]
@@ -107,6 +116,8 @@ def test_the_threshold_and_the_density_are_those_of_the_training_clips(unit):
     assert np.trapezoid(trained.density(z)[0][above], z[above]) == pytest.approx(0.1, abs=2e-3)
     normal = replace(trained, gammas=[replace(g, mode="gamma_normal") for g in trained.gammas])
     np.testing.assert_allclose(normal.density(z)[1], scipy.stats.norm.pdf(z))
+    held_out = replace(trained, gammas=[])
+    np.testing.assert_allclose(held_out.density(z), [scipy.stats.norm.pdf(z)])
 
 
 def test_every_constant_moves_the_front_ends_that_use_it_and_no_other(studied, rng):
@@ -213,7 +224,8 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
         z = decisions.loc[("S1", clip["name"]), "score"]
         assert f"S1: z = {z:.2f}, threshold" in said
         wrong = clip["label"] == "normal"
-        named = [s for s in results if decisions.loc[(s, clip["name"]), "decision"] == wrong]
+        formed = [s for s in results if results[s].members]
+        named = [s for s in formed if decisions.loc[(s, clip["name"]), "decision"] == wrong]
         what = "false alarm by" if clip["label"] == "normal" else "missed by"
         assert said.endswith(f"{what} {', '.join(named) or 'none'}")
         unknown = describe_decisions(app._results, clip.replace(clip["label"], "unknown"))
@@ -450,3 +462,78 @@ def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
 def test_constants_that_cannot_go_together():
     assert impossible(Denoising()) == ""
     assert "a_min" in impossible(moved(a_min=5.0, a_max=4.0))
+
+
+@pytest.fixture(scope="module")
+def seen(studied):
+    """The same study with detectors without training."""
+    chosen, recordings, _ = studied
+    scorers = [*chosen.scorers, "adasub/psd", "adasub/fine", "adals/pmsd"]
+    own = chosen.model_copy(update={"scorers": tuple(scorers)})
+    return own, recordings, study.run(own, recordings=recordings)
+
+
+def test_a_clip_is_explained_by_the_views_that_were_computed(seen, monkeypatch):
+    chosen, recordings, table = seen
+    app = Explorer(chosen)
+    drawn, draw = [], app.bars.draw
+    monkeypatch.setattr(app.bars, "draw", lambda *a: drawn.append(a) or draw(*a))
+    app.refresh()
+    assert [value for _, value in app.scorer.options] == ["psd", "fine"]
+    assert (app.scorer.value, app.shares.layout.display) == ("psd", "")
+    clip = recordings.clips("fan", "test").index[1]
+    app.clip.value = clip
+    for front_end, scorer in (("adasub", "psd"), ("adasub", "fine"), ("adals", "pmsd")):
+        app.front_end.value, app.scorer.value = front_end, scorer
+        own = views.View(chosen, "fan", front_end, scorer, recordings.clips("fan"))
+        shares, title = drawn[-1]
+        expected = own.fitted().explain(dataset.read(app.row["path"]))
+        pd.testing.assert_frame_equal(shares, expected)
+        keys = {"name": app.row["name"], "front_end": front_end, "scorer": scorer}
+        (z,) = table.loc[(table[list(keys)] == pd.Series(keys)).all(axis=1), "score"]
+        squared = expected["contribution"].sum()
+        assert title.endswith(f": $z$ = {z:.2f}, $D^2$ = {squared:.0f}")
+        assert picture(app.shares.value).std() > 5
+    app.sliders["a_max"].value = 7.0
+    assert drawn[-1][1].endswith("with the study's constants, not those of the sliders")
+    pd.testing.assert_frame_equal(drawn[-1][0], expected)
+    app.reset.click()
+    assert "sliders" not in drawn[-1][1]
+    app.clip.value = recordings.clips("fan", "train").index[0]
+    assert drawn[-1][1].endswith("; fitted on this clip too")
+    app.front_end.value = "near"
+    assert app.scorer.options == ()
+    assert {app.shares.layout.display, app.scorer.layout.display} == {"none"}
+    app.front_end.value = "adasub"
+    assert app.shares.layout.display == ""
+
+
+def test_models_are_found_where_views_are_asked_for_too(seen):
+    chosen, _, _ = seen
+    app = Explorer(chosen)
+    app.refresh()
+    assert app.view.seed_z is not None
+
+
+def test_only_what_is_there_is_read_back(seen, tmp_path, monkeypatch):
+    chosen, recordings, table = seen
+    monkeypatch.setattr(Unit, "train_models", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(views, "measure", lambda *a: pytest.fail("measured"))
+    formed = {name for name, own in apply_systems(chosen, recordings).items() if own.members}
+    assert formed == {"S1", "S2", "S3", "S4", "S5"}
+    other = chosen.model_copy(
+        update={"baseline": True, "front_ends": (*FRONT_ENDS, "wiener"), "results": chosen.results}
+    )
+    again = apply_systems(other, recordings)  # Wiener and the baseline were not computed
+    assert {name for name, own in again.items() if own.members} == formed
+    more = chosen.model_copy(update={"scorers": (*chosen.scorers, "dm")})  # nor this scorer
+    results = apply_systems(more, recordings)
+    assert {name for name, own in results.items() if own.members} == {"S5"}
+    clip = recordings.clips("fan", "test").iloc[0]
+    z = table[(table["name"] == clip["name"]) & table["scorer"].isin(["fine", "pmsd"])]["score"]
+    assert f"S5: z = {z.mean():.2f}, threshold" in describe_decisions(results, clip)
+    elsewhere = chosen.model_copy(update={"results": str(tmp_path)})
+    assert apply_systems(elsewhere, recordings) == {}
+    app = Explorer(elsewhere)
+    app.refresh()
+    assert app.scorer.options == ()

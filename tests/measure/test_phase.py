@@ -7,6 +7,7 @@ from conftest import small_params, write_wav
 
 from asdlib.compare import choice
 from asdlib.measure import phase
+from asdlib.report import sentences
 from asdlib.study.recordings import open_recordings
 
 RATE, SECONDS = 16000, 4
@@ -81,6 +82,40 @@ def test_a_machine_that_leaks_is_lost_the_louder_the_more(study_of, rng):
     assert lost[0] < 0.2
     assert lost[0] < lost[1] < lost[2]
     assert lost[2] > 10
+
+
+def test_gates_keep_a_line_that_both_microphones_hear(study_of, rng):
+    """The machine is a tone in one bin; the noise there is predictable from the far channel."""
+    tone = 0.05 * np.sin(2 * np.pi * 1000 * np.arange(RATE * SECONDS) / RATE)
+
+    def parts(i):
+        noise = white(rng)
+        return np.stack([0.7 * noise, noise]), np.stack([tone, 0.3 * tone])
+
+    table = phase.gates(*study_of(parts), distances=(0.3,))
+    (row,) = table.to_dict("records")  # real recordings: nothing is rendered
+    assert row["case"] == "as recorded"
+    assert row["plain machine_sound"] > 10
+    assert row["gated machine_sound"] < row["plain machine_sound"] - 5
+    assert row["gated noise"] > row["plain noise"] - 1
+
+
+def test_the_verdict_on_the_gates_follows_their_cost():
+    table = pd.DataFrame(
+        {
+            "machine": ["fan", "pump"],
+            "case": "as recorded",
+            "plain noise": [3.0, 3.0],
+            "plain machine_sound": [5.0, 5.0],
+            "gated noise": [2.5, 3.0],
+            "gated machine_sound": [1.0, 5.0],
+        }
+    )
+    kept = sentences.gates(table)
+    assert "by -0.5 to +0.0 dB and the machine sound that is lost by -4.0 to +0.0 dB" in kept
+    assert kept.endswith("the gated fit is kept.")
+    dropped = sentences.gates(table.assign(**{"gated noise": [3.0, 1.5]}))
+    assert dropped.endswith("for pump, as recorded: the gated fit is dropped.")
 
 
 def test_more_context_reaches_back_further(study_of, rng):

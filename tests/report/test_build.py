@@ -6,7 +6,16 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, SMALL, machine_folder, small_report, two_channels, write_wav
+from conftest import (
+    ROOT,
+    SMALL,
+    machine_folder,
+    small_params,
+    small_report,
+    two_channels,
+    two_machines,
+    write_wav,
+)
 from nbformat.v4 import new_output
 
 from asdlib import files, params, study
@@ -71,7 +80,10 @@ TABLES = {
     "tab-negative",
     "tab-negative-reported",
     "tab-benchmarks",
+    "tab-untrained",
 }
+OF_VIEWS = {"fig-level", "tab-level", "tab-ablation", "fig-clips", "tab-gain"}
+"""Only where detectors without training were run, and Ω can be computed."""
 
 
 def text_of(page):
@@ -200,6 +212,24 @@ def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng,
     assert "pump <b>" in text_of(pages / "notebooks" / "99_provenance.html").replace(
         "&lt;", "<"
     ).replace("&gt;", ">")
+
+
+def test_detectors_without_training_are_shown_as_far_as_they_were_run(
+    tmp_path, rng, without_kernels
+):
+    machine_folder(tmp_path / "one domain", rng)
+    for data, found in ((two_machines(tmp_path / "data"), OF_VIEWS), (tmp_path / "one domain", {})):
+        chosen = small_params(
+            tmp_path,
+            data=str(data),
+            figures=str(tmp_path / data.name / "figures"),
+            front_ends=["near"],
+            scorers=["pmsd", "near/psd"],
+            baseline=False,
+        )
+        build.execute("04_without_training", chosen, tmp_path / data.name / "notebooks")
+        written = {path.stem for path in files.resolve(chosen.figures).iterdir()}
+        assert written == {"tab-untrained", *found}
 
 
 def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(

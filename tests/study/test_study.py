@@ -20,6 +20,7 @@ from asdlib.params import AsdError
 from asdlib.study import unit
 
 TINY = {**SMALL, "name": "tiny"}
+WITHOUT_TRAINING = ("adasub/fine", "adals/pmsd")  # of S5
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_ladder_and_systems_from_one_table(trained):
     selected = systems.SYSTEMS[3].members(per_seed)
     assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
     applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
-    assert applied.members == [("adasub", 0), ("adasub", 1)]
+    assert applied.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
     assert set(applied.scored) == {"fan", "valve"}
     fan = applied.scored["fan"]
     assert isinstance(fan.scores, PerClip)
@@ -203,7 +204,7 @@ def test_selection_takes_the_best_models():
         }
     )
     chosen = systems.SYSTEMS[3].members(per_seed)
-    assert set(chosen) == {("refsub", seed) for seed in range(10)}
+    assert set(chosen) == {("refsub", "s1", seed) for seed in range(10)}
     none = systems.SYSTEMS[3].members(per_seed.assign(omega=np.nan))
     assert none == []
     why = systems.SYSTEMS[3].lacking(per_seed.assign(omega=np.nan))
@@ -219,23 +220,39 @@ def test_a_system_without_its_front_end_says_so(tiny):
         "S2 needs refsub with the scorer s1, which was not run.",
         "S3 needs combo with the scorer eq1, which was not run.",
         "S4 needs refsub with the scorer s1, which was not run.",
+        "S5 needs adasub with the scorer fine and adals with the scorer pmsd, which was not run.",
     ]
     assert systems.SYSTEMS[3].members(per_seed) == []
 
 
 def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(trained):
+    trained = params.load(trained, scorers=(*trained.scorers, *WITHOUT_TRAINING))
     table = study.run(trained)
     recordings = study.open_recordings(trained)
     per_seed = comparison.summary(table).per_seed
     score = study.score_alone(trained, recordings, "valve")
     for system in systems.SYSTEMS:
         applied = systems.apply(system, table, per_seed, 0.9)
-        rederive(partial(score, applied.members, system.scorer), applied.scored["valve"].scores)
+        assert applied.members
+        alone = partial(systems.scored_alone, score, applied.members, system.fusion)
+        rederive(alone, applied.scored["valve"].scores)
     other = next(iter((Path(trained.data) / "valve" / "test").iterdir()))
     write_wav(other, two_channels(np.random.default_rng(5)))
     again = study.score_alone(trained, recordings, "valve")
-    with pytest.raises(AsdError, match=f"{other.name}: the file has changed since it was checked"):
-        rederive(partial(again, applied.members, system.scorer), applied.scored["valve"].scores)
+    for model in (("adasub", "s1", 0), ("adals", "pmsd", 0)):
+        with pytest.raises(AsdError, match=f"{other.name}: the file has changed since it was"):
+            again(model, other.name)
+
+
+def test_a_combination_needs_a_scorer_that_its_parts_share(tiny):
+    """Views of single front-ends are no parts of a combination."""
+    for scorers in (["adasub/fine"], ["adasub/fine", "cohgate/pm"]):
+        few = params.load(tiny, front_ends=["combo"], scorers=scorers, baseline=False)
+        assert "combo" not in set(study.run(few)["front_end"])
+    both = params.load(tiny, front_ends=["combo"], scorers=["pm"], baseline=False)
+    table = study.run(both).set_index(["machine", "name"])
+    score = {name: rows["score"].sort_index() for name, rows in table.groupby("front_end")}
+    assert np.allclose(score["combo"], (score["adasub"] + score["cohgate"]) / 2)
 
 
 def test_scores_are_the_same_bytes_on_one_thread_and_on_two(tiny, tmp_path):

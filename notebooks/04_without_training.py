@@ -1,0 +1,220 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Without training
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
+name: "Optional[str]" = None  # of the parameter file; None: demo
+data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+seeds: "Optional[list[int]]" = None  # one model each
+
+# %% tags=["setup"]
+from asdlib import study
+from asdlib.clipstats import NAMES
+from asdlib.compare import comparison, systems, trained_or_not, untrained
+from asdlib.report import charts_untrained, sentences, style, tables
+from asdlib.report.chapter import Chapter
+
+chapter = Chapter.open(globals())
+params, recordings = chapter.params, chapter.recordings
+
+# %% [markdown]
+# A detector need not be trained. A clip is described by a few values, and its distance to the normal clips
+# is the score. Such a detector has no seed, and it is fitted in milliseconds. The paper has none. This
+# chapter defines it, compares it with the autoencoders, and measures what it needs and where it fails.
+
+# %% [markdown]
+# ## The detector
+#
+# A front-end gives the power spectrum of a clip, and its mel bands are $M(b,t)$. Four statistics over the $T$
+# frames describe every band $b$, all in dB:
+#
+# $$
+# \begin{aligned}
+# p(b) &= 10 \log_{10} \tfrac{1}{T} \sum_t M(b,t), &
+# m(b) &= \tfrac{1}{T} \sum_t L(b,t), \\
+# s(b) &= \operatorname{std}_t\, L(b,t), &
+# d(b) &= \operatorname{std}_t \bigl( L(b,t+1) - L(b,t) \bigr),
+# \end{aligned}
+# $$ (eq-statistics)
+#
+# with $L = 10 \log_{10} M$. Both $p$ and $m$ are levels: peaks count in $p$ and hardly count in $m$. The other
+# two are the scatter over time, of the level and of its steps. Three sets of statistics are named after their
+# letters: `pm`, `pms` and `pmsd` (256, 384 and 512 values with 128 bands).
+#
+# Two more views resolve lines that share a mel band. `fine` takes $p$ and $m$ of single bins of a window twice
+# as long, and averages them in dB over 64 logarithmic bands. `psd` is a Welch spectrum {cite}`welch1967`
+# with segments of 8192 samples (2 Hz at 16 kHz), in 96 logarithmic bands, minus the mean over the bands.
+# Therefore `psd` does not depend on the level of the clip.
+#
+# Every value is standardised over the training-normal clips. Let $c_\delta$ be the mean of the training clips of domain
+# $\delta$, and $S$ the covariance of all training clips about the mean of their own domain, shrunk as Ledoit and Wolf propose
+# {cite}`ledoit2004`: there may be more values than clips. The distance of clip $x$ is
+#
+# $$
+# D(x) = \min_\delta \sqrt{(x - c_\delta)^\top S^{-1} (x - c_\delta)}.
+# $$ (eq-distance)
+#
+# Training clips lie closer to their own centre than new normal clips do. Therefore the training clips are divided into ten blocks of
+# neighbours in the order of their names, and each block is scored by a detector fitted without it. The score is
+# $z = (\log D - \text{mean}) / \text{std}$, with mean and standard deviation of these held-out values. The
+# share of every value in $D^2$ tells what made a clip suspicious; it is taken from the elements of
+# $S^{-1/2} (x - c_\delta)$ {cite}`kessy2018`.
+
+# %% [markdown]
+# ## Against the autoencoders
+#
+# Each detector without training is compared with the autoencoder on AdaSub under eq. 1, where
+# that was run. The detector is the same for every seed of the autoencoder. S5 is the submission without
+# training: it joins the scores of two views, see {doc}`06_submission`.
+
+# %%
+table = trained_or_not.with_fused(study.run(params, recordings=recordings))
+compared = trained_or_not.against_autoencoders(table)
+chapter.table(
+    tables.without_training(compared, style.system_name),
+    label="tab-untrained",
+    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels: source AUC, target AUC and pAUC "
+    "(means over machines), and $\\Omega$, means over seeds; the paired difference of $\\Omega$ to the autoencoder on AdaSub under "
+    "eq. 1, with the 95 % interval over clips and seeds, and the verdict. n/a: not to be computed from these labels.",
+    empty="No detector without training was scored on test clips (scorers).",
+)
+fused = systems.UNTRAINED
+lack = fused.lacking(comparison.summary(table).per_seed)
+chapter.say(sentences.without_training(compared, style.system_name, fused.name, lack))
+
+# %% [markdown]
+# ## Why it works
+#
+# An autoencoder reconstructs five frames at a time (0.2 s). It learns frames of many levels. Where it reconstructs
+# all of them equally well, its residuals do not hold the level of the clip. Five frames also do not hold how
+# the level scatters over the whole clip. The statistics hold both. How much the level contributes is measured
+# here, and how much the scatter contributes in the next section.
+
+# %%
+reason = untrained.lacking(params, recordings)
+chosen = untrained.front_end(params)
+values = [] if reason else untrained.measured(params, recordings, chosen, "pmsd")
+if reason:
+    chapter.say(reason)
+else:
+    chapter.say(
+        f"From here on, the detector is {style.system_name(chosen, 'pmsd')}. "
+        "{numref}`fig-level` shows the level and the scatter of every test clip. "
+        "{numref}`tab-level` compares this detector with one that does not know the level: each "
+        "clip's own mean over the bands is subtracted from $p$ and from $m$."
+    )
+
+# %%
+if not reason:
+    chapter.figure(
+        charts_untrained.level_and_scatter,
+        untrained.level_and_scatter(values),
+        label="fig-level",
+        caption="Level and scatter over time of every test clip, means over bands of $m$ and $s$, relative "
+        "to the mean of the training clips. These are two of the many values that the detector compares. Look for "
+        "anomalies that lie outside the cloud of normal clips.",
+    )
+
+# %%
+if not reason:
+    by_level = untrained.by_level(values)
+    chapter.table(
+        tables.by_machine(by_level),
+        label="tab-level",
+        caption="$\\Omega$ with the level of the clip, without it, and of the level alone (two values per clip: "
+        "the mean over the bands of $p$ and of $m$). 0.5 is chance.",
+    )
+    chapter.say(sentences.level(by_level))
+
+# %% [markdown]
+# ## Which statistic carries which fault
+#
+# The same detector is fitted to single statistics and to their sets. The names of the clips do not tell the
+# kind of a fault, so the machines stand for the kinds.
+
+# %%
+if reason:
+    chapter.say(reason)
+else:
+    by_statistic = untrained.by_statistic(values)
+    chapter.table(
+        tables.by_machine(by_statistic),
+        label="tab-ablation",
+        caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
+        decimals=3,
+    )
+    chapter.say(sentences.carriers(by_statistic, NAMES))
+
+# %% [markdown]
+# ## How many training clips it needs
+#
+# The detector is fitted again to fewer clips of the source domain, taken evenly over the order of their names. The
+# clips of the target domain are always all there.
+
+# %%
+if reason:
+    chapter.say(reason)
+else:
+    curve = untrained.learning_curve(values)
+    chapter.figure(
+        charts_untrained.learning_curve,
+        curve,
+        trained_or_not.reference(compared),
+        label="fig-clips",
+        caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
+        "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
+    )
+    chapter.say(sentences.needed_clips(curve))
+
+# %% [markdown]
+# ## What a change of level costs
+#
+# A microphone that is replaced may have another gain. A gain of both channels adds to $p$ and $m$ and changes
+# neither $s$, $d$ nor `psd`. The front-end scales with its input. So the change is made on the values of
+# the test clips, and it is exact as long as no sample is clipped.
+
+# %%
+if reason:
+    chapter.say(reason)
+else:
+    by_gain = untrained.by_gain(params, recordings, chosen)
+    chapter.table(
+        tables.by_gain(by_gain, style.system_name, chosen),
+        label="tab-gain",
+        caption="$\\Omega$ over all machines where the test clips are as loud as recorded, and louder or quieter than the training clips by 6 dB.",
+    )
+    chapter.say(sentences.gain_cost(by_gain))
+
+# %% [markdown]
+# ## Where the autoencoder still helps
+
+# %%
+gained = trained_or_not.autoencoder_gain(table, compared)
+chapter.say(sentences.autoencoder_gain(gained, style.system_name))
+
+# %% [markdown]
+# ## Remarks on the recordings
+#
+# A distance means little where a machine has a single training clip, or where nothing differs between its clips.
+
+# %%
+remarks = study.remarks(params, recordings)
+nothing = "None of the detectors without training has such a remark here."
+chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or nothing)
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.views`,
+# {py:mod}`asdlib.compare.untrained` and {py:mod}`asdlib.compare.trained_or_not`.

@@ -1,0 +1,183 @@
+"""``make verdict``: do detectors without training beat the autoencoder, and on which recordings?
+
+The views and their fusion are chosen on three sets of embedded scenes by their labels. What was
+chosen is then frozen for real noise in measured rooms (where ``NOISE`` and ``RESPONSES`` name two
+folders), for a far microphone close to the machine, and for a machine that runs nearby. Every set
+gets a table of all systems with paired differences to the ten-seed autoencoder on AdaSub under
+eq. 1, a table per machine, and the ceiling: the same statistics of the true machine sound. Tables
+are written to ``results/verdict``.
+"""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+import pandas as pd
+import soundfile
+
+from asdlib import files, metrics, params, study
+from asdlib.clipstats import VIEWS
+from asdlib.compare import comparison, systems
+from asdlib.report import style
+from asdlib.simulate import scenes
+from asdlib.study.recordings import open_recordings
+
+AUTOENCODERS, SCORERS = ("near", "refsub", "adasub", "adals"), ("eq1", "mse", "s1")
+FRONT_ENDS = ("near", "refsub", "adasub", "cohgate", "complexls", "lsada", "adals", "gatedls")
+FRONT_ENDS += ("gatedlsada", "gatedadals")
+AGAINST = ("adasub", "eq1")
+CANDIDATES = ("near", "refsub", "adasub", "adals", "gatedadals")
+WITH_AUTOENCODER = (("adasub", "mse"), *systems.UNTRAINED.views)
+CHOICE = ("scenes 0", "scenes 1", "scenes 2")
+
+
+def with_scenes(base, **changes):
+    """The same study on other scenes, with the machines that have labelled test clips."""
+    changed = base.model_copy(update={"scenes": base.scenes.model_copy(update=changes)})
+    labelled = open_recordings(changed, progress=True).development
+    return changed.model_copy(update={"machines": tuple(labelled)})
+
+
+def untrained(base):
+    """Scores of every view on every front-end; the Welch spectrum where there is a signal."""
+    scorers = tuple(name for name in VIEWS if name != "psd")
+    whole = ("near/psd", "complexls/psd")
+    own = {"front_ends": FRONT_ENDS, "scorers": (*scorers, *whole), "baseline": False}
+    return study.run(base.model_copy(update=own))
+
+
+def trained(base):
+    """Scores of the autoencoders, all seeds."""
+    own = {"front_ends": AUTOENCODERS, "scorers": SCORERS, "baseline": False}
+    return study.run(base.model_copy(update=own), progress=True)
+
+
+def beside(base, table):
+    """The autoencoder's z on the footing of the views, joined with those of S5."""
+    scoring = base.scoring.model_copy(update={"standardise": "held_out"})
+    front_end, scorer = WITH_AUTOENCODER[0]
+    own = {"front_ends": (front_end,), "scorers": SCORERS, "baseline": False, "scoring": scoring}
+    held_out = study.run(base.model_copy(update=own))
+    both = pd.concat([held_out[held_out["scorer"] == scorer], table[table["scorer"].isin(VIEWS)]])
+    return systems.fused(both, WITH_AUTOENCODER, "S5 + autoencoder")
+
+
+def candidates():
+    """Every view alone, pairs of views, and both fusions."""
+    views = [(name, scorer) for name in CANDIDATES for scorer in ("pm", "pms", "pmsd", "fine")]
+    views.append(("near", "psd"))
+    alone = [((view,), "mean") for view in views]
+    return alone + list(itertools.product(itertools.combinations(views, 2), ("mean", "maximum")))
+
+
+def choose(tables):
+    """Omega of every candidate on every set that may be chosen by; best first."""
+    rows = []
+    for views, fusion in candidates():
+        row = {"views": " + ".join("/".join(view) for view in views), "fusion": fusion}
+        for name, table in tables.items():
+            own = systems.fused(metrics.labelled(table), views, "candidate", fusion)
+            row[name] = metrics.omega(metrics.evaluate(own))
+        rows.append(row)
+    found = pd.DataFrame(rows)
+    found.insert(2, "mean", found[list(tables)].mean(axis=1))
+    return found.sort_values("mean", ascending=False, ignore_index=True)
+
+
+def rows_of(table):
+    """Every system of one set: parts of Omega, and the paired difference to the autoencoder."""
+    summary = comparison.summary(table)
+    known = list(dict.fromkeys(zip(table["front_end"], table["scorer"], strict=True)))
+    paired = comparison.paired(
+        summary.per_seed, [(one, AGAINST) for one in known if one != AGAINST], table
+    ).set_index("system")
+    whole = summary.ensemble.set_index(["front_end", "scorer"])
+    rows = []
+    for one in known:
+        row = {"front_end": one[0], "scorer": one[1], **comparison.row(summary, *one)}
+        row |= whole.loc[one, ["auc_source", "auc_target", "pauc"]].to_dict()
+        if one in paired.index:
+            row |= paired.loc[one, ["mean", "low", "high"]].add_prefix("difference ").to_dict()
+            row["verdict"] = comparison.verdict(paired.loc[one])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def machines_of(table):
+    """Omega of every system on every machine, of the ensemble over seeds."""
+    known = metrics.labelled(table)
+    found = {
+        f"{style.NAMES.get(front_end, front_end)} {scorer}": metrics.evaluate(
+            systems.ensemble(own)
+        )["omega"]
+        for (front_end, scorer), own in known.groupby(["front_end", "scorer"], sort=False)
+    }
+    return pd.DataFrame(found).T.rename_axis("system").reset_index()
+
+
+def ceiling(base):
+    """The views of the true machine sound: what a perfect front-end would leave."""
+    known = base.model_copy(update={"scenes": base.scenes.model_copy(update={"truth": -1})})
+    recordings = open_recordings(known)
+    root = files.resolve(base.results) / f"true-{recordings.digest}"
+    for row in recordings.manifest.itertuples():
+        path = root / row.machine / row.split / row.name
+        if not path.exists():
+            truth = scenes.read_truth(recordings.root, row.machine, Path(row.name).stem)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, truth.machine.T, base.spectra.sample_rate, subtype="FLOAT")
+    own = {"data": str(root), "front_ends": ("near",), "scorers": tuple(VIEWS), "baseline": False}
+    table = study.run(base.model_copy(update=own))
+    both = systems.fused(table, [("near", "fine"), ("near", "pmsd")], "fine + pmsd")
+    summary = comparison.summary(pd.concat([table, both], ignore_index=True)).ensemble
+    return summary.assign(front_end="true machine sound")
+
+
+def write_tables(name, table, base, out):
+    """Write and print what was found on one set."""
+    folder = out / name.replace(" ", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {"systems": rows_of(table), "machines": machines_of(table), "ceiling": ceiling(base)}
+    for what, own in shown.items():
+        own.round(4).to_csv(folder / f"untrained-{what}.csv", index=False)
+    print(
+        name, shown["systems"].round(3).to_string(), shown["ceiling"].round(3).to_string(), sep="\n"
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", default="params/phase.yaml")
+    parser.add_argument("--noise", help="folder of real noise, as of asd scenes")
+    parser.add_argument("--impulse-responses", help="folder of measured two-channel responses")
+    parser.add_argument("--results", default="results")
+    arguments = parser.parse_args()
+    given = params.load(arguments.params, results=arguments.results)
+    base = given.model_copy(update={"denoising": params.Denoising()})
+    out = files.resolve(base.results) / "verdict"
+    changes = {f"scenes {seed}": {"seed": seed} for seed in (0, 1, 2)}
+    changes["close far microphone"] = {"far_distance": 0.3, "corners": True}
+    changes["neighbour"] = {"neighbour": True}
+    if arguments.noise and arguments.impulse_responses:
+        changes["real noise in measured rooms"] = {
+            "noise_folder": str(Path(arguments.noise).absolute()),
+            "impulse_response_folder": str(Path(arguments.impulse_responses).absolute()),
+        }
+    sets = {name: with_scenes(base, **own) for name, own in changes.items()}
+    tables = {name: untrained(own) for name, own in sets.items()}
+    ranked = choose({name: tables[name] for name in CHOICE})
+    out.mkdir(parents=True, exist_ok=True)
+    ranked.round(4).to_csv(out / "untrained-choice.csv", index=False)
+    print(ranked.head(20).round(3).to_string())
+    for name, own in sets.items():
+        s5 = systems.fused(tables[name], systems.UNTRAINED.views, "S5", systems.UNTRAINED.fusion)
+        whole = [trained(own), tables[name], s5, beside(own, tables[name])]
+        write_tables(name, pd.concat(whole, ignore_index=True), own, out)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except params.AsdError as error:
+        sys.exit(str(error))

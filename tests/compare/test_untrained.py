@@ -1,0 +1,298 @@
+"""Detectors without training, taken apart: on made values, where the answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_params, two_machines
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+
+from asdlib import clipstats, pipeline, study
+from asdlib.compare import comparison, trained_or_not, untrained
+from asdlib.compare.untrained import Measured
+from asdlib.frontends import FRONT_ENDS
+from asdlib.params import load
+from asdlib.report import sentences, style, tables
+from asdlib.study import views
+
+BANDS = 6
+
+
+def made(rng, machine="fan", *, train=30, target=6, test=12, fault=lambda values: None):
+    """Random statistics of a machine; ``fault`` changes (clip, statistic, band) of anomalies."""
+    kinds = [("train", "source", "normal")] * train + [("train", "target", "normal")] * target
+    for domain in ("source", "target"):
+        for label in ("normal", "anomaly"):
+            kinds += [("test", domain, label)] * test
+    clips = pd.DataFrame(kinds, columns=["split", "domain", "label"])
+    clips = clips.assign(machine=machine, name=[f"clip {i:03d}" for i in range(len(clips))])
+    values = rng.normal(size=(len(clips), 4, BANDS))
+    anomalies = (clips["label"] == "anomaly").to_numpy()
+    changed = values[anomalies]
+    fault(changed)
+    values[anomalies] = changed
+    return Measured(machine, "pmsd", clips, values.reshape(len(clips), -1))
+
+
+def louder(values):
+    values[:, :2] += 9.0
+
+
+def steadier(values):
+    values[:, 2] += np.resize([9.0, -9.0], BANDS)
+
+
+def tilted(values):
+    values[:, :2] += np.resize([5.0, -5.0], BANDS)
+
+
+def test_the_ablation_finds_the_statistic_that_carries_a_fault(rng):
+    machines = [made(rng, "fan", fault=steadier), made(rng, "pump", fault=louder)]
+    table = untrained.by_statistic(machines)
+    assert list(table.index) == ["fan", "pump", "overall"]
+    assert list(table.columns) == ["p", "m", "s", "d", "pm", "pms", "pmsd"]
+    assert table.loc["fan", ["s", "pms", "pmsd"]].tolist() == [1, 1, 1]
+    assert (table.loc["fan", ["p", "m", "d", "pm"]] < 0.75).all()
+    assert table.loc["pump", ["p", "m", "pm", "pms", "pmsd"]].tolist() == [1] * 5
+    assert (table.loc["pump", ["s", "d"]] < 0.75).all()
+    assert sentences.carriers(table, "pmsd").startswith(
+        "The best single statistic, by test labels, is $p$ for pump; $s$ for fan."
+    )
+
+
+def test_a_fault_of_the_level_is_found_by_the_level_alone(rng):
+    table = untrained.by_level([made(rng, fault=louder), made(rng, "pump", fault=tilted)])
+    assert list(table.columns) == ["with level", "level-free", "level alone"]
+    assert table.loc["fan", ["with level", "level alone"]].tolist() == [1, 1]
+    assert table.loc["fan", "level-free"] < 0.75
+    assert table.loc["pump", ["with level", "level-free"]].tolist() == [1, 1]
+    assert table.loc["pump", "level alone"] < 0.75
+    omegas = table.loc[["fan", "pump"], "level-free"]
+    assert table.loc["overall", "level-free"] == pytest.approx(2 / (1 / omegas).sum())
+    assert "Without the level, fan changes by -0." in sentences.level(table)
+
+
+def test_values_without_level_do_not_depend_on_it(rng):
+    own = made(rng)
+    free = untrained.level_free(own.values, "pmsd")
+    again = untrained.level_free(untrained.shifted(own.values, "pmsd", 6.0), "pmsd")
+    np.testing.assert_allclose(again, free, rtol=0, atol=1e-13)
+    blocks = free.reshape(-1, 4, BANDS)
+    np.testing.assert_allclose(blocks[:, :2].mean(axis=2), 0, atol=1e-14)
+    assert (blocks[:, 2:] == own.values.reshape(-1, 4, BANDS)[:, 2:]).all()
+    spectrum = rng.normal(size=(3, 8))  # a Welch spectrum names no statistics
+    assert untrained.level_free(spectrum, "") is spectrum
+    assert untrained.shifted(spectrum, "", 6.0) is spectrum
+
+
+def test_a_gain_of_the_test_clips_costs_nothing_without_level(rng):
+    machines = [made(rng, fault=tilted)]
+    with_level = [untrained.evaluate(machines, gain=gain)["overall"] for gain in (0.0, 60.0)]
+    free = [
+        untrained.evaluate(machines, untrained._without_level, gain=gain)["overall"]
+        for gain in (0.0, 60.0)
+    ]
+    assert with_level[0] == 1
+    assert with_level[1] < 0.95  # normal clips lie far away as well
+    assert free == [1, 1]
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_a_front_end_scales_with_its_input(rng, name):
+    """So a gain of a recording is an addition to p and m, and to nothing else."""
+    clips = (0.1 * rng.normal(size=(4, 2, 8000))).astype(np.float32)
+    for kind, statistics in (("mel", "pmsd"), ("fine", "pmsd"), ("psd", "")):
+        front_end = FRONT_ENDS[name]()
+        front_end.fit([pipeline.stft(clip, clipstats.sizes(kind)) for clip in clips[1:]])
+        quiet, loud = (
+            pipeline.statistics(gain * clips[0], kind, front_end)[None].astype(float)
+            for gain in (np.float32(1), np.float32(10 ** (6 / 20)))
+        )
+        np.testing.assert_allclose(loud, untrained.shifted(quiet, statistics, 6.0), atol=2e-3)
+
+
+def test_training_clips_are_taken_evenly_and_those_of_the_target_are_kept(rng):
+    own = made(rng, train=10, target=3)
+    shuffled = own.clips["name"].to_numpy().copy()
+    shuffled[:10] = shuffled[:10][::-1]
+    own = Measured(own.machine, "pmsd", own.clips.assign(name=shuffled), own.values)
+    assert untrained._kept(own, 5).tolist() == [1, 3, 5, 7, 9, 10, 11, 12]
+    assert untrained._kept(own, 99).tolist() == list(range(13))
+
+
+def test_the_curve_ends_at_all_clips(rng):
+    machines = [made(rng, train=30), made(rng, "pump", train=24)]
+    curve = untrained.learning_curve(machines, counts=(2, 10, 30, 50))
+    assert curve.index.tolist() == [2, 10, 30]
+    assert curve.loc[30].to_dict() == untrained.evaluate(machines).to_dict()
+    assert (curve.loc[10] != curve.loc[30]).all()
+    known = pd.DataFrame({"overall": [0.7, 0.795, 0.78, 0.8, 0.8]}, index=[2, 5, 10, 20, 30])
+    assert sentences.needed_clips(known) == (
+        "With 2 source clips Ω is 0.700, with all 30 it is 0.800. From 20 clips on, Ω is never "
+        "more than 0.01 below the value with all clips."
+    )
+
+
+def test_level_and_scatter_are_relative_to_the_training_clips(rng):
+    own = made(rng, fault=louder)
+    table = untrained.level_and_scatter([own])
+    assert len(table) == 48
+    by_label = table.groupby("label")["level"].mean()
+    assert by_label["anomaly"] - by_label["normal"] == pytest.approx(9, abs=0.5)
+    blocks = own.values.reshape(-1, 4, BANDS)
+    expected = blocks[-1, 2].mean() - blocks[:36, 2].mean()
+    assert table["scatter"].iloc[-1] == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def own_study(tmp_path_factory):
+    """A study of two machines without an autoencoder."""
+    folder = tmp_path_factory.mktemp("untrained")
+    own = {"data": str(two_machines(folder / "data")), "front_ends": ["near"], "baseline": False}
+    params = small_params(folder, **own, scorers=["pmsd", "near/psd", "adasub/pm"])
+    recordings = study.open_recordings(params)
+    return params, recordings, study.run(params, recordings=recordings)
+
+
+def test_all_clips_give_the_studys_own_omega(own_study):
+    params, recordings, table = own_study
+    whole = comparison.summary(table).per_seed.set_index(["front_end", "scorer"])["omega"]
+    machines = untrained.measured(params, recordings, "near", "pmsd")
+    assert untrained.evaluate(machines)["overall"] == whole["near", "pmsd"]
+    assert untrained.learning_curve(machines)["overall"].iloc[-1] == whole["near", "pmsd"]
+    assert untrained.by_statistic(machines).loc["overall", "pmsd"] == whole["near", "pmsd"]
+    gains = untrained.by_gain(params, recordings, "near")
+    assert gains["scorer"].tolist() == ["pmsd", "pmsd", "psd"]
+    assert gains["level_free"].tolist() == [False, True, False]
+    assert gains[0.0].tolist()[::2] == [whole["near", "pmsd"], whole["near", "psd"]]
+    assert gains[6.0].tolist()[1:] == gains[-6.0].tolist()[1:] == gains[0.0].tolist()[1:]
+    shown = tables.by_gain(gains, style.system_name, "near")
+    assert shown.columns.tolist() == ["system", "0 dB", "+6 dB", "-6 dB"]
+    assert shown["system"].tolist()[1].endswith("pmsd, level-free")
+
+
+def test_a_study_without_autoencoders_has_nothing_to_compare_with(own_study):
+    _, _, table = own_study
+    compared = trained_or_not.against_autoencoders(trained_or_not.with_fused(table))
+    assert compared["system"].tolist() == [("near", "pmsd"), ("near", "psd"), ("adasub", "pm")]
+    assert not compared["trained"].any()
+    assert compared["mean"].isna().all()
+    assert trained_or_not.reference(compared) is None
+    assert "verdict" not in tables.without_training(compared, style.system_name)
+    gained = trained_or_not.autoencoder_gain(table, compared)
+    assert gained.empty
+    assert "no autoencoder" in sentences.autoencoder_gain(gained, style.system_name)
+    told = sentences.without_training(compared, style.system_name, "S5", "S5 needs more.")
+    assert told.startswith("The autoencoder on AdaSub under eq. 1 was not run")
+    assert told.endswith("S5 is not in the table. S5 needs more.")
+
+
+def test_why_nothing_can_be_looked_into_is_said(own_study):
+    params, recordings, _ = own_study
+    assert untrained.lacking(params, recordings) == ""
+    only = {"front_ends": ["near"], "scorers": ["eq1"]}
+    assert "No detector without training" in untrained.lacking(load(only), recordings)
+    assert "with no front-end" in untrained.lacking(load({"scorers": ["near/pm"]}), recordings)
+    known = recordings.manifest
+    one = study.Recordings(recordings.root, known[known["domain"] == "source"], "", False)
+    assert (
+        untrained.lacking(params, one)
+        == "Ω cannot be computed from the labels of these recordings."
+    )
+    assert untrained.front_end(load({"scorers": ["near/pmsd", "adals/pmsd"]})) == "adals"
+    assert untrained.front_end(load({"scorers": ["lsa/pmsd", "near/pmsd"]})) == "lsa"
+
+
+@pytest.fixture
+def scored():
+    """An autoencoder that is half right, one that is right at one seed, and views; S5 is right."""
+    parts = [
+        rows("fan", "adasub", "eq1", {3: HALF, 7: HALF}),
+        rows("fan", "near", "mse", {3: PERFECT, 7: HALF}),
+        rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
+        rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
+    ]
+    return trained_or_not.with_fused(pd.concat(parts, ignore_index=True))
+
+
+def test_detectors_stand_beside_the_best_autoencoders(scored):
+    compared = trained_or_not.against_autoencoders(scored)
+    assert compared["system"].tolist() == [
+        ("adasub", "fine"),
+        ("adals", "pmsd"),
+        ("S5", "fused"),
+        ("near", "mse"),
+        ("adasub", "eq1"),
+    ]
+    assert compared["trained"].tolist() == [False] * 3 + [True] * 2
+    gain = 1 - OMEGA_OF_HALF
+    assert compared["omega"].tolist() == pytest.approx([1, 1 - gain, 1, 1 - gain / 2, 1 - gain])
+    expected = pytest.approx([gain, 0, gain, gain / 2, np.nan], nan_ok=True)
+    assert compared["mean"].tolist() == expected
+    assert trained_or_not.reference(compared) == pytest.approx(OMEGA_OF_HALF)
+    assert compared["low"].tolist()[0] == pytest.approx(gain)  # no other clips can be drawn
+    # equal seeds leave no p value, so the difference is not sure over seeds
+    assert compared["verdict"].tolist()[:2] == [
+        "gains on average, not surely over seeds",
+        "no robust difference",
+    ]
+    shown = tables.without_training(compared, style.system_name)
+    assert shown["difference (95 % interval)"].tolist()[0] == "+0.3115 (+0.311 to +0.311)"
+    assert shown["difference (95 % interval)"].tolist()[-1] == ""
+    assert shown["training"].tolist() == ["none"] * 3 + ["autoencoder"] * 2
+    assert shown["system"].tolist()[2] == "S5"
+
+
+def test_only_three_autoencoders_and_the_one_compared_with_are_shown(scored):
+    more = [
+        rows("fan", "near", name, {3: PERFECT, 7: PERFECT}) for name in ("s1", "dm", "p95", "eq1")
+    ]
+    compared = trained_or_not.against_autoencoders(pd.concat([scored, *more], ignore_index=True))
+    trained = compared.loc[compared["trained"], "system"].tolist()
+    assert trained == [("near", "s1"), ("near", "dm"), ("near", "p95"), ("adasub", "eq1")]
+
+
+def test_the_first_sentence_says_who_wins_and_who_loses(scored):
+    compared = trained_or_not.against_autoencoders(scored)
+    compared["verdict"] = ["helps", "harms", "helps", "", ""]
+    told = sentences.without_training(compared, style.system_name, "S5", "")
+    assert told == (
+        "Against the autoencoder on AdaSub under eq. 1, the verdict is *helps* for AdaSub fine "
+        "statistics, S5, *harms* for AdaLS statistics pmsd. For 0 of 3 detectors without training "
+        "there is no such verdict. S5 changes Ω by +0.311: helps. Of the detectors without "
+        "training, AdaSub fine statistics has the highest Ω (1.000) and AdaLS statistics pmsd the "
+        "lowest (0.689)."
+    )
+    unknown = compared.assign(omega=np.nan)
+    said = sentences.without_training(unknown, style.system_name, "S5", "")
+    assert said == "Ω cannot be computed from these labels."
+
+
+def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
+    second = [
+        rows("valve", "adasub", "eq1", {3: PERFECT, 7: PERFECT}),
+        rows("valve", "near", "mse", {3: HALF, 7: HALF}),
+        rows("valve", "adasub", "fine", {0: HALF}, train=[0.0, 1.0]),
+        rows("valve", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
+        rows("valve", "S5", "fused", {0: HALF}),
+    ]
+    table = pd.concat([scored, *second], ignore_index=True)
+    compared = trained_or_not.against_autoencoders(table)
+    gained = trained_or_not.autoencoder_gain(table, compared)
+    assert gained["autoencoder"].tolist() == [("adasub", "eq1")] * 2
+    assert gained["untrained"].tolist() == [("adasub", "fine")] * 2
+    assert gained["machine"].tolist() == ["fan", "valve"]
+    assert gained["gain"].tolist() == pytest.approx([OMEGA_OF_HALF - 1, 1 - OMEGA_OF_HALF])
+    assert sentences.autoencoder_gain(gained, style.system_name).endswith(
+        "has a higher Ω for valve (+0.311), and not for fan (-0.311). Both are the best over all "
+        "machines by test labels."
+    )
+
+
+def test_views_are_read_from_the_study(own_study):
+    params, recordings, _ = own_study
+    (fan, valve) = untrained.measured(params, recordings, "near", "pmsd")
+    assert (fan.machine, valve.machine) == ("fan", "valve")
+    assert fan.test.sum() == 8
+    assert fan.train.sum() == 8
+    view = views.View(params, "fan", "near", "pmsd", recordings.clips("fan"))
+    assert (fan.values == view.values()).all()
