@@ -14,8 +14,7 @@ import logging
 import re
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +87,17 @@ def report(
     with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
         bar.set_description("chapters")
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            one = partial(execute, params=chapter_params, folder=out / "notebooks", key=key)
-            for _ in pool.map(one, sorted(CHAPTERS, key=lambda name: name not in _LONG)):
-                bar.update()
+            order = sorted(CHAPTERS, key=lambda name: name not in _LONG)
+            started = [
+                pool.submit(_beside, chapter, chapter_params, out / "notebooks", key)
+                for chapter in order
+            ]
+            try:
+                for chapter in as_completed(started):
+                    chapter.result()
+                    bar.update()
+            finally:
+                pool.shutdown(cancel_futures=True)  # of a failing chapter's report, nothing new
         bar.set_description("HTML")
         index = html(out)
         if single_file:
@@ -154,6 +161,16 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     nbformat.write(executed, beside)
     beside.replace(done)
     return done
+
+
+def _beside(chapter: str, params: Params, folder: Path, key: str) -> None:
+    """Execute one chapter in a thread of its own, whose event loop is closed with it."""
+    from jupyter_core.utils import ensure_event_loop
+
+    try:
+        execute(chapter, params, folder, key=key)
+    finally:
+        ensure_event_loop().close()
 
 
 def _not_of_parameters(record: logging.LogRecord) -> bool:
