@@ -1,4 +1,4 @@
-"""``make verdict``: do detectors without training beat the autoencoder, and on which recordings?
+"""``make verdict``, first part: do detectors without training beat autoencoders, and where?
 
 The views and their fusion are chosen on three sets of embedded scenes by their labels. What was
 chosen is then frozen for real noise in measured rooms (where ``NOISE`` and ``RESPONSES`` name two
