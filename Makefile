@@ -28,6 +28,8 @@ bench: env
 	$(BIN)/python tests/benchmarks/bench.py
 
 verdict: env
+	$(BIN)/python studies/untrained.py $(if $(NOISE),--noise '$(NOISE)') \
+	  $(if $(RESPONSES),--impulse-responses '$(RESPONSES)')
 	$(BIN)/python studies/verdict.py $(if $(NOISE),--noise '$(NOISE)') \
 	  $(if $(RESPONSES),--impulse-responses '$(RESPONSES)')
 

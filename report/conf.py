@@ -22,7 +22,6 @@ napoleon_google_docstring = False
 napoleon_use_param = False  # entries hold descriptions, not types that could be linked
 napoleon_use_rtype = False
 napoleon_use_ivar = True
-suppress_warnings = ["ref.python"]  # the name of an attribute may be that of another class's, too
 nitpick_ignore_regex = [("py:.*", r"(?!asdlib\.).*")]  # names of other packages have no page here
 
 numfig = True

@@ -1,4 +1,4 @@
-"""``make verdict``: do detectors without training beat the autoencoder, and on which recordings?
+"""``make verdict``, first part: do detectors without training beat autoencoders, and where?
 
 The views and their fusion are chosen on three sets of embedded scenes by their labels. What was
 chosen is then frozen for real noise in measured rooms (where ``NOISE`` and ``RESPONSES`` name two
@@ -20,6 +20,7 @@ from asdlib import files, metrics, params, study
 from asdlib.clipstats import VIEWS
 from asdlib.compare import comparison, systems
 from asdlib.report import style
+from asdlib.scoring import VARIANTS
 from asdlib.simulate import scenes
 from asdlib.study.recordings import open_recordings
 
@@ -134,6 +135,27 @@ def ceiling(base):
     return summary.assign(front_end="true machine sound")
 
 
+def squared_error(base):
+    """Squared error against eq. 1 and larger ridges, by training clips and epochs, on scenes 0."""
+    rows = []
+    ridges = tuple(name for name in VARIANTS if name.startswith("ridge_"))
+    for clips, epochs in itertools.product((30, 90, 270), (5, 20)):
+        training = base.training.model_copy(update={"epochs": epochs})
+        own = with_scenes(base, train_source=clips).model_copy(
+            update={
+                "front_ends": ("adasub",),
+                "scorers": ("eq1", "mse", *ridges),
+                "baseline": False,
+                "seeds": (0, 1, 2),
+                "training": training,
+            }
+        )
+        summary = comparison.summary(study.run(own, progress=True))
+        found = {name: comparison.row(summary, "adasub", name)["mean"] for name in own.scorers}
+        rows.append({"training clips": clips, "epochs": epochs, **found})
+    return pd.DataFrame(rows)
+
+
 def write_tables(name, table, base, out):
     """Write and print what was found on one set."""
     folder = out / name.replace(" ", "-")
@@ -174,6 +196,9 @@ def main():
         s5 = systems.fused(tables[name], systems.UNTRAINED.views, "S5", systems.UNTRAINED.fusion)
         whole = [trained(own), tables[name], s5, beside(own, tables[name])]
         write_tables(name, pd.concat(whole, ignore_index=True), own, out)
+    found = squared_error(base)
+    found.round(4).to_csv(out / "squared-error.csv", index=False)
+    print(found.round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``make verdict``: does the far channel's phase help a detector, and on which recordings?
+"""``make verdict``, second part: does the far channel's phase help an autoencoder, and where?
 
 K and ridge of the complex fit are chosen for every front-end that has one, by the labels of three
 sets of embedded scenes. With these constants, the study of ``params/phase.yaml`` runs on the same
