@@ -21,7 +21,6 @@ autodoc_typehints = "none"  # docstrings name shapes and units; annotations are 
 napoleon_google_docstring = False
 napoleon_use_param = False  # entries hold descriptions, not types that could be linked
 napoleon_use_rtype = False
-napoleon_use_ivar = True
 nitpick_ignore_regex = [("py:.*", r"(?!asdlib\.).*")]  # names of other packages have no page here
 
 numfig = True

@@ -10,6 +10,8 @@ import asdlib
 
 _PACKAGE = Path(asdlib.__file__).parent
 _ENTRY = re.compile(r"(?P<names>\w[\w, ]*) : (?P<text>.+)")
+# napoleon would make every attribute's name a link, to any class that has one of that name
+_LISTS = {"Returns": ":returns:", "Attributes": ":attributes:"}
 _INDEX = """# API
 
 One page for every module of the method, then one for every folder that builds on it. Every function
@@ -75,24 +77,25 @@ def readable(lines: list[str]) -> list[str]:
 
     Returns
     -------
-    Lines in which descriptions stand below their names, and ``:returns:`` in place of the section.
+    Lines in which descriptions stand below their names, and fields in place of the sections Returns
+    and Attributes.
     """
     found: list[str] = []
     section = ""
     for i, line in enumerate(map(_without_substitutions, lines)):
         if re.fullmatch("-{3,}", line) and i:
             section = lines[i - 1]
-            if section == "Returns":
-                found[-1:] = ["", ":returns:"]  # a second blank line ends the section before
+            if section in _LISTS:
+                found[-1:] = ["", _LISTS[section]]  # a second blank line ends the section before
                 continue
         elif not line:
             section = section if _continues(lines[i + 1 :]) else ""
         entry = _ENTRY.fullmatch(line)
-        if section == "Returns" and entry:  # several values: a list
+        if section in _LISTS and entry:  # several values: a list
             found.append(f"    * **{entry['names']}**: {entry['text']}")
-        elif section == "Returns":
+        elif section in _LISTS:
             found.append(f"    {'  ' * line.startswith(' ')}{line.strip()}".rstrip())
-        elif section in ("Parameters", "Attributes") and entry:
+        elif section == "Parameters" and entry:
             found += [entry["names"], f"    {entry['text']}"]
         else:
             found.append(line)

@@ -299,7 +299,7 @@ def untrained(folder, clips, test, seconds=10.0, foretell=False):
     )
     start = time.perf_counter()
     recordings = study.open_recordings(own)
-    fused = systems.ensemble(study.run(own, recordings=recordings), "maximum")
+    fused = systems.ensemble(study.run(own, recordings=recordings))
     found = {"seconds": time.perf_counter() - start, "peak": peak_memory()}
     assert len(fused) == clips + test
     if foretell:

@@ -77,6 +77,18 @@ def test_no_docstring_has_a_mistake_that_sphinx_finds(tmp_path, capfd):
             ["Returns", "-------", "a : one", "    of two.", "b : another."],
             ["", ":returns:", "    * **a**: one", "      of two.", "    * **b**: another."],
         ),
+        (
+            ["Attributes", "----------", "a, b : two of", "    them.", "", "Examples", "--------"],
+            [
+                "",
+                ":attributes:",
+                "    * **a, b**: two of",
+                "      them.",
+                "",
+                "Examples",
+                "--------",
+            ],
+        ),
         (["Text : not an entry.", ">>> 1 | 2"], ["Text : not an entry.", ">>> 1 | 2"]),
     ],
 )
