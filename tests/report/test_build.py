@@ -1,5 +1,6 @@
 import re
 import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import jupytext
 import nbformat
@@ -134,6 +135,15 @@ def assert_whole(chosen, pages, left_out):
     return html
 
 
+class AtOnce(ThreadPoolExecutor):
+    """Runs everything where it is asked for: what draws belongs in the main thread."""
+
+    def submit(self, function, *arguments):
+        done = Future()
+        done.set_result(function(*arguments))
+        return done
+
+
 @pytest.fixture
 def without_kernels(monkeypatch):
     """Execute chapters in this process: the report on scenes shows that kernels do the same."""
@@ -157,7 +167,7 @@ def without_kernels(monkeypatch):
         nbformat.write(notebook, folder / f"{chapter}.ipynb")
 
     monkeypatch.setattr(build, "execute", execute)
-    monkeypatch.setattr(build, "AT_A_TIME", 1)
+    monkeypatch.setattr(build, "ThreadPoolExecutor", AtOnce)
 
 
 def test_a_report_on_scenes_is_whole(scenes_report):
@@ -175,7 +185,7 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/08_performance.html")
     assert per_seed["SimFan"].str.contains("±").all()
     again = text_of(pages / "notebooks" / "06_submission.html")
-    assert "SimPump: 5 clips by S1, S2, S3, S4, the same bytes as in the score files" in again
+    assert "SimPump: 5 clips by S1, S2, S3, S4, S5, the same bytes as in the score files" in again
     assert "reports: no problems found." in html["06_submission"]
     package = files.resolve(chosen.results) / "small" / "submission" / "task2.zip"
     recordings = study.open_recordings(chosen)
@@ -271,7 +281,8 @@ def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
     )
     assert ladder.loc[["AE ch1", "S5"], "ensemble"].isna().all()
     compared = pd.read_csv(tmp_path / "figures" / "tab-front-ends.csv")
-    assert compared["all machines"].notna()[:3].all()
+    run = compared.set_index("front-end").loc[["AE ch1", "AdaSub", "CohGate"], "all machines"]
+    assert run.notna().all()
     assert "scored by statistics pmsd (no seed)" in html["02_front_ends"]
 
 
