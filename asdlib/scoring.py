@@ -181,9 +181,9 @@ class Moments:
 
 
 class Covariance(NamedTuple):
-    """A covariance by its name, and the ridge on its diagonal; none: that of the constants."""
+    """Clips that a covariance is taken from, and its ridge; none: that of the constants."""
 
-    name: str
+    taken_from: str
     ridge: float | None = None
 
 

@@ -93,8 +93,8 @@ def report(
                 for chapter in order
             ]
             try:
-                for chapter in as_completed(started):
-                    chapter.result()
+                for done in as_completed(started):
+                    done.result()
                     bar.update()
             finally:
                 pool.shutdown(cancel_futures=True)  # of a failing chapter's report, nothing new
