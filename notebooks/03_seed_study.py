@@ -116,10 +116,8 @@ chapter.figure(
     caption="Fig. 2 of the paper: $\\Omega$ of every seed for the plain autoencoder and for the champion "
     "(AdaSub with all three re-scorings). Means are dashed, ensembles are stars. Look at how far "
     "single seeds lie from their mean before believing any single-seed gain.",
-    missing="Ω needs anomalies and normal test clips of both domains for every machine: "
-    "these recordings do not have them."
-    if trained
-    else "There are no seeds to compare without training.",
+    missing="Ω needs anomalies and normal test clips of both domains for every machine, and seeds need "
+    "autoencoders: these recordings or this study do not have them.",
 )
 
 # %%

@@ -85,7 +85,7 @@ def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(tmp_path, rng,
     assert s1["name"].tolist() == ["x.wav", "y.wav"]
     assert s1["threshold"].nunique() == 1
     assert (s1["decision"] == (s1["score"] > s1["threshold"])).all()
-    assert set(table["system"]) == {"S1", "S2", "S3"}  # S4 needs labels to be chosen
+    assert set(table["system"]) == {"S1", "S2", "S3", "S5"}  # S4 needs labels to be chosen
     assert asd("study", "--params", lean_file, "--data", tmp_path / "pump") == 0
     assert "Everything is computed already" in capsys.readouterr().err
 

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from matplotlib import pyplot as plt
 
+from asdlib.clipstats import VIEWS
 from asdlib.compare import comparison
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS, FrontEnd
 from asdlib.report import figures, panels, style, tables
@@ -31,7 +32,7 @@ def test_every_system_has_a_name_and_a_colour():
         assert re.fullmatch("#[0-9a-f]{6}", style.COLOURS[name].lower())
         assert style.NAMES[name]
         assert style.sound_name(name)
-    assert set(style.SCORER_NAMES) == {*SCORERS, *VARIANTS, *baseline.SCORERS}
+    assert set(style.SCORER_NAMES) == {*SCORERS, *VARIANTS, *baseline.SCORERS, *VIEWS}
     assert style.system_name("baseline", "mahala") == "Baseline MAHALA"
     assert style.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
     assert style.system_name("near") == "AE ch1"
@@ -113,9 +114,7 @@ def test_an_empty_table_keeps_its_number_and_says_why(tmp_path, shown):
 
 
 def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, shown):
-    style.show_figure(
-        style.missing("Nothing was heard."), "fig-x", 'Look at "this".', folder=tmp_path
-    )
+    style.show_figure(plt.figure(), "fig-x", 'Look at "this".', folder=tmp_path)
     assert (tmp_path / "fig-x.svg").read_text().startswith("<?xml")
     text = shown[0]["text/markdown"]
     assert "```{figure} /figures/fig-x.svg\n:name: fig-x\n:alt: Look at 'this'." in text
