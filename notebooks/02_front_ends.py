@@ -237,17 +237,20 @@ for i, case in enumerate(retention.examples(params, recordings)):
 table = study.run(params, recordings=recordings)
 summary = comparison.summary(table)
 scorer = choice.common_scorer(params.scorers)
+by = f"scored by {style.SCORER_NAMES[scorer]}"
 fan = comparison.summary(table[table["machine"] == fan_like])
 entries = reported.table_2(reported.load(), params.front_ends)
 measured = {
     head: [comparison.row(omegas, entry["front_end"], scorer) for entry in entries]
     for head, omegas in (("all machines", summary), (fan_like, fan))
 }
+
+# %%
 chapter.table(
     tables.front_ends(entries, measured, style.NAMES),
     label="tab-front-ends",
     caption="Front-ends (Table 2 of the paper): mean ± standard deviation of $\\Omega$ over seeds, measured here, "
-    f"scored by {style.SCORER_NAMES[scorer]} ({sentences.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds).",
+    f"{by} ({sentences.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds).",
 )
 
 # %% [markdown]
