@@ -28,7 +28,7 @@ from asdlib.compare import comparison, failures, submission, systems
 from asdlib.files import resolve
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
-from asdlib.report import browse, charts, panels, reported, sentences, style
+from asdlib.report import browse, charts, charts_evidence, panels, reported, sentences, style
 from asdlib.report.chapter import Chapter
 from asdlib.study import views
 
@@ -238,7 +238,7 @@ chapter.table(
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
 shown = [failures.evidence(params, recordings, table, row) for row in chosen]
 chapter.figure(
-    charts.evidence,
+    charts_evidence.evidence,
     shown,
     label="fig-failures",
     caption="Anomalies found by no system, or by one alone, with the models of the system that is named. "

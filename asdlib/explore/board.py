@@ -22,7 +22,7 @@ from PIL import Image
 from asdlib.explore.data import Trained
 from asdlib.explore.view import View
 from asdlib.params import Params
-from asdlib.report import charts
+from asdlib.report import charts_evidence
 from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES
 
 _SIZE = (12.4, 9.0)  # inches
@@ -313,7 +313,7 @@ class Bars:
         """
         with matplotlib.rc_context(_STYLE):
             self.axes.clear()
-            charts.contributions(self.axes, table)
+            charts_evidence.contributions(self.axes, table)
             self.axes.set_title(title, loc="left")
             self.canvas.draw()
         return _encoded(self.canvas)

@@ -21,8 +21,6 @@ from asdlib.report.style import (
     NAMES,
     PALETTE,
     SCORER_NAMES,
-    STATISTIC_COLOURS,
-    STATISTIC_NAMES,
     grid,
     label_ends,
     system_name,
@@ -367,106 +365,6 @@ def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: b
         frame = Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, fill=False, ec=PALETTE[0], lw=2)
         frame.set_path_effects([withStroke(linewidth=4, foreground="white")])
         ax.add_patch(frame)
-
-
-def evidence(rows: Sequence[Any]) -> Figure:
-    """What made the scores of some clips: rows of :func:`asdlib.compare.failures.evidence`.
-
-    Of autoencoders it shows the terms of the score over time and the residual that decided, of a
-    detector without training the shares of the squared distance.
-    """
-    fig = plt.figure(figsize=(9.2, 2.3 * len(rows) + 0.4), layout="constrained")
-    grid = fig.add_gridspec(len(rows), 3, width_ratios=[3, 3, 1.3])
-    for number, row in enumerate(rows):
-        left = fig.add_subplot(grid[number, 0])
-        if hasattr(row, "table"):
-            _frames(left, row, *np.percentile(row.frames, [5, 99.5]))
-            right = fig.add_subplot(grid[number, 1:])
-            contributions(right, row.table)
-            name = system_name(row.front_end, row.scorer)
-            squared = row.table["contribution"].sum()
-            said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
-            at = right.transAxes
-            right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8)
-        else:
-            _frames(left, row, -2.5, 2.5)
-            middle = fig.add_subplot(grid[number, 1], sharex=left)
-            _terms(left, middle, fig.add_subplot(grid[number, 2]), row)
-    return fig
-
-
-def _frames(ax: Axes, row: Any, low: float, high: float) -> None:
-    """Log-mel frames of a clip, between two ends of the colour scale."""
-    frames, bands = row.frames.shape
-    ax.imshow(
-        row.frames.T,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=low,
-        vmax=high,
-        extent=(0, frames * row.seconds, 0, bands),
-        interpolation="nearest",
-    )
-    ax.set_title(row.title, loc="left", fontsize=8, parse_math=False)
-    ax.set(xlabel="time (s)", ylabel="mel band $b$")
-    ax.grid(False)
-
-
-def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
-    """Terms of A(x) over time, and the residual at their percentile; marked in the frames too."""
-    stack, bands = row.residual.shape
-    start = row.place * row.seconds
-    left.axvspan(start, start + stack * row.seconds, color="#35e0ff", alpha=0.5, lw=0)
-    time = (np.arange(len(row.terms)) + stack / 2) * row.seconds
-    middle.plot(time, row.terms, color=COLOURS[row.front_end], lw=1)
-    middle.axhline(row.level, color="#444444", ls="--", lw=1)
-    middle.plot(time[row.place], row.terms[row.place], marker="o", color="#d7191c", ls="")
-    middle.set(xlim=left.get_xlim(), xlabel="time (s)", ylabel="term of $A(x)$")
-    most = np.abs(row.residual).max()
-    right.imshow(
-        row.residual.T,
-        origin="lower",
-        aspect="auto",
-        cmap="RdBu_r",
-        vmin=-most,
-        vmax=most,
-        extent=(0, stack, 0, bands),
-        interpolation="nearest",
-    )
-    right.set_title("$e_i$", loc="left", fontsize=9)
-    right.set_title(f"±{most:.1f}", loc="right", fontsize=8)
-    right.set_xlabel("frame of the stack")
-    right.grid(False)
-
-
-def contributions(ax: Axes, table: pd.DataFrame) -> None:
-    """Shares of a squared distance by band, statistics stacked, on a logarithmic frequency axis.
-
-    Parameters
-    ----------
-    table : of :meth:`asdlib.pipeline.FittedView.explain`.
-    """
-    shares = table.pivot(index="frequency", columns="statistic", values="contribution")
-    centres = shares.index.to_numpy() / 1000
-    inner = np.sqrt(centres[1:] * centres[:-1])
-    edges = np.concatenate([centres[:1] ** 2 / inner[:1], inner, centres[-1:] ** 2 / inner[-1:]])
-    below = np.zeros(len(centres))
-    for name in table["statistic"].unique():
-        own = shares[name].to_numpy()
-        ax.stairs(
-            below + own,
-            edges,
-            baseline=below,
-            fill=True,
-            color=STATISTIC_COLOURS[name],
-            label=STATISTIC_NAMES[name],
-        )
-        below = below + own
-    ax.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.45 * max(below.max(), 1e-9)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.set(xlabel="frequency (kHz)", ylabel="contribution to $D^2$")
-    ax.legend(frameon=False, fontsize="x-small", loc="upper left", ncols=2)
 
 
 def phase_bounds(table: pd.DataFrame) -> Figure:

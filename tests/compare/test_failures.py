@@ -9,7 +9,7 @@ from conftest import machine_folder, small_params, write_wav
 from asdlib import scoring, study
 from asdlib.compare import comparison, failures, systems
 from asdlib.params import Scoring
-from asdlib.report import browse, charts, style
+from asdlib.report import browse, style
 
 
 def table_of(rows):
@@ -163,7 +163,7 @@ def test_one_figure_draws_evidence_of_both_kinds(untrained, rng):
         rng.random((5, 16)),
         0.03,
     )
-    fig = charts.evidence([trained, shown])
+    fig = charts_evidence.evidence([trained, shown])
     labels = [(ax.get_xlabel(), ax.get_ylabel()) for ax in fig.axes]
     assert labels[:3] == [
         ("time (s)", "mel band $b$"),
