@@ -9,7 +9,7 @@ from conftest import machine_folder, small_params, write_wav
 from asdlib import scoring, study
 from asdlib.compare import comparison, failures, systems
 from asdlib.params import Scoring
-from asdlib.report import browse, style
+from asdlib.report import browse, charts_evidence, style
 
 
 def table_of(rows):
