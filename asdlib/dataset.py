@@ -242,13 +242,14 @@ def check(
     >>> len(hashes[0]), problems[0].split(": ")[1]
     (16, '1 training clip; at least 2 are needed.')
     """
+    from asdlib.parallel import clip_by_clip  # a second to import
+
     known = {} if cache is None else _remembered(cache)
-    found: list[list[str]] = []
     shortest = (spectra.stack - 1) * spectra.hop_length
     settings = [spectra.sample_rate, spectra.resample, shortest, code_digest("dataset.check")]
-    for path in tqdm(
-        manifest["path"], desc="checking clips", unit="clip", disable=not progress, leave=False
-    ):
+
+    def one(path: str) -> tuple[str, list[str]]:
+        """How the cache names the file, empty where it may still change, and what it holds."""
         try:
             status = Path(path).stat()
             # the time of change cannot be set back, unlike that of modification
@@ -257,11 +258,19 @@ def check(
             key = json.dumps(file + times + settings)
             examined = known.get(key) or _examine(Path(path), spectra, shortest)
         except OSError as error:
-            found.append(["", f"{path}: cannot be read ({_reason(error)})."])
-            continue
-        found.append(examined)
-        if time.time_ns() - status.st_ctime_ns > _SETTLED:
-            known[key] = examined
+            return "", ["", f"{path}: cannot be read ({_reason(error)})."]
+        return key if time.time_ns() - status.st_ctime_ns > _SETTLED else "", examined
+
+    bar = tqdm(
+        desc="checking clips", total=len(manifest), unit="clip", disable=not progress, leave=False
+    )
+    found = []
+    with bar:
+        for key, examined in clip_by_clip(one, manifest["path"]):
+            found.append(examined)
+            if key:
+                known[key] = examined
+            bar.update()
     if cache is not None:
         write_text(json.dumps(known), cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")

@@ -94,8 +94,9 @@ def worth_compiling(operations: float, training: Training, device: str) -> bool:
 def keep_memory() -> None:
     """Return freed memory to the system once, then stop the allocator from doing so every step.
 
-    Every step allocates the same blocks again. Returning them to the system and faulting them in
-    anew costs a quarter of a step with glibc's own thresholds. Other C libraries are left alone.
+    Every step of a training and every clip of a walk allocates the same blocks again. Returning
+    them to the system and faulting them in anew costs a quarter of a step, and more than half of a
+    clip, with glibc's own thresholds. Other C libraries are left alone.
 
     >>> keep_memory()
     """

@@ -34,7 +34,8 @@ def quiet_power(
     >>> quiet_power(np.array([[1.0, 9.0, 9.0, 9.0, 9.0, 9.0], [2.0, 2.0, 2.0, 2.0, 2.0, 8.0]]))
     array([9., 2.])
     """
-    return np.percentile(powers, percentile, axis=-1).astype(np.float64)
+    # of sorted values it is the same, and sorting them is faster than the partition in there
+    return np.percentile(np.sort(powers, axis=-1), percentile, axis=-1).astype(np.float64)
 
 
 def noise_floor(

@@ -16,6 +16,8 @@ from typing import TypeVar
 import threadpoolctl
 import torch
 
+from asdlib.hardware import keep_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -55,6 +57,7 @@ def clip_by_clip(
     ['A', 'B', 'C']
     """
     workers = workers or torch.get_num_threads()
+    keep_memory()  # every clip needs the same blocks again
     with one_thread():
         if workers == 1:
             yield from map(function, items)

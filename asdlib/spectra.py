@@ -48,7 +48,8 @@ def stft(
     framed = np.lib.stride_tricks.sliding_window_view(padded, spectra.n_fft, axis=-1)
     framed = framed[..., :: spectra.hop_length, :]
     window = _hann(spectra.n_fft).astype(signal.dtype)
-    return np.swapaxes(scipy.fft.rfft(framed * window, axis=-1), -1, -2)
+    frames = scipy.fft.rfft(framed * window, axis=-1)
+    return np.ascontiguousarray(np.swapaxes(frames, -1, -2))  # what follows runs along time
 
 
 def istft(

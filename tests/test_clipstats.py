@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.signal
 import scipy.spatial.distance
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +95,14 @@ def test_two_lines_within_one_mel_band_are_told_apart_by_the_welch_spectrum(rng)
 def test_the_level_does_not_count_in_the_welch_spectrum(rng):
     signal = noise(rng)
     assert np.allclose(clipstats.psd(signal), clipstats.psd(20 * signal))
+
+
+def test_the_welch_spectrum_is_that_of_scipy(rng):
+    signal = noise(rng, 4.0)
+    _, density = scipy.signal.welch(signal, RATE, nperseg=8192)
+    bands = clipstats._bands(RATE, 8192, 96, 10.0)
+    levels = np.log10(bands @ density)
+    assert np.allclose(clipstats.psd(signal), levels - levels.mean(), atol=1e-6)
 
 
 def test_a_short_clip_has_a_welch_spectrum(rng):
