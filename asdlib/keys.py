@@ -6,7 +6,6 @@ Notebook: 99_provenance.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,25 +112,14 @@ def _targets(node: ast.stmt) -> list[str]:
     return [n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)]
 
 
-def _only_imports(node: ast.stmt) -> bool:
+def _only_imports(node: object) -> bool:
     if isinstance(node, ast.If):
         return all(map(_only_imports, [*node.body, *node.orelse]))
     return isinstance(node, ast.Import | ast.ImportFrom)
 
 
-def _is_docstring(node: ast.stmt) -> bool:
+def _is_docstring(node: object) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-class _Stripped(ast.NodeTransformer):
-    """Removes what does nothing: imports, and strings that stand alone."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        for name in ("body", "orelse", "finalbody"):
-            if isinstance(statements := getattr(node, name, None), list):
-                kept = [n for n in statements if not (_only_imports(n) or _is_docstring(n))]
-                setattr(node, name, kept)
-        return super().generic_visit(node)
 
 
 def _imported(nodes: list[ast.stmt]) -> dict[str, Name]:
@@ -221,17 +209,28 @@ def _member(kind: ast.ClassDef, name: str) -> list[ast.stmt]:
 
 
 def _text(nodes: list[ast.stmt]) -> str:
-    return "\n".join(_dump(_Stripped().visit(copy.deepcopy(node))) for node in nodes)
+    return "\n".join(map(_dump, nodes))
 
 
 def _dump(node: Any) -> str:
-    """Write a tree as text that is the same in every version of Python."""
+    """Write a tree as text that is the same in every version of Python.
+
+    What does nothing is left out: imports, and strings that stand alone.
+    """
     if isinstance(node, list):
         return f"[{', '.join(map(_dump, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+    kept = ((name, _without_idle(value)) for name, value in ast.iter_fields(node))
+    fields = ((name, value) for name, value in kept if value not in (None, []))
     return f"{type(node).__name__}({', '.join(f'{n}={_dump(v)}' for n, v in fields)})"
+
+
+def _without_idle(value: Any) -> Any:
+    """Value of a node's field, without statements that do nothing."""
+    if isinstance(value, list):
+        return [node for node in value if not (_only_imports(node) or _is_docstring(node))]
+    return value
 
 
 def _chains(tree: ast.AST) -> set[tuple[str, ...]]:
