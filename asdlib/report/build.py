@@ -13,10 +13,8 @@ import io
 import logging
 import re
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import jupytext
 import nbformat
@@ -27,6 +25,7 @@ from asdlib import study
 from asdlib.files import digest, project_root, resolve
 from asdlib.params import AsdError, Params
 from asdlib.report import left_out, provenance, single
+from asdlib.report.kernels import Kernel
 from asdlib.study import everything, exposure
 
 CHAPTERS = (
@@ -84,20 +83,22 @@ def report(
         chapter_params = chapter_params.model_copy(
             update={"data": str(resolve(params.data).absolute())}
         )
+    waiting = iter(sorted(CHAPTERS, key=lambda name: name not in _LONG))
     with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
         bar.set_description("chapters")
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            order = sorted(CHAPTERS, key=lambda name: name not in _LONG)
-            started = [
-                pool.submit(_beside, chapter, chapter_params, out / "notebooks", key)
-                for chapter in order
-            ]
-            try:
-                for done in as_completed(started):
-                    done.result()
+
+        def work() -> None:
+            with Kernel() as kernel:
+                for chapter in waiting:
+                    execute(chapter, chapter_params, out / "notebooks", key, kernel)
                     bar.update()
+
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            try:
+                for done in as_completed([pool.submit(work) for _ in range(AT_A_TIME)]):
+                    done.result()
             finally:
-                pool.shutdown(cancel_futures=True)  # of a failing chapter's report, nothing new
+                list(waiting)  # of a failing chapter's report, nothing new is begun
         bar.set_description("HTML")
         index = html(out)
         if single_file:
@@ -107,19 +108,21 @@ def report(
     return index
 
 
-def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Path:
-    """Execute one chapter with papermill, unless the very same is there already."""
+def execute(
+    chapter: str, params: Params, folder: Path, key: str = "", kernel: Kernel | None = None
+) -> Path:
+    """Execute one chapter with papermill, unless the very same is there already.
+
+    Parameters
+    ----------
+    key : what the chapter depends on besides its text, the parameters and the package.
+    kernel : of other chapters; one of its own by default.
+    """
+    if kernel is None:
+        with Kernel() as own:
+            return execute(chapter, params, folder, key, own)
     import papermill
-    from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
-
-    class LocalKernelManager(AsyncKernelManager):
-        """Talks to the kernel through files of its own, not through open TCP ports."""
-
-        transport = "ipc"
-
-        def __init__(self, **options: Any):
-            super().__init__(connection_file=f"{sockets}/kernel.json", **options)
 
     path = _notebook(chapter)
     notebook = jupytext.read(path)
@@ -133,8 +136,6 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     beside = folder / f".{chapter}.part.ipynb"
     jupytext.write(notebook, source)
     logging.getLogger("papermill").addFilter(_not_of_parameters)
-    # by default the kernel's files lie in the working folder, where another report has the same
-    sockets = tempfile.mkdtemp(prefix="asd")
     try:
         papermill.execute_notebook(
             source,
@@ -142,7 +143,7 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
             parameters=values,
             cwd=project_root(),
             progress_bar=False,
-            kernel_manager_class=LocalKernelManager,
+            km=kernel.fresh(),
         )
     except PapermillExecutionError as error:
         raise AsdError(
@@ -151,7 +152,6 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
         ) from None
     finally:
         source.unlink(missing_ok=True)
-        shutil.rmtree(sockets, ignore_errors=True)
     executed = nbformat.read(beside, as_version=4)
     executed.metadata["asd"] = {"key": key}
     for cell in executed.cells:
@@ -161,16 +161,6 @@ def execute(chapter: str, params: Params, folder: Path, *, key: str = "") -> Pat
     nbformat.write(executed, beside)
     beside.replace(done)
     return done
-
-
-def _beside(chapter: str, params: Params, folder: Path, key: str) -> None:
-    """Execute one chapter in a thread of its own, whose event loop is closed with it."""
-    from jupyter_core.utils import ensure_event_loop
-
-    try:
-        execute(chapter, params, folder, key=key)
-    finally:
-        ensure_event_loop().close()
 
 
 def _not_of_parameters(record: logging.LogRecord) -> bool:
@@ -215,7 +205,7 @@ def html(out: Path) -> Path:
         shutil.copy(script, source / "_static")
     log = io.StringIO()
     doctrees = ["-d", str(out / "doctrees")]
-    arguments = ["-n", "-W", "--keep-going", "-q", "-E", *doctrees, "-b", "html"]
+    arguments = ["-n", "-W", "--keep-going", "-q", "-E", "-j", "2", *doctrees, "-b", "html"]
     with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
         status = sphinx_build([*arguments, str(source), str(out / "html")])
     if status:

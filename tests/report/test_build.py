@@ -153,7 +153,7 @@ def without_kernels(monkeypatch):
             module, "display", lambda data, raw: shown.append(new_output("display_data", data))
         )
 
-    def execute(chapter, chosen, folder, *, key=""):
+    def execute(chapter, chosen, folder, key="", kernel=None):
         notebook = jupytext.read(ROOT / "notebooks" / f"{chapter}.py")
         namespace, values = {}, chosen.model_dump(mode="json")
         for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):

@@ -1,0 +1,97 @@
+"""A Jupyter kernel that executes one chapter after the other.
+
+To start a kernel and to import the package takes longer than most chapters do. Between chapters its
+names are forgotten and its cells are counted from 1 again, as in a kernel of a chapter's own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from types import TracebackType
+from typing import Any
+
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop, run_sync
+
+from asdlib.files import project_root
+from asdlib.params import AsdError
+
+_FORGET = "get_ipython().reset(new_session=True)"
+
+
+class Kernel:
+    """One kernel, started by the first chapter that needs it; to be used by one thread.
+
+    Examples
+    --------
+    >>> with Kernel() as kernel:  # nothing was executed, so nothing is started
+    ...     kernel.started
+    False
+    """
+
+    def __init__(self) -> None:
+        self._manager: _Manager | None = None
+        # by default the kernel's files lie in the working folder, where another report has the same
+        self._sockets = tempfile.mkdtemp(prefix="asd")
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a process."""
+        return self._manager is not None
+
+    def fresh(self) -> AsyncKernelManager:
+        """Return its manager; no name of an earlier chapter is known to the kernel.
+
+        Raises
+        ------
+        AsdError
+            If the kernel of an earlier chapter does not answer.
+        """
+        if self._manager is None:
+            self._manager = _Manager(connection_file=f"{self._sockets}/kernel.json")
+            run_sync(self._manager.start_kernel)(cwd=project_root())
+            return self._manager
+        client = self._manager.client()
+        client.start_channels()
+        run_sync(client.wait_for_ready)(timeout=60)
+        reply = run_sync(client.execute_interactive)(_FORGET, store_history=False, timeout=60)
+        if reply["content"]["status"] != "ok":
+            raise AsdError(f"The kernel of the last chapter answers: {reply['content']}.")
+        return self._manager
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the process; with it ends the event loop of a thread that is not the main one."""
+        if self._manager is not None:
+            self._manager.leave()
+            run_sync(self._manager.shutdown_kernel)(now=True)
+            if threading.current_thread() is not threading.main_thread():
+                ensure_event_loop().close()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+class _Manager(AsyncKernelManager):
+    """Talks to the kernel through files of its own, not through open TCP ports."""
+
+    transport = "ipc"
+    _last: Any = None
+
+    def client(self, **options: Any) -> Any:
+        """Return a new client, in place of the one before."""
+        self.leave()
+        self._last = super().client(**options)
+        return self._last
+
+    def leave(self) -> None:
+        """Close the channels of the last client."""
+        if self._last is not None:
+            self._last.stop_channels()
