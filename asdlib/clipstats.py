@@ -25,7 +25,6 @@ from asdlib.spectra import Power, decibels, frequencies, mel_filters
 NAMES = ("p", "m", "s", "d")
 """Statistics over the frames of a clip, in the order of :func:`over_time`."""
 
-
 _JITTER = 1e-6  # of the mean variance: keeps the covariance of few clips regular
 
 
@@ -55,24 +54,25 @@ VIEWS: Mapping[str, View] = {
 
 
 def chosen(
-    values: Float[np.ndarray, "*clips statistic_band"], scorer: str
+    values: Float[np.ndarray, "*clips statistic_band"], wanted: str, held: str = "".join(NAMES)
 ) -> Float[np.ndarray, "*clips value"]:
-    """Pick the values of a view from all statistics of its kind.
+    """Pick the values of some statistics.
 
     Parameters
     ----------
-    values : (..., 4 band), as of :func:`over_time`, flattened; (..., band) for "psd".
+    values : (..., statistic band), all bands of the first statistic before those of the next.
+    wanted : letters of :data:`NAMES`; none: all values, such as those of a Welch spectrum.
+    held : the statistics that the values hold, in their order.
 
     Examples
     --------
-    >>> chosen(np.arange(8.0), "pm")
-    array([0., 1., 2., 3.])
+    >>> chosen(np.arange(8.0), "pd")
+    array([0., 1., 6., 7.])
     """
-    wanted = VIEWS[scorer].statistics
     if not wanted:
         return values
-    bands = values.shape[-1] // len(NAMES)
-    places = [NAMES.index(name) * bands + np.arange(bands) for name in wanted]
+    bands = values.shape[-1] // len(held)
+    places = [held.index(name) * bands + np.arange(bands) for name in wanted]
     return values[..., np.concatenate(places)]
 
 
@@ -131,7 +131,7 @@ def fine(
 
     Returns
     -------
-    (4, band), dB, as of :func:`over_time`.
+    (4, band), dB, see :func:`over_time`.
 
     Examples
     --------
@@ -183,13 +183,18 @@ def psd(
     return levels - levels.mean()
 
 
+def _edges(sample_rate: int, count: int, lowest: float) -> Float[np.ndarray, " edge"]:
+    """Edges of logarithmic bands, in Hz."""
+    return np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
+
+
 @lru_cache
 def _bands(
     sample_rate: int, n_fft: int, count: int, lowest: float
 ) -> Float[np.ndarray, "band frequency"]:
     """Mean over the bins of every logarithmic band; of a band without any, the nearest bin."""
     of_bin = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    edges = np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
+    edges = _edges(sample_rate, count, lowest)
     weights = np.zeros((count, len(of_bin)))
     for band, (low, high) in enumerate(pairwise(edges)):
         inside = (of_bin >= low) & (of_bin < high)
@@ -212,7 +217,7 @@ def centres(
         total = np.maximum(filters.sum(axis=1), 1e-12)
         return filters @ frequencies(spectra) / total
     count = constants.fine_bands if VIEWS[scorer].kind == "fine" else constants.psd_bands
-    edges = np.geomspace(constants.lowest, 0.4875 * spectra.sample_rate, count + 1)
+    edges = _edges(spectra.sample_rate, count, constants.lowest)
     return np.sqrt(edges[1:] * edges[:-1])
 
 
@@ -260,7 +265,7 @@ class Normal:
         ----------
         values : one row of statistics per clip.
         domains : of every clip.
-        folds : number of the fold of every clip, as of :func:`asdlib.calibration.folds`; without
+        folds : number of the fold of every clip, see :func:`asdlib.calibration.folds`. Without
             them, nothing is held out and scores are not standardised.
 
         Raises

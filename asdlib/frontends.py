@@ -68,9 +68,17 @@ class FrontEnd:
 
     def denoised(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
         """Spectrum of the denoised sound: the near one after the front-end's gain, phase kept."""
-        near, level = spectrum[0], power(spectrum[0])
-        gain = np.divide(self(spectrum), level, out=np.zeros_like(level), where=level > 0)
-        return np.sqrt(gain) * near
+        near = spectrum[0]
+        return np.sqrt(gain(self(spectrum), power(near))) * near
+
+
+def gain(out: Power, near: Power) -> Power:
+    """Gain of a front-end in power: out / P_n, 0 where the near microphone is silent.
+
+    >>> gain(np.array([[1.0, 0.0]]), np.array([[4.0, 0.0]])).tolist()
+    [[0.25, 0.0]]
+    """
+    return np.divide(out, near, out=np.zeros_like(near), where=near > 0)
 
 
 class Near(FrontEnd):

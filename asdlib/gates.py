@@ -5,6 +5,9 @@ does not hear the machine. Where it does, the filter is pulled towards the machi
 removes machine sound. Two gates, decided per bin from the clip alone, find the bins where a line or
 impulses of the machine would pull the fit, and change the fit there: by fitting on what a linear
 prediction leaves, and by fitting with weights that are small where the residual is large.
+
+Limit: in a reverberant room a line of the noise may be louder at the near microphone than the rest
+of the noise is. The line gate takes it for the machine's, and less of the noise is removed.
 Notebook: 09_phase.
 """
 

@@ -247,9 +247,9 @@ class FittedView:
 
     def values(self, signal: Float[np.ndarray, "channel=2 sample"]) -> Float[np.ndarray, " value"]:
         """Statistics of the clip that this view looks at."""
-        kind = clipstats.VIEWS[self.scorer].kind
-        found = statistics(signal, kind, self.front_end, self.spectra, self.constants)
-        return clipstats.chosen(found, self.scorer)
+        view = clipstats.VIEWS[self.scorer]
+        found = statistics(signal, view.kind, self.front_end, self.spectra, self.constants)
+        return clipstats.chosen(found, view.statistics)
 
     def z(self, signal: Float[np.ndarray, "channel=2 sample"]) -> np.float64:
         """Score of one clip."""

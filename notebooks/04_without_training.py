@@ -32,7 +32,7 @@ params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
 # A detector need not be trained. A clip is described by a few values, and its distance to the normal clips
-# is the score. Such a detector has no seed, and it is fitted in milliseconds. The paper has none. This
+# is the score. Such a detector has no seed, and it is fitted within a second. The paper has none. This
 # chapter defines it, compares it with the autoencoders, and measures what it needs and where it fails.
 
 # %% [markdown]

@@ -120,7 +120,9 @@ def views():
     found = {}
     for scorer, view in clipstats.VIEWS.items():
         values = np.stack([pipeline.statistics(clip, view.kind, near) for clip in clips])
-        normal = clipstats.Normal.fit(clipstats.chosen(values, scorer), domains, folds)
+        normal = clipstats.Normal.fit(
+            clipstats.chosen(values, clipstats.VIEWS[scorer].statistics), domains, folds
+        )
         found[scorer] = pipeline.FittedView(scorer, near, normal)
     return found
 

@@ -146,7 +146,7 @@ def untrained_ladder(
     Parameters
     ----------
     table : of :func:`asdlib.study.run`.
-    quantile : as of :func:`asdlib.compare.systems.apply`.
+    quantile : see :func:`asdlib.compare.systems.apply`.
     resamples : of the test clips, for the interval.
 
     Returns

@@ -122,7 +122,7 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
     Parameters
     ----------
     table : rows of :func:`asdlib.study.run`; every front-end, scorer and seed is a model.
-    fusion : as of :class:`System`.
+    fusion : see :class:`System`.
 
     Returns
     -------
@@ -154,17 +154,18 @@ def fused(
     table : of :func:`asdlib.study.run`, with these views.
     views : (front-end, scorer) pairs.
     name : of the system, in the column front_end; the scorer is :data:`FUSED`.
-    fusion : as of :class:`System`.
+    fusion : see :class:`System`.
 
     Returns
     -------
     DataFrame with the columns of ``table``.
     """
     own = table[_among(table, ["front_end", "scorer"], views)]
-    most = own.groupby(["front_end", "scorer"])["seed"].unique().map(sorted).max()
+    untrained = own["scorer"].isin(VIEWS)
+    seeds = own.loc[untrained if untrained.all() else ~untrained, "seed"]
     parts = []
-    for seed in most:
-        rows = own[own["seed"].eq(seed) | own["scorer"].isin(VIEWS)]
+    for seed in sorted(seeds.unique()):
+        rows = own[own["seed"].eq(seed) | untrained]
         joined = ensemble(rows, fusion)
         parts.append(joined.assign(front_end=name, scorer=FUSED, seed=seed))
     return pd.concat(parts, ignore_index=True)[list(table.columns)]
@@ -176,7 +177,7 @@ def fuse(scores: Mapping[Model, PerClip], fusion: str = "mean") -> PerClip:
     Parameters
     ----------
     scores : of every model, in the order of their names.
-    fusion : as of :class:`System`.
+    fusion : see :class:`System`.
     """
     if fusion == "mean":
         return PerClip.combine(list(scores.values()))
@@ -228,7 +229,7 @@ class Applied:
     ----------
     members : front-end, scorer and seed of every model; empty where the system cannot be formed.
     scored : machine to its guarded test scores and decisions.
-    clips : scores of all clips, training clips included, as of :func:`ensemble`.
+    clips : scores of all clips, training clips included, see :func:`ensemble`.
     """
 
     members: list[Model]

@@ -1,7 +1,8 @@
 """Detectors without training, fitted again: which statistics they need, and how many clips.
 
-The values of every clip are on disk, so a detector is fitted again in milliseconds. These tables
-read test labels through :mod:`asdlib.metrics`. They explain a detector and choose none.
+The values of every clip are on disk, so a detector is fitted again within a second, without
+reading a recording. These tables read test labels through :mod:`asdlib.metrics`. They explain a
+detector and choose none.
 Notebook: 04_without_training.
 """
 
@@ -16,7 +17,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from asdlib import metrics
-from asdlib.clipstats import NAMES, VIEWS, Normal
+from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
 from asdlib.guard import PerClip
 from asdlib.params import Params
 from asdlib.study import views
@@ -104,16 +105,6 @@ def measured(params: Params, recordings: Recordings, name: str, scorer: str) -> 
         values = views.View(params, machine, name, scorer, clips).values()
         found.append(Measured(machine, VIEWS[scorer].statistics, clips, values))
     return found
-
-
-def picked(values: Values, statistics: str, wanted: str) -> Float[np.ndarray, "clip picked"]:
-    """Values of some of the statistics.
-
-    >>> picked(np.arange(8.0)[None], "pmsd", "ms")
-    array([[2., 3., 4., 5.]])
-    """
-    blocks = _blocks(values, statistics)
-    return np.hstack([blocks[:, statistics.index(letter)] for letter in wanted])
 
 
 def level_free(values: Values, statistics: str) -> Values:
@@ -216,8 +207,8 @@ def _kept(own: Measured, count: int) -> Int[np.ndarray, " kept"]:
     places = np.flatnonzero(own.train & source)
     places = places[np.argsort(own.clips["name"].to_numpy()[places], kind="stable")]
     count = min(count, len(places))
-    chosen = places[np.arange(count) * len(places) // max(count, 1)]
-    return np.sort(np.concatenate([chosen, np.flatnonzero(own.train & ~source)]))
+    evenly = places[np.arange(count) * len(places) // max(count, 1)]
+    return np.sort(np.concatenate([evenly, np.flatnonzero(own.train & ~source)]))
 
 
 def by_statistic(machines: Sequence[Measured]) -> pd.DataFrame:
@@ -235,7 +226,7 @@ def by_statistic(machines: Sequence[Measured]) -> pd.DataFrame:
 
 
 def _picked(own: Measured, wanted: str) -> Values:
-    return picked(own.values, own.statistics, wanted)
+    return chosen(own.values, wanted, own.statistics)
 
 
 def by_level(machines: Sequence[Measured]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import dataset
-from asdlib.frontends import parts
+from asdlib.frontends import gain, parts
 from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.spectra import istft, power, stft
@@ -41,10 +41,8 @@ class Example:
     def sound(self, front_end: str, params: Params) -> Float[np.ndarray, " sample"]:
         """Return the denoised sound: the near spectrum after the front-end's gain, phase kept."""
         near = self.spectrum[0]
-        level = power(near)
-        out = self.denoised[front_end]
-        gain = np.sqrt(np.divide(out, level, out=np.zeros_like(level), where=level > 0))
-        return istft(gain * near, self.signal.shape[1], params.spectra)
+        amplitude = np.sqrt(gain(self.denoised[front_end], power(near)))
+        return istft(amplitude * near, self.signal.shape[1], params.spectra)
 
     def powers(self) -> dict[str, Float[np.ndarray, "frequency frame"]]:
         """Power spectra (frequency, frame) of both microphones and after every front-end."""

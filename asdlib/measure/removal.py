@@ -17,6 +17,7 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import frontends, pipeline
+from asdlib.frontends import gain
 from asdlib.measure.truth import truths
 from asdlib.params import Params
 from asdlib.spectra import decibels, power, stft
@@ -66,11 +67,6 @@ def removed(energy: Float[np.ndarray, "state=2 *parts"]) -> Float[np.ndarray, "*
     before, after = energy
     ratio = np.divide(after, before, out=np.full_like(before, np.nan), where=before > 0)
     return -decibels(ratio)
-
-
-def gain(out: Power, near: Power) -> Power:
-    """Gain of a front-end in power: out / P_n, 0 where the near microphone is silent."""
-    return out / np.maximum(near, _LEAST_POWER)
 
 
 class Measured(NamedTuple):

@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from asdlib.frontends import gain
 from asdlib.measure.example import take
 from asdlib.measure.removal import (
     ANOMALY,
     NOISE,
     Energies,
     Measured,
-    gain,
     measure,
     removed,
     totals,

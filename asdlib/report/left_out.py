@@ -34,7 +34,7 @@ def unnumbered(text: str, missing: set[str]) -> str:
     Parameters
     ----------
     text : MyST.
-    missing : labels, as of :func:`labels`; all other references stay.
+    missing : labels, see :func:`labels`; all other references stay.
 
     Examples
     --------

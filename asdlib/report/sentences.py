@@ -120,12 +120,13 @@ def squared_error(changes: pd.DataFrame) -> str:
     if not {"mse", "ridge_1", "alpha_1"} <= set(known.index):
         return "The mean squared error was not compared with eq. 1 here."
     better = "higher" if known["mse"] > 0 else "not higher"
-    ridges = [f"{known[name]:+.3f}" for name in known.index if name.startswith("ridge_")]
+    names = [name for name in known.index if name.startswith("ridge_")]
+    ridges = ", ".join(f"{known[name]:+.3f}" for name in names)
+    sizes = ", ".join(name.removeprefix("ridge_") for name in names)
     return (
         f"On average over seeds the mean squared error is {better} than eq. 1 here: "
-        f"{known['mse']:+.3f}. A larger ridge changes $\\Omega$ by {', '.join(ridges)} (0.01, 0.1 "
-        f"and 1 times the mean variance), and the energy alone ($\\alpha = 1$) by "
-        f"{known['alpha_1']:+.3f}."
+        f"{known['mse']:+.3f}. A larger ridge changes $\\Omega$ by {ridges} ({sizes} times the "
+        f"mean variance), and the energy alone ($\\alpha = 1$) by {known['alpha_1']:+.3f}."
     )
 
 
@@ -181,7 +182,7 @@ def rule_gain(choices: pd.DataFrame) -> str:
 
 
 def gates(table: pd.DataFrame, most: float = 1.0) -> str:
-    """Return whether the gated fit is kept: where it costs too much, it is not.
+    """Return whether the gated fit costs too much anywhere among some cases.
 
     Parameters
     ----------
@@ -197,10 +198,10 @@ def gates(table: pd.DataFrame, most: float = 1.0) -> str:
         f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB."
     )
     if cost.max() <= most:
-        return f"{told} Nowhere do they cost more than {most:g} dB: the gated fit is kept."
+        return f"{told} Nowhere here do they cost more than {most:g} dB: the condition holds."
     return (
         f"{told} They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
-        f"{worst['case']}: the gated fit is dropped."
+        f"{worst['case']}: the condition does not hold here."
     )
 
 

@@ -110,7 +110,7 @@ class View:
     def values(self) -> Float[np.ndarray, "clip value"]:
         """What this view looks at, of every clip."""
         with safetensors.safe_open(self.values_file, framework="np") as file:
-            return clipstats.chosen(file.get_tensor("values"), self.scorer)
+            return clipstats.chosen(file.get_tensor("values"), VIEWS[self.scorer].statistics)
 
     def normal(self) -> clipstats.Normal:
         """The training-normal clips' statistics, with their held-out distances."""
@@ -133,7 +133,7 @@ class View:
         write_table(table, self.scores_file)
 
     def read(self) -> pd.DataFrame:
-        """Scores of every clip, as of :func:`asdlib.study.run`."""
+        """Scores of every clip, see :func:`asdlib.study.run`."""
         kinds = self.clips[["name", "split", "domain", "label"]]
         table = pd.read_parquet(self.scores_file).merge(kinds, on="name", validate="one_to_one")
         own = {"machine": self.machine, "front_end": self.front_end, "scorer": self.scorer}

@@ -63,7 +63,7 @@ def test_a_squared_error_is_told_beside_the_ridges():
     )
     told = sentences.squared_error(changes)
     assert "is higher than eq. 1 here: +0.050." in told
-    assert "by +0.010, +0.020, +0.040 (0.01, 0.1 and 1 times the mean variance)" in told
+    assert "by +0.010, +0.020, +0.040 (0.01, 0.1, 1 times the mean variance)" in told
     assert told.endswith("by +0.030.")
     worse = sentences.squared_error(changes.assign(mean=-changes["mean"]))
     assert "is not higher than eq. 1 here: -0.050." in worse

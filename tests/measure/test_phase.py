@@ -113,9 +113,9 @@ def test_the_verdict_on_the_gates_follows_their_cost():
     )
     kept = sentences.gates(table)
     assert "by -0.5 to +0.0 dB and the machine sound that is lost by -4.0 to +0.0 dB" in kept
-    assert kept.endswith("the gated fit is kept.")
+    assert kept.endswith("the condition holds.")
     dropped = sentences.gates(table.assign(**{"gated noise": [3.0, 1.5]}))
-    assert dropped.endswith("for pump, as recorded: the gated fit is dropped.")
+    assert dropped.endswith("for pump, as recorded: the condition does not hold here.")
 
 
 def test_more_context_reaches_back_further(study_of, rng):
