@@ -8,13 +8,13 @@ eq. 1, a table per machine, and the ceiling: the same statistics of the true mac
 are written to ``results/verdict``.
 """
 
-import argparse
 import itertools
 import sys
 from pathlib import Path
 
 import pandas as pd
 import soundfile
+from verdict import arguments, with_scenes
 
 from asdlib import files, metrics, params, study
 from asdlib.clipstats import VIEWS
@@ -31,13 +31,6 @@ AGAINST = ("adasub", "eq1")
 CANDIDATES = ("near", "refsub", "adasub", "adals", "gatedadals")
 WITH_AUTOENCODER = (("adasub", "mse"), *systems.UNTRAINED.views)
 CHOICE = ("scenes 0", "scenes 1", "scenes 2")
-
-
-def with_scenes(base, **changes):
-    """The same study on other scenes, with the machines that have labelled test clips."""
-    changed = base.model_copy(update={"scenes": base.scenes.model_copy(update=changes)})
-    labelled = open_recordings(changed, progress=True).development
-    return changed.model_copy(update={"machines": tuple(labelled)})
 
 
 def untrained(base):
@@ -169,27 +162,16 @@ def write_tables(name, table, base, out):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--params", default="params/phase.yaml")
-    parser.add_argument("--noise", help="folder of real noise, as of asd scenes")
-    parser.add_argument("--impulse-responses", help="folder of measured two-channel responses")
-    parser.add_argument("--results", default="results")
-    arguments = parser.parse_args()
-    given = params.load(arguments.params, results=arguments.results)
+    given, out, real = arguments(__doc__)
     base = given.model_copy(update={"denoising": params.Denoising()})
-    out = files.resolve(base.results) / "verdict"
     changes = {f"scenes {seed}": {"seed": seed} for seed in (0, 1, 2)}
     changes["close far microphone"] = {"far_distance": 0.3, "corners": True}
     changes["neighbour"] = {"neighbour": True}
-    if arguments.noise and arguments.impulse_responses:
-        changes["real noise in measured rooms"] = {
-            "noise_folder": str(Path(arguments.noise).absolute()),
-            "impulse_response_folder": str(Path(arguments.impulse_responses).absolute()),
-        }
+    if len(real) == 2:
+        changes["real noise in measured rooms"] = real
     sets = {name: with_scenes(base, **own) for name, own in changes.items()}
     tables = {name: untrained(own) for name, own in sets.items()}
     ranked = choose({name: tables[name] for name in CHOICE})
-    out.mkdir(parents=True, exist_ok=True)
     ranked.round(4).to_csv(out / "untrained-choice.csv", index=False)
     print(ranked.head(20).round(3).to_string())
     for name, own in sets.items():

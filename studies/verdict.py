@@ -87,24 +87,25 @@ def write_tables(base, chosen, out):
         shown_table.round(4).to_csv(out / f"{name}.csv", index=False)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(about):
+    """Parameters of the study, folder of the tables, and changes of the scenes to real noise."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--params", default="params/phase.yaml")
-    parser.add_argument("--noise", help="folder of real noise, as of asd scenes")
+    parser.add_argument("--noise", help="folder of real noise, see asd scenes")
     parser.add_argument("--impulse-responses", help="folder of measured two-channel responses")
     parser.add_argument("--results", default="results")
-    arguments = parser.parse_args()
-    base = params.load(arguments.params, results=arguments.results)
+    given = parser.parse_args()
+    base = params.load(given.params, results=given.results)
     out = files.resolve(base.results) / "verdict"
     out.mkdir(parents=True, exist_ok=True)
+    folders = {"noise_folder": given.noise, "impulse_response_folder": given.impulse_responses}
+    return base, out, {key: str(Path(path).absolute()) for key, path in folders.items() if path}
+
+
+def main():
+    base, out, real = arguments(__doc__)
     sets = {f"scenes {seed}": with_scenes(base, seed=seed) for seed in (0, 1, 2)}
-    folders = {
-        "noise_folder": arguments.noise,
-        "impulse_response_folder": arguments.impulse_responses,
-    }
-    other = {}
-    if given := {key: str(Path(path).absolute()) for key, path in folders.items() if path}:
-        other["real"] = with_scenes(base, **given)
+    other = {"real": with_scenes(base, **real)} if real else {}
     omegas = choose(sets)
     omegas.to_csv(out / "constants.csv")
     best = {name: omegas[name].idxmax() for name in FITTED}
