@@ -59,18 +59,18 @@ params, recordings = chapter.params, chapter.recordings
 # with segments of 8192 samples (2 Hz at 16 kHz), in 96 logarithmic bands, minus the mean over the bands.
 # Therefore `psd` does not depend on the level of the clip.
 #
-# Every value is standardised over the training-normal clips. Let $c_\delta$ be the mean of the training clips of domain
-# $\delta$, and $S$ the covariance of all training clips about the mean of their own domain, shrunk as Ledoit and Wolf propose
-# {cite}`ledoit2004`: there may be more values than clips. The distance of clip $x$ is
+# Every value is standardised over the training-normal clips. The mean of the training clips of domain $\delta$ is
+# $c_\delta$. The covariance $S$ is that of all training clips about the mean of their own domain. It is shrunk as Ledoit
+# and Wolf propose {cite}`ledoit2004`, because there may be more values than clips. The distance of clip $x$ is
 #
 # $$
 # D(x) = \min_\delta \sqrt{(x - c_\delta)^\top S^{-1} (x - c_\delta)}.
 # $$ (eq-distance)
 #
-# Training clips lie closer to their own centre than new normal clips do. Therefore the training clips are divided into ten blocks of
-# neighbours in the order of their names, and each block is scored by a detector fitted without it. The score is
-# $z = (\log D - \text{mean}) / \text{std}$, with mean and standard deviation of these held-out values. The
-# share of every value in $D^2$ tells what made a clip suspicious; it is taken from the elements of
+# Training clips lie closer to their own centre than new normal clips do. Therefore the training clips are divided into
+# ten blocks of neighbours in the order of their names. Each block is scored by a detector that was fitted without it. The
+# score is $z = (\log D - \text{mean}) / \text{std}$, with mean and standard deviation of these held-out values. The
+# share of every value in $D^2$ tells what made a clip suspicious. It is taken from the elements of
 # $S^{-1/2} (x - c_\delta)$ {cite}`kessy2018`.
 
 # %% [markdown]
@@ -86,9 +86,10 @@ compared = trained_or_not.against_autoencoders(table)
 chapter.table(
     tables.without_training(compared, style.system_name),
     label="tab-untrained",
-    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels: source AUC, target AUC and pAUC "
-    "(means over machines), and $\\Omega$, means over seeds; the paired difference of $\\Omega$ to the autoencoder on AdaSub under "
-    "eq. 1, with the 95 % interval over clips and seeds, and the verdict. n/a: not to be computed from these labels.",
+    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels. Source AUC, target "
+    "AUC and pAUC are means over machines, and all values are means over seeds. The difference is that of $\\Omega$ to the "
+    "autoencoder on AdaSub under eq. 1, paired, with the 95 % interval over clips and seeds. n/a: not to be computed from "
+    "these labels.",
     empty="No detector without training was scored on test clips (scorers).",
 )
 fused = systems.UNTRAINED

@@ -127,12 +127,11 @@ chapter.figure(
 # %% [markdown]
 # ## Squared error or eq. 1?
 #
-# In the paper, eq. 1 finds more than the mean squared error of the official baseline. The covariance in eq. 1 has a row for
-# each of the stacked values, and it is estimated from the training vectors, of which neighbours share frames. Where these
-# are few, or the network is trained briefly, its smallest eigenvalues are mostly chance. The Mahalanobis term then weighs these
-# directions most, although no anomaly lies there. A ridge limits that weight: with a large ridge,
-# the distance becomes the squared error about the mean residual. So if the ridge brings back what eq. 1 loses, the
-# covariance is the cause.
+# In the paper, eq. 1 finds more than the mean squared error of the official baseline. Is that so here, and does the
+# covariance explain a difference? The covariance in eq. 1 has a row for each of the stacked values. It is estimated from
+# the training vectors, of which neighbours share frames, and the Mahalanobis term weighs the directions of its smallest
+# eigenvalues most. A ridge limits that weight: with a large ridge, the distance becomes the squared error about the mean
+# residual. What a larger ridge brings back of a difference is explained by the covariance; the rest is not.
 
 # %%
 chapter.say(sentences.squared_error(changes))
