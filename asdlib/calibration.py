@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 import scipy.stats
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from asdlib.params import AsdError, Scoring
 
@@ -121,6 +121,99 @@ class HeldOut:
         values = np.log(scores) if self.logarithmic else scores
         mean, std = (self.scores.mean(), self.scores.std()) if len(self.scores) else (0.0, 0.0)
         return (values - mean) / (std if std > 1e-12 * max(abs(mean), 1.0) else 1.0)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """When a score is an alarm, so that at most a wanted share of normal clips is one.
+
+    The p value of a clip is (1 + held-out scores at or above its own) / (n + 1). Where a normal
+    clip and the n held-out clips could change places, p <= q holds for at most a share q of normal
+    clips (conformal prediction). An alarm is p <= q.
+
+    Attributes
+    ----------
+    held_out : n scores of training-normal clips by models that were fitted without them.
+    rate : q, the wanted share of false alarms; above 0 and below 1.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World, Springer, 2005.
+
+    Examples
+    --------
+    >>> alarm = Alarm(np.arange(19.0), rate=0.1)
+    >>> alarm.p_values(np.array([18.5, 17.5, 16.5]))
+    array([0.05, 0.1 , 0.15])
+    >>> alarm(np.array([18.5, 17.5, 16.5])), alarm.threshold
+    (array([ True,  True, False]), 17.0)
+    >>> [round(bound, 2) for bound in alarm.interval]  # one of 19 held-out clips is an alarm
+    [0.0, 0.26]
+    """
+
+    held_out: Float[np.ndarray, " clip"]
+    rate: float = 1 - Scoring().quantile
+
+    def p_values(self, scores: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+        """Share of normal clips, at most, that score as high."""
+        ordered = np.sort(self.held_out)
+        above = len(ordered) - np.searchsorted(ordered, scores, side="left")
+        return (1 + above) / (len(ordered) + 1)
+
+    def __call__(self, scores: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+        """Return whether each score is an alarm."""
+        return np.asarray(scores) > self.threshold
+
+    @property
+    def expected(self) -> int:
+        """Held-out clips that are alarms themselves, at most; -1 where no clip can be one."""
+        return int(np.floor(self.rate * (len(self.held_out) + 1) + 1e-9)) - 1
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a clip is an alarm; infinite where none can be one."""
+        if self.expected < 0:
+            return np.inf
+        return float(np.sort(self.held_out)[::-1][self.expected])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Interval of the false-alarm rate, 95 %: of ``expected`` alarms in n clips."""
+        return proportion_interval(max(self.expected, 0), len(self.held_out))
+
+    @property
+    def remark(self) -> str:
+        """One sentence where no alarm can be promised; empty otherwise."""
+        n = len(self.held_out)
+        if self.expected >= 0:
+            return ""
+        least = int(np.ceil(1 / self.rate - 1e-9)) - 1
+        return (
+            f"{n} held-out normal clip(s) cannot promise a false-alarm rate of {self.rate:g}; "
+            f"at least {least} are needed, so no clip is an alarm."
+        )
+
+
+def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a probability from ``count`` successes in ``total`` trials, never too short.
+
+    Returns
+    -------
+    (low, high) : (0, 1) without any trial.
+
+    References
+    ----------
+    C. J. Clopper and E. S. Pearson, Biometrika 26(4), 1934.
+
+    Examples
+    --------
+    >>> [round(bound, 3) for bound in proportion_interval(2, 20)]
+    [0.012, 0.317]
+    """
+    if not total:
+        return 0.0, 1.0
+    found = scipy.stats.binomtest(count, total).proportion_ci(confidence, "exact")
+    return float(found.low), float(found.high)
 
 
 def folds(

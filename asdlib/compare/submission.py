@@ -226,7 +226,9 @@ def _describe(system: System, members: Collection[Model], params: Params) -> dic
         "aggregation_method": "average" if system.fusion == "mean" else system.fusion,
         "domain_generalization_method": generalisation if system.trained else "centre per domain",
         "ensemble_method_subsystem_count": _subsystems(members),
-        "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores",
+        "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores"
+        if system.trained
+        else f"p value by held-out scores at most {1 - params.scoring.quantile:g}",
         "development_data_usage": "selection of models" if system.selected else None,
     }
 

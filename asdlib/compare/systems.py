@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
+from asdlib.calibration import Alarm
 from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
 from asdlib.study import baseline
@@ -213,7 +214,7 @@ class Scored:
     Attributes
     ----------
     scores, decisions : one value per clip; decisions are 0 or 1.
-    threshold : 0.90 quantile of the training-normal clips' scores.
+    threshold : of the training-normal clips' scores, see :func:`threshold`.
     """
 
     scores: PerClip
@@ -255,7 +256,7 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
     ----------
     table : of :func:`asdlib.study.run`.
     per_seed : of its :func:`asdlib.compare.comparison.summary`.
-    quantile : of the training-normal clips' scores; the decision threshold.
+    quantile : of the training-normal clips' scores, for the decision threshold.
     """
     members = system.members(per_seed)
     if not members:
@@ -264,12 +265,33 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
     clips = ensemble(rows, system.fusion)
     scored = {}
     for machine, own in clips.groupby("machine"):
-        threshold = float(np.quantile(own.loc[own["split"] == "train", "score"], quantile))
+        train = own.loc[own["split"] == "train", "score"].to_numpy()
+        limit = threshold(train, quantile, held_out=not system.trained)
         test = own[own["split"] == "test"]
         if len(test):
             scores = PerClip(test["score"], test["name"])
-            scored[str(machine)] = Scored(scores, scores > threshold, threshold)
+            scored[str(machine)] = Scored(scores, scores > limit, limit)
     return Applied(members, scored, clips)
+
+
+def threshold(training: np.ndarray, quantile: float, *, held_out: bool) -> float:
+    """Score above which a clip counts as an anomaly.
+
+    Parameters
+    ----------
+    training : scores of the training-normal clips.
+    held_out : whether these scores come from models that have not seen the clip's fold. Then p
+        values decide (:class:`asdlib.calibration.Alarm`), else the quantile, as in the paper.
+
+    Examples
+    --------
+    >>> training = np.arange(19.0)
+    >>> [round(threshold(training, 0.9, held_out=held_out), 1) for held_out in (False, True)]
+    [16.2, 17.0]
+    """
+    if held_out:
+        return Alarm(training, 1 - quantile).threshold
+    return float(np.quantile(training, quantile))
 
 
 def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Results:

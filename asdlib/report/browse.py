@@ -44,6 +44,8 @@ def show_clips(
     from bokeh.models import CustomJS, Div, Select, Slider
 
     machines = sorted(thresholds)
+    highest = clips.groupby("machine")["score"].max()  # an infinite threshold has no place
+    thresholds = {machine: min(thresholds[machine], highest[machine]) for machine in machines}
     first = machines[0]
     ends = {machine: _ends(clips, machine, thresholds) for machine in machines}
     low, high = ends[first]

@@ -168,6 +168,32 @@ def ideas(compared: pd.DataFrame) -> str:
     )
 
 
+def alarms(found: pd.DataFrame, rate: float) -> str:
+    """Return which rules raise more false alarms than they promise, and which do not.
+
+    Parameters
+    ----------
+    found : of :func:`asdlib.compare.alarms.pooled`.
+    rate : the wanted share of false alarms.
+    """
+    normal = found[found["label"] == "normal"] if len(found) else found
+    if normal.empty:
+        return "How often normal clips are alarms cannot be counted here."
+    told: dict[str, list[str]] = {}
+    for row in normal.to_dict("records"):
+        side = "more" if row["low"] > rate else "fewer" if row["high"] < rate else "agree"
+        told.setdefault(side, []).append(
+            f"{row['system']} by the rule '{row['rule']}' in the {row['domain']} domain "
+            f"({row['share']:.0%})"
+        )
+    words = {
+        "more": f"More false alarms than the wanted {rate:.0%}, beyond chance",
+        "agree": f"In agreement with {rate:.0%}",
+        "fewer": f"Fewer than {rate:.0%}, beyond chance",
+    }
+    return " ".join(f"{words[side]}: {', '.join(told[side])}." for side in words if side in told)
+
+
 def rule_gain(choices: pd.DataFrame) -> str:
     """Return the gain of a learnt rule over the best fixed front-end.
 

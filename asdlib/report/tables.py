@@ -275,6 +275,21 @@ def without_training(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFr
     return pd.DataFrame(columns)
 
 
+def alarms(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.alarms.pooled`: a row per rule and domain."""
+    if table.empty:
+        return table
+    told = [
+        f"{row.alarms} of {row.clips}: {row.share:.0%} ({row.low:.0%} to {row.high:.0%})"
+        for row in table.itertuples()
+    ]
+    names = {"normal": "false alarms", "anomaly": "hits"}
+    rows = table.assign(told=told).pivot_table(
+        "told", ["system", "rule", "domain"], "label", aggfunc="first", sort=False
+    )
+    return rows.rename(columns=names).reindex(columns=list(names.values())).reset_index()
+
+
 def by_machine(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out a table indexed by machine and ``overall``: the official score is the last row."""
     return table.rename(index={"overall": "all"}).rename_axis("machine").reset_index()

@@ -32,6 +32,12 @@ def gamma_normal(params: Params) -> Params:
     return rescored(params).model_copy(update={"scoring": scoring})
 
 
+def held_out(params: Params) -> Params:
+    """The champion's scores, standardised by those of training clips that were held out."""
+    scoring = params.scoring.model_copy(update={"standardise": "held_out"})
+    return _varied(params, scorers=COMPARED[:1]).model_copy(update={"scoring": scoring})
+
+
 def per_band(params: Params) -> Params:
     """Log-mel values standardised band by band; trains again."""
     spectra = params.spectra.model_copy(update={"standardise": "per_band"})
@@ -89,12 +95,15 @@ def lacking(params: Params, what: str) -> str:
 
     Parameters
     ----------
-    what : an extra, an objective, "rescored" for other constants of eq. 1, or "champion" for what
-        every idea is held against.
+    what : an extra, an objective, "rescored" for other constants of eq. 1, "held_out" for the
+        champion's alarms, or "champion" for what every idea is held against.
     """
     if what == "rescored":
         run = CHAMPION in params.front_ends and "eq1" in params.scorers
         return "" if run else f"needs {CHAMPION} with the scorer eq1, which was not run"
+    if what == "held_out":
+        run = CHAMPION in params.front_ends and COMPARED[0] in params.scorers
+        return "" if run else f"needs {CHAMPION} with the scorer {COMPARED[0]}, which was not run"
     if what == "build_up":
         if not params.baseline or "near" not in params.front_ends or "eq1" not in params.scorers:
             return "needs the baseline, and near with the scorer eq1"
@@ -115,6 +124,8 @@ def studies(params: Params) -> list[Params]:
         found.append(rescored(params))
         if "per_band" in params.extras:
             found.append(per_band(params))
+    if not lacking(params, "held_out"):
+        found.append(held_out(params))
     found += [objective(params, name) for name in OBJECTIVES if not lacking(params, name)]
     if not lacking(params, "bottleneck"):
         found.append(bottleneck(params))

@@ -1,0 +1,97 @@
+"""Counts of alarms under both rules, on scores that are known by hand and on a small study."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from asdlib import params, study
+from asdlib.compare import alarms
+from asdlib.report import sentences, tables
+from asdlib.study import variants
+from asdlib.study.recordings import Recordings
+
+UNTRAINED = {"front_ends": ["near"], "scorers": ["adasub/fine", "adals/pmsd"], "baseline": False}
+
+
+def clips(split, scores, label="normal", domain="source"):
+    rows = {"machine": "fan", "split": split, "domain": domain, "label": label, "seed": 0}
+    names = [f"{split} {domain} {label} {i}" for i in range(len(scores))]
+    return [
+        pd.DataFrame({**rows, "name": names, "score": scores, "front_end": f, "scorer": s})
+        for f, s in (("adasub", "fine"), ("adals", "pmsd"))
+    ]
+
+
+@pytest.fixture
+def table():
+    """Nineteen held-out scores, 0 to 18; a score above 17 is an alarm at one in ten."""
+    parts = [
+        *clips("train", np.arange(19.0)),
+        *clips("test", [16.5, 17.5, 18.5]),
+        *clips("test", [16.5, 99.0], label="anomaly", domain="target"),
+        *clips("test", [99.0], label="unknown", domain="unknown"),
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_held_out_scores_decide_for_the_submission_without_training(table):
+    nothing = Recordings(Path("data"), pd.DataFrame(), "", embedded=False)
+    counted = alarms.compared(params.load(UNTRAINED), nothing, table)
+    assert counted.to_numpy().tolist() == [
+        ["S5", alarms.HELD_OUT, "fan", "source", "normal", 2, 3],
+        ["S5", alarms.HELD_OUT, "fan", "target", "anomaly", 1, 2],
+    ]
+    found = alarms.pooled(counted)
+    assert found["share"].tolist() == pytest.approx([2 / 3, 1 / 2])
+    shown = tables.alarms(found)
+    assert shown["false alarms"].iloc[0].startswith("2 of 3: 67% (9% to 99%)")
+    assert shown["hits"].iloc[1].startswith("1 of 2: 50%")
+    told = sentences.alarms(found, 0.05)
+    assert told.startswith("More false alarms than the wanted 5%, beyond chance: S5 by the rule")
+    assert sentences.alarms(found, 0.1).startswith("In agreement with 10%: S5")
+
+
+def test_nothing_to_count_is_said():
+    empty = alarms.pooled(pd.DataFrame(columns=alarms._COLUMNS))
+    assert tables.alarms(empty).empty
+    assert (
+        sentences.alarms(empty, 0.1) == "How often normal clips are alarms cannot be counted here."
+    )
+
+
+def test_both_rules_of_a_trained_system_are_counted(trained):
+    own = trained.model_copy(update={"scorers": ("eq1", "s1")})
+    recordings = study.open_recordings(own)
+    table = study.run(own, recordings=recordings)
+    counted = alarms.compared(own, recordings, table)
+    assert counted[["system", "rule"]].drop_duplicates().to_numpy().tolist() == [
+        ["S1", alarms.PAPER],
+        ["S1", alarms.HELD_OUT],
+    ]
+    apart = study.run(variants.held_out(own), recordings=recordings)
+    for rule, scores in ((alarms.PAPER, table), (alarms.HELD_OUT, apart)):
+        of_s1 = scores[(scores["front_end"] == "adasub") & (scores["scorer"] == "s1")]
+        mean = of_s1.groupby(["machine", "name", "split", "label"])["score"].mean().reset_index()
+        for machine, rows in mean.groupby("machine"):
+            train = np.sort(rows.loc[rows["split"] == "train", "score"])[::-1]
+            limit = np.inf  # eight clips or fewer promise nothing
+            if rule == alarms.PAPER:
+                limit = np.quantile(train, 0.9)
+            elif len(train) >= 9:
+                limit = train[int(0.1 * (len(train) + 1)) - 1]
+            test = rows[(rows["split"] == "test") & (rows["label"] != "unknown")]
+            known = counted[(counted["rule"] == rule) & (counted["machine"] == machine)]
+            assert known["alarms"].sum() == (test["score"] > limit).sum()
+
+
+def test_what_is_promised_follows_from_the_number_of_clips():
+    rows = [("fan", "train", "source")] * 19 + [("fan", "train", "target")] * 2
+    manifest = pd.DataFrame(rows, columns=["machine", "split", "domain"])
+    found = alarms.promised(
+        params.load(UNTRAINED), Recordings(Path("data"), manifest, "", embedded=False)
+    )
+    assert found["domain"].tolist() == ["all", "source", "target"]
+    assert found["clips"].tolist() == [21, 19, 2]
+    assert found["high"].tolist() == pytest.approx([0.238, 0.260, 0.842], abs=1e-3)

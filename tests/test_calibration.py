@@ -1,0 +1,56 @@
+"""Alarms from held-out scores, and intervals of a share."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asdlib import clipstats
+from asdlib.calibration import Alarm, folds, proportion_interval
+
+
+@given(
+    held_out=st.lists(st.integers(0, 20), min_size=1, max_size=60),
+    score=st.integers(-1, 21),
+    rate=st.sampled_from([0.02, 0.05, 0.1, 1 / 3, 0.5, 0.9]),
+)
+def test_an_alarm_is_a_p_value_at_most_the_rate(held_out, score, rate):
+    alarm = Alarm(np.array(held_out, float), rate)
+    p = (1 + sum(other >= score for other in held_out)) / (len(held_out) + 1)
+    assert alarm.p_values(np.array([float(score)])).item() == pytest.approx(p)
+    assert alarm(np.array([float(score)])).item() == (p <= rate + 1e-12)
+    assert (alarm.expected < 0) == bool(alarm.remark) == (1 / (len(held_out) + 1) > rate + 1e-12)
+
+
+def test_too_few_clips_promise_nothing():
+    alarm = Alarm(np.zeros(8), 0.1)
+    assert not alarm(np.array([1e9])).any()
+    assert "8 held-out normal clip(s)" in alarm.remark
+    assert "at least 9 are needed" in alarm.remark
+    assert Alarm(np.zeros(9), 0.1).remark == ""
+    assert Alarm(np.zeros(0), 0.1).interval == (0.0, 1.0)
+
+
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson():
+    low, high = proportion_interval(3, 40)
+    assert low == pytest.approx(scipy.stats.beta.ppf(0.025, 3, 38))
+    assert high == pytest.approx(scipy.stats.beta.ppf(0.975, 4, 37))
+    assert proportion_interval(0, 10)[0] == 0.0
+    assert proportion_interval(10, 10)[1] == 1.0
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.1])
+def test_exchangeable_clips_alarm_at_most_at_the_promised_rate(rate):
+    """Statistics of 100 clips with 30 values each: far more than chance would be seen here."""
+    alarms, total = 0, 0
+    for seed in range(40):
+        values = np.random.default_rng(seed).normal(size=(150, 30))
+        names = [f"{i:03d}" for i in range(100)]
+        domains = ["source"] * 100
+        normal = clipstats.Normal.fit(values[:100], domains, folds(names, domains, [""] * 100))
+        alarm = Alarm(normal.held_out.scores, rate)
+        found = alarm(normal.log_distance(values[100:]))
+        alarms, total = alarms + int(found.sum()), total + len(found)
+    assert scipy.stats.binomtest(alarms, total, rate, "greater").pvalue > 0.01
+    assert alarms > 0.5 * rate * total  # and not by never raising one
