@@ -112,6 +112,11 @@ class HeldOut:
     scores: Float[np.ndarray, " clip"]
     logarithmic: bool = False
 
+    @property
+    def z(self) -> Float[np.ndarray, " clip"]:
+        """The held-out scores themselves, standardised."""
+        return self.standardise(np.exp(self.scores) if self.logarithmic else self.scores)
+
     def standardise(self, scores: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
         """Return z: (score - mean) / std of the held-out scores.
 
@@ -217,7 +222,12 @@ def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tup
 
 
 def folds(
-    names: Sequence[str], domains: Sequence[str], groups: Sequence[str], count: int = 10
+    names: Sequence[str],
+    domains: Sequence[str],
+    groups: Sequence[str],
+    count: int = 10,
+    *,
+    sessions: bool = False,
 ) -> Int[np.ndarray, " clip"]:
     """Divide the clips of every domain into blocks of neighbours.
 
@@ -228,6 +238,8 @@ def folds(
     ----------
     names, domains, groups : of every clip; a group holds the clips with the same attributes.
     count : folds per domain; fewer where the domain has fewer clips.
+    sessions : whether a group is one session, all of whose clips share a fold. A domain with a
+        single session is divided as without sessions.
 
     Returns
     -------
@@ -238,12 +250,18 @@ def folds(
     --------
     >>> folds(["b", "a", "d", "c"], ["source"] * 4, [""] * 4, count=2).tolist()
     [0, 0, 1, 1]
+    >>> folds(list("abcd"), ["source"] * 4, ["x", "y", "y", "y"], sessions=True).tolist()
+    [0, 1, 1, 1]
     """
     found = np.zeros(len(names), int)
     for domain in set(domains):
         own = [i for i, other in enumerate(domains) if other == domain]
         own.sort(key=lambda i: (groups[i], names[i]))
-        found[own] = np.arange(len(own)) * min(count, len(own)) // len(own)
+        place, total = np.arange(len(own)), len(own)
+        _, session = np.unique([groups[i] for i in own], return_inverse=True)
+        if sessions and session.max() > 0:
+            place, total = session, int(session.max()) + 1
+        found[own] = place * min(count, total) // total
     return found
 
 

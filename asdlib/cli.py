@@ -1,4 +1,7 @@
-"""The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error."""
+"""The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error.
+
+Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an alarm.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,15 @@ from asdlib.params import AsdError, Params, load
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand."""
     options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], None] = options.run
+    run: Callable[[argparse.Namespace], int | None] = options.run
     try:
-        run(options)
+        return run(options) or 0
     except AsdError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped; the same command resumes.", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +62,22 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--single-file", action="store_true", help="also one HTML file that can be mailed"
             )
+
+    command = add("fit", _fit, "learn what is normal from one machine's normal recordings")
+    command.add_argument("folder", type=Path, help="normal recordings, near and far channel")
+    command.add_argument("--out", type=Path, required=True, help="model file to write")
+    command.add_argument(
+        "--false-alarms", type=float, default=0.1, help="wanted share of normal recordings, 0.1"
+    )
+    command.add_argument("--resample", action="store_true", help="convert other sample rates")
+
+    command = add("score", _score, "score recordings with a model file of asd fit")
+    command.add_argument("model", type=Path, help="file of asd fit")
+    command.add_argument("clips", type=Path, nargs="+", help="recordings, or folders of them")
+    command.add_argument("--json", action="store_true", help="a line of JSON per recording")
+    command.add_argument(
+        "--fail-on-alarm", action="store_true", help="exit code 1 where a recording is an alarm"
+    )
 
     command = add("metrics", _metrics, "official score of a file,score table")
     command.add_argument("scores", type=Path, help="CSV whose file names hold domain and label")
@@ -146,6 +164,42 @@ def _report(options: argparse.Namespace) -> None:
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(f"Recordings: {recordings.describe()}. {cost}", file=sys.stderr)
     print(build.report(params, options.out, recordings=recordings, single_file=options.single_file))
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from asdlib.monitor import Monitor
+
+    monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
+    monitor.save(options.out)
+    print(*monitor.remarks or [monitor.promise], options.out, sep="\n")
+
+
+def _score(options: argparse.Namespace) -> int:
+    from asdlib.monitor import Monitor, recordings
+
+    monitor = Monitor.load(options.model)
+    clips = recordings.listed(options.clips)
+    if not options.json:
+        print(*monitor.remarks or [monitor.promise], sep="\n")
+    alarms, problems = 0, 0
+    for clip in clips:
+        try:
+            reading = monitor.score(clip, name=str(clip))
+        except AsdError as error:
+            problems += 1
+            print(_printable(str(error)), file=sys.stderr)
+            continue
+        alarms += reading.alarm
+        print(reading.json() if options.json else _printable(str(reading)), flush=True)
+    if problems:
+        raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
+    return 1 if alarms and options.fail_on_alarm else 0
+
+
+def _printable(text: str) -> str:
+    """Text for a terminal: a file name can hold no line, colour or cursor of its own."""
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in shown)
 
 
 def _metrics(options: argparse.Namespace) -> None:

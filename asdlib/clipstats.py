@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -329,10 +329,14 @@ class Normal:
         -------
         (value,), each at least 0; their sum is D(x)^2.
         """
-        offset = self.deviation(values)
         with one_thread():
-            eigenvalues, vectors = scipy.linalg.eigh(self.whitening @ self.whitening.T)
-            return np.square(vectors @ (np.sqrt(np.maximum(eigenvalues, 0)) * (vectors.T @ offset)))
+            return np.square(self._root @ self.deviation(values))
+
+    @cached_property
+    def _root(self) -> Float[np.ndarray, "value value"]:
+        """S^(-1/2), symmetric."""
+        eigenvalues, vectors = scipy.linalg.eigh(self.whitening @ self.whitening.T)
+        return (vectors * np.sqrt(np.maximum(eigenvalues, 0))) @ vectors.T
 
     def deviation(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
         """Distance of every value of one clip from the centre of the nearest domain, with its sign.

@@ -188,11 +188,22 @@ def read(
     wrong = _format_problem(rate, signal.shape[1], spectra)
     if wrong:
         raise AsdError(f"{path}: {wrong}")
+    return resampled(signal.T, rate, spectra)
+
+
+def resampled(
+    signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
+) -> Float[np.ndarray, "channel sample"]:
+    """Return a signal at the sample rate of the spectra, in an order that is fast to read.
+
+    >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape
+    (2, 16000)
+    """
     if rate != spectra.sample_rate:
         import soxr
 
-        signal = soxr.resample(signal, rate, spectra.sample_rate)
-    return np.ascontiguousarray(signal.T)
+        signal = soxr.resample(signal.T, rate, spectra.sample_rate).T
+    return np.ascontiguousarray(signal)
 
 
 def read_all(
@@ -430,19 +441,41 @@ def _problem(path: Path, content: bytes, spectra: Spectra, shortest: int) -> str
             f"the file holds {declared[1]}."
         )
     signal, rate = _decode(path, content)
-    if len(signal) == 0:
-        return f"{path}: holds no samples."
-    wrong = _format_problem(rate, signal.shape[1], spectra)
+    wrong = signal_problem(signal.T, rate, spectra, shortest)
+    return f"{path}: {wrong}" if wrong else ""
+
+
+def signal_problem(
+    signal: Float[np.ndarray, "channel sample"],
+    rate: int,
+    spectra: Spectra = Spectra(),
+    shortest: int = 1,
+) -> str:
+    """Say what keeps a decoded recording from being used; empty where nothing does.
+
+    Parameters
+    ----------
+    rate : sample rate in Hz.
+    shortest : samples that are needed, at the sample rate of the spectra.
+
+    Examples
+    --------
+    >>> signal_problem(np.ones((1, 16000)), 16000)
+    '1 channel(s); near and far (2 channels) are needed.'
+    """
+    if signal.shape[1] == 0:
+        return "holds no samples."
+    wrong = _format_problem(rate, len(signal), spectra)
     if wrong:
-        return f"{path}: {wrong}"
+        return wrong
     if not np.isfinite(signal).all():
-        return f"{path}: {np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
-    silent = [name for name, x in zip(("near", "far"), signal.T, strict=True) if _silent(x)]
+        return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
+    silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
     if silent:
-        return f"{path}: the {' and '.join(silent)} channel is silent."
-    samples = len(signal) * spectra.sample_rate // rate
+        return f"the {' and '.join(silent)} channel is silent."
+    samples = signal.shape[1] * spectra.sample_rate // rate
     if samples < shortest:
-        return f"{path}: {samples} samples long; at least {shortest} are needed for one vector."
+        return f"{samples} samples long; at least {shortest} are needed for one vector."
     return ""
 
 

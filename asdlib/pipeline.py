@@ -264,7 +264,10 @@ class FittedView:
         (centre of the band, Hz), contribution (at least 0; the sum is D(x)^2) and deviation (from
         the centre of the nearest domain, in standard deviations over the training clips).
         """
-        values = self.values(signal)
+        return self.explained(self.values(signal))
+
+    def explained(self, values: Float[np.ndarray, " value"]) -> pd.DataFrame:
+        """Do the same with statistics that are at hand, of :meth:`values`."""
         names = list(clipstats.VIEWS[self.scorer].statistics) or [self.scorer]
         bands = clipstats.centres(self.scorer, self.spectra, self.constants)
         return pd.DataFrame(

@@ -18,8 +18,9 @@ MAY_IMPORT = {
     "study": {"method", "simulate"},
     "compare": {"method", "simulate", "study"},
     "measure": {"method", "simulate", "study"},
-    "report": {"method", "simulate", "study", "compare", "measure"},
-    "explore": {"method", "simulate", "study", "compare", "measure", "report"},
+    "monitor": {"method", "simulate", "study"},
+    "report": {"method", "simulate", "study", "compare", "measure", "monitor"},
+    "explore": {"method", "simulate", "study", "compare", "measure", "monitor", "report"},
 }
 
 

@@ -126,7 +126,7 @@ class View:
         normal = self.normal()
         train = (self.clips["split"] == "train").to_numpy()
         z = np.empty(len(train))
-        z[train] = normal.held_out.standardise(normal.held_out.scores)
+        z[train] = normal.held_out.z
         z[~train] = normal.z(self.values()[~train])
         table = pd.DataFrame({"name": self.clips["name"].to_numpy(), "score": z})
         table.attrs["remark"] = normal.remark

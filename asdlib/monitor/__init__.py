@@ -1,0 +1,9 @@
+"""A machine of one's own: a model file, a score with a reason, and an alarm that can be trusted.
+
+:class:`Monitor` is fitted on normal recordings of one machine and scores new ones.
+"""
+
+from asdlib.monitor.model import Monitor
+from asdlib.monitor.reading import Reading
+
+__all__ = ["Monitor", "Reading"]

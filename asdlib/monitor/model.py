@@ -1,0 +1,313 @@
+"""A monitor: what normal recordings of one machine have taught, and the score of a new one.
+
+It joins the two views of the submission without training (chapter 04): statistics of single bins
+after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from held-out scores.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from asdlib import calibration, clipstats, dataset, pipeline
+from asdlib.calibration import Alarm, HeldOut
+from asdlib.frontends import FRONT_ENDS
+from asdlib.monitor import reasons, recordings, stored
+from asdlib.monitor.reading import Reading
+from asdlib.noise import Floors
+from asdlib.parallel import one_thread
+from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
+from asdlib.study import views
+
+VIEWS = (("adasub", "fine"), ("adals", "pmsd"))
+"""Front-end and statistics of the detectors that are joined: those of S5."""
+
+_LEAST = 2  # normal recordings
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """One machine's detectors without training, and the alarm that they allow.
+
+    Attributes
+    ----------
+    views : fitted detectors, in the order of :data:`VIEWS`.
+    values : of the training recordings, one array (recording, value) per view.
+    domains : of the training recordings.
+    folds : number of the block in which each training recording was held out.
+    contents : hash of each training recording.
+    false_alarms : wanted share of alarms among normal recordings.
+
+    Examples
+    --------
+    >>> import tempfile, soundfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> rng = np.random.default_rng(0)
+    >>> for i in range(12):
+    ...     soundfile.write(folder / f"{i:02d}.wav", 0.1 * rng.normal(size=(16000, 2)), 16000)
+    >>> monitor = Monitor.fit(folder)
+    >>> monitor.save(folder / "fan.safetensors")
+    >>> loud = 0.4 * rng.normal(size=(2, 16000)).astype(np.float32)
+    >>> reading = Monitor.load(folder / "fan.safetensors").score(loud, 16000)
+    >>> reading.alarm, round(reading.p_value, 3), reading.reasons[0].split(":")[0]
+    (True, 0.077, 'louder than normal')
+    """
+
+    views: tuple[pipeline.FittedView, ...]
+    values: tuple[Float[np.ndarray, "recording value"], ...]
+    domains: tuple[str, ...]
+    folds: Int[np.ndarray, " recording"]
+    contents: tuple[str, ...]
+    false_alarms: float = 0.1
+
+    @classmethod
+    def fit(
+        cls,
+        normal: str | Path | Iterable[str | Path],
+        false_alarms: float = 0.1,
+        *,
+        resample: bool = False,
+    ) -> Monitor:
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        normal : folder of normal recordings of one machine, or paths of such recordings; two
+            channels, near and far.
+        false_alarms : wanted share of alarms among normal recordings; above 0 and below 1.
+        resample : convert other sample rates than 16 kHz instead of refusing them.
+
+        Raises
+        ------
+        AsdError
+            For a wrong rate, fewer than two different recordings, or recordings that cannot be
+            used.
+        """
+        _check_rate(false_alarms)
+        spectra = Spectra(resample=resample)
+        table = recordings.collect(normal, spectra)
+        if len(table) < _LEAST:
+            raise AsdError(
+                f"{len(table)} different normal recording(s) found; at least {_LEAST} are needed."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            scorers = tuple("/".join(view) for view in VIEWS)
+            params = Params(spectra=spectra, results=folder, scorers=scorers)
+            own = [views.View(params, "machine", *view, table) for view in VIEWS]
+            views.measure(own)
+            values = tuple(view.values() for view in own)
+            front_ends = [view.unit.denoiser() for view in own]
+        domains = table["domain"].tolist()
+        folds = _folds(table, params.statistics.folds)
+        fitted = tuple(
+            pipeline.FittedView(
+                scorer, front_end, clipstats.Normal.fit(found, domains, folds), spectra
+            )
+            for (_, scorer), front_end, found in zip(VIEWS, front_ends, values, strict=True)
+        )
+        return cls(fitted, values, tuple(domains), folds, tuple(table["hash"]), false_alarms)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model file: the same bytes for the same recordings."""
+        tensors: dict[str, np.ndarray] = {"folds": self.folds}
+        for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
+            floors, normal = view.front_end.floors, view.normal
+            assert floors is not None  # both front-ends have them
+            own = {
+                "values": values,
+                "floor_near": floors.near,
+                "floor_far": floors.far,
+                "mean": normal.mean,
+                "std": normal.std,
+                "centres": normal.centres,
+                "whitening": normal.whitening,
+                "held_out": normal.held_out.scores,
+            }
+            tensors |= {f"{number}.{name}": value for name, value in own.items()}
+        about = {
+            "views": VIEWS,
+            "false_alarms": self.false_alarms,
+            "domains": self.domains,
+            "contents": self.contents,
+            "spectra": self.views[0].spectra.model_dump(),
+            "statistics": self.views[0].constants.model_dump(),
+            "denoising": [view.front_end.constants.model_dump() for view in self.views],
+        }
+        stored.write(tensors, about, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Monitor:
+        """Read a model file.
+
+        Raises
+        ------
+        AsdError
+            For a file that is missing, cut, changed, of another kind or of a newer version.
+        """
+        tensors, about = stored.read(Path(path))
+        try:
+            views = tuple(_view(tensors, about, number) for number in range(len(about["views"])))
+            values = tuple(tensors[f"{number}.values"] for number in range(len(views)))
+            return cls(
+                views,
+                values,
+                tuple(about["domains"]),
+                tensors["folds"],
+                tuple(about["contents"]),
+                about["false_alarms"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise AsdError(f"{path}: an incomplete model file ({error}); fit again.") from None
+
+    @property
+    def alarm(self) -> Alarm:
+        """The decision on scores."""
+        held_out = [view.normal.held_out.z for view in self.views]
+        return Alarm(np.mean(held_out, axis=0), self.false_alarms)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences about what the monitor cannot promise; none where all is well."""
+        told = [self.alarm.remark] if self.alarm.remark else []
+        return told + list(dict.fromkeys(v.normal.remark for v in self.views if v.normal.remark))
+
+    @property
+    def promise(self) -> str:
+        """What the alarm promises, in one or two sentences."""
+        alarm, n = self.alarm, len(self.contents)
+        if alarm.remark:
+            return alarm.remark
+        low, high = alarm.interval
+        told = (
+            f"Alarm at p <= {self.false_alarms:g}: at most {self.false_alarms:.0%} of normal "
+            f"recordings like the {n} given ones. With {n} recordings, the true rate is between "
+            f"{low:.1%} and {high:.1%} (95 % interval)."
+        )
+        counts = pd.Series(self.domains).value_counts()
+        if len(counts) > 1:
+            told += f" Recordings by domain: {', '.join(f'{k} {v}' for k, v in counts.items())}."
+        return told
+
+    def score(
+        self,
+        recording: str | Path | Float[np.ndarray, "channel=2 sample"],
+        rate: int | None = None,
+        *,
+        name: str | None = None,
+    ) -> Reading:
+        """Score one recording alone.
+
+        Parameters
+        ----------
+        recording : file, or array (2, sample) with its sample rate beside it.
+        rate : of the array, in Hz; 16000 by default.
+        name : of the recording; that of the file by default.
+
+        Raises
+        ------
+        AsdError
+            For a recording that cannot be used.
+        """
+        spectra = self.views[0].spectra
+        if isinstance(recording, str | Path):
+            signal = dataset.read(recording, spectra)
+            where, rate = f"{recording}: ", spectra.sample_rate
+            name = Path(recording).name if name is None else name
+        else:
+            where, rate = "", spectra.sample_rate if rate is None else rate
+            signal = np.asarray(recording, np.float32)
+        shortest = 2 * spectra.n_fft  # two frames of the longer window
+        if wrong := dataset.signal_problem(signal, rate, spectra, shortest):
+            raise AsdError(f"{where}{wrong}")
+        return self._score(dataset.resampled(signal, rate, spectra), name or "")
+
+    def _score(self, signal: Float[np.ndarray, "channel=2 sample"], name: str) -> Reading:
+        with one_thread():
+            values = [view.values(signal) for view in self.views]
+            z = [
+                float(view.normal.z(own[None])[0])
+                for view, own in zip(self.views, values, strict=True)
+            ]
+            alarm, score = self.alarm, np.array(np.mean(z))
+            strongest = int(np.argmax(z))
+            told = reasons.of(self.views[strongest], values[strongest], self.views[1], signal)
+        p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
+        return Reading(float(score), p_value, raised, tuple(told), (), name)
+
+    def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
+        """Return a monitor that knows more normal recordings, behind the same front-ends.
+
+        Recordings that it knows already are left out. The noise floors stay those of the first
+        fit: fit again on all recordings where the surroundings have changed.
+        """
+        spectra = self.views[0].spectra
+        table = recordings.collect(more, spectra)
+        table = table[~table["hash"].isin(self.contents)]
+        if table.empty:
+            raise AsdError("The monitor knows all of these recordings already.")
+        files = zip(table["path"], table["hash"], strict=True)
+        new = [
+            [view.values(dataset.read(path, spectra, content=content)) for view in self.views]
+            for path, content in files
+        ]
+        values = tuple(
+            np.vstack([known, *(own[number][None] for own in new)])
+            for number, known in enumerate(self.values)
+        )
+        domains = (*self.domains, *table["domain"])
+        folds = np.concatenate([self.folds, _folds(table, self.views[0].constants.folds)])
+        views = tuple(
+            replace(view, normal=clipstats.Normal.fit(found, domains, folds))
+            for view, found in zip(self.views, values, strict=True)
+        )
+        contents = (*self.contents, *table["hash"])
+        return Monitor(views, values, domains, folds, contents, self.false_alarms)
+
+    def with_false_alarms(self, false_alarms: float) -> Monitor:
+        """Return the same monitor with another wanted rate."""
+        _check_rate(false_alarms)
+        return replace(self, false_alarms=false_alarms)
+
+
+def _folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
+    """Blocks that are held out in turn; a session stays in one."""
+    names, domains = table["name"].tolist(), table["domain"].tolist()
+    groups = (table["attributes"] + table["session"]).tolist()
+    whole = bool(table["session"].any())
+    return calibration.folds(names, domains, groups, count, sessions=whole)
+
+
+def _view(
+    tensors: dict[str, np.ndarray], about: dict[str, Any], number: int
+) -> pipeline.FittedView:
+    """One detector of a model file."""
+    front_end, scorer = about["views"][number]
+    own = {
+        name.partition(".")[2]: value
+        for name, value in tensors.items()
+        if name.startswith(f"{number}.")
+    }
+    constants = Denoising(**about["denoising"][number])
+    floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+    normal = clipstats.Normal(
+        own["mean"], own["std"], own["centres"], own["whitening"], HeldOut(own["held_out"])
+    )
+    return pipeline.FittedView(
+        scorer,
+        FRONT_ENDS[front_end](constants, floors=floors),
+        normal,
+        Spectra(**about["spectra"]),
+        Statistics(**about["statistics"]),
+    )
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 < rate < 1:
+        raise AsdError(f"A false-alarm rate of {rate:g} was given; it must lie between 0 and 1.")

@@ -1,0 +1,55 @@
+"""What a monitor says about one recording."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Score and alarm of one recording, and what made them.
+
+    Attributes
+    ----------
+    score : mean z of the detectors; 0 is the mean of held-out normal recordings.
+    p_value : share of normal recordings, at most, that score as high.
+    alarm : whether the p value is at most the wanted rate of false alarms.
+    reasons : sentences about what differs from normal, the most important one first.
+    health : sentences about faults of the recording itself; empty for a sound one.
+    name : of the recording.
+
+    Examples
+    --------
+    >>> reading = Reading(2.5, 0.02, True, ("louder than normal",), (), "a.wav")
+    >>> json.loads(reading.json())["alarm"]
+    True
+    """
+
+    score: float
+    p_value: float
+    alarm: bool
+    reasons: tuple[str, ...]
+    health: tuple[str, ...]
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Lines for a reader: score and name, and the reasons of an alarm below them."""
+        kind = "ALARM" if self.alarm else "normal"
+        first = f"{kind:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
+        told = [*self.health, *(self.reasons if self.alarm else ())]
+        return "\n".join([first, *(f"        {sentence}" for sentence in told)])
+
+    def json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(
+            {
+                "name": self.name,
+                "score": self.score,
+                "p_value": self.p_value,
+                "alarm": self.alarm,
+                "reasons": list(self.reasons),
+                "health": list(self.health),
+            },
+            ensure_ascii=False,
+        )

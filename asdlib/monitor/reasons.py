@@ -1,0 +1,195 @@
+"""Why a recording is unlike normal ones, in sentences: where, how, how much, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from asdlib import clipstats, pipeline
+from asdlib.spectra import decibels, frequencies, stft
+
+_SHARE = 0.5  # of the squared distance that reasons are looked for in
+_MOST_VALUES = 16
+_MOST_REASONS = 2
+_GAP = 2  # bands between two values of one reason
+_LINE = 6.0  # dB that a line stands above its neighbourhood
+_NEIGHBOURHOOD = 20  # bins to either side
+_SPAN = 0.8  # share of the excess that a stretch of time holds
+_THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
+
+_WORDS = {
+    ("level", True): "louder than normal",
+    ("level", False): "quieter than normal",
+    ("s", True): "less steady than normal",
+    ("s", False): "steadier than normal",
+    ("d", True): "changing faster than normal",
+    ("d", False): "changing more slowly than normal",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Neighbouring bands that differ from normal in one way.
+
+    Attributes
+    ----------
+    kind : "level", "s" or "d", see :data:`asdlib.clipstats.NAMES`.
+    higher : whether the values are above normal.
+    low, high : range of frequencies in Hz.
+    deviation : the largest one, in standard deviations over normal recordings.
+    share : of the squared distance.
+    line : frequency in Hz of a spectral line that stands out in there; none: 0.
+    start, end : stretch of time in seconds that holds most of it; both 0 where it is everywhere.
+    """
+
+    kind: str
+    higher: bool
+    low: float
+    high: float
+    deviation: float
+    share: float
+    line: float = 0.0
+    start: float = 0.0
+    end: float = 0.0
+
+    def __str__(self) -> str:
+        """The sentence."""
+        where = f"a line at {_hertz(self.line)}" if self.line else _range(self.low, self.high)
+        told = (
+            f"{_WORDS[self.kind, self.higher]}: {where}, by {abs(self.deviation):.1f} standard "
+            f"deviations ({self.share:.0%} of the distance)"
+        )
+        if self.end:
+            told += f", most from {self.start:.1f} to {self.end:.1f} s"
+        return f"{told}."
+
+
+def of(
+    view: pipeline.FittedView,
+    values: Float[np.ndarray, " value"],
+    mel: pipeline.FittedView,
+    signal: Float[np.ndarray, "channel=2 sample"],
+) -> list[str]:
+    """Sentences about what a detector found most unlike normal, the largest share first.
+
+    Parameters
+    ----------
+    view : the detector; ``values`` are what it looked at.
+    mel : a detector with the statistics of mel bands, which tells when something happens.
+    signal : near and far channel.
+    """
+    found = grouped(view.explained(values))
+    return [str(_placed(one, view, mel, signal)) for one in found]
+
+
+def grouped(table: pd.DataFrame) -> list[Reason]:
+    """Join the values with the largest shares to reasons.
+
+    Parameters
+    ----------
+    table : of :meth:`asdlib.pipeline.FittedView.explained`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"statistic": ["p", "p", "s"], "frequency": [100.0, 200.0, 100.0],
+    ...     "contribution": [6.0, 6.0, 1.0], "deviation": [5.0, 4.0, 1.0]})
+    >>> str(grouped(table)[0])
+    'louder than normal: 100 to 200 Hz, by 5.0 standard deviations (92% of the distance).'
+    """
+    total = table["contribution"].sum()
+    if not total > 0:
+        return []
+    bands = np.sort(table["frequency"].unique())
+    own = table.sort_values("contribution", ascending=False, kind="stable")
+    before = own["contribution"].cumsum() - own["contribution"]
+    own = own[before < _SHARE * total].head(_MOST_VALUES)
+    kind = own["statistic"].where(own["statistic"].isin(["s", "d"]), "level")
+    own = own.assign(
+        kind=kind, higher=own["deviation"] > 0, place=np.searchsorted(bands, own["frequency"])
+    ).sort_values(["kind", "higher", "place"], kind="stable")
+    apart = (
+        own["kind"].ne(own["kind"].shift())
+        | own["higher"].ne(own["higher"].shift())
+        | (own["place"].diff() > _GAP)
+    )
+    found = []
+    for _, group in own.groupby(apart.cumsum()):
+        largest = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
+        found.append(
+            Reason(
+                str(largest["kind"]),
+                bool(largest["higher"]),
+                float(group["frequency"].min()),
+                float(group["frequency"].max()),
+                float(largest["deviation"]),
+                float(group["contribution"].sum() / total),
+            )
+        )
+    return sorted(found, key=lambda one: -one.share)[:_MOST_REASONS]
+
+
+def _placed(
+    one: Reason,
+    view: pipeline.FittedView,
+    mel: pipeline.FittedView,
+    signal: Float[np.ndarray, "channel=2 sample"],
+) -> Reason:
+    """Add the line and the stretch of time that a reason is about."""
+    line = _line(one, view, signal) if one.kind == "level" and one.higher else 0.0
+    start, end = _stretch(one, mel, signal) if one.higher else (0.0, 0.0)
+    return Reason(**{**vars(one), "line": line, "start": start, "end": end})
+
+
+def _line(
+    one: Reason, view: pipeline.FittedView, signal: Float[np.ndarray, "channel=2 sample"]
+) -> float:
+    """Frequency of the strongest bin of a range, where it stands above its neighbourhood."""
+    fine = clipstats.sizes("fine", view.spectra)
+    spectrum = stft(signal[0], fine)
+    level = decibels((spectrum.real**2 + spectrum.imag**2).mean(axis=-1))
+    of_bin = frequencies(fine)
+    width = of_bin[1]
+    inside = np.flatnonzero((of_bin >= one.low - 2 * width) & (of_bin <= one.high + 2 * width))
+    if not len(inside):
+        return 0.0
+    peak = int(inside[level[inside].argmax()])
+    around = level[max(peak - _NEIGHBOURHOOD, 0) : peak + _NEIGHBOURHOOD + 1]
+    return float(of_bin[peak]) if level[peak] > np.median(around) + _LINE else 0.0
+
+
+def _stretch(
+    one: Reason, mel: pipeline.FittedView, signal: Float[np.ndarray, "channel=2 sample"]
+) -> tuple[float, float]:
+    """Start and end, in seconds, of the shortest stretch that holds most of the excess."""
+    spectra = mel.spectra
+    levels = pipeline.frames(stft(signal, spectra), mel.front_end, spectra)
+    bands = clipstats.centres("pmsd", spectra)
+    inside = (bands >= one.low) & (bands <= one.high)
+    if not inside.any():
+        inside[np.abs(bands - (one.low + one.high) / 2).argmin()] = True
+    usual = clipstats.chosen(mel.normal.mean, "m")[inside]
+    scatter = np.maximum(clipstats.chosen(mel.normal.mean, "s")[inside], 0.1)
+    excess = np.maximum(((levels[:, inside] - usual) / scatter).mean(axis=1) - 1, 0)
+    if not excess.any():
+        return 0.0, 0.0
+    summed = np.concatenate([[0.0], np.cumsum(excess)])
+    ends = np.searchsorted(summed, summed + _SPAN * summed[-1] - 1e-9)
+    starts = np.flatnonzero(ends < len(summed))
+    start = int(starts[(ends[starts] - starts).argmin()])
+    end = int(ends[start])
+    if end - start > _THROUGHOUT * len(excess):
+        return 0.0, 0.0
+    hop = spectra.hop_length / spectra.sample_rate
+    return start * hop, end * hop
+
+
+def _range(low: float, high: float) -> str:
+    first, last = (f"{round(value, -1 if value >= 1000 else 0):,.0f}" for value in (low, high))
+    return f"{first} to {last} Hz" if first != last else f"around {first} Hz"
+
+
+def _hertz(value: float) -> str:
+    return f"{value:,.0f} Hz"

@@ -1,0 +1,119 @@
+"""Normal recordings of one machine, under any names.
+
+A folder holds WAV files, in subfolders if there are several sessions; or it has the layout of
+DCASE, and then the clips of ``train/`` are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib import dataset
+from asdlib.params import AsdError, Spectra
+
+_FORMATS = (".wav",)
+
+
+def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
+    """List normal recordings and check each of them.
+
+    Parameters
+    ----------
+    recordings : a folder, or paths of files.
+    spectra : the sample rate, and whether another one is converted.
+
+    Returns
+    -------
+    DataFrame with the columns of :func:`asdlib.dataset.scan` that a study needs, ``hash`` and
+    ``session``: the subfolder of a recording, empty in the layout of DCASE. Of recordings with the
+    same content, only the first in the order of names is kept.
+
+    Raises
+    ------
+    AsdError
+        If nothing is found; :class:`asdlib.dataset.Problems` for recordings that cannot be used.
+    """
+    if isinstance(recordings, str | Path):
+        table, problems = _in_folder(Path(recordings).expanduser())
+    else:
+        paths = sorted(Path(path).expanduser() for path in recordings)
+        table, problems = _rows([(path, path.name, path.parent.name) for path in paths]), []
+        if table.empty:
+            raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
+    hashes, found = dataset.check(table, spectra)
+    if problems or found:
+        raise dataset.Problems(problems + found)
+    return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
+
+
+def listed(paths: Iterable[Path]) -> list[Path]:
+    """Files of a list, with the WAV files in and below its folders.
+
+    Raises
+    ------
+    AsdError
+        For a path that is not there, or a folder without a WAV file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += _wavs(path)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise AsdError(f"{path}: no such file or folder.")
+    return found
+
+
+def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
+    if not root.is_dir():
+        raise AsdError(f"{root}: no such folder; give a folder of normal recordings.")
+    if (root / "train").is_dir():
+        table, problems = dataset.survey(root)
+        own = table[table["split"] == "train"].reset_index(drop=True)
+        return own.assign(session=""), problems
+    machines = sorted(path.name for path in root.iterdir() if (path / "train").is_dir())
+    if machines:
+        raise AsdError(
+            f"{root}: holds {len(machines)} machine(s) ({', '.join(machines[:4])}); a monitor is "
+            "fitted on one: give one of these folders."
+        )
+    found = _wavs(root)
+    inside = [path.relative_to(root) for path in found]
+    named = [
+        (path, own.as_posix(), own.parent.as_posix())
+        for path, own in zip(found, inside, strict=True)
+    ]
+    return _rows(named), []
+
+
+def _wavs(root: Path) -> list[Path]:
+    """WAV files in and below a folder, hidden ones left out, in the order of their names."""
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in _FORMATS
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+    if not found:
+        raise AsdError(f"{root}: found no WAV file, here or in subfolders.")
+    return found
+
+
+def _rows(files: list[tuple[Path, str, str]]) -> pd.DataFrame:
+    """A manifest of normal recordings, given as path, name and session."""
+    same = {
+        "machine": "machine",
+        "split": "train",
+        "domain": "source",
+        "label": "normal",
+        "attributes": "",
+    }
+    rows = [
+        {**same, "name": name, "path": str(path), "session": session}
+        for path, name, session in files
+    ]
+    return pd.DataFrame(rows, columns=[*same, "name", "path", "session"])

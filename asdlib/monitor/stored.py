@@ -1,0 +1,87 @@
+"""The model file of a monitor: tensors with JSON beside them, in one safetensors file.
+
+Nothing in it is executed. A digest over all of it tells a file that was cut or changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+
+from asdlib.files import content_digest, write_tensors
+from asdlib.params import AsdError
+
+VERSION = 1
+"""Of the format; a file of a newer one is refused."""
+
+_MOST_BYTES = 2**30  # of a model file
+_ENTRY = "asd_monitor"
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def write(tensors: Tensors, about: Mapping[str, Any], path: Path) -> None:
+    """Write a model file in one step: a reader sees the old file or the whole new one.
+
+    Raises
+    ------
+    AsdError
+        If the file cannot be written.
+    """
+    whole = {"version": VERSION, "digest": _digest(tensors, about), "about": about}
+    own = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
+    try:
+        write_tensors(own, path, **{_ENTRY: json.dumps(whole, sort_keys=True)})
+    except OSError as error:
+        raise AsdError(f"{path}: the model cannot be written ({error.strerror}).") from None
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read the tensors of a model file, and what stands beside them.
+
+    Raises
+    ------
+    AsdError
+        For a file that is missing, cut, changed, of another kind or of a newer version.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise AsdError(f"{path}: {size} bytes, more than any model file has.")
+        with safetensors.safe_open(path, framework="np") as file:
+            whole = json.loads((file.metadata() or {})[_ENTRY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    except (safetensors.SafetensorError, ValueError, KeyError, RecursionError):
+        raise AsdError(f"{path}: not a model file of asd fit, or cut short.") from None
+    version = whole.get("version") if isinstance(whole, dict) else None
+    if type(version) is not int or version < 1:
+        raise AsdError(f"{path}: not a model file of asd fit.")
+    if version > VERSION:
+        raise AsdError(
+            f"{path}: of format {version}; this asdlib reads up to format {VERSION}. Update "
+            "asdlib, or fit again."
+        )
+    about = whole.get("about")
+    if not isinstance(about, dict) or whole.get("digest") != _digest(tensors, about):
+        raise AsdError(f"{path}: was changed after it was written; fit again.")
+    broken = [name for name, value in tensors.items() if not np.isfinite(value).all()]
+    if broken:
+        raise AsdError(f"{path}: {broken[0]} holds values that are not finite; fit again.")
+    return tensors, about
+
+
+def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
+    told = json.dumps(about, sort_keys=True).encode()
+    parts = [
+        f"{name} {value.dtype} {value.shape} ".encode() + np.ascontiguousarray(value).tobytes()
+        for name, value in sorted(tensors.items())
+    ]
+    return content_digest(b"".join([told, *parts]))
