@@ -19,11 +19,13 @@ from jaxtyping import Float, Int
 from asdlib import calibration, clipstats, dataset, pipeline
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.frontends import FRONT_ENDS
+from asdlib.hardware import keep_memory
 from asdlib.monitor import reasons, recordings, stored
 from asdlib.monitor.reading import Reading
 from asdlib.noise import Floors
 from asdlib.parallel import one_thread
 from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
+from asdlib.spectra import stft
 from asdlib.study import views
 
 VIEWS = (("adasub", "fine"), ("adals", "pmsd"))
@@ -61,7 +63,7 @@ class Monitor:
     """
 
     views: tuple[pipeline.FittedView, ...]
-    values: tuple[Float[np.ndarray, "recording value"], ...]
+    values: tuple[Float[np.ndarray, "recording _"], ...]
     domains: tuple[str, ...]
     folds: Int[np.ndarray, " recording"]
     contents: tuple[str, ...]
@@ -152,6 +154,7 @@ class Monitor:
             For a file that is missing, cut, changed, of another kind or of a newer version.
         """
         tensors, about = stored.read(Path(path))
+        keep_memory()  # every recording needs the same blocks again
         try:
             views = tuple(_view(tensors, about, number) for number in range(len(about["views"])))
             values = tuple(tensors[f"{number}.values"] for number in range(len(views)))
@@ -197,7 +200,7 @@ class Monitor:
 
     def score(
         self,
-        recording: str | Path | Float[np.ndarray, "channel=2 sample"],
+        recording: str | Path | Float[np.ndarray, "channel sample"],
         rate: int | None = None,
         *,
         name: str | None = None,
@@ -230,14 +233,19 @@ class Monitor:
 
     def _score(self, signal: Float[np.ndarray, "channel=2 sample"], name: str) -> Reading:
         with one_thread():
-            values = [view.values(signal) for view in self.views]
+            kinds = {kind: clipstats.sizes(kind, self.views[0].spectra) for kind in ("fine", "mel")}
+            spectra = {kind: stft(signal, sizes) for kind, sizes in kinds.items()}
+            values = [
+                view.values(signal, spectra[clipstats.VIEWS[view.scorer].kind])
+                for view in self.views
+            ]
             z = [
                 float(view.normal.z(own[None])[0])
                 for view, own in zip(self.views, values, strict=True)
             ]
             alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
-            told = reasons.of(self.views[strongest], values[strongest], self.views[1], signal)
+            told = reasons.of(self.views[strongest], values[strongest], self.views[1], spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         return Reading(float(score), p_value, raised, tuple(told), (), name)
 
