@@ -21,7 +21,7 @@ from asdlib.calibration import Alarm, HeldOut
 from asdlib.frontends import FRONT_ENDS
 from asdlib.hardware import keep_memory
 from asdlib.monitor import reasons, recordings, stored
-from asdlib.monitor.reading import Reading
+from asdlib.monitor.reading import Evidence, Reading
 from asdlib.noise import Floors
 from asdlib.parallel import one_thread
 from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
@@ -218,20 +218,60 @@ class Monitor:
         AsdError
             For a recording that cannot be used.
         """
+        if name is None:
+            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        return self._score(self._signal(recording, rate), name)[0]
+
+    def evidence(
+        self,
+        recording: str | Path | Float[np.ndarray, "channel sample"],
+        rate: int | None = None,
+        *,
+        name: str | None = None,
+    ) -> Evidence:
+        """Score one recording alone, with what a picture of the reading shows.
+
+        Parameters and errors are those of :meth:`score`.
+        """
+        if name is None:
+            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        signal = self._signal(recording, rate)
+        reading, strongest, values = self._score(signal, name)
+        mel, view = self.views[1], self.views[strongest]
+        with one_thread():
+            spectrum = stft(signal, mel.spectra)
+            levels = pipeline.frames(spectrum, mel.front_end, mel.spectra)
+            deviation, table = reasons.deviation(levels, mel), view.explained(values)
+        return Evidence(
+            reading,
+            levels,
+            deviation,
+            clipstats.centres(mel.scorer, mel.spectra),
+            mel.spectra.hop_length / mel.spectra.sample_rate,
+            *VIEWS[strongest],
+            table,
+        )
+
+    def _signal(
+        self, recording: str | Path | Float[np.ndarray, "channel sample"], rate: int | None
+    ) -> Float[np.ndarray, "channel=2 _"]:
+        """Both channels at the sample rate of the detectors."""
         spectra = self.views[0].spectra
         if isinstance(recording, str | Path):
             signal = dataset.read(recording, spectra)
             where, rate = f"{recording}: ", spectra.sample_rate
-            name = Path(recording).name if name is None else name
         else:
             where, rate = "", spectra.sample_rate if rate is None else rate
             signal = np.asarray(recording, np.float32)
         shortest = 2 * spectra.n_fft  # two frames of the longer window
         if wrong := dataset.signal_problem(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
-        return self._score(dataset.resampled(signal, rate, spectra), name or "")
+        return dataset.resampled(signal, rate, spectra)
 
-    def _score(self, signal: Float[np.ndarray, "channel=2 sample"], name: str) -> Reading:
+    def _score(
+        self, signal: Float[np.ndarray, "channel=2 sample"], name: str
+    ) -> tuple[Reading, int, Float[np.ndarray, " value"]]:
+        """The reading, and the detector with the highest score: its number and its values."""
         with one_thread():
             kinds = {kind: clipstats.sizes(kind, self.views[0].spectra) for kind in ("fine", "mel")}
             spectra = {kind: stft(signal, sizes) for kind, sizes in kinds.items()}
@@ -247,7 +287,8 @@ class Monitor:
             strongest = int(np.argmax(z))
             told = reasons.of(self.views[strongest], values[strongest], self.views[1], spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
-        return Reading(float(score), p_value, raised, tuple(told), (), name)
+        reading = Reading(float(score), p_value, raised, tuple(told), (), name)
+        return reading, strongest, values[strongest]
 
     def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.

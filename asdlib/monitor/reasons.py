@@ -176,13 +176,11 @@ def _stretch(
 ) -> tuple[float, float]:
     """Start and end, in seconds, of the shortest stretch that holds most of the excess."""
     spectra = mel.spectra
-    bands = clipstats.centres("pmsd", spectra)
+    bands = clipstats.centres(mel.scorer, spectra)
     inside = (bands >= one.low) & (bands <= one.high)
     if not inside.any():
         inside[np.abs(bands - (one.low + one.high) / 2).argmin()] = True
-    usual, scatter = (clipstats.chosen(mel.normal.mean, letter)[inside] for letter in "ms")
-    above = (levels[:, inside] - usual) / np.maximum(scatter, _LEAST_SCATTER)
-    excess = np.maximum(above.mean(axis=1) - 1, 0)
+    excess = np.maximum(deviation(levels, mel)[:, inside].mean(axis=1) - 1, 0)
     if not excess.any():
         return 0.0, 0.0
     summed = np.concatenate([[0.0], np.cumsum(excess)])
@@ -194,6 +192,24 @@ def _stretch(
         return 0.0, 0.0
     hop = spectra.hop_length / spectra.sample_rate
     return start * hop, end * hop
+
+
+def deviation(
+    levels: Float[np.ndarray, "frame band"], mel: pipeline.FittedView
+) -> Float[np.ndarray, "frame band"]:
+    """How far frames lie from the mean level of normal recordings.
+
+    Parameters
+    ----------
+    levels : log-mel frames behind the front-end of ``mel``, in dB.
+    mel : a detector with the statistics "pmsd".
+
+    Returns
+    -------
+    (frame, band), in standard deviations over time of a normal recording.
+    """
+    usual, scatter = (clipstats.chosen(mel.normal.mean, letter) for letter in "ms")
+    return (levels - usual) / np.maximum(scatter, _LEAST_SCATTER)
 
 
 def _range(low: float, high: float) -> str:

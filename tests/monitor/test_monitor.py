@@ -17,6 +17,7 @@ import soundfile
 from asdlib import cli
 from asdlib.monitor import Monitor, recordings, stored
 from asdlib.params import AsdError, Scenes, Spectra
+from asdlib.report import charts_monitor
 from asdlib.simulate import scenes
 
 RATE = 16000
@@ -275,6 +276,29 @@ def test_the_command_scores_what_it_can_and_says_what_it_could_not(model, normal
     assert told.out.count("z ") == 3
     assert "\x1b" not in told.err
     assert "1 of 4 recordings could not be scored" in told.err
+
+
+def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
+    clips = write(tmp_path / "clips", [90, 91])
+    out = tmp_path / "new" / "reasons.png"
+    assert cli.main(["score", str(model), str(clips / "090.wav"), "--picture", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    found = Monitor.load(model).evidence(3 * sound(99), name="$loud$")
+    fig = charts_monitor.reading(found)
+    level, against, shares, words = (ax for ax in fig.axes if ax.get_label() != "<colorbar>")
+    assert np.array_equal(level.images[0].get_array(), found.levels.T)
+    assert np.array_equal(against.images[0].get_array(), found.deviation.T)
+    assert found.deviation.mean() > 1  # three times as loud
+    assert "contribution" in shares.get_ylabel()
+    assert "$loud$\nALARM" in words.texts[0].get_text()
+    assert found.reading.reasons[0] in words.texts[0].get_text()
+    for arguments, message in (
+        ([str(clips)], "draws one recording; 2 were given"),
+        ([str(clips / "090.wav")], "a picture is one of .png, .svg, .pdf"),
+    ):
+        bad = str(tmp_path / "reasons.txt")
+        assert cli.main(["score", str(model), *arguments, "--picture", bad]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_the_command_fits_a_folder(normal, tmp_path, capsys):
