@@ -216,7 +216,7 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
     if path.suffix.lower() not in _PICTURES:
         raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
     style.style()
-    figure = charts_monitor.reading(monitor.evidence(clips[0]))
+    figure = charts_monitor.readings([monitor.evidence(clips[0])])
     try:
         with replacing(path) as beside:
             figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)

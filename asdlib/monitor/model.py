@@ -7,7 +7,7 @@ after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from held
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,9 @@ from asdlib.hardware import keep_memory
 from asdlib.monitor import reasons, recordings, stored
 from asdlib.monitor.reading import Evidence, Reading
 from asdlib.noise import Floors
-from asdlib.parallel import one_thread
+from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
-from asdlib.spectra import stft
+from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
 
 VIEWS = (("adasub", "fine"), ("adals", "pmsd"))
@@ -253,12 +253,15 @@ class Monitor:
         )
 
     def _signal(
-        self, recording: str | Path | Float[np.ndarray, "channel sample"], rate: int | None
+        self,
+        recording: str | Path | Float[np.ndarray, "channel sample"],
+        rate: int | None,
+        content: str | None = None,
     ) -> Float[np.ndarray, "channel=2 _"]:
         """Both channels at the sample rate of the detectors."""
         spectra = self.views[0].spectra
         if isinstance(recording, str | Path):
-            signal = dataset.read(recording, spectra)
+            signal = dataset.read(recording, spectra, content=content)
             where, rate = f"{recording}: ", spectra.sample_rate
         else:
             where, rate = "", spectra.sample_rate if rate is None else rate
@@ -273,22 +276,51 @@ class Monitor:
     ) -> tuple[Reading, int, Float[np.ndarray, " value"]]:
         """The reading, and the detector with the highest score: its number and its values."""
         with one_thread():
-            kinds = {kind: clipstats.sizes(kind, self.views[0].spectra) for kind in ("fine", "mel")}
-            spectra = {kind: stft(signal, sizes) for kind, sizes in kinds.items()}
-            values = [
-                view.values(signal, spectra[clipstats.VIEWS[view.scorer].kind])
-                for view in self.views
-            ]
-            z = [
-                float(view.normal.z(own[None])[0])
-                for view, own in zip(self.views, values, strict=True)
-            ]
+            spectra = self._spectra(signal)
+            values = self._values(signal, spectra)
+            z = self._z(values)
             alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
             told = reasons.of(self.views[strongest], values[strongest], self.views[1], spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         reading = Reading(float(score), p_value, raised, tuple(told), (), name)
         return reading, strongest, values[strongest]
+
+    def values_of(
+        self, recording: str | Path, content: str | None = None
+    ) -> list[Float[np.ndarray, " value"]]:
+        """What the detectors look at of one recording, one array per view.
+
+        Parameters
+        ----------
+        content : hash that the file must have, see :func:`asdlib.dataset.read`.
+        """
+        signal = self._signal(recording, None, content)
+        with one_thread():
+            return self._values(signal, self._spectra(signal))
+
+    def score_of(self, values: Sequence[Float[np.ndarray, " value"]]) -> float:
+        """Score of a recording whose values are at hand, see :meth:`values_of`."""
+        with one_thread():
+            return float(np.mean(self._z(values)))
+
+    def _spectra(self, signal: Float[np.ndarray, "channel=2 sample"]) -> dict[str, Spectrum]:
+        """Complex spectra by the kind of view that they are for."""
+        sizes = {kind: clipstats.sizes(kind, self.views[0].spectra) for kind in ("fine", "mel")}
+        return {kind: stft(signal, own) for kind, own in sizes.items()}
+
+    def _values(
+        self, signal: Float[np.ndarray, "channel=2 sample"], spectra: dict[str, Spectrum]
+    ) -> list[Float[np.ndarray, " value"]]:
+        kinds = [clipstats.VIEWS[view.scorer].kind for view in self.views]
+        return [
+            view.values(signal, spectra[kind]) for view, kind in zip(self.views, kinds, strict=True)
+        ]
+
+    def _z(self, values: Sequence[Float[np.ndarray, " value"]]) -> list[float]:
+        return [
+            float(view.normal.z(own[None])[0]) for view, own in zip(self.views, values, strict=True)
+        ]
 
     def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
@@ -302,10 +334,7 @@ class Monitor:
         if table.empty:
             raise AsdError("The monitor knows all of these recordings already.")
         files = zip(table["path"], table["hash"], strict=True)
-        new = [
-            [view.values(dataset.read(path, spectra, content=content)) for view in self.views]
-            for path, content in files
-        ]
+        new = list(clip_by_clip(lambda file: self.values_of(*file), files))
         values = tuple(
             np.vstack([known, *(own[number][None] for own in new)])
             for number, known in enumerate(self.values)

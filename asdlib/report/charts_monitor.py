@@ -1,28 +1,37 @@
-"""A picture of what a monitor says about one recording; nothing is computed here."""
+"""Pictures of a monitor: data in, figure out; nothing is computed here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from asdlib.report.charts_evidence import contributions
-from asdlib.report.style import system_name
+from asdlib.report.style import label_ends, system_name
 
 _MOST = 6.0  # standard deviations at the ends of the colour scale
 _TICKS = (125, 250, 500, 1000, 2000, 4000)  # Hz
 
 
-def reading(found: Any) -> Figure:
+def readings(found: Sequence[Any]) -> Figure:
     """Level and deviation over time, shares of the distance, and the reasons in words.
 
     Parameters
     ----------
-    found : of :meth:`asdlib.monitor.Monitor.evidence`.
+    found : of :meth:`asdlib.monitor.Monitor.evidence`, one for every recording.
     """
-    fig = plt.figure(figsize=(10, 5.6), layout="constrained")
+    fig = plt.figure(figsize=(10, 5.6 * len(found)), layout="constrained")
+    parts = fig.subfigures(len(found), squeeze=False)
+    for part, own in zip(parts.flat, found, strict=True):
+        _reading(part, own)
+    return fig
+
+
+def _reading(fig: SubFigure, found: Any) -> None:
     grid = fig.add_gridspec(2, 2, height_ratios=[3, 2])
     frames, bands = found.levels.shape
     shown: dict[str, Any] = {
@@ -51,6 +60,30 @@ def reading(found: Any) -> Figure:
     text = words.text(0, 1, _words(found.reading), va="top", fontsize=9, wrap=True)
     text.set_parse_math(False)
     text.set_in_layout(False)  # it wraps in the room that is left
+
+
+def enough(table: pd.DataFrame) -> Figure:
+    """What is promised and what is found, against the number of normal recordings.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.monitor.trial.enough`.
+    """
+    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
+    x = table["recordings"]
+    colours = {"false_alarms": "#d7191c", "hits": "#2c7bb6"}
+    ax.fill_between(x, table["low"], table["high"], color="#999999", alpha=0.25, lw=0)
+    ax.plot(x, table["promised"], color="#444444", ls="--", lw=1)
+    ends = [(table["promised"].iloc[-1], "wanted false alarms", "#444444")]
+    for name, colour in colours.items():
+        if table[name].notna().any():
+            ax.plot(x, table[name], color=colour, marker="o", lw=1.6)
+            ends.append((table[name].iloc[-1], name.replace("_", " "), colour))
+    ax.set_xscale("log")
+    ax.set_xticks(x, [str(count) for count in x])
+    ax.minorticks_off()
+    label_ends(ax, ends)
+    ax.set(xlabel="normal recordings", ylabel="share that is an alarm", ylim=(0, 1.02))
     return fig
 
 
