@@ -18,9 +18,7 @@
 # every other key too; any of them may be set here, together with the name of what it changes.
 name: "Optional[str]" = None  # of the parameter file; None: demo
 data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
-machines: "Optional[list[str]]" = (
-    None  # the one that is looked at; None: a pump with labels, or the first
-)
+seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import alarms

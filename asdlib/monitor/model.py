@@ -288,7 +288,7 @@ class Monitor:
 
     def values_of(
         self, recording: str | Path, content: str | None = None
-    ) -> list[Float[np.ndarray, " value"]]:
+    ) -> list[Float[np.ndarray, " _"]]:
         """What the detectors look at of one recording, one array per view.
 
         Parameters
@@ -299,7 +299,7 @@ class Monitor:
         with one_thread():
             return self._values(signal, self._spectra(signal))
 
-    def score_of(self, values: Sequence[Float[np.ndarray, " value"]]) -> float:
+    def score_of(self, values: Sequence[Float[np.ndarray, " _"]]) -> float:
         """Score of a recording whose values are at hand, see :meth:`values_of`."""
         with one_thread():
             return float(np.mean(self._z(values)))
@@ -311,13 +311,13 @@ class Monitor:
 
     def _values(
         self, signal: Float[np.ndarray, "channel=2 sample"], spectra: dict[str, Spectrum]
-    ) -> list[Float[np.ndarray, " value"]]:
+    ) -> list[Float[np.ndarray, " _"]]:
         kinds = [clipstats.VIEWS[view.scorer].kind for view in self.views]
         return [
             view.values(signal, spectra[kind]) for view, kind in zip(self.views, kinds, strict=True)
         ]
 
-    def _z(self, values: Sequence[Float[np.ndarray, " value"]]) -> list[float]:
+    def _z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
         return [
             float(view.normal.z(own[None])[0]) for view, own in zip(self.views, values, strict=True)
         ]
