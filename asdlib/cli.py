@@ -184,7 +184,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from asdlib.monitor import Monitor, recordings
+    from asdlib.monitor import Monitor, drift, recordings
 
     monitor = Monitor.load(options.model)
     clips = recordings.listed(options.clips)
@@ -193,6 +193,7 @@ def _score(options: argparse.Namespace) -> int:
     if not options.json:
         print(*monitor.remarks or [monitor.promise], sep="\n")
     alarms, problems = 0, 0
+    p_values: list[float] = []
     for clip in clips:
         try:
             reading = monitor.score(clip, name=str(clip))
@@ -201,7 +202,10 @@ def _score(options: argparse.Namespace) -> int:
             print(_printable(str(error)), file=sys.stderr)
             continue
         alarms += reading.alarm
+        p_values.append(reading.p_value)
         print(reading.json() if options.json else _printable(str(reading)), flush=True)
+    if not options.json and (told := drift.sentence(p_values, monitor.false_alarms)):
+        print(told)
     if problems:
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
     return 1 if alarms and options.fail_on_alarm else 0

@@ -30,10 +30,11 @@ def sound(number, seconds=1.0):
     return np.stack([near + common, 0.3 * far + common]).astype(np.float32)
 
 
-def write(folder, numbers, seconds=1.0, **options):
+def write(folder, numbers, seconds=1.0, gain=1.0, **options):
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        soundfile.write(folder / f"{number:03d}.wav", sound(number, seconds).T, RATE, **options)
+        signal = gain * sound(number, seconds)
+        soundfile.write(folder / f"{number:03d}.wav", signal.T, RATE, **options)
     return folder
 
 
