@@ -45,6 +45,7 @@ _NAME = re.compile(
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
+_LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
 
 
 class Problems(AsdError):
@@ -466,6 +467,8 @@ def signal_problem(
         return wrong
     if not np.isfinite(signal).all():
         return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
+    if (peak := float(np.abs(signal).max())) > _LOUDEST:
+        return f"samples of up to {peak:.0e}, where full scale is 1."
     silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
     if silent:
         return f"the {' and '.join(silent)} channel is silent."
