@@ -8,18 +8,14 @@ channels are much the same in all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.signal
-from jaxtyping import Float
 
-from asdlib.monitor.measured import BANDS, LAG, Measured, measure, stacked
+from asdlib.monitor.measured import BANDS, Measured, measure
+from asdlib.monitor.usual import CHANNELS, EVIDENT, Usual, quantities, steepest
 
-__all__ = ["Measured", "Problem", "Usual", "faults", "measure", "problems"]
-
-CHANNELS = ("near", "far")
+__all__ = ["Measured", "Problem", "Usual", "faults", "measure", "problems", "summary"]
 
 # faults of one channel that need no training recordings
 _DEAD = -80.0  # dB of full scale
@@ -31,25 +27,34 @@ _SILENT = 0.01  # share of samples
 _OFFSET = 0.005  # of full scale
 _ERRORS = 6.0  # standard errors of the mean
 _DROP = 30.0  # dB from one band to all bands above the next
-_SUPPORT = 4  # bands below an edge that are looked at
 
 # faults against training recordings
 _GAIN = 7.0  # dB
 _CUT = 12.0  # dB, a drop against the usual spectrum
 _GONE = 25.0  # dB below the usual level: dead
-_SPREADS = 6.0  # that a quantity may lie away from its centre
-_HALF = 512  # samples, 32 ms at 16 kHz: what is compared of the cross-correlation, to either side
-_EVIDENT = 8.0  # standard deviations of chance that a match needs
-_KNOWN = 12.0  # the same, of the training recordings: only then can it be missed
+_KNOWN = 12.0  # match of the training recordings that lets its absence count
+_MARGIN = 2.0  # standard deviations of chance between two matches
 _LOST = 0.4  # of the lowest training match
 _LATE = 5e-4  # s, as 17 cm of way
 _DRIFT = 0.6  # samples between the halves
 _CROSSED = 0.6  # ratio of the distance to swapped levels to that of levels as usual
 
-_PER_CHANNEL = ("level", "offset", "clipped", "silent", "drop", "gain", "quiet", "cut")
-_OF_BOTH = ("unlike", "match", "mirror", "crossed", "delay", "drift")
-QUANTITIES = (*(f"{name} {c}" for name in _PER_CHANNEL for c in CHANNELS), *_OF_BOTH)
-"""Names of the quantities of :class:`Usual`, in their order."""
+_MOST_NAMES = 3
+_WORDS = {
+    "clipped": "clipped",
+    "copied": "both channels the same signal",
+    "dead": "a dead channel",
+    "gated": "digital silence in parts",
+    "limited": "band-limited",
+    "offset": "offset",
+    "swapped": "channels swapped, unlike the others",
+    "inverted": "one channel inverted, unlike the others",
+    "unrelated": "channels not related as in the others",
+    "delay": "another delay between the channels than in the others",
+    "drift": "a delay between the channels that changes",
+    "level": "another level than the others",
+    "floor": "another noise floor than the others",
+}
 
 
 class Problem(NamedTuple):
@@ -57,106 +62,6 @@ class Problem(NamedTuple):
 
     kind: str
     sentence: str
-
-
-@dataclass(frozen=True)
-class Usual:
-    """What the recordings of one machine look like.
-
-    Attributes
-    ----------
-    bands : usual level of every band, dB of full scale.
-    contrast : usual difference of the channels' levels, near minus far, dB.
-    scatter : of that difference, dB.
-    template : mean cross-correlation of the training recordings around no delay, of unit norm.
-    centre, spread : median, and median absolute deviation as a standard deviation, of every
-        quantity of :data:`QUANTITIES`.
-    low, high : its range over the training recordings.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> clips = [0.1 * rng.normal(size=(2, 32000)) * [[1], [0.5]] for _ in range(8)]
-    >>> usual = Usual.fit([measure(clip) for clip in clips])
-    >>> problems(measure(clips[0]), usual)
-    ()
-    >>> print(problems(measure(clips[0] * [[1], [0.1]]), usual)[0])
-    The far channel is 20 dB quieter than usual: -46 dB of full scale, usually -26 dB.
-    """
-
-    bands: Float[np.ndarray, "channel=2 band"]
-    contrast: Float[np.ndarray, " band"]
-    scatter: Float[np.ndarray, " band"]
-    template: Float[np.ndarray, " lag"]
-    centre: Float[np.ndarray, " quantity"]
-    spread: Float[np.ndarray, " quantity"]
-    low: Float[np.ndarray, " quantity"]
-    high: Float[np.ndarray, " quantity"]
-
-    @classmethod
-    def fit(cls, measurements: Sequence[Measured]) -> Usual:
-        """Take what is usual from training recordings, at least one.
-
-        The cross-correlation of each is compared to the mean of the others.
-        """
-        found = stacked(list(measurements))
-        bands = np.median(found["bands"], axis=0)
-        contrasts = found["bands"][:, 0] - found["bands"][:, 1]
-        contrast = np.median(contrasts, axis=0)
-        profile = bands, contrast, _deviation(contrasts)
-        middle = found["lags"].sum(axis=1)[:, LAG - _HALF : LAG + _HALF].astype(np.float64)
-        whole = middle.sum(axis=0)
-        values = np.array(
-            [
-                list(_quantities(one, (*profile, _unit(whole - own))).values())
-                for one, own in zip(measurements, middle, strict=True)
-            ]
-        )
-        return cls(
-            *profile,
-            _unit(whole),
-            np.median(values, axis=0),
-            _deviation(values),
-            values.min(axis=0),
-            values.max(axis=0),
-        )
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays of a model file."""
-        return dict(vars(self))
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray]) -> Usual:
-        """Return what :meth:`arrays` gave.
-
-        Raises
-        ------
-        KeyError
-            If an array is missing.
-        """
-        return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
-
-    def up_to(self, name: str, least: float) -> float:
-        """Highest value of a quantity that is not a fault.
-
-        Parameters
-        ----------
-        least : no limit lies closer to the centre.
-        """
-        at = QUANTITIES.index(name)
-        away = max(least, _SPREADS * float(self.spread[at]))
-        return max(float(self.centre[at]) + away, float(self.high[at]))
-
-    def down_to(self, name: str, least: float) -> float:
-        """Lowest value of a quantity that is not a fault."""
-        at = QUANTITIES.index(name)
-        away = max(least, _SPREADS * float(self.spread[at]))
-        return min(float(self.centre[at]) - away, float(self.low[at]))
-
-    def of_name(self, name: str) -> tuple[float, float, float]:
-        """Lowest, middle and highest value of a quantity over the training recordings."""
-        at = QUANTITIES.index(name)
-        return float(self.low[at]), float(self.centre[at]), float(self.high[at])
 
 
 def problems(measured: Measured, usual: Usual | None = None) -> tuple[str, ...]:
@@ -174,20 +79,56 @@ def problems(measured: Measured, usual: Usual | None = None) -> tuple[str, ...]:
     >>> one = 0.1 * rng.normal(size=64000)
     >>> problems(measure(np.stack([one, -0.5 * one])))
     ('Both channels hold the same signal: far is near times -0.50.',)
+    >>> clips = [0.1 * rng.normal(size=(2, 32000)) for _ in range(8)]
+    >>> usual = Usual.fit([measure(clip) for clip in clips])
+    >>> problems(measure(clips[0]), usual)
+    ()
+    >>> print(problems(measure(clips[0] * [[1], [0.1]]), usual)[0])
+    The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
     """
     return tuple(fault.sentence for fault in faults(measured, usual))
 
 
+def summary(
+    names: Sequence[str], measurements: Sequence[Measured], usual: Usual | None = None
+) -> list[str]:
+    """One sentence per kind of fault, for many recordings.
+
+    Parameters
+    ----------
+    names : of the recordings; at most three are told.
+    usual : fitted on these recordings. With it, those that are unlike most others are told too;
+        without it, only faults that show in one recording.
+
+    Examples
+    --------
+    >>> loud = np.clip(np.random.default_rng(0).normal(size=(2, 16000)), -1, 1)
+    >>> summary(["a.wav", "b.wav"], [measure(loud), measure(0.01 * loud + 0.02)])
+    ['clipped: 2 of 2 recordings (a.wav, b.wav).', 'offset: 1 of 2 recordings (b.wav).']
+    """
+    of_kind: dict[str, list[str]] = {}
+    for name, measured in zip(names, measurements, strict=True):
+        told = faults(measured)
+        if usual is not None:
+            told = told + faults(measured, usual.narrowed)
+        for kind in dict.fromkeys(fault.kind for fault in told):
+            of_kind.setdefault(kind, []).append(name)
+    return [
+        f"{_WORDS[kind]}: {len(own)} of {len(names)} recordings "
+        f"({', '.join(own[:_MOST_NAMES])}{', ...' if len(own) > _MOST_NAMES else ''})."
+        for kind, own in sorted(of_kind.items())
+    ]
+
+
 def faults(measured: Measured, usual: Usual | None = None) -> list[Problem]:
     """As :func:`problems`, with the kind of every fault."""
-    value = _quantities(measured, None if usual is None else _profile(usual))
-    dead = [fault for c in (0, 1) for fault in _dead(measured, value, c, usual)]
-    found = [*dead]
-    copied = _copied(value, measured.gain, usual) if not dead else []
-    found += copied
+    value = quantities(measured, None if usual is None else usual.profile)
+    dead = {c: told for c in (0, 1) if (told := _dead(measured, value, c, usual))}
+    copied = [] if dead else _copied(value, measured.gain, usual)
+    found = [fault for told in dead.values() for fault in told] + copied
     hurt = set()
     for c, name in enumerate(CHANNELS):
-        if any(f"The {name} " in fault.sentence for fault in dead):
+        if c in dead:  # nothing else counts there
             continue
         own = [
             *_clipped(value, name, usual),
@@ -207,104 +148,6 @@ def faults(measured: Measured, usual: Usual | None = None) -> list[Problem]:
     return found
 
 
-def _profile(usual: Usual) -> tuple[np.ndarray, ...]:
-    return usual.bands, usual.contrast, usual.scatter, usual.template
-
-
-def _quantities(measured: Measured, profile: tuple[np.ndarray, ...] | None) -> dict[str, float]:
-    """All quantities of one recording in the order of QUANTITIES, or those without a profile."""
-    plain: dict[str, np.ndarray] = {
-        "level": measured.level,
-        "offset": np.abs(measured.offset),
-        "clipped": measured.clipped,
-        "silent": measured.silent,
-        "drop": np.array([_drop(one)[0] for one in measured.bands]),
-    }
-    pair = {"unlike": measured.unlike}
-    if profile is not None:
-        bands, contrast, scatter, template = profile
-        apart = measured.bands - bands
-        plain |= {
-            "gain": np.median(apart, axis=1),
-            "quiet": measured.quiet,
-            "cut": np.array([_drop(one)[0] for one in apart]),
-        }
-        pair |= _matches(measured, template)
-        pair["crossed"] = _crossed(measured.bands[0] - measured.bands[1], contrast, scatter)
-    flat = {f"{name} {c}": float(v) for name, own in plain.items() for c, v in _named(own)}
-    flat |= {name: float(v) for name, v in pair.items()}
-    return {name: flat[name] for name in QUANTITIES if name in flat}
-
-
-def _named(values: np.ndarray) -> list[tuple[str, float]]:
-    return list(zip(CHANNELS, values.tolist(), strict=True))
-
-
-def _drop(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
-    """Largest drop from some bands to all above the next one, in dB, and that next band."""
-    edges = range(_SUPPORT, BANDS - 1)
-    found = [float(np.median(levels[e - _SUPPORT : e]) - levels[e + 1 :].max()) for e in edges]
-    best = int(np.argmax(found))
-    return found[best], edges[best]
-
-
-def _crossed(
-    difference: Float[np.ndarray, " band"],
-    contrast: Float[np.ndarray, " band"],
-    scatter: Float[np.ndarray, " band"],
-) -> float:
-    """Distance of the channels' difference to the swapped one, relative to the usual one.
-
-    The usual one may have any gain, so that a change of level is no swap.
-    """
-    weight = 1 / (scatter**2 + 1)
-    weight /= weight.sum()
-    straight = difference - contrast
-    free = straight - np.sum(weight * straight)
-
-    def size(x: np.ndarray) -> float:
-        return float(np.sqrt(np.sum(weight * x**2)))
-
-    return size(difference + contrast) / max(min(size(straight), size(free)), 1e-6)
-
-
-def _matches(measured: Measured, template: Float[np.ndarray, " lag"]) -> dict[str, float]:
-    """How the cross-correlation matches the usual one, in standard deviations of chance.
-
-    Returns
-    -------
-    match, the strongest one at any delay, with its sign; delay, in samples; mirror, that of the
-    swapped channels minus that of the given ones; drift, delay in the second half minus the first.
-    """
-    whole = measured.lags.sum(axis=0) / np.sqrt(2)
-    found = scipy.signal.correlate(whole, template, "valid")
-    none = LAG - _HALF
-    best = int(np.abs(found).argmax())
-    swapped = scipy.signal.correlate(np.roll(whole[::-1], 1), template, "valid")
-    around = int(_LATE * measured.rate)
-    mirrored = float(np.abs(swapped[none - around : none + around + 1]).max())
-    early, late = (_peak(half, template) for half in measured.lags)
-    drift = late[0] - early[0] if min(early[1], late[1]) >= _EVIDENT else 0.0
-    match = float(found[best])
-    return {
-        "match": match,
-        "mirror": mirrored - abs(match),
-        "delay": float(best - none) if abs(match) >= _EVIDENT else 0.0,
-        "drift": drift,
-    }
-
-
-def _peak(
-    lags: Float[np.ndarray, " lag"], template: Float[np.ndarray, " lag"]
-) -> tuple[float, float]:
-    """Delay in samples, with a parabola through the peak, and the height of the match."""
-    found = np.abs(scipy.signal.correlate(lags, template, "valid"))
-    best = int(np.clip(found.argmax(), 1, len(found) - 2))
-    left, top, right = found[best - 1 : best + 2]
-    curve = left - 2 * top + right
-    return float(best + (0.5 * (left - right) / curve if curve < 0 else 0.0)), float(top)
-
-
 def _dead(
     measured: Measured, value: Mapping[str, float], c: int, usual: Usual | None
 ) -> list[Problem]:
@@ -315,7 +158,7 @@ def _dead(
     told = f"its level is {level:.0f} dB of full scale"
     if usual is not None:
         low, middle, _ = usual.of_name(f"level {name}")
-        lost = abs(value["match"]) < _EVIDENT  # else it hears what the other one hears
+        lost = abs(value["match"]) < EVIDENT  # else it hears what the other one hears
         weak = all(value[q] < usual.down_to(q, _GONE) for q in (f"level {name}", f"gain {name}"))
         gone = (gone and level < low) or (lost and weak)
         told += f", usually {middle:.0f} dB"
@@ -373,11 +216,11 @@ def _limited(
     measured: Measured, value: Mapping[str, float], c: int, usual: Usual | None
 ) -> list[Problem]:
     name = CHANNELS[c]
-    drop, edge = _drop(measured.bands[c])
+    drop, edge = steepest(measured.bands[c])
     limited = drop > _most(f"drop {name}", _DROP, usual)
     if usual is not None and not limited:
         limited = value[f"cut {name}"] > usual.up_to(f"cut {name}", _CUT)
-        edge = _drop(measured.bands[c] - usual.bands[c])[1]
+        edge = steepest(measured.bands[c] - usual.bands[c])[1]
     if not limited:
         return []
     top = edge / BANDS * measured.rate / 2
@@ -392,13 +235,9 @@ def _pair(value: Mapping[str, float], usual: Usual, rate: int) -> list[Problem]:
     """Faults between the channels: swapped, inverted, late, drifting or unrelated."""
     match, lowest = value["match"], usual.of_name("match")[0]
     known = usual.of_name("match")[1] >= _KNOWN and lowest > 0
-    strongest = abs(match) + max(value["mirror"], 0.0)
-    swapped = (
-        known
-        and strongest >= _EVIDENT
-        and value["mirror"] > max(usual.of_name("mirror")[2], 0.3 * abs(match))
-    )
-    if not swapped and not (known and match >= _EVIDENT):
+    clear = value["mirror"] > max(usual.of_name("mirror")[2], _MARGIN)
+    swapped = known and clear and abs(match) + value["mirror"] >= EVIDENT
+    if not swapped and not (known and match >= EVIDENT):
         swapped = value["crossed"] < min(_CROSSED, usual.of_name("crossed")[0])
     if swapped:
         told = "near holds what is usually far, and far what is usually near"
@@ -406,13 +245,13 @@ def _pair(value: Mapping[str, float], usual: Usual, rate: int) -> list[Problem]:
     if not known:
         return []
     found = []
-    if abs(match) < min(_EVIDENT, _LOST * lowest):
+    if abs(match) < min(EVIDENT, _LOST * lowest):
         told = (
             "The far channel is not related to the near one as usual: "
             f"a match of {abs(match):.0f}, usually {lowest:.0f} or more"
         )
         return [Problem("unrelated", f"{told}.")]
-    if abs(match) < _EVIDENT:
+    if abs(match) < EVIDENT:
         return []
     if match < 0:
         told = "near and far have opposite signs, unlike the training recordings"
@@ -433,38 +272,35 @@ def _pair(value: Mapping[str, float], usual: Usual, rate: int) -> list[Problem]:
 def _level(
     measured: Measured, value: Mapping[str, float], c: int, usual: Usual, hurt: set[str]
 ) -> list[Problem]:
-    """Level, or else the level of the quiet times; other faults may have changed both."""
+    """Level, or else the level of the quiet times; other faults may have changed both.
+
+    A gain changes the level and most bands alike; a machine that sounds different does not.
+    """
     name = CHANNELS[c]
-    apart, own = value[f"gain {name}"], f"gain {name}"
     if "limited" in hurt:
         return []
-    level, middle = measured.level[c], usual.of_name(f"level {name}")[1]
-    if apart > usual.up_to(own, _GAIN) or apart < usual.down_to(own, _GAIN):
-        word = "louder" if apart > 0 else "quieter"
+    if word := _outside(value, usual, (f"gain {name}", f"level {name}"), ("louder", "quieter")):
+        level, middle = measured.level[c], usual.of_name(f"level {name}")[1]
         told = (
-            f"The {name} channel is {abs(apart):.0f} dB {word} than usual: "
+            f"The {name} channel is {abs(level - middle):.0f} dB {word} than usual: "
             f"{level:.0f} dB of full scale, usually {middle:.0f} dB"
         )
         return [Problem("level", f"{told}.")]
-    quiet, own = value[f"quiet {name}"], f"quiet {name}"
-    if hurt & {"gated", "clipped"}:
+    word = _outside(value, usual, (f"quiet {name}",), ("above", "below"))
+    if not word or hurt & {"gated", "clipped"}:
         return []
-    if quiet > usual.up_to(own, _GAIN) or quiet < usual.down_to(own, _GAIN):
-        middle = usual.of_name(own)[1]
-        word = "above" if quiet > middle else "below"
-        told = (
-            f"The noise floor of the {name} channel is {abs(quiet - middle):.0f} dB {word} its "
-            f"usual one: {quiet:.0f} dB of full scale, usually {middle:.0f} dB"
-        )
-        return [Problem("floor", f"{told}.")]
-    return []
+    quiet, middle = value[f"quiet {name}"], usual.of_name(f"quiet {name}")[1]
+    told = (
+        f"The noise floor of the {name} channel is {abs(quiet - middle):.0f} dB {word} its usual "
+        f"one: {quiet:.0f} dB of full scale, usually {middle:.0f} dB"
+    )
+    return [Problem("floor", f"{told}.")]
 
 
-def _deviation(values: Float[np.ndarray, recording *quantity]) -> Float[np.ndarray, "*quantity"]:
-    """Median absolute deviation, as the standard deviation of a normal distribution."""
-    return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
-
-
-def _unit(values: Float[np.ndarray, " lag"]) -> Float[np.ndarray, " lag"]:
-    norm = float(np.linalg.norm(values))
-    return values / norm if norm > 0 else np.zeros_like(values)
+def _outside(
+    value: Mapping[str, float], usual: Usual, names: tuple[str, ...], words: tuple[str, str]
+) -> str:
+    """First word where all quantities lie above their limits, second where below, or nothing."""
+    if all(value[name] > usual.up_to(name, _GAIN) for name in names):
+        return words[0]
+    return words[1] if all(value[name] < usual.down_to(name, _GAIN) for name in names) else ""

@@ -118,7 +118,9 @@ def stacked(measured: list[Measured]) -> dict[str, np.ndarray]:
     return {name: np.stack([getattr(one, name) for one in measured]) for name in names}
 
 
-def _segments(signal: Float[np.ndarray, "channel sample"]) -> Float[np.ndarray, "channel _ sample"]:
+def _segments(
+    signal: Float[np.ndarray, "channel sample"],
+) -> Float[np.ndarray, "channel segment taken"]:
     """Cut into segments of one length that cover all of the signal, at least two."""
     samples = signal.shape[1]
     length = min(_SEGMENT, 2 ** int(np.log2(max(samples * 2 // 3, 2))))
@@ -127,7 +129,9 @@ def _segments(signal: Float[np.ndarray, "channel sample"]) -> Float[np.ndarray, 
     return np.stack([signal[:, start : start + length] for start in starts], axis=1)
 
 
-def _sliced(signal: Float[np.ndarray, "channel sample"], length: int) -> Float[np.ndarray, ...]:
+def _sliced(
+    signal: Float[np.ndarray, "channel sample"], length: int
+) -> Float[np.ndarray, "channel slice"]:
     """Power of short slices (channel, slice)."""
     count = max(signal.shape[1] // length, 1)
     cut = signal[:, : count * length].reshape(2, count, -1)
