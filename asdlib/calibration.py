@@ -163,11 +163,11 @@ class Alarm:
         """Share of normal clips, at most, that score as high."""
         ordered = np.sort(self.held_out)
         above = len(ordered) - np.searchsorted(ordered, scores, side="left")
-        return (1 + above) / (len(ordered) + 1)
+        return np.asarray((1 + above) / (len(ordered) + 1))
 
     def __call__(self, scores: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """Return whether each score is an alarm."""
-        return np.asarray(scores) > self.threshold
+        return np.asarray(np.asarray(scores) > self.threshold)
 
     @property
     def expected(self) -> int:

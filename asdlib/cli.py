@@ -9,10 +9,16 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asdlib
-from asdlib.files import resolve, write_table
+from asdlib.files import replacing, resolve, write_table
 from asdlib.params import AsdError, Params, load
+
+if TYPE_CHECKING:
+    from asdlib.monitor import Monitor
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("model", type=Path, help="file of asd fit")
     command.add_argument("clips", type=Path, nargs="+", help="recordings, or folders of them")
     command.add_argument("--json", action="store_true", help="a line of JSON per recording")
+    command.add_argument(
+        "--picture", type=Path, help="draw the reasons of one recording: a PNG, SVG or PDF file"
+    )
     command.add_argument(
         "--fail-on-alarm", action="store_true", help="exit code 1 where a recording is an alarm"
     )
@@ -190,6 +199,8 @@ def _score(options: argparse.Namespace) -> int:
 
     monitor = Monitor.load(options.model)
     clips = recordings.listed(options.clips)
+    if options.picture:
+        _draw(monitor, clips, options.picture)
     if not options.json:
         print(*monitor.remarks or [monitor.promise], sep="\n")
     alarms, problems = 0, 0
@@ -205,6 +216,23 @@ def _score(options: argparse.Namespace) -> int:
     if problems:
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
     return 1 if alarms and options.fail_on_alarm else 0
+
+
+def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
+    """Draw one recording's reasons."""
+    from asdlib.report import charts_monitor, style
+
+    if len(clips) != 1:
+        raise AsdError(f"--picture draws one recording; {len(clips)} were given.")
+    if path.suffix.lower() not in _PICTURES:
+        raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
+    style.style()
+    figure = charts_monitor.readings([monitor.evidence(clips[0])])
+    try:
+        with replacing(path) as beside:
+            figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
+    except OSError as error:
+        raise AsdError(f"{path}: the picture cannot be written ({error.strerror}).") from None
 
 
 def _printable(text: str) -> str:

@@ -193,7 +193,7 @@ def read(
 
 def resampled(
     signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
-) -> Float[np.ndarray, "channel sample"]:
+) -> Float[np.ndarray, "channel _"]:
     """Return a signal at the sample rate of the spectra, in an order that is fast to read.
 
     >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape

@@ -245,10 +245,19 @@ class FittedView:
         with one_thread():  # as in the study, so that the bytes are the same
             return float(self.z(dataset.read(path, self.spectra, content=content)))
 
-    def values(self, signal: Float[np.ndarray, "channel=2 sample"]) -> Float[np.ndarray, " value"]:
-        """Statistics of the clip that this view looks at."""
+    def values(
+        self, signal: Float[np.ndarray, "channel=2 sample"], spectrum: Spectrum | None = None
+    ) -> Float[np.ndarray, " value"]:
+        """Statistics of the clip that this view looks at.
+
+        Parameters
+        ----------
+        spectrum : the signal's, see :func:`statistics`, where it is at hand.
+        """
         view = clipstats.VIEWS[self.scorer]
-        found = statistics(signal, view.kind, self.front_end, self.spectra, self.constants)
+        found = statistics(
+            signal, view.kind, self.front_end, self.spectra, self.constants, spectrum
+        )
         return clipstats.chosen(found, view.statistics)
 
     def z(self, signal: Float[np.ndarray, "channel=2 sample"]) -> np.float64:

@@ -28,16 +28,7 @@ from asdlib.compare import alarms, comparison, failures, submission, systems
 from asdlib.files import resolve
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
-from asdlib.report import (
-    browse,
-    charts,
-    charts_evidence,
-    panels,
-    reported,
-    sentences,
-    style,
-    tables,
-)
+from asdlib.report import browse, charts, charts_evidence, panels, reported, sentences, style
 from asdlib.report.chapter import Chapter
 from asdlib.study import views
 
@@ -211,6 +202,8 @@ chapter.table(
 # its true rate of false alarms would lie in the interval.
 
 # %%
+from asdlib.report import tables
+
 found = alarms.pooled(alarms.compared(params, recordings, table))
 chapter.table(
     tables.alarms(found),

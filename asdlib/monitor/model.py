@@ -7,7 +7,7 @@ after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from held
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from jaxtyping import Float, Int
 from asdlib import calibration, clipstats, dataset, pipeline
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.frontends import FRONT_ENDS
+from asdlib.hardware import keep_memory
 from asdlib.monitor import health, reasons, recordings, stored
-from asdlib.monitor.reading import Reading
+from asdlib.monitor.reading import Evidence, Reading
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
+from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
 
 VIEWS = (("adasub", "fine"), ("adals", "pmsd"))
@@ -63,7 +65,7 @@ class Monitor:
     """
 
     views: tuple[pipeline.FittedView, ...]
-    values: tuple[Float[np.ndarray, "recording value"], ...]
+    values: tuple[Float[np.ndarray, "recording _"], ...]
     domains: tuple[str, ...]
     folds: Int[np.ndarray, " recording"]
     contents: tuple[str, ...]
@@ -161,6 +163,7 @@ class Monitor:
             For a file that is missing, cut, changed, of another kind or of a newer version.
         """
         tensors, about = stored.read(Path(path))
+        keep_memory()  # every recording needs the same blocks again
         try:
             views = tuple(_view(tensors, about, number) for number in range(len(about["views"])))
             values = tuple(tensors[f"{number}.values"] for number in range(len(views)))
@@ -208,7 +211,7 @@ class Monitor:
 
     def score(
         self,
-        recording: str | Path | Float[np.ndarray, "channel=2 sample"],
+        recording: str | Path | Float[np.ndarray, "channel sample"],
         rate: int | None = None,
         *,
         name: str | None = None,
@@ -226,33 +229,111 @@ class Monitor:
         AsdError
             For a recording that cannot be used.
         """
+        if name is None:
+            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        return self._score(self._signal(recording, rate), name)[0]
+
+    def evidence(
+        self,
+        recording: str | Path | Float[np.ndarray, "channel sample"],
+        rate: int | None = None,
+        *,
+        name: str | None = None,
+    ) -> Evidence:
+        """Score one recording alone, with what a picture of the reading shows.
+
+        Parameters and errors are those of :meth:`score`.
+        """
+        if name is None:
+            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        signal = self._signal(recording, rate)
+        reading, strongest, values = self._score(signal, name)
+        mel, view = self.views[1], self.views[strongest]
+        with one_thread():
+            spectrum = stft(signal, mel.spectra)
+            levels = pipeline.frames(spectrum, mel.front_end, mel.spectra)
+            deviation, table = reasons.deviation(levels, mel), view.explained(values)
+        return Evidence(
+            reading,
+            levels,
+            deviation,
+            clipstats.centres(mel.scorer, mel.spectra),
+            mel.spectra.hop_length / mel.spectra.sample_rate,
+            *VIEWS[strongest],
+            table,
+        )
+
+    def _signal(
+        self,
+        recording: str | Path | Float[np.ndarray, "channel sample"],
+        rate: int | None,
+        content: str | None = None,
+    ) -> Float[np.ndarray, "channel=2 _"]:
+        """Both channels at the sample rate of the detectors."""
         spectra = self.views[0].spectra
         if isinstance(recording, str | Path):
-            signal = dataset.read(recording, spectra)
+            signal = dataset.read(recording, spectra, content=content)
             where, rate = f"{recording}: ", spectra.sample_rate
-            name = Path(recording).name if name is None else name
         else:
             where, rate = "", spectra.sample_rate if rate is None else rate
             signal = np.asarray(recording, np.float32)
         shortest = 2 * spectra.n_fft  # two frames of the longer window
         if wrong := dataset.signal_problem(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
-        return self._score(dataset.resampled(signal, rate, spectra), name or "")
+        return dataset.resampled(signal, rate, spectra)
 
-    def _score(self, signal: Float[np.ndarray, "channel=2 sample"], name: str) -> Reading:
+    def _score(
+        self, signal: Float[np.ndarray, "channel=2 sample"], name: str
+    ) -> tuple[Reading, int, Float[np.ndarray, " value"]]:
+        """The reading, and the detector with the highest score: its number and its values."""
         with one_thread():
-            values = [view.values(signal) for view in self.views]
-            z = [
-                float(view.normal.z(own[None])[0])
-                for view, own in zip(self.views, values, strict=True)
-            ]
+            spectra = self._spectra(signal)
+            values = self._values(signal, spectra)
+            z = self._z(values)
             alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
-            told = reasons.of(self.views[strongest], values[strongest], self.views[1], signal)
+            told = reasons.of(self.views[strongest], values[strongest], self.views[1], spectra)
             measured = health.measure(signal, self.views[0].spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         sound = health.problems(measured, self.usual)
-        return Reading(float(score), p_value, raised, tuple(told), sound, name)
+        reading = Reading(float(score), p_value, raised, tuple(told), sound, name)
+        return reading, strongest, values[strongest]
+
+    def values_of(
+        self, recording: str | Path, content: str | None = None
+    ) -> list[Float[np.ndarray, " _"]]:
+        """What the detectors look at of one recording, one array per view.
+
+        Parameters
+        ----------
+        content : hash that the file must have, see :func:`asdlib.dataset.read`.
+        """
+        signal = self._signal(recording, None, content)
+        with one_thread():
+            return self._values(signal, self._spectra(signal))
+
+    def score_of(self, values: Sequence[Float[np.ndarray, " _"]]) -> float:
+        """Score of a recording whose values are at hand, see :meth:`values_of`."""
+        with one_thread():
+            return float(np.mean(self._z(values)))
+
+    def _spectra(self, signal: Float[np.ndarray, "channel=2 sample"]) -> dict[str, Spectrum]:
+        """Complex spectra by the kind of view that they are for."""
+        sizes = {kind: clipstats.sizes(kind, self.views[0].spectra) for kind in ("fine", "mel")}
+        return {kind: stft(signal, own) for kind, own in sizes.items()}
+
+    def _values(
+        self, signal: Float[np.ndarray, "channel=2 sample"], spectra: dict[str, Spectrum]
+    ) -> list[Float[np.ndarray, " _"]]:
+        kinds = [clipstats.VIEWS[view.scorer].kind for view in self.views]
+        return [
+            view.values(signal, spectra[kind]) for view, kind in zip(self.views, kinds, strict=True)
+        ]
+
+    def _z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
+        return [
+            float(view.normal.z(own[None])[0]) for view, own in zip(self.views, values, strict=True)
+        ]
 
     def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
@@ -266,10 +347,7 @@ class Monitor:
         if table.empty:
             raise AsdError("The monitor knows all of these recordings already.")
         files = zip(table["path"], table["hash"], strict=True)
-        new = [
-            [view.values(dataset.read(path, spectra, content=content)) for view in self.views]
-            for path, content in files
-        ]
+        new = list(clip_by_clip(lambda file: self.values_of(*file), files))
         values = tuple(
             np.vstack([known, *(own[number][None] for own in new)])
             for number, known in enumerate(self.values)

@@ -5,6 +5,36 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a picture of a reading shows.
+
+    Attributes
+    ----------
+    reading : what was said.
+    levels : (frame, band), log-mel frames behind the front-end, in dB.
+    deviation : (frame, band), how far each of them lies from the mean level of normal recordings,
+        in standard deviations over time of a normal recording.
+    centres : (band,), frequencies in Hz.
+    seconds : from one frame to the next.
+    front_end, scorer : of the detector with the highest score.
+    table : of :meth:`asdlib.pipeline.FittedView.explained`, of that detector.
+    """
+
+    reading: Reading
+    levels: Float[np.ndarray, "frame band"]
+    deviation: Float[np.ndarray, "frame band"]
+    centres: Float[np.ndarray, " band"]
+    seconds: float
+    front_end: str
+    scorer: str
+    table: pd.DataFrame
+
 
 @dataclass(frozen=True)
 class Reading:

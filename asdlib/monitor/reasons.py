@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
-from asdlib.spectra import decibels, frequencies, stft
+from asdlib.params import Spectra
+from asdlib.spectra import Spectrum, decibels, frequencies, power
 
 _SHARE = 0.5  # of the squared distance that reasons are looked for in
 _MOST_VALUES = 16
@@ -17,6 +19,7 @@ _MOST_REASONS = 2
 _GAP = 2  # bands between two values of one reason
 _LINE = 6.0  # dB that a line stands above its neighbourhood
 _NEIGHBOURHOOD = 20  # bins to either side
+_LEAST_SCATTER = 0.1  # dB, of a level over time
 _SPAN = 0.8  # share of the excess that a stretch of time holds
 _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
 
@@ -71,7 +74,7 @@ def of(
     view: pipeline.FittedView,
     values: Float[np.ndarray, " value"],
     mel: pipeline.FittedView,
-    signal: Float[np.ndarray, "channel=2 sample"],
+    spectra: Mapping[str, Spectrum],
 ) -> list[str]:
     """Sentences about what a detector found most unlike normal, the largest share first.
 
@@ -79,10 +82,15 @@ def of(
     ----------
     view : the detector; ``values`` are what it looked at.
     mel : a detector with the statistics of mel bands, which tells when something happens.
-    signal : near and far channel.
+    spectra : complex spectra of the recording, of the kinds "mel" and "fine", see
+        :func:`asdlib.clipstats.sizes`.
     """
     found = grouped(view.explained(values))
-    return [str(_placed(one, view, mel, signal)) for one in found]
+    if any(one.higher for one in found):
+        levels = pipeline.frames(spectra["mel"], mel.front_end, mel.spectra)
+        near = decibels(power(spectra["fine"][0]).mean(axis=-1))
+        found = [_placed(one, mel, levels, near) for one in found]
+    return [str(one) for one in found]
 
 
 def grouped(table: pd.DataFrame) -> list[Reason]:
@@ -133,26 +141,29 @@ def grouped(table: pd.DataFrame) -> list[Reason]:
 
 def _placed(
     one: Reason,
-    view: pipeline.FittedView,
     mel: pipeline.FittedView,
-    signal: Float[np.ndarray, "channel=2 sample"],
+    levels: Float[np.ndarray, "frame band"],
+    near: Float[np.ndarray, " frequency"],
 ) -> Reason:
-    """Add the line and the stretch of time that a reason is about."""
-    line = _line(one, view, signal) if one.kind == "level" and one.higher else 0.0
-    start, end = _stretch(one, mel, signal) if one.higher else (0.0, 0.0)
-    return Reason(**{**vars(one), "line": line, "start": start, "end": end})
+    """Add the line and the stretch of time that a reason is about.
+
+    Parameters
+    ----------
+    levels : log-mel frames, dB.
+    near : mean power of the near channel in fine bins, dB.
+    """
+    if not one.higher:
+        return one
+    line = _line(one, near, mel.spectra) if one.kind == "level" else 0.0
+    start, end = _stretch(one, mel, levels)
+    return replace(one, line=line, start=start, end=end)
 
 
-def _line(
-    one: Reason, view: pipeline.FittedView, signal: Float[np.ndarray, "channel=2 sample"]
-) -> float:
+def _line(one: Reason, level: Float[np.ndarray, " frequency"], spectra: Spectra) -> float:
     """Frequency of the strongest bin of a range, where it stands above its neighbourhood."""
-    fine = clipstats.sizes("fine", view.spectra)
-    spectrum = stft(signal[0], fine)
-    level = decibels((spectrum.real**2 + spectrum.imag**2).mean(axis=-1))
-    of_bin = frequencies(fine)
-    width = of_bin[1]
-    inside = np.flatnonzero((of_bin >= one.low - 2 * width) & (of_bin <= one.high + 2 * width))
+    of_bin = frequencies(clipstats.sizes("fine", spectra))
+    margin = 2 * of_bin[1]
+    inside = np.flatnonzero((of_bin >= one.low - margin) & (of_bin <= one.high + margin))
     if not len(inside):
         return 0.0
     peak = int(inside[level[inside].argmax()])
@@ -161,18 +172,15 @@ def _line(
 
 
 def _stretch(
-    one: Reason, mel: pipeline.FittedView, signal: Float[np.ndarray, "channel=2 sample"]
+    one: Reason, mel: pipeline.FittedView, levels: Float[np.ndarray, "frame band"]
 ) -> tuple[float, float]:
     """Start and end, in seconds, of the shortest stretch that holds most of the excess."""
     spectra = mel.spectra
-    levels = pipeline.frames(stft(signal, spectra), mel.front_end, spectra)
-    bands = clipstats.centres("pmsd", spectra)
+    bands = clipstats.centres(mel.scorer, spectra)
     inside = (bands >= one.low) & (bands <= one.high)
     if not inside.any():
         inside[np.abs(bands - (one.low + one.high) / 2).argmin()] = True
-    usual = clipstats.chosen(mel.normal.mean, "m")[inside]
-    scatter = np.maximum(clipstats.chosen(mel.normal.mean, "s")[inside], 0.1)
-    excess = np.maximum(((levels[:, inside] - usual) / scatter).mean(axis=1) - 1, 0)
+    excess = np.maximum(deviation(levels, mel)[:, inside].mean(axis=1) - 1, 0)
     if not excess.any():
         return 0.0, 0.0
     summed = np.concatenate([[0.0], np.cumsum(excess)])
@@ -184,6 +192,24 @@ def _stretch(
         return 0.0, 0.0
     hop = spectra.hop_length / spectra.sample_rate
     return start * hop, end * hop
+
+
+def deviation(
+    levels: Float[np.ndarray, "frame band"], mel: pipeline.FittedView
+) -> Float[np.ndarray, "frame band"]:
+    """How far frames lie from the mean level of normal recordings.
+
+    Parameters
+    ----------
+    levels : log-mel frames behind the front-end of ``mel``, in dB.
+    mel : a detector with the statistics "pmsd".
+
+    Returns
+    -------
+    (frame, band), in standard deviations over time of a normal recording.
+    """
+    usual, scatter = (clipstats.chosen(mel.normal.mean, letter) for letter in "ms")
+    return (levels - usual) / np.maximum(scatter, _LEAST_SCATTER)
 
 
 def _range(low: float, high: float) -> str:

@@ -40,7 +40,8 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
         table, problems = _in_folder(Path(recordings).expanduser())
     else:
         paths = sorted(Path(path).expanduser() for path in recordings)
-        table, problems = _rows([(path, path.name, path.parent.name) for path in paths]), []
+        named = [(path, path.name, path.parent.name) for path in paths]
+        table, problems = _rows("the list", named), []
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
@@ -87,7 +88,7 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         (path, own.as_posix(), own.parent.as_posix())
         for path, own in zip(found, inside, strict=True)
     ]
-    return _rows(named), []
+    return _rows(str(root), named), []
 
 
 def _wavs(root: Path) -> list[Path]:
@@ -103,10 +104,10 @@ def _wavs(root: Path) -> list[Path]:
     return found
 
 
-def _rows(files: list[tuple[Path, str, str]]) -> pd.DataFrame:
+def _rows(given: str, files: list[tuple[Path, str, str]]) -> pd.DataFrame:
     """A manifest of normal recordings, given as path, name and session."""
     same = {
-        "machine": "machine",
+        "machine": given,
         "split": "train",
         "domain": "source",
         "label": "normal",

@@ -38,6 +38,7 @@ CHAPTERS = (
     "07_negative_results",
     "08_performance",
     "09_phase",
+    "10_own_machine",
     "99_provenance",
 )
 AT_A_TIME = 2

@@ -194,6 +194,24 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
     return " ".join(f"{words[side]}: {', '.join(told[side])}." for side in words if side in told)
 
 
+def enough(curve: pd.DataFrame) -> str:
+    """Return what more normal recordings bring.
+
+    Parameters
+    ----------
+    curve : of :func:`asdlib.monitor.trial.enough`.
+    """
+    told, shares = [], []
+    for row in (curve.iloc[0], curve.iloc[-1]):
+        count, low, high = row[["recordings", "low", "high"]]
+        told.append(f"with {count:.0f} recordings between {low:.0%} and {high:.0%}")
+        shares.append(f"{row['hits']:.0%}")
+    known = f"The true rate of false alarms is known to lie {', '.join(told)}."
+    if curve["hits"].isna().any():
+        return known
+    return f"{known} The share of anomalies that are found goes from {shares[0]} to {shares[1]}."
+
+
 def rule_gain(choices: pd.DataFrame) -> str:
     """Return the gain of a learnt rule over the best fixed front-end.
 

@@ -20,6 +20,7 @@ NAMES = (
     "notebooks/07_negative_results",
     "notebooks/08_performance",
     "notebooks/09_phase",
+    "notebooks/10_own_machine",
     "notebooks/99_provenance",
     "bibliography",
     "search",

@@ -1,0 +1,137 @@
+"""A monitor on test clips: how often it alarms, and how many normal recordings it needs.
+
+Labels are read through :mod:`asdlib.metrics`, to count; nothing is chosen by them.
+Notebook: 10_own_machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from asdlib import clipstats, metrics
+from asdlib.monitor.model import Monitor
+from asdlib.parallel import clip_by_clip
+from asdlib.params import Params
+from asdlib.study.recordings import Recordings
+
+COUNTS = (10, 20, 50, 100, 200, 500)  # normal recordings
+
+
+def chosen(recordings: Recordings) -> str:
+    """Return the machine that is looked at: a pump with labelled test clips, or the first one.
+
+    Where no machine has labels, it is the first of all.
+    """
+    names = [*recordings.development, *recordings.machines]
+    known = names[: len(recordings.development)]
+    return next((name for name in known if "pump" in name.lower()), names[0])
+
+
+def fitted(params: Params, recordings: Recordings, machine: str) -> Monitor:
+    """Fit a monitor on the training clips of one machine of a study."""
+    folder = Path(recordings.clips(machine, "train")["path"].iloc[0]).parents[1]
+    wanted = 1 - params.scoring.quantile
+    return Monitor.fit(folder, wanted, resample=params.spectra.resample)
+
+
+def clearest(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the clip with the highest score, among anomalies where some are labelled.
+
+    Parameters
+    ----------
+    table : of :func:`readings`.
+
+    Returns
+    -------
+    Its row; no row without test clips.
+    """
+    anomalous = table[table["label"] == "anomaly"]
+    return (anomalous if len(anomalous) else table).nlargest(1, "score")
+
+
+def readings(monitor: Monitor, clips: pd.DataFrame) -> pd.DataFrame:
+    """Score every clip of a manifest, each alone.
+
+    Returns
+    -------
+    DataFrame with name, split, domain, label, path, score, p_value and alarm.
+    """
+    found = list(clip_by_clip(monitor.score, clips["path"].tolist()))
+    own = clips[["name", "split", "domain", "label", "path"]].reset_index(drop=True)
+    values = [(reading.score, reading.p_value, reading.alarm) for reading in found]
+    return own.join(pd.DataFrame(values, columns=["score", "p_value", "alarm"]))
+
+
+def counted(table: pd.DataFrame, machine: str) -> pd.DataFrame:
+    """Count the alarms among labelled clips by domain and label.
+
+    Parameters
+    ----------
+    table : of :func:`readings`.
+
+    Returns
+    -------
+    DataFrame with system, rule, machine, domain, label, alarms and clips.
+
+    Examples
+    --------
+    >>> row = {"split": "test", "domain": "source", "label": "normal"}
+    >>> table = pd.DataFrame([row | {"alarm": True}, row | {"alarm": False}])
+    >>> counted(table, "pump")[["alarms", "clips"]].to_numpy().tolist()
+    [[1, 2]]
+    """
+    known = metrics.labelled(table)
+    found = known.groupby(["domain", "label"])["alarm"].agg(alarms="sum", clips="size")
+    named = {"system": "monitor", "rule": "held out", "machine": machine}
+    return found.astype(int).reset_index().assign(**named)
+
+
+def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS) -> pd.DataFrame:
+    """Fit again on fewer normal recordings, taken evenly over their order.
+
+    The front-ends stay as they are.
+
+    Parameters
+    ----------
+    clips : labelled test clips; may be none.
+
+    Returns
+    -------
+    DataFrame with recordings, promised, low and high (the wanted rate of false alarms, and the 95 %
+    interval of the true one), false_alarms and hits (shares of normal and anomalous test clips that
+    are alarms; NaN without such clips).
+    """
+    known = metrics.labelled(clips)
+    heard = list(clip_by_clip(monitor.values_of, known["path"].tolist()))
+    most = len(monitor.contents)
+    rows = []
+    for count in [*(count for count in counts if count < most), most]:
+        kept = np.arange(count) * most // count
+        fewer = _with(monitor, kept)
+        alarm = fewer.alarm
+        raised = alarm(np.array([fewer.score_of(values) for values in heard]))
+        shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
+        found = [shares.get(label, np.nan) for label in ("normal", "anomaly")]
+        rows.append([count, alarm.rate, *alarm.interval, *found])
+    names = ["recordings", "promised", "low", "high", "false_alarms", "hits"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _with(monitor: Monitor, kept: np.ndarray) -> Monitor:
+    """The same monitor, fitted on some of its recordings."""
+    values: tuple[Float[np.ndarray, "recording _"], ...] = tuple(v[kept] for v in monitor.values)
+    domains, folds = tuple(monitor.domains[i] for i in kept), monitor.folds[kept]
+    views = tuple(
+        replace(view, normal=clipstats.Normal.fit(own, domains, folds))
+        for view, own in zip(monitor.views, values, strict=True)
+    )
+    contents = tuple(monitor.contents[i] for i in kept)
+    return replace(
+        monitor, views=views, values=values, domains=domains, folds=folds, contents=contents
+    )

@@ -1,0 +1,101 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A machine of one's own
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
+name: "Optional[str]" = None  # of the parameter file; None: demo
+data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+seeds: "Optional[list[int]]" = None  # one model each
+
+# %% tags=["setup"]
+from asdlib.compare import alarms
+from asdlib.monitor import trial
+from asdlib.report import charts_monitor, sentences, tables
+from asdlib.report.chapter import Chapter
+
+chapter = Chapter.open(globals())
+params, recordings = chapter.params, chapter.recordings
+
+# %% [markdown]
+# The chapters before this one repeat a study. This one is for an engineer with two microphones and a folder of normal
+# recordings of one machine: from the folder to a model file, to scores with reasons, and to an alarm that is right as
+# often as it promises. The detector is S5 ({doc}`06_submission`): it trains nothing.
+
+# %% [markdown]
+# ## From a folder to a model
+#
+# `Monitor.fit` reads the normal recordings, and `save` writes the model file. The commands `asd fit` and `asd score` do the
+# same on a terminal.
+
+# %%
+machine = trial.chosen(recordings)
+monitor = trial.fitted(params, recordings, machine)
+chapter.say(f"The machine is `{machine}`. {tables.escape(monitor.promise)}")
+
+# %% [markdown]
+# ## How often it alarms
+#
+# Every test clip is scored alone. {numref}`tab-monitor` counts the alarms among labelled clips: false alarms among normal
+# clips, hits among anomalies. The threshold comes from all training recordings. Clips of the target domain resemble few of
+# them, so their rate may be higher than the wanted one.
+
+# %%
+table = trial.readings(monitor, recordings.clips(machine, "test"))
+found = alarms.pooled(trial.counted(table, machine))
+chapter.table(
+    tables.alarms(found),
+    label="tab-monitor",
+    caption=f"Alarms of the monitor at {1 - params.scoring.quantile:.0%} wanted false alarms among labelled test clips, with "
+    "95 % intervals.",
+    empty="There is no labelled test clip.",
+)
+chapter.say(sentences.alarms(found, 1 - params.scoring.quantile))
+
+# %% [markdown]
+# ## How many recordings are enough
+#
+# The monitor is fitted again on fewer of its recordings. Two things become better with more of them: how exactly the rate
+# of false alarms is known (grey), and how many anomalies are found.
+
+# %%
+curve = trial.enough(monitor, recordings.clips(machine, "test"))
+chapter.figure(
+    charts_monitor.enough,
+    curve,
+    label="fig-enough",
+    caption="Share of test clips that are alarms, against the number of normal recordings. Grey: 95 % interval of the true "
+    "rate of false alarms, for the wanted rate (dashed).",
+)
+chapter.say(sentences.enough(curve))
+
+# %% [markdown]
+# ## What a faulty clip looks like
+#
+# A reading gives its reasons in words, and `asd score --picture` draws them: the level after the front-end, how far it
+# lies from normal recordings, and which bands and statistics made the distance.
+
+# %%
+chapter.figure(
+    charts_monitor.readings,
+    [monitor.evidence(path) for path in trial.clearest(table)["path"]],
+    label="fig-reading",
+    caption="The test clip with the highest score, among anomalies where some are labelled.",
+    missing="There is no test clip.",
+)
+
+# %% [markdown]
+# What this chapter calls is described in the reference: {py:mod}`asdlib.monitor.model`, {py:mod}`asdlib.monitor.reasons` and
+# {py:mod}`asdlib.monitor.trial`.

@@ -1,0 +1,311 @@
+"""A monitor: what it promises, what it says, and what it refuses."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import scipy.stats
+import soundfile
+
+from asdlib import cli
+from asdlib.monitor import Monitor, recordings, stored
+from asdlib.params import AsdError, Scenes, Spectra
+from asdlib.report import charts_monitor
+from asdlib.simulate import scenes
+
+RATE = 16000
+
+
+def sound(number, seconds=1.0):
+    """Two channels of noise that share a part, as a machine and its surroundings do."""
+    rng = np.random.default_rng(number)
+    near, far, common = 0.05 * rng.normal(size=(3, int(seconds * RATE)))
+    return np.stack([near + common, 0.3 * far + common]).astype(np.float32)
+
+
+def write(folder, numbers, seconds=1.0, **options):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        soundfile.write(folder / f"{number:03d}.wav", sound(number, seconds).T, RATE, **options)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def normal(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("normal"), range(24))
+
+
+@pytest.fixture(scope="module")
+def monitor(normal):
+    return Monitor.fit(normal)
+
+
+@pytest.fixture
+def model(monitor, tmp_path):
+    monitor.save(tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+def test_a_loaded_monitor_scores_the_same_bytes_as_the_one_that_was_saved(monitor, model, normal):
+    loaded = Monitor.load(model)
+    for clip in (sound(99), 3 * sound(98), normal / "003.wav"):
+        assert loaded.score(clip) == monitor.score(clip)
+    assert loaded.promise == monitor.promise
+    assert loaded.alarm.threshold == monitor.alarm.threshold
+
+
+def test_the_same_recordings_give_the_same_file_on_one_thread_or_two(model, normal, tmp_path):
+    code = (
+        "import sys; from asdlib.monitor import Monitor; Monitor.fit(sys.argv[1]).save(sys.argv[2])"
+    )
+    out = tmp_path / "one.safetensors"
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code, normal, out], env=alone, check=True)
+    assert out.read_bytes() == model.read_bytes()
+
+
+def test_normal_scenes_are_alarms_at_the_promised_rate(tmp_path):
+    """Five sets of scenes; the clips of the source domain could all change places."""
+    alarms, total = dict.fromkeys((0.02, 0.05, 0.1), 0), 0
+    for seed in range(5):
+        params = Scenes(
+            machines=("SimFan",),
+            seed=seed,
+            seconds=1.5,
+            train_source=60,
+            train_target=0,
+            test_per_cell=12,
+        )
+        scenes.write(tmp_path / str(seed), params)
+        machine = tmp_path / str(seed) / "SimFan"
+        fitted = Monitor.fit(machine)
+        clips = sorted((machine / "test").glob("*_source_test_normal_*"))
+        p_values = np.array([fitted.score(clip).p_value for clip in clips])
+        total += len(clips)
+        for rate in alarms:
+            alarms[rate] += int((p_values <= rate).sum())
+            assert fitted.with_false_alarms(rate).score(clips[0]).alarm == (p_values[0] <= rate)
+    assert total == 60
+    for rate, count in alarms.items():
+        assert scipy.stats.binomtest(count, total, rate, "greater").pvalue > 0.01, (rate, count)
+    assert alarms[0.1] > 0  # and not by never raising one
+
+
+def test_a_clip_that_is_louder_quieter_or_has_a_line_is_told_as_that(monitor):
+    assert monitor.score(3 * sound(99)).reasons[0].startswith("louder than normal")
+    assert monitor.score(sound(99) / 3).reasons[0].startswith("quieter than normal")
+    tone = 0.05 * np.sin(2 * np.pi * 3000 * np.arange(RATE) / RATE)
+    line = monitor.score(sound(99) + np.stack([tone, 0 * tone]).astype(np.float32))
+    assert line.alarm
+    assert "a line at 3,000 Hz" in line.reasons[0]
+
+
+def test_when_a_burst_happens_is_told(tmp_path):
+    fitted = Monitor.fit(write(tmp_path, range(24), seconds=4.0))
+    clip = sound(99, 4.0)
+    clip[0, RATE : RATE + 8000] += 0.5 * np.random.default_rng(5).normal(size=8000)
+    reading = fitted.score(clip)
+    assert reading.alarm
+    stretches = [reason.split("most from ")[1] for reason in reading.reasons if "most" in reason]
+    start, end = (float(part) for part in stretches[0].removesuffix(" s.").split(" to "))
+    assert start == pytest.approx(1.0, abs=0.15)
+    assert end == pytest.approx(1.5, abs=0.15)
+
+
+def test_recordings_are_found_under_any_name_in_subfolders(tmp_path):
+    write(tmp_path / "monday", range(3), subtype="PCM_24")
+    write(tmp_path / "tuesday", range(3, 6), subtype="FLOAT")
+    (tmp_path / "tuesday" / "003.wav").rename(tmp_path / "tuesday" / "Pump, hot.WAV")
+    (tmp_path / "tuesday" / "copy.wav").write_bytes((tmp_path / "monday" / "000.wav").read_bytes())
+    write(tmp_path / ".hidden", [7])
+    table = recordings.collect(tmp_path, Spectra())
+    assert table["session"].tolist() == ["monday"] * 3 + ["tuesday"] * 3
+    assert "tuesday/Pump, hot.WAV" in table["name"].tolist()
+    assert not table["name"].str.contains("copy").any()  # the same content as another one
+    fitted = Monitor.fit(tmp_path)
+    assert len(set(fitted.folds[:3])) == len(set(fitted.folds[3:])) == 1  # a session stays together
+    assert len(set(fitted.folds)) == 2
+    paths = sorted(tmp_path.glob("*day/*.wav"))
+    assert recordings.collect(paths, Spectra())["session"].nunique() == 2
+
+
+def test_copies_of_one_recording_do_not_make_the_threshold_low(tmp_path):
+    """Held-out copies would score as if the model knew them."""
+    write(tmp_path, range(12))
+    fitted = Monitor.fit(tmp_path)
+    for i in range(40):
+        (tmp_path / f"copy {i}.wav").write_bytes((tmp_path / "000.wav").read_bytes())
+    assert Monitor.fit(tmp_path).alarm.threshold == fitted.alarm.threshold
+
+
+def test_a_folder_in_the_layout_of_dcase_gives_its_training_clips(tmp_path):
+    for split, numbers in (("train", range(4)), ("test", range(4, 8))):
+        folder = write(tmp_path / "fan" / split, numbers)
+        for number in numbers:
+            name = f"section_00_source_{split}_normal_{number:04d}_noAttribute.wav"
+            (folder / f"{number:03d}.wav").rename(folder / name)
+    assert len(Monitor.fit(tmp_path / "fan").contents) == 4
+    with pytest.raises(AsdError, match=r"holds 1 machine\(s\) \(fan\)"):
+        Monitor.fit(tmp_path)
+
+
+def test_other_sample_rates_are_converted_where_that_is_wanted(tmp_path):
+    for number in range(4):
+        high = np.repeat(sound(number), 3, axis=1)
+        soundfile.write(tmp_path / f"{number}.wav", high.T, 48000)
+    with pytest.raises(AsdError, match="sample rate 48000 Hz"):
+        Monitor.fit(tmp_path)
+    fitted = Monitor.fit(tmp_path, resample=True)
+    path = tmp_path / "0.wav"
+    from_array = fitted.score(soundfile.read(path, dtype="float32")[0].T, 48000)
+    assert from_array.score == fitted.score(path).score
+
+
+def test_more_recordings_make_the_promise_closer(monitor, normal, tmp_path):
+    more = write(tmp_path / "more", range(20, 40))  # four are known already
+    again = monitor.refit(more)
+    assert len(again.contents) == 40
+    assert again.alarm.interval[1] < monitor.alarm.interval[1]
+    again.save(tmp_path / "again.safetensors")
+    assert Monitor.load(tmp_path / "again.safetensors").score(sound(99)) == again.score(sound(99))
+    with pytest.raises(AsdError, match="knows all of these"):
+        monitor.refit(normal)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((1, RATE), np.float32), "1 channel"),
+        (np.zeros((2, RATE), np.float32), "silent"),
+        (np.zeros((2, 0), np.float32), "no samples"),
+        (np.full((2, RATE), np.nan, np.float32), "NaN"),
+        (sound(1)[:, :1000], "1000 samples long"),
+        ("nowhere.wav", "cannot be read"),
+    ],
+)
+def test_a_recording_that_cannot_be_scored_is_one_sentence(monitor, given, message):
+    with pytest.raises(AsdError, match=message):
+        monitor.score(given)
+
+
+def test_what_a_monitor_cannot_be_fitted_on_is_one_sentence(tmp_path):
+    with pytest.raises(AsdError, match="no such folder"):
+        Monitor.fit(tmp_path / "nowhere")
+    with pytest.raises(AsdError, match="no WAV file"):
+        Monitor.fit(tmp_path)
+    with pytest.raises(AsdError, match="No recording was given"):
+        Monitor.fit([])
+    with pytest.raises(AsdError, match="1 training clip; at least 2 are needed"):
+        Monitor.fit(write(tmp_path, [0]))
+    with pytest.raises(AsdError, match="between 0 and 1"):
+        Monitor.fit(tmp_path, 0.0)
+    few = Monitor.fit(write(tmp_path, range(5)))
+    assert "at least 9 are needed" in few.promise
+    assert few.remarks == [few.promise]
+    assert not few.score(20 * sound(99)).alarm
+
+
+def test_a_model_file_that_is_no_model_file_is_refused(model, tmp_path):
+    other = tmp_path / "other"
+    whole = model.read_bytes()
+    places = {
+        "text": b"hello",
+        "nothing": b"",
+        "cut": whole[:-9],
+        "a long header": struct.pack("<Q", 2**60) + b"{}",
+        "nested": struct.pack("<Q", 100_000) + b"[" * 100_000,
+    }
+    for name, content in places.items():
+        other.write_bytes(content)
+        with pytest.raises(AsdError, match="not a model file"):
+            Monitor.load(other)
+            pytest.fail(name)
+    with zipfile.ZipFile(other, "w") as bomb:
+        bomb.writestr("zeros", bytes(10**6))
+    with pytest.raises(AsdError, match="not a model file"):
+        Monitor.load(other)
+    other.write_bytes(whole[:-9] + b"\x01" + whole[-8:])
+    with pytest.raises(AsdError, match="changed after it was written"):
+        Monitor.load(other)
+    with pytest.raises(AsdError, match="cannot be read"):
+        Monitor.load(tmp_path / "nowhere")
+    with pytest.raises(AsdError, match="cannot be read"):
+        Monitor.load(tmp_path)
+    safetensors.numpy.save_file({"x": np.zeros(1)}, other)
+    with pytest.raises(AsdError, match="not a model file"):
+        Monitor.load(other)
+
+
+def test_values_that_are_not_finite_newer_formats_and_missing_parts_are_refused(model, tmp_path):
+    tensors, about = stored.read(model)
+    other = tmp_path / "other"
+    stored.write({**tensors, "0.mean": np.full_like(tensors["0.mean"], np.nan)}, about, other)
+    with pytest.raises(AsdError, match=r"0\.mean holds values that are not finite"):
+        Monitor.load(other)
+    stored.write({"folds": tensors["folds"]}, about, other)
+    with pytest.raises(AsdError, match="incomplete model file"):
+        Monitor.load(other)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored, "VERSION", 2)
+        stored.write(tensors, about, other)
+    with pytest.raises(AsdError, match="of format 2; this asdlib reads up to format 1"):
+        Monitor.load(other)
+
+
+def test_the_command_scores_what_it_can_and_says_what_it_could_not(model, normal, tmp_path, capsys):
+    clips = write(tmp_path / "clips", [90, 91])
+    assert cli.main(["score", str(model), str(clips)]) == 0
+    assert capsys.readouterr().out.count("normal  z") == 2
+    soundfile.write(clips / "loud.wav", 5 * sound(92).T, RATE)
+    assert cli.main(["score", str(model), str(clips)]) == 0
+    assert "ALARM" in capsys.readouterr().out
+    assert cli.main(["score", str(model), str(clips), "--json", "--fail-on-alarm"]) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["name"]).name for line in lines] == ["090.wav", "091.wav", "loud.wav"]
+    assert [line["alarm"] for line in lines] == [False, False, True]
+    (clips / "bad\x1b[2J.wav").write_text("no sound")
+    assert cli.main(["score", str(model), str(clips), "--fail-on-alarm"]) == 2
+    told = capsys.readouterr()
+    assert told.out.count("z ") == 3
+    assert "\x1b" not in told.err
+    assert "1 of 4 recordings could not be scored" in told.err
+
+
+def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
+    clips = write(tmp_path / "clips", [90, 91])
+    out = tmp_path / "new" / "reasons.png"
+    assert cli.main(["score", str(model), str(clips / "090.wav"), "--picture", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    found = Monitor.load(model).evidence(3 * sound(99), name="$loud$")
+    (part,) = charts_monitor.readings([found]).subfigs
+    level, against, shares, words = (ax for ax in part.axes if ax.get_label() != "<colorbar>")
+    assert np.array_equal(level.images[0].get_array(), found.levels.T)
+    assert np.array_equal(against.images[0].get_array(), found.deviation.T)
+    assert found.deviation.mean() > 1  # three times as loud
+    assert "contribution" in shares.get_ylabel()
+    assert "$loud$\nALARM" in words.texts[0].get_text()
+    assert found.reading.reasons[0] in words.texts[0].get_text()
+    for arguments, message in (
+        ([str(clips)], "draws one recording; 2 were given"),
+        ([str(clips / "090.wav")], "a picture is one of .png, .svg, .pdf"),
+    ):
+        bad = str(tmp_path / "reasons.txt")
+        assert cli.main(["score", str(model), *arguments, "--picture", bad]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_command_fits_a_folder(normal, tmp_path, capsys):
+    out = tmp_path / "deep" / "fan.safetensors"
+    assert cli.main(["fit", str(normal), "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    assert "at most 10% of normal recordings like the 24 given ones" in told
+    assert out.exists()
+    assert cli.main(["fit", str(normal), "--out", str(tmp_path)]) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -1,0 +1,70 @@
+"""A monitor on labelled test clips of a small study."""
+
+import numpy as np
+import pytest
+from test_monitor import sound, write
+
+from asdlib import study
+from asdlib.monitor import Monitor, trial
+from asdlib.params import load
+from asdlib.report import charts_monitor, sentences
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    for split, label, numbers in (
+        ("train", "normal", range(30)),
+        ("test", "normal", range(30, 36)),
+        ("test", "anomaly", range(40, 44)),
+    ):
+        folder = write(root / "fan" / split, numbers)
+        for number in numbers:
+            name = f"section_00_source_{split}_{label}_{number:04d}_noAttribute.wav"
+            (folder / f"{number:03d}.wav").rename(folder / name)
+    write(root / "pump" / "train", range(50, 54))
+    own = load({"data": str(root), "results": str(root / "results"), "scorers": ["pm"]})
+    return own, study.open_recordings(own)
+
+
+def test_a_labelled_machine_is_looked_at_and_its_alarms_are_counted(recordings):
+    params, found = recordings
+    machine = trial.chosen(found)
+    assert machine == "fan"  # no clip of the pump has a label
+    monitor = trial.fitted(params, found, machine)
+    clips = found.clips(machine, "test")
+    table = trial.readings(monitor, clips)
+    alone = [monitor.score(path) for path in clips["path"]]
+    assert table["score"].tolist() == [reading.score for reading in alone]
+    assert table["alarm"].tolist() == [reading.alarm for reading in alone]
+    counted = trial.counted(table, machine)
+    assert counted["clips"].tolist() == [4, 6]
+    normal = table[table["label"] == "normal"]
+    assert counted["alarms"].tolist()[1] == normal["alarm"].sum()
+    assert trial.clearest(table)["label"].tolist() == ["anomaly"]
+    assert trial.clearest(table[:0]).empty
+
+
+def test_fewer_recordings_promise_less(recordings):
+    params, found = recordings
+    monitor = trial.fitted(params, found, "fan")
+    curve = trial.enough(monitor, found.clips("fan", "test"), counts=(5, 10, 20))
+    assert curve["recordings"].tolist() == [5, 10, 20, 30]
+    assert curve["false_alarms"].iloc[0] == 0  # five recordings allow no alarm
+    assert (np.diff(curve["high"]) < 0).all()
+    table = trial.readings(monitor, found.clips("fan", "test"))
+    normal = table[table["label"] == "normal"]
+    assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
+    told = sentences.enough(curve)
+    assert told.startswith("The true rate of false alarms is known to lie with 5 recordings")
+    line = charts_monitor.enough(curve).axes[0].lines[-1]
+    assert line.get_ydata().tolist() == curve["hits"].tolist()
+    unlabelled = trial.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
+    assert unlabelled["hits"].isna().all()
+    assert "anomalies" not in sentences.enough(unlabelled)
+
+
+def test_a_monitor_fitted_on_all_of_its_values_is_the_monitor(recordings, tmp_path):
+    monitor = Monitor.fit(write(tmp_path, range(12)))
+    again = trial._with(monitor, np.arange(12))
+    assert again.score(sound(99)) == monitor.score(sound(99))
