@@ -20,8 +20,9 @@ EVIDENT = 8.0
 """Standard deviations of chance that a match of cross-correlations needs."""
 
 _SUPPORT = 4  # bands below an edge that are looked at
-_SPREADS = 6.0  # that a quantity may lie away from its centre
+_SPREADS = 4.0  # that a quantity may lie away from its centre
 _HALF = 512  # samples, 32 ms at 16 kHz: what is compared of the cross-correlation, to either side
+_EVIDENT_IN_HALVES = 6.0
 _NEIGHBOURS = 2  # samples that count as no delay
 _NEARLY = 0.9  # of the strongest match
 
@@ -239,7 +240,7 @@ def _matches(measured: Measured, template: Float[np.ndarray, " around"]) -> dict
         "match": match,
         "mirror": mirrored - max(straight, _NEARLY * abs(match)),
         "delay": float(best - none) if abs(match) >= EVIDENT else 0.0,
-        "drift": late[0] - early[0] if min(early[1], late[1]) >= EVIDENT else 0.0,
+        "drift": late[0] - early[0] if min(early[1], late[1]) >= _EVIDENT_IN_HALVES else 0.0,
     }
 
 
