@@ -178,10 +178,10 @@ def _most(name: str, least: float, usual: Usual | None) -> float:
     return least if usual is None else max(least, usual.of_name(name)[2])
 
 
-def _usually(name: str, usual: Usual | None, unit: str, factor: float = 1.0) -> str:
+def _usually(name: str, usual: Usual | None, unit: str) -> str:
     if usual is None:
         return ""
-    return f", usually at most {factor * usual.of_name(name)[2]:{unit}}"
+    return f", usually at most {usual.of_name(name)[2]:{unit}}"
 
 
 def _clipped(value: Mapping[str, float], name: str, usual: Usual | None) -> list[Problem]:
