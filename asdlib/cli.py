@@ -6,6 +6,8 @@ Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an al
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,6 +88,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--fail-on-alarm", action="store_true", help="exit code 1 where a recording is an alarm"
+    )
+
+    command = add("watch", _watch, "score recordings as they arrive in a folder, as lines of JSON")
+    command.add_argument("model", type=Path, help="file of asd fit")
+    command.add_argument("folder", type=Path, help="where recordings arrive; subfolders too")
+    command.add_argument("--every", type=float, default=1.0, help="seconds between two looks, 1")
+    command.add_argument(
+        "--patience",
+        type=float,
+        default=10.0,
+        help="seconds without a change until a file that cannot be scored is a problem, 10",
+    )
+    command.add_argument("--once", action="store_true", help="score what is there, then end")
+    command.add_argument(
+        "--log", type=Path, help="file to append the lines to; what is in it is left out"
     )
 
     command = add("metrics", _metrics, "official score of a file,score table")
@@ -195,7 +212,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from asdlib.monitor import Monitor, recordings
+    from asdlib.monitor import Monitor, drift, recordings
 
     monitor = Monitor.load(options.model)
     clips = recordings.listed(options.clips)
@@ -204,6 +221,7 @@ def _score(options: argparse.Namespace) -> int:
     if not options.json:
         print(*monitor.remarks or [monitor.promise], sep="\n")
     alarms, problems = 0, 0
+    p_values: list[float] = []
     for clip in clips:
         try:
             reading = monitor.score(clip, name=str(clip))
@@ -212,7 +230,10 @@ def _score(options: argparse.Namespace) -> int:
             print(_printable(str(error)), file=sys.stderr)
             continue
         alarms += reading.alarm
+        p_values.append(reading.p_value)
         print(reading.json() if options.json else _printable(str(reading)), flush=True)
+    if not options.json and (told := drift.sentence(p_values, monitor.false_alarms)):
+        print(told)
     if problems:
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
     return 1 if alarms and options.fail_on_alarm else 0
@@ -233,6 +254,36 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
             figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
     except OSError as error:
         raise AsdError(f"{path}: the picture cannot be written ({error.strerror}).") from None
+
+
+def _watch(options: argparse.Namespace) -> None:
+    stopped: list[int] = []
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda got, _: stopped.append(got)) for number in numbers]
+    try:
+        from asdlib.monitor import Monitor  # takes seconds, in which a signal may come
+        from asdlib.monitor.watch import watch
+
+        monitor = Monitor.load(options.model)
+        print(*monitor.remarks or [monitor.promise], sep="\n", file=sys.stderr, flush=True)
+        lines = watch(
+            monitor,
+            options.folder,
+            every=options.every,
+            patience=options.patience,
+            once=options.once,
+            log=options.log,
+            stop=lambda: bool(stopped),
+        )
+        for line in lines:
+            print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        raise AsdError("Nobody reads standard output any more.") from None
+    finally:
+        if not stopped:  # a second signal must not break the end after the first
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
 
 
 def _printable(text: str) -> str:

@@ -45,6 +45,7 @@ _NAME = re.compile(
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
+_LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
 
 
 class Problems(AsdError):
@@ -434,12 +435,8 @@ def _decode(path: str | Path, content: bytes) -> tuple[Float[np.ndarray, "sample
 def _problem(path: Path, content: bytes, spectra: Spectra, shortest: int) -> str:
     if not content:
         return f"{path}: the file is empty (0 bytes)."
-    declared = _declared_bytes(content)
-    if declared is not None and declared[0] > declared[1]:
-        return (
-            f"{path}: truncated; the header announces {declared[0]} bytes of sound, "
-            f"the file holds {declared[1]}."
-        )
+    if wrong := truncation(content):
+        return f"{path}: {wrong}"
     signal, rate = _decode(path, content)
     wrong = signal_problem(signal.T, rate, spectra, shortest)
     return f"{path}: {wrong}" if wrong else ""
@@ -470,6 +467,8 @@ def signal_problem(
         return wrong
     if not np.isfinite(signal).all():
         return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
+    if (peak := float(np.abs(signal).max())) > _LOUDEST:
+        return f"samples of up to {peak:.0e}, where full scale is 1."
     silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
     if silent:
         return f"the {' and '.join(silent)} channel is silent."
@@ -477,6 +476,46 @@ def signal_problem(
     if samples < shortest:
         return f"{samples} samples long; at least {shortest} are needed for one vector."
     return ""
+
+
+def sound_chunk(content: bytes) -> tuple[int, int | None] | None:
+    """Find the sound in the bytes of a WAV file, whole or not.
+
+    Returns
+    -------
+    place of the first byte of sound, and how many bytes the header announces; None for a number
+    that says nothing: 0 and 0xFFFFFFFF come from recorders that stream and never return to the
+    header. None alone for other formats, or where the file ends before its sound.
+
+    Examples
+    --------
+    >>> file = io.BytesIO()
+    >>> soundfile.write(file, np.zeros((16000, 2)), 16000, format="WAV")
+    >>> sound_chunk(file.getvalue()[:1000])
+    (44, 64000)
+    """
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        return None
+    place = 12
+    while place + 8 <= len(content):
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        if content[place : place + 4] == b"data":
+            return place + 8, None if length in (0, 0xFFFFFFFF) else length
+        place += 8 + length + length % 2
+    return None
+
+
+def truncation(content: bytes) -> str:
+    """Say how much a WAV file lacks of what its header announces; empty where nothing.
+
+    >>> truncation(b"RIFF....WAVEdata" + bytes([8, 0, 0, 0]) + b"12")
+    'truncated; the header announces 8 bytes of sound, the file holds 2.'
+    """
+    place, announced = sound_chunk(content) or (0, None)
+    held = len(content) - place
+    if announced is None or announced <= held:
+        return ""
+    return f"truncated; the header announces {announced} bytes of sound, the file holds {held}."
 
 
 def _silent(channel: Float[np.ndarray, " sample"]) -> bool:
@@ -492,20 +531,6 @@ def _format_problem(rate: int, channels: int, spectra: Spectra) -> str:
             "(or set spectra.resample: true)."
         )
     return ""
-
-
-def _declared_bytes(content: bytes) -> tuple[int, int] | None:
-    """Bytes of sound that a RIFF header announces, and those present; none for other formats."""
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        return None
-    place = 12
-    while place + 8 <= len(content):
-        length = int.from_bytes(content[place + 4 : place + 8], "little")
-        if content[place : place + 4] == b"data":
-            # 0xFFFFFFFF and 0 come from recorders that stream and never return to the header
-            return None if length in (0, 0xFFFFFFFF) else (length, len(content) - place - 8)
-        place += 8 + length + length % 2
-    return None
 
 
 def _machine_problems(manifest: pd.DataFrame) -> list[str]:

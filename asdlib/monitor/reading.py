@@ -71,7 +71,7 @@ class Reading:
         return "\n".join([first, *(f"        {sentence}" for sentence in told)])
 
     def json(self) -> str:
-        """One line of JSON."""
+        """One line of JSON, in ASCII."""
         return json.dumps(
             {
                 "name": self.name,
@@ -80,6 +80,5 @@ class Reading:
                 "alarm": self.alarm,
                 "reasons": list(self.reasons),
                 "health": list(self.health),
-            },
-            ensure_ascii=False,
+            }
         )

@@ -69,6 +69,24 @@ def listed(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
+def examine(path: Path) -> None:
+    """Refuse what is no file, or is cut short.
+
+    Raises
+    ------
+    AsdError
+        For a folder, a pipe, a device or a broken link; for less sound than the header announces.
+    """
+    if path.exists() and not path.is_file():
+        raise AsdError(f"{path}: is not a file, but a folder, a pipe or a device.")
+    try:
+        wrong = dataset.truncation(path.read_bytes())
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    if wrong:
+        raise AsdError(f"{path}: {wrong}")
+
+
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder of normal recordings.")

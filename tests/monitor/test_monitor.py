@@ -30,10 +30,11 @@ def sound(number, seconds=1.0):
     return np.stack([near + common, 0.3 * far + common]).astype(np.float32)
 
 
-def write(folder, numbers, seconds=1.0, **options):
+def write(folder, numbers, seconds=1.0, gain=1.0, **options):
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        soundfile.write(folder / f"{number:03d}.wav", sound(number, seconds).T, RATE, **options)
+        signal = gain * sound(number, seconds)
+        soundfile.write(folder / f"{number:03d}.wav", signal.T, RATE, **options)
     return folder
 
 
@@ -193,6 +194,23 @@ def test_more_recordings_make_the_promise_closer(monitor, normal, tmp_path):
 def test_a_recording_that_cannot_be_scored_is_one_sentence(monitor, given, message):
     with pytest.raises(AsdError, match=message):
         monitor.score(given)
+
+
+def test_pipes_folders_and_cut_files_are_refused_and_odd_names_are_shown(model, tmp_path, capsys):
+    clips = write(tmp_path / "clips", [90, 91])
+    whole = (clips / "091.wav").read_bytes()
+    (clips / "091.wav").write_bytes(whole[:-1000])
+    os.mkfifo(clips / "pipe.wav")
+    (clips / "folder.wav").mkdir()
+    odd = os.fsdecode(b"\xff\n.wav")
+    (clips / "090.wav").rename(clips / odd)
+    soundfile.write(clips / "huge.wav", 1e30 * sound(1).T, RATE, subtype="FLOAT")
+    assert cli.main(["score", str(model), str(clips), "--json"]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["name"] == str(clips / odd)
+    assert "091.wav: truncated; the header announces 64000 bytes" in told.err
+    assert told.err.count("not a file, but a folder, a pipe") == 2
+    assert "huge.wav: samples of up to 5e+29, where full scale is 1" in told.err
 
 
 def test_what_a_monitor_cannot_be_fitted_on_is_one_sentence(tmp_path):
