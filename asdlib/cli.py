@@ -133,6 +133,8 @@ def _scenes(options: argparse.Namespace) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, study
     from asdlib.measure import transfer
+    from asdlib.monitor import health
+    from asdlib.parallel import clip_by_clip
     from asdlib.study import forecast
 
     params = load(options.params, data=str(Path(options.data).absolute()))
@@ -147,6 +149,14 @@ def _doctor(options: argparse.Namespace) -> None:
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
     print(transfer.levels(params, recordings).to_string())
+    for machine in recordings.machines:
+        clips = recordings.clips(machine)
+        measured = clip_by_clip(
+            lambda path: health.measure(dataset.read(path, params.spectra), params.spectra),
+            clips["path"],
+        )
+        for told in health.summary(clips["name"].tolist(), list(measured)):
+            print(_printable(f"{machine}: {told}"))
     print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 
 
@@ -197,7 +207,8 @@ def _fit(options: argparse.Namespace) -> None:
 
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
-    print(*monitor.remarks or [monitor.promise], options.out, sep="\n")
+    faulty = [_printable(told) for told in monitor.faulty]
+    print(*monitor.remarks or [monitor.promise], *faulty, options.out, sep="\n")
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from asdlib import calibration, clipstats, dataset, pipeline
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.frontends import FRONT_ENDS
 from asdlib.hardware import keep_memory
-from asdlib.monitor import reasons, recordings, stored
+from asdlib.monitor import health, reasons, recordings, stored
 from asdlib.monitor.reading import Evidence, Reading
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip, one_thread
@@ -45,6 +45,8 @@ class Monitor:
     domains : of the training recordings.
     folds : number of the block in which each training recording was held out.
     contents : hash of each training recording.
+    usual : what the training recordings look like, see :mod:`asdlib.monitor.health`.
+    faulty : sentences about training recordings that are not sound themselves.
     false_alarms : wanted share of alarms among normal recordings.
 
     Examples
@@ -67,6 +69,8 @@ class Monitor:
     domains: tuple[str, ...]
     folds: Int[np.ndarray, " recording"]
     contents: tuple[str, ...]
+    usual: health.Usual
+    faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
 
     @classmethod
@@ -114,7 +118,10 @@ class Monitor:
             )
             for (_, scorer), front_end, found in zip(VIEWS, front_ends, values, strict=True)
         )
-        return cls(fitted, values, tuple(domains), folds, tuple(table["hash"]), false_alarms)
+        found = _measured(table, spectra)
+        usual, contents = health.Usual.fit(found), tuple(table["hash"])
+        faulty = tuple(health.summary(table["name"].tolist(), found, usual))
+        return cls(fitted, values, tuple(domains), folds, contents, usual, faulty, false_alarms)
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings."""
@@ -133,11 +140,13 @@ class Monitor:
                 "held_out": normal.held_out.scores,
             }
             tensors |= {f"{number}.{name}": value for name, value in own.items()}
+        tensors |= {f"usual.{name}": value for name, value in self.usual.arrays().items()}
         about = {
             "views": VIEWS,
             "false_alarms": self.false_alarms,
             "domains": self.domains,
             "contents": self.contents,
+            "faulty": self.faulty,
             "spectra": self.views[0].spectra.model_dump(),
             "statistics": self.views[0].constants.model_dump(),
             "denoising": [view.front_end.constants.model_dump() for view in self.views],
@@ -164,6 +173,8 @@ class Monitor:
                 tuple(about["domains"]),
                 tensors["folds"],
                 tuple(about["contents"]),
+                health.Usual.of(_part(tensors, "usual")),
+                tuple(about["faulty"]),
                 about["false_alarms"],
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -283,8 +294,10 @@ class Monitor:
             alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
             told = reasons.of(self.views[strongest], values[strongest], self.views[1], spectra)
+            measured = health.measure(signal, self.views[0].spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
-        reading = Reading(float(score), p_value, raised, tuple(told), (), name)
+        sound = health.problems(measured, self.usual)
+        reading = Reading(float(score), p_value, raised, tuple(told), sound, name)
         return reading, strongest, values[strongest]
 
     def values_of(
@@ -347,7 +360,10 @@ class Monitor:
             for view, found in zip(self.views, values, strict=True)
         )
         contents = (*self.contents, *table["hash"])
-        return Monitor(views, values, domains, folds, contents, self.false_alarms)
+        found = _measured(table, spectra)
+        told = health.summary(table["name"].tolist(), found, self.usual)
+        usual, faulty = self.usual.widened(found), (*self.faulty, *told)
+        return Monitor(views, values, domains, folds, contents, usual, faulty, self.false_alarms)
 
     def with_false_alarms(self, false_alarms: float) -> Monitor:
         """Return the same monitor with another wanted rate."""
@@ -363,16 +379,29 @@ def _folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
     return calibration.folds(names, domains, groups, count, sessions=whole)
 
 
+def _measured(table: pd.DataFrame, spectra: Spectra) -> list[health.Measured]:
+    """What is measured of the health of recordings."""
+    contents = dict(zip(table["path"], table["hash"], strict=True))
+
+    def one(path: str) -> health.Measured:
+        return health.measure(dataset.read(path, spectra, content=contents[path]), spectra)
+
+    return list(clip_by_clip(one, table["path"]))
+
+
+def _part(tensors: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Tensors whose names begin with this one and a dot."""
+    return {
+        own.partition(".")[2]: value for own, value in tensors.items() if own.startswith(f"{name}.")
+    }
+
+
 def _view(
     tensors: dict[str, np.ndarray], about: dict[str, Any], number: int
 ) -> pipeline.FittedView:
     """One detector of a model file."""
     front_end, scorer = about["views"][number]
-    own = {
-        name.partition(".")[2]: value
-        for name, value in tensors.items()
-        if name.startswith(f"{number}.")
-    }
+    own = _part(tensors, str(number))
     constants = Denoising(**about["denoising"][number])
     floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
     normal = clipstats.Normal(

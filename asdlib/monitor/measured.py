@@ -1,0 +1,208 @@
+"""What is measured of one recording to tell whether the recording itself is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+from jaxtyping import Complex, Float
+
+from asdlib.params import Spectra
+from asdlib.spectra import decibels
+
+BANDS = 32
+"""Of equal width, from 0 Hz to half the sample rate."""
+
+RUN = 0.01
+"""Seconds of one and the same value that count as digital silence."""
+
+LAG = 2048
+"""Samples between the channels that a delay is looked for in, to either side: 128 ms at 16 kHz."""
+
+_SEGMENT = 16384  # samples, 1 s: a drift of 100 ppm moves it by 2 samples
+_TAPER = 0.25  # share of a segment: a rectangle would cover the top bands by leakage
+_BELOW_TOP = 0.01  # of the peak: where an unclipped signal has more samples than at the peak
+_STEP = 1.5 / 2**15  # a step of PCM 16 and a half: a quiet signal has few values in all
+_RATIO = 2.0  # of samples at the peak to those below it
+_SLICE = 0.05  # s, of the quiet level
+_QUIET = 10  # percentile over time
+_LOUD = BANDS // 2  # bands that the copy is told by
+_TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Quantities of one recording; channel 0 is near, channel 1 far.
+
+    Attributes
+    ----------
+    level : root mean square about the mean, dB of full scale.
+    offset : mean, of full scale.
+    wander : standard error of the mean, from the means of the segments.
+    clipped : share of samples that lie on a plateau at either peak.
+    silent : share of samples in stretches of one value, each of :data:`RUN` or longer.
+    bands : level of every band, dB of full scale.
+    quiet : level in the quietest tenth of the time, dB of full scale.
+    unlike : share of the power in the loud bands that one channel cannot explain by the other times
+        a real gain; 0 for a copy.
+    gain : of far over near, where one is a copy of the other; negative if it is inverted.
+    lags : cross-correlation of the whitened channels in the first and the second half. The middle
+        is no delay; the far channel is late to the right of it. Its scatter counts as 1.
+    rate : sample rate in Hz.
+    """
+
+    level: Float[np.ndarray, " channel=2"]
+    offset: Float[np.ndarray, " channel=2"]
+    wander: Float[np.ndarray, " channel=2"]
+    clipped: Float[np.ndarray, " channel=2"]
+    silent: Float[np.ndarray, " channel=2"]
+    bands: Float[np.ndarray, "channel=2 band"]
+    quiet: Float[np.ndarray, " channel=2"]
+    unlike: float
+    gain: float
+    lags: Float[np.ndarray, "half=2 lag"]
+    rate: int
+
+
+def measure(
+    signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra = Spectra()
+) -> Measured:
+    """Measure one recording, in about 10 ms for 10 s.
+
+    Parameters
+    ----------
+    signal : near and far channel, full scale is 1; finite.
+    spectra : the sample rate.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> signal = 0.1 * rng.normal(size=(2, 64000)).astype(np.float32)
+    >>> signal[1, 8000:24000] = 0
+    >>> found = measure(signal)
+    >>> found.level.round().tolist(), found.silent.round(2).tolist()
+    ([-20.0, -21.0], [0.0, 0.25])
+    """
+    signal = np.ascontiguousarray(signal, np.float32)
+    mean = signal.mean(axis=1, dtype=np.float64)
+    centred = signal - mean[:, None].astype(np.float32)
+    slices = _sliced(centred, max(int(_SLICE * spectra.sample_rate), 1))
+    whole = np.einsum("cs,cs->c", centred, centred) / signal.shape[1]
+    segments = _segments(centred)
+    length = segments.shape[-1]
+    x = scipy.fft.rfft(segments * _window(length), axis=-1)
+    power = (x.real**2 + x.imag**2).mean(axis=1, dtype=np.float64)
+    cross = x[1] * x[0].conj()
+    unlike, gain = _copy(power, cross.mean(axis=0))
+    return Measured(
+        level=decibels(whole),
+        offset=mean,
+        wander=segments.mean(axis=-1).std(axis=1) / np.sqrt(segments.shape[1]),
+        clipped=np.array([_clipped(one) for one in signal]),
+        silent=np.array([_silent(one, int(RUN * spectra.sample_rate)) for one in signal]),
+        bands=decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2))),
+        quiet=np.percentile(decibels(slices), _QUIET, axis=1),
+        unlike=unlike,
+        gain=gain,
+        lags=_lags(cross, length),
+        rate=spectra.sample_rate,
+    )
+
+
+def stacked(measured: list[Measured]) -> dict[str, np.ndarray]:
+    """Every quantity of many recordings as one array, the recordings along its first axis."""
+    names = [field.name for field in fields(Measured)]
+    return {name: np.stack([getattr(one, name) for one in measured]) for name in names}
+
+
+def _segments(
+    signal: Float[np.ndarray, "channel sample"],
+) -> Float[np.ndarray, "channel segment taken"]:
+    """Cut into segments of one length that cover all of the signal, at least two."""
+    samples = signal.shape[1]
+    length = min(_SEGMENT, 2 ** int(np.log2(max(samples * 2 // 3, 2))))
+    count = max(round(samples / length), 2)
+    starts = np.linspace(0, samples - length, count).astype(int)
+    return np.stack([signal[:, start : start + length] for start in starts], axis=1)
+
+
+def _sliced(
+    signal: Float[np.ndarray, "channel sample"], length: int
+) -> Float[np.ndarray, "channel slice"]:
+    """Power of short slices (channel, slice)."""
+    count = max(signal.shape[1] // length, 1)
+    cut = signal[:, : count * length].reshape(2, count, -1)
+    return np.einsum("cns,cns->cn", cut, cut) / cut.shape[-1]
+
+
+def _banded(values: Float[np.ndarray, "*channel bin"]) -> Float[np.ndarray, "*channel band"]:
+    """Sums over the bins of each band; the bin of 0 Hz is left out."""
+    edges = np.linspace(1, values.shape[-1], BANDS, endpoint=False).astype(int)
+    return np.add.reduceat(values, edges, axis=-1)
+
+
+def _copy(
+    power: Float[np.ndarray, "channel=2 bin"], cross: Complex[np.ndarray, " bin"]
+) -> tuple[float, float]:
+    """Share that a real gain does not explain, and that gain."""
+    near, far = _banded(power)
+    both = _banded(cross.real.astype(np.float64))
+    unexplained = 1 - both**2 / np.maximum(near * far, _TINY)
+    loud = np.argsort(near * far)[-_LOUD:]
+    gain = both[loud].sum() / max(near[loud].sum(), _TINY)
+    return float(np.percentile(unexplained[loud], 75)), float(gain)
+
+
+def _clipped(channel: Float[np.ndarray, " sample"]) -> float:
+    """Share of samples on a plateau at the highest and the lowest value."""
+    low, high = float(channel.min()), float(channel.max())
+    near_by = max(_BELOW_TOP * (high - low) / 2, _STEP)
+    share = 0.0
+    for at, beside in (
+        (channel == high, channel > high - near_by),
+        (channel == low, channel < low + near_by),
+    ):
+        here = np.count_nonzero(at)
+        if here > _RATIO * (np.count_nonzero(beside) - here):
+            share += here / len(channel)
+    return share
+
+
+def _silent(channel: Float[np.ndarray, " sample"], shortest: int) -> float:
+    """Share of samples in stretches of one value that is not a peak's."""
+    coarse = channel[:: max(shortest // 2, 1)]  # a stretch holds two of these that follow
+    if not np.any(coarse[1:] == coarse[:-1]):
+        return 0.0
+    changes = np.flatnonzero(channel[1:] != channel[:-1])
+    edges = np.concatenate([[-1], changes, [len(channel) - 1]])
+    runs = np.diff(edges)
+    long = runs >= shortest
+    value = channel[edges[1:][long]]
+    peak = (value == channel.max()) | (value == channel.min())
+    return float(runs[long][~peak].sum() / len(channel))
+
+
+def _lags(
+    cross: Complex[np.ndarray, "segment bin"], length: int
+) -> Float[np.ndarray, "half=2 lag"]:
+    """Cross-correlation by phase alone in each half (C. Knapp, G. Carter, IEEE ASSP 24(4), 1976).
+
+    Shorter recordings than 1 s have zeros at the lags that they cannot tell.
+    """
+    white = cross / np.maximum(np.abs(cross), _TINY)
+    middle = len(white) // 2
+    halves = np.stack([white[:middle].mean(axis=0), white[-middle:].mean(axis=0)])
+    halves[:, 0] = 0
+    whole = scipy.fft.irfft(halves, length, axis=-1)
+    most = min(LAG, length // 4)
+    found = np.zeros((2, 2 * LAG), np.float32)
+    found[:, LAG - most : LAG + most] = np.concatenate([whole[:, -most:], whole[:, :most]], axis=-1)
+    return found / max(float(whole.std()), _TINY)
+
+
+@lru_cache(maxsize=4)
+def _window(length: int) -> Float[np.ndarray, " sample"]:
+    return scipy.signal.get_window(("tukey", _TAPER), length).astype(np.float32)
