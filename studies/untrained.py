@@ -85,15 +85,17 @@ def rows_of(table):
     known = list(dict.fromkeys(zip(table["front_end"], table["scorer"], strict=True)))
     paired = comparison.paired(
         summary.per_seed, [(one, AGAINST) for one in known if one != AGAINST], table
-    ).set_index("system")
+    )
+    differences = {row["system"]: row for row in paired.to_dict("records")}
     whole = summary.ensemble.set_index(["front_end", "scorer"])
     rows = []
     for one in known:
         row = {"front_end": one[0], "scorer": one[1], **comparison.row(summary, *one)}
         row |= whole.loc[one, ["auc_source", "auc_target", "pauc"]].to_dict()
-        if one in paired.index:
-            row |= paired.loc[one, ["mean", "low", "high"]].add_prefix("difference ").to_dict()
-            row["verdict"] = comparison.verdict(paired.loc[one])
+        if one in differences:
+            own = differences[one]
+            row |= {f"difference {name}": own[name] for name in ("mean", "low", "high")}
+            row["verdict"] = comparison.verdict(own)
         rows.append(row)
     return pd.DataFrame(rows)
 
