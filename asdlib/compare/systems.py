@@ -107,10 +107,14 @@ PAPER = (
 """The paper's four submissions."""
 UNTRAINED = System(
     "S5",
-    "clip statistics of AdaSub and AdaLS, without training",
-    (("adasub", "fine"), ("adals", "pmsd")),
+    "clip statistics of near, AdaSub and AdaLS, without training",
+    (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd")),
 )
-"""A submission of its own. Its views and their fusion were chosen on embedded scenes alone."""
+"""A submission of its own. The last two views and the mean were chosen on embedded scenes alone.
+
+The first one does not need the far microphone. It was added because the other two lose where that
+one stands close to the machine; on the scenes of the choice it costs about 0.01 of Omega.
+"""
 SYSTEMS = (*PAPER, UNTRAINED)
 BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
 

@@ -1,7 +1,8 @@
 """A monitor: what normal recordings of one machine have taught, and the score of a new one.
 
-It joins the two views of the submission without training (chapter 04): statistics of single bins
-after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from held-out scores.
+It joins the views of the submission without training (chapter 04): statistics of single bins of the
+near microphone and after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from
+held-out scores.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
 from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
 
-VIEWS = (("adasub", "fine"), ("adals", "pmsd"))
-"""Front-end and statistics of the detectors that are joined: those of S5."""
+VIEWS = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
+"""Detectors that are joined, those of S5: front-end and statistics. The last one has mel bands."""
 
 _LEAST = 2  # normal recordings
 
@@ -128,17 +129,16 @@ class Monitor:
         tensors: dict[str, np.ndarray] = {"folds": self.folds}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
             floors, normal = view.front_end.floors, view.normal
-            assert floors is not None  # both front-ends have them
             own = {
                 "values": values,
-                "floor_near": floors.near,
-                "floor_far": floors.far,
                 "mean": normal.mean,
                 "std": normal.std,
                 "centres": normal.centres,
                 "whitening": normal.whitening,
                 "held_out": normal.held_out.scores,
             }
+            if floors is not None:  # the near microphone as it is needs none
+                own |= {"floor_near": floors.near, "floor_far": floors.far}
             tensors |= {f"{number}.{name}": value for name, value in own.items()}
         tensors |= {f"usual.{name}": value for name, value in self.usual.arrays().items()}
         about = {
@@ -248,7 +248,7 @@ class Monitor:
             name = Path(recording).name if isinstance(recording, str | Path) else ""
         signal = self._signal(recording, rate)
         reading, strongest, values = self._score(signal, name)
-        mel, view = self.views[1], self.views[strongest]
+        mel, view = self.views[-1], self.views[strongest]
         with one_thread():
             spectrum = stft(signal, mel.spectra)
             levels = pipeline.frames(spectrum, mel.front_end, mel.spectra)
@@ -293,7 +293,7 @@ class Monitor:
             z = self._z(values)
             alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
-            told = reasons.of(self.views[strongest], values[strongest], self.views[1], spectra)
+            told = reasons.of(self.views[strongest], values[strongest], self.views[-1], spectra)
             measured = health.measure(signal, self.views[0].spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         sound = health.problems(measured, self.usual)
@@ -403,7 +403,9 @@ def _view(
     front_end, scorer = about["views"][number]
     own = _part(tensors, str(number))
     constants = Denoising(**about["denoising"][number])
-    floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+    floors = None
+    if FRONT_ENDS[front_end].needs_floors:
+        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
     normal = clipstats.Normal(
         own["mean"], own["std"], own["centres"], own["whitening"], HeldOut(own["held_out"])
     )

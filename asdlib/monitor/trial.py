@@ -52,7 +52,7 @@ def clearest(table: pd.DataFrame) -> pd.DataFrame:
     Its row; no row without test clips.
     """
     anomalous = table[table["label"] == "anomaly"]
-    return (anomalous if len(anomalous) else table).nlargest(1, "score")
+    return (anomalous if len(anomalous) else table).sort_values("score").tail(1)
 
 
 def readings(monitor: Monitor, clips: pd.DataFrame) -> pd.DataFrame:

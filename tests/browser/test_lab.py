@@ -85,6 +85,7 @@ def page(lab, chromium):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1500, "height": 1400})
+        page.set_default_timeout(SLOW)
         page.goto(lab)
         page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=SLOW)
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=SLOW)

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from asdlib import params, study
-from asdlib.compare import alarms
+from asdlib.compare import alarms, systems
 from asdlib.report import sentences, tables
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
 
-UNTRAINED = {"front_ends": ["near"], "scorers": ["adasub/fine", "adals/pmsd"], "baseline": False}
+VIEWS = systems.UNTRAINED.views
+UNTRAINED = {"front_ends": ["near"], "scorers": ["/".join(v) for v in VIEWS], "baseline": False}
 
 
 def clips(split, scores, label="normal", domain="source"):
@@ -20,7 +21,7 @@ def clips(split, scores, label="normal", domain="source"):
     names = [f"{split} {domain} {label} {i}" for i in range(len(scores))]
     return [
         pd.DataFrame({**rows, "name": names, "score": scores, "front_end": f, "scorer": s})
-        for f, s in (("adasub", "fine"), ("adals", "pmsd"))
+        for f, s in VIEWS
     ]
 
 

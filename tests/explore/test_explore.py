@@ -468,7 +468,7 @@ def test_constants_that_cannot_go_together():
 def seen(studied):
     """The same study with detectors without training."""
     chosen, recordings, _ = studied
-    scorers = [*chosen.scorers, "adasub/psd", "adasub/fine", "adals/pmsd"]
+    scorers = [*chosen.scorers, "adasub/psd", "near/fine", "adasub/fine", "adals/pmsd"]
     own = chosen.model_copy(update={"scorers": tuple(scorers)})
     return own, recordings, study.run(own, recordings=recordings)
 

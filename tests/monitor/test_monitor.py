@@ -15,7 +15,9 @@ import scipy.stats
 import soundfile
 
 from asdlib import cli
+from asdlib.compare import systems
 from asdlib.monitor import Monitor, recordings, stored
+from asdlib.monitor.model import VIEWS
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.report import charts_monitor
 from asdlib.simulate import scenes
@@ -52,6 +54,11 @@ def monitor(normal):
 def model(monitor, tmp_path):
     monitor.save(tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
+
+
+def test_the_detectors_are_those_of_the_submission_without_training(monitor):
+    assert systems.UNTRAINED.views == VIEWS
+    assert monitor.views[-1].scorer == "pmsd"  # it tells when something happens
 
 
 def test_a_loaded_monitor_scores_the_same_bytes_as_the_one_that_was_saved(monitor, model, normal):

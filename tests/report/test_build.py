@@ -39,6 +39,8 @@ FIGURES = {
     "fig-decomposition",
     "fig-machines",
     "fig-failures",
+    "fig-enough",
+    "fig-reading",
     "fig-build-up",
     "fig-negative",
     "fig-growth",
@@ -67,6 +69,9 @@ TABLES = {
     "tab-systems",
     "tab-systems-reported",
     "tab-decisions",
+    "tab-rules",
+    "tab-promised",
+    "tab-monitor",
     "tab-found",
     "tab-fixed",
     "tab-gates",
@@ -104,9 +109,9 @@ NO_OMEGA = {
     *("fig-build-up", "tab-build-up", "fig-negative"),
     *OF_VIEWS,
 }
-NO_SYSTEM = {"fig-failures", "fig-machines", "tab-decisions", "tab-found"}
+NO_SYSTEM = {"fig-failures", "fig-machines", "tab-decisions", "tab-found", "tab-rules"}
 NO_TEST_CLIP = {
-    *("fig-attenuation", "tab-choice", "tab-untrained"),
+    *("fig-attenuation", "tab-choice", "tab-untrained", "tab-monitor", "fig-reading"),
     *NOT_TRAINED - {"fig-learning", "tab-units"},
 }
 NO_TRUTH = {
