@@ -72,7 +72,11 @@ def test_detectors_without_training_have_one_value_and_an_interval_over_clips():
     assert found.loc["AdaSub, statistics pmsd", "mean"] == pytest.approx(OMEGA_OF_HALF)
     assert found.loc["AdaSub, fine statistics", ["mean", "low", "high"]].tolist() == [1, 1, 1]
     assert found.loc[["AdaLS, statistics pmsd", "S5"]].isna().all(axis=None)  # AdaLS was not run
-    both = pd.concat([table, rows("fan", "adals", "pmsd", half, train=[0.0])], ignore_index=True)
+    rest = [
+        rows("fan", "adals", "pmsd", half, train=[0.0]),
+        rows("fan", "near", "fine", right, train=[0.0]),
+    ]
+    both = pd.concat([table, *rest], ignore_index=True)
     fused = comparison.untrained_ladder(both, 0.9, resamples=20).set_index("system").loc["S5"]
     # the larger z puts both anomalies, 9, above all normal clips
     assert fused[["mean", "ensemble", "low", "high"]].tolist() == [1, 1, 1, 1]

@@ -252,6 +252,7 @@ def test_the_system_without_training_is_handed_in_apart(tmp_path):
     table = pd.concat(
         [
             rows("fan", "adasub", "s1", {0: HALF, 1: HALF}, train=[0.0, 1.0]),
+            rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 1.0]),
             rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
             rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
         ],
@@ -277,4 +278,4 @@ def test_the_system_without_training_is_handed_in_apart(tmp_path):
     assert about["submission"]["abbreviation"] == "S5"
     assert about["system"]["complexity"]["total_parameters"] == 0
     assert about["system"]["description"]["machine_learning_method"] == "Mahalanobis distance"
-    assert about["system"]["description"]["ensemble_method_subsystem_count"] == 2
+    assert about["system"]["description"]["ensemble_method_subsystem_count"] == 3
