@@ -501,7 +501,7 @@ def test_a_clip_is_explained_by_the_views_that_were_computed(seen, monkeypatch):
     assert "sliders" not in drawn[-1][1]
     app.clip.value = recordings.clips("fan", "train").index[0]
     assert drawn[-1][1].endswith("; fitted on this clip too")
-    app.front_end.value = "near"
+    app.front_end.value = "cohgate"
     assert app.scorer.options == ()
     assert {app.shares.layout.display, app.scorer.layout.display} == {"none"}
     app.front_end.value = "adasub"
