@@ -45,7 +45,7 @@ params, recordings = chapter.params, chapter.recordings
 #
 # S1 to S4 are the paper's. S5 trains nothing: it compares statistics of a clip with those of normal clips (chapter 04).
 # Two of its views and the fusion were chosen on embedded scenes alone. The third one, on the near microphone as it is, was
-# added later: where the far microphone stands close to the machine, the other two lose to an autoencoder on the near one.
+# added later. On scenes with the far microphone close to the machine, the other two had lost to an autoencoder.
 #
 # | system | front-end | scoring | models |
 # |---|---|---|---|

@@ -169,7 +169,7 @@ chapter.figure(
 # {numref}`tab-gates` compares both fits. The condition for the gates: nowhere over 1 dB less noise removed, and nowhere
 # over 1 dB more machine sound lost. There is a known exception. Where a compressor is the only noise, its hum may reach
 # the near microphone through the room with more level than its broadband part does. The line gate then takes it for the
-# machine's, and up to 2.3 dB less noise is removed.
+# machine's, and less noise is removed.
 
 # %%
 gated = phase.gates(params, recordings, (0.3, 0.8))

@@ -112,8 +112,8 @@ UNTRAINED = System(
 )
 """A submission of its own. The last two views and the mean were chosen on embedded scenes alone.
 
-The first one does not need the far microphone. It was added because the other two lose where that
-one stands close to the machine; on the scenes of the choice it costs about 0.01 of Omega.
+The first one does not need the far microphone. It was added after the choice, because the other two
+lose where that one stands close to the machine. On the scenes of the choice it costs some Omega.
 """
 SYSTEMS = (*PAPER, UNTRAINED)
 BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
