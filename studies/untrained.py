@@ -1,11 +1,11 @@
 """``make verdict``, first part: do detectors without training beat autoencoders, and where?
 
-Pairs of views and their fusion are ranked on three sets of embedded scenes by their labels. S5, which
-has the near microphone as a third view, is then frozen for real noise in measured rooms (where ``NOISE`` and ``RESPONSES`` name two
-folders), for a far microphone close to the machine, and for a machine that runs nearby. Every set
-gets a table of all systems with paired differences to the ten-seed autoencoder on AdaSub under
-eq. 1, a table per machine, and the ceiling: the same statistics of the true machine sound. Tables
-are written to ``results/verdict``.
+Pairs of views and their fusion are ranked on three sets of embedded scenes by their labels. S5 has
+the near microphone as a third view. It is frozen for real noise in measured rooms (where ``NOISE``
+and ``RESPONSES`` name two folders), for a far microphone close to the machine, and for a machine
+that runs nearby. Every set gets a table of all systems with paired differences to the ten-seed
+autoencoder on AdaSub under eq. 1, a table per machine, and the ceiling: the same statistics of the
+true machine sound. Tables are written to ``results/verdict``.
 """
 
 import itertools
