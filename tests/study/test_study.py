@@ -219,7 +219,8 @@ def test_a_system_without_its_front_end_says_so(tiny):
         "S2 needs refsub with the scorer s1, which was not run.",
         "S3 needs combo with the scorer eq1, which was not run.",
         "S4 needs refsub with the scorer s1, which was not run.",
-        "S5 needs adasub with the scorer fine and adals with the scorer pmsd, which was not run.",
+        "S5 needs near and adasub with the scorer fine and adals with the scorer "
+        "pmsd, which was not run.",
     ]
     assert systems.SYSTEMS[3].members(per_seed) == []
 
