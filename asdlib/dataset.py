@@ -6,7 +6,6 @@ The layout is ``<machine>/{train,test}/*.wav``; see :func:`scan`. Notebook: 01_n
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import re
@@ -20,6 +19,7 @@ import soundfile
 from jaxtyping import Float
 from tqdm import tqdm
 
+from asdlib import audio
 from asdlib.files import content_digest, write_text
 from asdlib.keys import code_digest
 from asdlib.params import AsdError, Spectra
@@ -44,8 +44,6 @@ _NAME = re.compile(
 )
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
-_SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
-_LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
 
 
 class Problems(AsdError):
@@ -185,26 +183,11 @@ def read(
             f"{path}: the file has changed since it was checked; nothing was kept of it. "
             "Run the same command again."
         )
-    signal, rate = _decode(path, found)
-    wrong = _format_problem(rate, signal.shape[1], spectra)
+    signal, rate = audio.decode(path, found)
+    wrong = audio.format_problem(rate, signal.shape[1], spectra)
     if wrong:
         raise AsdError(f"{path}: {wrong}")
-    return resampled(signal.T, rate, spectra)
-
-
-def resampled(
-    signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
-) -> Float[np.ndarray, "channel _"]:
-    """Return a signal at the sample rate of the spectra, in an order that is fast to read.
-
-    >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape
-    (2, 16000)
-    """
-    if rate != spectra.sample_rate:
-        import soxr
-
-        signal = soxr.resample(signal.T, rate, spectra.sample_rate).T
-    return np.ascontiguousarray(signal)
+    return audio.resampled(signal.T, rate, spectra)
 
 
 def read_all(
@@ -424,113 +407,14 @@ def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
         return [content_digest(content), str(error)]
 
 
-def _decode(path: str | Path, content: bytes) -> tuple[Float[np.ndarray, "sample channel"], int]:
-    try:
-        return soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise AsdError(f"{path}: cannot be read as audio ({reason}).") from None
-
-
 def _problem(path: Path, content: bytes, spectra: Spectra, shortest: int) -> str:
     if not content:
         return f"{path}: the file is empty (0 bytes)."
-    if wrong := truncation(content):
+    if wrong := audio.truncation(content):
         return f"{path}: {wrong}"
-    signal, rate = _decode(path, content)
-    wrong = signal_problem(signal.T, rate, spectra, shortest)
+    signal, rate = audio.decode(path, content)
+    wrong = audio.problem_of(signal.T, rate, spectra, shortest)
     return f"{path}: {wrong}" if wrong else ""
-
-
-def signal_problem(
-    signal: Float[np.ndarray, "channel sample"],
-    rate: int,
-    spectra: Spectra = Spectra(),
-    shortest: int = 1,
-) -> str:
-    """Say what keeps a decoded recording from being used; empty where nothing does.
-
-    Parameters
-    ----------
-    rate : sample rate in Hz.
-    shortest : samples that are needed, at the sample rate of the spectra.
-
-    Examples
-    --------
-    >>> signal_problem(np.ones((1, 16000)), 16000)
-    '1 channel(s); near and far (2 channels) are needed.'
-    """
-    if signal.shape[1] == 0:
-        return "holds no samples."
-    wrong = _format_problem(rate, len(signal), spectra)
-    if wrong:
-        return wrong
-    if not np.isfinite(signal).all():
-        return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
-    if (peak := float(np.abs(signal).max())) > _LOUDEST:
-        return f"samples of up to {peak:.0e}, where full scale is 1."
-    silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
-    if silent:
-        return f"the {' and '.join(silent)} channel is silent."
-    samples = signal.shape[1] * spectra.sample_rate // rate
-    if samples < shortest:
-        return f"{samples} samples long; at least {shortest} are needed for one vector."
-    return ""
-
-
-def sound_chunk(content: bytes) -> tuple[int, int | None] | None:
-    """Find the sound in the bytes of a WAV file, whole or not.
-
-    Returns
-    -------
-    place of the first byte of sound, and how many bytes the header announces; None for a number
-    that says nothing: 0 and 0xFFFFFFFF come from recorders that stream and never return to the
-    header. None alone for other formats, or where the file ends before its sound.
-
-    Examples
-    --------
-    >>> file = io.BytesIO()
-    >>> soundfile.write(file, np.zeros((16000, 2)), 16000, format="WAV")
-    >>> sound_chunk(file.getvalue()[:1000])
-    (44, 64000)
-    """
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        return None
-    place = 12
-    while place + 8 <= len(content):
-        length = int.from_bytes(content[place + 4 : place + 8], "little")
-        if content[place : place + 4] == b"data":
-            return place + 8, None if length in (0, 0xFFFFFFFF) else length
-        place += 8 + length + length % 2
-    return None
-
-
-def truncation(content: bytes) -> str:
-    """Say how much a WAV file lacks of what its header announces; empty where nothing.
-
-    >>> truncation(b"RIFF....WAVEdata" + bytes([8, 0, 0, 0]) + b"12")
-    'truncated; the header announces 8 bytes of sound, the file holds 2.'
-    """
-    place, announced = sound_chunk(content) or (0, None)
-    held = len(content) - place
-    if announced is None or announced <= held:
-        return ""
-    return f"truncated; the header announces {announced} bytes of sound, the file holds {held}."
-
-
-def _silent(channel: Float[np.ndarray, " sample"]) -> bool:
-    return bool(np.ptp(channel) < _SILENCE)  # a constant offset is silence too
-
-
-def _format_problem(rate: int, channels: int, spectra: Spectra) -> str:
-    if channels != 2:
-        return f"{channels} channel(s); near and far (2 channels) are needed."
-    if rate != spectra.sample_rate and not spectra.resample:
-        return (
-            f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "
-            "(or set spectra.resample: true)."
-        )
-    return ""
 
 
 def _machine_problems(manifest: pd.DataFrame) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from asdlib import calibration, clipstats, dataset, pipeline
+from asdlib import audio, calibration, clipstats, dataset, pipeline
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.frontends import FRONT_ENDS
 from asdlib.hardware import keep_memory
@@ -279,9 +279,9 @@ class Monitor:
             where, rate = "", spectra.sample_rate if rate is None else rate
             signal = np.asarray(recording, np.float32)
         shortest = 2 * spectra.n_fft  # two frames of the longer window
-        if wrong := dataset.signal_problem(signal, rate, spectra, shortest):
+        if wrong := audio.problem_of(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
-        return dataset.resampled(signal, rate, spectra)
+        return audio.resampled(signal, rate, spectra)
 
     def _score(
         self, signal: Float[np.ndarray, "channel=2 sample"], name: str

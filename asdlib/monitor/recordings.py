@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import dataset
+from asdlib import audio, dataset
 from asdlib.params import AsdError, Spectra
 
 _FORMATS = (".wav",)
@@ -80,7 +80,7 @@ def examine(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise AsdError(f"{path}: is not a file, but a folder, a pipe or a device.")
     try:
-        wrong = dataset.truncation(path.read_bytes())
+        wrong = audio.truncation(path.read_bytes())
     except OSError as error:
         raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
     if wrong:

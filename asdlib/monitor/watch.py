@@ -21,7 +21,7 @@ from typing import Any
 
 import soundfile
 
-from asdlib import dataset
+from asdlib import audio
 from asdlib.files import content_digest
 from asdlib.monitor.log import Log, State
 from asdlib.monitor.model import Monitor
@@ -202,9 +202,9 @@ class _Watcher:
         """What there is to tell about the bytes of a file; none where more may follow."""
         if not content:
             raise AsdError("The file is empty (0 bytes).")
-        if wrong := dataset.truncation(content):
+        if wrong := audio.truncation(content):
             raise AsdError(wrong)
-        place, announced = dataset.sound_chunk(content) or (0, None)
+        place, announced = audio.sound_chunk(content) or (0, None)
         if announced is None and not late:
             return None
         if place and announced is None:  # the decoder takes 0 at its word
