@@ -15,31 +15,64 @@ _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
 _LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
 
 
-def decode(path: str | Path, content: bytes) -> tuple[Float[np.ndarray, "sample channel"], int]:
-    """Turn the bytes of a file into samples and a sample rate in Hz.
-
-    Parameters
-    ----------
-    path : of the file, for the sentence about it.
+def content_of(path: str | Path) -> bytes:
+    """Return the bytes of a file.
 
     Raises
     ------
     AsdError
-        If they cannot be decoded.
+        For a folder, a pipe, a device or a broken link, and where reading is not allowed.
+
+    Examples
+    --------
+    >>> try:
+    ...     content_of("nowhere.wav")
+    ... except AsdError as error:
+    ...     print(error)
+    nowhere.wav: cannot be read (No such file or directory).
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():  # a pipe would wait for its writer
+            raise AsdError(f"{path}: not a file (a folder, a pipe or a device).")
+        return path.read_bytes()
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
+
+
+def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
+    """Turn the bytes of a file into samples and a sample rate in Hz.
+
+    A header that announces no length, as recorders leave it that stream, counts as one that
+    announces all there is.
+
+    Raises
+    ------
+    AsdError
+        For an empty file, one that is cut short, or one that is no audio.
 
     Examples
     --------
     >>> file = io.BytesIO()
     >>> soundfile.write(file, np.zeros((16000, 2)), 16000, format="WAV")
-    >>> signal, rate = decode("clip.wav", file.getvalue())
+    >>> signal, rate = decode(file.getvalue())
     >>> signal.shape, rate
-    ((16000, 2), 16000)
+    ((2, 16000), 16000)
     """
+    if not content:
+        raise AsdError("the file is empty (0 bytes).")
+    if wrong := truncation(content):
+        raise AsdError(wrong)
+    place, announced = sound_chunk(content) or (0, None)
+    if place and announced is None:  # the decoder takes 0 at its word
+        length = min(len(content) - place, 0xFFFFFFFF)
+        content = content[: place - 4] + length.to_bytes(4, "little") + content[place:]
     try:
-        return soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+        signal, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
-        raise AsdError(f"{path}: cannot be read as audio ({reason}).") from None
+        raise AsdError(f"cannot be read as audio ({reason}).") from None
+    return signal.T, rate
 
 
 def resampled(

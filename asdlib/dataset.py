@@ -161,8 +161,8 @@ def read(
     Raises
     ------
     AsdError
-        If the file cannot be decoded, is not two-channel, has another sample rate and
-        ``spectra.resample`` is off, or has changed since it was checked.
+        If it is no file, is cut short, cannot be decoded, is not two-channel, has another sample
+        rate and ``spectra.resample`` is off, or has changed since it was checked.
 
     Examples
     --------
@@ -174,20 +174,19 @@ def read(
     >>> signal.shape, signal.dtype.name
     ((2, 16000), 'float32')
     """
-    try:
-        found = Path(path).read_bytes()
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be read ({_reason(error)}).") from None
+    found = audio.content_of(path)
     if content is not None and content_digest(found) != content:
         raise AsdError(
             f"{path}: the file has changed since it was checked; nothing was kept of it. "
             "Run the same command again."
         )
-    signal, rate = audio.decode(path, found)
-    wrong = audio.format_problem(rate, signal.shape[1], spectra)
-    if wrong:
+    try:
+        signal, rate = audio.decode(found)
+    except AsdError as error:
+        raise AsdError(f"{path}: {error}") from None
+    if wrong := audio.format_problem(rate, len(signal), spectra):
         raise AsdError(f"{path}: {wrong}")
-    return audio.resampled(signal.T, rate, spectra)
+    return audio.resampled(signal, rate, spectra)
 
 
 def read_all(
@@ -402,19 +401,10 @@ def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
     """Content hash of a file and what is wrong with it, or an empty sentence."""
     content = path.read_bytes()
     try:
-        return [content_digest(content), _problem(path, content, spectra, shortest)]
+        wrong = audio.problem_of(*audio.decode(content), spectra, shortest)
     except AsdError as error:
-        return [content_digest(content), str(error)]
-
-
-def _problem(path: Path, content: bytes, spectra: Spectra, shortest: int) -> str:
-    if not content:
-        return f"{path}: the file is empty (0 bytes)."
-    if wrong := audio.truncation(content):
-        return f"{path}: {wrong}"
-    signal, rate = audio.decode(path, content)
-    wrong = audio.problem_of(signal.T, rate, spectra, shortest)
-    return f"{path}: {wrong}" if wrong else ""
+        wrong = str(error)
+    return [content_digest(content), f"{path}: {wrong}" if wrong else ""]
 
 
 def _machine_problems(manifest: pd.DataFrame) -> list[str]:

@@ -272,7 +272,6 @@ class Monitor:
         """Both channels at the sample rate of the detectors."""
         spectra = self.views[0].spectra
         if isinstance(recording, str | Path):
-            recordings.examine(Path(recording))
             signal = dataset.read(recording, spectra, content=content)
             where, rate = f"{recording}: ", spectra.sample_rate
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import audio, dataset
+from asdlib import dataset
 from asdlib.params import AsdError, Spectra
 
 _FORMATS = (".wav",)
@@ -67,24 +67,6 @@ def listed(paths: Iterable[Path]) -> list[Path]:
         else:
             raise AsdError(f"{path}: no such file or folder.")
     return found
-
-
-def examine(path: Path) -> None:
-    """Refuse what is no file, or is cut short.
-
-    Raises
-    ------
-    AsdError
-        For a folder, a pipe, a device or a broken link; for less sound than the header announces.
-    """
-    if path.exists() and not path.is_file():
-        raise AsdError(f"{path}: is not a file, but a folder, a pipe or a device.")
-    try:
-        wrong = audio.truncation(path.read_bytes())
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
-    if wrong:
-        raise AsdError(f"{path}: {wrong}")
 
 
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:

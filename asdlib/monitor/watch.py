@@ -7,7 +7,6 @@ change, so it must be looked at twice in any case; and shared folders report no 
 from __future__ import annotations
 
 import errno
-import io
 import json
 import math
 import os
@@ -18,8 +17,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import soundfile
 
 from asdlib import audio
 from asdlib.files import content_digest
@@ -200,22 +197,11 @@ class _Watcher:
 
     def _scored(self, name: str, content: bytes, late: bool) -> dict[str, Any] | None:
         """What there is to tell about the bytes of a file; none where more may follow."""
-        if not content:
-            raise AsdError("The file is empty (0 bytes).")
-        if wrong := audio.truncation(content):
-            raise AsdError(wrong)
-        place, announced = audio.sound_chunk(content) or (0, None)
+        signal, rate = audio.decode(content)
+        _, announced = audio.sound_chunk(content) or (0, None)
         if announced is None and not late:
             return None
-        if place and announced is None:  # the decoder takes 0 at its word
-            length = min(len(content) - place, 0xFFFFFFFF)
-            content = content[: place - 4] + length.to_bytes(4, "little") + content[place:]
-        try:
-            signal, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            reason = error.error_string.rstrip(".")
-            raise AsdError(f"Cannot be read as audio ({reason}).") from None
-        told: dict[str, Any] = json.loads(self.monitor.score(signal.T, rate, name=name).json())
+        told: dict[str, Any] = json.loads(self.monitor.score(signal, rate, name=name).json())
         return told
 
     def _problem(self, name: str, found: _Found, content: str, problem: str) -> str:

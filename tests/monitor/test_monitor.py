@@ -216,7 +216,7 @@ def test_pipes_folders_and_cut_files_are_refused_and_odd_names_are_shown(model, 
     told = capsys.readouterr()
     assert json.loads(told.out)["name"] == str(clips / odd)
     assert "091.wav: truncated; the header announces 64000 bytes" in told.err
-    assert told.err.count("not a file, but a folder, a pipe") == 2
+    assert told.err.count("not a file (a folder, a pipe or a device)") == 2
     assert "huge.wav: samples of up to" in told.err
 
 
