@@ -134,16 +134,16 @@ def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, study
     from asdlib.measure import transfer
     from asdlib.monitor import health
-    from asdlib.parallel import clip_by_clip
+    from asdlib.monitor.recordings import measured
     from asdlib.study import forecast
 
     params = load(options.params, data=str(Path(options.data).absolute()))
     root = Path(options.data)
     table, problems = dataset.survey(root)
     print(dataset.overview(table).to_string())
-    hashes, found = dataset.check(table, params.spectra, progress=True)
-    if problems or found:
-        raise dataset.Problems(problems + found)
+    hashes, unusable = dataset.check(table, params.spectra, progress=True)
+    if problems or unusable:
+        raise dataset.Problems(problems + unusable)
     recordings = study.Recordings(
         root, table.assign(hash=hashes), dataset.manifest_hash(table, hashes), False
     )
@@ -151,11 +151,8 @@ def _doctor(options: argparse.Namespace) -> None:
     print(transfer.levels(params, recordings).to_string())
     for machine in recordings.machines:
         clips = recordings.clips(machine)
-        measured = clip_by_clip(
-            lambda path: health.measure(dataset.read(path, params.spectra), params.spectra),
-            clips["path"],
-        )
-        for told in health.summary(clips["name"].tolist(), list(measured)):
+        names = clips["name"].tolist()
+        for told in health.summary(names, measured(clips, params.spectra)):
             print(_printable(f"{machine}: {told}"))
     print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 

@@ -11,21 +11,18 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from asdlib import audio, calibration, clipstats, dataset, pipeline
-from asdlib.calibration import Alarm, HeldOut
-from asdlib.frontends import FRONT_ENDS
+from asdlib import audio, clipstats, dataset, pipeline
+from asdlib.calibration import Alarm
 from asdlib.hardware import keep_memory
 from asdlib.monitor import health, reasons, recordings, stored
 from asdlib.monitor.reading import Evidence, Reading
-from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip, one_thread
-from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
+from asdlib.params import AsdError, Params, Spectra
 from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
 
@@ -112,14 +109,14 @@ class Monitor:
             values = tuple(view.values() for view in own)
             front_ends = [view.unit.denoiser() for view in own]
         domains = table["domain"].tolist()
-        folds = _folds(table, params.statistics.folds)
+        folds = recordings.folds(table, params.statistics.folds)
         fitted = tuple(
             pipeline.FittedView(
                 scorer, front_end, clipstats.Normal.fit(found, domains, folds), spectra
             )
             for (_, scorer), front_end, found in zip(VIEWS, front_ends, values, strict=True)
         )
-        found = _measured(table, spectra)
+        found = recordings.measured(table, spectra)
         usual, contents = health.Usual.fit(found), tuple(table["hash"])
         faulty = tuple(health.summary(table["name"].tolist(), found, usual))
         return cls(fitted, values, tuple(domains), folds, contents, usual, faulty, false_alarms)
@@ -128,17 +125,7 @@ class Monitor:
         """Write the model file: the same bytes for the same recordings."""
         tensors: dict[str, np.ndarray] = {"folds": self.folds}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
-            floors, normal = view.front_end.floors, view.normal
-            own = {
-                "values": values,
-                "mean": normal.mean,
-                "std": normal.std,
-                "centres": normal.centres,
-                "whitening": normal.whitening,
-                "held_out": normal.held_out.scores,
-            }
-            if floors is not None:  # the near microphone as it is needs none
-                own |= {"floor_near": floors.near, "floor_far": floors.far}
+            own = stored.tensors_of(view, values)
             tensors |= {f"{number}.{name}": value for name, value in own.items()}
         tensors |= {f"usual.{name}": value for name, value in self.usual.arrays().items()}
         about = {
@@ -165,7 +152,9 @@ class Monitor:
         tensors, about = stored.read(Path(path))
         keep_memory()  # every recording needs the same blocks again
         try:
-            views = tuple(_view(tensors, about, number) for number in range(len(about["views"])))
+            views = tuple(
+                stored.view_of(tensors, about, number) for number in range(len(about["views"]))
+            )
             values = tuple(tensors[f"{number}.values"] for number in range(len(views)))
             return cls(
                 views,
@@ -173,7 +162,7 @@ class Monitor:
                 tuple(about["domains"]),
                 tensors["folds"],
                 tuple(about["contents"]),
-                health.Usual.of(_part(tensors, "usual")),
+                health.Usual.of(stored.part(tensors, "usual")),
                 tuple(about["faulty"]),
                 about["false_alarms"],
             )
@@ -229,9 +218,7 @@ class Monitor:
         AsdError
             For a recording that cannot be used.
         """
-        if name is None:
-            name = Path(recording).name if isinstance(recording, str | Path) else ""
-        return self._score(self._signal(recording, rate), name)[0]
+        return self._score(self._signal(recording, rate), _name(recording, name))[0]
 
     def evidence(
         self,
@@ -244,10 +231,8 @@ class Monitor:
 
         Parameters and errors are those of :meth:`score`.
         """
-        if name is None:
-            name = Path(recording).name if isinstance(recording, str | Path) else ""
         signal = self._signal(recording, rate)
-        reading, strongest, values = self._score(signal, name)
+        reading, strongest, values = self._score(signal, _name(recording, name))
         mel, view = self.views[-1], self.views[strongest]
         with one_thread():
             spectrum = stft(signal, mel.spectra)
@@ -353,13 +338,13 @@ class Monitor:
             for number, known in enumerate(self.values)
         )
         domains = (*self.domains, *table["domain"])
-        folds = np.concatenate([self.folds, _folds(table, self.views[0].constants.folds)])
+        folds = np.concatenate([self.folds, recordings.folds(table, self.views[0].constants.folds)])
         views = tuple(
             replace(view, normal=clipstats.Normal.fit(found, domains, folds))
             for view, found in zip(self.views, values, strict=True)
         )
         contents = (*self.contents, *table["hash"])
-        found = _measured(table, spectra)
+        found = recordings.measured(table, spectra)
         told = health.summary(table["name"].tolist(), found, self.usual)
         usual, faulty = self.usual.widened(found), (*self.faulty, *told)
         return Monitor(views, values, domains, folds, contents, usual, faulty, self.false_alarms)
@@ -370,51 +355,10 @@ class Monitor:
         return replace(self, false_alarms=false_alarms)
 
 
-def _folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
-    """Blocks that are held out in turn; a session stays in one."""
-    names, domains = table["name"].tolist(), table["domain"].tolist()
-    groups = (table["attributes"] + table["session"]).tolist()
-    whole = bool(table["session"].any())
-    return calibration.folds(names, domains, groups, count, sessions=whole)
-
-
-def _measured(table: pd.DataFrame, spectra: Spectra) -> list[health.Measured]:
-    """What is measured of the health of recordings."""
-    contents = dict(zip(table["path"], table["hash"], strict=True))
-
-    def one(path: str) -> health.Measured:
-        return health.measure(dataset.read(path, spectra, content=contents[path]), spectra)
-
-    return list(clip_by_clip(one, table["path"]))
-
-
-def _part(tensors: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """Tensors whose names begin with this one and a dot."""
-    return {
-        own.partition(".")[2]: value for own, value in tensors.items() if own.startswith(f"{name}.")
-    }
-
-
-def _view(
-    tensors: dict[str, np.ndarray], about: dict[str, Any], number: int
-) -> pipeline.FittedView:
-    """One detector of a model file."""
-    front_end, scorer = about["views"][number]
-    own = _part(tensors, str(number))
-    constants = Denoising(**about["denoising"][number])
-    floors = None
-    if FRONT_ENDS[front_end].needs_floors:
-        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
-    normal = clipstats.Normal(
-        own["mean"], own["std"], own["centres"], own["whitening"], HeldOut(own["held_out"])
-    )
-    return pipeline.FittedView(
-        scorer,
-        FRONT_ENDS[front_end](constants, floors=floors),
-        normal,
-        Spectra(**about["spectra"]),
-        Statistics(**about["statistics"]),
-    )
+def _name(recording: object, given: str | None) -> str:
+    if given is not None:
+        return given
+    return Path(recording).name if isinstance(recording, str | Path) else ""
 
 
 def _check_rate(rate: float) -> None:

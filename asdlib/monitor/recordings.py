@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
-from asdlib import dataset
+from asdlib import calibration, dataset
+from asdlib.monitor import health
+from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Spectra
 
 _FORMATS = (".wav",)
@@ -48,6 +52,24 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
     if problems or found:
         raise dataset.Problems(problems + found)
     return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
+
+
+def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
+    """Blocks that are held out in turn; a session stays in one."""
+    names, domains = table["name"].tolist(), table["domain"].tolist()
+    groups = (table["attributes"] + table["session"]).tolist()
+    whole = bool(table["session"].any())
+    return calibration.folds(names, domains, groups, count, sessions=whole)
+
+
+def measured(table: pd.DataFrame, spectra: Spectra) -> list[health.Measured]:
+    """What is measured of the health of recordings."""
+    contents = dict(zip(table["path"], table["hash"], strict=True))
+
+    def one(path: str) -> health.Measured:
+        return health.measure(dataset.read(path, spectra, content=contents[path]), spectra)
+
+    return list(clip_by_clip(one, table["path"]))
 
 
 def listed(paths: Iterable[Path]) -> list[Path]:

@@ -13,9 +13,15 @@ from typing import Any
 import numpy as np
 import safetensors
 import torch
+from jaxtyping import Float
 
+from asdlib import clipstats
+from asdlib.calibration import HeldOut
 from asdlib.files import content_digest, write_tensors
-from asdlib.params import AsdError
+from asdlib.frontends import FRONT_ENDS
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Denoising, Spectra, Statistics
+from asdlib.pipeline import FittedView
 
 VERSION = 1
 """Of the format; a file of a newer one is refused."""
@@ -76,6 +82,49 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if broken:
         raise AsdError(f"{path}: {broken[0]} holds values that are not finite; fit again.")
     return tensors, about
+
+
+def tensors_of(view: FittedView, values: Float[np.ndarray, "recording _"]) -> dict[str, np.ndarray]:
+    """What a model file holds of one detector, with the training recordings' values."""
+    floors, normal = view.front_end.floors, view.normal
+    own = {
+        "values": values,
+        "mean": normal.mean,
+        "std": normal.std,
+        "centres": normal.centres,
+        "whitening": normal.whitening,
+        "held_out": normal.held_out.scores,
+    }
+    if floors is not None:  # the near microphone as it is needs none
+        own |= {"floor_near": floors.near, "floor_far": floors.far}
+    return own
+
+
+def view_of(tensors: dict[str, np.ndarray], about: dict[str, Any], number: int) -> FittedView:
+    """One detector of a model file, by its number among them."""
+    front_end, scorer = about["views"][number]
+    own = part(tensors, str(number))
+    constants = Denoising(**about["denoising"][number])
+    floors = None
+    if FRONT_ENDS[front_end].needs_floors:
+        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+    normal = clipstats.Normal(
+        own["mean"], own["std"], own["centres"], own["whitening"], HeldOut(own["held_out"])
+    )
+    return FittedView(
+        scorer,
+        FRONT_ENDS[front_end](constants, floors=floors),
+        normal,
+        Spectra(**about["spectra"]),
+        Statistics(**about["statistics"]),
+    )
+
+
+def part(tensors: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Tensors whose names begin with this one and a dot."""
+    return {
+        own.partition(".")[2]: value for own, value in tensors.items() if own.startswith(f"{name}.")
+    }
 
 
 def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
