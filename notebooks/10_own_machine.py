@@ -74,10 +74,11 @@ chapter.say(sentences.alarms(found, 1 - params.scoring.quantile))
 curve = trial.enough(monitor, recordings.clips(machine, "test"))
 chapter.figure(
     charts_monitor.enough,
-    curve,
+    curve if len(curve) > 1 else [],
     label="fig-enough",
     caption="Share of test clips that are alarms, against the number of normal recordings. Grey: 95 % interval of the true "
     "rate of false alarms, for the wanted rate (dashed).",
+    missing="There are too few normal recordings to fit on fewer of them.",
 )
 chapter.say(sentences.enough(curve))
 

@@ -202,14 +202,15 @@ def enough(curve: pd.DataFrame) -> str:
     curve : of :func:`asdlib.monitor.trial.enough`.
     """
     told, shares = [], []
-    for row in (curve.iloc[0], curve.iloc[-1]):
+    for _, row in curve.iloc[[0, -1] if len(curve) > 1 else [0]].iterrows():
         count, low, high = row[["recordings", "low", "high"]]
         told.append(f"with {count:.0f} recordings between {low:.0%} and {high:.0%}")
         shares.append(f"{row['hits']:.0%}")
     known = f"The true rate of false alarms is known to lie {', '.join(told)}."
     if curve["hits"].isna().any():
         return known
-    return f"{known} The share of anomalies that are found goes from {shares[0]} to {shares[1]}."
+    goes = f"goes from {' to '.join(shares)}" if len(curve) > 1 else f"is {shares[0]}"
+    return f"{known} The share of anomalies that are found {goes}."
 
 
 def rule_gain(choices: pd.DataFrame) -> str:

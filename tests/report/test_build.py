@@ -114,6 +114,7 @@ NO_TEST_CLIP = {
     *("fig-attenuation", "tab-choice", "tab-untrained", "tab-monitor", "fig-reading"),
     *NOT_TRAINED - {"fig-learning", "tab-units"},
 }
+FEW_CLIPS = {"fig-enough"}
 NO_TRUTH = {
     *("fig-removal", "tab-snr-gain", "fig-retention", "tab-retention"),
     *("fig-bound", "fig-context", "fig-length", "fig-leak", "tab-fixed", "tab-gates"),
@@ -177,7 +178,7 @@ def without_kernels(monkeypatch):
 
 def test_a_report_on_scenes_is_whole(scenes_report):
     chosen, pages = scenes_report
-    html = assert_whole(chosen, pages, NO_PHASE)
+    html = assert_whole(chosen, pages, NO_PHASE | FEW_CLIPS)
     assert "embedded simulated scenes" in html["03_seed_study"]
     ladder = pd.read_csv(files.resolve(chosen.figures) / "tab-ladder.csv")
     per_seed = pd.read_csv(files.resolve(chosen.figures) / "tab-front-ends.csv")
@@ -209,7 +210,7 @@ def test_a_second_report_executes_nothing(scenes_report, monkeypatch):
 def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng, without_kernels):
     machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
     made = small_report(tmp_path, data=str(tmp_path / "data"), extras=[])
-    html = assert_whole(*made, NO_PHASE | NOT_MEASURED | NO_TRUTH | NO_OMEGA)
+    html = assert_whole(*made, NO_PHASE | NOT_MEASURED | NO_TRUTH | NO_OMEGA | FEW_CLIPS)
     assert "the folder <code" in html["03_seed_study"]
     folder = tmp_path / "figures"
     assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()
@@ -230,7 +231,7 @@ def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng,
         baseline=False,
     )
     nothing = NO_TRUTH | NO_OMEGA | NO_SYSTEM | NO_TEST_CLIP
-    html = assert_whole(chosen, pages, nothing | NO_PHASE | NOT_MEASURED)
+    html = assert_whole(chosen, pages, nothing | NO_PHASE | NOT_MEASURED | FEW_CLIPS)
     assert "Nothing was scored" in html["06_submission"]
     assert "pump <b>" not in "".join(html.values())
     assert "pump <b>" in text_of(pages / "notebooks" / "99_provenance.html").replace(
@@ -273,7 +274,8 @@ def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
         scorers=["pmsd", "adasub/fine", "near/psd"],
         baseline=False,
     )
-    html = assert_whole(chosen, pages, NOT_TRAINED | NO_PHASE | NOT_MEASURED | NO_SYSTEM)
+    left_out = NOT_TRAINED | NO_PHASE | NOT_MEASURED | NO_SYSTEM | FEW_CLIPS
+    html = assert_whole(chosen, pages, left_out)
     assert not (tmp_path / "results" / "units").exists()
     assert "No autoencoder was trained here" in html["03_seed_study"]
     assert "there is nothing to re-score" in html["05_rescoring"]
@@ -289,6 +291,21 @@ def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
     run = compared.set_index("front-end").loc[["AE ch1", "AdaSub", "CohGate"], "all machines"]
     assert run.notna().all()
     assert "scored by statistics pmsd (no seed)" in html["02_front_ends"]
+
+
+def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
+    real, tmp_path, without_kernels
+):
+    chosen = small_params(tmp_path, data=str(real / "mimii_two_mic"))
+    build.execute("10_own_machine", chosen, tmp_path / "notebooks")
+    written = {path.stem for path in files.resolve(chosen.figures).iterdir()}
+    assert written == {"tab-monitor", "fig-reading"}
+    notebook = nbformat.read(tmp_path / "notebooks" / "10_own_machine.ipynb", as_version=4)
+    shown = [o["data"] for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    said = " ".join(data.get("text/markdown", "") for data in shown)
+    assert "6 held-out normal clip(s) cannot promise a false-alarm rate of 0.1" in said
+    assert "There are too few normal recordings to fit on fewer of them." in said
+    assert "with 6 recordings between 0% and 46%. The share of anomalies that are found is" in said
 
 
 def test_a_failing_chapter_is_named_and_the_rest_stays(tmp_path, monkeypatch, caplog):

@@ -1,0 +1,67 @@
+"""What thresholds promise and what test clips show, on several sets of embedded scenes.
+
+S1 stands for the autoencoders, S5 for the detectors without training, each by the rules of
+:mod:`asdlib.compare.alarms`. Tables are printed and written to ``results/alarms``. Run it as
+``python studies/alarms.py``; ``--seeds 0`` for one set of scenes.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib import params, study
+from asdlib.compare import alarms, systems
+from asdlib.files import write_table
+from asdlib.study.recordings import open_recordings
+
+SYSTEMS = (systems.PAPER[0], systems.UNTRAINED)
+
+
+def counted(base, seed):
+    """Alarms of one set of scenes, with its seed in front."""
+    scenes = base.scenes.model_copy(update={"seed": seed})
+    own = base.model_copy(update={"scenes": scenes})
+    recordings = open_recordings(own, progress=True)
+    found = alarms.compared(own, recordings, study.run(own, recordings=recordings))
+    return found.assign(scenes=seed), alarms.promised(own, recordings).assign(scenes=seed)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params/demo.yaml"))
+    parser.add_argument("--out", type=Path, default=Path("results/alarms"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the scenes")
+    given = parser.parse_args()
+    front_ends, scorers = zip(*(view for one in SYSTEMS for view in one.views), strict=True)
+    trained = tuple(front_end for one in SYSTEMS if one.trained for front_end in one.front_ends)
+    base = params.load(given.params).model_copy(
+        update={
+            "front_ends": trained,
+            "scorers": tuple(
+                scorer if front_end in trained and scorer == "s1" else f"{front_end}/{scorer}"
+                for front_end, scorer in zip(front_ends, scorers, strict=True)
+            ),
+            "baseline": False,
+            "extras": (),
+        }
+    )
+    found, promise = map(
+        pd.concat, zip(*(counted(base, seed) for seed in given.seeds), strict=True)
+    )
+    shown = {
+        "found": pd.concat(
+            [
+                alarms.pooled(own).assign(scenes=seed)
+                for seed, own in [*found.groupby("scenes"), ("all", found)]
+            ]
+        ),
+        "promised": promise.drop_duplicates(["domain", "clips"]).drop(columns="machine"),
+    }
+    for name, own in shown.items():
+        write_table(own, given.out / f"{name}.csv")
+        print(own.round(3).to_string(index=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
