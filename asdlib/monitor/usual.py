@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.signal
 from jaxtyping import Float
+from numpy.lib.stride_tricks import sliding_window_view
 
 from asdlib.monitor.measured import BANDS, LAG, Measured, stacked
 
@@ -191,10 +192,10 @@ def steepest(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
     >>> steepest(np.repeat([-30.0, -90.0], BANDS // 2))
     (60.0, 15)
     """
-    edges = range(_SUPPORT, BANDS - 1)
-    found = [float(np.median(levels[e - _SUPPORT : e]) - levels[e + 1 :].max()) for e in edges]
-    best = int(np.argmax(found))
-    return found[best], edges[best]
+    below = np.median(sliding_window_view(levels, _SUPPORT)[: BANDS - 1 - _SUPPORT], axis=1)
+    above = np.maximum.accumulate(levels[::-1])[::-1][_SUPPORT + 1 :]
+    best = int(np.argmax(below - above))
+    return float(below[best] - above[best]), best + _SUPPORT
 
 
 def _crossed(

@@ -127,6 +127,15 @@ def untrained(table):
     table.add("ten seeds behind AdaSub, forecast, against that", times, "times")
 
 
+def monitor(table):
+    """A machine of one's own: from a folder to a model, and from a file to a reading."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = child("monitor", folder=folder)
+    table.add("monitor: fit on 100 clips of 10 s", found["fit"], "s", at_most=5)
+    table.add("monitor: the first fit of a process", found["first"], "s")
+    table.add("monitor: score of one file of 10 s", found["score"], "ms", at_most=50)
+
+
 def precision(table, results):
     """Does bfloat16 change the result? Omega of every seed on small scenes, both ways."""
     from asdlib import params, study
@@ -215,6 +224,7 @@ def main():
     per_step = training(table)
     per_clip = front_ends(table)
     untrained(table)
+    monitor(table)
     seconds = child("scoring")
     table.add("scoring 200 clips of 10 s, ten seeds", seconds, "s", at_most=3)
     memory = unit(**MANY)
