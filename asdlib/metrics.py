@@ -23,6 +23,7 @@ Anomalous = Bool[np.ndarray, " clip"]
 Domain = Shaped[np.ndarray, " clip"]
 
 _LABELS = {"normal": 0, "anomaly": 1, 0: 0, 1: 1}
+_ROUNDING = 16 * np.finfo(np.float64).eps  # of a value, that a difference of two may have
 _NAME = re.compile(
     r"section_\d{2}_(?P<domain>source|target)_(?:train|test)_(?P<label>normal|anomaly)_"
     r"\d{4,}(?:_.*)?\.wav"
@@ -212,7 +213,8 @@ def paired_difference(
     Returns
     -------
     mean, std (sample), n, and the p values of the paired t test (p_t) and of Wilcoxon's
-    signed-rank test (p_wilcoxon); NaN where there are too few seeds or no difference at all.
+    signed-rank test (p_wilcoxon); NaN where there are too few seeds or no difference at all. A
+    spread within rounding is none: std is 0, and a t test means nothing.
 
     Examples
     --------
@@ -224,13 +226,15 @@ def paired_difference(
 
     if isinstance(a, pd.Series) and isinstance(b, pd.Series):
         a, b = a.align(b, join="inner")
-    d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    d = first - second
     result = {"mean": np.nan, "std": np.nan, "n": len(d), "p_t": np.nan, "p_wilcoxon": np.nan}
     if len(d) == 0 or np.isnan(d).any():
         return result
     result["mean"] = float(d.mean())
     if len(d) > 1:
-        result["std"] = float(d.std(ddof=1))
+        rounding = _ROUNDING * max(np.abs(first).max(), np.abs(second).max())
+        result["std"] = float(d.std(ddof=1)) if np.ptp(d) > rounding else 0.0
         if result["std"] > 0:
             result["p_t"] = float(scipy.stats.ttest_1samp(d, 0).pvalue)
         if d.any():

@@ -7,6 +7,9 @@ The same file serves ``asd``, papermill and the notebooks.
 from __future__ import annotations
 
 import difflib
+import re
+import reprlib
+from collections import Counter
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
@@ -17,6 +20,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from asdlib.files import project_root
+
+_MOST_BYTES = 2**20  # of a parameter file
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -98,6 +105,15 @@ class Denoising(Section):
     dd_weight: Fraction = 0.98  # decision-directed a-priori SNR of Wiener and LSA
     context: Annotated[int, Field(ge=1, le=16)] = 1  # far frames in the complex least-squares fit
     ridge: Annotated[float, Field(gt=0)] = 1e-3  # of that fit, relative to the mean diagonal
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Denoising:
+        if self.a_min > self.a_max:
+            raise ValueError(
+                f"a_min is {self.a_min:g} and a_max is {self.a_max:g}; a_min must not lie above "
+                "a_max"
+            )
+        return self
 
 
 class Autoencoder(Section):
@@ -183,10 +199,13 @@ class Team(Section):
 INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
 
 
+_COMPUTED = r"units|floors|statistics|exposure|benchmarks\.json|(scenes|checked)-.*"  # in results
+
+
 class Params(Section):
     """All that a study and its report depend on."""
 
-    name: str = "study"
+    name: Annotated[str, Field(max_length=80)] = "study"  # of its folder in results
     data: str | None = None  # folder in the DCASE layout; none: the embedded scenes
     results: str = "results"  # folder of computed units
     figures: str = "figures"  # folder that the chapters write to
@@ -195,7 +214,7 @@ class Params(Section):
     scorers: tuple[str, ...] = SCORERS
     baseline: bool = True  # train and score the official baseline too
     extras: tuple[Extra, ...] = get_args(Extra)  # studies that train once more
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = tuple(range(10))
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = tuple(range(10))
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     cluster: str | None = None  # address of a Dask scheduler; none: this machine
     scenes: Scenes = Scenes()
@@ -208,6 +227,15 @@ class Params(Section):
     bottleneck: Bottleneck = Bottleneck()
     encoder: Encoder = Encoder()
     team: Team = Team()
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"\w([\w .-]*\w)?", name):
+            raise ValueError("a plain name is needed: letters, digits, and '_', '-', '.' inside")
+        if re.fullmatch(_COMPUTED, name, re.IGNORECASE):
+            raise ValueError("computed files have this name; take another one")
+        return name
 
     @field_validator("seeds")
     @classmethod
@@ -271,7 +299,7 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     try:
         return Params(**{**values, **changes})
     except ValidationError as error:
-        raise AsdError(f"{where}: {_sentence(error)}") from None
+        raise AsdError(f"{where}: {sentence(error)}") from None
     except TypeError as error:
         raise AsdError(f"{where}: {error}.") from None
 
@@ -325,25 +353,53 @@ def _from_here(value: Any) -> bool:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if path.stat().st_size > _MOST_BYTES:
+            raise AsdError(f"{path}: over {_MOST_BYTES:,} bytes; no parameter file is so long.")
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}
     except FileNotFoundError:
         raise AsdError(
             f"{path}: no such parameter file; see the folder params/ for examples."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise AsdError(f"{path}: cannot be read ({error}).") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise AsdError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
 
 
-def _sentence(error: ValidationError) -> str:
+class _Loader(yaml.SafeLoader):
+    """Of plain values: a key once, and nothing that unfolds to more than what is written."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key, count in Counter(keys).items() if count > 1]:
+            problem = f"the key {twice[0]!r} stands there {keys.count(twice[0])} times"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def sentence(error: ValidationError) -> str:
+    """Say what is wrong first.
+
+    >>> try:
+    ...     Denoising(a_min=5)
+    ... except ValidationError as error:
+    ...     print(sentence(error))
+    a_min is 5 and a_max is 4; a_min must not lie above a_max.
+    """
     first = error.errors()[0]
     parents = first["loc"][:-1]
     name = ".".join(str(part) for part in first["loc"])
-    if not name:
-        return first["msg"].removeprefix("Value error, ") + "."
+    said = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], Mapping) and first["type"] == "value_error":
+        return f"{name}: {said}." if name else f"{said}."
     if first["type"] != "extra_forbidden":
-        return f"{name} is {first['input']!r}; {first['msg'][0].lower()}{first['msg'][1:]}."
+        return f"{name} is {_SHORT.repr(first['input'])}; {said[0].lower()}{said[1:]}."
     section: Any = Params
     for parent in parents:
         section = section.model_fields[parent].annotation

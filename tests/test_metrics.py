@@ -176,6 +176,9 @@ def test_paired_differences_are_taken_by_seed():
     assert none["mean"] == 0
     assert np.isnan([none["p_t"], none["p_wilcoxon"]]).all()
     assert np.isnan(metrics.paired_difference([], [])["mean"])
+    agree = metrics.paired_difference([0.7, 0.6, 0.9], [0.6, 0.5, 0.8])  # but for rounding
+    assert (agree["mean"], agree["std"]) == (pytest.approx(0.1), 0)
+    assert np.isnan(agree["p_t"])
 
 
 def test_error_counts():

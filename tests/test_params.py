@@ -48,6 +48,15 @@ def test_the_quick_files_train_nothing(name, some):
         ("training: 3", "training is 3"),
         ("[1, 2]", "found list, expected 'key: value' lines"),
         ("a: [", "not valid YAML"),
+        ("seeds: [1]\ntraining: {}\nseeds: [2]", "the key 'seeds' stands there 2 times"),
+        ("training: {epochs: 1, epochs: 2}", "the key 'epochs' stands there 2 times"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nname: *b", "aliases are not allowed"),
+        ("name: " + 2000 * "[", "not valid YAML"),
+        ("seeds: [" + 5000 * "1" + "]", "not valid YAML"),
+        ("seeds: [4294967296]", "seeds.0 is 4294967296; input should be less than 4294967296."),
+        ("name: " + 9000 * "x", "name is 'xxx"),
+        ("denoising: {a_min: 5}", "denoising: a_min is 5 and a_max is 4; a_min must not lie above"),
+        (2**20 * " " + "\n", "over 1,048,576 bytes"),
     ],
 )
 def test_bad_files_get_one_sentence(tmp_path, text, sentence):
@@ -58,6 +67,7 @@ def test_bad_files_get_one_sentence(tmp_path, text, sentence):
     assert sentence in str(error.value)
     assert "mine.yaml" in str(error.value)
     assert "\n" not in str(error.value)
+    assert len(str(error.value)) < len(str(path)) + 500
 
 
 def test_missing_file_says_so(tmp_path):

@@ -29,10 +29,10 @@ from asdlib.explore.data import (
     open_folder,
     viewed,
 )
-from asdlib.explore.view import View, compute, impossible
+from asdlib.explore.view import View, compute
 from asdlib.frontends import FRONT_ENDS, parts
 from asdlib.noise import Floors
-from asdlib.params import AsdError, Denoising, Params
+from asdlib.params import AsdError, Denoising, Params, sentence
 from asdlib.pipeline import FittedView
 from asdlib.report import panels
 from asdlib.report.style import NAMES, SCORER_NAMES, sound_name, system_name
@@ -134,12 +134,9 @@ class Explorer:
         """
         moved = {name: slider.value for name, slider in self.sliders.items()}
         try:
-            constants = Denoising(**{**self.params.denoising.model_dump(), **moved})
+            return Denoising(**{**self.params.denoising.model_dump(), **moved})
         except ValidationError as error:
-            raise AsdError(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}.") from None
-        if wrong := impossible(constants):
-            raise AsdError(wrong)
-        return constants
+            raise AsdError(f"{sentence(error)} Move a slider.") from None
 
     def refresh(self) -> None:
         """Compute and show the chosen clip; whatever is wrong becomes a sentence."""

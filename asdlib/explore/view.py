@@ -108,16 +108,6 @@ def compute(
     )
 
 
-def impossible(constants: Denoising) -> str:
-    """Say in one sentence why no front-end can work with these constants; empty where one can."""
-    if constants.a_min > constants.a_max:
-        return (
-            f"a_min is {constants.a_min:g} and a_max is {constants.a_max:g}: a_min must not lie "
-            "above a_max; move one of them."
-        )
-    return ""
-
-
 def _ratio_db(
     above: Float[np.ndarray, "frequency frame"], below: Float[np.ndarray, "frequency frame"]
 ) -> Float[np.ndarray, "frequency frame"]:

@@ -162,7 +162,7 @@ def test_an_impossible_combination_is_a_sentence(page):
     slider.press("End")
     sentence = page.get_by_text("a_min must not lie above a_max")
     sentence.wait_for()
-    assert "move one of them" in sentence.inner_text()
+    assert "Move a slider." in sentence.inner_text()
     page.get_by_role("button", name="reset").click()
     sentence.wait_for(state="detached")
 

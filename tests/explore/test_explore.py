@@ -24,7 +24,7 @@ from asdlib.explore.data import (
     machine_sound,
     open_folder,
 )
-from asdlib.explore.view import compute, impossible
+from asdlib.explore.view import compute
 from asdlib.measure.example import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
@@ -457,11 +457,6 @@ def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
                 np.testing.assert_array_equal(old[rows], new[rows])
             if fitted is None:
                 board.say("nothing")
-
-
-def test_constants_that_cannot_go_together():
-    assert impossible(Denoising()) == ""
-    assert "a_min" in impossible(moved(a_min=5.0, a_max=4.0))
 
 
 @pytest.fixture(scope="module")
