@@ -7,6 +7,8 @@ Notebook: 06_submission.
 from __future__ import annotations
 
 import copy
+import csv
+import io
 import shutil
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +18,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from asdlib import owned
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
 from asdlib.compare.systems import PAPER, Results, System
@@ -141,8 +144,10 @@ def write_system(
                     "submitted."
                 )
             number = repr if kind == SCORES else lambda value: str(int(value))
-            lines = [f"{name},{number(value)}\n" for name, value in sorted(clips.items())]
-            write_text("".join(lines), target / file_name(kind, machine))
+            lines = io.StringIO(newline="")
+            rows = csv.writer(lines, lineterminator="\n")  # a name may hold a comma
+            rows.writerows((name, number(value)) for name, value in sorted(clips.items()))
+            write_text(lines.getvalue(), target / file_name(kind, machine))
     dumped = yaml.dump(description, Dumper=_NullDumper, sort_keys=False, allow_unicode=True)
     write_text(dumped.replace(_NULL, "!!null"), target / f"{label}.meta.yaml")
     return target
@@ -167,6 +172,7 @@ def write_all(
     -------
     Path of ``task2.zip``.
     """
+    owned.folder(Path(folder), "the parameter results or name")
     shutil.rmtree(Path(folder) / "task2", ignore_errors=True)
     for system in systems:
         applied = results[system.name]
@@ -192,7 +198,8 @@ def write_all(
 def read_scores(package: Path, label: str, machine: str) -> PerClip:
     """Read the anomaly scores that a written package holds."""
     path = Path(package) / "task2" / label / file_name(SCORES, machine)
-    rows = [line.rsplit(",", 1) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
     return PerClip([float(value) for _, value in rows], [name for name, _ in rows])
 
 

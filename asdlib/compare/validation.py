@@ -6,8 +6,12 @@ system when one file is missing, without a message. Notebook: 06_submission.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+import reprlib
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
@@ -21,6 +25,7 @@ MOST_SYSTEMS = 4
 SCORES, DECISIONS = KINDS = ("anomaly_score", "decision_result")
 """A system has a file of either kind for every machine."""
 
+_MOST_BYTES = 2**28  # of a package; one of ten machines has less than a megabyte
 _LABEL = re.compile(r"[A-Za-z]+_[A-Za-z0-9]{1,10}_task2_[1-4]")
 _FILE = re.compile(r"(anomaly_score|decision_result)_(.+)_section_00_test\.csv")
 _KEYS = {
@@ -65,15 +70,8 @@ def validate(package: Path, expected: Mapping[str, Collection[str]] | None = Non
     """
     package = Path(package)
     files, problems = _read_package(package)
-    systems: dict[str, dict[str, bytes]] = {}
-    for path, content in files.items():
-        parent = PurePosixPath(path).parent.name or package.resolve().name
-        systems.setdefault(parent, {})[PurePosixPath(path).name] = content
-    systems = {
-        name: own
-        for name, own in systems.items()
-        if any(_FILE.fullmatch(f) or f.endswith(".meta.yaml") for f in own)
-    }
+    systems, misplaced = _in_systems(files, package.resolve().name)
+    problems += misplaced
     if not systems:
         return problems or [f"{package}: holds no system (task2/<label>/ with CSV files)."]
     if len(systems) > MOST_SYSTEMS:
@@ -103,6 +101,35 @@ def validate(package: Path, expected: Mapping[str, Collection[str]] | None = Non
     return problems
 
 
+def _in_systems(
+    files: Mapping[str, bytes], name: str
+) -> tuple[dict[str, dict[str, bytes]], list[str]]:
+    """Files by the system in whose folder they lie, and a sentence for every other file.
+
+    A folder with a ``task2`` of its own is another package, and none of this one's.
+    """
+    paths = {PurePosixPath(path): content for path, content in files.items()}
+    parts = [path.parts for path in paths]
+    if any(own[0] == "task2" and len(own) > 1 for own in parts):
+        above: tuple[str, ...] = ("task2",)
+    else:  # task2 itself is given, or one system
+        above = ()
+        if all(len(own) == 1 for own in parts):
+            paths = {PurePosixPath(name, path): content for path, content in paths.items()}
+    others = {own[0] for own in parts if own[1:2] == ("task2",)}
+    systems: dict[str, dict[str, bytes]] = {}
+    problems = []
+    for path, content in paths.items():
+        *folders, file = path.parts
+        if path.parts[0] in others:
+            continue
+        if len(folders) == len(above) + 1 and tuple(folders[:-1]) == above:
+            systems.setdefault(folders[-1], {})[file] = content
+        else:
+            problems.append(f"{path}: lies elsewhere; a system's files lie in task2/<label>/.")
+    return systems, problems
+
+
 def _compare(file: str, names: set[str], reference: set[str]) -> list[str]:
     missing, extra = sorted(reference - names), sorted(names - reference)
     problems = []
@@ -124,16 +151,18 @@ def _check_csv(file: str, content: bytes, kind: str) -> tuple[set[str], list[str
         text = text[1:]
     if not text:
         return set(), [*problems, f"{file}: empty."]
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     names: set[str] = set()
-    for number, line in enumerate(lines, start=1):
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        return set(), [*problems, f"{file}: not a table ({error})."]
+    for number, cells in enumerate(lines, start=1):
         where = f"{file}, line {number}"
-        cells = line.split(",")
-        if not line.strip():
+        if not any(cell.strip() for cell in cells):
             problems.append(f"{where}: blank line.")
         elif len(cells) != 2:
             problems.append(f"{where}: {len(cells)} column(s); 2 are needed: file.wav,value.")
-        elif not cells[0].endswith(".wav"):
+        elif not cells[0].lower().endswith(".wav"):
             what = "a header" if number == 1 else "not a wav name"
             problems.append(
                 f"{where}: {what} ({cells[0]!r}); only file.wav,value lines belong here."
@@ -170,7 +199,7 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> list[str]:
         return [*problems, f"{file}: missing."]
     try:
         content = yaml.safe_load(own[f"{label}.meta.yaml"].decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         return [*problems, f"{file}: cannot be read ({' '.join(str(error).split())})."]
     if not isinstance(content, dict):
         return [*problems, f"{file}: holds no keys."]
@@ -179,21 +208,25 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> list[str]:
         if not isinstance(section, dict) or keys - set(section):
             lacking = keys - set(section if isinstance(section, dict) else ())
             problems.append(f"{file}: {group} lacks {', '.join(sorted(lacking))}.")
-    stated = (content.get("submission") or {}).get("label")
+    about = content.get("submission")
+    stated = about.get("label") if isinstance(about, dict) else None
     if stated != label:
-        problems.append(f"{file}: label {stated!r} differs from its folder's name.")
+        shown = reprlib.repr(stated)
+        problems.append(f"{file}: label {shown} differs from its folder's name.")
     return problems
 
 
 def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
     if package.is_dir():
         paths = sorted(p for p in package.rglob("*") if p.is_file())
-        outside = [p for p in paths if p.suffix in (".zip", ".part")]
-        kept = (p for p in paths if p not in outside)
-        return {p.relative_to(package).as_posix(): p.read_bytes() for p in kept}, []
+        kept = [p for p in paths if p.suffix not in (".zip", ".part")]
+        found = {p.relative_to(package).as_posix(): p for p in kept}
+        return {name: p.read_bytes() for name, p in found.items() if not _hidden(name)}, []
     try:
         with zipfile.ZipFile(package) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
+            if sum(e.file_size for e in entries) > _MOST_BYTES:
+                return {}, [f"{package}: unpacks to more than {_MOST_BYTES:,} bytes."]
             unsafe = [
                 e.filename
                 for e in entries
@@ -204,8 +237,14 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
             counts = Counter(e.filename for e in entries)
             twice = sorted(name for name, count in counts.items() if count > 1)
             problems = [f"{package}: {name} is in the zip more than once." for name in twice]
-            return {e.filename: archive.read(e) for e in entries}, problems
+            shown = [e for e in entries if not _hidden(e.filename)]
+            return {e.filename: archive.read(e) for e in shown}, problems
     except FileNotFoundError:
         raise AsdError(f"{package}: no such folder or zip.") from None
-    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError) as error:
         return {}, [f"{package}: not a readable zip ({error})."]
+
+
+def _hidden(name: str) -> bool:
+    """Tell whether file managers or this package left a file there, unasked."""
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)

@@ -21,7 +21,7 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import study
+from asdlib import owned, study
 from asdlib.files import digest, project_root, resolve
 from asdlib.params import AsdError, Params
 from asdlib.report import left_out, provenance, single
@@ -44,6 +44,8 @@ CHAPTERS = (
 AT_A_TIME = 2
 """Chapters that run beside one another: each kernel holds the study's table in memory."""
 _LONG = ("09_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
+_FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
+_LABEL = re.compile(r'label="((?:fig|tab)-[\w-]+)"')
 _FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
 
 
@@ -75,6 +77,10 @@ def report(
     for chapter in CHAPTERS:  # before any work
         path = _notebook(chapter)
         check_parameters(path, jupytext.read(path))
+    for own in _FOLDERS:
+        owned.folder(out / own, owned.OUT)
+    for name in _names():
+        owned.refuse_foreign(resolve(params.figures) / name, owned.FIGURES)
     recordings = recordings or study.open_recordings(params, progress=progress)
     everything.compute(params, recordings, progress=progress)
     key = digest([recordings.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
@@ -190,8 +196,7 @@ def html(out: Path) -> Path:
     from asdlib.report import api, figures, style
 
     source = out / "source"
-    shutil.rmtree(source, ignore_errors=True)
-    shutil.copytree(project_root() / "report", source)
+    shutil.copytree(project_root() / "report", owned.emptied(source, owned.OUT), dirs_exist_ok=True)
     (source / "notebooks").mkdir()
     chapters = {f"{c}.ipynb": nbformat.read(out / "notebooks" / f"{c}.ipynb", 4) for c in CHAPTERS}
     left_out.resolve(chapters.values())
@@ -220,11 +225,20 @@ def _publish(figures: Path, folder: Path) -> None:
     """Put this run's figures and tables into the project's folder, in place of the last run's."""
     if figures.absolute() == folder.absolute():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("fig-*.svg"), *folder.glob("tab-*.csv")]:
-        old.unlink()
-    for new in figures.iterdir():
-        shutil.copy(new, folder / new.name)
+    new = [path for path in figures.iterdir() if path.is_file()]
+    for old in owned.marked(folder):
+        if old.name not in {path.name for path in new}:
+            owned.remove(old)
+    for path in new:
+        owned.copy(path, folder / path.name, owned.FIGURES)
+
+
+def _names() -> set[str]:
+    """Files that the chapters may write among the user's own, by the labels in them."""
+    text = "".join(_notebook(chapter).read_text(encoding="utf-8") for chapter in CHAPTERS)
+    return {
+        f"{label}.{'svg' if label.startswith('fig') else 'csv'}" for label in _LABEL.findall(text)
+    }
 
 
 def _notebook(chapter: str) -> Path:

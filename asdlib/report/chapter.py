@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from asdlib import study
+from asdlib import owned, study
 from asdlib.files import resolve
 from asdlib.params import Params, from_notebook
 from asdlib.report import left_out, panels, style, tables
@@ -56,7 +56,7 @@ class Chapter:
         style.style()
         if players:
             panels.start()
-        source = numbers_from.format(chapter.recordings.describe())
+        source = numbers_from.format(tables.escape(chapter.recordings.describe()))
         chapter.say(f"*The numbers of this chapter come from {source}.*")
         return chapter
 
@@ -109,7 +109,7 @@ class Chapter:
     def _leave_out(self, label: str, why: str) -> None:
         """Say why a figure or table is not there, and let the pages know."""
         for last in self.folder.glob(f"{label}.*"):  # of a run that had it
-            last.unlink()
+            owned.remove(last)
         self.say(f"{why}\n\n{left_out.mark(label)}".lstrip())
 
     def say(self, text: str) -> None:

@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asdlib import owned
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 
@@ -162,9 +163,9 @@ def style() -> None:
 
 def save_figure(fig: Figure, label: str, folder: Path) -> Path:
     """Write a figure as SVG, without dates, so that the same data give the same bytes."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{label}.svg"
-    fig.savefig(path, metadata={"Date": None})
+    with owned.replacing(path, owned.FIGURES) as beside:
+        fig.savefig(beside, format="svg", metadata={"Date": None})
     return path
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
+from asdlib import owned
+
 
 def show_table(
     df: pd.DataFrame,
@@ -37,8 +39,8 @@ def show_table(
     """
     if df.empty:
         df = pd.DataFrame({"": [empty]})
-    folder.mkdir(parents=True, exist_ok=True)
-    df.to_csv(folder / f"{label}.csv", index=False)
+    with owned.replacing(folder / f"{label}.csv", owned.FIGURES) as beside:
+        df.to_csv(beside, index=False)
     cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
     heads = [str(column) for column in df.columns]
     numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in df.dtypes]
@@ -404,7 +406,12 @@ def _line(cells) -> str:
 
 
 def escape(text: str) -> str:
-    """Names of files and machines are data: nothing in them is markup."""
+    r"""Return text in which nothing is markup: names of files and machines are data.
+
+    >>> print(escape("<b> of a\nname"))
+    \<b\> of a\\x0aname
+    """
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     for mark in "\\|*_`[]<>{}$#":
         text = text.replace(mark, "\\" + mark)
     return text

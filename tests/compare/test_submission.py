@@ -1,3 +1,4 @@
+import shutil
 import zipfile
 
 import numpy as np
@@ -100,6 +101,18 @@ def put(index, value):
 
 
 NAME = "anomaly_score_Sander_section_00_test.csv"
+
+
+def meta_file(package):
+    return system(package) / f"{LABELS[0]}.meta.yaml"
+
+
+def misname(package):
+    for path in list(system(package).iterdir()):
+        other = path.name.replace("_section_00_", "_section_01_").replace(".yaml", ".yml")
+        path.rename(path.with_name(other))
+
+
 BREAK = {
     "missing score file": (lambda p: score_file(p).unlink(), f"{NAME}: missing; the evaluator"),
     "missing decision file": (lambda p: decision_file(p).unlink(), "missing; the evaluator"),
@@ -186,6 +199,29 @@ BREAK = {
         lambda p: (system(p) / "notes.txt").write_text("x"),
         "notes.txt: not a file of a submission",
     ),
+    "all files of a system misnamed": (misname, "_section_01_test.csv: not a file of a submission"),
+    "a system too deep": (
+        lambda p: shutil.move(system(p), p / "task2" / "more" / LABELS[0]),
+        f"task2/more/{LABELS[0]}/{NAME}: lies elsewhere; a system's files lie in task2/<label>/.",
+    ),
+    "a label twice": (
+        lambda p: shutil.copytree(system(p), p / "task2" / "again" / LABELS[0]),
+        f"task2/again/{LABELS[0]}/{NAME}: lies elsewhere",
+    ),
+    "a foreign folder": (
+        lambda p: shutil.copytree(system(p), p / "task2" / "results"),
+        "results: not a label of the form",
+    ),
+    "meta of lists": (
+        lambda p: meta_file(p).write_text("submission: [1]\nsystem: 2026-01-01\nresults: [[]]"),
+        "system lacks complexity",
+    ),
+    "meta of a day that is none": (
+        lambda p: meta_file(p).write_text("submission: 2026-99-99"),
+        "cannot be read",
+    ),
+    "deep meta": (lambda p: meta_file(p).write_text(9000 * "["), "cannot be read"),
+    "long field": (lambda p: score_file(p).write_text(2**18 * "x" + ".wav,1"), "not a table"),
 }
 
 
@@ -217,6 +253,36 @@ def test_more_than_four_systems(package):
         copy.mkdir()
         (copy / NAME).write_text("x")
     assert any("7 systems; at most 4" in p for p in submission.validate(package))
+
+
+def test_names_with_commas_and_capitals_are_read_as_they_were_written(tmp_path):
+    names = ["ZOOM0001.WAV", "rec, left.wav", 'a "b".wav', "two\nlines.wav"]
+    scores = PerClip(np.arange(4.0), names)
+    description = submission.meta(
+        LABELS[0], name="a", abbreviation="a", description={}, total_parameters=0
+    )
+    submission.write_system(tmp_path, LABELS[0], {"fan": scores}, {"fan": scores > 1}, description)
+    assert submission.validate(tmp_path, {"fan": set(names)}) == []
+    read = dict(submission.read_scores(tmp_path, LABELS[0], "fan").items())
+    assert read == dict(scores.items())
+
+
+def test_what_file_managers_leave_is_no_system(package):
+    (package / ".asd").mkdir()
+    (package / ".asd" / "x.csv").write_text("")
+    (package / "__MACOSX" / "task2").mkdir(parents=True)
+    (package / "__MACOSX" / "task2" / "._x.csv").write_text("")
+    (package / "without" / "task2" / "Doe_Uni_task2_1").mkdir(parents=True)
+    (package / "without" / "task2" / "Doe_Uni_task2_1" / "x.csv").write_text("")
+    assert submission.validate(package, EXPECTED) == []
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(5):
+            archive.writestr(f"task2/{LABELS[0]}/{i}.csv", bytes(2**26))
+    assert submission.validate(bomb) == [f"{bomb}: unpacks to more than 268,435,456 bytes."]
 
 
 def test_bad_archives(tmp_path):

@@ -1,0 +1,166 @@
+"""What this package wrote, told from what is the user's own.
+
+A folder that is written whole carries a mark. In a folder that holds other files too, every file
+carries one. Only what is marked is ever replaced or removed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from asdlib import files
+from asdlib.params import AsdError
+
+MARK = ".asd"
+"""Folder of the marks, beside what is marked."""
+
+FIGURES, OUT = "the parameter figures", "--out"
+"""How another folder is given, for the sentences."""
+
+_WHOLE = "all of this folder was written by asd"
+
+
+def folder(path: Path, hint: str) -> Path:
+    """Make a folder for this package alone, or find it again.
+
+    Parameters
+    ----------
+    hint : how another folder is named, for the sentence.
+
+    Raises
+    ------
+    AsdError
+        For a folder that holds something and has no mark, or something else of that name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> own = folder(Path(tempfile.mkdtemp()) / "source", "--out")
+    >>> _ = (own / "page.html").write_text("")
+    >>> folder(own, "--out") == own
+    True
+    """
+    mark = path / MARK / _WHOLE
+    try:
+        if not mark.exists() and path.exists() and any(path.iterdir()):
+            raise AsdError(
+                f"{path}: holds files that asd did not write, and they would be lost; move them, "
+                f"or give another folder ({hint})."
+            )
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    return path
+
+
+def emptied(path: Path, hint: str) -> Path:
+    """As :func:`folder`, with nothing in it.
+
+    >>> import tempfile
+    >>> own = folder(Path(tempfile.mkdtemp()) / "source", "--out")
+    >>> _ = (own / "page.html").write_text("")
+    >>> [file.name for file in emptied(own, "--out").iterdir()]
+    ['.asd']
+    """
+    shutil.rmtree(folder(path, hint))
+    return folder(path, hint)
+
+
+@contextmanager
+def replacing(path: Path, hint: str) -> Iterator[Path]:
+    """As :func:`asdlib.files.replacing`, for a file that may lie among the user's own.
+
+    Raises
+    ------
+    AsdError
+        For a file of that name without a mark, or where writing is not allowed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "tab-mine.csv"
+    >>> _ = path.write_text("by hand")
+    >>> try:
+    ...     with replacing(path, "figures") as beside:
+    ...         _ = beside.write_text("a table")
+    ... except AsdError as error:
+    ...     print(str(error).partition(": ")[2])
+    was not written by asd, and would be lost; move it, or give another folder (figures).
+    """
+    refuse_foreign(path, hint)
+    try:
+        _mark(path).parent.mkdir(parents=True, exist_ok=True)
+        _mark(path).touch()
+        with files.replacing(path) as beside:
+            yield beside
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+def refuse_foreign(path: Path, hint: str) -> None:
+    """Raise :class:`AsdError` for a file that is there and was not written by this package.
+
+    >>> refuse_foreign(Path("nowhere.svg"), "figures")
+    """
+    if path.exists() and not _mark(path).exists():
+        raise AsdError(
+            f"{path}: was not written by asd, and would be lost; move it, or give another folder "
+            f"({hint})."
+        )
+
+
+def remove(path: Path) -> None:
+    """Remove a file that this package wrote; leave any other.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "fig-mine.svg"
+    >>> _ = path.write_text("by hand")
+    >>> remove(path)
+    >>> path.exists()
+    True
+    """
+    if _mark(path).exists():
+        path.unlink(missing_ok=True)
+        _mark(path).unlink()
+
+
+def copy(source: Path, target: Path, hint: str) -> None:
+    """Copy a file among the user's own; the very same one may be there already.
+
+    Raises
+    ------
+    AsdError
+        See :func:`replacing`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> source = Path(tempfile.mkdtemp()) / "fig-a.svg"
+    >>> _ = source.write_text("drawn")
+    >>> copy(source, source.with_name("fig-b.svg"), "figures")
+    >>> source.with_name("fig-b.svg").read_text()
+    'drawn'
+    """
+    content = source.read_bytes()
+    if target.is_file() and target.read_bytes() == content:
+        return
+    with replacing(target, hint) as beside:
+        beside.write_bytes(content)
+
+
+def marked(path: Path) -> list[Path]:
+    """Files of a folder that carry a mark of their own.
+
+    >>> marked(Path("nowhere"))
+    []
+    """
+    found = sorted((path / MARK).glob("*"))
+    return [path / mark.name for mark in found if mark.name != _WHOLE]
+
+
+def _mark(path: Path) -> Path:
+    return path.parent / MARK / path.name
