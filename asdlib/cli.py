@@ -165,7 +165,7 @@ def _study(options: argparse.Namespace) -> None:
     params = _with_data(options)
     recordings = study.open_recordings(params, progress=True)
     cost = forecast.sentence(forecast.forecast(params, recordings))
-    print(f"Recordings: {recordings.describe()}. {cost}", file=sys.stderr)
+    print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     table = everything.compute(params, recordings, progress=True)
     folder = resolve(params.results) / params.name
     write_table(table, folder / "scores.parquet")
@@ -195,7 +195,7 @@ def _report(options: argparse.Namespace) -> None:
     params = _with_data(options)
     recordings = study.open_recordings(params, progress=True)
     cost = forecast.sentence(forecast.forecast(params, recordings))
-    print(f"Recordings: {recordings.describe()}. {cost}", file=sys.stderr)
+    print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     print(build.report(params, options.out, recordings=recordings, single_file=options.single_file))
 
 

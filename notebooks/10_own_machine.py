@@ -43,7 +43,7 @@ params, recordings = chapter.params, chapter.recordings
 # %%
 machine = trial.chosen(recordings)
 monitor = trial.fitted(params, recordings, machine)
-chapter.say(f"The machine is `{machine}`. {tables.escape(monitor.promise)}")
+chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.promise)}")
 
 # %% [markdown]
 # ## How often it alarms

@@ -50,7 +50,7 @@ def aggressiveness(table: pd.DataFrame) -> Figure:
                 xytext=(6, 4 if i % 2 else -11),
                 textcoords="offset points",
             )
-        ax.set_title(group)
+        ax.set_title(group, parse_math=False)
         ax.margins(x=0.25, y=0.15)
     fig.supxlabel("mean attenuation of a test clip (dB)")
     fig.supylabel(r"$\Omega$, mean over seeds")
@@ -114,7 +114,7 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
                 by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.2, lw=0
             )
             ax.plot(by_epoch.index, by_epoch["mean"], color=colour, label=NAMES[str(name)])
-        ax.set_title(machine)
+        ax.set_title(machine, parse_math=False)
         ax.set_yscale("log")
     axes[0].legend(frameon=False, fontsize="x-small")
     fig.supxlabel("epoch")
@@ -199,7 +199,7 @@ def machines(table: pd.DataFrame) -> Figure:
         colour, marker = known.get(system) or next(others)
         ax.plot(table[system], y, ls="", marker=marker, ms=7, color=colour, label=system)
     ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
-    ax.set_yticks(y, table.index)
+    ax.set_yticks(y, table.index, parse_math=False)
     ax.invert_yaxis()
     ax.axvline(0.5, color="#999999", ls=":", lw=1)
     ax.set_xlabel(r"$\Omega$ of the machine")
@@ -337,7 +337,8 @@ def retention(table: pd.DataFrame) -> Figure:
             ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=7.5)
         ax.set_yticks([-0.8, *range(len(names))], ["anomaly here", *(NAMES[n] for n in names)])
         ax.set_xticks(list(ticks), list(ticks.values()))
-        ax.set(ylim=(len(names) - 0.5, -1.5), title=machine)
+        ax.set(ylim=(len(names) - 0.5, -1.5))
+        ax.set_title(machine, parse_math=False)
         ax.tick_params(labelsize=8, length=0)
         ax.spines[:].set_visible(False)
         ax.grid(False)
@@ -381,7 +382,7 @@ def phase_bounds(table: pd.DataFrame) -> Figure:
         for column, name, look in lines:
             ax.plot(rows["frequency"] / 1000, rows[column], label=name, **look)
         ax.axhline(0, color="#999999", lw=0.8)
-        ax.set_title(machine)
+        ax.set_title(machine, parse_math=False)
     axes[0].legend(frameon=False, fontsize="x-small")
     fig.supxlabel("frequency (kHz)")
     fig.supylabel("attenuation (dB)")

@@ -22,7 +22,7 @@ def noise_floors(
     for ax, (machine, (near, far)) in zip(axes, floors.items(), strict=True):
         for name, values in (("near", near), ("far", far)):
             ax.plot(frequency / 1000, decibels(values), color=COLOURS[name], label=name)
-        ax.set_title(machine)
+        ax.set_title(machine, parse_math=False)
     axes[0].legend(title="microphone", frameon=False)
     fig.supxlabel("frequency (kHz)")
     fig.supylabel("floor$_x(k)$ (dB)")
@@ -53,7 +53,7 @@ def noise_transfers(
         ax.axhline(
             decibels(np.median(transfer, keepdims=True))[0], color=COLOURS["adasub"], ls=":", lw=1
         )
-        ax.set_title(machine)
+        ax.set_title(machine, parse_math=False)
     axes[0].legend(frameon=False)
     fig.supxlabel("frequency (kHz)")
     fig.supylabel("$G_m(k)$ (dB)")
@@ -144,7 +144,7 @@ def removal(table: pd.DataFrame) -> Figure:
                 ms=7,
                 label=NAMES[name],
             )
-        ax.set_title(machine)
+        ax.set_title(machine, parse_math=False)
     axes[0].legend(frameon=False, fontsize="x-small", loc="lower right")
     fig.supxlabel("machine sound lost (dB)")
     fig.supylabel("noise removed (dB)")

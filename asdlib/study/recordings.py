@@ -56,13 +56,12 @@ class Recordings:
         return rows if split is None else rows[rows["split"] == split]
 
     def describe(self) -> str:
-        """One sentence that names the data set."""
-        kind = (
-            "the embedded simulated scenes" if self.embedded else f"the folder `{self.root.name}`"
-        )
+        """Name the data set in plain text."""
+        kind = "the embedded simulated scenes" if self.embedded else f"the folder {self.root.name}"
+        count = len(self.machines)
         return (
-            f"{kind}, {len(self.manifest)} clips of {len(self.machines)} machine(s), "
-            f"manifest `{self.digest}`"
+            f"{kind}, {len(self.manifest)} clips of {count} machine{'s' * (count != 1)}, "
+            f"manifest {self.digest}"
         )
 
 

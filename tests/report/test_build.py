@@ -211,7 +211,7 @@ def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng,
     machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
     made = small_report(tmp_path, data=str(tmp_path / "data"), extras=[])
     html = assert_whole(*made, NO_PHASE | NOT_MEASURED | NO_TRUTH | NO_OMEGA | FEW_CLIPS)
-    assert "the folder <code" in html["03_seed_study"]
+    assert "the folder data, 9 clips of 1 machine, manifest" in html["03_seed_study"]
     folder = tmp_path / "figures"
     assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()
     assert pd.read_csv(folder / "tab-systems.csv")["overall"].isna().all()

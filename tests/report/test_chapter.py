@@ -40,7 +40,7 @@ def test_a_chapter_opens_with_where_its_numbers_come_from(chapter, shown, tmp_pa
     assert chapter.params.name == "mine"
     assert list(chapter.recordings.machines) == ["fan"]
     assert chapter.folder == tmp_path / "figures"
-    source = chapter.recordings.describe()
+    source = tables.escape(chapter.recordings.describe())
     first = f"*The numbers of this chapter come from {source}.*"
     assert [bundle["text/markdown"] for bundle in shown] == [first]
     values = {"name": "mine", "data": chapter.params.data}
