@@ -129,15 +129,15 @@ def problem_of(
 def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     """Say which number of channels or sample rate is wrong; empty where both are right.
 
-    >>> format_problem(8000, 2, Spectra())
-    'sample rate 8000 Hz; 16000 Hz is needed (or set spectra.resample: true).'
+    >>> format_problem(8000, 2, Spectra()).partition(" (")[0]
+    'sample rate 8000 Hz; 16000 Hz is needed'
     """
     if channels != 2:
         return f"{channels} channel(s); near and far (2 channels) are needed."
     if rate != spectra.sample_rate and not spectra.resample:
         return (
             f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "
-            "(or set spectra.resample: true)."
+            "(asd fit --resample or spectra.resample: true converts)."
         )
     return ""
 

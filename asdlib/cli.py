@@ -6,6 +6,7 @@ Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an al
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -33,8 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("Stopped; the same command resumes.", file=sys.stderr)
+        resumes = run in (_study, _report)
+        print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        print("Nobody reads standard output any more.", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", type=Path, help="normal recordings, near and far channel")
     command.add_argument("--out", type=Path, required=True, help="model file to write")
     command.add_argument(
-        "--false-alarms", type=float, default=0.1, help="wanted share of normal recordings, 0.1"
+        "--false-alarms",
+        type=float,
+        default=0.1,
+        help="wanted share of alarms among normal recordings, 0.1",
     )
     command.add_argument("--resample", action="store_true", help="convert other sample rates")
 
@@ -200,12 +209,14 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from asdlib.monitor import Monitor
+    from asdlib.monitor import Monitor, stored
 
+    stored.check_place(options.out)  # before any work
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
-    faulty = [_printable(told) for told in monitor.faulty]
-    print(*monitor.remarks or [monitor.promise], *faulty, options.out, sep="\n")
+    only = [f"Only the clips of {options.folder / 'train'} were taken."]
+    told = [*(only if (options.folder / "train").is_dir() else []), *monitor.faulty]
+    print(*monitor.remarks or [monitor.promise], *map(_printable, told), options.out, sep="\n")
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -213,6 +224,8 @@ def _score(options: argparse.Namespace) -> int:
 
     monitor = Monitor.load(options.model)
     clips = recordings.listed(options.clips)
+    if options.fail_on_alarm and monitor.alarm.remark:
+        raise AsdError(f"--fail-on-alarm: {monitor.alarm.remark}")
     if options.picture:
         _draw(monitor, clips, options.picture)
     if not options.json:
@@ -258,7 +271,7 @@ def _watch(options: argparse.Namespace) -> None:
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda got, _: stopped.append(got)) for number in numbers]
     try:
-        from asdlib.monitor import Monitor  # takes seconds, in which a signal may come
+        from asdlib.monitor import Monitor, drift  # takes seconds, in which a signal may come
         from asdlib.monitor.watch import watch
 
         monitor = Monitor.load(options.model)
@@ -272,11 +285,15 @@ def _watch(options: argparse.Namespace) -> None:
             log=options.log,
             stop=lambda: bool(stopped),
         )
+        p_values: list[float] = []
+        warned = False
         for line in lines:
             print(line, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
-        raise AsdError("Nobody reads standard output any more.") from None
+            p_values += [value] if (value := json.loads(line).get("p_value")) is not None else []
+            told = drift.sentence(p_values, monitor.false_alarms)
+            if told and not told.endswith("they fit.") and not warned:
+                print(told, file=sys.stderr, flush=True)
+                warned = True
     finally:
         if not stopped:  # a second signal must not break the end after the first
             for number, handler in zip(numbers, before, strict=True):

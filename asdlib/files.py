@@ -108,7 +108,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: s
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as beside:
-        safetensors.torch.save_file(contiguous, beside, metadata=metadata)
+        beside.write_bytes(safetensors.torch.save(contiguous, metadata=metadata))
 
 
 def content_digest(content: bytes) -> str:

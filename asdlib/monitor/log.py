@@ -38,6 +38,7 @@ class Log:
     Parameters
     ----------
     path : of the log; it is made where it is missing.
+    model : of the lines that count; those of other models say nothing about this one.
 
     Raises
     ------
@@ -59,8 +60,10 @@ class Log:
     {'a.wav': State(size=9, changed_ns=5, content='0f')}
     """
 
-    def __init__(self, path: str | Path):
-        self._path = Path(path).expanduser()
+    def __init__(self, path: str | Path, model: str = ""):
+        self._path, self._model = Path(path).expanduser(), model
+        if not self._path.parent.is_dir():
+            raise AsdError(f"{self._path.parent}: no such folder for a log.")
         self._lock = _locked(self._path)
         try:
             self._file = _opened(self._path)
@@ -115,19 +118,21 @@ class Log:
             if lines.peek(1)[:1] not in (b"", b"{"):
                 raise AsdError(f"{self._path}: holds something else than the log of a watcher.")
             for line in lines:
-                if entry := _parsed(line):
+                if entry := _parsed(line, self._model):
                     known[entry[0]] = entry[1]
         if not line.endswith(b"\n"):
             os.write(self._file, b"\n")
         return known
 
 
-def _parsed(line: bytes) -> tuple[str, State] | None:
+def _parsed(line: bytes, model: str) -> tuple[str, State] | None:
     try:
         told = json.loads(line)
+        if told.get("model", model) != model:
+            return None
         name, size, changed = told["name"], told["size"], told["changed_ns"]
         content = told["content"] or ""
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     kinds = [type(value) for value in (name, size, changed, content)]
     return (name, State(size, changed, content)) if kinds == [str, int, int, str] else None

@@ -10,7 +10,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +124,22 @@ class Monitor:
         return cls(fitted, values, tuple(domains), folds, contents, usual, faulty, false_alarms)
 
     def save(self, path: str | Path) -> None:
-        """Write the model file: the same bytes for the same recordings."""
+        """Write the model file: the same bytes for the same recordings.
+
+        Raises
+        ------
+        AsdError
+            Where it cannot be written, or another file would be lost.
+        """
+        stored.write(*self._packed(), Path(path))
+
+    @cached_property
+    def identity(self) -> str:
+        """Sixteen hexadecimal digits that name the model by all that it holds."""
+        return stored.digest(*self._packed())
+
+    def _packed(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Tensors of the model file, and what stands beside them."""
         tensors: dict[str, np.ndarray] = {"folds": self.folds}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
             own = stored.tensors_of(view, values)
@@ -138,7 +155,7 @@ class Monitor:
             "statistics": self.views[0].constants.model_dump(),
             "denoising": [view.front_end.constants.model_dump() for view in self.views],
         }
-        stored.write(tensors, about, Path(path))
+        return tensors, about
 
     @classmethod
     def load(cls, path: str | Path) -> Monitor:
@@ -262,6 +279,10 @@ class Monitor:
         else:
             where, rate = "", spectra.sample_rate if rate is None else rate
             signal = np.asarray(recording, np.float32)
+            if signal.ndim != 2:
+                raise AsdError(
+                    f"an array of shape {signal.shape}; (2, samples) is needed, near and far."
+                )
         shortest = 2 * spectra.n_fft  # two frames of the longer window
         if wrong := audio.problem_of(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
@@ -281,7 +302,8 @@ class Monitor:
             measured = health.measure(signal, self.views[0].spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         sound = health.problems(measured, self.usual)
-        reading = Reading(float(score), p_value, raised, tuple(told), sound, name)
+        decided = not alarm.remark
+        reading = Reading(float(score), p_value, raised, tuple(told), sound, name, decided)
         return reading, strongest, values[strongest]
 
     def values_of(

@@ -48,6 +48,7 @@ class Reading:
     reasons : sentences about what differs from normal, the most important one first.
     health : sentences about faults of the recording itself; empty for a sound one.
     name : of the recording.
+    decided : whether the monitor can raise an alarm at all; not with too few normal recordings.
 
     Examples
     --------
@@ -62,11 +63,18 @@ class Reading:
     reasons: tuple[str, ...]
     health: tuple[str, ...]
     name: str = ""
+    decided: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """ALARM, normal, or no verdict."""
+        if not self.decided:
+            return "no verdict"
+        return "ALARM" if self.alarm else "normal"
 
     def __str__(self) -> str:
         """Lines for a reader: score and name, and the reasons of an alarm below them."""
-        kind = "ALARM" if self.alarm else "normal"
-        first = f"{kind:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
+        first = f"{self.verdict:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
         told = [*self.health, *(self.reasons if self.alarm else ())]
         return "\n".join([first, *(f"        {sentence}" for sentence in told)])
 
@@ -77,7 +85,7 @@ class Reading:
                 "name": self.name,
                 "score": self.score,
                 "p_value": self.p_value,
-                "alarm": self.alarm,
+                "alarm": self.alarm if self.decided else None,
                 "reasons": list(self.reasons),
                 "health": list(self.health),
             }

@@ -6,6 +6,7 @@ DCASE, and then the clips of ``train/`` are taken.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -93,7 +94,9 @@ def listed(paths: Iterable[Path]) -> list[Path]:
 
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     if not root.is_dir():
-        raise AsdError(f"{root}: no such folder; give a folder of normal recordings.")
+        what = "not a folder" if root.exists() else "no such folder"
+        raise AsdError(f"{root}: {what}; give a folder of normal recordings.")
+    _check_readable(root)
     if (root / "train").is_dir():
         table, problems = dataset.survey(root)
         own = table[table["split"] == "train"].reset_index(drop=True)
@@ -115,6 +118,7 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
 
 def _wavs(root: Path) -> list[Path]:
     """WAV files in and below a folder, hidden ones left out, in the order of their names."""
+    _check_readable(root)
     found = sorted(
         path
         for path in root.rglob("*")
@@ -122,8 +126,13 @@ def _wavs(root: Path) -> list[Path]:
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
     if not found:
-        raise AsdError(f"{root}: found no WAV file, here or in subfolders.")
+        raise AsdError(f"{root}: found no WAV file, here or in subfolders; only WAV is read.")
     return found
+
+
+def _check_readable(folder: Path) -> None:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise AsdError(f"{folder}: this folder may not be read.")
 
 
 def _rows(given: str, files: list[tuple[Path, str, str]]) -> pd.DataFrame:

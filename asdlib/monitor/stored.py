@@ -6,6 +6,7 @@ Nothing in it is executed. A digest over all of it tells a file that was cut or 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,37 @@ _ENTRY = "asd_monitor"
 Tensors = Mapping[str, np.ndarray]
 
 
+def check_place(path: Path) -> None:
+    """Refuse a place where no model file can be written, or where something else would be lost.
+
+    Raises
+    ------
+    AsdError
+        For a folder, a recording, any other file that is no model, or a folder without leave.
+    """
+    try:
+        if path.is_dir() or not path.name:
+            raise AsdError(f"{path}: is a folder; give the name of a model file in it.")
+        if path.suffix.lower() in (".wav", ".flac", ".jsonl"):
+            raise AsdError(f"{path}: is not named as a model file, such as pump.safetensors.")
+        if path.exists() and not (path.is_file() and _is_model(path)):
+            raise AsdError(f"{path}: is there and is no model file; give another name.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise AsdError(f"{path.parent}: nothing may be written into this folder.")
+    except OSError as error:
+        raise AsdError(f"{path}: the model cannot be written ({error.strerror}).") from None
+
+
+def _is_model(path: Path) -> bool:
+    """Tell whether a file begins as the model files do; a changed one may be replaced too."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            return _ENTRY in (file.metadata() or {})
+    except safetensors.SafetensorError:
+        return False
+
+
 def write(tensors: Tensors, about: Mapping[str, Any], path: Path) -> None:
     """Write a model file in one step: a reader sees the old file or the whole new one.
 
@@ -40,7 +72,8 @@ def write(tensors: Tensors, about: Mapping[str, Any], path: Path) -> None:
     AsdError
         If the file cannot be written.
     """
-    whole = {"version": VERSION, "digest": _digest(tensors, about), "about": about}
+    check_place(path)
+    whole = {"version": VERSION, "digest": digest(tensors, about), "about": about}
     own = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
     try:
         write_tensors(own, path, **{_ENTRY: json.dumps(whole, sort_keys=True)})
@@ -57,6 +90,9 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         For a file that is missing, cut, changed, of another kind or of a newer version.
     """
     try:
+        if path.is_dir():
+            raise AsdError(f"{path}: is a folder; the model file comes first.")
+        path.open("rb").close()  # says why it cannot be read
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise AsdError(f"{path}: {size} bytes, more than any model file has.")
@@ -76,7 +112,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             "asdlib, or fit again."
         )
     about = whole.get("about")
-    if not isinstance(about, dict) or whole.get("digest") != _digest(tensors, about):
+    if not isinstance(about, dict) or whole.get("digest") != digest(tensors, about):
         raise AsdError(f"{path}: was changed after it was written; fit again.")
     broken = [name for name, value in tensors.items() if not np.isfinite(value).all()]
     if broken:
@@ -127,7 +163,8 @@ def part(tensors: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     }
 
 
-def _digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
+def digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that name a model by all that it holds."""
     told = json.dumps(about, sort_keys=True).encode()
     parts = [
         f"{name} {value.dtype} {value.shape} ".encode() + np.ascontiguousarray(value).tobytes()

@@ -49,8 +49,9 @@ def watch(
     A line holds what :meth:`asdlib.monitor.Reading.json` tells, or else ``name`` and
     ``problem``: a sentence about a file that could not be scored for as long as ``patience``.
     Both are followed by ``size``, ``changed_ns`` and ``content``, see
-    :class:`asdlib.monitor.log.State`. Lines are ASCII: bytes of a name that are no UTF-8 are
-    escaped as Python's ``os.fsdecode`` gives them.
+    :class:`asdlib.monitor.log.State`, and ``model``, :attr:`asdlib.monitor.Monitor.identity`.
+    Lines are ASCII: bytes of a name that are no UTF-8 are escaped as Python's ``os.fsdecode``
+    gives them.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def watch(
     once : end when all that was there at the first look has its line. Then ``patience`` is the
         longest time that a file may take.
     log : file to which each line is appended before it is yielded. What has a line in it is
-        left out, unless the content has changed since. One log is for one folder and one model.
+        left out, unless the content has changed since, or another model wrote the line. One log
+        is for one folder.
     stop : asked between recordings; the watch ends where it is true.
 
     Raises
@@ -83,7 +85,7 @@ def watch(
     """
     folder = Path(folder).expanduser()
     _check(folder, every, patience, log)
-    with Log(log) if log is not None else nullcontext() as kept:
+    with Log(log, monitor.identity) if log is not None else nullcontext() as kept:
         watcher = _Watcher(monitor, folder, patience, once, kept.known if kept else {})
         first: set[str] | None = None
         while not stop():
@@ -209,7 +211,8 @@ class _Watcher:
 
     def _told(self, name: str, found: _Found, content: str, told: dict[str, Any]) -> str:
         state = State(found.size, found.changed_ns, content)
-        line = json.dumps(told | state._asdict(), allow_nan=False)
+        own = state._asdict() | {"model": self.monitor.identity}
+        line = json.dumps(told | own, allow_nan=False)
         self._settled(name, state)
         return line
 
@@ -309,7 +312,8 @@ def _sentence(text: str) -> str:
 
 def _check(folder: Path, every: float, patience: float, log: str | Path | None) -> None:
     if not os.path.isdir(folder):
-        raise AsdError(f"{folder}: no such folder; give the one in which recordings arrive.")
+        what = "not a folder" if os.path.exists(folder) else "no such folder"
+        raise AsdError(f"{folder}: {what}; give the one in which recordings arrive.")
     if not (0 < every < math.inf):
         raise AsdError(f"A look every {every:g} s was asked for; a number above 0 is needed.")
     if not (0 <= patience < math.inf):

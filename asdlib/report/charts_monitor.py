@@ -89,6 +89,5 @@ def enough(table: pd.DataFrame) -> Figure:
 
 def _words(said: Any) -> str:
     """Score, reasons and faults of the recording, a paragraph each."""
-    kind = "ALARM" if said.alarm else "normal"
-    head = f"{said.name}\n{kind}: score {said.score:.2f}, p value {said.p_value:.3f}"
+    head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
     return "\n\n".join([head, *said.reasons, *said.health])

@@ -261,7 +261,7 @@ def test_a_model_file_that_is_no_model_file_is_refused(model, tmp_path):
         Monitor.load(other)
     with pytest.raises(AsdError, match="cannot be read"):
         Monitor.load(tmp_path / "nowhere")
-    with pytest.raises(AsdError, match="cannot be read"):
+    with pytest.raises(AsdError, match="is a folder"):
         Monitor.load(tmp_path)
     safetensors.numpy.save_file({"x": np.zeros(1)}, other)
     with pytest.raises(AsdError, match="not a model file"):
@@ -333,4 +333,4 @@ def test_the_command_fits_a_folder(normal, tmp_path, capsys):
     assert "at most 10% of normal recordings like the 24 given ones" in told
     assert out.exists()
     assert cli.main(["fit", str(normal), "--out", str(tmp_path)]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "is a folder; give the name of a model file in it" in capsys.readouterr().err

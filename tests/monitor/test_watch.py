@@ -204,7 +204,8 @@ def test_a_bad_file_is_a_line_and_neither_an_end_nor_a_hang(model, folder, rng, 
     assert problems.pop("loud").startswith("Samples of up to")
     assert problems == {
         "mono": "1 channel(s); near and far (2 channels) are needed.",
-        "rate": "Sample rate 44100 Hz; 16000 Hz is needed (or set spectra.resample: true).",
+        "rate": "Sample rate 44100 Hz; 16000 Hz is needed (asd fit --resample or "
+        "spectra.resample: true converts).",
         "nan": "2 samples are NaN or infinite.",
         "text": "Cannot be read as audio (Format not recognised).",
         "empty": "The file is empty (0 bytes).",
