@@ -28,17 +28,9 @@ from asdlib.compare import alarms, comparison, failures, submission, systems
 from asdlib.files import resolve
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
-from asdlib.report import (
-    browse,
-    charts,
-    charts_evidence,
-    panels,
-    reported,
-    sentences,
-    style,
-    tables,
-)
+from asdlib.report import browse, charts, charts_evidence, panels, reported, sentences, style
 from asdlib.report.chapter import Chapter
+from asdlib.report.tables import escape
 from asdlib.study import views
 
 chapter = Chapter.open(globals(), players=True)
@@ -111,10 +103,8 @@ for folder in dict.fromkeys(folders.values()):
     written = submission.write_all(folder, applied, submitted, params, packages[folder])
     problems = submission.validate(written, submitted)
     chapter.say(f"Systems: {', '.join(name for name in folders if folders[name] == folder)}.")
-    chapter.say(f"Machines in the package: {', '.join(map(tables.escape, submitted))} ({kind}).")
-    chapter.say(
-        "`asd validate` reports: " + (tables.escape(" ".join(problems)) or "no problems found.")
-    )
+    chapter.say(f"Machines in the package: {', '.join(map(escape, submitted))} ({kind}).")
+    chapter.say("`asd validate` reports: " + (escape(" ".join(problems)) or "no problems found."))
 if not entered:
     chapter.say("Nothing was scored, so no package is written.")
 
@@ -136,7 +126,7 @@ for machine in submitted if entered and not elsewhere else ():
         filed = submission.read_scores(folders[s.name], submission.label_of(s, params), machine)[:5]
         rederive(partial(systems.scored_alone, score, applied[s.name].members, s.fusion), filed)
     chapter.say(
-        f"- {tables.escape(machine)}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
+        f"- {escape(machine)}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
         f"score files; the last one is {filed[-1].item()!r}."
     )
 
@@ -214,6 +204,8 @@ chapter.table(
 # its true rate of false alarms would lie in the interval.
 
 # %%
+from asdlib.report import tables
+
 found = alarms.pooled(alarms.compared(params, recordings, table))
 chapter.table(
     tables.alarms(found),
