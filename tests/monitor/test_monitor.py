@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -268,6 +269,32 @@ def test_a_model_file_that_is_no_model_file_is_refused(model, tmp_path):
         Monitor.load(other)
 
 
+def test_what_is_changed_beside_the_tensors_is_seen(model, tmp_path):
+    whole, other = model.read_bytes(), tmp_path / "other"
+    changed = whole.replace(b'false_alarms\\": 0.1', b'false_alarms\\": 0.9')
+    assert changed != whole
+    other.write_bytes(changed)
+    with pytest.raises(AsdError, match="changed after it was written"):
+        Monitor.load(other)
+
+
+def test_tensors_with_anything_else_beside_them_are_no_model_file(tmp_path):
+    other = tmp_path / "other"
+    versions = ('{"version": 0}', '{"version": true}', '{"version": "1"}', '{"version": null}')
+    for told in ("", "{", "[1]", '"text"', "{}", "[" * 100_000, *versions):
+        safetensors.numpy.save_file({"x": np.zeros(1)}, other, metadata={"asd_monitor": told})
+        with pytest.raises(AsdError, match="not a model file"):
+            Monitor.load(other)
+            pytest.fail(told[:20])
+
+
+def test_a_file_larger_than_any_model_is_not_read(tmp_path):
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 2**30 + 1)
+    with pytest.raises(AsdError, match=f"{2**30 + 1} bytes, more than any model file has"):
+        Monitor.load(tmp_path / "large")
+
+
 def test_values_that_are_not_finite_newer_formats_and_missing_parts_are_refused(model, tmp_path):
     tensors, about = stored.read(model)
     other = tmp_path / "other"
@@ -334,3 +361,81 @@ def test_the_command_fits_a_folder(normal, tmp_path, capsys):
     assert out.exists()
     assert cli.main(["fit", str(normal), "--out", str(tmp_path)]) == 2
     assert "is a folder; give the name of a model file in it" in capsys.readouterr().err
+
+
+FITS_THAT_END = """
+import json, os, resource, signal, sys
+from pathlib import Path
+from asdlib import cli
+
+def fit(rate, moment=None):
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    count = 0
+
+    def seen(event, arguments):
+        nonlocal count
+        if moment and event == moment[0] and moment[1] in str(arguments[0]):
+            count += 1
+            if count == moment[2]:
+                end(*moment[3:])
+
+    sys.addaudithook(seen)
+    os._exit(cli.main(["fit", normal, "--out", str(model), "--false-alarms", rate]))
+
+def end(size=None):
+    if size is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+normal, model = sys.argv[1], Path(sys.argv[2])
+contents = {}
+assert cli.main(["fit", normal, "--out", str(model)]) == 0  # what it imports, all children have
+contents["new"] = model.read_bytes()
+assert fit("0.2") == 0
+contents["old"] = model.read_bytes()
+names = {content: name for name, content in contents.items()}
+part = ["os.mkdir", str(model.parent), 1, len(contents["new"]) // 2]
+for before, *moment in [*json.loads(sys.argv[3]), ["old", *part], ["none", *part]]:
+    model.unlink(missing_ok=True)
+    if before == "old":
+        model.write_bytes(contents["old"])
+    code = fit("0.1", moment)
+    after = names.get(model.read_bytes(), "broken") if model.exists() else "none"
+    print(json.dumps([moment, code, before, after]), flush=True)
+assert fit("0.1") == 0
+assert model.read_bytes() == contents["new"]
+"""
+
+
+def test_a_fit_that_is_killed_leaves_the_old_model_or_the_whole_new_one(tmp_path):
+    normal = write(tmp_path / "normal", range(12))
+    model, temporary = tmp_path / "out" / "fan.safetensors", tmp_path / "temporary"
+    temporary.mkdir()
+    moments = [
+        ("old", "tempfile.mkdtemp", "", 1),
+        ("old", "os.rename", "floors", 1),
+        ("none", "os.rename", "floors", 2),
+        ("old", "os.rename", "statistics", 1),
+        ("none", "os.rename", "statistics", 3),
+        ("old", "os.rmdir", str(temporary), 1),
+        ("old", "os.rename", str(model.parent), 1),
+        ("none", "os.rename", str(model.parent), 1),
+        ("old", "os.remove", str(model.parent), 1),
+    ]
+    command = [sys.executable, "-c", FITS_THAT_END, normal, model, json.dumps(moments)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    assert [code for _, code, *_ in told] == [-signal.SIGKILL] * 9 + [-signal.SIGXFSZ] * 2
+    for moment, _, before, after in told:
+        assert after == ("new" if moment[0] == "os.remove" else before), moment
+    assert all(path.name.startswith(".") for path in model.parent.iterdir() if path != model)

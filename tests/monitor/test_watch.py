@@ -5,9 +5,11 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import soundfile
 from conftest import ROOT, shared_folder, two_channels, write_wav
 
 from asdlib import cli
+from asdlib.files import content_digest
 from asdlib.monitor import Monitor, watch
 from asdlib.monitor.log import Log
 from asdlib.params import AsdError
@@ -256,6 +259,160 @@ def test_a_file_that_always_grows_is_a_problem_of_once(model, folder, rng, monke
     assert [line["problem"] for line in once(model, folder)] == ["Is still being written."]
 
 
+def looks_that_change(monkeypatch, change):
+    """Looks at a folder that are counted, with a change after each of them."""
+    real, looks = watch._look, []
+
+    def look(place):
+        looks.append(real(place))
+        change(len(looks))
+        return looks[-1]
+
+    monkeypatch.setattr(watch, "_look", look)
+    return looks
+
+
+def test_once_does_not_wait_for_a_file_that_is_gone(model, folder, rng, monkeypatch):
+    cut = folder / "cut.wav"
+    cut.write_bytes(wav(rng)[:1000])
+    looks = looks_that_change(monkeypatch, lambda _: cut.unlink(missing_ok=True))
+    assert once(model, folder, patience=600, stop=lambda: len(looks) > 5) == []
+    assert len(looks) == 2
+
+
+def test_once_does_not_wait_for_what_comes_after_the_first_look(model, folder, rng, monkeypatch):
+    content = wav(rng)
+    (folder / "a.wav").write_bytes(content)
+
+    def more(number):
+        (folder / f"cut{number}.wav").write_bytes(content[:1000])
+
+    looks = looks_that_change(monkeypatch, more)
+    found = once(model, folder, patience=600, stop=lambda: len(looks) > 5)
+    assert names(found) == ["a.wav"]
+    assert len(looks) == 2
+
+
+def test_a_file_that_is_touched_does_not_hold_up_once(model, folder, tmp_path, rng):
+    path, log = folder / "a.wav", tmp_path / "log.jsonl"
+    path.write_bytes(wav(rng))
+    assert names(once(model, folder, log=log)) == ["a.wav"]
+    os.utime(path)
+    end = time.monotonic() + 5
+    assert once(model, folder, log=log, stop=lambda: time.monotonic() > end) == []
+    assert time.monotonic() < end
+
+
+def test_a_file_that_is_written_over_after_the_first_look_is_scored_once(
+    model, folder, rng, monkeypatch
+):
+    path, content, rests = folder / "a.wav", wav(rng, seconds=1.5), []
+    path.write_bytes(wav(rng))
+
+    def rest(*_):
+        if not rests:
+            path.write_bytes(content)
+        rests.append(1)
+
+    monkeypatch.setattr(watch, "_rest", rest)
+    (line,) = once(model, folder, patience=600)
+    assert line["content"] == content_digest(content)
+    assert len(rests) == 2
+
+
+def test_a_file_that_has_a_line_in_the_log_is_not_read_again(
+    model, folder, tmp_path, rng, monkeypatch
+):
+    (folder / "a.wav").write_bytes(wav(rng))
+    assert names(once(model, folder, log=tmp_path / "log")) == ["a.wav"]
+    read = []
+    monkeypatch.setattr(watch, "_content", lambda path, _: read.append(path))
+    end = time.monotonic() + 5
+    once(model, folder, log=tmp_path / "log", stop=lambda: read or time.monotonic() > end)
+    assert read == []
+
+
+def test_of_a_subfolder_only_what_is_there_and_closed_is_a_problem(model, folder, rng, monkeypatch):
+    for name in ("closed", "gone", "open"):
+        (folder / name).mkdir()
+        (folder / name / "a.wav").write_bytes(wav(rng))
+    real = os.scandir
+
+    def scandir(path):
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        if path.name == "gone":
+            raise FileNotFoundError(2, "No such file or directory")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    told = {line["name"]: line.get("problem") for line in once(model, folder)}
+    assert told == {
+        "closed/": "The folder cannot be listed (Permission denied).",
+        "open/a.wav": None,
+    }
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(model, folder, rng, monkeypatch):
+    path, content = folder / "a.wav", wav(rng)
+    path.write_bytes(content)
+    real, checks = watch._is, []
+
+    def changing(file, found):
+        checks.append(real(file, found))
+        if len(checks) == 1:
+            with path.open("r+b") as other:
+                other.write(content)
+        return checks[-1]
+
+    monkeypatch.setattr(watch, "_is", changing)
+    (line,) = once(model, folder, patience=600)
+    assert line["changed_ns"] == path.stat().st_ctime_ns
+    assert checks == [True, False, True, True]
+
+
+def test_a_file_that_gives_fewer_bytes_than_its_size_is_a_problem(model, folder, rng, monkeypatch):
+    path = folder / "a.wav"
+    path.write_bytes(wav(rng))
+    monkeypatch.setattr(watch, "_is", lambda *_: os.truncate(path, 1000) is None)
+    (line,) = once(model, folder, patience=0)
+    assert line["problem"] == "Gives 1000 bytes, but has a size of 64044."
+
+
+def test_a_score_that_is_no_number_is_a_problem_and_not_in_the_log(
+    model, folder, tmp_path, rng, monkeypatch
+):
+    (folder / "a.wav").write_bytes(wav(rng))
+    real, log = Monitor.score, tmp_path / "log.jsonl"
+    monkeypatch.setattr(
+        Monitor, "score", lambda *given, name: replace(real(*given, name=name), score=float("nan"))
+    )
+    (line,) = once(model, folder, log=log)
+    assert line["problem"].startswith("Cannot be scored (ValueError: Out of range float values")
+    assert b"NaN" not in log.read_bytes()
+
+
+def test_a_request_to_stop_ends_a_long_rest(model, folder, monkeypatch):
+    naps = []
+
+    def nap(seconds):
+        assert seconds <= 0.1
+        assert len(naps) < 3
+        naps.append(seconds)
+
+    monkeypatch.setattr(watch.time, "sleep", nap)
+    lines = watch.watch(Monitor.load(model), folder, every=600, stop=lambda: len(naps) == 3)
+    assert list(lines) == []
+
+
+def test_the_rest_is_no_shorter_than_the_look(model, folder, monkeypatch):
+    rests = []
+    looks_that_change(monkeypatch, lambda _: time.sleep(0.05))
+    monkeypatch.setattr(watch, "_rest", lambda seconds, stop: rests.append(seconds))
+    list(watch.watch(Monitor.load(model), folder, every=1e-3, stop=lambda: bool(rests)))
+    assert rests[0] >= 0.05
+
+
 def test_an_error_of_ours_is_a_line_too(model, folder, rng, monkeypatch):
     for name in "ab":
         (folder / f"{name}.wav").write_bytes(wav(rng))
@@ -371,7 +528,10 @@ def test_without_a_log_two_watchers_do_not_know_of_each_other(model, folder, rng
 
 def test_a_folder_that_vanishes_is_one_sentence(model, folder, rng):
     (folder / "a.wav").write_bytes(wav(rng))
-    lines = watch.watch(Monitor.load(model), folder, every=0.02)
+    end = time.monotonic() + DEADLINE
+    lines = watch.watch(
+        Monitor.load(model), folder, every=0.02, stop=lambda: time.monotonic() > end
+    )
     next(lines)
     folder.rename(folder.with_name("elsewhere"))
     with pytest.raises(AsdError, match="in: the folder cannot be watched") as refused:
@@ -429,6 +589,43 @@ def test_lines_of_a_log_that_say_nothing_are_passed_over(tmp_path):
         b'{"name": "b.wav", "si',
         good[:-1],
     ]
+
+
+def test_a_line_is_in_the_log_and_on_the_disk_before_it_is_told(
+    model, folder, tmp_path, rng, monkeypatch
+):
+    (folder / "a.wav").write_bytes(wav(rng))
+    log, kept = tmp_path / "log.jsonl", []
+    monkeypatch.setattr(os, "fsync", lambda _: kept.append(log.read_text()))
+    lines = watch.watch(Monitor.load(model), folder, every=0.02, log=log)
+    assert [f"{next(lines)}\n"] == kept
+    lines.close()
+
+
+def test_a_full_disk_is_one_sentence_and_the_log_is_used_again(tmp_path, monkeypatch):
+    line = '{"name": "a.wav", "size": 1, "changed_ns": 2, "content": "0f"}'
+    room, real = [7, 7, 7], os.write
+
+    def write(file, content):
+        if not room:
+            raise OSError(28, "No space left on device")
+        return real(file, content[: room.pop()])
+
+    with Log(tmp_path / "log") as log, monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(AsdError, match=r"log: cannot be written \(No space left on device\)"):
+            log.append(line)
+    with Log(tmp_path / "log") as log:
+        assert log.known == {}
+        log.append(line)
+    assert (tmp_path / "log").read_text().splitlines() == [line[:21], line]
+
+
+def test_the_lock_names_its_process_alone(tmp_path):
+    (tmp_path / "log.lock").write_text("process 4194304 on a machine with a long name" * 9)
+    with Log(tmp_path / "log"):
+        told = (tmp_path / "log.lock").read_text()
+    assert told == f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def test_a_reader_that_goes_away_is_one_sentence(model, folder, rng):
