@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PARAMS ?= params/demo.yaml
 BIN := .venv/bin
+export PARAMS DATA NOISE RESPONSES  # the shell reads them, whatever characters they hold
 
 .PHONY: env report test lint bench verdict lab scenes clean
 
@@ -14,7 +15,7 @@ env: .venv/.installed
 	touch $@
 
 report: env
-	$(BIN)/asd report --params '$(PARAMS)' $(if $(DATA),--data '$(DATA)')
+	$(BIN)/asd report --params "$$PARAMS" $(if $(DATA),--data "$$DATA")
 
 test: env
 	$(BIN)/python -m pytest
@@ -28,10 +29,10 @@ bench: env
 	$(BIN)/python tests/benchmarks/bench.py
 
 verdict: env
-	$(BIN)/python studies/untrained.py $(if $(NOISE),--noise '$(NOISE)') \
-	  $(if $(RESPONSES),--impulse-responses '$(RESPONSES)')
-	$(BIN)/python studies/verdict.py $(if $(NOISE),--noise '$(NOISE)') \
-	  $(if $(RESPONSES),--impulse-responses '$(RESPONSES)')
+	$(BIN)/python studies/untrained.py $(if $(NOISE),--noise "$$NOISE") \
+	  $(if $(RESPONSES),--impulse-responses "$$RESPONSES")
+	$(BIN)/python studies/verdict.py $(if $(NOISE),--noise "$$NOISE") \
+	  $(if $(RESPONSES),--impulse-responses "$$RESPONSES")
 
 lab: env
 	$(BIN)/jupytext-config set-default-viewer python

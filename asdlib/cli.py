@@ -6,6 +6,7 @@ Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an al
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -26,6 +27,9 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
     try:

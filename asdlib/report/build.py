@@ -13,6 +13,7 @@ import io
 import logging
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -160,6 +161,8 @@ def execute(
     finally:
         source.unlink(missing_ok=True)
     executed = nbformat.read(beside, as_version=4)
+    if told := without_stderr(executed):
+        tqdm.write(f"{chapter} said:\n{told}", file=sys.stderr)
     executed.metadata["asd"] = {"key": key}
     for cell in executed.cells:
         if cell.cell_type == "code":
@@ -187,6 +190,24 @@ def check_parameters(path: Path, notebook: nbformat.NotebookNode) -> None:
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise AsdError(f"{path}: {len(tagged)} cells are tagged 'parameters'; one is needed.")
+
+
+def without_stderr(notebook: nbformat.NotebookNode) -> str:
+    """Take out of a chapter what its environment says, and return that text.
+
+    >>> cell = nbformat.v4.new_code_cell(outputs=[
+    ...     nbformat.v4.new_output("stream", name="stderr", text="building the font cache")])
+    >>> without_stderr(nbformat.v4.new_notebook(cells=[cell]))
+    'building the font cache'
+    >>> cell.outputs
+    []
+    """
+    told = ""
+    for cell in notebook.cells:
+        outputs = cell.get("outputs", [])
+        told += "".join(o["text"] for o in outputs if o.get("name") == "stderr")
+        outputs[:] = [o for o in outputs if o.get("name") != "stderr"]
+    return told.strip()
 
 
 def html(out: Path) -> Path:

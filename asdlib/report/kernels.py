@@ -12,12 +12,15 @@ import threading
 from types import TracebackType
 from typing import Any
 
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
 from asdlib.files import project_root
 from asdlib.params import AsdError
 
+_LONGEST = 60  # characters of a folder; the whole name of a socket may have about 100
 _FORGET = "get_ipython().reset(new_session=True)"
 
 
@@ -34,7 +37,8 @@ class Kernel:
     def __init__(self) -> None:
         self._manager: _Manager | None = None
         # by default the kernel's files lie in the working folder, where another report has the same
-        self._sockets = tempfile.mkdtemp(prefix="asd")
+        long = len(tempfile.gettempdir()) > _LONGEST
+        self._sockets = tempfile.mkdtemp(prefix="asd", dir="/tmp" if long else None)
 
     @property
     def started(self) -> bool:
@@ -51,6 +55,7 @@ class Kernel:
         """
         if self._manager is None:
             self._manager = _Manager(connection_file=f"{self._sockets}/kernel.json")
+            self._manager._kernel_spec = KernelSpec(**get_kernel_dict())  # of this Python
             run_sync(self._manager.start_kernel)(cwd=project_root())
             return self._manager
         client = self._manager.client()

@@ -144,7 +144,8 @@ def sound_name(key: str) -> str:
 
 
 def style() -> None:
-    """Set the house style; every chapter calls it once."""
+    """Set the house style, whatever a matplotlibrc says; every chapter calls it once."""
+    matplotlib.rcdefaults()
     sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
     matplotlib.rcParams.update(
         {

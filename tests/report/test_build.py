@@ -1,4 +1,5 @@
 import re
+import shutil
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -211,7 +212,7 @@ def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng,
     machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
     made = small_report(tmp_path, data=str(tmp_path / "data"), extras=[])
     html = assert_whole(*made, NO_PHASE | NOT_MEASURED | NO_TRUTH | NO_OMEGA | FEW_CLIPS)
-    assert "the folder data, 9 clips of 1 machine, manifest" in html["03_seed_study"]
+    assert "the folder data, 13 clips of 1 machine, manifest" in html["03_seed_study"]
     folder = tmp_path / "figures"
     assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()
     assert pd.read_csv(folder / "tab-systems.csv")["overall"].isna().all()
@@ -253,7 +254,7 @@ def test_detectors_without_training_are_shown_as_far_as_they_were_run(
             baseline=False,
         )
         build.execute("04_without_training", chosen, tmp_path / data.name / "notebooks")
-        written = {path.stem for path in files.resolve(chosen.figures).iterdir()}
+        written = {path.stem for path in files.resolve(chosen.figures).glob("*-*")}
         assert written == {"tab-untrained", *found}
 
 
@@ -298,7 +299,7 @@ def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
 ):
     chosen = small_params(tmp_path, data=str(real / "mimii_two_mic"))
     build.execute("10_own_machine", chosen, tmp_path / "notebooks")
-    written = {path.stem for path in files.resolve(chosen.figures).iterdir()}
+    written = {path.stem for path in files.resolve(chosen.figures).glob("*-*")}
     assert written == {"tab-monitor", "fig-reading"}
     notebook = nbformat.read(tmp_path / "notebooks" / "10_own_machine.ipynb", as_version=4)
     shown = [o["data"] for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
@@ -349,17 +350,38 @@ def test_a_chapter_needs_one_cell_of_parameters():
         build.check_parameters(path, notebook)
 
 
+def copied(pages, out, chapter, cell):
+    """The executed chapters of a report with one more cell, and its figures, in a new folder."""
+    shutil.copytree(pages.parent / "notebooks", out / "notebooks")
+    shutil.copytree(pages.parent / "figures", out / "figures")
+    path = out / "notebooks" / f"{chapter}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+
+
+def test_what_the_environment_says_is_told_and_spoils_no_chapter(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "notebooks" / "99_provenance.py").read_text()
+    text += "\n# %%\nimport sys\n_ = sys.stderr.write('libgomp: Invalid value')\nprint('numbers')\n"
+    monkeypatch.setattr(build, "_notebook", lambda chapter: written(tmp_path, text))
+    chosen = small_params(tmp_path, data=str(two_machines(tmp_path / "data")), baseline=False)
+    done = build.execute("99_provenance", chosen, tmp_path / "notebooks")
+    assert "99_provenance said:\nlibgomp: Invalid value" in capsys.readouterr().err
+    whole = done.read_text()
+    assert "numbers" in whole
+    assert '"stderr"' not in whole
+    build.execute("99_provenance", chosen, tmp_path / "notebooks")
+    assert "said" not in capsys.readouterr().err
+
+
+def written(folder, text):
+    path = folder / "99_provenance.py"
+    path.write_text(text)
+    return path
+
+
 def test_an_unclean_build_fails(scenes_report, tmp_path):
-    _, pages = scenes_report
-    out = tmp_path / "out"
-    (out / "notebooks").mkdir(parents=True)
-    (out / "figures").mkdir()
-    for path in (pages.parent / "notebooks").glob("*.ipynb"):
-        notebook = nbformat.read(path, as_version=4)
-        if path.stem == "01_noise_floor":
-            notebook.cells.append(nbformat.v4.new_markdown_cell("{numref}`fig-nowhere`"))
-        nbformat.write(notebook, out / "notebooks" / path.name)
-    for path in (pages.parent / "figures").iterdir():
-        (out / "figures" / path.name).write_bytes(path.read_bytes())
+    cell = nbformat.v4.new_markdown_cell("{numref}`fig-nowhere`")
+    copied(scenes_report[1], tmp_path, "01_noise_floor", cell)
     with pytest.raises(AsdError, match="undefined label: 'fig-nowhere'"):
-        build.html(out)
+        build.html(tmp_path)

@@ -68,9 +68,7 @@ def test_a_chapter_opens_with_where_its_numbers_come_from(chapter, shown, tmp_pa
     ],
 )
 def test_a_figure_without_data_is_one_sentence(chapter, shown, data, needs, there):
-    chapter.folder.mkdir()
-    file = chapter.folder / "fig-x.svg"
-    file.write_text("of the last run")
+    file = style.save_figure(drawn([1]), "fig-x", chapter.folder)  # of the last run
     chapter.figure(
         drawn, data, height=3.0, label="fig-x", caption="Look.", needs=needs, missing="No fan."
     )
@@ -84,7 +82,8 @@ def test_a_chapters_figures_and_tables_are_files_in_its_folder(chapter, shown):
     chapter.figure(drawn, [1], label="fig-x", caption="Look.")
     chapter.table(pd.DataFrame({"a": [1]}), label="tab-x", caption="Rows.", empty="No clip.")
     chapter.say("Text.")
-    assert {path.name for path in chapter.folder.iterdir()} == {"fig-x.svg", "tab-x.csv"}
+    held = {path.name for path in chapter.folder.iterdir() if path.is_file()}
+    assert held == {"fig-x.svg", "tab-x.csv"}
     assert "| 1 |" in shown[-2]["text/markdown"]
     assert shown[-1]["text/markdown"] == "Text."
 
@@ -95,7 +94,7 @@ def test_a_table_without_rows_is_one_sentence(chapter, shown):
     assert shown[-1]["text/markdown"] == "No clip.\n\n<!-- left out: tab-x -->"
     chapter.table(pd.DataFrame(), label="tab-y", caption="Rows.", empty="")  # said already
     assert shown[-1]["text/markdown"] == "<!-- left out: tab-y -->"
-    assert not list(chapter.folder.iterdir())
+    assert not [path for path in chapter.folder.iterdir() if path.is_file()]
 
 
 def test_the_best_and_the_worst_transfer_are_named():
