@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -289,13 +290,15 @@ def _watch(options: argparse.Namespace) -> None:
             log=options.log,
             stop=lambda: bool(stopped),
         )
-        p_values: list[float] = []
+        latest: deque[float] = deque(maxlen=drift.WINDOW)
         warned = False
         for line in lines:
             print(line, flush=True)
-            p_values += [value] if (value := json.loads(line).get("p_value")) is not None else []
-            told = drift.sentence(p_values, monitor.false_alarms)
-            if told and not told.endswith("they fit.") and not warned:
+            if warned or (p_value := json.loads(line).get("p_value")) is None:
+                continue
+            latest.append(p_value)
+            told = drift.sentence(list(latest), monitor.false_alarms)
+            if told and not told.endswith("they fit."):
                 print(told, file=sys.stderr, flush=True)
                 warned = True
     finally:

@@ -378,7 +378,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := [key for key, count in Counter(keys).items() if count > 1]:
-            problem = f"the key {twice[0]!r} stands there {keys.count(twice[0])} times"
+            problem = f"the key {twice[0]!r} is given {keys.count(twice[0])} times"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return super().construct_mapping(node, deep)
 
