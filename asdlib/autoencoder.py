@@ -1,7 +1,7 @@
 """The residual autoencoder with a leading seed axis (paper, section 3.1).
 
 All seeds of one machine are one model: every weight has the shape (seed, ...), every product is
-batched over seeds, and no value ever crosses from one seed to another. Notebook: 03_seed_study.
+batched over seeds, and no value ever crosses from one seed to another. Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

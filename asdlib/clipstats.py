@@ -2,7 +2,7 @@
 
 A few numbers describe a clip: its level and its scatter over time in every band. Their Mahalanobis
 distance to the normal clips is the score. Nothing is trained and there is no seed.
-Notebook: 04_without_training.
+Notebook: 05_without_training.
 """
 
 from __future__ import annotations

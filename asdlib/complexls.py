@@ -1,7 +1,7 @@
 """The complex filter from the far to the near channel, and the residual of the near channel.
 
 The far spectrum, filtered by complex weights per bin, is subtracted from the near spectrum. Phase
-counts, unlike in the subtraction of powers. Notebook: 09_phase.
+counts, unlike in the subtraction of powers. Notebook: 03_phase.
 """
 
 from __future__ import annotations

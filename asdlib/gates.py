@@ -8,7 +8,7 @@ prediction leaves, and by fitting with weights that are small where the residual
 
 Limit: in a reverberant room a line of the noise may be louder at the near microphone than the rest
 of the noise is. The line gate takes it for the machine's, and less of the noise is removed.
-Notebook: 09_phase.
+Notebook: 03_phase.
 """
 
 from __future__ import annotations

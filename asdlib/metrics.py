@@ -1,6 +1,6 @@
 """The official score of DCASE 2026 Task 2, and the statistics shown beside it.
 
-As in mir_eval: ``validate``, one function per metric, ``evaluate``. Notebook: 03_seed_study.
+As in mir_eval: ``validate``, one function per metric, ``evaluate``. Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Clip by clip on all cores.
 
 Every clip is computed by one thread, so that its bytes do not depend on how many threads there are
-or on what is computed beside it. Notebook: 08_performance.
+or on what is computed beside it. Notebook: 98_performance.
 """
 
 from __future__ import annotations

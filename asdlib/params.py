@@ -58,7 +58,7 @@ class Scenes(Section):
     impulse_response_folder: str | None = None  # measured two-channel responses
     neighbour: bool = False  # a healthy machine of another kind is one more noise
     corners: bool = False  # the four noises stand in the corners of a room with a short T60
-    # what chapter 09 varies; none: as drawn for every machine
+    # what chapter 03 varies; none: as drawn for every machine
     far_distance: Annotated[float, Field(ge=0.3, le=4)] | None = None  # m, machine to far
     reverberation: Annotated[float, Field(ge=0.1, le=0.8)] | None = None  # s, T60
     noise_sources: Annotated[int, Field(ge=1, le=16)] | None = None  # steady ones, not the four
@@ -157,7 +157,7 @@ class Scoring(Section):
 
 
 class Statistics(Section):
-    """Detectors without training: clip statistics. Notebook: 04_without_training."""
+    """Detectors without training: clip statistics. Notebook: 05_without_training."""
 
     folds: Annotated[int, Field(ge=2)] = 10  # blocks of training clips that are held out in turn
     psd_segment: Annotated[int, Field(ge=64)] = 8192  # samples of a Welch segment: 2 Hz at 16 kHz

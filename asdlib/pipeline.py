@@ -10,7 +10,7 @@ What the walk needs of a machine is learnt in :mod:`asdlib.study.unit` and in
 of z in :mod:`asdlib.compare.systems`.
 
 The study, the scoring of one file alone, the failure gallery and the explorer take this walk.
-Notebook: 03_seed_study.
+Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A re-scoring is a value of :class:`Scorer`; none of them trains anything again. Every clip is
 scored alone, so a clip's score is the same bytes whatever is scored beside it.
-Notebook: 05_rescoring.
+Notebook: 06_rescoring.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ VARIANTS: dict[str, Scorer] = {
     **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
     **{f"ridge_{r:g}": Scorer(ridge=r) for r in (0.01, 0.1, 1.0)},
 }
-"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 05."""
+"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 06."""
 
 
 def _nothing() -> Tensor:

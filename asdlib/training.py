@@ -4,7 +4,7 @@ Matrix products are computed in bfloat16 if the processor supports it; weights, 
 statistics, loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA
 graphs. Decisions about device, precision and compiler are made in :mod:`asdlib.hardware`.
 
-Notebook: 03_seed_study.
+Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

@@ -229,7 +229,7 @@ for i, case in enumerate(retention.examples(params, recordings)):
 #
 # The same front-ends, scored as in the following chapters: mean and standard deviation of $\Omega$ over
 # seeds, for all machines and for one alone. The score is that of eq. 1 {eq}`eq-score`; without autoencoders, it is
-# the distance of clip statistics that chapter 04 explains, which has no seed. The paper gives the fan a column of its own, because that
+# the distance of clip statistics that chapter 05 explains, which has no seed. The paper gives the fan a column of its own, because that
 # development machine is closest to the evaluation machines {cite}`kim2026`; here it is the
 # machine with a fan in its name, or the first one.
 

@@ -1,6 +1,6 @@
 """Which front-end helps a detector, and which one to choose for a machine without its labels.
 
-All values come from the table of a study. Notebooks: 02_front_ends, 09_phase.
+All values come from the table of a study. Notebooks: 02_front_ends, 03_phase.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Omega over seeds: summary, ladder, re-scorings, paired differences, and the verdict.
 
 Seed 3 of one system and seed 3 of another share their initialisation and the order of the clips,
-so systems are compared seed by seed. Notebooks: 03_seed_study, 05_rescoring, 07_negative_results.
+so systems are compared seed by seed. Notebooks: 04_seed_study, 06_rescoring, 07_negative_results.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The failure gallery: clips that no system finds, clips that one alone finds, and why.
 
-Notebook: 06_submission.
+Notebook: 08_submission.
 """
 
 from __future__ import annotations

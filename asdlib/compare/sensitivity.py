@@ -1,6 +1,6 @@
 """How much Omega changes when one choice of the champion's front-end and score changes.
 
-Notebook: 05_rescoring.
+Notebook: 06_rescoring.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Submission packages of DCASE 2026 Task 2: written and zipped.
 
 :mod:`asdlib.compare.validation` reads them as the official evaluator does.
-Notebook: 06_submission.
+Notebook: 08_submission.
 """
 
 from __future__ import annotations

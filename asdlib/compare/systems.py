@@ -1,7 +1,7 @@
 """Systems: which scores make up a row of the ladder, or one of the submissions.
 
 Everything here combines scores of the same clip, through the guard, or reads development labels
-through :mod:`asdlib.metrics`. Notebooks: 03_seed_study, 06_submission.
+through :mod:`asdlib.metrics`. Notebooks: 04_seed_study, 08_submission.
 """
 
 from __future__ import annotations
@@ -306,7 +306,7 @@ def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> R
 def first(results: Results) -> System:
     """Return the first system that could be formed; S1 where none could.
 
-    Chapter 06 and the explorer show the decisions of one system alone.
+    Chapter 08 and the explorer show the decisions of one system alone.
     """
     return next((s for s in SYSTEMS if s.name in results and results[s.name].members), SYSTEMS[0])
 

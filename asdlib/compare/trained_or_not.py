@@ -1,7 +1,7 @@
 """Detectors without training beside autoencoders, on the same clips.
 
 Which rows are the best is read from test labels, and said so where they are shown.
-Notebook: 04_without_training.
+Notebook: 05_without_training.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One clip with everything that a figure or a player needs.
 
-Notebooks: 02_front_ends, 06_submission.
+Notebooks: 02_front_ends, 08_submission.
 """
 
 from __future__ import annotations

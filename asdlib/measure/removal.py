@@ -3,7 +3,7 @@
 The parts are the true noise, the true machine sound and the true anomaly at the near microphone.
 "Removed" has one definition, :func:`energies` and :func:`removed`: the energy of a part before and
 after a processing that was fitted on the mixture. Energies are summed over clips before they are
-compared. Notebooks: 02_front_ends, 09_phase.
+compared. Notebooks: 02_front_ends, 03_phase.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Charts that answer in the page: a clip browser with a threshold, and values under the pointer.
 
 Data in, Bokeh models out; what moves is CustomJS, so that the pages need no kernel.
-Notebook: 06_submission.
+Notebook: 08_submission.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What made a report: parameters, versions, machine, and what it costs there.
 
-Notebooks: 08_performance, 99_provenance.
+Notebooks: 98_performance, 99_provenance.
 """
 
 from __future__ import annotations

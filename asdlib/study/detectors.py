@@ -1,6 +1,6 @@
 """Which detector gives which score, and all of them fitted on one unit's training frames.
 
-Notebook: 03_seed_study.
+Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

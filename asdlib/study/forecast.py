@@ -1,6 +1,6 @@
 """What a study will take: measured on a few clips of its own recordings, on this machine.
 
-Notebook: 08_performance.
+Notebook: 98_performance.
 """
 
 from __future__ import annotations

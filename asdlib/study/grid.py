@@ -1,6 +1,6 @@
 """All units of a study: computed here or on a Dask cluster, and read back as one table.
 
-Notebook: 03_seed_study.
+Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A unit's files are named by everything that they depend on, the code included, and are written
 beside their place and renamed. A run can be killed at any moment, and the same command resumes.
-Notebook: 03_seed_study.
+Notebook: 04_seed_study.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The statistics of all clips are measured in one pass over the files of a machine, kept, and compared
 with those of the training-normal clips. Files are named by everything that they depend on.
-Notebook: 04_without_training.
+Notebook: 05_without_training.
 """
 
 from __future__ import annotations

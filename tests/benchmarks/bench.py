@@ -1,6 +1,6 @@
 """``make bench``: what the package costs on this machine, as ratios measured in one run.
 
-Writes ``results/benchmarks.json``, which chapter 08 of the report shows.
+Writes ``results/benchmarks.json``, which chapter 98 of the report shows.
 """
 
 import json

@@ -13,14 +13,14 @@ NAMES = (
     "index",
     "notebooks/01_noise_floor",
     "notebooks/02_front_ends",
-    "notebooks/03_seed_study",
-    "notebooks/04_without_training",
-    "notebooks/05_rescoring",
-    "notebooks/06_submission",
+    "notebooks/03_phase",
+    "notebooks/04_seed_study",
+    "notebooks/05_without_training",
+    "notebooks/06_rescoring",
     "notebooks/07_negative_results",
-    "notebooks/08_performance",
-    "notebooks/09_phase",
-    "notebooks/10_own_machine",
+    "notebooks/08_submission",
+    "notebooks/09_own_machine",
+    "notebooks/98_performance",
     "notebooks/99_provenance",
     "bibliography",
     "search",
@@ -55,7 +55,7 @@ def test_figures_and_tables_are_numbered_and_described(visit, name):
     captions = page.locator("figcaption .caption-text, table caption").all_inner_texts()
     numbers = page.locator("figcaption .caption-number, table .caption-number").all_inner_texts()
     assert len(numbers) == len(captions)
-    if name == "notebooks/08_performance":  # of this report nothing was measured
+    if name == "notebooks/98_performance":  # of this report nothing was measured
         assert numbers or "make bench" in page.locator("article").inner_text()
     else:
         assert numbers
@@ -67,13 +67,13 @@ def test_figures_and_tables_are_numbered_and_described(visit, name):
 
 
 def test_equations_are_typeset(visit):
-    page = visit[0]("notebooks/03_seed_study")
+    page = visit[0]("notebooks/04_seed_study")
     page.wait_for_selector("mjx-container svg")
     assert page.locator("mjx-container").count() > 3
     assert page.locator("mjx-merror").count() == 0
 
 
-@pytest.mark.parametrize("name", ["notebooks/02_front_ends", "notebooks/06_submission"])
+@pytest.mark.parametrize("name", ["notebooks/02_front_ends", "notebooks/08_submission"])
 def test_every_player_has_a_name_and_a_duration(visit, name):
     page = visit[0](name)
     players = page.locator("audio")
@@ -146,7 +146,7 @@ def counts(page):
 
 def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit):
     open_page, wrong = visit
-    page = open_page("notebooks/06_submission")
+    page = open_page("notebooks/08_submission")
     table = page.locator("table#tab-decisions")
     heads = table.locator("thead th").all_inner_texts()
     asked = [heads.index(name) for name in ("machine", "domain", "false alarms", "misses", "F1")]
@@ -179,7 +179,7 @@ def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit
 
 
 def test_values_appear_under_the_pointer(visit):
-    page = visit[0]("notebooks/03_seed_study")
+    page = visit[0]("notebooks/04_seed_study")
     page.locator("details.asd-fold summary").click()
     plot = page.locator("details.asd-fold .bk-Figure")
     plot.scroll_into_view_if_needed()
@@ -202,7 +202,7 @@ def test_chapters_link_to_one_another(visit, pages):
     page = visit[0]("index")
     page.locator("article a", has_text="The seed study").first.click()
     page.wait_for_load_state()
-    assert page.url == (pages / "notebooks" / "03_seed_study.html").as_uri()
+    assert page.url == (pages / "notebooks" / "04_seed_study.html").as_uri()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -208,14 +208,14 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
     nothing = negative.tried(other, recordings, study.run(other, recordings=recordings))
     flat = params.load(tiny, spectra={"n_mels": 16, "stack": 2}, extras=["objectives"])
     objectives = [own.training.objective for own in variants.studies(flat)]
-    assert objectives == ["reconstruct", "reconstruct", "denoise"]  # chapters 05, 06 and 07
+    assert objectives == ["reconstruct", "reconstruct", "denoise"]  # chapters 06, 08 and 07
     assert variants.lacking(flat, "interpolate") == params.INTERPOLATION_NEEDS
     for change in ({"baseline": False}, {"front_ends": ["adasub"]}, {"scorers": ["s1"]}):
         assert variants.lacking(params.load(tiny, **change), "build_up").startswith(
             "needs the base"
         )
     half = variants.studies(params.load(tiny, scorers=["eq1"], baseline=False))
-    assert [own.training.objective for own in half] == ["reconstruct"] * 2  # chapter 05's
+    assert [own.training.objective for own in half] == ["reconstruct"] * 2  # chapter 06's
     assert set(nothing.reasons.values()) == {
         "needs adasub with the scorers s1 and eq1, which were not run"
     }

@@ -180,7 +180,7 @@ def without_kernels(monkeypatch):
 def test_a_report_on_scenes_is_whole(scenes_report):
     chosen, pages = scenes_report
     html = assert_whole(chosen, pages, NO_PHASE | FEW_CLIPS)
-    assert "embedded simulated scenes" in html["03_seed_study"]
+    assert "embedded simulated scenes" in html["04_seed_study"]
     ladder = pd.read_csv(files.resolve(chosen.figures) / "tab-ladder.csv")
     per_seed = pd.read_csv(files.resolve(chosen.figures) / "tab-front-ends.csv")
     assert ladder["ensemble"].notna().all()
@@ -189,11 +189,11 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     measured = pd.read_csv(files.resolve(chosen.figures) / "tab-benchmarks.csv")
     assert measured["measured"].tolist() == ["0.05 s", "2.5 times", "1,761 times"]
     assert measured["target"].tolist()[1] == ">= 3"
-    assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/08_performance.html")
+    assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/98_performance.html")
     assert per_seed["SimFan"].str.contains("±").all()
-    again = text_of(pages / "notebooks" / "06_submission.html")
+    again = text_of(pages / "notebooks" / "08_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, S5, the same bytes as in the score files" in again
-    assert "reports: no problems found." in html["06_submission"]
+    assert "reports: no problems found." in html["08_submission"]
     package = files.resolve(chosen.results) / "small" / "submission" / "task2.zip"
     recordings = study.open_recordings(chosen)
     expected = {"SimPump": set(recordings.clips("SimPump", "test")["name"])}
@@ -212,7 +212,7 @@ def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng,
     machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
     made = small_report(tmp_path, data=str(tmp_path / "data"), extras=[])
     html = assert_whole(*made, NO_PHASE | NOT_MEASURED | NO_TRUTH | NO_OMEGA | FEW_CLIPS)
-    assert "the folder data, 13 clips of 1 machine, manifest" in html["03_seed_study"]
+    assert "the folder data, 13 clips of 1 machine, manifest" in html["04_seed_study"]
     folder = tmp_path / "figures"
     assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()
     assert pd.read_csv(folder / "tab-systems.csv")["overall"].isna().all()
@@ -233,7 +233,7 @@ def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng,
     )
     nothing = NO_TRUTH | NO_OMEGA | NO_SYSTEM | NO_TEST_CLIP
     html = assert_whole(chosen, pages, nothing | NO_PHASE | NOT_MEASURED | FEW_CLIPS)
-    assert "Nothing was scored" in html["06_submission"]
+    assert "Nothing was scored" in html["08_submission"]
     assert "pump <b>" not in "".join(html.values())
     assert "pump <b>" in text_of(pages / "notebooks" / "99_provenance.html").replace(
         "&lt;", "<"
@@ -253,7 +253,7 @@ def test_detectors_without_training_are_shown_as_far_as_they_were_run(
             scorers=["pmsd", "near/psd"],
             baseline=False,
         )
-        build.execute("04_without_training", chosen, tmp_path / data.name / "notebooks")
+        build.execute("05_without_training", chosen, tmp_path / data.name / "notebooks")
         written = {path.stem for path in files.resolve(chosen.figures).glob("*-*")}
         assert written == {"tab-untrained", *found}
 
@@ -278,11 +278,11 @@ def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
     left_out = NOT_TRAINED | NO_PHASE | NOT_MEASURED | NO_SYSTEM | FEW_CLIPS
     html = assert_whole(chosen, pages, left_out)
     assert not (tmp_path / "results" / "units").exists()
-    assert "No autoencoder was trained here" in html["03_seed_study"]
-    assert "there is nothing to re-score" in html["05_rescoring"]
+    assert "No autoencoder was trained here" in html["04_seed_study"]
+    assert "there is nothing to re-score" in html["06_rescoring"]
     assert "every idea needs adasub with the scorers s1 and eq1" in html["07_negative_results"]
     assert "this study has no models" in html["99_provenance"]
-    assert "the table that is left out" in text_of(pages / "notebooks" / "03_seed_study.html")
+    assert "the table that is left out" in text_of(pages / "notebooks" / "04_seed_study.html")
     ladder = pd.read_csv(tmp_path / "figures" / "tab-ladder.csv").set_index("system")
     assert (
         ladder.loc[["AdaSub, statistics pmsd", "AdaSub, fine statistics"], "ensemble"].notna().all()
@@ -298,10 +298,10 @@ def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
     real, tmp_path, without_kernels
 ):
     chosen = small_params(tmp_path, data=str(real / "mimii_two_mic"))
-    build.execute("10_own_machine", chosen, tmp_path / "notebooks")
+    build.execute("09_own_machine", chosen, tmp_path / "notebooks")
     written = {path.stem for path in files.resolve(chosen.figures).glob("*-*")}
     assert written == {"tab-monitor", "fig-reading"}
-    notebook = nbformat.read(tmp_path / "notebooks" / "10_own_machine.ipynb", as_version=4)
+    notebook = nbformat.read(tmp_path / "notebooks" / "09_own_machine.ipynb", as_version=4)
     shown = [o["data"] for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     said = " ".join(data.get("text/markdown", "") for data in shown)
     assert "6 held-out normal clip(s) cannot promise a false-alarm rate of 0.1" in said

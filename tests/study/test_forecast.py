@@ -17,7 +17,7 @@ def test_it_is_nothing_when_all_is_done(trained, tmp_path):
     recordings = study.open_recordings(trained)
     nothing_done = params.load(trained, results=str(tmp_path / "empty"))
     before = forecast.forecast(nothing_done, recordings)
-    # the study, chapters 05 and 06, chapter 07
+    # the study, chapters 06 and 08, chapter 07
     assert before["units"] == 2 * (5 + 1 + 1 + 1 + 7 + 2 + 1)
     assert min(before.values()) > 0
     assert "units to compute: about" in forecast.sentence(before)

@@ -44,7 +44,7 @@ params, recordings = chapter.params, chapter.recordings
 # %% [markdown]
 # ## The five systems
 #
-# S1 to S4 are the paper's. S5 trains nothing: it compares statistics of a clip with those of normal clips (chapter 04).
+# S1 to S4 are the paper's. S5 trains nothing: it compares statistics of a clip with those of normal clips (chapter 05).
 # Two of its views and the fusion were chosen on embedded scenes alone. The third one, on the near microphone as it is, was
 # added later. On scenes with the far microphone close to the machine, the other two had lost to an autoencoder.
 #

@@ -98,7 +98,7 @@ chapter.table(
     tables.ladder(pd.concat([ladder, untrained], ignore_index=True)),
     label="tab-ladder",
     caption=f"The ladder of $\\Omega$ (Table 1 of the paper): {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
-    "2026 development data. The last rows are detectors without training (chapter 04), beyond the paper. They have no seed: "
+    "2026 development data. The last rows are detectors without training (chapter 05), beyond the paper. They have no seed: "
     "the 95 % interval of 10,000 resamples of the clips takes the place of a standard deviation. n/a: not computed here, or "
     "not to be computed from these labels.",
 )

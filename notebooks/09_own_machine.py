@@ -32,7 +32,7 @@ params, recordings = chapter.params, chapter.recordings
 # %% [markdown]
 # The chapters before this one repeat a study. This one is for an engineer with two microphones and a folder of normal
 # recordings of one machine: from the folder to a model file, to scores with reasons, and to an alarm that is right as
-# often as it promises. The detector is S5 ({doc}`06_submission`): it trains nothing.
+# often as it promises. The detector is S5 ({doc}`08_submission`): it trains nothing.
 
 # %% [markdown]
 # ## From a folder to a model

@@ -203,9 +203,9 @@ chapter.table(
 # %% [markdown]
 # ## Does it help the detector?
 #
-# The detector is evaluated by the protocol of chapter 03, and under several scores, because the best score may
+# The detector is evaluated by the protocol of chapter 04, and under several scores, because the best score may
 # differ by front-end: mean squared error, eq. 1 and all re-scorings of autoencoders; and two of clip statistics,
-# without training (chapter 04). `params/phase.yaml` runs all of
+# without training (chapter 05). `params/phase.yaml` runs all of
 # it, with the context $K$ that `make verdict` chose on three sets of scenes. A constant that was chosen by labels has to
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
