@@ -228,7 +228,7 @@ chapter.table(
     label="tab-phase",
     caption=f"Every front-end under every score, {sentences.seeds(params, scorer)}: $\\Omega$ (mean ± standard deviation), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
-    "clips and seeds.",
+    "clips and seeds, and the verdict.",
     decimals=3,
     empty=not_run,
 )

@@ -21,7 +21,7 @@ from asdlib.study.unit import Unit
 
 ADASUB = "adasub"  # the front-end that all others are compared with, and the default choice
 _WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
-_DIFFERENCE = ["mean", "p_holm", "low", "high"]  # of a paired comparison
+_DIFFERENCE = ["mean", "p_holm", "low", "high", "verdict"]  # of a pair
 
 
 def common_scorer(scorers: Collection[str]) -> str:
@@ -54,8 +54,9 @@ def against_adasub(table: pd.DataFrame, summary: comparison.Summary) -> pd.DataF
     Returns
     -------
     DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
-    pauc (of the ensemble), mean, p_holm (corrected for the front-ends under one scorer), low and
-    high of the paired difference of Omega; NaN for AdaSub itself. No rows without test clips.
+    pauc (of the ensemble), mean, p_holm (corrected for the front-ends under one scorer), low, high
+    and verdict of the paired difference of Omega; NaN for AdaSub itself. No rows without test
+    clips.
     """
     parts = []
     for scorer in summary.ensemble["scorer"].unique():
@@ -69,7 +70,7 @@ def against_adasub(table: pd.DataFrame, summary: comparison.Summary) -> pd.DataF
         )
         pairs = [(key, (ADASUB, scorer)) for key in keys if key[0] != ADASUB]
         paired = comparison.paired(summary.per_seed, pairs, table)
-        differences = paired[["system", *_DIFFERENCE]].astype(dict.fromkeys(_DIFFERENCE, float))
+        differences = paired[["system", *_DIFFERENCE]]
         parts.append(own.merge(differences, on="system", how="left"))
     if not parts:
         return pd.DataFrame()

@@ -7,7 +7,7 @@ so systems are compared seed by seed. Notebooks: 04_seed_study, 06_rescoring, 07
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,17 +15,20 @@ import pandas as pd
 from asdlib import metrics
 from asdlib.clipstats import VIEWS
 from asdlib.compare import bootstrap, systems
-from asdlib.compare.systems import FUSED, System, ensemble
+from asdlib.compare.systems import FUSED, ensemble
 
 _VALUES = ["omega", "auc_source", "auc_target", "pauc"]  # of a summary
 _SEEDLESS = {*VIEWS, FUSED}  # scorers that have one row per clip where nothing was trained
 _LEVEL = 0.05  # of the corrected p value, below which a difference over seeds counts
+_DIFFERENCE = ["p_holm", "low", "high", "verdict"]  # of a pair, beside mean and std
 _UNTRAINED = (
-    System("AdaSub, statistics pmsd", "", (("adasub", "pmsd"),)),
-    System("AdaLS, statistics pmsd", "", (("adals", "pmsd"),)),
-    System("AdaSub, fine statistics", "", (("adasub", "fine"),)),
-    systems.UNTRAINED,
+    ("AdaSub, statistics pmsd", "adasub", "pmsd"),
+    ("AdaLS, statistics pmsd", "adals", "pmsd"),
+    ("AdaSub, fine statistics", "adasub", "fine"),
+    (systems.UNTRAINED.name, systems.UNTRAINED.name, FUSED),
 )
+ADASUB, CHAMPION = ("adasub", "eq1"), ("adasub", "s1")
+"""The front-end that the paper builds on, under eq. 1, and its champion, under all re-scorings."""
 
 
 class Summary(NamedTuple):
@@ -117,96 +120,74 @@ def row(summary: Summary, front_end: str, scorer: str = "eq1") -> dict[str, floa
     }
 
 
-def ladder(summary: Summary, reported: Sequence[Mapping]) -> pd.DataFrame:
-    """Measured rows beside the paper's: every entry of ``reported`` names a front-end and scorer.
+def ladder(table: pd.DataFrame, reported: Sequence[Mapping]) -> pd.DataFrame:
+    """Measured rows beside the paper's, then detectors without training, which it does not have.
 
     Parameters
     ----------
+    table : of :func:`asdlib.study.run`, or of :func:`asdlib.compare.trained_or_not.with_fused`.
     reported : mappings with system, front_end, scorer and the paper's mean, std, ensemble.
 
     Returns
     -------
-    DataFrame with system, the measured mean, std and ensemble, and the reported ones.
+    DataFrame with system, front_end, scorer; mean and std of per-seed Omega and the ensemble's
+    Omega; low and high of the 95 % bootstrap interval of the mean over clips and seeds; the verdict
+    where a row stands in place of :data:`CHAMPION`; and what is reported. NaN and no verdict where
+    a row was not run, or the labels do not allow a value.
     """
+    own = summary(table)
+    unreported = [{"system": name, "front_end": f, "scorer": s} for name, f, s in _UNTRAINED]
     rows = []
-    for entry in reported:
-        measured = row(summary, entry.get("front_end", ""), entry.get("scorer", "eq1"))
+    for entry in [*reported, *unreported]:
+        key = entry.get("front_end", ""), entry.get("scorer", "eq1")
         rows.append(
-            {"system": entry["system"], **measured}
+            {"system": entry["system"], "front_end": key[0], "scorer": key[1], **row(own, *key)}
             | {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
         )
-    return pd.DataFrame(rows)
+    found = pd.DataFrame(rows)
+    keys = list(zip(found["front_end"], found["scorer"], strict=True))
+    draws = _resamples(table, [k for k, m in zip(keys, found["mean"], strict=True) if m == m])
+    intervals = [bootstrap.interval(draws[k]) if k in draws else (np.nan, np.nan) for k in keys]
+    found[["low", "high"]] = intervals
+    against = paired(own.per_seed, [(k, CHAMPION) for k in keys if k != CHAMPION], table)
+    against = against[against["mean"].notna()]
+    said = dict(zip(against["system"], against["verdict"], strict=True))
+    return found.assign(verdict=[said.get(key, "") for key in keys])
 
 
-def untrained_ladder(
-    table: pd.DataFrame, quantile: float, *, resamples: int = 10_000
+def steps(
+    summary: Summary, front_end: str, scorers: Sequence[str], table: pd.DataFrame
 ) -> pd.DataFrame:
-    """Rows of the ladder for detectors without training, which the paper does not have.
+    """Re-scorings of one front-end beside its first: parts of the score and paired differences.
 
     Parameters
     ----------
-    table : of :func:`asdlib.study.run`.
-    quantile : see :func:`asdlib.compare.systems.apply`.
-    resamples : of the test clips, for the interval.
-
-    Returns
-    -------
-    DataFrame with system; Omega as mean and as ensemble, because there is one value and no seed;
-    low and high of its 95 % bootstrap interval over clips. NaN where a system was not run, or the
-    labels do not allow a value.
-    """
-    per_seed = summary(table).per_seed
-    rows, clips = [], {}
-    for place, system in enumerate(_UNTRAINED):
-        applied = systems.apply(system, table, per_seed, quantile)
-        machines = applied.evaluate()
-        omega = np.nan if machines is None else metrics.omega(machines)
-        unknown = {"low": np.nan, "high": np.nan}
-        rows.append({"system": system.name, "mean": omega, "ensemble": omega, **unknown})
-        if np.isfinite(omega):
-            clips[place] = metrics.labelled(applied.clips).assign(seed=0)
-    if clips:
-        draws = bootstrap.omega_resamples(
-            list(clips.values()), resamples=resamples, generator=np.random.default_rng(0)
-        )
-        for place, own in zip(clips, draws, strict=True):
-            rows[place]["low"], rows[place]["high"] = bootstrap.interval(own)
-    return pd.DataFrame(rows)
-
-
-def steps(summary: Summary, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
-    """Re-scorings of one front-end beside its first: parts of the score and paired differences.
+    table : that the summary was made of.
 
     Returns
     -------
     DataFrame with scorer; auc_source, auc_target, pauc (means over machines) and omega of the
-    ensemble; mean and std of per-seed Omega; difference, difference_std and p_t, paired by seed
-    against the first scorer. Scorers that were not computed are left out; no rows without the
-    first.
+    ensemble; mean and std of per-seed Omega; difference and difference_std against the first
+    scorer, p_holm, low, high and verdict (see :func:`paired`; NaN and "" for the first). Scorers
+    that were not computed are left out; no rows without the first.
     """
     per_seed, first = summary.per_seed, (front_end, scorers[0])
     if seed_values(per_seed, *first).empty:
         return pd.DataFrame()
+    names = {"mean": "difference", "std": "difference_std"}
+    found = paired(per_seed, [((front_end, other), first) for other in scorers[1:]], table)
+    against = found.rename(columns=names).set_index("system")[[*names.values(), *_DIFFERENCE]]
     rows = []
     for scorer in scorers:
         whole = _ensemble(summary, front_end, scorer)
         if whole.empty:
             continue
         measured = row(summary, front_end, scorer)
-        against = seed_difference(per_seed, (front_end, scorer), per_seed, first)
         parts = whole[["auc_source", "auc_target", "pauc", "omega"]].iloc[0]
-        rows.append(
-            {
-                "scorer": scorer,
-                **parts.to_dict(),
-                "mean": measured["mean"],
-                "std": measured["std"],
-                "difference": against["mean"],
-                "difference_std": against["std"],
-                "p_t": against["p_t"],
-            }
-        )
-    return pd.DataFrame(rows)
+        rows.append({"scorer": scorer, **parts, "mean": measured["mean"], "std": measured["std"]})
+    keys = [(front_end, own["scorer"]) for own in rows]
+    compared = against.reindex(pd.MultiIndex.from_tuples(keys)).reset_index(drop=True)
+    return pd.concat([pd.DataFrame(rows), compared], axis=1).fillna({"verdict": ""})
 
 
 def paired(
@@ -226,8 +207,8 @@ def paired(
     -------
     DataFrame with system and against (both (front_end, scorer)), the values of
     :func:`asdlib.metrics.paired_difference`, seedless (neither was trained), p_holm (p_t, corrected
-    for the number of rows), and low and high of the 95 % bootstrap interval; pairs that were not
-    computed are left out.
+    for the number of rows), low and high of the 95 % bootstrap interval, and the verdict; pairs
+    that were not computed are left out.
     """
     rows = []
     for left, right in pairs:
@@ -242,19 +223,25 @@ def paired(
     names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"]
     found = pd.DataFrame(rows, columns=names)
     found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
-    found["low"], found["high"] = np.nan, np.nan
+    found[["low", "high"]] = np.nan
     if found["mean"].notna().any():
-        groups = dict(iter(metrics.labelled(table).groupby(["front_end", "scorer"])))
-        wanted = sorted({*found["system"], *found["against"]})
-        draws = bootstrap.omega_resamples(
-            [groups[key] for key in wanted], generator=np.random.default_rng(0)
-        )
-        of = dict(zip(wanted, draws, strict=True))
+        of = _resamples(table, sorted({*found["system"], *found["against"]}))
         found[["low", "high"]] = [
             bootstrap.interval(of[a] - of[b])
             for a, b in zip(found["system"], found["against"], strict=True)
         ]
-    return found
+    return found.assign(verdict=[verdict(own) for own in found.to_dict("records")])
+
+
+def _resamples(table: pd.DataFrame, keys: Sequence[tuple[str, str]]) -> dict[Any, np.ndarray]:
+    """Omega of resampled clips and seeds, the same resamples for every system."""
+    if not keys:
+        return {}
+    groups = dict(iter(metrics.labelled(table).groupby(["front_end", "scorer"])))
+    draws = bootstrap.omega_resamples(
+        [groups[key] for key in keys], generator=np.random.default_rng(0)
+    )
+    return dict(zip(keys, draws, strict=True))
 
 
 def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
@@ -264,31 +251,30 @@ def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
     return pd.Series(values.iloc[0], index=others.index)
 
 
-def verdict(difference: Mapping[str, float]) -> str:
-    """Say in words what a paired difference allows to say.
+def verdict(difference: Mapping[str, Any]) -> str:
+    """Say in words what a paired difference allows to say, by one rule everywhere.
 
-    A gain or loss counts when the corrected p value over seeds is below 0.05 and the bootstrap
-    interval over clips and seeds does not contain zero. Between two systems without seeds, the
-    interval decides.
+    A system helps or harms where the corrected p value over seeds is below 0.05 and the bootstrap
+    interval over clips and seeds does not hold zero. Between two systems without seeds, the
+    interval decides. All else is no robust difference.
 
     Parameters
     ----------
     difference : mean, seedless, p_holm, low and high, as in a row of :func:`paired`.
+
+    Examples
+    --------
+    >>> loss = {"mean": -0.025, "p_holm": 0.041, "low": -0.046, "high": -0.008}
+    >>> verdict(loss), verdict({**loss, "p_holm": 0.2})
+    ('harms', 'no robust difference')
     """
-    mean = difference["mean"]
-    if np.isnan(mean):
+    if np.isnan(difference["mean"]):
         return "Ω cannot be computed from these labels"
     by_clips = difference["low"] > 0 or difference["high"] < 0
-    seedless = difference.get("seedless", False)
-    by_seeds = by_clips if seedless else difference["p_holm"] < _LEVEL
-    if by_seeds and by_clips:
-        return "helps" if mean > 0 else "harms"
-    tendency = "gains" if mean > 0 else "loses"
-    if by_seeds:
-        return f"{tendency} on these clips; other clips might not agree"
-    if by_clips:
-        return f"{tendency} on average, not surely over seeds"
-    return "no robust difference"
+    by_seeds = difference.get("seedless", False) or difference["p_holm"] < _LEVEL
+    if not (by_clips and by_seeds):
+        return "no robust difference"
+    return "helps" if difference["mean"] > 0 else "harms"
 
 
 def _ensemble(summary: Summary, front_end: str, scorer: str) -> pd.DataFrame:

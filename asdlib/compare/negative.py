@@ -34,7 +34,7 @@ IDEAS = {
     "gate_tested": "gate of AdaSub and CohGate, normalised over the test set",
 }
 _ENCODED = ("exposure", "lora")  # ideas that need the audio encoder
-_DIFFERENCE = ("mean", "std", "p_t", "p_holm", "low", "high")  # of a paired comparison
+_DIFFERENCE = ("mean", "std", "p_t", "p_holm", "low", "high", "verdict")  # of a pair
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def against_champion(tried: Tried) -> pd.DataFrame:
     for name, title in IDEAS.items():
         values = compared[name] if name in compared else {"verdict": tried.reasons[name]}
         rows.append({"idea": title, **values})
-    order = ["idea", "omega", "omega_std", *_DIFFERENCE, "eq1", "eq1_std", "verdict"]
+    order = ["idea", "omega", "omega_std", *_DIFFERENCE, "eq1", "eq1_std"]
     return pd.DataFrame(rows).reindex(columns=order)
 
 
@@ -122,16 +122,14 @@ def _compared(
     paired = comparison.paired(per_seed, pairs, scores)
     rows = {}
     for name, (_, difference) in zip(names, paired.iterrows(), strict=True):
-        values = {key: float(difference[key]) for key in _DIFFERENCE}
         own = comparison.row(summary, name, first)
         plain = comparison.seed_difference(per_seed, (name, "eq1"), per_seed, (CHAMPION, "eq1"))
         rows[name] = {
             "omega": own["mean"],
             "omega_std": own["std"],
-            **values,
+            **difference[list(_DIFFERENCE)],
             "eq1": plain["mean"],
             "eq1_std": plain["std"],
-            "verdict": comparison.verdict(values),
         }
     return rows
 

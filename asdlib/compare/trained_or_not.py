@@ -13,9 +13,7 @@ from asdlib import metrics
 from asdlib.clipstats import VIEWS
 from asdlib.compare import comparison, systems
 
-REFERENCE = ("adasub", "eq1")  # the autoencoder that all are compared with
 _SHOWN = 3  # autoencoders beside the detectors without training
-_VERDICT = ["mean", "p_holm", "low", "high", "seedless"]  # what a verdict needs
 _PARTS = ["auc_source", "auc_target", "pauc", "omega"]
 
 
@@ -56,14 +54,10 @@ def against_autoencoders(table: pd.DataFrame) -> pd.DataFrame:
     if found.empty or not untrained.any():
         return found.head(0)
     others = found[~untrained].sort_values("omega", ascending=False, kind="stable")
-    compared = others["system"] == REFERENCE
+    compared = others["system"] == comparison.ADASUB
     shown = pd.concat([found[untrained], others[compared | (np.arange(len(others)) < _SHOWN)]])
-    pairs = [(own, REFERENCE) for own in shown["system"] if own != REFERENCE]
+    pairs = [(own, comparison.ADASUB) for own in shown["system"] if own != comparison.ADASUB]
     paired = comparison.paired(per_seed, pairs, table)
-    paired["verdict"] = [
-        comparison.verdict({"mean": m, "p_holm": p, "low": low, "high": high, "seedless": s})
-        for m, p, low, high, s in paired[_VERDICT].to_numpy(float)
-    ]
     differences = paired[["system", "mean", "low", "high", "verdict"]]
     return shown.merge(differences, on="system", how="left").reset_index(drop=True)
 
@@ -75,7 +69,7 @@ def reference(compared: pd.DataFrame) -> float | None:
     ----------
     compared : of :func:`against_autoencoders`.
     """
-    omegas = compared.loc[compared["system"] == REFERENCE, "omega"].dropna()
+    omegas = compared.loc[compared["system"] == comparison.ADASUB, "omega"].dropna()
     return float(omegas.iloc[0]) if len(omegas) else None
 
 

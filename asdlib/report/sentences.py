@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.clipstats import VIEWS
+from asdlib.compare.comparison import CHAMPION
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params
 from asdlib.report.tables import escape, plus_minus
@@ -92,18 +93,19 @@ def seeds(params: Params, scorer: str) -> str:
 
 
 def ladder_change(table: pd.DataFrame) -> str:
-    """Return the change of Omega from the first autoencoder to the last row of the ladder.
+    """Return the change of Omega from the first autoencoder to the paper's champion.
 
     Parameters
     ----------
     table : of :func:`asdlib.compare.comparison.ladder`.
     """
-    first: Any = table.set_index("system", drop=False).loc["AE ch1"]
-    last = table.iloc[-1]
+    rows = table.set_index(["front_end", "scorer"])
+    first: Any = rows.loc[("near", "eq1")]
+    last: Any = rows.loc[CHAMPION]
     if not np.isfinite(last["mean"] - first["mean"]):
-        return "The change from the first autoencoder to the last row cannot be computed here."
+        return "The change from the first autoencoder to the champion cannot be computed here."
     return (
-        f"From {first['system']} to the last row the seed mean changes by "
+        f"From {first['system']} to the champion the seed mean changes by "
         f"{last['mean'] - first['mean']:+.4f} here; the paper has "
         f"{last['reported mean'] - first['reported mean']:+.4f}."
     )

@@ -74,19 +74,17 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """
     if table.empty:
         return table
-    pairs = {"mean ± std": ("mean", "std"), "difference ± std": ("difference", "difference_std")}
-    spread = {
-        head: [plus_minus(m, s) for m, s in zip(table[mean], table[std], strict=True)]
-        for head, (mean, std) in pairs.items()
-    }
     columns = {
         "score": table["scorer"].map(names),
         "source AUC": table["auc_source"],
         "target AUC": table["auc_target"],
         "pAUC": table["pauc"],
         "Ω": table["omega"],
-        **spread,
-        "p (t)": table["p_t"],
+        "mean ± std": _spread(table, "mean", "std", missing="n/a"),
+        "difference ± std": _spread(table, "difference", "difference_std", "+"),
+        "95 % interval": _interval(table, "+.4f"),
+        "p (Holm)": _p(table),
+        "verdict": table["verdict"],
     }
     return pd.DataFrame(columns)
 
@@ -137,6 +135,7 @@ def front_ends(
     entries: Sequence[Mapping[str, Any]],
     measured: Mapping[str, Sequence[Mapping[str, float]]],
     names: Mapping[str, str],
+    compared: pd.DataFrame,
 ) -> pd.DataFrame:
     """Put the measured Omega of every front-end beside the reported one.
 
@@ -145,13 +144,16 @@ def front_ends(
     entries : of :func:`asdlib.report.reported.table_2`.
     measured : head of a column to mean and std of every entry's front-end.
     names : what each front-end is called.
+    compared : of :func:`asdlib.compare.comparison.paired`, each with the near microphone.
     """
+    said = {front_end: said for (front_end, _), said in compared[["system", "verdict"]].to_numpy()}
     columns = {
         "front-end": [names[entry["front_end"]] for entry in entries],
         **{
             head: _spread(pd.DataFrame(rows), "mean", "std", missing="n/a")
             for head, rows in measured.items()
         },
+        "verdict": [said.get(entry["front_end"], "") for entry in entries],
     }
     given = pd.DataFrame(entries)
     columns["reported, all"] = _spread(given, "mean", "std", missing="n/a")
@@ -160,25 +162,13 @@ def front_ends(
 
 
 def ladder(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.comparison.ladder` for reading.
-
-    Parameters
-    ----------
-    table : where a row has low and high, its interval takes the place of the standard deviation.
-    """
-    means = _spread(table, "mean", "std", missing="n/a")
-    if "low" in table:
-        known = table["low"].notna()
-        means = [
-            f"{mean} ({low:.3f} to {high:.3f})" if interval else mean
-            for mean, low, high, interval in zip(
-                means, table["low"], table["high"], known, strict=True
-            )
-        ]
+    """Lay out :func:`asdlib.compare.comparison.ladder` for reading."""
     columns = {
         "system": table["system"],
-        "mean ± std": means,
+        "mean ± std": _spread(table, "mean", "std", missing="n/a"),
+        "95 % interval": _interval(table, ".3f"),
         "ensemble": table["ensemble"],
+        "in place of the champion": table["verdict"],
         "reported mean ± std": _spread(table, "reported mean", "reported std", missing="n/a"),
         "reported ensemble": table["reported ensemble"],
     }
@@ -212,10 +202,6 @@ def paired(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
     """
     if table.empty:
         return table
-    interval = [
-        f"{low:+.4f} to {high:+.4f}" if np.isfinite(low) else "n/a"
-        for low, high in zip(table["low"], table["high"], strict=True)
-    ]
     columns = {
         "system": [name(*system) for system in table["system"]],
         "against": [name(*system) for system in table["against"]],
@@ -223,24 +209,20 @@ def paired(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
         "p (t)": table["p_t"],
         "p (Holm)": table["p_holm"],
         "p (Wilcoxon)": table["p_wilcoxon"],
-        "95 % interval": interval,
+        "95 % interval": _interval(table, "+.4f"),
+        "verdict": table["verdict"],
     }
     return pd.DataFrame(columns)
 
 
 def against_champion(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out :func:`asdlib.compare.negative.against_champion`; blank where an idea was not run."""
-    run = table["mean"].notna()
-
     columns = {
         "idea": table["idea"],
         "Ω": _spread(table, "omega", "omega_std"),
         "difference": _spread(table, "mean", "std", "+"),
-        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
-        "95 % interval": [
-            f"{low:+.4f} to {high:+.4f}" if known else ""
-            for low, high, known in zip(table["low"], table["high"], run, strict=True)
-        ],
+        "p (Holm)": _p(table),
+        "95 % interval": _interval(table, "+.4f"),
         "difference, eq. 1": _spread(table, "eq1", "eq1_std", "+"),
         "verdict": table["verdict"],
     }
@@ -321,7 +303,7 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
         "step": table["step"],
         "Ω": _spread(table, "omega", "omega_std"),
         "change": _spread(table, "mean", "std", "+"),
-        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+        "p (Holm)": _p(table),
         "largest at one seed": [f"{m:+.4f}" if np.isfinite(m) else "" for m in table["most"]],
         "seeds outside the band": table["outside"],
     }
@@ -355,7 +337,8 @@ def against_adasub(
         "target AUC": table["auc_target"],
         "pAUC": table["pauc"],
         "against AdaSub": interval,
-        "p (Holm)": [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]],
+        "p (Holm)": _p(table),
+        "verdict": table["verdict"].fillna(""),
     }
     return pd.DataFrame(columns)
 
@@ -391,6 +374,19 @@ def _spread(
 ) -> list[str]:
     pairs = zip(table[mean], table[std], strict=True)
     return [plus_minus(m, s, missing=missing, sign=sign) for m, s in pairs]
+
+
+def _interval(table: pd.DataFrame, form: str) -> list[str]:
+    """The columns low and high in one cell, blank where they are not known."""
+    return [
+        f"{low:{form}} to {high:{form}}" if np.isfinite(low) else ""
+        for low, high in zip(table["low"], table["high"], strict=True)
+    ]
+
+
+def _p(table: pd.DataFrame) -> list[str]:
+    """Corrected p values, blank where there is none."""
+    return [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]]
 
 
 def _text(value: object, decimals: int, missing: str) -> str:

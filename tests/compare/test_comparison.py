@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
-from asdlib.compare import comparison
+from asdlib.compare import comparison, trained_or_not
 
 GAIN = 1 - OMEGA_OF_HALF
 
@@ -45,7 +45,7 @@ def test_the_ladder_stands_beside_what_was_reported(table):
         {"system": "+ AdaSub", "front_end": "adasub", "scorer": "eq1", "ensemble": 0.7},
         {"system": "not run", "front_end": "adasub", "scorer": "s1", "mean": 0.8},
     ]
-    ladder = comparison.ladder(comparison.summary(table), reported).set_index("system")
+    ladder = comparison.ladder(table, reported).set_index("system")[:3]
     assert ladder.loc["AE", "mean"] == pytest.approx(OMEGA_OF_HALF)
     assert ladder.loc["AE", "std"] == 0
     assert ladder.loc["AE", "ensemble"] == pytest.approx(OMEGA_OF_HALF)
@@ -67,39 +67,57 @@ def test_detectors_without_training_have_one_value_and_an_interval_over_clips():
         ],
         ignore_index=True,
     )
-    found = comparison.untrained_ladder(table, 0.9, resamples=20).set_index("system")
+    found = comparison.ladder(table, []).set_index("system")
     assert found.index[-1] == "S5"
     assert found.loc["AdaSub, statistics pmsd", "mean"] == pytest.approx(OMEGA_OF_HALF)
     assert found.loc["AdaSub, fine statistics", ["mean", "low", "high"]].tolist() == [1, 1, 1]
-    assert found.loc[["AdaLS, statistics pmsd", "S5"]].isna().all(axis=None)  # AdaLS was not run
+    assert found.loc[["AdaLS, statistics pmsd", "S5"], "mean"].isna().all()  # AdaLS was not run
     rest = [
         rows("fan", "adals", "pmsd", half, train=[0.0]),
         rows("fan", "near", "fine", right, train=[0.0]),
     ]
     both = pd.concat([table, *rest], ignore_index=True)
-    fused = comparison.untrained_ladder(both, 0.9, resamples=20).set_index("system").loc["S5"]
+    fused = comparison.ladder(trained_or_not.with_fused(both), []).set_index("system").loc["S5"]
     # the larger z puts both anomalies, 9, above all normal clips
     assert fused[["mean", "ensemble", "low", "high"]].tolist() == [1, 1, 1, 1]
 
 
 def test_a_ladder_without_labels_has_no_values():
     table = rows("fan", "adasub", "pmsd", {0: HALF}, train=[0.0]).assign(label="unknown")
-    found = comparison.untrained_ladder(table, 0.9, resamples=20)
-    assert found.drop(columns="system").isna().all(axis=None)
+    found = comparison.ladder(table, [])
+    assert found[["mean", "ensemble", "low", "high"]].isna().all(axis=None)
+    assert (found["verdict"] == "").all()
+
+
+def test_every_row_of_the_ladder_is_judged_in_place_of_the_champion():
+    seeds = {0: HALF, 1: PERFECT, 2: HALF}
+    own = [rows("fan", "adasub", "s1", seeds), rows("fan", "adals", "pmsd", {0: PERFECT})]
+    worse = rows("fan", "near", "mse", dict.fromkeys(range(3), HALF))
+    reported = [
+        {"system": name, "front_end": front_end, "scorer": scorer}
+        for name, front_end, scorer in (("near", "near", "mse"), ("champion", "adasub", "s1"))
+    ]
+    ladder = comparison.ladder(pd.concat([*own, worse], ignore_index=True), reported)
+    said = ladder.set_index("system")["verdict"]
+    assert said["champion"] == said["S5"] == ""
+    assert said["near"] == said["AdaLS, statistics pmsd"] == "no robust difference"
 
 
 def test_steps_are_differences_to_the_first_scorer(table):
     better = rows("fan", "near", "s1", {3: PERFECT, 7: HALF})
     summary = comparison.summary(pd.concat([table, better], ignore_index=True))
-    steps = comparison.steps(summary, "near", ("eq1", "dm", "s1"))
+    both = pd.concat([table, better], ignore_index=True)
+    steps = comparison.steps(summary, "near", ("eq1", "dm", "s1"), both)
     assert steps["scorer"].tolist() == ["eq1", "s1"]  # dm was not run
     assert steps["auc_target"].tolist() == [0.5, 1]
     assert steps["omega"].tolist() == pytest.approx([OMEGA_OF_HALF, 1])
     assert steps["mean"].tolist() == pytest.approx([OMEGA_OF_HALF, 1 - GAIN / 2])
-    assert steps["difference"].tolist() == pytest.approx([0, GAIN / 2])
-    assert steps["difference_std"].tolist() == pytest.approx([0, GAIN / np.sqrt(2)])
-    assert steps["p_t"][1] == pytest.approx(0.5)  # t = 1 with one degree of freedom
-    assert comparison.steps(summary, "near", ("dm", "eq1")).empty
+    assert steps["difference"][1] == pytest.approx(GAIN / 2)
+    assert steps["difference_std"][1] == pytest.approx(GAIN / np.sqrt(2))
+    assert steps["p_holm"][1] == pytest.approx(0.5)  # t = 1 with one degree of freedom
+    assert steps["verdict"].tolist() == ["", "no robust difference"]
+    assert steps.loc[0, ["difference", "low"]].isna().all()
+    assert comparison.steps(summary, "near", ("dm", "eq1"), both).empty
 
 
 def test_paired_differences_are_matched_by_seed(table):
@@ -126,9 +144,9 @@ def test_paired_differences_are_matched_by_seed(table):
     [
         (0.03, 0.01, 0.01, 0.05, "helps"),
         (-0.03, 0.01, -0.05, -0.01, "harms"),
-        (-0.03, 0.01, -0.07, 0.01, "loses on these clips; other clips might not agree"),
-        (0.03, 0.2, 0.01, 0.05, "gains on average, not surely over seeds"),
-        (-0.03, np.nan, -0.05, -0.01, "loses on average, not surely over seeds"),
+        (-0.03, 0.01, -0.07, 0.01, "no robust difference"),
+        (0.03, 0.2, 0.01, 0.05, "no robust difference"),
+        (-0.03, np.nan, -0.05, -0.01, "no robust difference"),
         (0.03, 0.2, -0.01, 0.05, "no robust difference"),
         (np.nan, np.nan, np.nan, np.nan, "Ω cannot be computed from these labels"),
     ],
@@ -162,4 +180,4 @@ def test_without_seeds_the_interval_over_clips_decides():
     assert comparison.verdict({**row, "mean": -0.1, "low": -0.2, "high": -0.02}) == "harms"
     assert comparison.verdict({**row, "low": -0.02}) == "no robust difference"
     with_seeds = comparison.verdict({**row, "seedless": False})
-    assert with_seeds == "gains on average, not surely over seeds"
+    assert with_seeds == "no robust difference"

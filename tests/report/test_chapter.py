@@ -160,6 +160,11 @@ def test_the_ladder_shows_both_sides_and_its_change():
     ladder = pd.DataFrame(
         {
             "system": ["AE ch1", "AdaSub"],
+            "front_end": ["near", "adasub"],
+            "scorer": ["eq1", "s1"],
+            "low": [np.nan, 0.61],
+            "high": [np.nan, 0.68],
+            "verdict": ["harms", ""],
             "mean": [0.6, 0.65],
             "std": [0.01, np.nan],
             "ensemble": [0.61, np.nan],
@@ -171,14 +176,11 @@ def test_the_ladder_shows_both_sides_and_its_change():
     laid = tables.ladder(ladder)
     assert laid["mean ± std"].tolist() == ["0.6000 ± 0.0100", "0.6500"]
     assert laid["reported mean ± std"].tolist() == ["0.5000", "0.6000 ± 0.0200"]
+    assert laid["95 % interval"].tolist() == ["", "0.610 to 0.680"]
+    assert laid["in place of the champion"].tolist() == ["harms", ""]
     assert sentences.ladder_change(ladder) == (
-        "From AE ch1 to the last row the seed mean changes by +0.0500 here; the paper has +0.1000."
+        "From AE ch1 to the champion the seed mean changes by +0.0500 here; the paper has +0.1000."
     )
-    without = ladder.assign(low=[np.nan, 0.61], high=[np.nan, 0.68])
-    assert tables.ladder(without)["mean ± std"].tolist() == [
-        "0.6000 ± 0.0100",
-        "0.6500 (0.610 to 0.680)",
-    ]
     ladder.loc[1, "mean"] = np.nan
     assert tables.ladder(ladder)["mean ± std"][1] == "n/a"
     assert "cannot be computed" in sentences.ladder_change(ladder)
@@ -190,9 +192,11 @@ def test_measured_front_ends_stand_beside_the_reported_ones():
         {"front_end": "refsub", **dict.fromkeys(("mean", "std", "fan_mean", "fan_std"), np.nan)},
     ]
     measured = {"all machines": [{"mean": 0.6, "std": 0.03}, {"mean": np.nan, "std": np.nan}]}
-    assert tables.front_ends(entries, measured, NAMES).to_dict("list") == {
+    compared = pd.DataFrame({"system": [("adasub", "eq1")], "verdict": ["helps"]})
+    assert tables.front_ends(entries, measured, NAMES, compared).to_dict("list") == {
         "front-end": ["AdaSub", "RefSub"],
         "all machines": ["0.6000 ± 0.0300", "n/a"],
+        "verdict": ["helps", ""],
         "reported, all": ["0.5000 ± 0.0100", "n/a"],
         "reported, fan": ["0.7000 ± 0.0200", "n/a"],
     }

@@ -11,7 +11,6 @@ import soundfile
 from matplotlib import pyplot as plt
 
 from asdlib.clipstats import VIEWS
-from asdlib.compare import comparison
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS, FrontEnd
 from asdlib.report import figures, panels, style, tables
 from asdlib.scoring import SCORERS, VARIANTS
@@ -130,23 +129,24 @@ def test_the_same_data_give_the_same_figure(tmp_path):
 
 
 def test_steps_are_laid_out_with_their_spreads():
-    names = ["front_end", "scorer", "seed", "omega", "auc_source", "auc_target", "pauc"]
-    singles, wholes = (
+    parts = {"auc_source": 0.7, "auc_target": 0.6, "pauc": 0.5, "omega": 0.66, "std": 0.0707}
+    nothing = dict.fromkeys(("difference", "difference_std", "p_holm", "low", "high"), np.nan)
+    found = pd.DataFrame(
         [
-            ("adasub", scorer, seed, omega + plus, 0.7, 0.6, 0.5)
-            for scorer, plus in (("eq1", 0.0), ("dm", 0.01))
-            for seed, omega in omegas
+            {"scorer": "eq1", "mean": 0.65, **parts, **nothing, "verdict": ""},
+            {
+                **{"scorer": "dm", "mean": 0.66, **parts, "difference": 0.01, "difference_std": 0},
+                **{"p_holm": 0.031, "low": 0.002, "high": 0.02, "verdict": "helps"},
+            },
         ]
-        for omegas in ([(0, 0.6), (1, 0.7)], [(None, 0.66)])
     )
-    per_seed, whole = (pd.DataFrame(rows, columns=names) for rows in (singles, wholes))
-    summary = comparison.Summary(per_seed, whole.drop(columns="seed"))
-    found = comparison.steps(summary, "adasub", ("eq1", "dm", "s1"))
     shown = tables.steps(found, style.SCORER_NAMES)
     assert shown["score"].tolist() == ["eq. 1", "+ DM"]
     assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
-    assert shown["difference ± std"][1] == "0.0100 ± 0.0000"
-    assert tables.steps(comparison.steps(summary, "near", ("eq1",)), {}).empty
+    assert shown["difference ± std"].tolist() == ["", "+0.0100 ± 0.0000"]
+    assert shown["95 % interval"].tolist() == ["", "+0.0020 to +0.0200"]
+    assert shown["p (Holm)"].tolist() == ["", "0.0310"]
+    assert tables.steps(pd.DataFrame(), {}).empty
 
 
 def test_players_hold_the_sound_at_one_level(rng):

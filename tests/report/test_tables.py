@@ -23,6 +23,7 @@ def test_paired_differences():
             },
         ]
     )
+    table["verdict"] = ["helps", "Ω cannot be computed from these labels", "helps"]
     shown = tables.paired(table, "{} by {}".format)
     assert shown.columns.tolist() == [
         "system",
@@ -32,6 +33,7 @@ def test_paired_differences():
         "p (Holm)",
         "p (Wilcoxon)",
         "95 % interval",
+        "verdict",
     ]
     assert shown["system"].tolist() == ["a by eq1", "c by eq1", "d by dm"]
     assert shown["against"].tolist() == ["b by s1"] * 3
@@ -39,7 +41,7 @@ def test_paired_differences():
     assert shown["p (t)"].tolist()[::2] == [0.01, 0.01]
     assert shown["p (Holm)"].tolist()[::2] == [0.03, 0.03]
     assert shown["p (Wilcoxon)"].tolist()[::2] == [0.125, 1.0]
-    assert shown["95 % interval"].tolist() == ["+0.0010 to +0.0200", "n/a", "+0.0010 to +0.0200"]
+    assert shown["95 % interval"].tolist() == ["+0.0010 to +0.0200", "", "+0.0010 to +0.0200"]
     assert tables.paired(table.head(0), str).empty
 
 
@@ -70,7 +72,7 @@ def test_front_ends_against_adasub():
             {"scorer": "eq1", "front_end": "adasub", "omega": 0.6, **UNKNOWN, "std": 0.01},
             {"scorer": "s1", "front_end": "adals", "omega": 0.65, **GAIN, "std": 0.02},
         ]
-    ).assign(ensemble=[0.61, 0.66], **parts)
+    ).assign(ensemble=[0.61, 0.66], verdict=[np.nan, "helps"], **parts)
     names, scorers = {"adasub": "AdaSub", "adals": "AdaLS"}, {"eq1": "eq. 1", "s1": "all"}
     shown = tables.against_adasub(table, names, scorers)
     assert shown["score"].tolist() == ["eq. 1", "all"]
@@ -81,6 +83,7 @@ def test_front_ends_against_adasub():
     assert values == [[0.9, 0.6, 0.55]] * 2
     assert shown["against AdaSub"].tolist() == ["", "+0.0123 (+0.001 to +0.020)"]
     assert shown["p (Holm)"].tolist() == ["", "0.0300"]
+    assert shown["verdict"].tolist() == ["", "helps"]
     assert tables.against_adasub(table.head(0), names, scorers).empty
 
 
