@@ -27,6 +27,21 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
 
 
+_LONG = (
+    "report/test_chapters_left",
+    "report/test_build",
+    "browser/",
+    "explore/",
+    "monitor/",
+    "study/",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first, so that no process works alone at the end."""
+    items.sort(key=lambda item: next((i for i, own in enumerate(_LONG) if own in item.nodeid), 9))
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -251,7 +251,7 @@ def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
     return pd.Series(values.iloc[0], index=others.index)
 
 
-def verdict(difference: Mapping[str, Any]) -> str:
+def verdict(difference: Mapping[Any, Any]) -> str:
     """Say in words what a paired difference allows to say, by one rule everywhere.
 
     A system helps or harms where the corrected p value over seeds is below 0.05 and the bootstrap

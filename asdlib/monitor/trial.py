@@ -17,7 +17,7 @@ from jaxtyping import Float
 from asdlib import clipstats, metrics
 from asdlib.monitor.model import Monitor
 from asdlib.parallel import clip_by_clip
-from asdlib.params import Params
+from asdlib.params import Params, Spectra
 from asdlib.study.recordings import Recordings
 
 COUNTS = (10, 20, 50, 100, 200, 500)  # normal recordings
@@ -34,10 +34,14 @@ def chosen(recordings: Recordings) -> str:
 
 
 def fitted(params: Params, recordings: Recordings, machine: str) -> Monitor:
-    """Fit a monitor on the training clips of one machine of a study."""
+    """Fit a monitor on the training clips of one machine of a study.
+
+    A monitor has a sample rate of its own; a study at another one is converted.
+    """
     folder = Path(recordings.clips(machine, "train")["path"].iloc[0]).parents[1]
     wanted = 1 - params.scoring.quantile
-    return Monitor.fit(folder, wanted, resample=params.spectra.resample)
+    converted = params.spectra.resample or params.spectra.sample_rate != Spectra().sample_rate
+    return Monitor.fit(folder, wanted, resample=converted)
 
 
 def clearest(table: pd.DataFrame) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from asdlib.report.kernels import Kernel
 from asdlib.study import everything, exposure
 
 CHAPTERS = (
+    "index",
     "01_noise_floor",
     "02_front_ends",
     "03_phase",
@@ -222,7 +223,8 @@ def html(out: Path) -> Path:
     chapters = {f"{c}.ipynb": nbformat.read(out / "notebooks" / f"{c}.ipynb", 4) for c in CHAPTERS}
     left_out.resolve(chapters.values())
     for name, notebook in chapters.items():
-        nbformat.write(notebook, source / "notebooks" / name)
+        folder = source if name == "index.ipynb" else source / "notebooks"
+        nbformat.write(notebook, folder / name)
     api.write(source / "api")
     style.style()
     style.save_figure(figures.pipeline(), "pipeline", out / "figures")

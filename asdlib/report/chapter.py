@@ -57,7 +57,7 @@ class Chapter:
         if players:
             panels.start()
         source = numbers_from.format(tables.escape(chapter.recordings.describe()))
-        chapter.say(f"*The numbers of this chapter come from {source}.*")
+        chapter.say(f"*The numbers on this page come from {source}.*")
         return chapter
 
     def figure(

@@ -38,7 +38,7 @@ def hostile(tmp_path_factory):
 def test_no_name_runs_and_every_chapter_is_there(hostile, opened):
     visit, wrong = opened
     html = hostile.parent / "html"
-    chapters = [html / "notebooks" / f"{name}.html" for name in build.CHAPTERS]
+    chapters = [html / "notebooks" / f"{name}.html" for name in build.CHAPTERS[1:]]
     for page in (hostile, html / "index.html", *chapters):
         tab = visit(page)
         found = tab.evaluate(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import machine_folder, two_channels, write_wav
 from test_monitor import sound, write
 
 from asdlib import study
@@ -68,3 +69,13 @@ def test_a_monitor_fitted_on_all_of_its_values_is_the_monitor(recordings, tmp_pa
     monitor = Monitor.fit(write(tmp_path, range(12)))
     again = trial._with(monitor, np.arange(12))
     assert again.score(sound(99)) == monitor.score(sound(99))
+
+
+def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, rng):
+    machine_folder(tmp_path / "data", rng, "fan", train=6, test=1)
+    for path in (tmp_path / "data").rglob("*.wav"):
+        write_wav(path, two_channels(rng, 1, 48000), 48000)
+    places = {"data": str(tmp_path / "data"), "results": str(tmp_path / "results")}
+    own = load({**places, "scorers": ["pm"], "spectra": {"sample_rate": 48000}})
+    monitor = trial.fitted(own, study.open_recordings(own), "fan")
+    assert len(monitor.contents) == 6

@@ -41,14 +41,14 @@ def test_a_chapter_opens_with_where_its_numbers_come_from(chapter, shown, tmp_pa
     assert list(chapter.recordings.machines) == ["fan"]
     assert chapter.folder == tmp_path / "figures"
     source = tables.escape(chapter.recordings.describe())
-    first = f"*The numbers of this chapter come from {source}.*"
+    first = f"*The numbers on this page come from {source}.*"
     assert [bundle["text/markdown"] for bundle in shown] == [first]
     values = {"name": "mine", "data": chapter.params.data}
     Chapter.open(values, numbers_from="noise, not from {}", players=True)
     assert "<script>" in shown[1]["text/html"]
     assert (
         shown[2]["text/markdown"]
-        == f"*The numbers of this chapter come from noise, not from {source}.*"
+        == f"*The numbers on this page come from noise, not from {source}.*"
     )
     with pytest.raises(AsdError, match="unknown key 'epoch'"):
         Chapter.open(values | {"epoch": 3})

@@ -1,0 +1,230 @@
+"""Sentences of the first page: one finding each, with its number, its interval and a link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from asdlib.compare.alarms import HELD_OUT, PAPER
+from asdlib.compare.findings import Submission
+from asdlib.report.style import system_name
+from asdlib.report.tables import escape
+
+_HEADS = {
+    "far": (
+        "Subtracting the far microphone helps.",
+        "Subtracting the far microphone harms.",
+        "It is not shown that subtracting the far microphone helps.",
+    ),
+    "champion": (
+        "The paper's champion beats plain AdaSub.",
+        "The paper's champion loses to plain AdaSub.",
+        "It is not shown that the paper's champion beats plain AdaSub.",
+    ),
+    "untrained": (
+        "A detector that trains nothing beats the autoencoder.",
+        "The detector that trains nothing loses to the autoencoder.",
+        "It is not shown that a detector that trains nothing beats the autoencoder.",
+    ),
+    "phase": (
+        "The phase of the far microphone helps further.",
+        "Using the phase of the far microphone harms.",
+        "It is not shown that the phase of the far microphone helps.",
+    ),
+}
+_RULES = {PAPER: "the paper's threshold", HELD_OUT: "held-out p values"}
+_WHERE = {
+    "far": "04_seed_study",
+    "champion": "06_rescoring",
+    "untrained": "05_without_training",
+    "phase": "03_phase",
+}
+NO_LABELS = (
+    "Ω needs labelled test clips, normal and anomalous, of both domains. These recordings do not "
+    "have them, so nothing here says which system is better."
+)
+
+
+def comparisons(compared: pd.DataFrame) -> list[str]:
+    """Return a finding for every question that has an answer.
+
+    Parameters
+    ----------
+    compared : of :func:`asdlib.compare.findings.compared`.
+
+    Returns
+    -------
+    MyST sentences: the answer in bold, the numbers, a link.
+    """
+    found = []
+    for question, heads in _HEADS.items():
+        if question not in compared.index:
+            continue
+        row: Any = compared.loc[question]
+        order = ("helps", "harms")
+        head = heads[order.index(row["verdict"]) if row["verdict"] in order else 2]
+        told = f"**{head}** {_changes(row)}"
+        if question == "untrained" and "untrained_champion" in compared.index:
+            champion: Any = compared.loc["untrained_champion"]
+            told += f" In place of the champion, S5 changes it by {_numbers(champion)}."
+        found.append(f"{told} {_link(_WHERE[question])}")
+    return found
+
+
+def highest(found: tuple[tuple[str, str], float] | None, submitted: str) -> list[str]:
+    """Return what beats the submitted system here, if anything does.
+
+    Parameters
+    ----------
+    found : of :func:`asdlib.compare.findings.highest`.
+    submitted : name of the system that is submitted.
+
+    Examples
+    --------
+    >>> highest((("near", "fine"), 0.8222), "S5")[0]
+    '**What beats S5 here:** Near fine has the highest Ω, 0.822 (by test labels).'
+    >>> highest((("S5", "fused"), 0.83), "S5")
+    []
+    """
+    if found is None or system_name(*found[0]) == submitted:
+        return []
+    return [
+        f"**What beats {submitted} here:** {system_name(*found[0])} has the highest Ω, "
+        f"{found[1]:.3f} (by test labels)."
+    ]
+
+
+def submission(chosen: Submission, packages: Mapping[str, str]) -> str:
+    """Return which system to submit, and how sure that is.
+
+    Parameters
+    ----------
+    chosen : of :func:`asdlib.compare.findings.submission`.
+    packages : where the package of each system lies.
+    """
+    where = _link("08_submission")
+    if not chosen.name:
+        return f"{NO_LABELS} All systems that could be formed are written as packages. {where}"
+    omega = f"{chosen.omega:.3f}"
+    told = f"**Submit {chosen.name}.** It has the highest Ω of the systems here, {omega}"
+    if chosen.against.empty:
+        told = f"{chosen.name} is the only system that could be formed here; its Ω is {omega}"
+    parts = [
+        f"in place of {name} it changes Ω by {_numbers(row)}"
+        for name, row in chosen.against.iterrows()
+    ]
+    listed = f"; {'; '.join(parts)}" if parts else ""
+    unsure = [str(n) for n, row in chosen.against.iterrows() if row["verdict"] != "helps"]
+    doubt = f" Against {' and '.join(unsure)} the difference is not robust." if unsure else ""
+    return f"{told}{listed}.{doubt} Its package: {escape(packages[chosen.name])}. {where}"
+
+
+def alarms(found: pd.DataFrame, rate: float) -> list[str]:
+    """Return how many false alarms every rule raises where ``rate`` was wanted.
+
+    Parameters
+    ----------
+    found : of :func:`asdlib.compare.alarms.pooled`.
+    """
+    normal = found[found["label"] == "normal"] if len(found) else found
+    if normal.empty:
+        return []
+    told = []
+    for (system, rule), rows in normal.groupby(["system", "rule"], sort=False):
+        shares = " and ".join(
+            f"{row.share:.0%} in the {row.domain} domain ({row.low:.0%} to {row.high:.0%})"
+            for row in rows.itertuples()
+        )
+        told.append(f"{system} with {_RULES[rule]} raises {shares}")
+    broken = (normal["low"] > rate).any()
+    head = "Not every alarm means what it says." if broken else "The alarms mean what they say."
+    return [
+        f"**{head}** Of {rate:.0%} wanted false alarms, {'; '.join(told)}. {_link('08_submission')}"
+    ]
+
+
+def promise(promised: pd.DataFrame, rate: float) -> list[str]:
+    """Return what a threshold from these recordings promises, by machine.
+
+    Parameters
+    ----------
+    promised : of :func:`asdlib.compare.alarms.promised`.
+    """
+    whole = promised[promised["domain"] == "all"]
+    return [
+        f"**{escape(str(row.machine))}:** a threshold for {rate:.0%} false alarms from "
+        f"{plural(row.clips, 'normal recording')} has a true rate between {row.low:.0%} and "
+        f"{row.high:.0%}. {_link('09_own_machine')}"
+        for row in whole.itertuples()
+    ]
+
+
+def ideas(compared: pd.DataFrame) -> str:
+    """Return what became of the ideas that the paper lists as negative results.
+
+    Parameters
+    ----------
+    compared : of :func:`asdlib.compare.negative.against_champion`.
+    """
+    tried = compared[compared["idea"] != "the champion"]
+    run = tried[tried["mean"].notna()]
+    where = _link("07_negative_results")
+    if run.empty:
+        return (
+            "No other idea that the paper tried was run here (`params/full_demo.yaml` runs them). "
+            f"{where}"
+        )
+    names = {
+        kind: ", ".join(run.loc[run["verdict"] == kind, "idea"]) for kind in ("helps", "harms")
+    }
+    rest = (~run["verdict"].isin(list(names))).sum()
+    return (
+        f"Of {plural(len(tried), 'other idea')} that the paper tried, {len(run)} ran here. In "
+        f"place of the champion helps: {names['helps'] or 'none'}. Harms: "
+        f"{names['harms'] or 'none'}. No robust difference: {rest}. {where}"
+    )
+
+
+def cost(units: int, seeds: int) -> str:
+    """Return what was trained.
+
+    Parameters
+    ----------
+    units : pairs of machine and front-end with autoencoders.
+
+    Examples
+    --------
+    >>> cost(0, 1)
+    'No autoencoder was trained. {doc}`→ <notebooks/98_performance>`'
+    """
+    count = plural(units * seeds, "autoencoder")
+    trained = f"{count[0].upper()}{count[1:]} {'was' if units * seeds <= 1 else 'were'} trained."
+    rest = " S5 needs none of them." if units else ""
+    return f"{trained}{rest} {_link('98_performance')}"
+
+
+def plural(count: int, thing: str) -> str:
+    """Count things in words that agree.
+
+    >>> plural(1, "machine"), plural(0, "idea"), plural(1200, "clip")
+    ('1 machine', 'no idea', '1,200 clips')
+    """
+    return f"{count:,} {thing}{'s' * (count != 1)}" if count else f"no {thing}"
+
+
+def _changes(row: Any) -> str:
+    """A paired difference as a sentence."""
+    return (
+        f"{system_name(*row['system'])} in place of {system_name(*row['against'])} changes Ω by "
+        f"{_numbers(row)}."
+    )
+
+
+def _numbers(row: Any) -> str:
+    return f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}, *{row['verdict']}*)"
+
+
+def _link(chapter: str) -> str:
+    return f"{{doc}}`→ <notebooks/{chapter}>`"

@@ -1,0 +1,172 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Noise-aware anomalous sound detection
+
+# %% tags=["parameters"]
+# None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
+# every other key too; any of them may be set here, together with the name of what it changes.
+name: "Optional[str]" = None  # of the parameter file; None: demo
+data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: the embedded scenes
+seeds: "Optional[list[int]]" = None  # one model each
+
+# %% tags=["setup"]
+from asdlib import study
+from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
+from asdlib.report import charts_findings, first_page, reported
+from asdlib.report.chapter import Chapter
+
+chapter = Chapter.open(globals(), players=True)
+params, recordings = chapter.params, chapter.recordings
+
+# %% [markdown]
+# A factory machine is recorded by two microphones, one near and one far. Only normal sound is there to learn from. A
+# *detector* gives every clip (a recording of a few seconds) a score: the stranger the sound, the higher. The far microphone
+# hears more of the surroundings. Therefore this report subtracts what it hears from the near microphone, and asks what that is worth.
+# It repeats, from recordings, a technical report on this method that was submitted to DCASE 2026 Task 2
+# {cite}`kim2026`, called *the paper*, and goes beyond it.
+
+# %% [markdown]
+# ## What was found
+#
+# The measure is $\Omega$, the official score: 1 is perfect, 0.5 is chance. It is the harmonic mean over all machines of
+# three values: how well anomalies are told from normal clips in the usual conditions of the machine (*source* domain), in
+# other conditions, of which hardly any normal clips are known (*target* domain), and with few false alarms (pAUC).
+
+# %%
+table = trained_or_not.with_fused(study.run(params, recordings=recordings))
+ladder = comparison.ladder(table, reported.load()["table_1"])
+chapter.figure(
+    charts_findings.ladder,
+    ladder,
+    label="fig-ladder",
+    caption="$\\Omega$ of the paper's systems, from the official baseline to its champion (+ DM + shrink + P95), and of detectors "
+    "without training (last rows). Left: measured here, with 95 % intervals over clips and seeds. Right: as reported by the "
+    "paper, mean and standard deviation over ten seeds. The recordings differ: compare the order, not the values.",
+    needs="mean",
+    missing=first_page.NO_LABELS,
+)
+
+# %%
+rate = 1 - params.scoring.quantile
+compared = findings.compared(table, params.scorers)
+submission = findings.submission(table)
+counted = alarms.pooled(alarms.compared(params, recordings, table))
+found = [
+    *first_page.comparisons(compared),
+    *first_page.highest(findings.highest(table), submission.name),
+    *first_page.alarms(counted, rate),
+]
+chapter.say("\n".join(f"- {sentence}" for sentence in found))
+
+# %% [markdown]
+# A difference is given with its 95 % interval and a verdict. *Helps* and *harms* mean that other clips and other seeds
+# would very likely agree; the rule stands in {doc}`notebooks/04_seed_study`.
+#
+# ## Which system to submit
+
+# %%
+package = f"{params.results}/{params.name}/submission"
+packages = dict.fromkeys(("S1", "S2", "S3", "S4"), package) | {"S5": f"{package}/without_training"}
+chapter.say(first_page.submission(submission, packages))
+
+# %% [markdown]
+# ## What did not help, and what it cost
+
+# %%
+ideas = negative.against_champion(negative.tried(params, recordings, table))
+chapter.say(first_page.ideas(ideas))
+chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.seeds)))
+
+# %% [markdown]
+# ## A machine of your own
+#
+# Two microphones and a folder of normal recordings are enough: `asd fit` makes a model file, `asd score` gives every new
+# recording a score, an alarm and the reasons for it, and tells faults of the recording itself ({doc}`notebooks/09_own_machine`).
+# How often a good machine gives an alarm depends on how many normal recordings there are:
+
+# %%
+promised = first_page.promise(alarms.promised(params, recordings), rate)
+chapter.say("\n".join(f"- {sentence}" for sentence in promised))
+
+# %% [markdown]
+# In Python, `asdlib.monitor.Monitor` does the same.
+#
+# ## Where it is argued
+#
+# | chapter | question |
+# |---|---|
+# | {doc}`notebooks/01_noise_floor` | What do both microphones hear when the machine is quiet, and what is the ratio good for? |
+# | {doc}`notebooks/02_front_ends` | What does each front-end remove: noise, or the machine? |
+# | {doc}`notebooks/03_phase` | Beyond the paper: does the phase of the far channel help? |
+# | {doc}`notebooks/04_seed_study` | Is the gain larger than the change from one seed to another? |
+# | {doc}`notebooks/05_without_training` | How far does a detector come that trains nothing, and what does it need? |
+# | {doc}`notebooks/06_rescoring` | What do the same models gain by another score? |
+# | {doc}`notebooks/07_negative_results` | What else was tried, and does it gain over the seeds? |
+# | {doc}`notebooks/08_submission` | What would be submitted, and does it pass every check? |
+# | {doc}`notebooks/09_own_machine` | From a folder of one's own to a model file: how often does it alarm, and why? |
+# | {doc}`notebooks/98_performance` | What does all of this cost, and how does it grow? |
+# | {doc}`notebooks/99_provenance` | Which recordings, parameters and versions made these pages? |
+#
+# Spectrograms with a player under them play and can be clicked. To move the constants themselves, `make lab` opens
+# `00_explore` in JupyterLab: it computes every picture and sound again from the recording while its sliders move.
+#
+# ## The method in one picture
+#
+# ```{figure} /figures/pipeline.svg
+# :name: pipeline
+# :alt: Two microphones enter a front-end that subtracts the transferred far power from the near power; log-mel frames are stacked, an autoencoder reconstructs them, and the residuals become a score, averaged over seeds. Dashed boxes below show what each step learns from training-normal clips only.
+#
+# The steps of one clip (upper row, from left to right). Everything that a step has to know beforehand
+# (dashed, blue) comes from training-normal clips; no test clip depends on another.
+# ```
+#
+# The noise reference is scaled by the ratio of both microphones when the machine is quiet, and subtracted from the near
+# spectrum. An autoencoder learns what normal frames look like. A clip is suspicious when its reconstruction errors are unlike
+# those of the training clips. Numbers of the embedded scenes are measured on simulated machines (`SimFan`, `SimValve`, ...); they are
+# never DCASE results. What the paper gives for the DCASE 2026 development data stands in columns headed *reported*.
+#
+# ## Symbols
+#
+# | symbol | meaning |
+# |---|---|
+# | $c, s, k, b, t$ | clip, sample, frequency bin, mel band, frame |
+# | $N(k,t)$, $F(k,t)$ | complex spectra of the near and the far microphone |
+# | $P_n$, $P_f$ | their power, $\lvert N\rvert^2$ and $\lvert F\rvert^2$ |
+# | $G_m(k)$ | noise transfer of machine $m$: near over far, in power |
+# | $e_i$ | reconstruction error of stacked frame $i$, 640 values |
+# | $A(x)$, $z(x)$ | anomaly score of clip $x$, and the same, standardised |
+# | $\Omega$ | official score: harmonic mean of source AUC, target AUC and pAUC of every machine |
+
+# %% [markdown]
+# ```{toctree}
+# :hidden:
+# notebooks/01_noise_floor
+# notebooks/02_front_ends
+# notebooks/03_phase
+# notebooks/04_seed_study
+# notebooks/05_without_training
+# notebooks/06_rescoring
+# notebooks/07_negative_results
+# notebooks/08_submission
+# notebooks/09_own_machine
+# ```
+#
+# ```{toctree}
+# :hidden:
+# :caption: Appendices
+# notebooks/98_performance
+# notebooks/99_provenance
+# api/index
+# bibliography
+# ```

@@ -1,0 +1,126 @@
+"""What a whole report has: every figure and table, numbered once or said to be missing."""
+
+import re
+
+from asdlib import files
+from asdlib.report import build
+
+FIGURES = {
+    "fig-ladder",
+    "fig-noise-floors",
+    "fig-transfer",
+    "fig-percentile",
+    "fig-spectrograms",
+    "fig-attenuation",
+    "fig-removal",
+    "fig-retention",
+    "fig-learning",
+    "fig-sensitivity",
+    "fig-aggressiveness",
+    "fig-seeds",
+    "fig-decomposition",
+    "fig-machines",
+    "fig-failures",
+    "fig-enough",
+    "fig-reading",
+    "fig-build-up",
+    "fig-negative",
+    "fig-growth",
+    "fig-bound",
+    "fig-context",
+    "fig-length",
+    "fig-leak",
+    "fig-distance",
+    "fig-room",
+    "fig-sources",
+    "fig-phase-machines",
+}
+TABLES = {
+    "tab-transfer",
+    "tab-transfer-reported",
+    "tab-snr-gain",
+    "tab-retention",
+    "tab-front-ends",
+    "tab-choice",
+    "tab-choice-reported",
+    "tab-ladder",
+    "tab-paired",
+    "tab-steps",
+    "tab-alone",
+    "tab-steps-reported",
+    "tab-systems",
+    "tab-systems-reported",
+    "tab-decisions",
+    "tab-rules",
+    "tab-promised",
+    "tab-monitor",
+    "tab-found",
+    "tab-fixed",
+    "tab-gates",
+    "tab-phase",
+    "tab-rule-phase",
+    "tab-baseline",
+    "tab-rule",
+    "tab-recordings",
+    "tab-parameters",
+    "tab-versions",
+    "tab-units",
+    "tab-build-up",
+    "tab-negative",
+    "tab-negative-reported",
+    "tab-benchmarks",
+    "tab-untrained",
+}
+OF_VIEWS = {"fig-level", "tab-level", "tab-ablation", "fig-clips", "tab-gain"}
+"""Only where detectors without training were run, and Ω can be computed."""
+
+
+def text_of(page):
+    return re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
+
+
+NOT_TRAINED = {
+    *("fig-learning", "fig-seeds", "tab-paired", "tab-baseline", "tab-rule", "tab-units"),
+    *("tab-steps", "tab-alone", "fig-decomposition", "fig-sensitivity"),
+    *("fig-build-up", "tab-build-up", "fig-negative", "tab-negative"),
+}
+NO_PHASE = {"tab-phase", "fig-phase-machines", "tab-rule-phase"}
+NOT_MEASURED = {"tab-benchmarks", "fig-growth"}
+NO_OMEGA = {
+    "fig-ladder",
+    *("fig-seeds", "fig-decomposition", "fig-sensitivity", "fig-aggressiveness", "fig-machines"),
+    *("fig-build-up", "tab-build-up", "fig-negative"),
+    *OF_VIEWS,
+}
+NO_SYSTEM = {"fig-failures", "fig-machines", "tab-decisions", "tab-found", "tab-rules"}
+NO_TEST_CLIP = {
+    "fig-ladder",
+    *("fig-attenuation", "tab-choice", "tab-untrained", "tab-monitor", "fig-reading"),
+    *NOT_TRAINED - {"fig-learning", "tab-units"},
+}
+FEW_CLIPS = {"fig-enough"}
+NO_TRUTH = {
+    *("fig-removal", "tab-snr-gain", "fig-retention", "tab-retention"),
+    *("fig-bound", "fig-context", "fig-length", "fig-leak", "tab-fixed", "tab-gates"),
+    *("fig-distance", "fig-room", "fig-sources"),
+}
+
+
+def assert_whole(chosen, pages, left_out):
+    """Every chapter is there, and every figure and table is numbered once or said to be missing."""
+    paths = [pages / "index.html", *(pages / "notebooks").glob("*.html")]
+    html = {path.stem: path.read_text(encoding="utf-8") for path in paths}
+    assert set(html) == set(build.CHAPTERS)
+    whole = "".join(html.values())
+    folder = files.resolve(chosen.figures)
+    drawn = {p.stem for p in folder.glob("fig-*.svg")} | {p.stem for p in folder.glob("tab-*.csv")}
+    assert drawn == (FIGURES | TABLES | OF_VIEWS) - left_out
+    for label in FIGURES | TABLES | OF_VIEWS:
+        assert len(re.findall(f'id="{label}"', whole)) == (label not in left_out), label
+        assert (f"<!-- left out: {label} -->" in whole) == (label in left_out - OF_VIEWS), label
+    assert (folder / "pipeline.svg").exists()
+    for stem in build.CHAPTERS:
+        first = re.search(r"</h1>.*?<p>(.*?)</p>", html[stem], re.DOTALL)[1]
+        assert "The numbers on this page come from" in first
+        assert "manifest" in first
+    return html
