@@ -119,11 +119,10 @@ if true:
 # %%
 values = reported.load()
 chapter.table(
-    reported.transfers(values),
+    reported.transfers(reported.printed()),
     label="tab-transfer-reported",
     caption="Median of $G_m$ as reported on DCASE 2026 development data; "
-    "its five evaluation machines lie between {} and {}.".format(*values["evaluation_G"]),
-    decimals=2,
+    "its evaluation machines lie between {} and {}.".format(*values["evaluation_G"]),
 )
 
 # %% [markdown]

@@ -22,7 +22,8 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import metrics, study
-from asdlib.compare import comparison, trained_or_not
+from asdlib.compare import bootstrap, comparison, trained_or_not
+from asdlib.params import Params
 from asdlib.report import browse, charts, panels, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
@@ -31,10 +32,10 @@ chapter = Chapter.open(globals(), players=True)
 params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# An autoencoder trained twice from different seeds does not give the same score. The paper found
-# that single-seed differences of up to 0.022 between its architectures were due to the seed alone, and that a
-# component which gained at one seed lost over ten {cite}`kim2026`. So systems are judged by their mean over
-# seeds and compared seed by seed; the ensemble, which would be submitted, is shown beside it.
+# An autoencoder that is trained twice, from different seeds, does not give the same score twice. The paper found that
+# differences between its architectures at a single seed were due to the seed alone, and that a component which gained at
+# one seed lost over ten {cite}`kim2026`. Therefore systems are judged by their mean over seeds and compared seed by seed.
+# The ensemble, which would be submitted, is shown beside it.
 
 # %% [markdown]
 # ## The detector
@@ -58,13 +59,10 @@ params, recordings = chapter.params, chapter.recordings
 # 0.1.
 
 # %%
-a, t = params.autoencoder, params.training
 not_trained = "No autoencoder was trained here (`scorers` names detectors without training only)."
 trained = variants.trained(params)
 chapter.say(
-    f"Here: width {a.width}, {a.blocks} residual blocks, {t.epochs} epochs, batches of "
-    f"{t.batch_size}, {len(params.seeds)} seeds. The paper: width 512, 4 blocks, 100 epochs, "
-    "batches of 256, 10 seeds."
+    f"Here: {sentences.training(params)}. The paper: {sentences.training(Params())}."
     if trained
     else not_trained
 )
@@ -99,8 +97,8 @@ ladder = comparison.ladder(table, reported.load()["table_1"])
 chapter.table(
     tables.ladder(ladder),
     label="tab-ladder",
-    caption=f"The ladder of $\\Omega$ (Table 1 of the paper): {len(params.seeds)} seeds measured here, ten seeds reported on DCASE "
-    "2026 development data. The 95 % interval is that of the mean over 10,000 resamples of clips and seeds. The verdict says "
+    caption=f"The ladder of $\\Omega$, as Table 1 of the paper: {sentences.seeds(params, 'eq1')} measured here, ten seeds reported "
+    f"on DCASE 2026 development data. The 95 % interval is that of the mean over {bootstrap.RESAMPLES:,} resamples of clips and seeds. The verdict says "
     "what each row does in place of the paper's champion (+ DM + shrink + P95). n/a: not computed here, or not to be "
     "computed from these labels.",
 )
@@ -116,8 +114,8 @@ chapter.figure(
     *summary,
     reported.baseline(recordings.development),
     label="fig-seeds",
-    caption="Fig. 2 of the paper: $\\Omega$ of every seed for the plain autoencoder and for the champion "
-    "(AdaSub with all three re-scorings). Means are dashed, ensembles are stars. Look at how far "
+    caption="$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all three re-scorings), "
+    "as Fig. 2 of the paper. Means are dashed, ensembles are stars. Look at how far "
     "single seeds lie from their mean before believing any single-seed gain.",
     missing="Ω needs anomalies and normal test clips of both domains for every machine, and seeds need "
     "autoencoders: these recordings or this study do not have them.",
@@ -192,7 +190,7 @@ chapter.table(
     label="tab-paired",
     caption="Paired per-seed differences of $\\Omega$ (row system minus the one that it is compared with): mean ± "
     "standard deviation, p values of the paired t test, of the same with Holm's correction over the "
-    "rows, and of Wilcoxon's signed-rank test; and the 95 % interval of 10,000 paired resamples of "
+    f"rows, and of Wilcoxon's signed-rank test; and the 95 % interval of {bootstrap.RESAMPLES:,} paired resamples of "
     f"clips and seeds; and the verdict. Single-seed differences below {metrics.SEED_BAND} count as variance in the paper.",
     empty="None of the pairs was computed.",
 )

@@ -144,7 +144,7 @@ chapter.say(sentences.squared_error(changes))
 # %%
 given = reported.decomposition(reported.load())
 chapter.table(
-    given,
+    reported.decomposition(reported.printed()),
     label="tab-steps-reported",
     caption="Source AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "
     "development data.",

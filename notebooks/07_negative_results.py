@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import metrics, study
-from asdlib.compare import negative
+from asdlib.compare import bootstrap, negative
 from asdlib.report import charts, reported, sentences, tables
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
@@ -139,7 +139,7 @@ chapter.table(
     label="tab-negative",
     caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test with Holm's correction over the rows, the 95 % interval of "
-    "10,000 paired resamples of clips and seeds, the paired difference under eq. 1 alone, and the verdict "
+    f"{bootstrap.RESAMPLES:,} paired resamples of clips and seeds, the paired difference under eq. 1 alone, and the verdict "
     "or the reason why it was not run.",
     empty="",
 )

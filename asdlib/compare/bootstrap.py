@@ -14,13 +14,14 @@ from jaxtyping import Bool, Float
 from asdlib.metrics import MAX_FPR, validate
 from asdlib.params import AsdError
 
+RESAMPLES = 10_000
 _AT_ONCE = 1000  # resamples in memory
 
 Weights = Float[np.ndarray, "resample clip"]
 
 
 def omega_resamples(
-    systems: Sequence[pd.DataFrame], *, resamples: int = 10_000, generator: np.random.Generator
+    systems: Sequence[pd.DataFrame], *, resamples: int = RESAMPLES, generator: np.random.Generator
 ) -> Float[np.ndarray, "system resample"]:
     """Omega of every system, mean over seeds, on resampled clips and seeds.
 

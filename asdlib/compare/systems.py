@@ -24,7 +24,7 @@ from asdlib.study.recordings import Recordings
 FUSED = "fused"
 """Scorer of a system that joins several views, in a table of scores."""
 
-_BEST_MODELS = 10  # of the selected ensemble, S4
+BEST_MODELS = 10  # of the selected ensemble, S4
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class System:
         rows = self.candidates(per_seed)
         if self.selected:
             rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")
-            rows = rows.head(_BEST_MODELS)
+            rows = rows.head(BEST_MODELS)
         return list(zip(rows["front_end"], rows["scorer"], rows["seed"], strict=True))
 
 

@@ -92,6 +92,19 @@ def seeds(params: Params, scorer: str) -> str:
     return f"{len(params.seeds)} seed{'s' * (len(params.seeds) != 1)}"
 
 
+def training(params: Params) -> str:
+    """Return the size of the autoencoders and of their training.
+
+    >>> training(Params())
+    'width 512, 4 residual blocks, 100 epochs, batches of 256, 10 seeds'
+    """
+    a, t = params.autoencoder, params.training
+    return (
+        f"width {a.width}, {a.blocks} residual blocks, {t.epochs} epochs, batches of "
+        f"{t.batch_size}, {seeds(params, 'eq1')}"
+    )
+
+
 def ladder_change(table: pd.DataFrame) -> str:
     """Return the change of Omega from the first autoencoder to the paper's champion.
 

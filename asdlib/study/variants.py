@@ -113,7 +113,7 @@ def lacking(params: Params, what: str) -> str:
         return INTERPOLATION_NEEDS
     extra = "objectives" if what in OBJECTIVES else what
     if extra in get_args(Extra) and extra not in params.extras:
-        return f"left out (extras: [{extra}] runs it)"
+        return f"was left out (extras: [{extra}] runs it)"
     return ""
 
 

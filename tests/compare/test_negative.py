@@ -200,8 +200,8 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
     recordings = study.open_recordings(bare)
     table = everything.compute(bare, recordings)
     reasons = negative.tried(bare, recordings, table).reasons
-    assert reasons["flow"] == "left out (extras: [bottleneck] runs it)"
-    assert reasons["interpolate"] == "left out (extras: [objectives] runs it)"
+    assert reasons["flow"] == "was left out (extras: [bottleneck] runs it)"
+    assert reasons["interpolate"] == "was left out (extras: [objectives] runs it)"
     assert reasons["gate"] == "needs adasub and cohgate, which were not both run"
     assert negative.build_up(bare, recordings, table).empty
     other = params.load(bare, front_ends=["near"])
