@@ -42,5 +42,6 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # the search field in the menu is enough
 }
 mathjax_path = "mathjax.js"  # build.py puts the installed package's file into _static

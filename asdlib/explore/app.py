@@ -50,6 +50,8 @@ SLIDERS = {
     "smoothing": (0.0, 0.99, 0.01),
 }
 """Lowest, highest and step of every constant; all of it is allowed by Denoising."""
+_SOUNDS = ("near", "far", "truth", "denoised")  # the last one changes with every move
+_GRID = {"grid_template_columns": "repeat(auto-fill, minmax(17rem, 1fr))", "grid_gap": "0 1rem"}
 
 
 class Explorer:
@@ -74,8 +76,7 @@ class Explorer:
         self.status = widgets.HTML()
         self.decisions = widgets.HTML()
         self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
-        self.sounds = widgets.HTML()  # of the clip as it is
-        self.denoised = widgets.HTML()
+        self.players = {name: widgets.HTML() for name in _SOUNDS}
         self.shares = widgets.Image(format="png", layout={"max_width": "100%", "display": "none"})
         wide = {"width": "auto"}
         self.machine = widgets.Dropdown(options=self.recordings.machines, description="machine")
@@ -98,7 +99,7 @@ class Explorer:
                 ),
                 self.status,
                 self.picture,
-                widgets.HBox([self.sounds, self.denoised], layout={"flex_flow": "row wrap"}),
+                widgets.GridBox([*self.players.values()], layout=_GRID),
                 self.scorer,
                 self.shares,
             ]
@@ -160,7 +161,8 @@ class Explorer:
             self.view = None
             self._say(*(wrong or [str(error)]))
             self.picture.value = self.board.say(f"cannot be shown: {title}")
-            self.sounds.value = self.denoised.value = ""
+            for name in _SOUNDS:
+                self._play(name, None)
             self._list_views({})
             return
         trained = self._trained(row["machine"], self.front_end.value)
@@ -177,7 +179,7 @@ class Explorer:
             self.view, title=title, front_end=self.front_end.value, trained=trained
         )
         name = sound_name(self.front_end.value).replace("microphone", "microphone, again")
-        self.denoised.value = self._players({name: self.view.sound})
+        self._play("denoised", self.view.sound, name)
         self._explain(row, signal, constants)
         self._say(*wrong, remark, self.view.note)
 
@@ -281,16 +283,20 @@ class Explorer:
             raise AsdError(f"{row['path']}: holds no samples.")
         if not np.isfinite(signal).all():
             raise AsdError(f"{row['path']}: some samples are NaN or infinite.")
-        sounds = {sound_name(name): x for name, x in zip(("near", "far"), signal, strict=True)}
         truth = machine_sound(self.params, self.recordings, row)
-        self.sounds.value = self._players(
-            sounds if truth is None else sounds | {sound_name("truth"): truth}
-        )
+        for name, sound in zip(_SOUNDS, (*signal, truth), strict=False):
+            self._play(name, sound)
         self._signal = (self.clip.value, signal)
         return signal
 
-    def _players(self, sounds: dict[str, Float[np.ndarray, " sample"]]) -> str:
-        return str(panels.players(sounds, self.params.spectra.sample_rate).data)
+    def _play(self, name: str, sound: Float[np.ndarray, " sample"] | None, label: str = "") -> None:
+        """Fill a player; hide it where there is no sound."""
+        player, rate = self.players[name], self.params.spectra.sample_rate
+        player.layout.display = "none" if sound is None else ""
+        player.value = ""
+        if sound is not None:
+            source = panels.encode(panels.match_level(sound), rate)
+            player.value = panels.player(source, label or sound_name(name))
 
     def _unit(self, machine: str, front_end: str) -> Unit:
         own = views.trained(self.params)

@@ -22,13 +22,14 @@ from PIL import Image
 from asdlib.explore.data import Trained
 from asdlib.explore.view import View
 from asdlib.params import Params
-from asdlib.report import charts_evidence
+from asdlib.report import charts_evidence, fonts
 from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES
 
 _SIZE = (12.4, 9.0)  # inches
 _DPI = 80
 _QUIET = -160.0  # dB, the method's smallest power
 _STYLE: Any = {
+    "font.family": fonts.families(),
     "font.size": 8.5,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -172,7 +173,7 @@ class Board:
         self, view: View, *, title: str, front_end: str, trained: Trained | None = None
     ) -> bytes:
         """Show a view; the picture as PNG."""
-        self._title.set_text(title if len(title) <= 150 else title[:149] + "…")
+        self._title.set_text(fonts.drawable(title if len(title) <= 150 else title[:149] + "…"))
         near, far, denoised = (_db(power) for power in (view.near, view.far, view.denoised))
         self._images["near"].set_clim(*_scale(near, far))  # both ends at once, for all three
         maps = {"near": near, "far": far, "denoised": denoised, "snr": view.snr, "gain": view.gain}
@@ -185,8 +186,7 @@ class Board:
         silent = not (far > _QUIET).any()
         self.axes["far"].title.set_text("far microphone: silent" if silent else "far microphone")
         self.axes["denoised"].title.set_text(f"near after {NAMES[front_end]}")
-        nothing = np.isnan(view.snr).all()
-        self._notes["snr"].set_text("no noise reference" if nothing else "")
+        self._notes["snr"].set_text("no noise reference" if np.isnan(view.snr).all() else "")
         self._draw_spectra(view)
         self._draw_energy(view, seconds)
         self._draw_z(view, trained)
@@ -194,7 +194,7 @@ class Board:
 
     def say(self, title: str) -> bytes:
         """Show no view, only a title."""
-        self._title.set_text(title if len(title) <= 150 else title[:149] + "…")
+        self._title.set_text(fonts.drawable(title if len(title) <= 150 else title[:149] + "…"))
         for image in self._images.values():
             image.set_data(np.ma.masked_all((2, 2)))
         for line in (*self._lines.values(), self._transfer, self._energy, self._gamma, self._seeds):
@@ -247,8 +247,8 @@ class Board:
         self._energy.set_data(middle * spectra.hop_length / spectra.sample_rate, view.energy)
         self._quantile.set_ydata([view.quantile, view.quantile])
         ax.set(xlim=(0, seconds), ylim=(0, _round_up(1.1 * float(view.energy.max()))))
-        q = self.params.scoring.percentile
-        ax.title.set_text(f"residual energy, P{q:g} = {view.quantile:.3g}")
+        percentile = f"P{self.params.scoring.percentile:g}"
+        ax.title.set_text(f"residual energy, {percentile} = {view.quantile:.3g}")
 
     def _draw_z(self, view: View, trained: Trained | None) -> None:
         ax = self.axes["z"]

@@ -200,8 +200,7 @@ def _worst(
         parts.append(f"<h4>Worst {kind} ({len(rows)} in all)</h4>")
         for key, score in zip(_keys(rows), rows["score"], strict=True):
             sounds = "".join(
-                f"<div class='asd-player'><span>{html.escape(what)}</span>"
-                f"{panels.audio(source, f'{key[1]}: {what}')}</div>"
+                panels.player(source, what, f"{key[1]}: {what}")
                 for what, source in heard.get(key, {}).items()
             )
             if sounds:

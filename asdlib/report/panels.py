@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from IPython.display import HTML, display
+from IPython.display import display
 from jaxtyping import Float, Int8
 
 from asdlib.params import Spectra
-from asdlib.report import js
+from asdlib.report import fonts, js
 from asdlib.spectra import decibels
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
@@ -29,24 +29,40 @@ _SMALLEST = 1e-12  # power: -120 dB fit into one byte
 _RANGE = (10, 99.8)  # percentiles of the level that the colours span
 _FENCE = "`" * 12  # longer than any that a page could hold
 
+_FONT = f"{fonts.FAMILY}, sans-serif"
+_THEME = {
+    "Axis": {
+        "axis_label_text_font": _FONT,
+        "axis_label_text_font_style": "normal",
+        "major_label_text_font": _FONT,
+    },
+    "ColorBar": {
+        "major_label_text_font": _FONT,
+        "title_text_font": _FONT,
+        "title_text_font_style": "normal",
+    },
+    "Legend": {"label_text_font": _FONT},
+}
+
 Track = tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "frequency frame"]]
 """A signal and the power spectrum that is shown while it plays."""
 
 
-def players(sounds: Mapping[str, Float[np.ndarray, " sample"]], sample_rate: int) -> HTML:
-    """One labelled audio element per sound, level-matched and lossless (FLAC).
+def player(source: str, label: str, name: str = "") -> str:
+    """One labelled audio element for an encoded sound.
 
     Parameters
     ----------
-    sounds : label to signal.
-    sample_rate : Hz.
+    label : what stands above it.
+    name : for those who cannot see where it stands; the label by default.
+
+    >>> player("data:,", "near")
+    "<div class='asd-player'><span>near</span>..."
     """
-    items = "".join(
+    return (
         f"<div class='asd-player'><span>{html.escape(label)}</span>"
-        f"{audio(encode(match_level(x), sample_rate), label)}</div>"
-        for label, x in sounds.items()
+        f"{audio(source, name or label)}</div>"
     )
-    return HTML(f"<div class='asd-players'>{items}</div>")
 
 
 def match_level(signal: Float[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:
@@ -80,7 +96,8 @@ def encode(signal: Float[np.ndarray, " sample"], sample_rate: int, *, lossless: 
 def audio(source: str, label: str, attributes: str = "") -> str:
     """One audio element for an encoded sound."""
     name = html.escape(label, quote=True)
-    shown = f'controls preload="metadata" aria-label="{name}"{attributes}'
+    width = 'style="width: 100%"'
+    shown = f'controls preload="metadata" {width} aria-label="{name}"{attributes}'
     return f'<audio {shown} src="{source}"></audio>'
 
 
@@ -103,8 +120,10 @@ def show_live(layout: Any, *, before: str = "", after: str = "", title: str = ""
     title : folded away under this heading where it is given.
     """
     from bokeh.embed import components
+    from bokeh.themes import Theme
 
-    script, division = components(layout, wrap_script=True)
+    theme = Theme(json={"attrs": _THEME})
+    script, division = components(layout, wrap_script=True, theme=theme)
     body = f"<div class='asd-live'>{before}{division}{after}</div>"
     if title:
         summary = f"<summary>{html.escape(title)}</summary>"

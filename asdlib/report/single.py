@@ -18,7 +18,12 @@ from asdlib.report import js
 
 Anchors = dict[tuple[Path, str], str]  # page and fragment to the id in the one file
 
-_MEDIA_TYPES = {".svg": "image/svg+xml", ".woff2": "font/woff2", ".flac": "audio/flac"}
+_MEDIA_TYPES = {
+    ".svg": "image/svg+xml",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".flac": "audio/flac",
+}
 _ASSETS = "head script, head style, head link[rel=stylesheet], body > script"
 # what needs other pages, or announces files that are inside
 _USELESS = (

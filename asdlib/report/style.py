@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from asdlib import owned
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
+from asdlib.report import fonts
 
 PALETTE = sns.color_palette("colorblind").as_hex()
 _COLOURS = {
@@ -123,6 +124,9 @@ STATISTIC_NAMES = {
 }
 
 
+_REPLACED = "U+ and hexadecimal numbers stand for letters that no font here could draw."
+
+
 def system_name(front_end: str, scorer: str = "eq1") -> str:
     """Name of a system in tables and figures, such as "AdaSub + DM" or S5."""
     if front_end not in NAMES:
@@ -150,6 +154,7 @@ def style() -> None:
     matplotlib.rcParams.update(
         {
             "figure.dpi": 110,
+            "font.family": fonts.families(),
             "savefig.bbox": "tight",
             "svg.hashsalt": "asdlib",
             "svg.fonttype": "path",
@@ -181,6 +186,8 @@ def show_figure(
     caption : what to look at; MyST text.
     alt : a description for those who cannot see it; the caption by default.
     """
+    if fonts.replace_missing(fig):
+        caption = f"{caption} {_REPLACED}"
     save_figure(fig, label, folder)
     png = io.BytesIO()
     fig.savefig(png, format="png")

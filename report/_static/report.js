@@ -1,7 +1,6 @@
-// the theme listens to the first button of each menu only, which it hides on a phone
-addEventListener("DOMContentLoaded", () => {
-  for (const menu of ["primary", "secondary"]) {
-    const [first, ...others] = document.querySelectorAll(`.${menu}-toggle`);
-    others.forEach(other => other.addEventListener("click", () => first.click()));
-  }
+// paper is white: pages are printed in light colours
+addEventListener("beforeprint", () => {
+  const { theme } = document.documentElement.dataset;
+  document.documentElement.dataset.theme = "light";
+  addEventListener("afterprint", () => { document.documentElement.dataset.theme = theme; }, { once: true });
 });

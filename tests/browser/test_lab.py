@@ -150,6 +150,16 @@ def test_every_sound_can_be_played(page):
     assert min(lengths) > 1
 
 
+def test_players_lie_in_one_grid(page):
+    boxes = [player.bounding_box() for player in page.locator("audio").all()]
+    assert len(boxes) == 4
+    assert len({round(box["width"]) for box in boxes}) == 1
+    columns = {round(box["x"]) for box in boxes}
+    rows = {round(box["y"]) for box in boxes}
+    assert len(columns) > 1
+    assert len(rows) == -(-4 // len(columns))
+
+
 def test_a_clip_is_named_with_its_domain_and_decisions(page):
     clips = page.locator(".widget-dropdown", has_text="clip").locator("option")
     assert "(test, source, anomaly)" in clips.first.inner_text().replace("\xa0", " ")

@@ -180,17 +180,19 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
     chosen, recordings, _ = studied
     app = Explorer(chosen)
     app.refresh()
-    start = (app.picture.value, app.denoised.value, app.view.z)
-    others = app.sounds.value
+    start = (app.picture.value, app.players["denoised"].value, app.view.z)
+    others = [app.players[name].value for name in ("near", "far", "truth")]
+    assert ["audio" in player for player in others] == [True, True, False]
+    assert app.players["truth"].layout.display == "none"
     assert picture(start[0]).std() > 10
     assert app.front_end.value == "adasub"
     assert "audio" in start[1]
     app.sliders["a_max"].value = 7.0
     app.sliders["a_0"].value = 6.0
     assert app.picture.value != start[0]
-    assert app.denoised.value != start[1]
+    assert app.players["denoised"].value != start[1]
     assert app.view.z != start[2]
-    assert app.sounds.value == others
+    assert [app.players[name].value for name in ("near", "far", "truth")] == others
     app.sliders["percentile"].value = 60.0
     z = app.view.z
     app.sliders["percentile"].value = 70.0
@@ -198,7 +200,7 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
     app.sliders["a_min"].value = 8.0
     assert "a_min is 8 and a_max is 7" in app.status.value
     app.reset.click()
-    assert (app.picture.value, app.denoised.value, app.view.z) == start
+    assert (app.picture.value, app.players["denoised"].value, app.view.z) == start
     assert "a_min" not in app.status.value
     for front_end in frontends.FRONT_ENDS:
         app.front_end.value = front_end
@@ -305,7 +307,7 @@ def test_a_bad_clip_gives_a_sentence(odd, name, says, shown):
         app.front_end.value = front_end
         assert says in app.status.value
         assert (app.view is not None) == shown
-        assert ("audio" in app.denoised.value) == shown
+        assert ("audio" in app.players["denoised"].value) == shown
     assert picture(app.picture.value).shape == (720, 992, 3)
 
 
@@ -331,7 +333,7 @@ def test_names_are_text(odd):
     app.clip.value = manifest.index[manifest["name"].str.startswith("<script>")][0]
     app.refresh()
     assert "<script>" in app.row["name"]
-    shown = [app.status.value, app.decisions.value, app.sounds.value, app.denoised.value]
+    shown = [app.status.value, app.decisions.value, *(p.value for p in app.players.values())]
     assert not any("<script" in text for text in shown)
     assert app.board._title.get_text().count("$") == 2  # no formula: it would be a wrong one
     app.problems = (f"{app.row['path']}: <script> is bad.",)
