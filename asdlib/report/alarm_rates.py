@@ -5,7 +5,6 @@ Data in, Bokeh models out; what moves is CustomJS. Notebook: 08_submission.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -25,7 +24,8 @@ _AFTER = (
     "Bars are 95 % intervals: a promise is broken where the bar of the false alarms lies right of "
     "the line. Source and target are usual and changed operating conditions. Rule <i>paper</i>: "
     "the threshold is a quantile of the scores of clips that the models were trained on. Rule "
-    "<i>held out</i>: each of these clips is scored by a detector that was fitted without it."
+    "<i>held out</i>: every one of these clips is scored by statistics that were fitted without it "
+    "(the autoencoders of S1 have seen it)."
 )
 
 
@@ -34,7 +34,8 @@ def show(rates: pd.DataFrame, wanted: float = 1 - Scoring().quantile, label: str
 
     Parameters
     ----------
-    rates : of :func:`asdlib.compare.alarms.by_rate`; without rows, one sentence says why.
+    rates : of :func:`asdlib.compare.alarms.by_rate`, at two rates or more; without rows, one
+        sentence says why.
     wanted : share of false alarms to begin with.
     label : short name of the chart, unique in its page.
     """
@@ -57,7 +58,7 @@ def show(rates: pd.DataFrame, wanted: float = 1 - Scoring().quantile, label: str
         start=steps[0],
         end=steps[-1],
         value=min(steps, key=lambda step: abs(step - wanted)),
-        step=min((b - a for a, b in pairwise(steps)), default=1),
+        step=steps[1] - steps[0],
         title="wanted share of false alarms",
         format="0%",
         sizing_mode="stretch_width",

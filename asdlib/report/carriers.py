@@ -147,5 +147,6 @@ def _plot(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
     )
     legend = plot.legend[0]
     legend.orientation, legend.ncols, legend.border_line_alpha = "horizontal", 2, 0
+    legend.location = "top_left"
     plot.add_layout(legend, "above")
     return plot, bars, usual

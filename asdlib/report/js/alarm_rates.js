@@ -4,9 +4,9 @@ const at = rates.reduce((best, rate, i) => far(rate) < far(rates[best]) ? i : be
 const wanted = rates[at];
 line.location = wanted;
 
-const percent = (share) => (100 * share).toFixed(0) + " %";
+const percent = (share) => (100 * share).toFixed(0) + "%";
 const found = rows.map(row => row.alarms[at] + " of " + row.clips + ": " + percent(row.share[at])
-  + " (" + (100 * row.low[at]).toFixed(0) + " to " + percent(row.high[at]) + ")");
+  + " (" + percent(row.low[at]) + " to " + percent(row.high[at]) + ")");
 const column = (name) => rows.map(row => row[name][at]);
 points.data = {...points.data, told: found,
   share: column("share"), low: column("low"), high: column("high")};
@@ -25,10 +25,10 @@ const cell = (who, what) => {
 const promised = ["promised", ...kinds.map(what => what == "hits" ? "" : percent(wanted))];
 const lines = [...new Set(rows.map(name))].map(who => [who, ...kinds.map(what => cell(who, what))]);
 
-const unable = new Map(rows.filter(row => row.unable[at] > 0).map(row => [
-  name(row), row.unable[at] + " of " + row.machines]));
-const remarks = [...unable].map(([who, machines]) => "<p>" + text(who + ": " + percent(wanted)
-  + " cannot be promised on " + machines + " machines, which have too few training clips. "
-  + "There, no clip is an alarm.") + "</p>");
+const unable = new Map(rows.filter(row => row.unable[at] > 0).map(row => [name(row), row]));
+const on = (row) => row.machines == 1 ? "" : row.unable[at] == row.machines
+  ? " on all machines" : " on " + row.unable[at] + " of " + row.machines + " machines";
+const remarks = [...unable].map(([who, row]) => "<p>" + text(who + ": too few training clips to "
+  + "promise " + percent(wanted) + on(row) + ". No clip is an alarm there.") + "</p>");
 counts.text = table(["", ...kinds], [promised, ...lines], (row, s) => s.includes("more than"))
   + remarks.join("");

@@ -22,7 +22,7 @@ const parts = split(own).map(sum), usually = split(normal).map(sum);
 const whole = squared[machine.value][at];
 const most = parts.indexOf(Math.max(...parts));
 const row = (name, part, normally) =>
-  [name, part.toFixed(1), (100 * part / (whole || 1)).toFixed(0) + " %", normally.toFixed(1)];
+  [name, part.toFixed(1), (100 * part / (whole || 1)).toFixed(0) + "%", normally.toFixed(1)];
 const rows = [...statistics.map((name, s) => row(name, parts[s], usually[s])),
   row("D²", whole, sum(usually))];
 
