@@ -131,6 +131,20 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float[np.ndarray, 
     return librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)
 
 
+def edges(centres: Float[np.ndarray, " band"]) -> Float[np.ndarray, " edge"]:
+    """Edges between bands on a logarithmic axis, and the outer two.
+
+    Parameters
+    ----------
+    centres : of at least two bands, rising, in any unit.
+
+    >>> edges(np.array([1.0, 4.0, 16.0])).tolist()
+    [0.5, 2.0, 8.0, 32.0]
+    """
+    inner = np.sqrt(centres[1:] * centres[:-1])
+    return np.concatenate([centres[:1] ** 2 / inner[:1], inner, centres[-1:] ** 2 / inner[-1:]])
+
+
 @lru_cache
 def _hann(length: int) -> Float[np.ndarray, " sample"]:
     return scipy.signal.get_window("hann", length)

@@ -23,11 +23,11 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.clipstats import NAMES
-from asdlib.compare import comparison, systems, trained_or_not, untrained
-from asdlib.report import charts_untrained, sentences, style, tables
+from asdlib.compare import comparison, faults, systems, trained_or_not, untrained
+from asdlib.report import carriers, charts_untrained, sentences, style, tables
 from asdlib.report.chapter import Chapter
 
-chapter = Chapter.open(globals())
+chapter = Chapter.open(globals(), players=True)
 params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
@@ -159,6 +159,10 @@ else:
     )
     chapter.say(sentences.carriers(by_statistic, NAMES))
 
+# %%
+if not reason:
+    carriers.show(faults.carried(params, values))
+
 # %% [markdown]
 # ## How many training clips it needs
 #
@@ -218,4 +222,4 @@ chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or not
 
 # %% [markdown]
 # What this chapter calls is described in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.views`,
-# {py:mod}`asdlib.compare.untrained` and {py:mod}`asdlib.compare.trained_or_not`.
+# {py:mod}`asdlib.compare.untrained`, {py:mod}`asdlib.compare.faults` and {py:mod}`asdlib.compare.trained_or_not`.

@@ -224,6 +224,11 @@ chapter.table(
     decimals=3,
 )
 
+# %%
+from asdlib.report import alarm_rates
+
+alarm_rates.show(alarms.by_rate(params, recordings, table), 1 - params.scoring.quantile)
+
 # %% [markdown]
 # ## Clips and the threshold
 #

@@ -7,6 +7,8 @@ other rule takes held-out scores (:class:`asdlib.calibration.Alarm`). Labels are
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -20,7 +22,10 @@ from asdlib.study.recordings import Recordings
 PAPER, HELD_OUT = "paper", "held out"
 """Rules: a quantile of the fitted clips' scores, or p values by held-out ones."""
 
-_COLUMNS = ["system", "rule", "machine", "domain", "label", "alarms", "clips"]
+RATES = tuple(step / 100 for step in range(1, 51))
+"""Shares of false alarms that may be wanted, see :func:`by_rate`."""
+
+_COLUMNS = ["system", "rule", "rate", "machine", "able", "domain", "label", "alarms", "clips"]
 
 
 def compared(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.DataFrame:
@@ -38,31 +43,97 @@ def compared(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.
     DataFrame with system, rule, machine, domain, label, alarms and clips; no rows without labelled
     test clips.
     """
-    quantile = params.scoring.quantile
-    rows: list[list] = []
-    champion, untrained = systems.PAPER[0], systems.UNTRAINED
-    if not variants.lacking(params, "held_out"):
-        rows += _counted(champion, PAPER, table, quantile)
-        apart = study.run(variants.held_out(params), recordings=recordings)
-        rows += _counted(champion, HELD_OUT, apart, quantile)
-    rows += _counted(untrained, HELD_OUT, table, quantile)
+    counted = _counted(params, recordings, table, [1 - params.scoring.quantile])
+    return counted.drop(columns=["rate", "able"])
+
+
+def by_rate(
+    params: Params,
+    recordings: Recordings,
+    table: pd.DataFrame,
+    rates: Sequence[float] = RATES,
+) -> pd.DataFrame:
+    """Count alarms among labelled test clips of all machines, at every wanted share of false ones.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run` with these parameters.
+    rates : wanted shares of false alarms; above 0 and below 1.
+
+    Returns
+    -------
+    DataFrame with system, rule, what ("false alarms, " and the domain, or "hits" in all domains),
+    rate, alarms, clips, share, low and high of its 95 % interval, ``machines``, and ``unable``: how
+    many of them have too few held-out clips to promise this rate, so that no clip is an alarm. No
+    rows without labelled test clips.
+    """
+    return over_machines(_counted(params, recordings, table, rates))
+
+
+def over_machines(counted: pd.DataFrame) -> pd.DataFrame:
+    """Add up, over machines, alarms that were counted at several rates, see :func:`by_rate`.
+
+    Parameters
+    ----------
+    counted : system, rule, rate, machine, able, domain, label, alarms and clips.
+
+    Examples
+    --------
+    >>> row = {"system": "S5", "rule": HELD_OUT, "rate": 0.1, "able": True, "label": "anomaly"}
+    >>> rows = [row | {"machine": m, "domain": "source", "alarms": 1, "clips": 2} for m in "ab"]
+    >>> over_machines(pd.DataFrame(rows))[["what", "alarms", "clips", "unable"]].values.tolist()
+    [['hits', 2, 4, 0]]
+    """
+    of_normal = counted["label"] == "normal"
+    what = ("false alarms, " + counted["domain"]).where(of_normal, "hits")
+    unable = counted["machine"].where(~counted["able"].astype(bool))
+    found = (
+        counted.assign(what=what, unable=unable)
+        .groupby(["system", "rule", "what", "rate"], sort=False)
+        .agg(
+            alarms=("alarms", "sum"),
+            clips=("clips", "sum"),
+            machines=("machine", "nunique"),
+            unable=("unable", "nunique"),
+        )
+        .reset_index()
+    )
+    place = found.groupby(["system", "rule"], sort=False).ngroup()
+    found = found.assign(place=place).sort_values(["place", "what", "rate"], ignore_index=True)
+    return _with_intervals(found.drop(columns="place"))
+
+
+def _counted(
+    params: Params, recordings: Recordings, table: pd.DataFrame, rates: Sequence[float]
+) -> pd.DataFrame:
+    """Alarms by system, rule, rate, machine, domain and label of the test clips."""
+    rows = []
+    for system, rule, clips in _scored(params, recordings, table):
+        held_out = rule == HELD_OUT
+        for machine, own in clips.groupby("machine", sort=False):
+            train = own.loc[own["split"] == "train", "score"].to_numpy()
+            limits = [systems.threshold(train, 1 - rate, held_out=held_out) for rate in rates]
+            for (domain, label), test in metrics.labelled(own).groupby(["domain", "label"]):
+                for rate, limit in zip(rates, limits, strict=True):
+                    above, able = int((test["score"] > limit).sum()), bool(np.isfinite(limit))
+                    place = [system.name, rule, rate, machine, able, domain, label]
+                    rows.append([*place, above, len(test)])
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _counted(system: systems.System, rule: str, table: pd.DataFrame, quantile: float) -> list[list]:
-    """Rows of one system under one rule."""
-    run = set(zip(table["front_end"], table["scorer"], strict=True))
-    if not set(system.views) <= run:
-        return []
-    own = table[pd.MultiIndex.from_frame(table[["front_end", "scorer"]]).isin(system.views)]
-    rows = []
-    for machine, clips in systems.ensemble(own, system.fusion).groupby("machine", sort=False):
-        scores = clips.loc[clips["split"] == "train", "score"].to_numpy()
-        limit = systems.threshold(scores, quantile, held_out=rule == HELD_OUT)
-        for (domain, label), test in metrics.labelled(clips).groupby(["domain", "label"]):
-            above = int((test["score"] > limit).sum())
-            rows.append([system.name, rule, machine, domain, label, above, len(test)])
-    return rows
+def _scored(
+    params: Params, recordings: Recordings, table: pd.DataFrame
+) -> Iterator[tuple[systems.System, str, pd.DataFrame]]:
+    """Scores of all clips by every system under every rule that there is."""
+    champion, untrained = systems.PAPER[0], systems.UNTRAINED
+    wanted = [(untrained, HELD_OUT, table)]
+    if not variants.lacking(params, "held_out"):
+        apart = study.run(variants.held_out(params), recordings=recordings)
+        wanted = [(champion, PAPER, table), (champion, HELD_OUT, apart), *wanted]
+    for system, rule, scores in wanted:
+        of_view = pd.MultiIndex.from_frame(scores[["front_end", "scorer"]])
+        if set(system.views) <= set(of_view):
+            yield system, rule, systems.ensemble(scores[of_view.isin(system.views)], system.fusion)
 
 
 def pooled(counted: pd.DataFrame) -> pd.DataFrame:
@@ -81,13 +152,19 @@ def pooled(counted: pd.DataFrame) -> pd.DataFrame:
     [[2.0, 0.1, 0.012, 0.317]]
     """
     keys = ["system", "rule", "domain", "label"]
-    found = counted.groupby(keys, sort=False)[["alarms", "clips"]].sum().reset_index()
-    found["share"] = found["alarms"] / found["clips"]
+    return _with_intervals(
+        counted.groupby(keys, sort=False)[["alarms", "clips"]].sum().reset_index()
+    )
+
+
+def _with_intervals(found: pd.DataFrame) -> pd.DataFrame:
+    """Add the share of alarms, and low and high of its 95 % interval."""
     bounds = [
         proportion_interval(int(alarms), int(clips))
         for alarms, clips in zip(found["alarms"], found["clips"], strict=True)
     ]
-    return found.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])
+    low, high = ([bound[end] for bound in bounds] for end in (0, 1))
+    return found.assign(share=found["alarms"] / found["clips"], low=low, high=high)
 
 
 def promised(params: Params, recordings: Recordings) -> pd.DataFrame:

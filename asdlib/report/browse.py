@@ -74,10 +74,10 @@ def show_clips(
     }
     document = Document()
     document.add_root(column(menu, plot, slider, counts, sizing_mode="stretch_width"))
-    count = CustomJS(args=arguments, code=js.script("clips_count"))
+    count = CustomJS(args=arguments, code=js.script("text", "clips_count"))
     slider.js_on_change("value", count)
     document.js_on_event("document_ready", count)
-    change = CustomJS(args=arguments, code=js.script("clips_machine", "clips_count"))
+    change = CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))
     menu.js_on_change("value", change)
     lists = "".join(_worst(clips, m, thresholds[m], heard, label, m != first) for m in machines)
     panels.show_live(document.roots[0], after=f"<div class='asd-clips'>{lists}</div>")

@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asdlib import spectra
 from asdlib.report.style import COLOURS, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 
 
@@ -94,8 +95,7 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
     """
     shares = table.pivot(index="frequency", columns="statistic", values="contribution")
     centres = shares.index.to_numpy() / 1000
-    inner = np.sqrt(centres[1:] * centres[:-1])
-    edges = np.concatenate([centres[:1] ** 2 / inner[:1], inner, centres[-1:] ** 2 / inner[-1:]])
+    edges = spectra.edges(centres)
     below = np.zeros(len(centres))
     for name in table["statistic"].unique():
         own = shares[name].to_numpy()

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
 from asdlib import params, spectra
-from asdlib.report import browse, build, panels
+from asdlib.compare import alarms, faults
+from asdlib.report import alarm_rates, browse, build, carriers, panels
 
 EVIL = "</script><script>alert(1)</script> `$x$` <img src=x onerror=alert(2)>.wav"
 SPECTRA = params.Spectra()
@@ -18,10 +20,12 @@ def page_of(tmp_path, monkeypatch):
     monkeypatch.setattr(panels, "display", lambda bundle, raw: shown.append(bundle))
 
     def write():
+        head = "<!doctype html><meta charset=utf-8><title>x</title>"
+        style = f"<style>{(ROOT / 'report/_static/report.css').read_text()}</style>"
         scripts = "".join(f"<script>{path.read_text()}</script>" for path in build._bokeh())
         body = "".join(bundle["text/html"] for bundle in shown)
         path = tmp_path / "page.html"
-        path.write_text(f"<!doctype html><meta charset=utf-8><title>x</title>{scripts}{body}")
+        path.write_text(f"{head}{style}{scripts}{body}")
         return path
 
     return write
@@ -76,4 +80,171 @@ def test_names_like_markup_are_text_in_the_clip_browser(opened, page_of, rng):
     assert page.locator("audio").count() == len(heard) == 5  # three false alarms, two misses
     assert page.locator("img").count() == 0
     assert page.locator(".asd-clips").inner_text().count("alert(1)") >= 5
+    assert wrong == []
+
+
+def cells(page):
+    """Texts of the one table of the page, row by row."""
+    rows = page.get_by_role("table").locator("tr").all()
+    return [row.locator("th, td").all_inner_texts() for row in rows]
+
+
+def counted(system, rule, what, alarms_at, clips, *, able=True):
+    """Alarms of two machines at three rates."""
+    domain, label = what
+    shared = {"system": system, "rule": rule, "domain": domain, "label": label, "clips": clips}
+    return [
+        {**shared, "machine": machine, "rate": rate, "alarms": count, "able": able or rate > 0.1}
+        for machine in ("fan", "pump")
+        for rate, count in zip((0.1, 0.2, 0.3), alarms_at, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_wanted_rate_moves_the_line_the_dots_and_the_numbers(opened, page_of, width):
+    open_page, wrong = opened
+    rows = [
+        *counted("S1", "paper", ("source", "normal"), (8, 9, 10), 10),
+        *counted("S1", "paper", ("target", "normal"), (1, 2, 3), 10),
+        *counted("S1", "paper", ("source", "anomaly"), (9, 10, 10), 10),
+        *counted("S5", "held out", ("source", "normal"), (0, 0, 0), 20, able=False),
+        *counted("S5", "held out", ("target", "anomaly"), (0, 7, 8), 10, able=False),
+    ]
+    alarm_rates.show(alarms.over_machines(pd.DataFrame(rows)), 0.12)
+    page = open_page(page_of(), width)
+    heads = ["", "false alarms, source", "false alarms, target", "hits"]
+    none = ["0 of 40: 0% (0% to 9%), fewer than promised", ""]
+    assert cells(page) == [
+        heads,
+        ["promised", "10%", "10%", ""],
+        [
+            "S1, paper",
+            "16 of 20: 80% (56% to 94%), more than promised",
+            "2 of 20: 10% (1% to 32%), in agreement",
+            "18 of 20: 90% (68% to 99%)",
+        ],
+        ["S5, held out", *none, "0 of 20: 0% (0% to 17%)"],
+    ]
+    short = page.get_by_text("too few training clips")
+    assert short.inner_text() == (
+        "S5, held out: too few training clips to promise 10% on all machines. "
+        "No clip is an alarm there."
+    )
+    page.locator(".noUi-handle").focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)
+    assert cells(page) == [
+        heads,
+        ["promised", "30%", "30%", ""],
+        [
+            "S1, paper",
+            "20 of 20: 100% (83% to 100%), more than promised",
+            "6 of 20: 30% (12% to 54%), in agreement",
+            "20 of 20: 100% (83% to 100%)",
+        ],
+        ["S5, held out", *none, "16 of 20: 80% (56% to 94%)"],
+    ]
+    assert short.count() == 0
+    shown = page.evaluate(
+        """() => {
+            const plot = [...Bokeh.index.roots][0].model.children[1];
+            const {share, low, high} = plot.renderers[0].data_source.data;
+            const line = plot.center.find(model => model.type == "Span");
+            return [line.location, share[1], low[1].toFixed(3), high[1].toFixed(3)];
+        }"""
+    )
+    assert shown == [0.3, 0.3, "0.119", "0.543"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("machines", "where"), [(["fan"], ""), (["fan", "pump"], " on 1 of 2 machines")]
+)
+def test_who_cannot_promise_a_rate_is_told(opened, page_of, machines, where):
+    rows = counted("S5", "held out", ("source", "normal"), (0, 4, 5), 10, able=False)
+    table = pd.DataFrame(rows)
+    table["able"] |= table["machine"] != "fan"
+    alarm_rates.show(alarms.over_machines(table[table["machine"].isin(machines)]))
+    page = opened[0](page_of())
+    assert page.get_by_text("too few training clips").inner_text() == (
+        f"S5, held out: too few training clips to promise 10%{where}. No clip is an alarm there."
+    )
+    assert cells(page)[0] == ["", "false alarms, source"]
+    assert opened[1] == []
+
+
+def test_where_alarms_or_faults_are_missing_a_sentence_says_so(monkeypatch):
+    said = []
+    monkeypatch.setattr(alarm_rates.tables, "say", said.append)
+    alarm_rates.show(alarms.over_machines(pd.DataFrame(columns=alarms._COLUMNS)))
+    carriers.show([])
+    assert said == [alarm_rates._NOTHING, carriers._NOTHING]
+
+
+@pytest.fixture
+def two_machines():
+    """Faults of two machines in two bands; the names are like markup."""
+
+    def carried(machine, shares):
+        shares = np.array(shares, float)
+        squared = shares.sum(axis=(1, 2))
+        table = {"name": [f"{EVIL} {i}" for i in range(len(shares))], "domain": "target"}
+        order = {"rank": np.arange(len(shares)) + 1, "squared": squared, "above": len(shares)}
+        edges, usual = np.array([100.0, 1000.0, 4000.0]), np.array([[0.25, 0.5], [1.0, 1.25]])
+        kept = pd.DataFrame({**table, **order})
+        return faults.Carried(machine, "ps", edges, kept, shares, usual, len(shares), 9)
+
+    return [
+        carried("fan", [[[1, 2], [0, 37]], [[7, 1], [1, 1]]]),
+        carried(EVIL, [[[0, 0], [10, 20]], [[8, 0], [8, 4]], [[0, 3], [1, 0]]]),
+    ]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_picked_fault_shows_what_carries_it(opened, page_of, two_machines, width):
+    open_page, wrong = opened
+    carriers.show(two_machines)
+    page = open_page(page_of(), width)
+    machine, fault = page.locator("select").all()
+    heads = ["statistic", "contribution to D²", "share", "normal clips, mean"]
+
+    def told(p, s, whole):
+        return [
+            heads,
+            ["p, level of the mean", *p, "0.8"],
+            ["s, scatter", *s, "2.3"],
+            ["D²", whole, "100%", "3.0"],
+        ]
+
+    assert cells(page) == told(["3.0", "8%"], ["37.0", "93%"], "40.0")
+    assert page.get_by_text("normal test clips.").inner_text() == (
+        "D² is larger than that of 2 of 9 normal test clips. The tallest bar is at 1.0 to 4.0 kHz."
+    )
+    fault.select_option(index=1)
+    page.wait_for_timeout(200)
+    assert cells(page) == told(["8.0", "80%"], ["2.0", "20%"], "10.0")
+    assert page.get_by_text("The tallest bar is at 0.10 to 1.0 kHz.").is_visible()
+
+    machine.select_option(label=EVIL)
+    page.wait_for_timeout(200)
+    assert fault.locator("option").all_inner_texts() == [
+        f"{i + 1} of 3: D² = {squared}, target, {EVIL} {i}"
+        for i, squared in enumerate(("30.0", "20.0", "4.0"))
+    ]
+    assert fault.input_value().startswith("1 of 3")
+    assert cells(page) == told(["0.0", "0%"], ["30.0", "100%"], "30.0")
+    fault.select_option(index=1)
+    page.wait_for_timeout(200)
+    assert cells(page) == told(["8.0", "40%"], ["12.0", "60%"], "20.0")
+    ends = page.evaluate(
+        """() => {
+            const plot = [...Bokeh.index.roots][0].model.children[2];
+            const bars = plot.renderers[0].data_source.data;
+            return [bars.b0, bars.b1, bars.b2, plot.renderers.at(-1).data_source.data.y];
+        }"""
+    )
+    assert ends == [[0, 0], [8, 0], [16, 4], [1.25, 1.75, 1.75]]
+    assert page.locator("img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
     assert wrong == []

@@ -139,7 +139,7 @@ def test_a_panel_plays_seeks_and_switches_in_place(visit):
 
 def counts(page):
     """Machine and domain to false alarms and misses, of the clip browser."""
-    rows = page.get_by_role("table").filter(has_text="false alarms").last.locator("tbody tr")
+    rows = page.get_by_role("table").filter(has_text="misses").last.locator("tbody tr")
     cells = [row.locator("td").all_inner_texts() for row in rows.all()]
     return {(c[0], c[1]): (c[3].split(" of ")[0], c[4].split(" of ")[0], c[5]) for c in cells}
 
@@ -156,8 +156,8 @@ def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit
     assert before == filed
 
     chosen = page.locator("select").input_value()
-    handle = page.locator(".noUi-handle")
-    handle.focus()
+    browser = page.locator(".asd-live").filter(has=page.locator(".asd-clips"))
+    browser.locator(".noUi-handle").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("End")
     page.wait_for_timeout(300)
@@ -175,6 +175,60 @@ def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit
     assert counts(page) == after
     assert page.locator(f"[data-machine={other}]").is_visible()
     assert not page.locator(f"[data-machine={chosen}]").is_visible()
+    assert wrong == []
+
+
+def live_rows(page, head):
+    """Rows of the table of a live chart that has this head."""
+    table = page.locator(".asd-live").get_by_role("table").filter(has_text=head)
+    return [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
+
+
+def test_a_wanted_rate_is_moved_and_begins_at_the_counts_of_the_table(visit):
+    open_page, wrong = visit
+    page = open_page("notebooks/08_submission")
+    rows = [r.locator("td").all_inner_texts() for r in page.locator("#tab-rules tbody tr").all()]
+    filed = {(f"{r[0]}, {r[1]}", r[2]): r[3] for r in rows}
+    (_, *promised), *found = live_rows(page, "false alarms, source")
+    assert promised == ["10%", "10%", ""]
+    shown = {
+        (row[0], domain): row[1 + i].rsplit(",", 1)[0]
+        for row in found
+        for i, domain in enumerate(("source", "target"))
+    }
+    assert shown == filed
+    chart = page.locator(".asd-live").filter(has_text="wanted share of false alarms")
+    chart.locator(".noUi-handle").focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)
+    (_, *promised), *more = live_rows(page, "false alarms, source")
+    assert promised == ["50%", "50%", ""]
+    for row, last in zip(more, found, strict=True):
+        of = [int(cell.split(" of ")[0]) for cell in row[1:]]
+        assert all(n >= int(cell.split(" of ")[0]) for n, cell in zip(of, last[1:], strict=True))
+    assert more != found
+    assert wrong == []
+
+
+def test_a_machine_and_a_fault_are_picked_and_the_shares_add_up(visit):
+    open_page, wrong = visit
+    page = open_page("notebooks/05_without_training")
+    seen = []
+    for name in ("SimFan", "SimValve"):
+        machine, fault = page.locator(".asd-live select").all()
+        machine.select_option(label=name)
+        page.wait_for_timeout(300)
+        for index in (0, fault.locator("option").count() - 1):
+            fault.select_option(index=index)
+            page.wait_for_timeout(300)
+            *parts, (_, whole, _, _) = live_rows(page, "normal clips, mean")
+            assert [row[0][0] for row in parts] == list("pmsd")
+            assert sum(float(row[1]) for row in parts) == pytest.approx(float(whole), abs=0.3)
+            assert f"D² = {whole}," in fault.input_value()
+            seen.append(float(whole))
+    assert len(set(seen)) == 4
+    assert seen[0] > seen[1]
+    assert seen[2] > seen[3]
     assert wrong == []
 
 

@@ -54,6 +54,36 @@ def test_held_out_scores_decide_for_the_submission_without_training(table):
     assert sentences.alarms(found, 0.1).startswith("In agreement with 10%: S5")
 
 
+def test_alarms_are_counted_at_every_wanted_rate(table):
+    """Nineteen held-out scores promise a rate of a twentieth and more, in steps of a twentieth."""
+    nothing = Recordings(Path("data"), pd.DataFrame(), "", embedded=False)
+    found = alarms.by_rate(params.load(UNTRAINED), nothing, table, rates=(0.01, 0.05, 0.1, 0.15))
+    assert found[["system", "rule", "what", "rate"]].to_numpy().tolist() == [
+        ["S5", alarms.HELD_OUT, what, rate]
+        for what in ("false alarms, source", "hits")
+        for rate in (0.01, 0.05, 0.1, 0.15)
+    ]
+    assert found["alarms"].tolist() == [0, 1, 2, 3, 0, 1, 1, 2]
+    assert found["clips"].tolist() == [3] * 4 + [2] * 4
+    assert found["unable"].tolist() == [1, 0, 0, 0] * 2
+    assert found["machines"].tolist() == [1] * 8
+    low, high = found.loc[2, ["low", "high"]]
+    assert (low, high) == pytest.approx((0.0943, 0.9916), abs=1e-4)  # of 2 in 3
+    unlabelled = table[table["label"] == "unknown"]
+    assert alarms.by_rate(params.load(UNTRAINED), nothing, unlabelled).empty
+
+
+def test_the_rate_of_the_study_gives_the_counts_of_its_table(table):
+    """Hits are added up over domains, and all over machines."""
+    nothing = Recordings(Path("data"), pd.DataFrame(), "", embedded=False)
+    both = pd.concat([table, table.assign(machine="pump")], ignore_index=True)
+    known = alarms.pooled(alarms.compared(params.load(UNTRAINED), nothing, both))
+    found = alarms.by_rate(params.load(UNTRAINED), nothing, both).query("rate == 0.1")
+    columns = ["alarms", "clips", "share", "low", "high"]
+    assert (found[columns].to_numpy() == known[columns].to_numpy()).all()
+    assert found["machines"].tolist() == [2, 2]
+
+
 def test_nothing_to_count_is_said():
     empty = alarms.pooled(pd.DataFrame(columns=alarms._COLUMNS))
     assert tables.alarms(empty).empty

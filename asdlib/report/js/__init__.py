@@ -1,4 +1,4 @@
-"""JavaScript of the pages: callbacks of the panels and of the clip browser, and menus."""
+"""JavaScript of the pages: callbacks of the panels and live charts, and menus."""
 
 from importlib import resources
 

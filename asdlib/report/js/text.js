@@ -1,0 +1,17 @@
+// Names are text, never markup.
+const text = (s) => {
+  const span = document.createElement("span");
+  span.textContent = s;
+  return span.innerHTML;
+};
+
+// A table: its heads, then rows of texts; bold(row, text) tells which cells are set in bold.
+const table = (heads, rows, bold = () => false) => {
+  const cell = (tag, s, strong) => "<" + tag + " style='text-align:left;vertical-align:top;"
+    + "padding:1px 12px 1px 0" + (strong ? ";font-weight:bold" : "") + "'>" + text(s)
+    + "</" + tag + ">";
+  const line = (cells) => "<tr>" + cells.join("") + "</tr>";
+  const head = line(heads.map(s => cell("th", s, true)));
+  const body = rows.map(row => line(row.map(s => cell("td", s, bold(row, s)))));
+  return "<table><thead>" + head + "</thead><tbody>" + body.join("") + "</tbody></table>";
+};
