@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
-from asdlib.report import charts_findings, first_page, reported
+from asdlib.report import alarm_rates, charts_findings, first_page, reported
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -68,6 +68,9 @@ found = [
     *first_page.alarms(counted, rate),
 ]
 chapter.say("\n".join(f"- {sentence}" for sentence in found))
+
+# %%
+alarm_rates.show(alarms.by_rate(params, recordings, table), rate, label="first-rates")
 
 # %% [markdown]
 # A difference is given with its 95 % interval and a verdict. *Helps* and *harms* mean that other clips and other seeds
