@@ -15,11 +15,10 @@ import pandas as pd
 from jaxtyping import Int
 
 from asdlib import calibration, dataset
+from asdlib.listing import composed, is_foreign, twins, wavs_below
 from asdlib.monitor import health
 from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Spectra
-
-_FORMATS = (".wav",)
 
 
 def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
@@ -101,7 +100,11 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         table, problems = dataset.survey(root)
         own = table[table["split"] == "train"].reset_index(drop=True)
         return own.assign(session=""), problems
-    machines = sorted(path.name for path in root.iterdir() if (path / "train").is_dir())
+    machines = sorted(
+        path.name
+        for path in root.iterdir()
+        if (path / "train").is_dir() and not is_foreign(path.name)
+    )
     if machines:
         raise AsdError(
             f"{root}: holds {len(machines)} machine(s) ({', '.join(machines[:4])}); a monitor is "
@@ -110,21 +113,16 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     found = _wavs(root)
     inside = [path.relative_to(root) for path in found]
     named = [
-        (path, own.as_posix(), own.parent.as_posix())
+        (path, composed(own.as_posix()), composed(own.parent.as_posix()))
         for path, own in zip(found, inside, strict=True)
     ]
-    return _rows(str(root), named), []
+    return _rows(str(root), named), twins(found)
 
 
 def _wavs(root: Path) -> list[Path]:
-    """WAV files in and below a folder, hidden ones left out, in the order of their names."""
+    """WAV files in and below a folder, in the order of their names."""
     _check_readable(root)
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in _FORMATS
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    found = wavs_below(root)
     if not found:
         raise AsdError(f"{root}: found no WAV file, here or in subfolders; only WAV is read.")
     return found

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdlib import audio
+from asdlib import audio, headers
 from asdlib.files import content_digest
+from asdlib.listing import is_foreign
 from asdlib.monitor.log import Log, State
 from asdlib.monitor.model import Monitor
 from asdlib.params import AsdError
 
 _FORMATS = (".wav",)
-_MOST_BYTES = 2**30  # of a recording; four hours of 16 bits
 _NAP = 0.1  # s; a request to stop is seen that soon
 
 
@@ -200,8 +200,8 @@ class _Watcher:
     def _scored(self, name: str, content: bytes, late: bool) -> dict[str, Any] | None:
         """What there is to tell about the bytes of a file; none where more may follow."""
         signal, rate = audio.decode(content)
-        _, announced = audio.sound_chunk(content) or (0, None)
-        if announced is None and not late:
+        sound = headers.sound_chunk(content)
+        if (sound is None or sound.announced is None) and not late:
             return None
         told: dict[str, Any] = json.loads(self.monitor.score(signal, rate, name=name).json())
         return told
@@ -237,7 +237,7 @@ def _look(folder: Path) -> dict[str, _Found]:
             with os.scandir(folder / place) as entries:
                 for entry in entries:
                     name = f"{place}{entry.name}"
-                    if entry.name.startswith("."):
+                    if is_foreign(entry.name):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         inside.append(f"{name}/")
@@ -275,8 +275,8 @@ def _content(path: Path, found: _Found) -> bytes | None:
     """
     if found.problem:
         raise AsdError(found.problem)
-    if found.size > _MOST_BYTES:
-        raise AsdError(f"Holds {found.size} bytes; a recording may have {_MOST_BYTES}.")
+    if found.size > audio.MOST_BYTES:
+        raise AsdError(f"Holds {found.size} bytes; a recording may have {audio.MOST_BYTES}.")
     with open(path, "rb", opener=_open) as file:
         if not _is(file.fileno(), found):
             return None
