@@ -22,7 +22,8 @@ from asdlib import audio
 from asdlib.attributes import read as read_attributes
 from asdlib.files import content_digest, write_text
 from asdlib.keys import code_digest
-from asdlib.listing import composed, is_foreign, twins, wavs
+from asdlib.layout import below, is_machine, is_one_machines, misplaced
+from asdlib.listing import composed, twins, wavs
 from asdlib.params import AsdError, Spectra
 
 COLUMNS = [
@@ -116,7 +117,8 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
-    inside = [root] if _is_machine(root) else sorted(p for p in root.iterdir() if _is_machine(p))
+    alone = is_machine(root)
+    inside = [root] if alone else sorted(p for p in root.iterdir() if is_machine(p))
     wanted = {composed(name) for name in machines}
     folders = [p for p in inside if not wanted or _name(p) in wanted]
     if inside and (missing := wanted - {_name(p) for p in folders}):
@@ -124,13 +126,17 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
             f"{root}: no machine {', '.join(sorted(missing))}; "
             f"it holds {', '.join(_name(p) for p in inside)}."
         )
+    unread = [] if alone or wanted else misplaced(root, [_name(p) for p in inside])
     if not folders:
-        raise AsdError(
+        found = [
             f"{root}: found no machine folder; expected <machine>/train/*.wav and "
             "<machine>/test/*.wav, or train/ and test/ of one machine."
-        )
+        ]
+        if is_one_machines(root):
+            found = [f"{found[0]} Recordings without these folders are for asd fit."]
+        raise Problems(found + unread)
     rows: list[dict] = []
-    problems = twins(folders)
+    problems = twins(folders) + unread
     for folder in folders:
         found, wrong = _clips(folder)
         rows += found
@@ -329,19 +335,13 @@ def _name(folder: Path) -> str:
     return composed(os.path.basename(os.path.abspath(folder)))
 
 
-def _is_machine(folder: Path) -> bool:
-    return not is_foreign(folder.name) and (
-        (folder / "train").is_dir() or (folder / "test").is_dir()
-    )
-
-
 def _clips(folder: Path) -> tuple[list[dict], list[str]]:
     """Rows of a machine's clips, and what is wrong with its files."""
     rows: list[dict] = []
     problems: list[str] = []
     for split in ("train", "test"):
         paths = wavs(folder / split)
-        problems += twins(paths)
+        problems += twins(paths) + below(folder / split)
         if split == "train" and not paths:
             problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
         for path in paths:

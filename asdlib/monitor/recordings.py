@@ -49,9 +49,42 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
-    if problems or found:
-        raise dataset.Problems(problems + found)
+    if told := problems + found:
+        raise dataset.Problems([*told, _closing(len(told), len(table))])
     return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
+
+
+def told(root: Path, spectra: Spectra) -> list[str]:
+    """Check a folder of normal recordings, and return in sentences what it holds.
+
+    Raises
+    ------
+    asdlib.dataset.Problems
+        For recordings that cannot be used.
+    """
+    table = collect(root, spectra)
+    return [
+        f"{root}: recordings of one machine, as asd fit reads them; all can be used.",
+        counted(root, len(table)),
+        *faults(table, spectra),
+        f"'asd fit {root} --out {root.resolve().name}.safetensors' learns what is normal. asd "
+        f"study needs normal recordings in {root / 'train'} and others in {root / 'test'}.",
+    ]
+
+
+def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
+    """Say what is wrong with the sound of recordings that can be used."""
+    return health.summary(table["name"].tolist(), measured(table, spectra))
+
+
+def counted(root: Path, count: int) -> str:
+    """Say how many different recordings a folder has, and in how many sessions."""
+    told = f"{count} different recording{'s' * (count != 1)}"
+    if (root / "train").is_dir():
+        return f"{told}. Only the clips of {root / 'train'} were taken."
+    sessions = len({path.parent for path in wavs_below(root)})
+    where = f"{sessions} sessions (subfolders)" if sessions > 1 else "one session (no subfolders)"
+    return f"{told} in {where}."
 
 
 def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
@@ -126,6 +159,15 @@ def _wavs(root: Path) -> list[Path]:
     if not found:
         raise AsdError(f"{root}: found no WAV file, here or in subfolders; only WAV is read.")
     return found
+
+
+def _closing(problems: int, count: int) -> str:
+    """The last sentence about recordings that cannot be used."""
+    them = "it" if problems == 1 else "them"
+    return (
+        f"{problems} of {count} recordings cannot be used. Repair {them} or move {them} out of "
+        "the folder, then run the same command again."
+    )
 
 
 def _check_readable(folder: Path) -> None:
