@@ -85,11 +85,14 @@ def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
 def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
     """Decode block by block: what a header promises takes no memory before it is there."""
     most = _MOST_VALUES // file.channels
-    if file.frames > most:
-        announced = "no length" if file.frames > _NONE else f"{file.frames} samples per channel"
+    if file.frames > _NONE:
         raise AsdError(
-            f"the header announces {announced}; at most {most} samples per channel can be read. "
-            "For an unfinished file, 'ffmpeg -i OLD NEW.wav' writes a whole one."
+            "the header announces no length, as that of an unfinished file; 'ffmpeg -i OLD "
+            "NEW.wav' writes a whole one."
+        )
+    if file.frames > most:
+        raise AsdError(
+            f"the header announces {file.frames} samples per channel; at most {most} can be read."
         )
     blocks = [np.zeros((0, file.channels), np.float32)]
     held = 0

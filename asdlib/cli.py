@@ -156,7 +156,7 @@ def _doctor(options: argparse.Namespace) -> None:
         print(*map(_printable, own.told(root, params.spectra)), sep="\n")
         return
     table, problems = dataset.survey(root)
-    print(dataset.overview(table).to_string())
+    print(dataset.overview(table).to_string() if len(table) else "No clip was found.")
     hashes, unusable = dataset.check(table, params.spectra, progress=True)
     if problems or unusable:
         raise dataset.Problems(problems + unusable)

@@ -117,8 +117,7 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
-    alone = is_machine(root)
-    inside = [root] if alone else sorted(p for p in root.iterdir() if is_machine(p))
+    inside = [root] if is_machine(root) else sorted(p for p in root.iterdir() if is_machine(p))
     wanted = {composed(name) for name in machines}
     folders = [p for p in inside if not wanted or _name(p) in wanted]
     if inside and (missing := wanted - {_name(p) for p in folders}):
@@ -126,7 +125,7 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
             f"{root}: no machine {', '.join(sorted(missing))}; "
             f"it holds {', '.join(_name(p) for p in inside)}."
         )
-    unread = [] if alone or wanted else misplaced(root, [_name(p) for p in inside])
+    unread = [] if wanted else misplaced(root, [_name(p) for p in inside])
     if not folders:
         found = [
             f"{root}: found no machine folder; expected <machine>/train/*.wav and "

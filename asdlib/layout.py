@@ -56,22 +56,21 @@ def misplaced(root: Path, machines: Collection[str]) -> list[str]:
     >>> misplaced(root, ["fan"])
     []
     """
-    told = []
+    told = _capitals(root)
     for path in sorted(root.iterdir()):
-        if is_foreign(path.name) or is_machine(path):
+        if is_foreign(path.name):
             continue
         if path.suffix.lower() == ".zip":
             if not any(name.lower() in path.stem.lower() for name in machines):
                 told.append(f"{path}: still packed; unzip it, or move it out of this folder.")
             continue
-        for inside in (path / name for name in sorted(_folders(path))):
-            if is_machine(inside):
-                told.append(
-                    f"{inside}: lies one folder too deep and is not read; move it to "
-                    f"{root / inside.name}."
-                )
-            elif inside.name.lower() in SPLITS:
-                told.append(f"{inside}: rename it to {inside.name.lower()}; it is not read so.")
+        told += _capitals(path)
+        inside = [] if is_machine(path) else sorted(_folders(path))
+        told += [
+            f"{path / name}: lies one folder too deep and is not read; move it to {root / name}."
+            for name in inside
+            if is_machine(path / name)
+        ]
     return told
 
 
@@ -101,9 +100,9 @@ def remarks(manifest: pd.DataFrame) -> list[str]:
     --------
     >>> clip = {"machine": "fan", "split": "train", "name": "a.wav", "hash": "0f"}
     >>> for told in remarks(pd.DataFrame([clip, clip | {"name": "b.wav"}])):
-    ...     print(told)
-    fan: no clip in test/; the machine can be learnt, and nothing is scored.
-    fan: no clip has a DCASE name; those of train/ count as normal, those of test/ have no label.
+    ...     print(told.partition(";")[0])
+    fan: no clip in test/
+    fan: 2 of 2 clips have no DCASE name, such as a.wav
     fan: 1 clip has the content of another one, such as train/b.wav.
     """
     told = []
@@ -112,17 +111,10 @@ def remarks(manifest: pd.DataFrame) -> list[str]:
             told.append(
                 f"{machine}: no clip in test/; the machine can be learnt, and nothing is scored."
             )
-        own = clips[~clips["name"].str.startswith("section_")]
-        if len(own):
-            some = (
-                f"{len(own)} of {len(clips)} clips have no"
-                if len(own) < len(clips)
-                else "no clip has a"
-            )
-            such = f", such as {own['name'].iloc[0]}" if len(own) < len(clips) else ""
+        if len(own := clips[~clips["name"].str.startswith("section_")]):
             told.append(
-                f"{machine}: {some} DCASE name{such}; those of train/ count as normal, those of "
-                "test/ have no label."
+                f"{machine}: {len(own)} of {len(clips)} clips have no DCASE name, such as "
+                f"{own['name'].iloc[0]}; they are normal in train/, without a label in test/."
             )
         if len(copies := clips[clips.duplicated("hash")]):
             first = copies.iloc[0]
@@ -131,6 +123,15 @@ def remarks(manifest: pd.DataFrame) -> list[str]:
                 f"content of another one, such as {first['split']}/{first['name']}."
             )
     return told
+
+
+def _capitals(folder: Path) -> list[str]:
+    """A sentence for ``Train`` or ``TEST``, which is another folder than the one that is read."""
+    return [
+        f"{folder / name}: rename it to {name.lower()}; it is not read so."
+        for name in sorted(_folders(folder))
+        if name.lower() in SPLITS and name not in SPLITS
+    ]
 
 
 def _folders(folder: Path) -> list[str]:
