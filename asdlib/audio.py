@@ -9,10 +9,18 @@ import numpy as np
 import soundfile
 from jaxtyping import Float
 
+from asdlib import headers
 from asdlib.params import AsdError, Spectra
 
+MOST_BYTES = 2**30
+"""Of a recording: four hours of 16 bits."""
+
+_MOST_VALUES = MOST_BYTES // 2  # samples of all channels together
+_NONE = 2**60  # samples; from here on, what a decoder says of a stream without a length
+_BLOCK = 2**22  # values that are decoded at once
 _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
 _LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
+_RATES = 1000, 1_000_000  # Hz; what is outside is no recorder's
 
 
 def content_of(path: str | Path) -> bytes:
@@ -21,7 +29,8 @@ def content_of(path: str | Path) -> bytes:
     Raises
     ------
     AsdError
-        For a folder, a pipe, a device or a broken link, and where reading is not allowed.
+        For a folder, a pipe, a device or a broken link, a file that is too long, and where reading
+        is not allowed.
 
     Examples
     --------
@@ -35,6 +44,8 @@ def content_of(path: str | Path) -> bytes:
     try:
         if path.exists() and not path.is_file():  # a pipe would wait for its writer
             raise AsdError(f"{path}: not a file (a folder, a pipe or a device).")
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise AsdError(f"{path}: {size} bytes; a recording may have {MOST_BYTES}.")
         return path.read_bytes()
     except OSError as error:
         raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
@@ -61,18 +72,74 @@ def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
     """
     if not content:
         raise AsdError("the file is empty (0 bytes).")
-    if wrong := truncation(content):
+    if wrong := headers.truncation(content):
         raise AsdError(wrong)
-    place, announced = sound_chunk(content) or (0, None)
-    if place and announced is None:  # the decoder takes 0 at its word
-        length = min(len(content) - place, 0xFFFFFFFF)
-        content = content[: place - 4] + length.to_bytes(4, "little") + content[place:]
     try:
-        signal, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+        file = soundfile.SoundFile(_Bytes(headers.finished(content)))
     except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise AsdError(f"cannot be read as audio ({reason}).") from None
-    return signal.T, rate
+        raise AsdError(f"cannot be read as audio ({_reason(error)}).") from None
+    with file:
+        return _samples(file).T, file.samplerate
+
+
+def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
+    """Decode block by block: what a header promises takes no memory before it is there."""
+    most = _MOST_VALUES // file.channels
+    if file.frames > _NONE:
+        raise AsdError(
+            "the header announces no length, as that of an unfinished file; 'ffmpeg -i OLD "
+            "NEW.wav' writes a whole one."
+        )
+    if file.frames > most:
+        raise AsdError(
+            f"the header announces {file.frames} samples per channel; at most {most} can be read."
+        )
+    blocks = [np.zeros((0, file.channels), np.float32)]
+    held = 0
+    while held < file.frames:
+        size = min(file.frames - held, max(_BLOCK // file.channels, 1))
+        try:
+            blocks.append(file.read(size, dtype="float32", always_2d=True))
+        except soundfile.LibsndfileError as error:
+            raise AsdError(f"truncated or damaged ({_reason(error)}).") from None
+        held += len(blocks[-1])
+        if len(blocks[-1]) < size:
+            raise AsdError(
+                f"truncated; the header announces {file.frames} samples per channel, the file "
+                f"holds {held}."
+            )
+    return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
+
+
+class _Bytes(io.BytesIO):
+    """Bytes as a file, where a damaged header may ask for any place."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):  # the decoder sees that the place is another one
+            return self.tell()
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error : ").rstrip(".")
+
+
+def header(path: Path) -> dict[str, float | int]:
+    """Seconds, sample rate in Hz and channels of a file; zeros where it cannot be read.
+
+    >>> header(Path("nowhere.wav"))
+    {'seconds': 0.0, 'sample_rate': 0, 'channels': 0}
+    """
+    try:
+        info = soundfile.info(path)
+        frames, rate, channels = info.frames, info.samplerate, info.channels
+        if not 0 < frames < _NONE:  # an unfinished header
+            signal, rate = decode(content_of(path))
+            channels, frames = signal.shape
+    except (soundfile.LibsndfileError, OSError, AsdError):
+        return {"seconds": 0.0, "sample_rate": 0, "channels": 0}
+    return {"seconds": frames / rate, "sample_rate": rate, "channels": channels}
 
 
 def resampled(
@@ -116,7 +183,7 @@ def problem_of(
     if not np.isfinite(signal).all():
         return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
     if (peak := float(np.abs(signal).max())) > _LOUDEST:
-        return f"samples of up to {peak:.0e}, where full scale is 1."
+        return f"samples of up to {peak:.0e}; full scale is 1, at most {_LOUDEST:.0e} is allowed."
     silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
     if silent:
         return f"the {' and '.join(silent)} channel is silent."
@@ -139,48 +206,10 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
             f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "
             "(asd fit --resample or spectra.resample: true converts)."
         )
+    if not _RATES[0] <= rate <= _RATES[1]:
+        return f"sample rate {rate} Hz; {_RATES[0]} to {_RATES[1]} Hz can be converted."
     return ""
 
 
 def _silent(channel: Float[np.ndarray, " sample"]) -> bool:
     return bool(np.ptp(channel) < _SILENCE)  # a constant offset is silence too
-
-
-def sound_chunk(content: bytes) -> tuple[int, int | None] | None:
-    """Find the sound in the bytes of a WAV file, whole or not.
-
-    Returns
-    -------
-    place of the first byte of sound, and how many bytes the header announces; None for a number
-    that says nothing: 0 and 0xFFFFFFFF come from recorders that stream and never return to the
-    header. None alone for other formats, or where the file ends before its sound.
-
-    Examples
-    --------
-    >>> file = io.BytesIO()
-    >>> soundfile.write(file, np.zeros((16000, 2)), 16000, format="WAV")
-    >>> sound_chunk(file.getvalue()[:1000])
-    (44, 64000)
-    """
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
-        return None
-    place = 12
-    while place + 8 <= len(content):
-        length = int.from_bytes(content[place + 4 : place + 8], "little")
-        if content[place : place + 4] == b"data":
-            return place + 8, None if length in (0, 0xFFFFFFFF) else length
-        place += 8 + length + length % 2
-    return None
-
-
-def truncation(content: bytes) -> str:
-    """Say how much a WAV file lacks of what its header announces; empty where nothing.
-
-    >>> truncation(b"RIFF....WAVEdata" + bytes([8, 0, 0, 0]) + b"12")
-    'truncated; the header announces 8 bytes of sound, the file holds 2.'
-    """
-    place, announced = sound_chunk(content) or (0, None)
-    held = len(content) - place
-    if announced is None or announced <= held:
-        return ""
-    return f"truncated; the header announces {announced} bytes of sound, the file holds {held}."

@@ -145,16 +145,18 @@ def _scenes(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from asdlib import dataset, study
+    from asdlib import dataset, layout, study
     from asdlib.measure import transfer
-    from asdlib.monitor import health
-    from asdlib.monitor.recordings import measured
+    from asdlib.monitor import recordings as own
     from asdlib.study import forecast
 
-    params = load(options.params, data=str(Path(options.data).absolute()))
     root = Path(options.data)
+    params = load(options.params, data=str(root.absolute()))
+    if layout.is_one_machines(root):
+        print(*map(_printable, own.told(root, params.spectra)), sep="\n")
+        return
     table, problems = dataset.survey(root)
-    print(dataset.overview(table).to_string())
+    print(dataset.overview(table).to_string() if len(table) else "No clip was found.")
     hashes, unusable = dataset.check(table, params.spectra, progress=True)
     if problems or unusable:
         raise dataset.Problems(problems + unusable)
@@ -163,10 +165,9 @@ def _doctor(options: argparse.Namespace) -> None:
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
     print(transfer.levels(params, recordings).to_string())
+    print(*map(_printable, layout.remarks(recordings.manifest)), sep="\n")
     for machine in recordings.machines:
-        clips = recordings.clips(machine)
-        names = clips["name"].tolist()
-        for told in health.summary(names, measured(clips, params.spectra)):
+        for told in own.faults(recordings.clips(machine), params.spectra):
             print(_printable(f"{machine}: {told}"))
     print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 
@@ -214,13 +215,12 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from asdlib.monitor import Monitor, stored
+    from asdlib.monitor import Monitor, recordings, stored
 
     stored.check_place(options.out)  # before any work
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
-    only = [f"Only the clips of {options.folder / 'train'} were taken."]
-    told = [*(only if (options.folder / "train").is_dir() else []), *monitor.faulty]
+    told = [recordings.counted(options.folder, len(monitor.contents)), *monitor.faulty]
     print(*monitor.remarks or [monitor.promise], *map(_printable, told), options.out, sep="\n")
 
 
@@ -290,6 +290,7 @@ def _watch(options: argparse.Namespace) -> None:
             once=options.once,
             log=options.log,
             stop=lambda: bool(stopped),
+            say=lambda sentence: print(_printable(sentence), file=sys.stderr, flush=True),
         )
         latest: deque[float] = deque(maxlen=drift.WINDOW)
         warned = False

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from jaxtyping import Float
 from tqdm import tqdm
 
 from asdlib import audio
+from asdlib.attributes import read as read_attributes
 from asdlib.files import content_digest, write_text
 from asdlib.keys import code_digest
+from asdlib.layout import below, is_machine, is_one_machines, misplaced
+from asdlib.listing import composed, twins, wavs
 from asdlib.params import AsdError, Spectra
 
 COLUMNS = [
@@ -79,6 +81,7 @@ def scan(root: str | Path) -> pd.DataFrame:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import soundfile
     >>> name = "section_00_source_train_normal_0000_spd_1.wav"
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
     >>> with TemporaryDirectory() as folder:
@@ -114,36 +117,29 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
-    inside = [root] if _is_machine(root) else sorted(p for p in root.iterdir() if _is_machine(p))
-    folders = [p for p in inside if not machines or _name(p) in machines]
-    if inside and (missing := set(machines) - {_name(p) for p in folders}):
+    inside = [root] if is_machine(root) else sorted(p for p in root.iterdir() if is_machine(p))
+    wanted = {composed(name) for name in machines}
+    folders = [p for p in inside if not wanted or _name(p) in wanted]
+    if inside and (missing := wanted - {_name(p) for p in folders}):
         raise AsdError(
             f"{root}: no machine {', '.join(sorted(missing))}; "
             f"it holds {', '.join(_name(p) for p in inside)}."
         )
+    unread = [] if wanted else misplaced(root, [_name(p) for p in inside])
     if not folders:
-        raise AsdError(
+        found = [
             f"{root}: found no machine folder; expected <machine>/train/*.wav and "
             "<machine>/test/*.wav, or train/ and test/ of one machine."
-        )
+        ]
+        if is_one_machines(root):
+            found = [f"{found[0]} Recordings without these folders are for asd fit."]
+        raise Problems(found + unread)
     rows: list[dict] = []
-    problems: list[str] = []
+    problems = twins(folders) + unread
     for folder in folders:
-        attributes, found = _read_attributes(folder)
-        problems += found
-        for split in ("train", "test"):
-            for path in _wavs(folder / split):
-                if not path.is_file():
-                    problems.append(f"{path}: not a file (a folder, a pipe or a broken link).")
-                    continue
-                row = _parse(path, split)
-                if isinstance(row, str):
-                    problems.append(row)
-                    continue
-                row["attributes"] = row["attributes"] or attributes.get(path.name, "")
-                rows.append({"machine": _name(folder), **row, **_header(path)})
-        if not _wavs(folder / "train"):
-            problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
+        found, wrong = _clips(folder)
+        rows += found
+        problems += wrong
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values(["machine", "split", "name"], ignore_index=True), problems
 
@@ -167,6 +163,7 @@ def read(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import soundfile
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "clip.wav"
     ...     soundfile.write(path, np.zeros((16000, 2)), 16000)
@@ -226,6 +223,7 @@ def check(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import soundfile
     >>> name = "section_00_source_train_normal_0000_spd_1.wav"
     >>> noise = np.random.default_rng(0).uniform(-0.1, 0.1, (16000, 2))
     >>> with TemporaryDirectory() as folder:
@@ -252,7 +250,9 @@ def check(
             key = json.dumps(file + times + settings)
             examined = known.get(key) or _examine(Path(path), spectra, shortest)
         except OSError as error:
-            return "", ["", f"{path}: cannot be read ({_reason(error)})."]
+            return "", ["", f"{path}: cannot be read ({error.strerror})."]
+        except AsdError as error:
+            return "", ["", str(error)]
         return key if time.time_ns() - status.st_ctime_ns > _SETTLED else "", examined
 
     bar = tqdm(
@@ -331,27 +331,48 @@ def _is_pair(value: object) -> bool:
 
 def _name(folder: Path) -> str:
     """Name a machine by its folder as given, not by what a link leads to."""
-    return os.path.basename(os.path.abspath(folder))
+    return composed(os.path.basename(os.path.abspath(folder)))
 
 
-def _is_machine(folder: Path) -> bool:
-    return not folder.name.startswith(".") and (
-        (folder / "train").is_dir() or (folder / "test").is_dir()
-    )
+def _clips(folder: Path) -> tuple[list[dict], list[str]]:
+    """Rows of a machine's clips, and what is wrong with its files."""
+    rows: list[dict] = []
+    problems: list[str] = []
+    for split in ("train", "test"):
+        paths = wavs(folder / split)
+        problems += twins(paths) + below(folder / split)
+        if split == "train" and not paths:
+            problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
+        for path in paths:
+            row = _row(path, split)
+            if isinstance(row, str):
+                problems.append(row)
+            else:
+                rows.append({"machine": _name(folder), **row})
+    try:
+        attributes = read_attributes(folder, [row["name"] for row in rows])
+    except AsdError as error:
+        return rows, [*problems, str(error)]
+    for row in rows:
+        row["attributes"] = row["attributes"] or attributes.get(row["name"], "")
+    return rows, problems
 
 
-def _wavs(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() == ".wav" and not p.name.startswith(".")
-    )
+def _row(path: Path, split: str) -> dict | str:
+    """The row of a file, or the sentence about what is wrong with its kind or its name."""
+    if not path.is_file():
+        return f"{path}: not a file (a folder, a pipe or a broken link)."
+    name = composed(path.name)
+    if not name.isascii() and name != name.encode(errors="replace").decode():
+        return f"{path}: the name is not UTF-8; rename the file, as 'convmv' does for many."
+    row = _parse(path, name, split)
+    return row if isinstance(row, str) else {**row, **audio.header(path)}
 
 
-def _parse(path: Path, split: str) -> dict | str:
-    """The row that a name stands for, or the sentence about what is wrong with it."""
-    row = {"name": path.name, "path": str(path), "split": split, "attributes": ""}
-    if match := _NAME.fullmatch(path.name):
+def _parse(path: Path, name: str, split: str) -> dict | str:
+    """What a name stands for, or the sentence about what is wrong with it."""
+    row = {"name": name, "path": str(path), "split": split, "attributes": ""}
+    if match := _NAME.fullmatch(name):
         found = match.groupdict()
         if found["split"] != split:
             return f"{path}: named as a {found['split']} clip, but lies in {split}/."
@@ -360,11 +381,11 @@ def _parse(path: Path, split: str) -> dict | str:
         attributes = found["attributes"] or ""
         row["attributes"] = "" if attributes == "noAttribute" else attributes
         return row | {k: found[k] for k in ("section", "domain", "label")}
-    if match := _CONCEALED.fullmatch(path.name):
+    if match := _CONCEALED.fullmatch(name):
         if split == "train":
             return f"{path}: a concealed test name (section_NN_NNNN.wav), but lies in train/."
         return row | {"section": match["section"], "domain": "unknown", "label": "unknown"}
-    if path.name.startswith("section_"):
+    if name.startswith("section_"):
         return (
             f"{path}: not a DCASE 2026 name; expected section_00_{{source|target}}_"
             f"{{train|test}}_{{normal|anomaly}}_0000_<attributes>.wav or section_00_0000.wav."
@@ -374,32 +395,9 @@ def _parse(path: Path, split: str) -> dict | str:
     return row | {"section": "00"} | (known if split == "train" else unknown)
 
 
-def _header(path: Path) -> dict[str, float | int]:
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, OSError):
-        return {"seconds": 0.0, "sample_rate": 0, "channels": 0}
-    seconds = info.frames / info.samplerate
-    return {"seconds": seconds, "sample_rate": info.samplerate, "channels": info.channels}
-
-
-def _read_attributes(folder: Path) -> tuple[dict[str, str], list[str]]:
-    path = folder / "attributes_00.csv"
-    if not path.exists():
-        return {}, []
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        files = table.pop("file_name")
-    except (KeyError, ValueError, OSError) as error:
-        return {}, [f"{path}: not an attribute table with a file_name column ({_reason(error)})."]
-    names = [Path(name).name for name in files]
-    rows = ("_".join(v for v in row if v) for row in table.itertuples(index=False))
-    return dict(zip(names, rows, strict=True)), []
-
-
 def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
     """Content hash of a file and what is wrong with it, or an empty sentence."""
-    content = path.read_bytes()
+    content = audio.content_of(path)
     try:
         wrong = audio.problem_of(*audio.decode(content), spectra, shortest)
     except AsdError as error:
@@ -411,13 +409,9 @@ def _machine_problems(manifest: pd.DataFrame) -> list[str]:
     problems = []
     for machine, clips in manifest.groupby("machine"):
         for name, same in clips.groupby("name"):
-            if len(same) > 1:
+            if same["split"].nunique() > 1:
                 problems.append(f"{machine}: {name} lies in train/ and test/; names must differ.")
         train = clips[clips["split"] == "train"]
         if 0 < len(train) < 2:
             problems.append(f"{machine}: 1 training clip; at least 2 are needed.")
     return problems
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).rstrip(".").split())

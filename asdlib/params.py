@@ -9,17 +9,16 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections import Counter
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from asdlib.files import project_root
+from asdlib.plainyaml import parse
 
 _MOST_BYTES = 2**20  # of a parameter file
 _SHORT = reprlib.Repr()
@@ -237,6 +236,13 @@ class Params(Section):
             raise ValueError("computed files have this name; take another one")
         return name
 
+    @field_validator("results", "figures")
+    @classmethod
+    def _folder(cls, place: str) -> str:
+        if not place.strip() or "\0" in place or place == Path(place).anchor:
+            raise ValueError("a folder of its own is needed, such as 'results'")
+        return place
+
     @field_validator("seeds")
     @classmethod
     def _some_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -300,8 +306,11 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
         return Params(**{**values, **changes})
     except ValidationError as error:
         raise AsdError(f"{where}: {sentence(error)}") from None
-    except TypeError as error:
-        raise AsdError(f"{where}: {error}.") from None
+    except TypeError:
+        strange = next(key for key in values if not isinstance(key, str))
+        raise AsdError(
+            f"{where}: {strange!r} is no key; a key is a word, as in 'name: x'."
+        ) from None
 
 
 def from_notebook(namespace: Mapping[str, Any]) -> Params:
@@ -355,32 +364,15 @@ def _read_yaml(path: Path) -> Any:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise AsdError(f"{path}: over {_MOST_BYTES:,} bytes; no parameter file is so long.")
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}
+        return parse(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise AsdError(
             f"{path}: no such parameter file; see the folder params/ for examples."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise AsdError(f"{path}: cannot be read ({error}).") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise AsdError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Of plain values: a key once, and nothing that unfolds to more than what is written."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [key for key, count in Counter(keys).items() if count > 1]:
-            problem = f"the key {twice[0]!r} is given {keys.count(twice[0])} times"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
+    except ValueError as error:
+        raise AsdError(f"{path}: not valid YAML ({error}).") from None
 
 
 def sentence(error: ValidationError) -> str:
@@ -398,6 +390,8 @@ def sentence(error: ValidationError) -> str:
     said = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], Mapping) and first["type"] == "value_error":
         return f"{name}: {said}." if name else f"{said}."
+    if first["type"] == "tuple_type":
+        said = "a list is needed, in square brackets"
     if first["type"] != "extra_forbidden":
         return f"{name} is {_SHORT.repr(first['input'])}; {said[0].lower()}{said[1:]}."
     section: Any = Params

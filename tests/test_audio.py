@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import two_channels, write_wav
 
-from asdlib import audio, dataset
+from asdlib import audio, dataset, headers
 from asdlib.params import AsdError
 
 START = 44  # of the sound, in what soundfile writes as 16 bits
@@ -19,7 +19,7 @@ def wav(tmp_path, rng):
 @pytest.mark.parametrize("announced", [0, 0xFFFFFFFF])
 def test_a_header_without_a_length_counts_as_all_there_is(wav, announced):
     content, length = wav.read_bytes(), announced.to_bytes(4, "little")
-    assert audio.sound_chunk(content)[0] == START
+    assert headers.sound_chunk(content)[0] == START
     streamed = content[:4] + length + content[8 : START - 4] + length + content[START:]
     whole, rate = audio.decode(content)
     signal, same = audio.decode(streamed)

@@ -57,6 +57,18 @@ def test_the_quick_files_train_nothing(name, some):
         ("name: " + 9000 * "x", "name is 'xxx"),
         ("denoising: {a_min: 5}", "denoising: a_min is 5 and a_max is 4; a_min must not lie above"),
         (2**20 * " " + "\n", "over 1,048,576 bytes"),
+        ("seeds: 3", "seeds is 3; a list is needed, in square brackets."),
+        ("seeds: 1e400", "seeds is '1e400'; a list is needed, in square brackets."),
+        ("machines: fan", "machines is 'fan'; a list is needed"),
+        ("results: /", "results is '/'; a folder of its own is needed"),
+        ("figures: ''", "figures is ''; a folder of its own is needed"),
+        ('results: "a\\0b"', "a folder of its own is needed"),
+        ("1: 2", "1 is no key; a key is a word"),
+        ("{seeds: [0], null: 1}", "None is no key; a key is a word"),
+        ("seeds: !!int ''", "not valid YAML (a value does not fit its tag)."),
+        ("seeds: !!bool x", "not valid YAML (a value does not fit its tag)."),
+        ("seeds: !!timestamp x", "not valid YAML (a value does not fit its tag)."),
+        ("seeds: !!map [1]", "not valid YAML (a value does not fit its tag)."),
     ],
 )
 def test_bad_files_get_one_sentence(tmp_path, text, sentence):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import re
 import reprlib
 import zipfile
@@ -17,15 +18,20 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import yaml
 
+from asdlib.listing import composed, is_foreign, twins
 from asdlib.params import AsdError
+from asdlib.plainyaml import parse
 
 MOST_SYSTEMS = 4
 SCORES, DECISIONS = KINDS = ("anomaly_score", "decision_result")
 """A system has a file of either kind for every machine."""
 
 _MOST_BYTES = 2**28  # of a package; one of ten machines has less than a megabyte
+_BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError),
+    *(RuntimeError, ValueError, MemoryError),  # encrypted, of an unknown kind, of absurd sizes
+)
 _LABEL = re.compile(r"[A-Za-z]+_[A-Za-z0-9]{1,10}_task2_[1-4]")
 _FILE = re.compile(r"(anomaly_score|decision_result)_(.+)_section_00_test\.csv")
 _KEYS = {
@@ -79,7 +85,7 @@ def validate(package: Path, expected: Mapping[str, Collection[str]] | None = Non
     machines = set(expected or ()) | {
         match[2] for own in systems.values() for f in own if (match := _FILE.fullmatch(f))
     }
-    reference: dict[str, set[str]] = {m: set(names) for m, names in (expected or {}).items()}
+    reference = {m: set(map(composed, names)) for m, names in (expected or {}).items()}
     for label, own in sorted(systems.items()):
         problems += _check_meta(label, own)
         for stray in sorted(own):
@@ -168,7 +174,7 @@ def _check_csv(file: str, content: bytes, kind: str) -> tuple[set[str], list[str
                 f"{where}: {what} ({cells[0]!r}); only file.wav,value lines belong here."
             )
         else:
-            name, value = cells
+            name, value = composed(cells[0]), cells[1]
             if "/" in name or "\\" in name:
                 problems.append(f"{where}: {name!r} has a path; only the file name belongs here.")
             if name in names:
@@ -198,9 +204,9 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> list[str]:
     if f"{label}.meta.yaml" not in own:
         return [*problems, f"{file}: missing."]
     try:
-        content = yaml.safe_load(own[f"{label}.meta.yaml"].decode("utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return [*problems, f"{file}: cannot be read ({' '.join(str(error).split())})."]
+        content = parse(own[f"{label}.meta.yaml"].decode("utf-8"), aliases=True)
+    except ValueError as error:
+        return [*problems, f"{file}: cannot be read ({error})."]
     if not isinstance(content, dict):
         return [*problems, f"{file}: holds no keys."]
     for group, keys in _KEYS.items():
@@ -217,15 +223,24 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> list[str]:
 
 
 def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
+    """Contents of the files by their names in NFC, and what is wrong with the package as such."""
     if package.is_dir():
         paths = sorted(p for p in package.rglob("*") if p.is_file())
         kept = [p for p in paths if p.suffix not in (".zip", ".part")]
         found = {p.relative_to(package).as_posix(): p for p in kept}
-        return {name: p.read_bytes() for name, p in found.items() if not _hidden(name)}, []
+        shown = {name: p for name, p in found.items() if not _foreign(name)}
+        try:
+            if sum(p.stat().st_size for p in shown.values()) > _MOST_BYTES:
+                return {}, [f"{package}: holds more than {_MOST_BYTES:,} bytes; no package does."]
+            contents = {composed(name): p.read_bytes() for name, p in shown.items()}
+        except OSError as error:
+            raise AsdError(f"{error.filename}: cannot be read ({error.strerror}).") from None
+        return contents, twins(map(PurePosixPath, shown))
     try:
         with zipfile.ZipFile(package) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
-            if sum(e.file_size for e in entries) > _MOST_BYTES:
+            shown = [e for e in entries if not _foreign(e.filename)]
+            if sum(e.file_size for e in shown) > _MOST_BYTES:
                 return {}, [f"{package}: unpacks to more than {_MOST_BYTES:,} bytes."]
             unsafe = [
                 e.filename
@@ -237,14 +252,14 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
             counts = Counter(e.filename for e in entries)
             twice = sorted(name for name, count in counts.items() if count > 1)
             problems = [f"{package}: {name} is in the zip more than once." for name in twice]
-            shown = [e for e in entries if not _hidden(e.filename)]
-            return {e.filename: archive.read(e) for e in shown}, problems
+            problems += twins(PurePosixPath(e.filename) for e in shown)
+            return {composed(e.filename): archive.read(e) for e in shown}, problems
     except FileNotFoundError:
         raise AsdError(f"{package}: no such folder or zip.") from None
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError) as error:
+    except _BROKEN_ZIP as error:
         return {}, [f"{package}: not a readable zip ({error})."]
 
 
-def _hidden(name: str) -> bool:
+def _foreign(name: str) -> bool:
     """Tell whether file managers or this package left a file there, unasked."""
-    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+    return any(is_foreign(part) for part in PurePosixPath(name).parts)

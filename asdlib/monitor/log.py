@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -32,8 +33,8 @@ class State(NamedTuple):
 class Log:
     """A file of JSON lines that one process at a time appends to.
 
-    The lock is a file beside the log. The system releases it when the process ends, also by
-    ``kill -9``; the file stays.
+    The lock is a file beside the log, which is removed with the end of the watch. After a
+    ``kill -9`` the file stays, but the system has released it: it holds up nobody.
 
     Parameters
     ----------
@@ -73,10 +74,10 @@ class Log:
                 os.close(self._file)
                 raise
         except OSError as error:
-            os.close(self._lock)
+            self._release()
             raise AsdError(f"{self._path}: not a log to use ({error.strerror}).") from None
         except BaseException:
-            os.close(self._lock)
+            self._release()
             raise
 
     def append(self, line: str) -> None:
@@ -98,6 +99,11 @@ class Log:
     def close(self) -> None:
         """Close the log and release it."""
         os.close(self._file)
+        self._release()
+
+    def _release(self) -> None:
+        with suppress(OSError):  # of a folder that is gone, or may not be written any more
+            os.unlink(_lock_of(self._path))  # while it is held: it is nobody else's
         os.close(self._lock)
 
     def __enter__(self) -> Log:
@@ -148,24 +154,40 @@ def _opened(path: Path) -> int:
     return file
 
 
+def _lock_of(log: Path) -> str:
+    """Path of the lock: one for all links to a log."""
+    return os.path.realpath(log) + ".lock"
+
+
 def _locked(log: Path) -> int:
     """Descriptor of the lock beside a log, with the name of this process in it."""
-    path = os.path.realpath(log) + ".lock"  # one for all links to a log
+    path = _lock_of(log)
+    while True:
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise AsdError(f"{path}: the lock cannot be opened ({error.strerror}).") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, lock):
+                os.ftruncate(lock, 0)
+                os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                return lock
+            os.close(lock)  # its last holder has removed it meanwhile
+        except BlockingIOError:
+            holder = os.pread(lock, 400, 0).decode(errors="replace") or "another process"
+            os.close(lock)
+            raise AsdError(
+                f"{log}: in use by {holder}; stop that watcher, or give this one a log of its own."
+            ) from None
+        except OSError as error:
+            os.close(lock)
+            raise AsdError(f"{path}: the lock cannot be taken ({error.strerror}).") from None
+
+
+def _is_at(path: str, file: int) -> bool:
+    """Tell whether an open file is still the one at a path."""
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise AsdError(f"{path}: the lock cannot be opened ({error.strerror}).") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    except BlockingIOError:
-        holder = os.pread(lock, 400, 0).decode(errors="replace") or "another process"
-        os.close(lock)
-        raise AsdError(
-            f"{log}: in use by {holder}; stop that watcher, or give this one a log of its own."
-        ) from None
-    except OSError as error:
-        os.close(lock)
-        raise AsdError(f"{path}: the lock cannot be taken ({error.strerror}).") from None
-    return lock
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False

@@ -15,11 +15,10 @@ import pandas as pd
 from jaxtyping import Int
 
 from asdlib import calibration, dataset
+from asdlib.listing import composed, is_foreign, twins, wavs_below
 from asdlib.monitor import health
 from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Spectra
-
-_FORMATS = (".wav",)
 
 
 def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
@@ -50,9 +49,42 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
-    if problems or found:
-        raise dataset.Problems(problems + found)
+    if told := problems + found:
+        raise dataset.Problems([*told, _closing(len(told), len(table))])
     return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
+
+
+def told(root: Path, spectra: Spectra) -> list[str]:
+    """Check a folder of normal recordings, and return in sentences what it holds.
+
+    Raises
+    ------
+    asdlib.dataset.Problems
+        For recordings that cannot be used.
+    """
+    table = collect(root, spectra)
+    return [
+        f"{root}: recordings of one machine, as asd fit reads them; all can be used.",
+        counted(root, len(table)),
+        *faults(table, spectra),
+        f"'asd fit {root} --out {root.resolve().name}.safetensors' learns what is normal. asd "
+        f"study needs normal recordings in {root / 'train'} and others in {root / 'test'}.",
+    ]
+
+
+def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
+    """Say what is wrong with the sound of recordings that can be used."""
+    return health.summary(table["name"].tolist(), measured(table, spectra))
+
+
+def counted(root: Path, count: int) -> str:
+    """Say how many different recordings a folder has, and in how many sessions."""
+    told = f"{count} different recording{'s' * (count != 1)}"
+    if (root / "train").is_dir():
+        return f"{told}. Only the clips of {root / 'train'} were taken."
+    sessions = len({path.parent for path in wavs_below(root)})
+    where = f"{sessions} sessions (subfolders)" if sessions > 1 else "one session (no subfolders)"
+    return f"{told} in {where}."
 
 
 def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
@@ -101,7 +133,11 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         table, problems = dataset.survey(root)
         own = table[table["split"] == "train"].reset_index(drop=True)
         return own.assign(session=""), problems
-    machines = sorted(path.name for path in root.iterdir() if (path / "train").is_dir())
+    machines = sorted(
+        path.name
+        for path in root.iterdir()
+        if (path / "train").is_dir() and not is_foreign(path.name)
+    )
     if machines:
         raise AsdError(
             f"{root}: holds {len(machines)} machine(s) ({', '.join(machines[:4])}); a monitor is "
@@ -110,24 +146,28 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     found = _wavs(root)
     inside = [path.relative_to(root) for path in found]
     named = [
-        (path, own.as_posix(), own.parent.as_posix())
+        (path, composed(own.as_posix()), composed(own.parent.as_posix()))
         for path, own in zip(found, inside, strict=True)
     ]
-    return _rows(str(root), named), []
+    return _rows(str(root), named), twins(found)
 
 
 def _wavs(root: Path) -> list[Path]:
-    """WAV files in and below a folder, hidden ones left out, in the order of their names."""
+    """WAV files in and below a folder, in the order of their names."""
     _check_readable(root)
-    found = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in _FORMATS
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    found = wavs_below(root)
     if not found:
         raise AsdError(f"{root}: found no WAV file, here or in subfolders; only WAV is read.")
     return found
+
+
+def _closing(problems: int, count: int) -> str:
+    """The last sentence about recordings that cannot be used."""
+    them = "it" if problems == 1 else "them"
+    return (
+        f"{problems} of {count} recordings cannot be used. Repair {them} or move {them} out of "
+        "the folder, then run the same command again."
+    )
 
 
 def _check_readable(folder: Path) -> None:

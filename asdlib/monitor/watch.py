@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdlib import audio
+from asdlib import audio, headers
 from asdlib.files import content_digest
+from asdlib.listing import is_foreign
 from asdlib.monitor.log import Log, State
 from asdlib.monitor.model import Monitor
 from asdlib.params import AsdError
 
 _FORMATS = (".wav",)
-_MOST_BYTES = 2**30  # of a recording; four hours of 16 bits
 _NAP = 0.1  # s; a request to stop is seen that soon
 
 
@@ -38,13 +38,15 @@ def watch(
     once: bool = False,
     log: str | Path | None = None,
     stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], object] = lambda sentence: None,
 ) -> Iterator[str]:
     """Yield one line of JSON for each recording in and below a folder, as it is complete.
 
     A WAV file is complete when its size and time of change are the same at two looks, and as
     much sound is there as its header announces. Where the header announces nothing, the file is
     complete when it has not changed for ``patience``. A file whose content changes later is
-    scored again. Hidden files, and folders behind links, are left out.
+    scored again. Hidden files, what systems leave in folders, and folders behind links are left
+    out. Where the folder itself vanishes, as a network drive may, the watch waits for it.
 
     A line holds what :meth:`asdlib.monitor.Reading.json` tells, or else ``name`` and
     ``problem``: a sentence about a file that could not be scored for as long as ``patience``.
@@ -63,12 +65,13 @@ def watch(
         left out, unless the content has changed since, or another model wrote the line. One log
         is for one folder.
     stop : asked between recordings; the watch ends where it is true.
+    say : gets a sentence when the folder vanishes, and one when it is back.
 
     Raises
     ------
     AsdError
-        If the folder is missing or vanishes, a number is out of range, or the log cannot be
-        used or belongs to another process.
+        If the folder is missing at the first look, or at any with ``once``, a number is out of
+        range, or the log cannot be used or belongs to another process.
 
     Examples
     --------
@@ -89,9 +92,7 @@ def watch(
         watcher = _Watcher(monitor, folder, patience, once, kept.known if kept else {})
         first: set[str] | None = None
         while not stop():
-            began = time.monotonic()
-            found = _look(folder)
-            spent = time.monotonic() - began
+            found, spent = _looked(folder, 0 if first is None or once else every, stop, say)
             for name in sorted(found):
                 if stop():
                     return
@@ -200,8 +201,8 @@ class _Watcher:
     def _scored(self, name: str, content: bytes, late: bool) -> dict[str, Any] | None:
         """What there is to tell about the bytes of a file; none where more may follow."""
         signal, rate = audio.decode(content)
-        _, announced = audio.sound_chunk(content) or (0, None)
-        if announced is None and not late:
+        sound = headers.sound_chunk(content)
+        if (sound is None or sound.announced is None) and not late:
             return None
         told: dict[str, Any] = json.loads(self.monitor.score(signal, rate, name=name).json())
         return told
@@ -221,6 +222,32 @@ class _Watcher:
         self.waiting.pop(name, None)
 
 
+def _looked(
+    folder: Path, every: float, stop: Callable[[], bool], say: Callable[[str], object]
+) -> tuple[dict[str, _Found], float]:
+    """What is found, and the seconds that it took; a folder that has vanished is waited for.
+
+    With an ``every`` of 0 it is not, and with a request to stop there is nothing to find.
+    """
+    gone = False
+    while not (gone and stop()):
+        began = time.monotonic()
+        try:
+            found = _look(folder)
+        except AsdError as error:
+            if not every:
+                raise
+            if not gone:
+                say(f"{error} The watch goes on as soon as it can.")
+            gone = True
+            _rest(every, stop)
+            continue
+        if gone:
+            say(f"{folder}: the folder is there again.")
+        return found, time.monotonic() - began
+    return {}, 0.0
+
+
 def _look(folder: Path) -> dict[str, _Found]:
     """WAV files in and below a folder, by their names relative to it.
 
@@ -237,7 +264,7 @@ def _look(folder: Path) -> dict[str, _Found]:
             with os.scandir(folder / place) as entries:
                 for entry in entries:
                     name = f"{place}{entry.name}"
-                    if entry.name.startswith("."):
+                    if is_foreign(entry.name):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         inside.append(f"{name}/")
@@ -275,8 +302,8 @@ def _content(path: Path, found: _Found) -> bytes | None:
     """
     if found.problem:
         raise AsdError(found.problem)
-    if found.size > _MOST_BYTES:
-        raise AsdError(f"Holds {found.size} bytes; a recording may have {_MOST_BYTES}.")
+    if found.size > audio.MOST_BYTES:
+        raise AsdError(f"Holds {found.size} bytes; a recording may have {audio.MOST_BYTES}.")
     with open(path, "rb", opener=_open) as file:
         if not _is(file.fileno(), found):
             return None

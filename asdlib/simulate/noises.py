@@ -6,9 +6,14 @@ where the other noises are real. Notebook: 01_noise_floor.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import soundfile
 from jaxtyping import Float
 
+from asdlib import audio
+from asdlib.dataset import Problems
 from asdlib.files import resolve
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate.machines import MACHINES, RATE, coloured, harmonics, ring, slow
@@ -24,6 +29,7 @@ from asdlib.simulate.rooms import (
     wavs,
 )
 
+_SOUND = "a noise clip needs at least 0.1 s of sound that is not silence or constant."
 SILENCE = 1e-3  # real noise below -60 dB of full scale is not raised to unit power
 # level of each noise at the near microphone, in dB; the mixture depends on the domain
 NOISES = {
@@ -123,6 +129,37 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
     return hear(sounds, samples, length)
 
 
+def check(folder: str) -> None:
+    """Refuse a folder of real noise in which a file cannot be used, before any work.
+
+    Raises
+    ------
+    asdlib.dataset.Problems
+        One sentence per file: unreadable, cut short, NaN, too short, silent or constant.
+    """
+    paths = wavs(resolve(folder))
+    problems = [f"{path}: {wrong}" for path in paths if (wrong := _unusable(path))]
+    if problems:
+        raise Problems(problems)
+
+
+def _unusable(path: Path) -> str:
+    """What keeps a file from being noise; empty where nothing does."""
+    if not path.is_file():
+        return "not a file (a folder, a pipe or a broken link)."
+    try:
+        signal, rate = audio.decode(audio.content_of(path))
+    except AsdError as error:
+        return str(error).removeprefix(f"{path}: ")
+    if bad := np.count_nonzero(~np.isfinite(signal)):
+        return f"{bad} samples are NaN or infinite."
+    if signal.shape[1] < rate // 10 or not np.ptp(signal, axis=1).any():
+        return _SOUND
+    if soundfile.info(path).frames != signal.shape[1]:  # excerpts are read where they lie
+        return "its header announces no length ('ffmpeg -i OLD NEW.wav' writes a whole file)."
+    return ""
+
+
 def _along_the_path(rng: np.random.Generator, samples: int) -> Float[np.ndarray, "place sample"]:
     """Weight of every place on the cart's path over time: cross-fades as the cart passes."""
     speed = rng.uniform(0.4, 1.0) * rng.choice((-1, 1))  # places per second
@@ -137,7 +174,7 @@ def _excerpt(rng: np.random.Generator, samples: int, folder: str) -> np.ndarray:
     path = files[rng.integers(len(files))]
     signal = read_wav(path, seconds=samples / RATE + 0.1, place=rng.random()).mean(axis=1)
     if len(signal) < RATE // 10 or not (np.any(signal) or np.any(read_wav(path))):
-        raise AsdError(f"{path}: a noise clip needs at least 0.1 s of sound that is not silence.")
+        raise AsdError(f"{path}: {_SOUND}")
     fade = min(RATE // 4, len(signal) // 2)
     ramp = np.sqrt(np.linspace(0, 1, fade))  # keeps the power of uncorrelated signals
     whole = signal

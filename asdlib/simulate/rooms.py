@@ -20,6 +20,7 @@ import soundfile
 from jaxtyping import Complex, Float
 
 from asdlib.files import resolve
+from asdlib.listing import wavs_below
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate.machines import RATE
 
@@ -236,7 +237,7 @@ def wavs(folder: Path) -> list[Path]:
     """List the wav files of a folder and its subfolders, sorted; an error where there is none."""
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder.")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() == ".wav")
+    files = wavs_below(folder)
     if not files:
         raise AsdError(f"{folder}: holds no wav file.")
     return files
@@ -254,8 +255,10 @@ def read_wav(
     Raises
     ------
     AsdError
-        If the file cannot be read as audio.
+        If the file cannot be read as audio, or the excerpt holds NaN or infinite samples.
     """
+    if not path.is_file():  # a pipe would wait for its writer
+        raise AsdError(f"{path}: not a file (a folder, a pipe or a broken link).")
     try:
         with soundfile.SoundFile(path) as file:
             rate, frames = file.samplerate, int(min(file.frames, seconds * file.samplerate))
@@ -263,6 +266,8 @@ def read_wav(
             signal = file.read(frames, always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         raise AsdError(f"{path}: cannot be read as audio ({error}).") from None
+    if not np.isfinite(signal).all():
+        raise AsdError(f"{path}: {np.count_nonzero(~np.isfinite(signal))} samples are not finite.")
     if rate == RATE:
         return signal
     import soxr

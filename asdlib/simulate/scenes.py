@@ -31,6 +31,7 @@ from asdlib.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition
+from asdlib.simulate.noises import check as check_noise
 from asdlib.simulate.noises import noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
 from asdlib.spectra import power, stft
@@ -131,6 +132,8 @@ def write(
     note = {"params": params.model_dump(mode="json"), "recipe": recipe(params)}
     if (manifest := _finished(out, note)) is not None:
         return manifest
+    if params.noise_folder is not None:
+        check_noise(params.noise_folder)
     # its own name for every run: two that write the same set do not disturb each other
     beside = out.absolute().with_name(f".{out.absolute().name}.{secrets.token_hex(4)}.part")
     jobs = [(name, cell, stem) for name in specs for cell, stem in cells(name, params)]

@@ -1,4 +1,5 @@
 import shutil
+import unicodedata
 import zipfile
 
 import numpy as np
@@ -297,6 +298,51 @@ def test_bad_archives(tmp_path):
     assert "points out of the package" in submission.validate(outside)[0]
     (tmp_path / "nothing").mkdir()
     assert "holds no system" in submission.validate(tmp_path / "nothing")[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "submission: [label, name]",
+        "submission: {label: [a]}\nsystem: 2026-01-01\nresults: {development_dataset: 1}",
+        "2026-01-01: {2: [3]}",
+        "submission: 2026-13-45",
+        "a: &a [*a]\nsubmission: {label: *a}",
+        "a: " + 2000 * "[",
+        "a: !!int ''",
+        "a: !!bool x",
+        "a: !!timestamp x",
+        "submission: " + 50000 * "x",
+    ],
+)
+def test_whatever_a_meta_file_holds_gets_short_sentences(package, text):
+    meta_file(package).write_text(text)
+    found = submission.validate(package, EXPECTED)
+    assert found
+    assert all("meta.yaml" in told and len(told) < 400 for told in found)
+
+
+def test_a_folder_that_is_no_package_is_not_read(package):
+    with (system(package) / "recording.wav").open("wb") as file:
+        file.truncate(2**28)
+    assert submission.validate(package) == [
+        f"{package}: holds more than 268,435,456 bytes; no package does."
+    ]
+
+
+def test_names_in_another_form_are_the_same_names(package):
+    composed, other = (unicodedata.normalize(form, "Lüfter") for form in ("NFC", "NFD"))
+    for folder in (package / "task2").iterdir():
+        for file in folder.glob("*ToyDrone*"):
+            text = file.read_text().replace("section_00_0003", other)
+            file.unlink()
+            (folder / file.name.replace("ToyDrone", other)).write_text(text)
+    names = [name.replace("section_00_0003", composed) for name in NAMES]
+    expected = {"Sander": NAMES, composed: names}
+    assert submission.validate(package, expected) == []
+    first = next(system(package).glob(f"*{other}*"))
+    shutil.copy(first, first.with_name(unicodedata.normalize("NFC", first.name)))
+    assert any("two of this name" in told for told in submission.validate(package, expected))
 
 
 def test_only_guarded_scores_can_be_written(tmp_path):

@@ -1,6 +1,5 @@
 """A watched folder: what arrives, what is wrong with it, and what a restart leaves out."""
 
-import fcntl
 import io
 import json
 import os
@@ -8,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from conftest import ROOT, shared_folder, two_channels, write_wav
 from asdlib import cli
 from asdlib.files import content_digest
 from asdlib.monitor import Monitor, watch
-from asdlib.monitor.log import Log
+from asdlib.monitor.log import Log, _is_at
 from asdlib.params import AsdError
 
 DEADLINE = 60  # s; nothing here takes that long on an idle machine
@@ -526,17 +526,67 @@ def test_without_a_log_two_watchers_do_not_know_of_each_other(model, folder, rng
     assert next(one) == next(other)
 
 
-def test_a_folder_that_vanishes_is_one_sentence(model, folder, rng):
+def test_a_folder_that_vanishes_is_waited_for_and_said_once(model, folder, rng):
     (folder / "a.wav").write_bytes(wav(rng))
+    away, told = folder.with_name("elsewhere"), []
+
+    def say(sentence):
+        told.append(sentence)
+        if len(told) == 1:
+            (away / "b.wav").write_bytes(wav(rng))
+            threading.Timer(0.3, away.rename, [folder]).start()
+
     end = time.monotonic() + DEADLINE
     lines = watch.watch(
-        Monitor.load(model), folder, every=0.02, stop=lambda: time.monotonic() > end
+        Monitor.load(model), folder, every=0.02, stop=lambda: time.monotonic() > end, say=say
+    )
+    assert json.loads(next(lines))["name"] == "a.wav"
+    folder.rename(away)
+    assert json.loads(next(lines))["name"] == "b.wav"
+    assert told == [
+        f"{folder}: the folder cannot be watched (No such file or directory). The watch goes on as "
+        "soon as it can.",
+        f"{folder}: the folder is there again.",
+    ]
+
+
+def test_a_watch_ends_while_its_folder_is_gone(model, folder, rng):
+    (folder / "a.wav").write_bytes(wav(rng))
+    told = []
+    lines = watch.watch(
+        Monitor.load(model), folder, every=0.02, stop=lambda: bool(told), say=told.append
     )
     next(lines)
     folder.rename(folder.with_name("elsewhere"))
-    with pytest.raises(AsdError, match="in: the folder cannot be watched") as refused:
-        next(lines)
-    assert len(str(refused.value).splitlines()) == 1
+    assert list(lines) == []
+
+
+def test_once_does_not_wait_for_a_folder(model, folder, rng, monkeypatch):
+    (folder / "a.wav").write_bytes(wav(rng))
+    rest = watch._rest
+
+    def resting(*arguments):
+        folder.rename(folder.with_name("elsewhere"))
+        rest(*arguments)
+
+    monkeypatch.setattr(watch, "_rest", resting)
+    with pytest.raises(AsdError, match="in: the folder cannot be watched"):
+        list(watch.watch(Monitor.load(model), folder, every=0.02, once=True))
+
+
+def test_the_lock_of_a_log_goes_with_the_watch(tmp_path):
+    path = tmp_path / "log"
+    with Log(path):
+        lock = os.open(f"{path}.lock", os.O_RDWR)
+        with pytest.raises(AsdError, match="in use by process"):
+            Log(path)
+        assert _is_at(f"{path}.lock", lock)
+    assert [file.name for file in tmp_path.iterdir()] == ["log"]
+    assert not _is_at(f"{path}.lock", lock)  # who has opened it by now opens the next one
+    os.close(lock)
+    with pytest.raises(AsdError, match="Is a directory"):
+        Log(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["log"]
 
 
 def test_a_model_that_is_replaced_is_kept_as_it_was(model, folder, tmp_path, rng):
@@ -574,8 +624,7 @@ def test_what_is_no_log_is_left_as_it_is(model, tmp_path):
         with pytest.raises(AsdError):
             Log(path)
     assert copy.read_bytes() == model.read_bytes()
-    with open(f"{copy}.lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it was given back
+    assert not list(tmp_path.glob("*.lock"))
 
 
 def test_lines_of_a_log_that_say_nothing_are_passed_over(tmp_path):

@@ -207,6 +207,40 @@ def test_unusable_options_are_one_sentence(tmp_path, rng):
     assert not (tmp_path / "out").exists()
 
 
+def test_noise_that_cannot_be_used_is_named_before_any_work(tmp_path, rng):
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    sound = 0.1 * rng.standard_normal(16000)
+    broken, endless = sound.copy(), sound.copy()
+    broken[9000:] = np.nan
+    endless[5] = np.inf
+    told = {
+        "broken.wav": (broken, "7000 samples are NaN or infinite."),
+        "endless.wav": (endless, "1 samples are NaN or infinite."),
+        "level.wav": (np.full(16000, 0.25), "a noise clip needs at least 0.1 s of sound that is"),
+        "short.wav": (sound[:100], "a noise clip needs at least 0.1 s of sound that is not"),
+    }
+    for name, (signal, _) in told.items():
+        soundfile.write(noise / name, signal, 16000, subtype="FLOAT")
+    soundfile.write(noise / "good.wav", sound, 16000)
+    (noise / "text.wav").write_text("no sound")
+    (noise / "unfinished.wav").write_bytes(
+        (noise / "good.wav").read_bytes().replace(b"data\x00\x7d\x00\x00", b"data" + bytes(4))
+    )
+    (noise / "._good.wav").write_bytes(b"left by a Mac")
+    with pytest.raises(AsdError) as error:
+        scenes.write(tmp_path / "out", few(noise_folder=str(noise)))
+    expected = {name: sentence for name, (_, sentence) in told.items()} | {
+        "text.wav": "cannot be read as audio",
+        "unfinished.wav": "its header announces no length",
+    }
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(expected)
+    for line, (name, sentence) in zip(lines, sorted(expected.items()), strict=True):
+        assert line.startswith(f"{noise / name}: {sentence}")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_file_or_a_damaged_note_in_the_way_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("precious")
     (tmp_path / "damaged").mkdir()
