@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -140,10 +141,10 @@ class Compiled:
 
 
 def _reason(error: Exception) -> str:
-    """The line of a long text that names the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "error: " in line]
-    return (named or lines or [type(error).__name__])[0]
+    """What a compiler's long text gives as the cause, or the first line of another."""
+    text = str(error).strip() or type(error).__name__
+    found = re.search(r"(fatal )?error: .+", text)
+    return found[0] if found else text.splitlines()[0]
 
 
 def keep_memory() -> None:
