@@ -11,12 +11,14 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asdlib
+from asdlib import leftovers, surroundings
 from asdlib.files import replacing, resolve, write_table
 from asdlib.params import AsdError, Params, load
 
@@ -24,24 +26,28 @@ if TYPE_CHECKING:
     from asdlib.monitor import Monitor
 
 _PICTURES = (".png", ".svg", ".pdf")
+_DEPTH = 4  # of a study's folder of results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand."""
+    """Run one subcommand; a request to end, by whichever signal, ends it as Ctrl-C does."""
+    surroundings.open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
+    leftovers.sweep(Path(tempfile.gettempdir()))
     try:
-        return run(options) or 0
+        with surroundings.stoppable():
+            return run(options) or 0
     except AsdError as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as request:
         resumes = run in (_study, _report)
         print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
-        return 130
+        return 128 + (request.args or (signal.SIGINT,))[0]
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
         print("Nobody reads standard output any more.", file=sys.stderr)
@@ -140,6 +146,7 @@ def _scenes(options: argparse.Namespace) -> None:
     }
     given = {key: value for key, value in changes.items() if value is not None}
     changed = load({"scenes": {**base.model_dump(), **given}}).scenes
+    leftovers.sweep(options.out.absolute().parent)
     digest = scenes.write(options.out, changed, progress=True)
     print(f"{options.out}: embedded scenes, seed {changed.seed}, manifest {digest}")
 
@@ -178,6 +185,7 @@ def _study(options: argparse.Namespace) -> None:
     from asdlib.study import everything, forecast
 
     params = _with_data(options)
+    leftovers.sweep(resolve(params.results), depth=_DEPTH)
     recordings = study.open_recordings(params, progress=True)
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
@@ -208,6 +216,9 @@ def _report(options: argparse.Namespace) -> None:
     from asdlib.study import forecast
 
     params = _with_data(options)
+    leftovers.sweep(resolve(params.results), depth=_DEPTH)
+    leftovers.sweep(resolve(params.figures))
+    leftovers.sweep(options.out, depth=1)
     recordings = study.open_recordings(params, progress=True)
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
@@ -218,6 +229,7 @@ def _fit(options: argparse.Namespace) -> None:
     from asdlib.monitor import Monitor, recordings, stored
 
     stored.check_place(options.out)  # before any work
+    leftovers.sweep(options.out.parent)
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
     told = [recordings.counted(options.folder, len(monitor.contents)), *monitor.faulty]

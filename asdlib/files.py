@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from asdlib import leftovers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     ('whole', ['notes.txt'])
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    beside = leftovers.beside(path)
     try:
         yield beside
         os.replace(beside, path)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import shutil
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from asdlib.params import AsdError, Training
@@ -89,6 +93,58 @@ def worth_compiling(operations: float, training: Training, device: str) -> bool:
         )
         return False
     return True
+
+
+class Compiled:
+    """A loss of a model, compiled by torch; as it is where compiling fails here.
+
+    Whether it fails shows in the first step only: Python's headers are missing, the cache cannot be
+    written, the temporary folder allows no programs. The loss has the same value without compiling,
+    so such an error costs time alone; an error of the loss's own comes up again.
+
+    Parameters
+    ----------
+    loss : function of the model and other arguments, that gives one value per seed.
+    options : of ``torch.compile``.
+
+    Examples
+    --------
+    >>> def broken(graph, inputs):
+    ...     raise OSError("Read-only file system")
+    >>> squares = Compiled(lambda model, x: model(x).square().sum(0), backend=broken)
+    >>> usable = squares.tried(nn.Linear(2, 1), torch.ones(3, 2))  # tells it on standard error
+    >>> usable is squares.loss
+    True
+    """
+
+    def __init__(self, loss: Callable[..., Tensor], **options: Any) -> None:
+        self.loss = loss
+        self._fast: Callable[..., Tensor] | None = torch.compile(loss, **options)
+
+    def tried(self, model: nn.Module, *others: Any) -> Callable[..., Tensor]:
+        """Return the loss to use, after one step with these arguments; the model stays as it is."""
+        if self._fast is None:
+            return self.loss
+        before = [buffer.clone() for buffer in model.buffers()]
+        try:
+            self._fast(model, *others).sum().backward()
+        except Exception as error:
+            self._fast = None
+            tqdm.write(
+                f"torch.compile fails here ({_reason(error)}): training runs without it, slower.",
+                file=sys.stderr,
+            )
+        for buffer, old in zip(model.buffers(), before, strict=True):
+            buffer.copy_(old)
+        model.zero_grad(set_to_none=True)
+        return self._fast or self.loss
+
+
+def _reason(error: Exception) -> str:
+    """What a compiler's long text gives as the cause, or the first line of another."""
+    text = str(error).strip() or type(error).__name__
+    found = re.search(r"(fatal )?error: .+", text)
+    return found[0] if found else text.splitlines()[0]
 
 
 def keep_memory() -> None:

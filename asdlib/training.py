@@ -95,8 +95,12 @@ def train(
     )
     dtype = hardware.precision(training.precision, device)
     work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
-    compiling = hardware.worth_compiling(work, training, device)
-    error_of = _compiled(device) if compiling else _error
+    error_of = _error
+    if count >= training.batch_size and hardware.worth_compiling(work, training, device):
+        first = windows[rows[:, : training.batch_size].long()]
+        error_of = _compiled(device).tried(
+            model, *views(first, training.objective, frames.stack), dtype
+        )
     hardware.keep_memory()
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
@@ -148,9 +152,9 @@ def _error(
 
 
 @cache
-def _compiled(device: str) -> Callable[..., Tensor]:
+def _compiled(device: str) -> hardware.Compiled:
     """:func:`_error`, compiled; CUDA graphs where there is a GPU."""
-    return torch.compile(_error, mode="reduce-overhead" if device == "cuda" else None)
+    return hardware.Compiled(_error, mode="reduce-overhead" if device == "cuda" else None)
 
 
 def views(

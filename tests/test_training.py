@@ -240,6 +240,35 @@ def test_only_long_trainings_are_compiled_and_a_missing_compiler_is_told(monkeyp
     )
 
 
+@pytest.mark.parametrize("step", ["forward", "backward"])
+def test_where_compiling_fails_the_training_is_the_uncompiled_one_and_told_once(
+    step, frames, monkeypatch, capsys
+):
+    def failing(model, *others):
+        loss = training._error(model, *others)  # changes the batch statistics
+        if step == "backward":
+            loss.sum().backward()
+        raise OSError("clang: 1\n  fatal error: Python.h: No such file or directory\n")
+
+    def trained():
+        return training.train(frames, seeds=[0, 1], autoencoder=SMALL, training=SHORT)
+
+    expected, expected_losses = trained()
+    monkeypatch.setattr(torch, "compile", lambda function, **options: failing)
+    monkeypatch.setattr(hardware, "WORTH_COMPILING", 0.0)
+    monkeypatch.setenv("CXX", sys.executable)  # a program that is there
+    training._compiled.cache_clear()
+    for told in (1, 0):
+        model, losses = trained()
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == told
+        assert all("(fatal error: Python.h: No such file or directory)" in line for line in said)
+        assert np.array_equal(losses, expected_losses)
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, expected.state_dict()[name]), name
+    training._compiled.cache_clear()
+
+
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler on this machine")
 def test_compiled_it_is_the_same_training():
     code = """

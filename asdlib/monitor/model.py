@@ -7,7 +7,6 @@ held-out scores.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from asdlib import audio, clipstats, dataset, pipeline
+from asdlib import audio, clipstats, dataset, leftovers, pipeline
 from asdlib.calibration import Alarm
 from asdlib.hardware import keep_memory
 from asdlib.monitor import health, reasons, recordings, stored
@@ -103,9 +102,9 @@ class Monitor:
             raise AsdError(
                 f"{len(table)} different normal recording(s) found; at least {_LEAST} are needed."
             )
-        with tempfile.TemporaryDirectory() as folder:
+        with leftovers.folder() as folder:
             scorers = tuple("/".join(view) for view in VIEWS)
-            params = Params(spectra=spectra, results=folder, scorers=scorers)
+            params = Params(spectra=spectra, results=str(folder), scorers=scorers)
             own = [views.View(params, "machine", *view, table) for view in VIEWS]
             views.measure(own)
             values = tuple(view.values() for view in own)

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import owned, study
-from asdlib.files import digest, project_root, resolve
+from asdlib.files import digest, project_root, replacing, resolve
 from asdlib.params import AsdError, Params
 from asdlib.report import left_out, provenance, single
 from asdlib.report.kernels import Kernel
@@ -96,8 +96,11 @@ def report(
     with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
         bar.set_description("chapters")
 
+        kernels: list[Kernel] = []
+
         def work() -> None:
             with Kernel() as kernel:
+                kernels.append(kernel)
                 for chapter in waiting:
                     execute(chapter, chapter_params, out / "notebooks", key, kernel)
                     bar.update()
@@ -106,6 +109,10 @@ def report(
             try:
                 for done in as_completed([pool.submit(work) for _ in range(AT_A_TIME)]):
                     done.result()
+            except KeyboardInterrupt:
+                for kernel in kernels:
+                    kernel.kill()
+                raise
             finally:
                 list(waiting)  # of a failing chapter's report, nothing new is begun
         bar.set_description("HTML")
@@ -131,6 +138,7 @@ def execute(
         with Kernel() as own:
             return execute(chapter, params, folder, key, own)
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     path = _notebook(chapter)
@@ -140,37 +148,37 @@ def execute(
     done = folder / f"{chapter}.ipynb"
     if _is_done(done, key, Path(params.figures)):
         return done
-    folder.mkdir(parents=True, exist_ok=True)
-    source = folder / f".{chapter}.source.ipynb"
-    beside = folder / f".{chapter}.part.ipynb"
-    jupytext.write(notebook, source)
     logging.getLogger("papermill").addFilter(_not_of_parameters)
-    try:
-        papermill.execute_notebook(
-            source,
-            beside,
-            parameters=values,
-            cwd=project_root(),
-            progress_bar=False,
-            km=kernel.fresh(),
-        )
-    except PapermillExecutionError as error:
-        raise AsdError(
-            f"Chapter {chapter} failed in cell {error.exec_count}: {error.ename}: {error.evalue} "
-            f"(the notebook up to there: {beside})."
-        ) from None
-    finally:
-        source.unlink(missing_ok=True)
-    executed = nbformat.read(beside, as_version=4)
-    if told := without_stderr(executed):
-        tqdm.write(f"{chapter} said:\n{told}", file=sys.stderr)
-    executed.metadata["asd"] = {"key": key}
-    for cell in executed.cells:
-        if cell.cell_type == "code":
-            tags = {*cell.metadata.get("tags", [])}
-            cell.metadata["tags"] = sorted(tags | {shown(tags)})
-    nbformat.write(executed, beside)
-    beside.replace(done)
+    kept = folder / f".{chapter}.part.ipynb"
+    with replacing(done) as beside:
+        try:
+            executed = papermill.execute_notebook(
+                notebook,
+                str(beside).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
+                parameters=values,
+                progress_bar=False,
+                km=kernel.fresh(),
+            )
+        except PapermillExecutionError as error:
+            beside.replace(kept)
+            raise AsdError(
+                f"Chapter {chapter} failed in cell {error.exec_count}: {error.ename}: "
+                f"{error.evalue} (the notebook up to there: {kept})."
+            ) from None
+        except DeadKernelError:
+            raise AsdError(
+                f"Chapter {chapter}: its process was ended by the system or another program, "
+                "perhaps for lack of memory; the same command resumes."
+            ) from None
+        if told := without_stderr(executed):
+            tqdm.write(f"{chapter} said:\n{told}", file=sys.stderr)
+        executed.metadata["asd"] = {"key": key}
+        for cell in executed.cells:
+            if cell.cell_type == "code":
+                tags = {*cell.metadata.get("tags", [])}
+                cell.metadata["tags"] = sorted(tags | {shown(tags)})
+        nbformat.write(executed, beside)
+    kept.unlink(missing_ok=True)
     return done
 
 

@@ -6,9 +6,11 @@ names are forgotten and its cells are counted from 1 again, as in a kernel of a 
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
 import tempfile
 import threading
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
@@ -17,10 +19,12 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
+from asdlib import leftovers
 from asdlib.files import project_root
 from asdlib.params import AsdError
 
-_LONGEST = 60  # characters of a folder; the whole name of a socket may have about 100
+_LONGEST = 50  # characters of a folder; the whole name of a socket may have about 100
+_OF_SHELLS = ("MPLBACKEND", "PYTHONSTARTUP", "PYTHONWARNINGS")  # what a user has set for their own
 _FORGET = "get_ipython().reset(new_session=True)"
 
 
@@ -36,9 +40,11 @@ class Kernel:
 
     def __init__(self) -> None:
         self._manager: _Manager | None = None
+        self._killed = False
         # by default the kernel's files lie in the working folder, where another report has the same
         long = len(tempfile.gettempdir()) > _LONGEST
-        self._sockets = tempfile.mkdtemp(prefix="asd", dir="/tmp" if long else None)
+        self._at_end = ExitStack()
+        self._own = self._at_end.enter_context(leftovers.folder("/tmp" if long else None))
 
     @property
     def started(self) -> bool:
@@ -54,9 +60,13 @@ class Kernel:
             If the kernel of an earlier chapter does not answer.
         """
         if self._manager is None:
-            self._manager = _Manager(connection_file=f"{self._sockets}/kernel.json")
+            self._manager = _Manager(connection_file=f"{self._own}/kernel.json")
             self._manager._kernel_spec = KernelSpec(**get_kernel_dict())  # of this Python
-            run_sync(self._manager.start_kernel)(cwd=project_root())
+            kept = {name: v for name, v in os.environ.items() if name not in _OF_SHELLS}
+            kept["IPYTHONDIR"] = f"{self._own}/profile"  # a user's start-up files stay out
+            run_sync(self._manager.start_kernel)(cwd=project_root(), env=kept)
+            if self._killed:  # meanwhile
+                self.kill()
             return self._manager
         client = self._manager.client()
         client.start_channels()
@@ -65,6 +75,13 @@ class Kernel:
         if reply["content"]["status"] != "ok":
             raise AsdError(f"The kernel of the last chapter answers: {reply['content']}.")
         return self._manager
+
+    def kill(self) -> None:
+        """End the process at once, from any thread; what it executes fails."""
+        self._killed, manager = True, self._manager
+        if manager is not None and manager.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(manager.process, signal.SIGKILL)
 
     def __enter__(self) -> Kernel:
         return self
@@ -81,7 +98,7 @@ class Kernel:
             run_sync(self._manager.shutdown_kernel)(now=True)
             if threading.current_thread() is not threading.main_thread():
                 ensure_event_loop().close()
-        shutil.rmtree(self._sockets, ignore_errors=True)
+        self._at_end.close()
 
 
 class _Manager(AsyncKernelManager):
@@ -89,6 +106,11 @@ class _Manager(AsyncKernelManager):
 
     transport = "ipc"
     _last: Any = None
+
+    @property
+    def process(self) -> int | None:
+        """Its number, where there is one."""
+        return getattr(self.provisioner, "pid", None)
 
     def client(self, **options: Any) -> Any:
         """Return a new client, in place of the one before."""

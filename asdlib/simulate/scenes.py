@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ import soundfile
 from jaxtyping import Complex, Float
 from tqdm import tqdm
 
+from asdlib import leftovers
 from asdlib.files import digest
 from asdlib.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
@@ -135,7 +135,7 @@ def write(
     if params.noise_folder is not None:
         check_noise(params.noise_folder)
     # its own name for every run: two that write the same set do not disturb each other
-    beside = out.absolute().with_name(f".{out.absolute().name}.{secrets.token_hex(4)}.part")
+    beside = leftovers.beside(out.absolute())
     jobs = [(name, cell, stem) for name in specs for cell, stem in cells(name, params)]
     transfers: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     try:

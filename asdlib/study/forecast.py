@@ -5,13 +5,12 @@ Notebook: 98_performance.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asdlib import study
+from asdlib import leftovers, study
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.files import digest
 from asdlib.params import Params
@@ -119,8 +118,8 @@ def _trial(unit: Unit, clips: int) -> tuple[int, float, float, float]:
     few = train.iloc[np.unique(spread)]
     loop = unit.params.training.model_copy(update={"epochs": _EPOCHS, "compiled": "never"})
     marks: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        own = unit.params.model_copy(update={"results": folder, "training": loop})
+    with leftovers.folder() as folder:
+        own = unit.params.model_copy(update={"results": str(folder), "training": loop})
         trial = replace(unit, params=own, clips=few)
         if len(few):
             trial.floors()  # shared by the front-ends of a machine: next to nothing for each

@@ -4,11 +4,13 @@ import json
 import os
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from asdlib.report.kernels import Kernel
 
@@ -42,3 +44,32 @@ def test_a_foreign_kernel_and_a_long_temporary_folder_are_not_used(tmp_path, mon
     with Kernel() as kernel:
         (cell,) = executed(kernel, "import sys\nprint(sys.executable)")
     assert cell.outputs[0]["text"].strip() == sys.executable
+
+
+def test_start_up_files_of_the_user_stay_out_of_the_chapters(tmp_path, monkeypatch):
+    startup = tmp_path / "profile_default" / "startup" / "mine.py"
+    startup.parent.mkdir(parents=True)
+    startup.write_text("mine = 1")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONSTARTUP", str(startup))
+    monkeypatch.setenv("MPLBACKEND", "module://nobodys")
+    with Kernel() as kernel:
+        (cell,) = executed(kernel, "import matplotlib.pyplot\n'mine' in globals()")
+    assert cell.outputs[0]["data"]["text/plain"] == "False"
+
+
+def test_a_killed_kernel_ends_what_it_executes(tmp_path):
+    begun = tmp_path / "begun"
+    kernels: list[Kernel] = []
+
+    def chapter():
+        with Kernel() as kernel:
+            kernels.append(kernel)
+            executed(kernel, f"open({str(begun)!r}, 'w').close()\nimport time\ntime.sleep(600)")
+
+    with ThreadPoolExecutor(1) as pool:
+        failing = pool.submit(chapter)
+        while not begun.exists():
+            time.sleep(0.05)
+        kernels[0].kill()
+        assert isinstance(failing.exception(60), DeadKernelError)

@@ -1,0 +1,116 @@
+"""What a process is started with: variables, standard streams, signals.
+
+A batch job, a container or a service has no home to write to, no terminal, odd variables. Libraries
+read the variables when they are loaded, so the package sets them first of all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asdlib import leftovers
+
+_REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
+_THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
+_FOLDERS = {
+    "MPLCONFIGDIR": (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")),
+    "NUMBA_CACHE_DIR": (("XDG_CACHE_HOME", ".cache"),),
+}
+"""Variables that name folders to write to; without them, the folders are in these."""
+
+
+def prepare() -> None:
+    """Set the variables that libraries read, where theirs would stop a command or slow it down.
+
+    >>> prepare()
+    """
+    if not _THREADS.fullmatch(os.environ.get("OMP_NUM_THREADS", "1")):
+        del os.environ["OMP_NUM_THREADS"]  # "" or "auto": as if it were not set
+    # By default torch's threads wait for one another at full speed; on a machine that others use as
+    # well, one thread then waits for a core and the rest burn theirs: 60 times slower, measured on
+    # two cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # microseconds: the next operation is near
+    for variable, places in _FOLDERS.items():
+        if variable in os.environ:
+            used = [Path(os.environ[variable])]
+        else:
+            home = Path(os.path.expanduser("~"))  # stays "~" where there is none
+            used = [Path(os.environ.get(name) or home / below) for name, below in places]
+        if not all(map(_writable, used)) and (own := _own_folder()):
+            os.environ[variable] = str(own)
+
+
+def _writable(path: Path) -> bool:
+    """Whether a folder can be written, or made where there is none."""
+    if not path.is_absolute():
+        return path.parts[:1] != ("~",)
+    while not os.path.lexists(path):
+        path = path.parent
+    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+
+
+def _own_folder() -> Path | None:
+    """A folder for caches of this user alone; what others put there would be executed."""
+    try:
+        path = Path(tempfile.gettempdir(), f"asd-caches-{os.getuid()}")
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
+            path.chmod(0o700)
+            return path
+        return Path(tempfile.mkdtemp(prefix=leftovers.prefix()))
+    except OSError:  # the command tells it, where it needs such a folder
+        return None
+
+
+def open_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere.
+
+    >>> open_streams()
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # else a data file gets its number
+        pass
+    os.close(number)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Raise KeyboardInterrupt with the signal's number, whatever error the first signal causes.
+
+    >>> with stoppable():
+    ...     pass
+    """
+    stopped: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        if not stopped:  # a second signal must not break the end after the first
+            stopped.append(number)
+            raise KeyboardInterrupt
+
+    able = threading.current_thread() is threading.main_thread()
+    numbers = [n for n in _REQUESTS if able and signal.getsignal(n) is not signal.SIG_IGN]
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    except BaseException:
+        if stopped:
+            raise KeyboardInterrupt(stopped[0]) from None
+        raise
+    finally:
+        if not stopped:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""A command works in a batch job, a container or a service: odd variables, streams, signals."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from asdlib import leftovers
+
+SHOWN = "import asdlib, os\nfor name in {}: print(os.environ.get(name, 'not set'))"
+FOLDERS = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")
+
+
+def seen(*names, **variables):
+    """Values of variables after the package is imported."""
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", SHOWN.format(names)],
+        env={**kept, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def home(tmp_path, *files):
+    """A home; where files are in the place of folders, not even root can write there."""
+    made = tmp_path / "home"
+    made.mkdir()
+    for name in files:
+        (made / name).write_text("")
+    return {"HOME": str(made), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": "", "XDG_CONFIG_HOME": ""}
+
+
+def test_a_home_that_cannot_be_written_is_replaced_by_a_folder_of_the_users_alone(tmp_path):
+    own = tmp_path / f"asd-caches-{os.getuid()}"
+    assert seen(*FOLDERS, **home(tmp_path, ".cache", ".config")) == [str(own), str(own)]
+    assert stat.S_IMODE(own.stat().st_mode) == 0o700
+
+
+def test_a_home_that_can_be_written_is_left_alone(tmp_path):
+    assert seen(*FOLDERS, **home(tmp_path)) == ["not set", "not set"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_given_folder_is_used_unless_it_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    given = {"NUMBA_CACHE_DIR": f"{tmp_path}/new", "MPLCONFIGDIR": f"{tmp_path}/file"}
+    config, numba = seen(*FOLDERS, **home(tmp_path), **given)
+    assert (config, numba) == (f"{tmp_path}/asd-caches-{os.getuid()}", f"{tmp_path}/new")
+
+
+def test_caches_are_never_read_where_someone_else_put_them(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / f"asd-caches-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    used = seen(*FOLDERS, **home(tmp_path, ".cache", ".config"))
+    assert all(path.startswith(f"{tmp_path}/asd-{leftovers._machine()}-") for path in used)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("", "not set"), ("auto", "not set"), ("0", "not set"), ("2", "2"), ("4, 2", "4, 2")],
+)
+def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):
+    assert seen("OMP_NUM_THREADS", OMP_NUM_THREADS=given) == [kept]
+
+
+def test_without_standard_streams_no_file_gets_their_numbers(tmp_path):
+    code = """
+import sys
+from asdlib.surroundings import open_streams
+open_streams()
+print("lost")
+print("lost", file=sys.stderr)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{file.fileno() > 2} {sys.stdin.read()!r}")
+"""
+    command = 'exec "$0" -c "$1" "$2" <&- >&- 2>&-'
+    subprocess.run(["sh", "-c", command, sys.executable, code, tmp_path / "told"], check=True)
+    assert (tmp_path / "told").read_text() == "True ''"
+
+
+def writing_scenes(folder):
+    """A command that has begun to write."""
+    command = [sys.executable, "-m", "asdlib.cli", "scenes", folder / "scenes"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not list(folder.glob(f".asd-*-{process.pid}-*/*/*/*.wav")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_is_answered_and_leaves_nothing(tmp_path, number):
+    process = writing_scenes(tmp_path)
+    process.send_signal(number)
+    process.send_signal(number)  # as timeout does
+    said = process.communicate()[1].splitlines()
+    assert (said[-1], process.returncode) == ("Stopped.", 128 + number)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_command_left_goes_at_the_next_start(tmp_path):
+    process = writing_scenes(tmp_path)
+    process.kill()
+    process.communicate()
+    (left,) = tmp_path.iterdir()
+    again = writing_scenes(tmp_path)
+    again.kill()
+    again.communicate()
+    assert left not in tmp_path.iterdir()
