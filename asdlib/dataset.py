@@ -127,13 +127,13 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
         )
     unread = [] if wanted else misplaced(root, [_name(p) for p in inside])
     if not folders:
-        found = [
+        nothing = [
             f"{root}: found no machine folder; expected <machine>/train/*.wav and "
             "<machine>/test/*.wav, or train/ and test/ of one machine."
         ]
         if is_one_machines(root):
-            found = [f"{found[0]} Recordings without these folders are for asd fit."]
-        raise Problems(found + unread)
+            nothing = [f"{nothing[0]} Recordings without these folders are for asd fit."]
+        raise Problems(nothing + unread)
     rows: list[dict] = []
     problems = twins(folders) + unread
     for folder in folders:

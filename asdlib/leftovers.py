@@ -82,7 +82,7 @@ def sweep(place: Path, *, depth: int = 0) -> None:
 def _left(name: str) -> bool:
     """Whether a process of this machine that is gone made a file of this name."""
     found = _NAME.fullmatch(name)
-    return bool(found) and found[1] == _machine() and not _runs(int(found[2]))
+    return found is not None and found[1] == _machine() and not _runs(int(found[2]))
 
 
 def _runs(process: int) -> bool:

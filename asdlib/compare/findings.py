@@ -6,7 +6,7 @@ Notebook: index.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -116,8 +116,8 @@ def highest(table: pd.DataFrame) -> tuple[tuple[str, str], float] | None:
     means = per_seed.groupby(["front_end", "scorer"], sort=False)["omega"].mean().dropna()
     if means.empty:
         return None
-    front_end, scorer = means.idxmax()
-    return (str(front_end), str(scorer)), float(means.max())
+    best: Any = means.idxmax()
+    return best, float(means.max())
 
 
 def trained(scorer: str) -> bool:

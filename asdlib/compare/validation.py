@@ -239,8 +239,8 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
     try:
         with zipfile.ZipFile(package) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
-            shown = [e for e in entries if not _foreign(e.filename)]
-            if sum(e.file_size for e in shown) > _MOST_BYTES:
+            own = [e for e in entries if not _foreign(e.filename)]
+            if sum(e.file_size for e in own) > _MOST_BYTES:
                 return {}, [f"{package}: unpacks to more than {_MOST_BYTES:,} bytes."]
             unsafe = [
                 e.filename
@@ -252,8 +252,8 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
             counts = Counter(e.filename for e in entries)
             twice = sorted(name for name, count in counts.items() if count > 1)
             problems = [f"{package}: {name} is in the zip more than once." for name in twice]
-            problems += twins(PurePosixPath(e.filename) for e in shown)
-            return {composed(e.filename): archive.read(e) for e in shown}, problems
+            problems += twins(PurePosixPath(e.filename) for e in own)
+            return {composed(e.filename): archive.read(e) for e in own}, problems
     except FileNotFoundError:
         raise AsdError(f"{package}: no such folder or zip.") from None
     except _BROKEN_ZIP as error:

@@ -52,6 +52,5 @@ def ladder(table: pd.DataFrame) -> Figure:
 
 def _blank(ax: Axes, y: int, text: str) -> None:
     """Say in a row without a value why there is none."""
-    place = (0.02, y)
-    kinds = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 8}
-    ax.annotate(text, place, color="#888888", **kinds)
+    transform = ax.get_yaxis_transform()
+    ax.text(0.02, y, text, color="#888888", va="center", fontsize=8, transform=transform)

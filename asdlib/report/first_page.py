@@ -96,7 +96,7 @@ def highest(found: tuple[tuple[str, str], float] | None, submitted: str) -> list
     ]
 
 
-def submission(chosen: Submission, packages: Mapping[str, str]) -> str:
+def submission(chosen: Submission, packages: Mapping[Any, str]) -> str:
     """Return which system to submit, and how sure that is.
 
     Parameters
@@ -137,7 +137,7 @@ def alarms(found: pd.DataFrame, rate: float) -> list[str]:
             f"{row.share:.0%} in the {row.domain} domain ({row.low:.0%} to {row.high:.0%})"
             for row in rows.itertuples()
         )
-        told.append(f"{system} with {_RULES[rule]} raises {shares}")
+        told.append(f"{system} with {_RULES[str(rule)]} raises {shares}")
     broken = (normal["low"] > rate).any()
     head = "Not every alarm means what it says." if broken else "The alarms mean what they say."
     return [
@@ -153,11 +153,12 @@ def promise(promised: pd.DataFrame, rate: float) -> list[str]:
     promised : of :func:`asdlib.compare.alarms.promised`.
     """
     whole = promised[promised["domain"] == "all"]
+    counts: list[int] = whole["clips"].tolist()
     return [
         f"**{escape(str(row.machine))}:** a threshold for {rate:.0%} false alarms from "
-        f"{plural(row.clips, 'normal recording')} has a true rate between {row.low:.0%} and "
+        f"{plural(clips, 'normal recording')} has a true rate between {row.low:.0%} and "
         f"{row.high:.0%}. {_link('09_own_machine')}"
-        for row in whole.itertuples()
+        for row, clips in zip(whole.itertuples(), counts, strict=True)
     ]
 
 
