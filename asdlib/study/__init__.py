@@ -10,6 +10,7 @@ from asdlib.study.grid import (
     remarks,
     run,
     score_alone,
+    trained_apart,
     units,
 )
 from asdlib.study.recordings import Recordings, open_recordings
@@ -26,5 +27,6 @@ __all__ = [
     "remarks",
     "run",
     "score_alone",
+    "trained_apart",
     "units",
 ]
