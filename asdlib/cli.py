@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asdlib
-from asdlib.files import replacing, resolve, write_table
+from asdlib.files import replacing, write_table
 from asdlib.params import AsdError, Params, load
 
 if TYPE_CHECKING:
@@ -178,10 +178,10 @@ def _study(options: argparse.Namespace) -> None:
 
     params = _with_data(options)
     recordings = study.open_recordings(params, progress=True)
+    folder = study.place(params, recordings)
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     table = everything.compute(params, recordings, progress=True)
-    folder = resolve(params.results) / params.name
     write_table(table, folder / "scores.parquet")
     per_seed, ensembles = comparison.summary(table)
     write_table(per_seed, folder / "omega.csv")
@@ -208,6 +208,7 @@ def _report(options: argparse.Namespace) -> None:
 
     params = _with_data(options)
     recordings = study.open_recordings(params, progress=True)
+    study.place(params, recordings)  # before any work
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     print(build.report(params, options.out, recordings=recordings, single_file=options.single_file))

@@ -102,6 +102,20 @@ def made(path: Path, reader: Callable[[Path], Result | None], make: Callable[[],
     return found
 
 
+def same(path: Path, content: str) -> bool:
+    """Whether a file has the content hash that it was written with; it is read as :func:`read`.
+
+    >>> same(Path("nowhere.svg"), "0123456789abcdef")
+    False
+    """
+
+    def reader(path: Path) -> bool:
+        _compare(content, content_digest(path.read_bytes()))
+        return True
+
+    return read(path, reader) is not None
+
+
 def write_json(value: Any, path: Path) -> None:
     """Write a JSON-like value with its digest.
 

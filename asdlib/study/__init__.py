@@ -13,6 +13,7 @@ from asdlib.study.grid import (
     trained_apart,
     units,
 )
+from asdlib.study.place import place
 from asdlib.study.recordings import Recordings, open_recordings
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "made_elsewhere",
     "official_thresholds",
     "open_recordings",
+    "place",
     "remarks",
     "run",
     "score_alone",
