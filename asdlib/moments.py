@@ -121,6 +121,7 @@ class Moments:
         square = s.square().sum(dim=(1, 2))
         delta = square - s.shape[1] * m**2
         beta = torch.minimum((fourth / n - square) / n, delta)
-        share = torch.where(delta > 0, beta / delta, torch.zeros_like(delta))[:, None, None]
+        share = torch.where(delta > 0, beta / delta, torch.zeros_like(delta)).clamp(0, 1)
+        share = share[:, None, None]  # rounding alone leaves the range, where vectors are equal
         identity = torch.eye(s.shape[1], dtype=s.dtype, device=s.device)
         return (1 - share) * s + share * m[:, None, None] * identity

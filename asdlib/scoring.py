@@ -83,6 +83,7 @@ class Reference(NamedTuple):
 
 _ALL = "all"  # both domains together
 _LEDOIT_WOLF = "Ledoit-Wolf"  # both domains together, shrunk
+_LEAST = 1e-12  # variance, where there is no residual at all
 
 
 @dataclass
@@ -305,7 +306,7 @@ class Detector:
         """Cholesky factor of a covariance, with the ridge on its diagonal where it needs one."""
         name, share = wanted
         if name == _LEDOIT_WOLF:  # regular already
-            return torch.linalg.cholesky(pooled.ledoit_wolf).float()
+            return _cholesky(pooled.ledoit_wolf, pooled)
         covariance = pooled.covariance if name == _ALL else self.moments[name].covariance
         if name == "target" and "source" in self.moments:
             rho = self.constants.rho
@@ -314,7 +315,24 @@ class Detector:
         share = self.constants.ridge if share is None else share
         ridge = share * diagonal.mean(1, keepdim=True)
         regular = covariance + torch.diag_embed(ridge.expand_as(diagonal))
-        return torch.linalg.cholesky(regular).float()
+        return _cholesky(regular, pooled)
+
+
+def _cholesky(
+    covariance: Float[Tensor, "seed value value"], moments: Moments
+) -> Float[Tensor, "seed value value"]:
+    """Cholesky factor; where residuals do not differ enough for one, with more on the diagonal.
+
+    That is the ridge's share, not of the variance, which is lost in rounding, but of the mean
+    square of all residuals.
+    """
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if failed.any():
+        square = moments.second.diagonal(dim1=1, dim2=2).mean(1) / moments.count
+        more = Scoring().ridge * square + _LEAST
+        identity = torch.eye(covariance.shape[1], dtype=more.dtype, device=more.device)
+        factor = torch.linalg.cholesky(covariance + more[:, None, None] * identity)
+    return factor.float()
 
 
 def _numpy(values: Tensor) -> np.ndarray:

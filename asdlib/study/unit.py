@@ -324,7 +324,13 @@ class Unit:
         if self._holds_out:
             return HeldOut(np.log(rows["held_out"].dropna().to_numpy()), logarithmic=True)
         train, constants = rows.loc[rows["split"] == "train", "A"], self.params.scoring
-        return Calibration.fit(train.to_numpy(), constants.quantile, constants.standardise)
+        try:
+            return Calibration.fit(train.to_numpy(), constants.quantile, constants.standardise)
+        except AsdError as error:
+            of = rows.iloc[0]
+            raise AsdError(
+                f"{self.machine} with {self.name}, {of['scorer']}, seed {of['seed']}: {error}"
+            ) from None
 
     def gammas(self) -> dict[tuple[str, int], Calibration | HeldOut]:
         """Gamma distribution of the training-normal clips' A, by scorer and seed."""
@@ -346,8 +352,5 @@ class Unit:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What training kept beside the weights.
-
-        Losses by epoch and seed, the data type of the matrix products, hardware and threads.
-        """
+        """What training kept beside the weights: losses, the products' data type, hardware."""
         return kept.made(self._model_file, kept.told, self._train_again)
