@@ -21,6 +21,8 @@ from asdlib.params import AsdError, Scoring
 
 _UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
 _TERMS = 200  # of series and continued fraction
+_NARROW = 1e-5  # standard deviation over mean
+_STEEPEST = 1e12  # shape of a gamma distribution
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,27 @@ class Calibration:
         quantile: float = Scoring().quantile,
         mode: str = Scoring().standardise,
     ) -> Calibration:
-        """Fit to the training-normal clips' A, by maximum likelihood."""
+        """Fit to the training-normal clips' A, by maximum likelihood.
+
+        Where A hardly differs between clips, the maximum is lost in rounding. The shape is then
+        mean^2 / variance, which the maximum tends to, and 1e12 at most.
+
+        Raises
+        ------
+        AsdError
+            For scores that are not positive and finite.
+        """
         scores = np.asarray(scores, np.float64)
         if not (np.isfinite(scores) & (scores > 0)).all():
             raise AsdError(
                 "The gamma fit needs positive finite training scores; found "
-                f"{scores.min():.3g} to {scores.max():.3g}: did the training diverge?"
+                f"{scores.min():.3g} to {scores.max():.3g}: the training clips are the same, or "
+                "the training diverged."
             )
-        if np.ptp(scores) <= 1e-9 * scores.mean():  # identical clips: any narrow gamma will do
-            shape = 1e12
-            return cls(shape, float(scores.mean() / shape), quantile, mode)
+        mean, narrow = scores.mean(), scores.std() / scores.mean()
+        if narrow < _NARROW:
+            shape = min(narrow**-2, _STEEPEST) if narrow > 0 else _STEEPEST
+            return cls(float(shape), float(mean / shape), quantile, mode)
         shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
         return cls(float(shape), float(scale), quantile, mode)
 

@@ -187,10 +187,10 @@ def _study(options: argparse.Namespace) -> None:
     params = _with_data(options)
     leftovers.sweep(resolve(params.results), depth=_DEPTH)
     recordings = study.open_recordings(params, progress=True)
+    folder = study.place(params, recordings)
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     table = everything.compute(params, recordings, progress=True)
-    folder = resolve(params.results) / params.name
     write_table(table, folder / "scores.parquet")
     per_seed, ensembles = comparison.summary(table)
     write_table(per_seed, folder / "omega.csv")
@@ -220,6 +220,7 @@ def _report(options: argparse.Namespace) -> None:
     leftovers.sweep(resolve(params.figures))
     leftovers.sweep(options.out, depth=1)
     recordings = study.open_recordings(params, progress=True)
+    study.place(params, recordings)  # before any work
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     print(build.report(params, options.out, recordings=recordings, single_file=options.single_file))

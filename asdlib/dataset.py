@@ -18,9 +18,9 @@ import pandas as pd
 from jaxtyping import Float
 from tqdm import tqdm
 
-from asdlib import audio
+from asdlib import audio, kept
 from asdlib.attributes import read as read_attributes
-from asdlib.files import content_digest, write_text
+from asdlib.files import content_digest
 from asdlib.keys import code_digest
 from asdlib.layout import below, is_machine, is_one_machines, misplaced
 from asdlib.listing import composed, twins, wavs
@@ -236,7 +236,7 @@ def check(
     """
     from asdlib.parallel import clip_by_clip  # a second to import
 
-    known = {} if cache is None else _remembered(cache)
+    known: dict[str, list[str]] = (None if cache is None else kept.json_value(cache)) or {}
     shortest = (spectra.stack - 1) * spectra.hop_length
     settings = [spectra.sample_rate, spectra.resample, shortest, code_digest("dataset.check")]
 
@@ -266,7 +266,7 @@ def check(
                 known[key] = examined
             bar.update()
     if cache is not None:
-        write_text(json.dumps(known), cache)
+        kept.write_json(known, cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
     problems = [problem for _, problem in found if problem]
     return hashes, problems + _machine_problems(manifest)
@@ -313,20 +313,6 @@ def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
     """
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
-
-
-def _remembered(cache: Path) -> dict[str, list[str]]:
-    """Content hash and problem of files that were examined before; nothing from a broken file."""
-    try:
-        stored = json.loads(cache.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    pairs = stored.items() if isinstance(stored, dict) else ()
-    return {key: value for key, value in pairs if _is_pair(value)}
-
-
-def _is_pair(value: object) -> bool:
-    return isinstance(value, list) and [type(part) for part in value] == [str, str]
 
 
 def _name(folder: Path) -> str:

@@ -56,6 +56,19 @@ def describe(wanted: str) -> str:
     return f"torch {torch.__version__} on {device}, {kind}"
 
 
+def describe_training(wanted: str) -> str:
+    """Name what decides about the result of a training: on a processor, its threads too.
+
+    Sums over a batch are split among the threads, and rounding grows with every step.
+
+    >>> describe_training("cpu").removeprefix(describe("cpu")).split(" thread")[0].split()[0]
+    ','
+    """
+    threads = torch.get_num_threads()
+    told = f", {threads} thread{'s' * (threads != 1)}"
+    return describe(wanted) + (told if choose_device(wanted) == "cpu" else "")
+
+
 def precision(wanted: str, device: str) -> torch.dtype:
     """Data type of the matrix products: ``auto`` is bfloat16 where the processor multiplies it.
 

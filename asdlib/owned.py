@@ -125,7 +125,7 @@ def remove(path: Path) -> None:
     """
     if _mark(path).exists():
         path.unlink(missing_ok=True)
-        _mark(path).unlink()
+        _mark(path).unlink(missing_ok=True)
 
 
 def copy(source: Path, target: Path, hint: str) -> None:

@@ -9,22 +9,19 @@ Notebook: 04_seed_study.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from asdlib import hardware, params
+from asdlib import hardware, kept, params
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.files import write_tensors
 from asdlib.params import AsdError, Training
 from asdlib.spectra import Frames
 
@@ -210,6 +207,16 @@ def shuffled(vectors: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(vectors, generator=torch.Generator().manual_seed(int(state >> 1)))
 
 
+def ran_on(checkpoint: Path, device: str) -> list[str]:
+    """Name what a training runs on: that of its checkpoint, if there is one, and this machine.
+
+    >>> ran_on(Path("nowhere.safetensors"), "cpu") == [hardware.describe_training("cpu")]
+    True
+    """
+    before = kept.told(checkpoint) or {"ran_on": []}
+    return list(dict.fromkeys([*before["ran_on"], hardware.describe_training(device)]))
+
+
 def _save(
     path: Path, model: SeedAutoencoder, optimiser: torch.optim.Adam, losses: list[list[float]]
 ) -> None:
@@ -217,21 +224,21 @@ def _save(
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state[parameter].items():
             tensors[f"{key}.{name}"] = value
-    write_tensors(tensors, path, losses=json.dumps(losses))
+    device = next(model.parameters()).device.type
+    kept.write_tensors(tensors, path, losses=losses, ran_on=ran_on(path, device))
 
 
 def _resume(
     path: Path | None, model: SeedAutoencoder, optimiser: torch.optim.Adam
 ) -> list[list[float]]:
-    if path is None or not path.exists():
+    found = None if path is None else kept.tensors(path)
+    if found is None:
         return []
-    with safetensors.safe_open(path, framework="pt") as file:
-        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        losses = json.loads(file.metadata()["losses"])
+    stored, told = found
     model.load_state_dict({name: stored[f"model.{name}"] for name in model.state_dict()})
     for name, parameter in model.named_parameters():
         optimiser.state[parameter] = {
             key: stored[f"{key}.{name}"].to(parameter.device)
             for key in ("step", "exp_avg", "exp_avg_sq")
         }
-    return losses
+    return list(told["losses"])

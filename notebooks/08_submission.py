@@ -25,7 +25,6 @@ from functools import partial
 
 from asdlib import frontends, study
 from asdlib.compare import alarms, comparison, failures, submission, systems
-from asdlib.files import resolve
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
 from asdlib.report import browse, charts, charts_evidence, panels, reported, sentences, style
@@ -94,7 +93,7 @@ else:
 # the evaluator would silently skip or misalign.
 
 # %%
-package = resolve(params.results) / params.name / "submission"
+package = study.place(params, recordings) / "submission"
 rehearsal = "a rehearsal: no clip is concealed here"
 kind = "concealed test clips" if recordings.evaluation else rehearsal
 packages = {package: systems.PAPER, package / "without_training": (systems.UNTRAINED,)}

@@ -24,6 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import dataset, study
 from asdlib.report import provenance
 from asdlib.report.chapter import Chapter
+from asdlib.report.tables import escape
 
 chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
@@ -63,6 +64,8 @@ chapter.table(provenance.versions(), label="tab-versions", caption="Software and
 # %%
 study.run(params, recordings=recordings)  # computes what is missing
 units = study.inventory(params, recordings)
+if apart := study.trained_apart(params, recordings):
+    chapter.say(escape(apart))
 nothing = "No autoencoder was trained: this study has no models."
 chapter.table(units, label="tab-units", caption="Computed units.", decimals=1, empty=nothing)
 

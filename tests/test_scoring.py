@@ -105,7 +105,7 @@ def test_gamma_of_identical_scores_is_narrow_and_finite():
 
 @pytest.mark.parametrize("bad", [[1.0, np.nan], [1.0, -1.0], [np.inf, 1.0]])
 def test_gamma_refuses_scores_it_cannot_fit(bad):
-    with pytest.raises(AsdError, match="did the training diverge"):
+    with pytest.raises(AsdError, match="or the training diverged"):
         Calibration.fit(np.array(bad))
 
 

@@ -22,10 +22,11 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import owned, study
-from asdlib.files import digest, project_root, replacing, resolve
+from asdlib import kept, owned, study
+from asdlib.files import content_digest, digest, project_root, replacing, resolve
 from asdlib.params import AsdError, Params
 from asdlib.report import left_out, provenance, single
+from asdlib.report.alone import alone
 from asdlib.report.kernels import Kernel
 from asdlib.study import everything, exposure
 
@@ -47,8 +48,7 @@ AT_A_TIME = 2
 """Chapters that run beside one another: each kernel holds the study's table in memory."""
 _LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
-_LABEL = re.compile(r'label="((?:fig|tab)-[\w-]+)"')
-_FIGURE = re.compile(r"/figures/([\w.-]+\.svg)")
+_LABEL = re.compile(r'"((?:fig|tab)-[\w-]+)"')
 
 
 def report(
@@ -79,11 +79,23 @@ def report(
     for chapter in CHAPTERS:  # before any work
         path = _notebook(chapter)
         check_parameters(path, jupytext.read(path))
+    with alone(out):
+        return _report(params, out, recordings, single_file, progress)
+
+
+def _report(
+    params: Params,
+    out: Path,
+    recordings: study.Recordings | None,
+    single_file: bool,
+    progress: bool,
+) -> Path:
     for own in _FOLDERS:
         owned.folder(out / own, owned.OUT)
     for name in _names():
         owned.refuse_foreign(resolve(params.figures) / name, owned.FIGURES)
     recordings = recordings or study.open_recordings(params, progress=progress)
+    place = study.place(params, recordings)
     everything.compute(params, recordings, progress=progress)
     key = digest([recordings.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
     figures = out / "figures"
@@ -93,7 +105,8 @@ def report(
             update={"data": str(resolve(params.data).absolute())}
         )
     waiting = iter(sorted(CHAPTERS, key=lambda name: name not in _LONG))
-    with tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress) as bar:
+    bar = tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress)
+    with alone(place), bar:
         bar.set_description("chapters")
 
         kernels: list[Kernel] = []
@@ -142,14 +155,15 @@ def execute(
     from papermill.exceptions import PapermillExecutionError
 
     path = _notebook(chapter)
-    notebook = jupytext.read(path)
+    text = path.read_text(encoding="utf-8")
+    notebook = jupytext.reads(text, "py:percent")
     values = params.model_dump(mode="json")
-    key = digest([path.read_text(encoding="utf-8"), values, key, _package_digest()])
+    key = digest([text, values, key, _package_digest()])
     done = folder / f"{chapter}.ipynb"
     if _is_done(done, key, Path(params.figures)):
         return done
     logging.getLogger("papermill").addFilter(_not_of_parameters)
-    kept = folder / f".{chapter}.part.ipynb"
+    failed = folder / f".{chapter}.part.ipynb"
     with replacing(done) as beside:
         try:
             executed = papermill.execute_notebook(
@@ -160,10 +174,10 @@ def execute(
                 km=kernel.fresh(),
             )
         except PapermillExecutionError as error:
-            beside.replace(kept)
+            beside.replace(failed)
             raise AsdError(
                 f"Chapter {chapter} failed in cell {error.exec_count}: {error.ename}: "
-                f"{error.evalue} (the notebook up to there: {kept})."
+                f"{error.evalue} (the notebook up to there: {failed})."
             ) from None
         except DeadKernelError:
             raise AsdError(
@@ -172,13 +186,16 @@ def execute(
             ) from None
         if told := without_stderr(executed):
             tqdm.write(f"{chapter} said:\n{told}", file=sys.stderr)
-        executed.metadata["asd"] = {"key": key}
         for cell in executed.cells:
             if cell.cell_type == "code":
                 tags = {*cell.metadata.get("tags", [])}
                 cell.metadata["tags"] = sorted(tags | {shown(tags)})
+        executed = nbformat.reads(nbformat.writes(executed), as_version=4)  # as it will be read
+        files = [Path(params.figures) / name for name in sorted(_names(text))]
+        drawn = {file.name: content_digest(file.read_bytes()) for file in files if file.exists()}
+        executed.metadata["asd"] = {"key": key, "drawn": drawn, "digest": digest(executed.cells)}
         nbformat.write(executed, beside)
-    kept.unlink(missing_ok=True)
+    failed.unlink(missing_ok=True)
     return done
 
 
@@ -236,7 +253,8 @@ def html(out: Path) -> Path:
     api.write(source / "api")
     style.style()
     style.save_figure(figures.pipeline(), "pipeline", out / "figures")
-    shutil.copytree(out / "figures", source / "figures")
+    damaged = shutil.ignore_patterns(f"*{kept.SET_ASIDE}")
+    shutil.copytree(out / "figures", source / "figures", ignore=damaged)
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
     for script in _bokeh():
         shutil.copy(script, source / "_static")
@@ -257,7 +275,7 @@ def _publish(figures: Path, folder: Path) -> None:
     """Put this run's figures and tables into the project's folder, in place of the last run's."""
     if figures.absolute() == folder.absolute():
         return
-    new = [path for path in figures.iterdir() if path.is_file()]
+    new = [p for p in figures.iterdir() if p.is_file() and p.suffix != kept.SET_ASIDE]
     for old in owned.marked(folder):
         if old.name not in {path.name for path in new}:
             owned.remove(old)
@@ -265,9 +283,10 @@ def _publish(figures: Path, folder: Path) -> None:
         owned.copy(path, folder / path.name, owned.FIGURES)
 
 
-def _names() -> set[str]:
-    """Files that the chapters may write among the user's own, by the labels in them."""
-    text = "".join(_notebook(chapter).read_text(encoding="utf-8") for chapter in CHAPTERS)
+def _names(text: str | None = None) -> set[str]:
+    """Files that chapters may write, by the labels in their text; that of all by default."""
+    if text is None:
+        text = "".join(_notebook(chapter).read_text(encoding="utf-8") for chapter in CHAPTERS)
     return {
         f"{label}.{'svg' if label.startswith('fig') else 'csv'}" for label in _LABEL.findall(text)
     }
@@ -281,13 +300,19 @@ def _notebook(chapter: str) -> Path:
 
 
 def _is_done(done: Path, key: str, figures: Path) -> bool:
-    if not done.exists():
-        return False
-    text = done.read_text(encoding="utf-8")
-    notebook = nbformat.reads(text, as_version=4)
-    if notebook.metadata.get("asd", {}).get("key") != key:
-        return False
-    return all((figures / name).exists() for name in _FIGURE.findall(text))
+    """Whether a chapter was executed, and it and all that it drew are as they were then."""
+
+    def reader(path: Path) -> dict[str, str] | None:
+        found = nbformat.read(path, as_version=4)
+        about = found.metadata.get("asd", {})
+        if about.get("key") != key:
+            return None
+        if about["digest"] != digest(found.cells):
+            raise kept.Damaged
+        return dict(about["drawn"])
+
+    drawn = kept.read(done, reader)
+    return drawn is not None and all(kept.same(figures / name, drawn[name]) for name in drawn)
 
 
 def _package_digest() -> str:

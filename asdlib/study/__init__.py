@@ -10,8 +10,10 @@ from asdlib.study.grid import (
     remarks,
     run,
     score_alone,
+    trained_apart,
     units,
 )
+from asdlib.study.place import place
 from asdlib.study.recordings import Recordings, open_recordings
 
 __all__ = [
@@ -23,8 +25,10 @@ __all__ = [
     "made_elsewhere",
     "official_thresholds",
     "open_recordings",
+    "place",
     "remarks",
     "run",
     "score_alone",
+    "trained_apart",
     "units",
 ]

@@ -5,7 +5,10 @@ Notebook: 07_negative_results.
 
 from __future__ import annotations
 
+import sys
+
 import pandas as pd
+from tqdm import tqdm
 
 from asdlib import study
 from asdlib.params import Params
@@ -25,4 +28,6 @@ def compute(params: Params, recordings: Recordings, *, progress: bool = False) -
     for own in variants.studies(params):
         study.run(own, progress=progress, recordings=recordings)
     exposure.scores(params, recordings, progress=progress)
+    if apart := study.trained_apart(params, recordings):
+        tqdm.write(apart, file=sys.stderr)
     return table

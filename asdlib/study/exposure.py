@@ -20,15 +20,14 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from asdlib import dataset
+from asdlib import dataset, kept
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
-from asdlib.files import digest, resolve, write_table, write_tensors
+from asdlib.files import digest, resolve
 from asdlib.hardware import choose_device
 from asdlib.keys import code_digest
 from asdlib.params import AsdError, Encoder, Params
@@ -129,9 +128,12 @@ def _kept(
     """Read the scores A of some seeds from their file; where there is none, compute it first."""
     key = _key(params, clips, name, seeds, tested=True)
     path = resolve(params.results) / "exposure" / f"{name}.{key}.parquet"
-    if not path.exists():
-        write_table(_rows(clips, compute(params, clips, seeds, progress), name, seeds), path)
-    return pd.read_parquet(path)
+
+    def make() -> None:
+        a = compute(params, clips, seeds, progress)
+        kept.write_table(_rows(clips, a, name, seeds), path)
+
+    return kept.made(path, kept.table, make)
 
 
 def _key(
@@ -245,14 +247,17 @@ def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Te
     """Embed every clip once and keep the embeddings in a file."""
     key = _key(params, clips, "embedding", (), tested=True)
     path = resolve(params.results) / "exposure" / f"embedding.{key}.safetensors"
-    if not path.exists():
+
+    def make() -> None:
         encoder = _encoder(params)
         with torch.inference_mode():
             signals = dataset.read_all(clips, params.spectra)
             bar = tqdm(signals, "frozen encoder", len(clips), disable=not progress, unit="clip")
             rows = [encoder.embed(encoder.inputs(signal[0]))[0].cpu() for signal in bar]
-        write_tensors({"embeddings": torch.stack(rows)}, path)
-    return load_file(path)["embeddings"]
+        kept.write_tensors({"embeddings": torch.stack(rows)}, path)
+
+    tensors, _ = kept.made(path, kept.tensors, make)
+    return tensors["embeddings"]
 
 
 def _frozen(
@@ -323,11 +328,13 @@ def _adapted(
 
     key = _key(params, clips, "lora", seeds, tested=False)
     path = resolve(params.results) / "exposure" / f"lora.{key}.safetensors"
+
+    def make() -> None:
+        _fit(list(learnt.values()), step, len(train), seeds, constants, constants.lora_epochs)
+        kept.write_tensors(learnt, path)
+
     with bar:
-        if not path.exists():
-            _fit(list(learnt.values()), step, len(train), seeds, constants, constants.lora_epochs)
-            write_tensors(learnt, path)
-        stored = load_file(path)
+        stored, _ = kept.made(path, kept.tensors, make)
         logits = []
         with torch.inference_mode():
             for name, parameter in learnt.items():

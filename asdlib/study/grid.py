@@ -10,21 +10,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from asdlib import frontends, hardware
+from asdlib import frontends, hardware, kept
 from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Params, load
-from asdlib.study import baseline, detectors, views
+from asdlib.study import baseline, detectors, variants, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit
 from asdlib.study.views import View
 
 Model = tuple[str, str, int]
 """Front-end, scorer and seed."""
+
+_NAMED = 10  # units in a sentence
 
 
 def units(params: Params, recordings: Recordings) -> list[Unit]:
@@ -186,9 +189,46 @@ def made_elsewhere(params: Params, recordings: Recordings) -> str:
     return ", ".join(sorted({unit.made_on for unit in units(params, recordings)} - {here}))
 
 
+def trained_apart(params: Params, recordings: Recordings) -> str:
+    """One sentence where models were trained on different threads or hardware; empty otherwise.
+
+    Those of all that a report computes are looked at, as far as they are there.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for own in (params, *variants.studies(params)):
+        for unit in units(own, recordings):
+            if unit.trained:
+                found.setdefault(unit.told["trained_on"], {})[unit.folder.name] = None
+    if len(found) < 2:
+        return ""
+    usual = max(found, key=lambda place: len(found[place]))
+    others = [
+        f"{place}: {', '.join(list(names)[:_NAMED])}"
+        + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        for place, names in found.items()
+        if place != usual
+    ]
+    return (
+        f"Not all models were trained alike, which changes scores by about 1e-5 of their value, "
+        f"with bfloat16 by up to some per cent. Trained on {usual}: {len(found[usual])} units. "
+        f"On {'; on '.join(others)}. With the same OMP_NUM_THREADS everywhere, threads are equal."
+    )
+
+
 def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Learning curves of every unit; no rows where nothing is trained."""
-    found = [unit.losses() for unit in units(params, recordings)]
+    """Learning curves: machine, front_end, seed, epoch, loss; no rows where nothing is trained."""
+    found = []
+    for unit in units(params, recordings):
+        values = np.array(unit.told["losses"])
+        epoch, seed = np.indices(values.shape)
+        columns = {
+            "machine": unit.machine,
+            "front_end": unit.name,
+            "seed": np.array(params.seeds)[seed.ravel()],
+            "epoch": epoch.ravel() + 1,
+            "loss": values.ravel(),
+        }
+        found.append(pd.DataFrame(columns))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
@@ -196,14 +236,15 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
     rows = []
     for unit in units(params, recordings):
-        size = sum(file.stat().st_size for file in unit.folder.iterdir())
-        values = unit.model().parameters_per_seed
+        files = [file for file in unit.folder.iterdir() if file.suffix != kept.SET_ASIDE]
+        told = unit.told
         rows.append(
             {
                 "unit": unit.folder.name,
-                "values per seed": values,
-                "MB": size / 1e6,
-                "products": unit.products,
+                "values per seed": unit.model().parameters_per_seed,
+                "MB": sum(file.stat().st_size for file in files) / 1e6,
+                "products": told["products"],
+                "trained by": told["trained_on"],
                 "scored by": unit.made_on,
             }
         )

@@ -8,7 +8,6 @@ Notebook: 04_seed_study.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,17 +16,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-import safetensors
 import torch
 
-from asdlib import calibration, frontends, hardware, pipeline, training
+from asdlib import calibration, frontends, hardware, kept, pipeline, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration, HeldOut
-from asdlib.files import digest, resolve, write_table, write_tensors
+from asdlib.files import digest, resolve
 from asdlib.keys import code_digest
 from asdlib.noise import Floors
 from asdlib.parallel import clip_by_clip
-from asdlib.params import Params
+from asdlib.params import AsdError, Params
 from asdlib.spectra import Frames, Standardiser
 from asdlib.study import detectors
 
@@ -144,12 +142,14 @@ class Unit:
         code = ("study.unit.Unit._floors", "frontends.FRONT_ENDS")
         key = self._key(code, percentile=constants.percentile, also=also)
         path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
-        if not path.exists():
+
+        def make() -> None:
             floors = Floors.average(self._each(front_end.levels, self.train), constants)
             tensors = {"near": torch.from_numpy(floors.near), "far": torch.from_numpy(floors.far)}
-            write_tensors(tensors, path)
-        with safetensors.safe_open(path, framework="np") as file:
-            return Floors(file.get_tensor("near"), file.get_tensor("far"), constants.far_bound)
+            kept.write_tensors(tensors, path)
+
+        tensors, _ = kept.made(path, kept.tensors, make)
+        return Floors(tensors["near"].numpy(), tensors["far"].numpy(), constants.far_bound)
 
     def denoiser(self) -> frontends.FrontEnd:
         """The front-end, fitted on the machine's training-normal clips."""
@@ -191,23 +191,34 @@ class Unit:
         p = self.params
         device = hardware.choose_device(p.device)
         checkpoint = self.folder / "checkpoint.safetensors"
-        model, losses = training.train(
-            frames,
-            seeds=p.seeds,
-            autoencoder=p.autoencoder,
-            training=p.training,
-            device=device,
-            checkpoint=checkpoint,
-            on_epoch=lambda epoch: tick(f"epoch {epoch}/{p.training.epochs}") if epoch else None,
-        )
+        ran_on = training.ran_on(checkpoint, device)
+        try:
+            model, losses = training.train(
+                frames,
+                seeds=p.seeds,
+                autoencoder=p.autoencoder,
+                training=p.training,
+                device=device,
+                checkpoint=checkpoint,
+                on_epoch=lambda epoch: (
+                    tick(f"epoch {epoch}/{p.training.epochs}") if epoch else None
+                ),
+            )
+        except AsdError as error:
+            raise AsdError(f"{self.machine} with {self.name}: {error}") from None
         tensors = dict(model.state_dict())
         tensors["standardise.mean"] = torch.from_numpy(standardise.mean)
         tensors["standardise.std"] = torch.from_numpy(standardise.std)
         dtype = hardware.precision(p.training.precision, device)
-        # one entry: the order of several is not the same in every file
         told = {"losses": losses.tolist(), "products": str(dtype).removeprefix("torch.")}
-        write_tensors(tensors, self._model_file, told=json.dumps(told))
+        kept.write_tensors(tensors, self._model_file, **told, trained_on=", then ".join(ran_on))
         checkpoint.unlink(missing_ok=True)
+
+    def _train_again(self) -> None:
+        """Train in place of models that are lost, with the scores that belong to those."""
+        for scores in self.folder.glob("scores.*.parquet"):
+            scores.unlink(missing_ok=True)
+        self.train_models(*self.training_frames())
 
     def model(self, device: str = "cpu") -> SeedAutoencoder:
         """The trained autoencoders, in evaluation mode."""
@@ -216,8 +227,8 @@ class Unit:
         vector = torch.zeros(1, p.spectra.stack * p.spectra.n_mels * layers)
         sizes = [x.shape[1] for x in training.views(vector, p.training.objective, p.spectra.stack)]
         model = SeedAutoencoder(sizes[0], p.seeds, p.autoencoder, sizes[1])
-        with safetensors.safe_open(self._model_file, framework="pt") as file:
-            model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
+        tensors, _ = kept.made(self._model_file, kept.tensors, self._train_again)
+        model.load_state_dict({name: tensors[name] for name in model.state_dict()})
         return model.to(device).eval()
 
     def compute(self, tick: Tick = _silent) -> None:
@@ -251,7 +262,7 @@ class Unit:
             table["held_out"] = np.concatenate([apart, np.full(len(table) - len(apart), np.nan)])
         table.attrs["made_on"] = hardware.describe(p.device)
         table.attrs |= detectors.remarks(fitted.detectors)
-        write_table(table, self.scores_file)
+        kept.write_table(table, self.scores_file)
         tick("scores")
 
     @property
@@ -294,10 +305,13 @@ class Unit:
         front_end, transfer = self.denoiser(), self._transfer
         return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, gammas or {})
 
+    def _scores(self) -> pd.DataFrame:
+        return kept.made(self.scores_file, kept.table, self.compute)
+
     def raw(self) -> pd.DataFrame:
         """A of every clip by scorer and seed, with the clip's split, domain and label."""
         kinds = self.clips[["name", "split", "domain", "label"]]
-        scores = pd.read_parquet(self.scores_file)
+        scores = self._scores()
         table = scores.merge(kinds, on="name", validate="many_to_one")
         table.attrs = scores.attrs
         return table
@@ -310,7 +324,13 @@ class Unit:
         if self._holds_out:
             return HeldOut(np.log(rows["held_out"].dropna().to_numpy()), logarithmic=True)
         train, constants = rows.loc[rows["split"] == "train", "A"], self.params.scoring
-        return Calibration.fit(train.to_numpy(), constants.quantile, constants.standardise)
+        try:
+            return Calibration.fit(train.to_numpy(), constants.quantile, constants.standardise)
+        except AsdError as error:
+            of = rows.iloc[0]
+            raise AsdError(
+                f"{self.machine} with {self.name}, {of['scorer']}, seed {of['seed']}: {error}"
+            ) from None
 
     def gammas(self) -> dict[tuple[str, int], Calibration | HeldOut]:
         """Gamma distribution of the training-normal clips' A, by scorer and seed."""
@@ -328,29 +348,9 @@ class Unit:
     @property
     def made_on(self) -> str:
         """Hardware that the scores were computed on; on another one, last bits may differ."""
-        return str(pd.read_parquet(self.scores_file, columns=["seed"]).attrs["made_on"])
+        return str(self._scores().attrs["made_on"])
 
     @property
-    def _told(self) -> dict[str, Any]:
-        """What training kept beside the weights: losses, and the products' data type."""
-        with safetensors.safe_open(self._model_file, framework="np") as file:
-            return dict(json.loads(file.metadata()["told"]))
-
-    @property
-    def products(self) -> str:
-        """Data type of the matrix products that the models were trained with."""
-        return str(self._told["products"])
-
-    def losses(self) -> pd.DataFrame:
-        """Training loss: machine, front_end, seed, epoch, loss."""
-        losses = np.array(self._told["losses"])
-        epoch, seed = np.indices(losses.shape)
-        return pd.DataFrame(
-            {
-                "machine": self.machine,
-                "front_end": self.name,
-                "seed": np.array(self.params.seeds)[seed.ravel()],
-                "epoch": epoch.ravel() + 1,
-                "loss": losses.ravel(),
-            }
-        )
+    def told(self) -> dict[str, Any]:
+        """What training kept beside the weights: losses, the products' data type, hardware."""
+        return kept.made(self._model_file, kept.told, self._train_again)

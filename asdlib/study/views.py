@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import safetensors
 import torch
 from jaxtyping import Float
 
-from asdlib import calibration, clipstats, dataset, frontends, pipeline
+from asdlib import calibration, clipstats, dataset, frontends, kept, pipeline
 from asdlib.clipstats import VIEWS
-from asdlib.files import digest, resolve, write_table, write_tensors
+from asdlib.files import digest, resolve
 from asdlib.keys import code_digest
 from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Params
@@ -109,8 +108,8 @@ class View:
 
     def values(self) -> Float[np.ndarray, "clip value"]:
         """What this view looks at, of every clip."""
-        with safetensors.safe_open(self.values_file, framework="np") as file:
-            return clipstats.chosen(file.get_tensor("values"), VIEWS[self.scorer].statistics)
+        tensors, _ = kept.made(self.values_file, kept.tensors, lambda: measure([self]))
+        return clipstats.chosen(tensors["values"].numpy(), VIEWS[self.scorer].statistics)
 
     def normal(self) -> clipstats.Normal:
         """The training-normal clips' statistics, with their held-out distances."""
@@ -130,18 +129,21 @@ class View:
         z[~train] = normal.z(self.values()[~train])
         table = pd.DataFrame({"name": self.clips["name"].to_numpy(), "score": z})
         table.attrs["remark"] = normal.remark
-        write_table(table, self.scores_file)
+        kept.write_table(table, self.scores_file)
+
+    def _scores(self) -> pd.DataFrame:
+        return kept.made(self.scores_file, kept.table, self.score)
 
     def read(self) -> pd.DataFrame:
         """Scores of every clip, see :func:`asdlib.study.run`."""
         kinds = self.clips[["name", "split", "domain", "label"]]
-        table = pd.read_parquet(self.scores_file).merge(kinds, on="name", validate="one_to_one")
+        table = self._scores().merge(kinds, on="name", validate="one_to_one")
         own = {"machine": self.machine, "front_end": self.front_end, "scorer": self.scorer}
         return table.assign(**own, seed=SEED)[COLUMNS]
 
     def remark(self) -> str:
         """One sentence where the scores mean little; empty otherwise."""
-        said = str(pd.read_parquet(self.scores_file).attrs["remark"])
+        said = str(self._scores().attrs["remark"])
         return f"{self.machine}: {said}" if said else ""
 
     def fitted(self) -> pipeline.FittedView:
@@ -228,4 +230,4 @@ def measure(views: Sequence[View]) -> None:
     rows = list(clip_by_clip(one, zip(clips["path"], clips["hash"], strict=True)))
     for column, path in enumerate(of_file):
         values = np.stack([row[column] for row in rows])
-        write_tensors({"values": torch.from_numpy(values)}, path)
+        kept.write_tensors({"values": torch.from_numpy(values)}, path)
