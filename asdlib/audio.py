@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from asdlib import headers
 from asdlib.params import AsdError, Spectra
+from asdlib.wording import plural
 
 MOST_BYTES = 2**30
 """Of a recording: four hours of 16 bits."""
@@ -173,7 +174,7 @@ def problem_of(
     Examples
     --------
     >>> problem_of(np.ones((1, 16000)), 16000)
-    '1 channel(s); near and far (2 channels) are needed.'
+    '1 channel; near and far (2 channels) are needed.'
     """
     if signal.shape[1] == 0:
         return "holds no samples."
@@ -200,7 +201,7 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     'sample rate 8000 Hz; 16000 Hz is needed'
     """
     if channels != 2:
-        return f"{channels} channel(s); near and far (2 channels) are needed."
+        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed."
     if rate != spectra.sample_rate and not spectra.resample:
         return (
             f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "

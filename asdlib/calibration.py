@@ -18,6 +18,7 @@ import scipy.stats
 from jaxtyping import Bool, Float, Int
 
 from asdlib.params import AsdError, Scoring
+from asdlib.wording import plural
 
 _UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
 _TERMS = 200  # of series and continued fraction
@@ -207,8 +208,8 @@ class Alarm:
             return ""
         least = int(np.ceil(1 / self.rate - 1e-9)) - 1
         return (
-            f"{n} held-out normal clip(s) cannot promise a false-alarm rate of {self.rate:g}; "
-            f"at least {least} are needed, so no clip is an alarm."
+            f"{plural(n, 'held-out normal clip')} cannot promise a false-alarm rate of "
+            f"{self.rate:g}; at least {least} are needed, so no clip is an alarm."
         )
 
 

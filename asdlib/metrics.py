@@ -14,6 +14,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
 from asdlib.params import AsdError
+from asdlib.wording import form, plural
 
 MAX_FPR = 0.1  # of the partial AUC
 SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (paper, 4.1)
@@ -42,11 +43,13 @@ def validate(scores: pd.DataFrame) -> None:
     --------
     >>> validate(pd.DataFrame({"machine": ["fan"], "domain": ["source"], "score": [1.0]}))
     Traceback (most recent call last):
-    asdlib.params.AsdError: The scores lack the column(s) label.
+    asdlib.params.AsdError: The scores lack label, a column.
     """
     missing = [c for c in ("machine", "domain", "label", "score") if c not in scores]
     if missing:
-        raise AsdError(f"The scores lack the column(s) {', '.join(missing)}.")
+        raise AsdError(
+            f"The scores lack {', '.join(missing)}, {form(len(missing), 'a column', 'columns')}."
+        )
     if scores.empty:
         raise AsdError("There are no scores to evaluate.")
     wrong = set(scores["label"].unique()) - {*_LABELS, "unknown"}
@@ -59,7 +62,7 @@ def validate(scores: pd.DataFrame) -> None:
     bad = scores[~np.isfinite(values.to_numpy(np.float64))]
     if len(bad):
         raise AsdError(
-            f"{bad['machine'].iloc[0]}: {len(bad)} score(s) are not finite numbers, such as "
+            f"{bad['machine'].iloc[0]}: {plural(len(bad), 'score')} not finite, such as "
             f"{bad['score'].iloc[0]!r}."
         )
 
@@ -323,7 +326,8 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
     missing = [c for c in ("file", "score") if c not in table]
     if missing:
         raise AsdError(
-            f"{path}: lacks the column(s) {', '.join(missing)}; the first line must be file,score."
+            f"{path}: lacks the {form(len(missing), 'column', 'columns')} {', '.join(missing)}; "
+            "the first line must be file,score."
         )
     rows = []
     for line, (file, score) in enumerate(zip(table["file"], table["score"], strict=True), start=2):

@@ -1,6 +1,6 @@
 """Moments of residuals, from clip to clip: count, sums, sums of products.
 
-Notebook: 05_rescoring.
+Notebook: 06_rescoring.
 """
 
 from __future__ import annotations

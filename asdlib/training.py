@@ -24,6 +24,7 @@ from asdlib import hardware, kept, params
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.params import AsdError, Training
 from asdlib.spectra import Frames
+from asdlib.wording import form
 
 _SPLIT = 2**32 - 1  # stands for an epoch in the draw of the held-out vectors
 
@@ -133,8 +134,8 @@ def _refuse_divergence(losses: list[list[float]], seeds: Sequence[int], training
     wrong = [str(s) for s, loss in zip(seeds, losses[-1], strict=True) if not np.isfinite(loss)]
     if wrong:
         raise AsdError(
-            f"The training of seed(s) {', '.join(wrong)} diverged: the loss of epoch "
-            f"{len(losses)} is not finite; set training.learning_rate below "
+            f"The training of {form(len(wrong), 'seed', 'seeds')} {', '.join(wrong)} diverged: the "
+            f"loss of epoch {len(losses)} is not finite; set training.learning_rate below "
             f"{training.learning_rate:g}."
         )
 

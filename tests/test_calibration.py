@@ -26,7 +26,7 @@ def test_an_alarm_is_a_p_value_at_most_the_rate(held_out, score, rate):
 def test_too_few_clips_promise_nothing():
     alarm = Alarm(np.zeros(8), 0.1)
     assert not alarm(np.array([1e9])).any()
-    assert "8 held-out normal clip(s)" in alarm.remark
+    assert "8 held-out normal clips" in alarm.remark
     assert "at least 9 are needed" in alarm.remark
     assert Alarm(np.zeros(9), 0.1).remark == ""
     assert Alarm(np.zeros(0), 0.1).interval == (0.0, 1.0)

@@ -159,5 +159,5 @@ def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, params_file,
         (label / f"{kind}_Sander_section_00_test.csv").write_text(lines)
     assert asd("validate", tmp_path / "task2", "--data", data) == 2
     err = capsys.readouterr().err
-    assert err.count("1 clip(s) missing, such as section_00_0002.wav") == 2
+    assert err.count("1 clip missing, such as section_00_0002.wav") == 2
     assert "Doe_Uni_task2_1.meta.yaml: missing" in err

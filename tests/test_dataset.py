@@ -147,7 +147,7 @@ def broken(root, rng):
     return {
         "empty": "the file is empty",
         "text": "cannot be read as audio",
-        "mono": "1 channel(s); near and far (2 channels) are needed",
+        "mono": "1 channel; near and far (2 channels) are needed",
         "rate": "sample rate 44100 Hz; 16000 Hz is needed",
         "short": "1600 samples long; at least 2048 are needed",
         "nothing": "holds no samples",

@@ -79,7 +79,7 @@ def test_the_doctor_looks_at_a_folder_for_fit(tmp_path, rng, capsys):
     write_wav(tmp_path / "pump" / "tuesday" / "b.wav", two_channels(rng)[:, 0])
     assert asd("doctor", tmp_path / "pump") == 2
     *_, told, closing = capsys.readouterr().err.splitlines()
-    assert "tuesday/b.wav: 1 channel(s)" in told
+    assert "tuesday/b.wav: 1 channel" in told
     assert closing == (
         "1 of 4 recordings cannot be used. Repair it or move it out of the folder, then run the "
         "same command again."

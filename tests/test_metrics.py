@@ -118,7 +118,7 @@ def test_only_the_order_of_scores_counts(scores):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"score": np.nan}, "fan: 6 score(s) are not finite numbers"),
+        ({"score": np.nan}, "fan: 6 scores not finite"),
         ({"label": "broken"}, "Unknown label 'broken'"),
         ({"domain": "elsewhere"}, "Unknown domain 'elsewhere'"),
     ],
@@ -130,7 +130,7 @@ def test_bad_tables_get_one_sentence(change, sentence):
 
 
 def test_missing_columns_and_rows_get_one_sentence():
-    with pytest.raises(AsdError, match="lack the column\\(s\\) domain"):
+    with pytest.raises(AsdError, match="lack domain, a column"):
         metrics.evaluate(SMALL.drop(columns="domain"))
     with pytest.raises(AsdError, match="no scores"):
         metrics.evaluate(SMALL.head(0))
@@ -142,7 +142,7 @@ GOOD = "fan/test/section_00_source_test_normal_0000_a.wav,1.0\n"
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("name,score\n" + GOOD, "lacks the column(s) file"),
+        ("name,score\n" + GOOD, "lacks the column file"),
         ("file,score\n" + GOOD + "x.wav,1\n", "line 3: 'x.wav' is not <machine>/section_00"),
         ("file,score\n" + GOOD.replace("1.0", "one"), "line 2: 'one' is not a number"),
         ("file,score\n" + GOOD.replace("1.0", "nan"), "not finite"),

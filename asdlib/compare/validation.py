@@ -22,6 +22,7 @@ import numpy as np
 from asdlib.listing import composed, is_foreign, twins
 from asdlib.params import AsdError
 from asdlib.plainyaml import parse
+from asdlib.wording import plural
 
 MOST_SYSTEMS = 4
 SCORES, DECISIONS = KINDS = ("anomaly_score", "decision_result")
@@ -140,9 +141,9 @@ def _compare(file: str, names: set[str], reference: set[str]) -> list[str]:
     missing, extra = sorted(reference - names), sorted(names - reference)
     problems = []
     if missing:
-        problems.append(f"{file}: {len(missing)} clip(s) missing, such as {missing[0]}.")
+        problems.append(f"{file}: {plural(len(missing), 'clip')} missing, such as {missing[0]}.")
     if extra:
-        problems.append(f"{file}: {len(extra)} clip(s) too many, such as {extra[0]}.")
+        problems.append(f"{file}: {plural(len(extra), 'clip')} too many, such as {extra[0]}.")
     return problems
 
 
@@ -167,7 +168,9 @@ def _check_csv(file: str, content: bytes, kind: str) -> tuple[set[str], list[str
         if not any(cell.strip() for cell in cells):
             problems.append(f"{where}: blank line.")
         elif len(cells) != 2:
-            problems.append(f"{where}: {len(cells)} column(s); 2 are needed: file.wav,value.")
+            problems.append(
+                f"{where}: {plural(len(cells), 'column')}; 2 are needed: file.wav,value."
+            )
         elif not cells[0].lower().endswith(".wav"):
             what = "a header" if number == 1 else "not a wav name"
             problems.append(

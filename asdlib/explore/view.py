@@ -19,6 +19,7 @@ from asdlib.measure.example import Example
 from asdlib.noise import Floors
 from asdlib.params import Denoising, Params
 from asdlib.spectra import power, stft
+from asdlib.wording import form, plural
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def compute(
     if len(frames) < params.spectra.stack:
         return replace(
             view,
-            note=f"{len(frames)} frame(s) are too few: one vector needs {params.spectra.stack}",
+            note=f"{plural(len(frames), 'frame')} {form(len(frames), 'is', 'are')} too few: one "
+            f"vector needs {params.spectra.stack}",
         )
     energy, seed_z = trained.score(frames)
     mean = energy.mean(0)

@@ -26,6 +26,7 @@ from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Params, Spectra
 from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
+from asdlib.wording import plural
 
 VIEWS = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
 """Detectors that are joined, those of S5: front-end and statistics. The last one has mel bands."""
@@ -100,7 +101,8 @@ class Monitor:
         table = recordings.collect(normal, spectra)
         if len(table) < _LEAST:
             raise AsdError(
-                f"{len(table)} different normal recording(s) found; at least {_LEAST} are needed."
+                f"{plural(len(table), 'different normal recording')} found; at least {_LEAST} are "
+                "needed."
             )
         with leftovers.folder() as folder:
             scorers = tuple("/".join(view) for view in VIEWS)

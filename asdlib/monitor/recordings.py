@@ -19,6 +19,7 @@ from asdlib.listing import composed, is_foreign, twins, wavs_below
 from asdlib.monitor import health
 from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Spectra
+from asdlib.wording import plural
 
 
 def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
@@ -140,8 +141,8 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     )
     if machines:
         raise AsdError(
-            f"{root}: holds {len(machines)} machine(s) ({', '.join(machines[:4])}); a monitor is "
-            "fitted on one: give one of these folders."
+            f"{root}: holds {plural(len(machines), 'machine')} ({', '.join(machines[:4])}); a "
+            "monitor is fitted on one: give one of these folders."
         )
     found = _wavs(root)
     inside = [path.relative_to(root) for path in found]

@@ -11,6 +11,7 @@ from asdlib.compare.alarms import HELD_OUT, PAPER
 from asdlib.compare.findings import Submission
 from asdlib.report.style import system_name
 from asdlib.report.tables import escape
+from asdlib.wording import form, plural
 
 _HEADS = {
     "far": (
@@ -201,18 +202,9 @@ def cost(units: int, seeds: int) -> str:
     'No autoencoder was trained. {doc}`→ <notebooks/98_performance>`'
     """
     count = plural(units * seeds, "autoencoder")
-    trained = f"{count[0].upper()}{count[1:]} {'was' if units * seeds <= 1 else 'were'} trained."
+    trained = f"{count[0].upper()}{count[1:]} {form(units * seeds, 'was', 'were')} trained."
     rest = " S5 needs none of them." if units else ""
     return f"{trained}{rest} {_link('98_performance')}"
-
-
-def plural(count: int, thing: str) -> str:
-    """Count things in words that agree.
-
-    >>> plural(1, "machine"), plural(0, "idea"), plural(1200, "clip")
-    ('1 machine', 'no idea', '1,200 clips')
-    """
-    return f"{count:,} {thing}{'s' * (count != 1)}" if count else f"no {thing}"
 
 
 def _changes(row: Any) -> str:

@@ -23,6 +23,7 @@ from asdlib.files import resolve
 from asdlib.listing import wavs_below
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate.machines import RATE
+from asdlib.wording import plural
 
 TAPS = int(0.3 * RATE)  # length of an impulse response
 MEASURED_FAR_DB = -10.0  # measured pairs are symmetric: the far one is attenuated for its distance
@@ -199,8 +200,8 @@ def _measured(
             signal = read_wav(path)
             if signal.shape[1] != 2:
                 raise AsdError(
-                    f"{path}: {signal.shape[1]} channel(s); an impulse response needs 2, near and "
-                    "far."
+                    f"{path}: {plural(signal.shape[1], 'channel')}; an impulse response needs 2, "
+                    "near and far."
                 )
             if not np.any(signal[:TAPS, 0]):
                 raise AsdError(f"{path}: the near channel (0) is silent; it must hold a response.")

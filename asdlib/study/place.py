@@ -1,6 +1,6 @@
 """Where the final tables and packages of a study are: a folder that belongs to one data set.
 
-Notebook: 06_submission.
+Notebook: 08_submission.
 """
 
 from __future__ import annotations

@@ -124,11 +124,11 @@ BREAK = {
     ),
     "missing clip": (
         lambda p: edit(score_file(p), lambda x: x.pop()),
-        f"{NAME}: 1 clip(s) missing, such as section_00_0005.wav",
+        f"{NAME}: 1 clip missing, such as section_00_0005.wav",
     ),
     "extra clip": (
         lambda p: edit(score_file(p), lambda x: x.append("section_00_0099.wav,1.0")),
-        f"{NAME}: 1 clip(s) too many, such as section_00_0099.wav",
+        f"{NAME}: 1 clip too many, such as section_00_0099.wav",
     ),
     "header": (
         lambda p: edit(score_file(p), lambda x: x.insert(0, "file,score")),
@@ -168,7 +168,7 @@ BREAK = {
     ),
     "columns": (
         lambda p: edit(score_file(p), put(0, "section_00_0000.wav,1,2")),
-        f"{NAME}, line 1: 3 column(s); 2 are needed",
+        f"{NAME}, line 1: 3 columns; 2 are needed",
     ),
     "no wav": (
         lambda p: edit(score_file(p), put(2, "section_00_0002,1")),

@@ -292,7 +292,7 @@ def odd(tmp_path, rng):
         ("shorter", "at least 2048 are needed", True),
         ("dead", "the far channel is silent", True),
         ("click", "no trained model", True),
-        ("mono", "1 channel(s)", False),
+        ("mono", "1 channel", False),
         ("nothing", "holds no samples", False),
         ("broken", "cannot be read as audio", False),
         ("nan", "NaN", False),
@@ -321,7 +321,7 @@ def test_a_trained_machine_says_that_a_clip_is_too_short(studied, unit):
         floors=unit.floors(),
         trained=Trained.load(unit),
     )
-    assert view.note == "2 frame(s) are too few: one vector needs 5"
+    assert view.note == "2 frames are too few: one vector needs 5"
     board = Board(studied[0])
     board.draw(view, title="", front_end="adasub", trained=Trained.load(unit))
     assert board._notes["z"].get_text() == board._notes["energy"].get_text() == view.note

@@ -206,7 +206,7 @@ def test_a_bad_file_is_a_line_and_neither_an_end_nor_a_hang(model, folder, rng, 
     problems = {name.removesuffix(".wav"): line["problem"] for name, line in found.items()}
     assert problems.pop("loud").startswith("Samples of up to")
     assert problems == {
-        "mono": "1 channel(s); near and far (2 channels) are needed.",
+        "mono": "1 channel; near and far (2 channels) are needed.",
         "rate": "Sample rate 44100 Hz; 16000 Hz is needed (asd fit --resample or "
         "spectra.resample: true converts).",
         "nan": "2 samples are NaN or infinite.",

@@ -166,6 +166,6 @@ def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
     notebook = nbformat.read(tmp_path / "notebooks" / "09_own_machine.ipynb", as_version=4)
     shown = [o["data"] for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     said = " ".join(data.get("text/markdown", "") for data in shown)
-    assert "6 held-out normal clip(s) cannot promise a false-alarm rate of 0.1" in said
+    assert "6 held-out normal clips cannot promise a false-alarm rate of 0.1" in said
     assert "There are too few normal recordings to fit on fewer of them." in said
     assert "with 6 recordings between 0% and 46%. The share of anomalies that are found is" in said
