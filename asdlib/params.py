@@ -24,7 +24,8 @@ _MOST_BYTES = 2**20  # of a parameter file
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]
+Size = Annotated[int, Field(gt=0, le=2**14)]  # of arrays
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SCORERS = (
     *("eq1", "dm", "shrink", "p95", "dm_shrink", "s1"),  # of autoencoders
@@ -80,13 +81,21 @@ class Scenes(Section):
 class Spectra(Section):
     """Short-time spectra and log-mel frames (paper, section 3.1)."""
 
-    sample_rate: Positive = 16000  # Hz
+    sample_rate: Annotated[int, Field(ge=1000, le=10**6)] = 16000  # Hz
     resample: bool = False  # other sample rates: convert instead of refusing
-    n_fft: Positive = 1024  # samples, 64 ms at 16 kHz
+    n_fft: Annotated[int, Field(gt=0, le=2**16)] = 1024  # samples, 64 ms at 16 kHz
     hop_length: Positive = 512  # samples, 32 ms at 16 kHz
-    n_mels: Positive = 128  # Slaney bands from 0 Hz to half the sample rate
+    n_mels: Size = 128  # Slaney bands from 0 Hz to half the sample rate
     stack: Positive = 5  # consecutive frames in one vector
     standardise: Literal["scalar", "per_band"] = "scalar"
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Spectra:
+        if self.n_mels > (bins := self.n_fft // 2 + 1):
+            raise ValueError(f"n_mels is {self.n_mels}, and n_fft {self.n_fft} gives {bins} bins")
+        if self.n_mels * self.stack > 2**14:
+            raise ValueError(f"n_mels times stack is over {2**14:,}, the longest vector")
+        return self
 
 
 class Denoising(Section):
@@ -118,9 +127,9 @@ class Denoising(Section):
 class Autoencoder(Section):
     """The residual autoencoder (paper, section 3.1), and what makes the official one of it."""
 
-    width: Positive = 512
-    blocks: Annotated[int, Field(ge=0)] = 4
-    bottleneck: Positive = 16
+    width: Size = 512
+    blocks: Annotated[int, Field(ge=0, le=1000)] = 4
+    bottleneck: Size = 16
     layers_per_block: Literal[1, 2] = 1
     residual: bool = True  # a block adds its input to its output
     activation: Literal["gelu", "relu"] = "gelu"
@@ -133,7 +142,7 @@ class Training(Section):
     """How one machine's autoencoders are trained (paper, section 4.1)."""
 
     epochs: Positive = 100
-    batch_size: Annotated[int, Field(ge=2)] = 256
+    batch_size: Annotated[int, Field(ge=2, lt=2**31)] = 256
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the vectors never trained on
@@ -159,9 +168,11 @@ class Statistics(Section):
     """Detectors without training: clip statistics. Notebook: 05_without_training."""
 
     folds: Annotated[int, Field(ge=2)] = 10  # blocks of training clips that are held out in turn
-    psd_segment: Annotated[int, Field(ge=64)] = 8192  # samples of a Welch segment: 2 Hz at 16 kHz
-    psd_bands: Positive = 96
-    fine_bands: Positive = 64
+    psd_segment: Annotated[int, Field(ge=64, le=2**20)] = (
+        8192  # samples of a Welch segment: 2 Hz at 16 kHz
+    )
+    psd_bands: Size = 96
+    fine_bands: Size = 64
     lowest: Annotated[float, Field(gt=0)] = 10.0  # Hz, where the logarithmic bands begin
 
 
@@ -169,7 +180,7 @@ class Bottleneck(Section):
     """Density and distance at the autoencoder's bottleneck: a negative result of the paper."""
 
     transforms: Positive = 3  # autoregressive transforms of the flow
-    hidden: Positive = 64  # width of each one's two hidden layers
+    hidden: Size = 64  # width of each one's two hidden layers
     epochs: Positive = 5
     batch_size: Positive = 512
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -180,7 +191,7 @@ class Encoder(Section):
     """Outlier exposure over a frozen audio encoder: a negative result of the paper."""
 
     folder: str | None = None  # a Hugging Face transformers audio model; none: not run
-    hidden: Positive = 64  # width of the head's hidden layer
+    hidden: Size = 64  # width of the head's hidden layer
     epochs: Positive = 20  # of the head
     batch_size: Annotated[int, Field(ge=2)] = 32  # clips
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3

@@ -71,7 +71,7 @@ def istft(
 def frequencies(spectra: Spectra = Spectra()) -> Float[np.ndarray, " frequency"]:
     """Return the centre frequencies of the bins of :func:`stft`, in Hz.
 
-    >>> frequencies(Spectra(sample_rate=16000, n_fft=4)).tolist()
+    >>> frequencies(Spectra(sample_rate=16000, n_fft=4, n_mels=2)).tolist()
     [0.0, 4000.0, 8000.0]
     """
     return np.fft.rfftfreq(spectra.n_fft, 1 / spectra.sample_rate)
