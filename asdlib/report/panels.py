@@ -74,15 +74,14 @@ def match_level(signal: Float[np.ndarray, " sample"]) -> Float[np.ndarray, " sam
 
 
 def encode(signal: Float[np.ndarray, " sample"], sample_rate: int, *, lossless: bool = True) -> str:
-    """Level-match a sound and make it a data URI: FLAC, or MP3 of a quarter of its size."""
+    """Make a sound a data URI, at the level it has: FLAC, or MP3 of a quarter of its size."""
     buffer = io.BytesIO()
-    sound = match_level(signal)
     if lossless:
-        soundfile.write(buffer, sound, sample_rate, format="FLAC", subtype="PCM_16")
+        soundfile.write(buffer, signal, sample_rate, format="FLAC", subtype="PCM_16")
     else:
         soundfile.write(
             buffer,
-            sound,
+            signal,
             sample_rate,
             format="MP3",
             subtype="MPEG_LAYER_III",

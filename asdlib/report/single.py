@@ -45,7 +45,11 @@ _BREAKS_SCRIPT = re.compile(r"<(?=!--|/?script)", re.IGNORECASE)
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _SPACING = """
 article > section + section { margin-top: 6rem; }
-@media print { article > section + section { break-before: page; margin-top: 0; } }
+@media print {
+  article > section + section { break-before: page; margin-top: 0; }
+  /* the theme prints the title of the first chapter apart, and no other */
+  .bd-main .bd-content .bd-article > section + section h1:first-of-type { display: block; }
+}
 """
 
 
