@@ -71,8 +71,8 @@ class Calibration:
         if not (np.isfinite(scores) & (scores > 0)).all():
             raise AsdError(
                 "The gamma fit needs positive finite training scores; found "
-                f"{scores.min():.3g} to {scores.max():.3g}: the training clips are the same, or "
-                "the training diverged."
+                f"{scores.min():.3g} to {scores.max():.3g}: the training clips are all the same, "
+                "or the training diverged."
             )
         mean, narrow = scores.mean(), scores.std() / scores.mean()
         if narrow < _NARROW:

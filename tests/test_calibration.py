@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import clipstats
-from asdlib.calibration import Alarm, folds, proportion_interval
+from asdlib.calibration import Alarm, Calibration, folds, proportion_interval
 
 
 @given(
@@ -54,3 +54,23 @@ def test_exchangeable_clips_alarm_at_most_at_the_promised_rate(rate):
         alarms, total = alarms + int(found.sum()), total + len(found)
     assert scipy.stats.binomtest(alarms, total, rate, "greater").pvalue > 0.01
     assert alarms > 0.5 * rate * total  # and not by never raising one
+
+
+@pytest.mark.parametrize("mode", ["gamma_z", "gamma_normal"])
+@pytest.mark.parametrize("spread", [0.0, *10.0 ** np.arange(-15, 0)])
+def test_scores_that_hardly_differ_have_a_gamma_distribution(rng, spread, mode):
+    for count in (2, 3, 100):
+        scores = 5 * (1 + spread * rng.uniform(-1, 1, count))
+        gamma = Calibration.fit(scores, 0.9, mode)
+        z = gamma.standardise(np.append(scores, [4.0, 6.0]))
+        assert np.isfinite([*z, gamma.threshold]).all()
+        if 1e-5 <= spread <= 1e-2 and mode == "gamma_z":
+            assert z[:-2].std() == pytest.approx(1, abs=0.01)
+        assert z[-2] < z[:-2].min() <= z[:-2].max() < z[-1]
+
+
+def test_a_narrow_gamma_distribution_is_the_most_likely_one(rng):
+    scores = 1 + 3e-5 * rng.standard_normal(50)
+    likely = Calibration.fit(scores).shape
+    narrow = 1 + (scores - 1) / 4
+    assert Calibration.fit(narrow).shape == pytest.approx(16 * likely, rel=1e-3)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import machine_folder, two_channels, write_wav
 
-from asdlib import dataset
+from asdlib import dataset, kept
 from asdlib.dataset import Problems
 from asdlib.params import AsdError, Spectra
 
@@ -194,11 +194,29 @@ def test_the_cache_notices_a_file_with_the_size_and_the_time_of_another(tmp_path
     assert (before != after).tolist() == [True] + [False] * (len(table) - 1)
 
 
+def test_the_cache_notices_two_clips_that_change_places(tmp_path, rng, monkeypatch):
+    machine_folder(tmp_path, rng)
+    table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
+    monkeypatch.setattr(dataset, "_SETTLED", 0)
+    one, other = (Path(path) for path in table["path"].iloc[:2])
+    for clip in (one, other):
+        os.utime(clip, ns=(0, 0))
+    before, _ = dataset.check(table, cache=cache)
+    assert one.stat().st_size == other.stat().st_size
+    beside = one.rename(one.with_name("beside"))
+    other.rename(one)
+    beside.rename(other)
+    assert one.stat().st_mtime_ns == other.stat().st_mtime_ns
+    after, _ = dataset.check(table, cache=cache)
+    assert after.iloc[:2].tolist() == before.iloc[1::-1].tolist()
+    assert len(set(before)) == len(before)
+
+
 def test_an_old_file_is_remembered_and_a_young_one_read_again(tmp_path, rng, monkeypatch):
     machine_folder(tmp_path, rng)
     table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
     dataset.check(table, cache=cache)
-    assert cache.read_text() == "{}"
+    assert kept.json_value(cache) == {}
     monkeypatch.setattr(dataset, "_SETTLED", 0)
     hashes, problems = dataset.check(table, cache=cache)
     monkeypatch.setattr(dataset, "_examine", None)
@@ -208,11 +226,13 @@ def test_an_old_file_is_remembered_and_a_young_one_read_again(tmp_path, rng, mon
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '"x"', '{"a": ["b"]}', '{"a": "bc"}', "{cut"])
-def test_a_cache_of_something_else_is_not_used(tmp_path, rng, text):
+def test_a_cache_of_something_else_is_not_used(tmp_path, rng, text, capsys):
     machine_folder(tmp_path, rng)
     table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
     cache.write_text(text)
     assert dataset.check(table, cache=cache)[1] == []
+    assert f"{cache}: damaged" in capsys.readouterr().err
+    assert kept.json_value(cache) == {}
 
 
 def test_what_is_no_file_is_one_sentence(tmp_path, rng):

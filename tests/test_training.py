@@ -2,6 +2,7 @@ import shutil
 import subprocess
 import sys
 
+import damaged
 import numpy as np
 import pytest
 import torch
@@ -107,6 +108,31 @@ def test_a_run_cut_off_goes_on_to_the_same_bytes(frames, tmp_path):
     assert np.array_equal(losses, again)
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("how", damaged.KINDS)
+def test_a_damaged_checkpoint_is_told_and_training_starts_anew(frames, tmp_path, how, capsys):
+    keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
+    path = tmp_path / "checkpoint.safetensors"
+    own = {"seeds": [0, 1], "autoencoder": SMALL, "training": keen, "checkpoint": path}
+    whole, _ = training.train(frames, **own)
+    damaged.damage(path, how)
+    begun = []
+    again, _ = training.train(frames, **own, on_epoch=begun.append)
+    assert begun[0] == 0
+    assert f"{path}: damaged; it is set aside" in capsys.readouterr().err
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_training_tells_all_that_it_ran_on(frames, tmp_path, monkeypatch):
+    keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
+    path = tmp_path / "checkpoint.safetensors"
+    here = hardware.describe_training("cpu")
+    assert here.endswith(f"{torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}")
+    training.train(frames, seeds=[0], autoencoder=SMALL, training=keen, checkpoint=path)
+    monkeypatch.setattr(hardware, "describe_training", lambda wanted: "torch 9 on the moon")
+    assert training.ran_on(path, "cpu") == [here, "torch 9 on the moon"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames, tmp_path):

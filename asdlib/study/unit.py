@@ -306,7 +306,7 @@ class Unit:
         return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, gammas or {})
 
     def _scores(self) -> pd.DataFrame:
-        return kept.made(self.scores_file, kept.table, self.compute)
+        return kept.made(self.scores_file, kept.table, lambda: self.compute())
 
     def raw(self) -> pd.DataFrame:
         """A of every clip by scorer and seed, with the clip's split, domain and label."""

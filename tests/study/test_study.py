@@ -17,7 +17,7 @@ from asdlib import dataset, hardware, params, study
 from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
-from asdlib.study import unit
+from asdlib.study import everything, unit
 
 TINY = {**SMALL, "name": "tiny"}
 
@@ -284,6 +284,51 @@ def test_scores_tell_what_they_were_computed_on(trained, monkeypatch):
     here = hardware.describe("cpu")
     monkeypatch.setattr("asdlib.hardware.describe", lambda wanted: "torch 9 on the moon")
     assert study.made_elsewhere(trained, recordings) == here
+
+
+def test_models_that_were_trained_apart_are_named(tiny, monkeypatch, capsys):
+    few = params.load(tiny, front_ends=["near"], scorers=["eq1"], extras=[])
+    recordings = study.open_recordings(few)
+    assert study.trained_apart(few, recordings) == ""
+    first, *rest = study.units(few, recordings)
+    here = hardware.describe_training("cpu")
+    monkeypatch.setattr("asdlib.hardware.describe_training", lambda wanted: f"{here} of a cluster")
+    first.compute()
+    monkeypatch.undo()
+    everything.compute(few, recordings)
+    told = capsys.readouterr().err
+    assert f"Trained on {here}: {len(rest)} units." in told
+    assert f"On {here} of a cluster: {first.folder.name}." in told
+    table = study.inventory(few, recordings)
+    assert table["trained by"].tolist() == [f"{here} of a cluster", *[here] * len(rest)]
+
+
+def test_a_training_that_diverges_names_machine_system_seed_and_epoch(tiny):
+    wild = params.load(tiny, training={"learning_rate": 1e30, "epochs": 2}, front_ends=["near"])
+    with pytest.raises(AsdError) as error:
+        study.run(params.load(wild, baseline=False))
+    assert str(error.value).startswith(
+        "fan with near: The training of seed(s) 0, 1 diverged: the loss of epoch "
+    )
+
+
+@pytest.mark.parametrize("length", [2048, 4000])
+def test_equal_clips_of_any_length_are_an_answer_or_a_sentence(tmp_path, rng, length):
+    for name in ("train/a", "train/b", "test/c"):
+        signal = two_channels(np.random.default_rng(name == "test/c"), length / 16000)
+        write_wav(tmp_path / "data/pump" / f"{name}.wav", signal)
+    scorers = ["eq1", "s1", "ledoit_wolf", "flow", "knn", "pmsd", "near/psd"]
+    own = params.load(
+        TINY, data=str(tmp_path / "data"), results=str(tmp_path / "results"), scorers=scorers
+    )
+    for standardise in ("gamma_z", "held_out"):
+        chosen = params.load(own, scoring={"standardise": standardise}, front_ends=["near"])
+        try:
+            assert np.isfinite(study.run(chosen)["score"]).all()
+        except AsdError as error:
+            told = str(error)
+            assert "seed 0: The gamma fit needs positive finite training scores" in told
+            assert "the training clips are all the same" in told
 
 
 def test_other_code_computes_again(tiny, monkeypatch):
