@@ -3,7 +3,12 @@
 PYTHON ?= python3
 PARAMS ?= params/demo.yaml
 BIN := .venv/bin
-export PARAMS DATA NOISE RESPONSES  # the shell reads them, whatever characters they hold
+# the shell reads them as they were typed, whatever characters they hold
+override PARAMS := $(value PARAMS)
+override DATA := $(value DATA)
+override NOISE := $(value NOISE)
+override RESPONSES := $(value RESPONSES)
+export PARAMS DATA NOISE RESPONSES
 
 .PHONY: env report test lint bench verdict lab scenes clean
 

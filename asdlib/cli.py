@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files; a window may be impossible here
     leftovers.sweep(Path(tempfile.gettempdir()))
     try:
         with surroundings.stoppable():

@@ -5,8 +5,10 @@ Notebook: 04_seed_study.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from asdlib.study import baseline, detectors, variants, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit
 from asdlib.study.views import View
+
+_WORKER_SECONDS = 20  # to wait for a worker of a cluster
 
 Model = tuple[str, str, int]
 """Front-end, scorer and seed."""
@@ -285,9 +289,22 @@ def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]
         ) from None
     try:
         client = Client(address, timeout="20s")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise AsdError(f"No Dask scheduler answers at {address} ({error}).") from None
     with client:
+        try:
+            client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+        except TimeoutError:
+            raise AsdError(
+                f"The Dask scheduler at {address} has no worker after {_WORKER_SECONDS} s; start "
+                f"one (dask worker {address}) and run the same command again."
+            ) from None
+        found = client.run(importlib.util.find_spec, "asdlib", on_error="return")
+        if lacking := [name for name, spec in found.items() if not isinstance(spec, ModuleSpec)]:
+            raise AsdError(
+                f"The Dask worker(s) {', '.join(lacking)} have no asdlib; start them in an "
+                "environment that has it, and run the same command again."
+            )
         futures = [client.submit(Unit.compute, unit, pure=False) for unit in tasks]
         for future in as_completed(futures):
             future.result()
