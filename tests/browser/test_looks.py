@@ -29,6 +29,13 @@ def test_letters_search_and_captions(visit, width, colours):
     assert wrong == []
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_of_results_has_one_search_too(visit, width):
+    page = visit[0]("search", width)
+    fields = "main form.bd-search, .search-button, .search-button-field"
+    assert page.evaluate(VISIBLE.format(fields)) == 1
+
+
 def test_a_chart_is_labelled_in_the_font_of_the_page(visit):
     page = visit[0](CHAPTER)
     fonts = page.evaluate(
