@@ -68,12 +68,7 @@ class Calibration:
             For scores that are not positive and finite.
         """
         scores = np.asarray(scores, np.float64)
-        if not (np.isfinite(scores) & (scores > 0)).all():
-            raise AsdError(
-                "The gamma fit needs positive finite training scores; found "
-                f"{scores.min():.3g} to {scores.max():.3g}: the training clips are all the same, "
-                "or the training diverged."
-            )
+        _refuse(scores)
         mean, narrow = scores.mean(), scores.std() / scores.mean()
         if narrow < _NARROW:
             shape = min(narrow**-2, _STEEPEST) if narrow > 0 else _STEEPEST
@@ -126,6 +121,18 @@ class HeldOut:
     scores: Float[np.ndarray, " clip"]
     logarithmic: bool = False
 
+    @classmethod
+    def fit(cls, scores: Float[np.ndarray, " clip"]) -> HeldOut:
+        """Take the logarithms of the held-out training clips' A.
+
+        Raises
+        ------
+        AsdError
+            For scores that are not positive and finite.
+        """
+        _refuse(scores)
+        return cls(np.log(scores), logarithmic=True)
+
     @property
     def z(self) -> Float[np.ndarray, " clip"]:
         """The held-out scores themselves, standardised."""
@@ -140,6 +147,16 @@ class HeldOut:
         values = np.log(scores) if self.logarithmic else scores
         mean, std = (self.scores.mean(), self.scores.std()) if len(self.scores) else (0.0, 0.0)
         return (values - mean) / (std if std > 1e-12 * max(abs(mean), 1.0) else 1.0)
+
+
+def _refuse(scores: Float[np.ndarray, " clip"]) -> None:
+    """Raise an error for scores that no distribution can be fitted to."""
+    if not (np.isfinite(scores) & (scores > 0)).all():
+        raise AsdError(
+            "Standardising needs positive finite training scores; found "
+            f"{scores.min():.3g} to {scores.max():.3g}: the training clips are all the same, or "
+            "the training diverged."
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The ``asd`` command as it is typed: exit codes, what is printed, what is written."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import soundfile
 import yaml
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
-from asdlib import cli, dataset
+from asdlib import cli, dataset, leftovers
 
 
 def written(tmp_path, **changes):
@@ -161,3 +162,19 @@ def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, params_file,
     err = capsys.readouterr().err
     assert err.count("1 clip missing, such as section_00_0002.wav") == 2
     assert "Doe_Uni_task2_1.meta.yaml: missing" in err
+
+
+@pytest.mark.parametrize("command", ["study", "report"])
+def test_what_a_killed_run_left_goes_before_any_work(tmp_path, command, capsys):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    name = leftovers.beside(tmp_path / "x").name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")
+    places = ["results/units/fan.near.0123", "results/mine/submission/task2"]
+    places += ["figures", "out/notebooks"] if command == "report" else []
+    for place in places:
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / name).write_text("half")
+    words = ["--params", written(tmp_path), "--data", tmp_path / "nowhere"]
+    words += ["--out", tmp_path / "out"] if command == "report" else []
+    assert "no such folder" in refused(capsys, command, *words)
+    assert not list(tmp_path.rglob(name))

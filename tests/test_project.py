@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import symtable
 import sys
@@ -163,3 +164,18 @@ def test_threads_wait_without_burning_a_core():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "PASSIVE"
+
+
+@pytest.mark.parametrize("name", ["Bob's recordings", "cost $HOME", "a;b $(ls)", 'x"y#z', "ポンプ"])
+def test_make_hands_on_names_as_they_were_typed(tmp_path, name):
+    folder = tmp_path / "Übung [v2] Bob's"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    for file in ("pyproject.toml", "constraints.txt", ".venv/.installed"):  # the newest comes last
+        (folder / file).touch()
+    asd = folder / ".venv" / "bin" / "asd"
+    asd.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    asd.chmod(0o755)
+    command = ["make", "-s", "report", f"DATA={name}", f"PARAMS={name}.yaml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["report", "--params", f"{name}.yaml", "--data", name]

@@ -321,11 +321,12 @@ class Unit:
             yield (str(scorer), int(str(seed))), rows
 
     def _calibrate(self, rows: pd.DataFrame) -> Calibration | HeldOut:
-        if self._holds_out:
-            return HeldOut(np.log(rows["held_out"].dropna().to_numpy()), logarithmic=True)
-        train, constants = rows.loc[rows["split"] == "train", "A"], self.params.scoring
+        train, constants = rows[rows["split"] == "train"], self.params.scoring
         try:
-            return Calibration.fit(train.to_numpy(), constants.quantile, constants.standardise)
+            if self._holds_out:
+                return HeldOut.fit(train["held_out"].to_numpy())
+            a = train["A"].to_numpy()
+            return Calibration.fit(a, constants.quantile, constants.standardise)
         except AsdError as error:
             of = rows.iloc[0]
             raise AsdError(

@@ -17,7 +17,7 @@ from asdlib import dataset, hardware, params, study
 from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
-from asdlib.study import everything, unit
+from asdlib.study import everything, grid, unit
 
 TINY = {**SMALL, "name": "tiny"}
 
@@ -152,6 +152,23 @@ def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
             tiny, results=str(tmp_path / "there"), cluster=cluster.scheduler_address
         )
         pd.testing.assert_frame_equal(local, study.run(there))
+
+
+@pytest.mark.parametrize("address", ["localhost", "http://127.0.0.1:8786"])
+def test_an_address_of_no_dask_scheduler_is_one_sentence(tiny, tmp_path, address):
+    pytest.importorskip("distributed")
+    there = params.load(tiny, results=str(tmp_path), cluster=address)
+    with pytest.raises(AsdError, match="No Dask scheduler answers"):
+        study.run(there)
+
+
+def test_a_dask_cluster_without_a_worker_is_one_sentence(tiny, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(grid, "_WORKER_SECONDS", 0.1)
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
+        there = params.load(tiny, results=str(tmp_path), cluster=cluster.scheduler_address)
+        with pytest.raises(AsdError, match=r"has no worker after 0\.1 s; start one"):
+            study.run(there)
 
 
 def test_ladder_and_systems_from_one_table(trained):
@@ -327,7 +344,7 @@ def test_equal_clips_of_any_length_are_an_answer_or_a_sentence(tmp_path, rng, le
             assert np.isfinite(study.run(chosen)["score"]).all()
         except AsdError as error:
             told = str(error)
-            assert "seed 0: The gamma fit needs positive finite training scores" in told
+            assert "seed 0: Standardising needs positive finite training scores" in told
             assert "the training clips are all the same" in told
 
 
