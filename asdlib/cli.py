@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asdlib
-from asdlib.files import replacing, resolve, write_table
+from asdlib import streams
+from asdlib.files import replacing, resolve, sentence, write_table
 from asdlib.params import AsdError, Params, load
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
     try:
-        return run(options) or 0
+        code = run(options) or 0
+        print(end="", flush=True)  # a full disk is told now
+        return code
     except AsdError as error:
         print(error, file=sys.stderr)
         return 2
@@ -43,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        streams.drop()
         print("Nobody reads standard output any more.", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(_printable(sentence(streams.error() or error)), file=sys.stderr)
         return 2
 
 
@@ -264,11 +270,8 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
         raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
     style.style()
     figure = charts_monitor.readings([monitor.evidence(clips[0])])
-    try:
-        with replacing(path) as beside:
-            figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise AsdError(f"{path}: the picture cannot be written ({error.strerror}).") from None
+    with replacing(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
 
 
 def _watch(options: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """The ``asd`` command as it is typed: exit codes, what is printed, what is written."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -161,3 +162,31 @@ def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, params_file,
     err = capsys.readouterr().err
     assert err.count("1 clip(s) missing, such as section_00_0002.wav") == 2
     assert "Doe_Uni_task2_1.meta.yaml: missing" in err
+
+
+def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path):
+    scores, cells = (
+        tmp_path / "scores.csv",
+        itertools.product(("source", "target"), ("normal", "anomaly")),
+    )
+    lines = [f"fan/section_00_{domain}_test_{label}_0000_a.wav,1" for domain, label in cells]
+    scores.write_text("\n".join(["file,score", *lines]))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "asdlib.cli", "metrics", str(scores)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("standard output: cannot be read or written (No space left")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path, lean_file, rng, capsys):
+    for split, names in (("train", "abcd"), ("test", "xy")):
+        for name in names:
+            write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
+    (tmp_path / "results").write_text("a file")
+    line = refused(capsys, "study", "--params", lean_file, "--data", tmp_path / "pump")
+    assert line.startswith(f"{tmp_path / 'results'}: cannot be read or written (")

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import yaml
 
+from asdlib.audio import content_of
 from asdlib.params import AsdError
 
 MOST_SYSTEMS = 4
@@ -221,7 +222,7 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
         paths = sorted(p for p in package.rglob("*") if p.is_file())
         kept = [p for p in paths if p.suffix not in (".zip", ".part")]
         found = {p.relative_to(package).as_posix(): p for p in kept}
-        return {name: p.read_bytes() for name, p in found.items() if not _hidden(name)}, []
+        return {name: content_of(p) for name, p in found.items() if not _hidden(name)}, []
     try:
         with zipfile.ZipFile(package) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
