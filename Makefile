@@ -5,7 +5,7 @@ PARAMS ?= params/demo.yaml
 BIN := .venv/bin
 export PARAMS DATA NOISE RESPONSES  # the shell reads them, whatever characters they hold
 
-.PHONY: env report test lint bench verdict lab scenes clean
+.PHONY: env report test faults lint bench verdict lab scenes clean
 
 env: .venv/.installed
 
@@ -19,6 +19,9 @@ report: env
 
 test: env
 	$(BIN)/python -m pytest
+
+faults: env
+	$(BIN)/python -m pytest tests/faults --every-fault --dist load
 
 lint: env
 	$(BIN)/ruff format --check .
