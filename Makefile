@@ -10,7 +10,7 @@ override NOISE := $(value NOISE)
 override RESPONSES := $(value RESPONSES)
 export PARAMS DATA NOISE RESPONSES
 
-.PHONY: env report test lint bench verdict lab scenes clean
+.PHONY: env report test faults lint bench verdict lab scenes clean
 
 env: .venv/.installed
 
@@ -24,6 +24,9 @@ report: env
 
 test: env
 	$(BIN)/python -m pytest
+
+faults: env
+	$(BIN)/python -m pytest tests/faults --every-fault --dist load
 
 lint: env
 	$(BIN)/ruff format --check .

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asdlib
-from asdlib import leftovers, surroundings
-from asdlib.files import replacing, resolve, write_table
+from asdlib import leftovers, streams, surroundings
+from asdlib.files import replacing, resolve, sentence, write_table
 from asdlib.params import AsdError, Params, load
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     leftovers.sweep(Path(tempfile.gettempdir()))
     try:
         with surroundings.stoppable():
-            return run(options) or 0
+            code = run(options) or 0
+            print(end="", flush=True)  # a full disk is told now
+            return code
     except AsdError as error:
         print(error, file=sys.stderr)
         return 2
@@ -50,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
         return 128 + (request.args or (signal.SIGINT,))[0]
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        streams.drop()
         print("Nobody reads standard output any more.", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(_printable(sentence(streams.error() or error)), file=sys.stderr)
         return 2
 
 
@@ -279,11 +284,8 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
     style.style()
     figure = charts_monitor.readings([monitor.evidence(clips[0])])
     fonts.replace_missing(figure)
-    try:
-        with replacing(path) as beside:
-            figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise AsdError(f"{path}: the picture cannot be written ({error.strerror}).") from None
+    with replacing(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
 
 
 def _watch(options: argparse.Namespace) -> None:

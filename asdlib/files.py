@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a path beside ``path`` to write to, and rename it to ``path`` at the end.
 
     A reader sees the old file or the whole new one, never a part. After an error ``path`` is as
-    it was, and the part is removed.
+    it was, and the part is removed. An error of the system names ``path``.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
@@ -62,8 +62,53 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # the first error says more
+            beside.unlink(missing_ok=True)
+        name_instead(error, beside, path)
+        raise
+
+
+def name_instead(error: BaseException, beside: Path, path: Path) -> None:
+    """Let an error of the system name ``path`` where it names no file, or one at ``beside``.
+
+    >>> error = OSError(28, "No space left on device")  # as a failing write is told
+    >>> name_instead(error, Path(".part"), Path("scores.csv"))
+    >>> error.filename
+    'scores.csv'
+    """
+    if isinstance(error, OSError):
+        named = Path(os.fsdecode(error.filename or beside))
+        if named == beside or beside in named.parents:
+            error.filename, error.filename2 = str(path), None
+
+
+def sentence(error: OSError) -> str:
+    """Say what the system refused, and for which file.
+
+    >>> sentence(OSError(28, "No space left on device", "scores.csv")).partition(";")[0]
+    'scores.csv: cannot be read or written (No space left on device)'
+    """
+    reason = error.strerror or " ".join(map(str, error.args)) or type(error).__name__
+    then = "mend that and run the same command again."
+    if error.filename is None:
+        return f"The system reports an error ({reason.rstrip('.')}); {then}"
+    return (
+        f"{os.fsdecode(error.filename)}: cannot be read or written ({reason.rstrip('.')}); {then}"
+    )
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write the content of a file.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "notes.bin"
+    >>> write_bytes(b"whole", path)
+    >>> path.read_bytes()
+    b'whole'
+    """
+    with replacing(path) as beside:
+        beside.write_bytes(content)
 
 
 def write_text(text: str, path: Path) -> None:
@@ -75,8 +120,7 @@ def write_text(text: str, path: Path) -> None:
     >>> len(path.read_bytes())
     2
     """
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="")
+    write_bytes(text.encode("utf-8"), path)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -89,11 +133,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     >>> path.read_text().split()
     ['name,score', 'a.wav,0.5']
     """
-    with replacing(path) as beside:
-        if path.suffix == ".csv":
-            table.to_csv(beside, index=False)
-        else:
-            table.to_parquet(beside, index=False)
+    if path.suffix == ".csv":
+        write_text(table.to_csv(index=False, lineterminator="\n"), path)
+    else:
+        write_bytes(table.to_parquet(index=False), path)
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
@@ -108,8 +151,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: s
     import safetensors.torch  # brings torch, which takes seconds
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as beside:
-        beside.write_bytes(safetensors.torch.save(contiguous, metadata=metadata))
+    write_bytes(safetensors.torch.save(contiguous, metadata=metadata), path)
 
 
 def content_digest(content: bytes) -> str:

@@ -45,7 +45,8 @@ def folder(path: Path, hint: str) -> Path:
     """
     mark = path / MARK / _WHOLE
     try:
-        if not mark.exists() and path.exists() and any(path.iterdir()):
+        others = path.iterdir() if path.exists() else ()
+        if not mark.exists() and any(other.name != MARK for other in others):
             raise AsdError(
                 f"{path}: holds files that asd did not write, and they would be lost; move them, "
                 f"or give another folder ({hint})."
@@ -66,8 +67,14 @@ def emptied(path: Path, hint: str) -> Path:
     >>> [file.name for file in emptied(own, "--out").iterdir()]
     ['.asd']
     """
-    shutil.rmtree(folder(path, hint))
-    return folder(path, hint)
+    for own in folder(path, hint).iterdir():
+        if own.name == MARK:  # stays to the end: what is left after an error is still marked
+            continue
+        if own.is_dir() and not own.is_symlink():
+            shutil.rmtree(own)
+        else:
+            own.unlink()
+    return path
 
 
 @contextmanager
@@ -95,8 +102,12 @@ def replacing(path: Path, hint: str) -> Iterator[Path]:
     try:
         _mark(path).parent.mkdir(parents=True, exist_ok=True)
         _mark(path).touch()
-        with files.replacing(path) as beside:
-            yield beside
+        try:
+            with files.replacing(path) as beside:
+                yield beside
+        finally:
+            if not path.exists():  # the name is free for a file of the user's
+                _mark(path).unlink(missing_ok=True)
     except OSError as error:
         raise AsdError(f"{path}: cannot be written ({error.strerror or error}).") from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from faults.table import pytest_addoption, pytest_terminal_summary, tell  # noqa: F401  # of pytest
 from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook

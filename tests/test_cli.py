@@ -1,5 +1,6 @@
 """The ``asd`` command as it is typed: exit codes, what is printed, what is written."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -178,3 +179,31 @@ def test_what_a_killed_run_left_goes_before_any_work(tmp_path, command, capsys):
     words += ["--out", tmp_path / "out"] if command == "report" else []
     assert "no such folder" in refused(capsys, command, *words)
     assert not list(tmp_path.rglob(name))
+
+
+def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path):
+    scores, cells = (
+        tmp_path / "scores.csv",
+        itertools.product(("source", "target"), ("normal", "anomaly")),
+    )
+    lines = [f"fan/section_00_{domain}_test_{label}_0000_a.wav,1" for domain, label in cells]
+    scores.write_text("\n".join(["file,score", *lines]))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "asdlib.cli", "metrics", str(scores)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("standard output: cannot be read or written (No space left")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path, lean_file, rng, capsys):
+    for split, names in (("train", "abcd"), ("test", "xy")):
+        for name in names:
+            write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
+    (tmp_path / "results").write_text("a file")
+    line = refused(capsys, "study", "--params", lean_file, "--data", tmp_path / "pump")
+    assert line.startswith(f"{tmp_path / 'results'}: cannot be read or written (")

@@ -1,5 +1,7 @@
 """A run replaces and removes what it wrote, and nothing else."""
 
+import errno
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -100,3 +102,42 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path):
         owned.replacing(tmp_path / "file" / "fig-a.svg", owned.FIGURES),
     ):
         raise AssertionError("nothing can be written below a file")
+
+
+def test_a_folder_whose_mark_could_not_be_written_is_taken_again(tmp_path):
+    (tmp_path / "own" / owned.MARK).mkdir(parents=True)
+    assert owned.folder(tmp_path / "own", owned.OUT) == tmp_path / "own"
+
+
+def test_what_could_not_be_removed_keeps_its_mark(tmp_path, monkeypatch):
+    own, unlink, gone = tmp_path / "own", os.unlink, []
+    own.mkdir()
+    (own / "first").write_text("")
+    mark = owned.folder(tmp_path / "marked", owned.OUT) / owned.MARK
+    mark.replace(own / owned.MARK)  # between the two, in whichever order they are listed
+    (own / "last").write_text("")
+
+    def fails(path, **keys):
+        if os.path.basename(path) in ("first", "last"):
+            gone.append(path)
+            if len(gone) == 2:
+                raise OSError(errno.EIO, "Input/output error")
+        unlink(path, **keys)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "unlink", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            owned.emptied(own, owned.OUT)
+    assert [path.name for path in owned.emptied(own, owned.OUT).iterdir()] == [owned.MARK]
+
+
+def test_a_name_that_could_not_be_written_is_the_users_again(tmp_path):
+    path = tmp_path / "fig-a.svg"
+    with (
+        pytest.raises(AsdError, match=r"fig-a\.svg: cannot be written \(No space left"),
+        owned.replacing(path, owned.FIGURES),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    path.write_text("by hand")
+    with pytest.raises(AsdError, match="was not written by asd"):
+        owned.refuse_foreign(path, owned.FIGURES)

@@ -173,7 +173,8 @@ def write_all(
     Path of ``task2.zip``.
     """
     owned.folder(Path(folder), "the parameter results or name")
-    shutil.rmtree(Path(folder) / "task2", ignore_errors=True)
+    if (written := Path(folder) / "task2").exists():
+        shutil.rmtree(written)  # a system of an earlier run must not stay in the zip
     for system in systems:
         applied = results[system.name]
         if not applied.members:

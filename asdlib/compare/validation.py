@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from asdlib.audio import content_of
 from asdlib.listing import composed, is_foreign, twins
 from asdlib.params import AsdError
 from asdlib.plainyaml import parse
@@ -232,12 +233,9 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
         kept = [p for p in paths if p.suffix not in (".zip", ".part")]
         found = {p.relative_to(package).as_posix(): p for p in kept}
         shown = {name: p for name, p in found.items() if not _foreign(name)}
-        try:
-            if sum(p.stat().st_size for p in shown.values()) > _MOST_BYTES:
-                return {}, [f"{package}: holds more than {_MOST_BYTES:,} bytes; no package does."]
-            contents = {composed(name): p.read_bytes() for name, p in shown.items()}
-        except OSError as error:
-            raise AsdError(f"{error.filename}: cannot be read ({error.strerror}).") from None
+        if sum(p.stat().st_size for p in shown.values()) > _MOST_BYTES:
+            return {}, [f"{package}: holds more than {_MOST_BYTES:,} bytes; no package does."]
+        contents = {composed(name): content_of(p) for name, p in shown.items()}
         return contents, twins(map(PurePosixPath, shown))
     try:
         with zipfile.ZipFile(package) as archive:

@@ -118,13 +118,16 @@ class Log:
         self.close()
 
     def _read(self) -> dict[str, State]:
-        """The last state of every file; a cut last line is ended, and says nothing."""
+        """The last state of every file; a cut last line is ended, and says nothing.
+
+        What could not be read is not known: it is tried again.
+        """
         known, line = {}, b"\n"
         with open(self._file, "rb", closefd=False) as lines:
             if lines.peek(1)[:1] not in (b"", b"{"):
                 raise AsdError(f"{self._path}: holds something else than the log of a watcher.")
             for line in lines:
-                if entry := _parsed(line, self._model):
+                if (entry := _parsed(line, self._model)) and entry[1].content:
                     known[entry[0]] = entry[1]
         if not line.endswith(b"\n"):
             os.write(self._file, b"\n")

@@ -10,6 +10,7 @@ rendered again on its own, with its parts separate. Notebook: 01_noise_floor.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ from jaxtyping import Complex, Float
 from tqdm import tqdm
 
 from asdlib import leftovers
-from asdlib.files import digest
+from asdlib.files import digest, name_instead
 from asdlib.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate import machines
@@ -158,6 +159,9 @@ def write(
         except OSError:
             if _finished(out, note) != manifest:  # unless another run was first
                 raise
+    except OSError as error:
+        name_instead(error, beside, out)
+        raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return manifest
@@ -265,7 +269,10 @@ def _write_clip(
 
 
 def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
-    soundfile.write(path, np.clip(signal.T, -1, 1 - 2**-15), RATE, subtype="PCM_16")
+    content = io.BytesIO()
+    samples = np.clip(signal.T, -1, 1 - 2**-15)
+    soundfile.write(content, samples, RATE, format="WAV", subtype="PCM_16")
+    path.write_bytes(content.getvalue())
 
 
 def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: Scenes) -> None:
