@@ -103,12 +103,13 @@ def _plot(rows: list[dict[str, Any]]) -> tuple[Any, Any, Any]:
     plot = figure(
         height=70 + max(28 * len(rows), 90 * groups),
         sizing_mode="stretch_width",
-        x_range=(0, 1),
+        x_range=(-0.03, 1.03),  # whole marks at both ends
         y_range=FactorRange(factors=places[::-1], range_padding=0.02),
-        x_axis_label="share of recordings that are alarms",
+        x_axis_label="share of clips that are alarms",
         tools="",
         toolbar_location=None,
     )
+    plot.xaxis.ticker = [0, 0.2, 0.4, 0.6, 0.8, 1]
     plot.xaxis.formatter = NumeralTickFormatter(format="0%")
     plot.ygrid.grid_line_color = None
     line = Span(location=0, dimension="height", line_dash="dashed", line_width=2)

@@ -109,7 +109,7 @@ def _plot(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
     bars = ColumnDataSource({**sides, **values, **ends})
     usual = ColumnDataSource({"x": places, "y": np.zeros(len(edges))})
     plot = figure(
-        height=340,
+        height=300,
         sizing_mode="stretch_width",
         x_range=(0, len(edges) - 1),
         y_range=DataRange1d(start=0),
@@ -131,7 +131,7 @@ def _plot(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
             top=f"b{i + 1}",
             source=bars,
             color=STATISTIC_COLOURS[letter],
-            legend_label=_name(letter),
+            legend_label=letter,
         )
         band = ("band", "@low{0.00} to @high{0.00} kHz")
         told = [("statistic", _name(letter)), band, ("contribution", f"@v{i}{{0.0}}")]
@@ -143,10 +143,11 @@ def _plot(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
         mode="after",
         color="#111111",
         line_width=1.5,
-        legend_label="normal test clips, mean",
+        legend_label="normal clips",
     )
     legend = plot.legend[0]
-    legend.orientation, legend.ncols, legend.border_line_alpha = "horizontal", 2, 0
-    legend.location = "top_left"
+    legend.orientation, legend.location, legend.border_line_alpha = "horizontal", "top_left", 0
+    legend.margin, legend.padding, legend.spacing = 0, 4, 8
+    legend.label_width, legend.glyph_width = 0, 14
     plot.add_layout(legend, "above")
     return plot, bars, usual
