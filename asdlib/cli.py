@@ -9,6 +9,7 @@ import argparse
 import io
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -229,7 +230,10 @@ def _report(options: argparse.Namespace) -> None:
     study.place(params, recordings)  # before any work
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
-    print(build.report(params, options.out, recordings=recordings, single_file=options.single_file))
+    print("The chapters take a few minutes more.", file=sys.stderr)
+    page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
+    print(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}", file=sys.stderr)
+    print(page)
 
 
 def _fit(options: argparse.Namespace) -> None:

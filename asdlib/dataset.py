@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from tqdm import tqdm
 
 from asdlib import audio, kept
 from asdlib.attributes import read as read_attributes
@@ -25,6 +24,7 @@ from asdlib.keys import code_digest
 from asdlib.layout import below, is_machine, is_one_machines, misplaced
 from asdlib.listing import composed, twins, wavs
 from asdlib.params import AsdError, Spectra
+from asdlib.progress import bar as progressing
 
 COLUMNS = [
     "machine",
@@ -255,11 +255,8 @@ def check(
             return "", ["", str(error)]
         return key if time.time_ns() - status.st_ctime_ns > _SETTLED else "", examined
 
-    bar = tqdm(
-        desc="checking clips", total=len(manifest), unit="clip", disable=not progress, leave=False
-    )
     found = []
-    with bar:
+    with progressing("checking clips", len(manifest), "clip", progress=progress) as bar:
         for key, examined in clip_by_clip(one, manifest["path"]):
             found.append(examined)
             if key:

@@ -25,6 +25,7 @@ import asdlib
 from asdlib import kept, owned, study
 from asdlib.files import content_digest, digest, project_root, replacing, resolve
 from asdlib.params import AsdError, Params
+from asdlib.progress import bar as progressing
 from asdlib.report import left_out, provenance, single
 from asdlib.report.alone import alone
 from asdlib.report.kernels import Kernel
@@ -105,10 +106,8 @@ def _report(
             update={"data": str(resolve(params.data).absolute())}
         )
     waiting = iter(sorted(CHAPTERS, key=lambda name: name not in _LONG))
-    bar = tqdm(total=len(CHAPTERS) + 1, unit="chapter", disable=not progress)
+    bar = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
     with alone(place), bar:
-        bar.set_description("chapters")
-
         kernels: list[Kernel] = []
 
         def work() -> None:

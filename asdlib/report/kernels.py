@@ -112,6 +112,11 @@ class _Manager(AsyncKernelManager):
         """Its number, where there is one."""
         return getattr(self.provisioner, "pid", None)
 
+    async def _async_interrupt_kernel(self) -> None:
+        """Not before the end: the kernel would call it an error."""
+        if not self.shutting_down:
+            await super()._async_interrupt_kernel()
+
     def client(self, **options: Any) -> Any:
         """Return a new client, in place of the one before."""
         self.leave()

@@ -24,12 +24,12 @@ import pandas as pd
 import scipy.fft
 import soundfile
 from jaxtyping import Complex, Float
-from tqdm import tqdm
 
 from asdlib import leftovers
 from asdlib.files import digest, name_instead
 from asdlib.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
+from asdlib.progress import bar
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition
 from asdlib.simulate.noises import check as check_noise
@@ -146,10 +146,11 @@ def write(
             room_of(name, params)  # once, not once per thread
         with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
             spectra = pool.map(lambda job: _write_clip(beside, params, *job), jobs)
-            bar = tqdm(spectra, "writing scenes", len(jobs), unit="clip", disable=not progress)
-            for (name, _, _), noise in zip(jobs, bar, strict=True):
-                if noise is not None:
-                    transfers[name].append(noise)
+            with bar("writing simulated clips", len(jobs), "clip", progress=progress) as shown:
+                for (name, _, _), noise in zip(jobs, spectra, strict=True):
+                    shown.update()
+                    if noise is not None:
+                        transfers[name].append(noise)
         for name in specs:
             _write_tables(beside / name, name, transfers[name], params)
         manifest = _manifest(beside)

@@ -22,7 +22,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from asdlib import dataset, kept
 from asdlib.autoencoder import SeedLinear
@@ -31,6 +30,7 @@ from asdlib.files import digest, resolve
 from asdlib.hardware import choose_device
 from asdlib.keys import code_digest
 from asdlib.params import AsdError, Encoder, Params
+from asdlib.progress import bar as progressing
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS
 from asdlib.training import shuffled
@@ -252,8 +252,11 @@ def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Te
         encoder = _encoder(params)
         with torch.inference_mode():
             signals = dataset.read_all(clips, params.spectra)
-            bar = tqdm(signals, "frozen encoder", len(clips), disable=not progress, unit="clip")
-            rows = [encoder.embed(encoder.inputs(signal[0]))[0].cpu() for signal in bar]
+            rows = []
+            with progressing("frozen encoder", len(clips), "clip", progress=progress) as bar:
+                for signal in signals:
+                    rows.append(encoder.embed(encoder.inputs(signal[0]))[0].cpu())
+                    bar.update()
         kept.write_tensors({"embeddings": torch.stack(rows)}, path)
 
     tensors, _ = kept.made(path, kept.tensors, make)
@@ -313,11 +316,11 @@ def _adapted(
         for name, p in part.named_parameters()
         if p.requires_grad
     }
-    bar = tqdm(
-        total=constants.lora_epochs * len(train) + len(clips),
-        unit="clip",
-        desc=f"LoRA, seed {seed}",
-        disable=not progress,
+    bar = progressing(
+        f"LoRA, seed {seed}",
+        constants.lora_epochs * len(train) + len(clips),
+        "clip",
+        progress=progress,
     )
 
     def step(batch: Int[Tensor, "seed clip"]) -> Tensor:

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from asdlib import frontends, hardware, kept
 from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Params, load
+from asdlib.progress import bar as progressing
 from asdlib.study import baseline, detectors, variants, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit
@@ -257,7 +257,7 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
 
 def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
     steps = params.training.epochs + 2
-    with tqdm(total=len(tasks) * steps, unit="step", disable=not (progress and tasks)) as bar:
+    with progressing("autoencoders", len(tasks) * steps, "step", progress=progress) as bar:
         if params.cluster is not None:
             _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
             return
@@ -275,8 +275,7 @@ def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
 
 def _compute_views(tasks: list[View], progress: bool) -> None:
     missing = [view for view in tasks if not view.done]
-    with tqdm(total=len(missing), unit="view", disable=not (progress and missing)) as bar:
-        bar.set_description("clip statistics")
+    with progressing("clip statistics", len(missing), "view", progress=progress) as bar:
         views.compute(missing, bar.update)
 
 
