@@ -24,10 +24,12 @@ seeds: "Optional[list[int]]" = None  # one model each
 from functools import partial
 
 from asdlib import frontends, study
-from asdlib.compare import alarms, comparison, failures, submission, systems
+from asdlib.compare import alarms, comparison, failures, findings, submission, systems
+from asdlib.compare import trained_or_not
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
-from asdlib.report import browse, charts, charts_evidence, panels, reported, sentences, style
+from asdlib.report import browse, charts, charts_evidence, first_page, panels, reported, sentences
+from asdlib.report import style
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
 from asdlib.study import views
@@ -57,6 +59,13 @@ params, recordings = chapter.params, chapter.recordings
 
 # %%
 table = study.run(params, recordings=recordings)
+package = study.place(params, recordings) / "submission"
+where = {s.name: str(package) for s in systems.PAPER}
+where[systems.UNTRAINED.name] = str(package / "without_training")
+best = findings.submission(trained_or_not.with_fused(table))
+chapter.say(first_page.submission(best, where))
+
+# %%
 per_seed = comparison.summary(table).per_seed
 applied = systems.apply_all(table, per_seed, params.scoring.quantile)
 for system in systems.SYSTEMS:
@@ -93,7 +102,6 @@ else:
 # the evaluator would silently skip or misalign.
 
 # %%
-package = study.place(params, recordings) / "submission"
 rehearsal = "a rehearsal: no clip is concealed here"
 kind = "concealed test clips" if recordings.evaluation else rehearsal
 packages = {package: systems.PAPER, package / "without_training": (systems.UNTRAINED,)}

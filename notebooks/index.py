@@ -23,6 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
+from asdlib.monitor import trial
 from asdlib.report import alarm_rates, charts_findings, first_page, reported
 from asdlib.report.chapter import Chapter
 
@@ -100,7 +101,8 @@ chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.see
 
 # %%
 promised = first_page.promise(alarms.promised(params, recordings), rate)
-chapter.say("\n".join(f"- {sentence}" for sentence in promised))
+healthy = first_page.health(trial.faulty(params, recordings))
+chapter.say("\n".join(f"- {sentence}" for sentence in [*promised, *healthy]))
 
 # %% [markdown]
 # In Python, `asdlib.monitor.Monitor` does the same.

@@ -15,7 +15,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, metrics
+from asdlib.monitor import health
 from asdlib.monitor.model import Monitor
+from asdlib.monitor.recordings import measured
 from asdlib.parallel import clip_by_clip
 from asdlib.params import Params, Spectra
 from asdlib.study.recordings import Recordings
@@ -57,6 +59,28 @@ def clearest(table: pd.DataFrame) -> pd.DataFrame:
     """
     anomalous = table[table["label"] == "anomaly"]
     return (anomalous if len(anomalous) else table).sort_values("score").tail(1)
+
+
+def faulty(params: Params, recordings: Recordings, most: int = 100) -> dict[str, list[str]]:
+    """Look for faults in the normal recordings of every machine without labels.
+
+    Parameters
+    ----------
+    most : recordings of a machine that are examined, spread evenly over their order.
+
+    Returns
+    -------
+    Machine to one sentence per kind of fault, see :func:`asdlib.monitor.health.summary`; no
+    sentence where none is found.
+    """
+    found = {}
+    for machine in recordings.machines:
+        if machine in recordings.development:
+            continue
+        train = recordings.clips(machine, "train")
+        clips = train.iloc[np.unique(np.linspace(0, len(train) - 1, most).round().astype(int))]
+        found[machine] = health.summary(clips["name"].tolist(), measured(clips, params.spectra))
+    return found
 
 
 def readings(monitor: Monitor, clips: pd.DataFrame) -> pd.DataFrame:

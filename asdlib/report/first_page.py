@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -163,6 +163,26 @@ def promise(promised: pd.DataFrame, rate: float) -> list[str]:
     ]
 
 
+def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
+    r"""Return the faults of the normal recordings, by machine.
+
+    Parameters
+    ----------
+    faulty : of :func:`asdlib.monitor.trial.faulty`.
+
+    Examples
+    --------
+    >>> print(*health({"pump": [], "fan": ["clipped: 2 of 40 recordings."]}), sep="\n")
+    **pump:** no fault was found in its normal recordings.
+    **fan:** clipped: 2 of 40 recordings.
+    """
+    return [
+        f"**{escape(machine)}:** "
+        + (" ".join(map(escape, told)) or "no fault was found in its normal recordings.")
+        for machine, told in faulty.items()
+    ]
+
+
 def ideas(compared: pd.DataFrame) -> str:
     """Return what became of the ideas that the paper lists as negative results.
 
@@ -199,7 +219,7 @@ def cost(units: int, seeds: int) -> str:
     Examples
     --------
     >>> cost(0, 1)
-    'No autoencoder was trained. {doc}`→ <notebooks/98_performance>`'
+    'No autoencoder was trained. {doc}`→ </notebooks/98_performance>`'
     """
     count = plural(units * seeds, "autoencoder")
     trained = f"{count[0].upper()}{count[1:]} {form(units * seeds, 'was', 'were')} trained."
@@ -220,4 +240,4 @@ def _numbers(row: Any) -> str:
 
 
 def _link(chapter: str) -> str:
-    return f"{{doc}}`→ <notebooks/{chapter}>`"
+    return f"{{doc}}`→ </notebooks/{chapter}>`"

@@ -40,7 +40,7 @@ def row(verdict, mean=0.031, system=("adasub", "s1"), against=("adasub", "eq1"))
 )
 def test_a_finding_begins_with_who_wins(verdict, mean, said):
     compared = pd.DataFrame([row(verdict, mean)], index=["champion"])
-    link = "{doc}`→ <notebooks/06_rescoring>`"
+    link = "{doc}`→ </notebooks/06_rescoring>`"
     assert first_page.comparisons(compared) == [said + link]
 
 

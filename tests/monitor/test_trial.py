@@ -79,3 +79,15 @@ def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, r
     own = load({**places, "scorers": ["pm"], "spectra": {"sample_rate": 48000}})
     monitor = trial.fitted(own, study.open_recordings(own), "fan")
     assert len(monitor.contents) == 6
+
+
+def test_faults_are_looked_for_where_no_label_tells_of_anomalies(recordings, monkeypatch):
+    params, found = recordings
+    assert trial.faulty(params, found) == {"pump": []}
+    told = []
+    monkeypatch.setattr(
+        trial.health, "summary", lambda names, measured: told.append(names) or ["x"]
+    )
+    assert trial.faulty(params, found, most=2) == {"pump": ["x"]}
+    (names,) = told
+    assert names == [found.clips("pump", "train")["name"].iloc[i] for i in (0, -1)]
