@@ -13,7 +13,7 @@ from asdlib.study.grid import (
     trained_apart,
     units,
 )
-from asdlib.study.place import place
+from asdlib.study.places import place
 from asdlib.study.recordings import Recordings, open_recordings
 
 __all__ = [
