@@ -93,7 +93,7 @@ chapter.figure(
 # hold zero. All else is *no robust difference*. Systems without seeds are judged by the interval alone.
 
 # %%
-ladder = comparison.ladder(table, reported.load()["table_1"])
+ladder = comparison.ladder(summary, table, reported.load()["table_1"])
 chapter.table(
     tables.ladder(ladder),
     label="tab-ladder",

@@ -59,14 +59,16 @@ params, recordings = chapter.params, chapter.recordings
 
 # %%
 table = study.run(params, recordings=recordings)
+joined = trained_or_not.with_fused(table)
+summary = comparison.summary(joined)
 package = study.place(params, recordings) / "submission"
 where = {s.name: str(package) for s in systems.PAPER}
 where[systems.UNTRAINED.name] = str(package / "without_training")
-best = findings.submission(trained_or_not.with_fused(table))
+best = findings.submission(summary, joined)
 chapter.say(first_page.submission(best, where))
 
 # %%
-per_seed = comparison.summary(table).per_seed
+per_seed = summary.per_seed[summary.per_seed["scorer"] != systems.FUSED]
 applied = systems.apply_all(table, per_seed, params.scoring.quantile)
 for system in systems.SYSTEMS:
     chosen, of = len(applied[system.name].members), len(system.candidates(per_seed))

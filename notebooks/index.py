@@ -46,7 +46,8 @@ params, recordings = chapter.params, chapter.recordings
 
 # %%
 table = trained_or_not.with_fused(study.run(params, recordings=recordings))
-ladder = comparison.ladder(table, reported.load()["table_1"])
+summary = comparison.summary(table)
+ladder = comparison.ladder(summary, table, reported.load()["table_1"])
 chapter.figure(
     charts_findings.ladder,
     ladder,
@@ -60,12 +61,12 @@ chapter.figure(
 
 # %%
 rate = 1 - params.scoring.quantile
-compared = findings.compared(table, params.scorers)
-submission = findings.submission(table)
+compared = findings.compared(summary, table, params.scorers)
+submission = findings.submission(summary, table)
 counted = alarms.pooled(alarms.compared(params, recordings, table))
 found = [
     *first_page.comparisons(compared),
-    *first_page.highest(findings.highest(table), submission.name),
+    *first_page.highest(findings.highest(summary), submission.name),
     *first_page.alarms(counted, rate),
 ]
 chapter.say("\n".join(f"- {sentence}" for sentence in found))

@@ -120,12 +120,12 @@ def row(summary: Summary, front_end: str, scorer: str = "eq1") -> dict[str, floa
     }
 
 
-def ladder(table: pd.DataFrame, reported: Sequence[Mapping]) -> pd.DataFrame:
+def ladder(summary: Summary, table: pd.DataFrame, reported: Sequence[Mapping]) -> pd.DataFrame:
     """Measured rows beside the paper's, then detectors without training, which it does not have.
 
     Parameters
     ----------
-    table : of :func:`asdlib.study.run`, or of :func:`asdlib.compare.trained_or_not.with_fused`.
+    table : that the summary was made of, see :func:`asdlib.compare.trained_or_not.with_fused`.
     reported : mappings with system, front_end, scorer and the paper's mean, std, ensemble.
 
     Returns
@@ -135,21 +135,22 @@ def ladder(table: pd.DataFrame, reported: Sequence[Mapping]) -> pd.DataFrame:
     where a row stands in place of :data:`CHAMPION`; and what is reported. NaN and no verdict where
     a row was not run, or the labels do not allow a value.
     """
-    own = summary(table)
     unreported = [{"system": name, "front_end": f, "scorer": s} for name, f, s in _UNTRAINED]
     rows = []
     for entry in [*reported, *unreported]:
         key = entry.get("front_end", ""), entry.get("scorer", "eq1")
         rows.append(
-            {"system": entry["system"], "front_end": key[0], "scorer": key[1], **row(own, *key)}
+            {"system": entry["system"], "front_end": key[0], "scorer": key[1], **row(summary, *key)}
             | {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
         )
     found = pd.DataFrame(rows)
     keys = list(zip(found["front_end"], found["scorer"], strict=True))
-    draws = _resamples(table, [k for k, m in zip(keys, found["mean"], strict=True) if m == m])
+    known = {k for k in {*keys, CHAMPION} if seed_values(summary.per_seed, *k).notna().any()}
+    draws = _resamples(table, sorted(known))
     intervals = [bootstrap.interval(draws[k]) if k in draws else (np.nan, np.nan) for k in keys]
     found[["low", "high"]] = intervals
-    against = paired(own.per_seed, [(k, CHAMPION) for k in keys if k != CHAMPION], table)
+    pairs = [(k, CHAMPION) for k in keys if k != CHAMPION]
+    against = paired(summary.per_seed, pairs, table, draws)
     against = against[against["mean"].notna()]
     said = dict(zip(against["system"], against["verdict"], strict=True))
     return found.assign(verdict=[said.get(key, "") for key in keys])
@@ -194,6 +195,7 @@ def paired(
     per_seed: pd.DataFrame,
     pairs: Sequence[tuple[tuple[str, str], tuple[str, str]]],
     table: pd.DataFrame,
+    draws: Mapping[Any, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Paired differences of Omega between systems given as (front_end, scorer).
 
@@ -202,6 +204,7 @@ def paired(
     per_seed : of :func:`summary`.
     pairs : each a system and the one that it is compared with.
     table : of :func:`asdlib.study.run`, for the bootstrap over clips and seeds.
+    draws : Omega of its resamples by system, where they are at hand.
 
     Returns
     -------
@@ -225,7 +228,7 @@ def paired(
     found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
     found[["low", "high"]] = np.nan
     if found["mean"].notna().any():
-        of = _resamples(table, sorted({*found["system"], *found["against"]}))
+        of = draws or _resamples(table, sorted({*found["system"], *found["against"]}))
         found[["low", "high"]] = [
             bootstrap.interval(of[a] - of[b])
             for a, b in zip(found["system"], found["against"], strict=True)

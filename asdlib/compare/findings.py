@@ -63,12 +63,14 @@ def questions(scorers: Collection[str]) -> dict[str, tuple[tuple[str, str], tupl
     }
 
 
-def compared(table: pd.DataFrame, scorers: Collection[str]) -> pd.DataFrame:
+def compared(
+    summary: comparison.Summary, table: pd.DataFrame, scorers: Collection[str]
+) -> pd.DataFrame:
     """Answer every question that the study can answer.
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.trained_or_not.with_fused`.
+    table : that the summary was made of, see :func:`asdlib.compare.trained_or_not.with_fused`.
     scorers : of the study.
 
     Returns
@@ -77,21 +79,21 @@ def compared(table: pd.DataFrame, scorers: Collection[str]) -> pd.DataFrame:
     questions without an answer are left out.
     """
     asked = questions(scorers)
-    found = comparison.paired(comparison.summary(table).per_seed, list(asked.values()), table)
+    found = comparison.paired(summary.per_seed, list(asked.values()), table)
     names = {pair: name for name, pair in asked.items()}
     pairs = zip(found["system"], found["against"], strict=True)
     found.index = pd.Index([names[pair] for pair in pairs], name="question", dtype=object)
     return found[found["mean"].notna()]
 
 
-def submission(table: pd.DataFrame) -> Submission:
+def submission(summary: comparison.Summary, table: pd.DataFrame) -> Submission:
     """Return which of the submitted systems has the highest Omega, and how sure that is.
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.trained_or_not.with_fused`.
+    table : that the summary was made of, see :func:`asdlib.compare.trained_or_not.with_fused`.
     """
-    per_seed = comparison.summary(table).per_seed
+    per_seed = summary.per_seed
     omegas = {
         name: comparison.seed_values(per_seed, *own).mean() for name, own in _SUBMITTED.items()
     }
@@ -105,15 +107,14 @@ def submission(table: pd.DataFrame) -> Submission:
     return Submission(best, float(known[best]), found.set_axis(pd.Index(others, dtype=object)))
 
 
-def highest(table: pd.DataFrame) -> tuple[tuple[str, str], float] | None:
+def highest(summary: comparison.Summary) -> tuple[tuple[str, str], float] | None:
     """Return the front-end and scorer with the highest Omega of all, by the labels; none without.
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.trained_or_not.with_fused`.
+    summary : with S5, see :func:`asdlib.compare.trained_or_not.with_fused`.
     """
-    per_seed = comparison.summary(table).per_seed
-    means = per_seed.groupby(["front_end", "scorer"], sort=False)["omega"].mean().dropna()
+    means = summary.per_seed.groupby(["front_end", "scorer"], sort=False)["omega"].mean().dropna()
     if means.empty:
         return None
     best: Any = means.idxmax()

@@ -17,6 +17,10 @@ def table():
     return pd.concat([near, rows("fan", "adasub", "eq1", {3: PERFECT, 7: HALF})], ignore_index=True)
 
 
+def ladder_of(table, reported):
+    return comparison.ladder(comparison.summary(table), table, reported)
+
+
 def test_a_summary_has_the_official_values_of_seeds_and_ensembles(table):
     per_seed, ensemble = comparison.summary(table)
     assert per_seed["seed"].tolist() == [3, 7, 3, 7]
@@ -45,7 +49,7 @@ def test_the_ladder_stands_beside_what_was_reported(table):
         {"system": "+ AdaSub", "front_end": "adasub", "scorer": "eq1", "ensemble": 0.7},
         {"system": "not run", "front_end": "adasub", "scorer": "s1", "mean": 0.8},
     ]
-    ladder = comparison.ladder(table, reported).set_index("system")[:3]
+    ladder = ladder_of(table, reported).set_index("system")[:3]
     assert ladder.loc["AE", "mean"] == pytest.approx(OMEGA_OF_HALF)
     assert ladder.loc["AE", "std"] == 0
     assert ladder.loc["AE", "ensemble"] == pytest.approx(OMEGA_OF_HALF)
@@ -67,7 +71,7 @@ def test_detectors_without_training_have_one_value_and_an_interval_over_clips():
         ],
         ignore_index=True,
     )
-    found = comparison.ladder(table, []).set_index("system")
+    found = ladder_of(table, []).set_index("system")
     assert found.index[-1] == "S5"
     assert found.loc["AdaSub, statistics pmsd", "mean"] == pytest.approx(OMEGA_OF_HALF)
     assert found.loc["AdaSub, fine statistics", ["mean", "low", "high"]].tolist() == [1, 1, 1]
@@ -77,14 +81,14 @@ def test_detectors_without_training_have_one_value_and_an_interval_over_clips():
         rows("fan", "near", "fine", right, train=[0.0]),
     ]
     both = pd.concat([table, *rest], ignore_index=True)
-    fused = comparison.ladder(trained_or_not.with_fused(both), []).set_index("system").loc["S5"]
+    fused = ladder_of(trained_or_not.with_fused(both), []).set_index("system").loc["S5"]
     # the larger z puts both anomalies, 9, above all normal clips
     assert fused[["mean", "ensemble", "low", "high"]].tolist() == [1, 1, 1, 1]
 
 
 def test_a_ladder_without_labels_has_no_values():
     table = rows("fan", "adasub", "pmsd", {0: HALF}, train=[0.0]).assign(label="unknown")
-    found = comparison.ladder(table, [])
+    found = ladder_of(table, [])
     assert found[["mean", "ensemble", "low", "high"]].isna().all(axis=None)
     assert (found["verdict"] == "").all()
 
@@ -97,7 +101,7 @@ def test_every_row_of_the_ladder_is_judged_in_place_of_the_champion():
         {"system": name, "front_end": front_end, "scorer": scorer}
         for name, front_end, scorer in (("near", "near", "mse"), ("champion", "adasub", "s1"))
     ]
-    ladder = comparison.ladder(pd.concat([*own, worse], ignore_index=True), reported)
+    ladder = ladder_of(pd.concat([*own, worse], ignore_index=True), reported)
     said = ladder.set_index("system")["verdict"]
     assert said["champion"] == said["S5"] == ""
     assert said["near"] == said["AdaLS, statistics pmsd"] == "no robust difference"

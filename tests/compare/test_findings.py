@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from known_scores import HALF, PERFECT, rows
 
-from asdlib.compare import findings, trained_or_not
+from asdlib.compare import comparison, findings, trained_or_not
 from asdlib.report import charts_findings, first_page
 
 
@@ -63,13 +63,14 @@ def test_questions_without_an_answer_are_left_out():
         ],
         ignore_index=True,
     )
-    found = findings.compared(table, ["eq1", "s1"])
+    found = findings.compared(comparison.summary(table), table, ["eq1", "s1"])
     assert found.index.tolist() == ["far"]
     assert found.loc["far", "mean"] > 0
     unknown = table.assign(label="unknown")
-    assert findings.compared(unknown, ["eq1"]).empty
-    assert findings.highest(unknown) is None
-    assert findings.submission(unknown).name == ""
+    nothing = comparison.summary(unknown)
+    assert findings.compared(nothing, unknown, ["eq1"]).empty
+    assert findings.highest(nothing) is None
+    assert findings.submission(nothing, unknown).name == ""
 
 
 def test_the_submission_is_the_system_with_the_highest_omega_of_those_that_were_run():
@@ -77,13 +78,14 @@ def test_the_submission_is_the_system_with_the_highest_omega_of_those_that_were_
     untrained = [rows("fan", *view, {0: PERFECT}, train=[0.0]) for view in views]
     paper = rows("fan", "adasub", "s1", dict.fromkeys(range(3), HALF))
     table = trained_or_not.with_fused(pd.concat([*untrained, paper], ignore_index=True))
-    chosen = findings.submission(table)
+    chosen = findings.submission(comparison.summary(table), table)
     assert (chosen.name, chosen.omega) == ("S5", 1)
     assert chosen.against.index.tolist() == ["S1"]
     said = first_page.submission(chosen, {"S5": "out/submission"})
     assert said.startswith("**Submit S5.** It has the highest Ω of the systems here, 1.000; in ")
     assert "Against S1 the difference is not robust." in said  # equal seeds leave no p value
-    alone = findings.submission(table[table["scorer"] == "s1"])
+    paper = table[table["scorer"] == "s1"]
+    alone = findings.submission(comparison.summary(paper), paper)
     said = first_page.submission(alone, {"S1": "out"})
     assert said.startswith("S1 is the only system that could be formed here; its Ω is 0.")
 
