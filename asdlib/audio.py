@@ -10,6 +10,7 @@ import soundfile
 from jaxtyping import Float
 
 from asdlib import headers
+from asdlib.files import read_bytes
 from asdlib.params import AsdError, Spectra
 from asdlib.wording import plural
 
@@ -41,13 +42,8 @@ def content_of(path: str | Path) -> bytes:
     ...     print(error)
     nowhere.wav: cannot be read (No such file or directory).
     """
-    path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # a pipe would wait for its writer
-            raise AsdError(f"{path}: not a file (a folder, a pipe or a device).")
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise AsdError(f"{path}: {size} bytes; a recording may have {MOST_BYTES}.")
-        return path.read_bytes()
+        return read_bytes(Path(path), MOST_BYTES)
     except OSError as error:
         raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
 

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
         return 128 + (request.args or (signal.SIGINT,))[0]
     except BrokenPipeError:
-        streams.drop()
+        streams.error()  # what is still to be printed goes nowhere
         print("Nobody reads standard output any more.", file=sys.stderr)
         return 2
     except OSError as error:

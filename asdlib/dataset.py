@@ -22,7 +22,7 @@ from asdlib.attributes import read as read_attributes
 from asdlib.files import content_digest
 from asdlib.keys import code_digest
 from asdlib.layout import below, is_machine, is_one_machines, misplaced
-from asdlib.listing import composed, twins, wavs
+from asdlib.listing import composed, not_text, twins, wavs
 from asdlib.params import AsdError, Spectra
 from asdlib.progress import bar as progressing
 
@@ -117,6 +117,8 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
+    if wrong := not_text(root):
+        raise AsdError(wrong)
     inside = [root] if is_machine(root) else sorted(p for p in root.iterdir() if is_machine(p))
     wanted = {composed(name) for name in machines}
     folders = [p for p in inside if not wanted or _name(p) in wanted]
@@ -137,9 +139,9 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     rows: list[dict] = []
     problems = twins(folders) + unread
     for folder in folders:
-        found, wrong = _clips(folder)
+        found, told = _clips(folder)
         rows += found
-        problems += wrong
+        problems += told
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values(["machine", "split", "name"], ignore_index=True), problems
 
@@ -345,10 +347,9 @@ def _row(path: Path, split: str) -> dict | str:
     """The row of a file, or the sentence about what is wrong with its kind or its name."""
     if not path.is_file():
         return f"{path}: not a file (a folder, a pipe or a broken link)."
-    name = composed(path.name)
-    if not name.isascii() and name != name.encode(errors="replace").decode():
-        return f"{path}: the name is not UTF-8; rename the file, as 'convmv' does for many."
-    row = _parse(path, name, split)
+    if wrong := not_text(path):
+        return wrong
+    row = _parse(path, composed(path.name), split)
     return row if isinstance(row, str) else {**row, **audio.header(path)}
 
 

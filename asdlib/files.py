@@ -5,9 +5,11 @@ What names the code that a result depends on is :mod:`asdlib.keys`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,6 +98,52 @@ def sentence(error: OSError) -> str:
     return (
         f"{os.fsdecode(error.filename)}: cannot be read or written ({reason.rstrip('.')}); {then}"
     )
+
+
+def check_regular(path: Path, most: int) -> None:
+    """Refuse what is no file, as a pipe would wait for its writer and a device might never end.
+
+    Parameters
+    ----------
+    most : bytes that it may have.
+
+    Raises
+    ------
+    OSError
+        Naming the path; also if there is nothing.
+
+    Examples
+    --------
+    >>> try:
+    ...     check_regular(Path("/dev/null"), 100)
+    ... except OSError as error:
+    ...     print(sentence(error).partition(";")[0])
+    /dev/null: cannot be read or written (not a file, but a folder, a pipe or a device)
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        what = "not a file, but a folder, a pipe or a device"
+        raise OSError(errno.EINVAL, what, str(path))
+    if status.st_size > most:
+        what = f"{status.st_size:,} bytes, where at most {most:,} are allowed"
+        raise OSError(errno.EFBIG, what, str(path))
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    r"""Return the content of a file, and name it in every error; see :func:`check_regular`.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
+    >>> write_text("Ω", path)
+    >>> read_bytes(path, 100)
+    b'\xce\xa9'
+    """
+    check_regular(path, most)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        name_instead(error, path, path)  # a failing read names no file
+        raise
 
 
 def write_bytes(content: bytes, path: Path) -> None:

@@ -89,5 +89,20 @@ def twins(paths: Iterable[PurePath]) -> list[str]:
     return told
 
 
+def not_text(path: PurePath) -> str:
+    """Say that a name is not UTF-8, as of a zip from a computer with another encoding, or nothing.
+
+    >>> not_text(PurePath("train/a.wav"))
+    ''
+    >>> not_text(PurePath("train/" + os.fsdecode(bytes([0x83])) + ".wav")).partition(": ")[2]
+    "the name is not UTF-8; rename it, as 'convmv' does for many."
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return f"{path}: the name is not UTF-8; rename it, as 'convmv' does for many."
+    return ""
+
+
 def _is_wav(name: str) -> bool:
     return name.lower().endswith(_FORMATS) and not is_foreign(name)

@@ -5,6 +5,7 @@ As in mir_eval: ``validate``, one function per metric, ``evaluate``. Notebook: 0
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
+from asdlib.files import read_bytes
 from asdlib.params import AsdError
 from asdlib.wording import form, plural
 
 MAX_FPR = 0.1  # of the partial AUC
+_MOST_BYTES = 2**26  # of a table; one of ten machines has less than a megabyte
 SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (paper, 4.1)
 
 Score = Float[np.ndarray, " clip"]
@@ -318,10 +321,13 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        content = io.BytesIO(read_bytes(path, _MOST_BYTES))
+        table = pd.read_csv(content, dtype=str, keep_default_na=False)
     except FileNotFoundError:
         raise AsdError(f"{path}: no such file.") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read ({error.strerror}).") from None
+    except ValueError as error:
         raise AsdError(f"{path}: not a CSV table ({' '.join(str(error).split())}).") from None
     missing = [c for c in ("file", "score") if c not in table]
     if missing:

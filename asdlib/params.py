@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from asdlib.files import project_root
+from asdlib.files import project_root, read_bytes
 from asdlib.plainyaml import parse
 
 _MOST_BYTES = 2**20  # of a parameter file
@@ -373,14 +373,14 @@ def _from_here(value: Any) -> bool:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise AsdError(f"{path}: over {_MOST_BYTES:,} bytes; no parameter file is so long.")
-        return parse(path.read_text(encoding="utf-8")) or {}
+        return parse(read_bytes(path, _MOST_BYTES).decode("utf-8")) or {}
     except FileNotFoundError:
         raise AsdError(
             f"{path}: no such parameter file; see the folder params/ for examples."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise AsdError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
         raise AsdError(f"{path}: cannot be read ({error}).") from None
     except ValueError as error:
         raise AsdError(f"{path}: not valid YAML ({error}).") from None

@@ -15,12 +15,12 @@ def error() -> OSError | None:
     try:
         print(end="", flush=True)
     except OSError as error:
-        drop()
+        _drop()
         error.filename = "standard output"
         return error
     return None
 
 
-def drop() -> None:
+def _drop() -> None:
     """Let what is still to be printed go nowhere: Python writes it out at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -36,9 +36,9 @@ def test_what_is_no_whole_file_is_not_read(wav, tmp_path):
     told = {
         "clip.wav": "truncated; the header announces 12800 bytes of sound, the file holds 12796.",
         "empty.wav": "the file is empty (0 bytes).",
-        "pipe.wav": "not a file (a folder, a pipe or a device).",
+        "pipe.wav": "cannot be read (not a file, but a folder, a pipe or a device).",
         "link.wav": "cannot be read (No such file or directory).",
-        "": "not a file (a folder, a pipe or a device).",
+        "": "cannot be read (not a file, but a folder, a pipe or a device).",
     }
     for name, sentence in told.items():
         with pytest.raises(AsdError) as raised:

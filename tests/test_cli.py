@@ -206,4 +206,5 @@ def test_what_the_system_refuses_is_one_sentence(tmp_path, lean_file, rng, capsy
             write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
     (tmp_path / "results").write_text("a file")
     line = refused(capsys, "study", "--params", lean_file, "--data", tmp_path / "pump")
-    assert line.startswith(f"{tmp_path / 'results'}: cannot be read or written (")
+    assert line.startswith(f"{tmp_path / 'results'}/checked-")
+    assert line.endswith("(Not a directory); mend that and run the same command again.")

@@ -80,7 +80,7 @@ def test_a_name_that_is_no_utf_8_is_one_sentence(tmp_path, rng):
     table, problems = dataset.survey(tmp_path)
     assert table["name"].tolist() == ["b.wav"]
     assert [p.split(": ")[1] for p in problems] == [
-        "the name is not UTF-8; rename the file, as 'convmv' does for many."
+        "the name is not UTF-8; rename it, as 'convmv' does for many."
     ]
 
 

@@ -56,7 +56,7 @@ def test_the_quick_files_train_nothing(name, some):
         ("seeds: [4294967296]", "seeds.0 is 4294967296; input should be less than 4294967296."),
         ("name: " + 9000 * "x", "name is 'xxx"),
         ("denoising: {a_min: 5}", "denoising: a_min is 5 and a_max is 4; a_min must not lie above"),
-        (2**20 * " " + "\n", "over 1,048,576 bytes"),
+        (2**20 * " " + "\n", "bytes, where at most 1,048,576 are allowed"),
         ("seeds: 3", "seeds is 3; a list is needed, in square brackets."),
         ("seeds: 1e400", "seeds is '1e400'; a list is needed, in square brackets."),
         ("machines: fan", "machines is 'fan'; a list is needed"),

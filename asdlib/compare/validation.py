@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import lzma
+import os
 import re
 import reprlib
+import textwrap
 import zipfile
 import zlib
 from collections import Counter
@@ -20,6 +22,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from asdlib.audio import content_of
+from asdlib.files import read_bytes
 from asdlib.listing import composed, is_foreign, twins
 from asdlib.params import AsdError
 from asdlib.plainyaml import parse
@@ -78,7 +81,7 @@ def validate(package: Path, expected: Mapping[str, Collection[str]] | None = Non
     """
     package = Path(package)
     files, problems = _read_package(package)
-    systems, misplaced = _in_systems(files, package.resolve().name)
+    systems, misplaced = _in_systems(files, os.path.basename(os.path.abspath(package)))
     problems += misplaced
     if not systems:
         return problems or [f"{package}: holds no system (task2/<label>/ with CSV files)."]
@@ -238,7 +241,13 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
         contents = {composed(name): content_of(p) for name, p in shown.items()}
         return contents, twins(map(PurePosixPath, shown))
     try:
-        with zipfile.ZipFile(package) as archive:
+        content = read_bytes(package, _MOST_BYTES)
+    except FileNotFoundError:
+        raise AsdError(f"{package}: no such folder or zip.") from None
+    except OSError as error:
+        raise AsdError(f"{package}: cannot be read ({error.strerror}).") from None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [e for e in archive.infolist() if not e.is_dir()]
             own = [e for e in entries if not _foreign(e.filename)]
             if sum(e.file_size for e in own) > _MOST_BYTES:
@@ -255,10 +264,9 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
             problems = [f"{package}: {name} is in the zip more than once." for name in twice]
             problems += twins(PurePosixPath(e.filename) for e in own)
             return {composed(e.filename): archive.read(e) for e in own}, problems
-    except FileNotFoundError:
-        raise AsdError(f"{package}: no such folder or zip.") from None
     except _BROKEN_ZIP as error:
-        return {}, [f"{package}: not a readable zip ({error})."]
+        reason = textwrap.shorten(str(error), 200, placeholder="...")  # it may hold a whole header
+        return {}, [f"{package}: not a readable zip ({reason})."]
 
 
 def _foreign(name: str) -> bool:

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from asdlib import calibration, dataset
-from asdlib.listing import composed, is_foreign, twins, wavs_below
+from asdlib.listing import composed, is_foreign, not_text, twins, wavs_below
 from asdlib.monitor import health
 from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Spectra
@@ -145,12 +145,10 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
             "monitor is fitted on one: give one of these folders."
         )
     found = _wavs(root)
-    inside = [path.relative_to(root) for path in found]
-    named = [
-        (path, composed(own.as_posix()), composed(own.parent.as_posix()))
-        for path, own in zip(found, inside, strict=True)
-    ]
-    return _rows(str(root), named), twins(found)
+    problems = [wrong for path in found if (wrong := not_text(path))]
+    inside = [(path, path.relative_to(root)) for path in found if not not_text(path)]
+    named = [(p, composed(own.as_posix()), composed(own.parent.as_posix())) for p, own in inside]
+    return _rows(str(root), named), [*problems, *twins(found)]
 
 
 def _wavs(root: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from asdlib import clipstats
 from asdlib.calibration import HeldOut
-from asdlib.files import content_digest, write_tensors
+from asdlib.files import check_regular, content_digest, write_tensors
 from asdlib.frontends import FRONT_ENDS
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
@@ -92,10 +92,8 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         if path.is_dir():
             raise AsdError(f"{path}: is a folder; the model file comes first.")
+        check_regular(path, _MOST_BYTES)
         path.open("rb").close()  # says why it cannot be read
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise AsdError(f"{path}: {size} bytes, more than any model file has.")
         with safetensors.safe_open(path, framework="np") as file:
             whole = json.loads((file.metadata() or {})[_ENTRY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

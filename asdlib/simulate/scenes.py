@@ -133,6 +133,8 @@ def write(
     note = {"params": params.model_dump(mode="json"), "recipe": recipe(params)}
     if (manifest := _finished(out, note)) is not None:
         return manifest
+    if os.path.ismount(out):
+        raise AsdError(f"{out}: another disk; give a folder in it, such as {out / 'scenes'}.")
     if params.noise_folder is not None:
         check_noise(params.noise_folder)
     # its own name for every run: two that write the same set do not disturb each other

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,22 @@ class Outcome(NamedTuple):
 
     code: int
     told: list[str]
+
+
+@contextlib.contextmanager
+def bounded(seconds):
+    """Interrupt what takes too long."""
+
+    def late(number, frame):
+        raise TimeoutError(f"more than {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def run(walk, data, work):

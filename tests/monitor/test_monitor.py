@@ -161,7 +161,7 @@ def test_a_folder_in_the_layout_of_dcase_gives_its_training_clips(tmp_path):
             name = f"section_00_source_{split}_normal_{number:04d}_noAttribute.wav"
             (folder / f"{number:03d}.wav").rename(folder / name)
     assert len(Monitor.fit(tmp_path / "fan").contents) == 4
-    with pytest.raises(AsdError, match=r"holds 1 machine\(s\) \(fan\)"):
+    with pytest.raises(AsdError, match=r"holds 1 machine \(fan\)"):
         Monitor.fit(tmp_path)
 
 
@@ -217,7 +217,7 @@ def test_pipes_folders_and_cut_files_are_refused_and_odd_names_are_shown(model, 
     told = capsys.readouterr()
     assert json.loads(told.out)["name"] == str(clips / odd)
     assert "091.wav: truncated; the header announces 64000 bytes" in told.err
-    assert told.err.count("not a file (a folder, a pipe or a device)") == 2
+    assert told.err.count("not a file, but a folder, a pipe or a device") == 2
     assert "huge.wav: samples of up to" in told.err
 
 
@@ -291,7 +291,7 @@ def test_tensors_with_anything_else_beside_them_are_no_model_file(tmp_path):
 def test_a_file_larger_than_any_model_is_not_read(tmp_path):
     (tmp_path / "large").touch()
     os.truncate(tmp_path / "large", 2**30 + 1)
-    with pytest.raises(AsdError, match=f"{2**30 + 1} bytes, more than any model file has"):
+    with pytest.raises(AsdError, match=f"{2**30 + 1:,} bytes, where at most {2**30:,}"):
         Monitor.load(tmp_path / "large")
 
 
@@ -424,7 +424,7 @@ def test_a_fit_that_is_killed_leaves_the_old_model_or_the_whole_new_one(tmp_path
         ("old", "os.rmdir", str(temporary), 1),
         ("old", "os.rename", str(model.parent), 1),
         ("none", "os.rename", str(model.parent), 1),
-        ("old", "os.remove", str(model.parent), 1),
+        ("old", "os.remove", str(model.parent), 1),  # of what the one before has left
     ]
     command = [sys.executable, "-c", FITS_THAT_END, normal, model, json.dumps(moments)]
     done = subprocess.run(
@@ -437,5 +437,5 @@ def test_a_fit_that_is_killed_leaves_the_old_model_or_the_whole_new_one(tmp_path
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
     assert [code for _, code, *_ in told] == [-signal.SIGKILL] * 9 + [-signal.SIGXFSZ] * 2
     for moment, _, before, after in told:
-        assert after == ("new" if moment[0] == "os.remove" else before), moment
+        assert after == before, moment
     assert all(path.name.startswith(".") for path in model.parent.iterdir() if path != model)
