@@ -48,7 +48,7 @@ def read(path: Path, reader: Callable[[Path], Result]) -> Result | None:
     Raises
     ------
     OSError
-        Where the file cannot be read; that says nothing about what it holds.
+        Where the file cannot be read, naming it; that says nothing about what it holds.
 
     Examples
     --------
@@ -68,6 +68,7 @@ def read(path: Path, reader: Callable[[Path], Result]) -> Result | None:
         raise
     except Exception as error:  # a library may raise anything for a damaged file
         if isinstance(error, OSError) and error.errno is not None:
+            files.name_instead(error, path, path)  # a failing read names no file
             raise
     _set_aside(path, before)
     return None
@@ -155,8 +156,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     whole = table.copy(deep=False)
     whole.attrs = table.attrs | {_ENTRY: _table_digest(table, path)}
-    with files.replacing(path) as beside:
-        whole.to_parquet(beside, index=False, write_page_checksum=True)
+    files.write_bytes(whole.to_parquet(index=False, write_page_checksum=True), path)
 
 
 def table(path: Path) -> pd.DataFrame | None:

@@ -248,17 +248,13 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
         raise AsdError(f"{package}: cannot be read ({error.strerror}).") from None
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = [e for e in archive.infolist() if not e.is_dir()]
+            entries = [e for e in archive.infolist() if not e.filename.endswith("/")]
             own = [e for e in entries if not _foreign(e.filename)]
             if sum(e.file_size for e in own) > _MOST_BYTES:
                 return {}, [f"{package}: unpacks to more than {_MOST_BYTES:,} bytes."]
-            unsafe = [
-                e.filename
-                for e in entries
-                if e.filename.startswith("/") or ".." in PurePosixPath(e.filename).parts
-            ]
+            unsafe = [e.filename for e in entries if not _is_inside(PurePosixPath(e.filename))]
             if unsafe:
-                return {}, [f"{package}: {unsafe[0]!r} points out of the package."]
+                return {}, [f"{package}: {unsafe[0]!r} points out of the package, or nowhere."]
             counts = Counter(e.filename for e in entries)
             twice = sorted(name for name, count in counts.items() if count > 1)
             problems = [f"{package}: {name} is in the zip more than once." for name in twice]
@@ -267,6 +263,10 @@ def _read_package(package: Path) -> tuple[dict[str, bytes], list[str]]:
     except _BROKEN_ZIP as error:
         reason = textwrap.shorten(str(error), 200, placeholder="...")  # it may hold a whole header
         return {}, [f"{package}: not a readable zip ({reason})."]
+
+
+def _is_inside(path: PurePosixPath) -> bool:
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _foreign(name: str) -> bool:

@@ -35,7 +35,7 @@ class Disk:
     ----------
     counts : accesses so far, by their kind.
     what : the one that failed, as a sentence; empty if none has.
-    written : paths of all writes.
+    written : names of the files that were filled.
     """
 
     def __init__(self, *roots, kind="write", fault=None, at=0, lasting=False):
@@ -76,8 +76,8 @@ class Disk:
         with self._lock:
             self.counts[kind] += 1
             number = self.counts[kind]
-            if kind == "write":
-                self.written.add(os.path.join(inside, os.path.basename(path)))
+            if what in ("write", "sendfile"):
+                self.written.add(os.path.basename(path))
             due = number >= self.at if self.lasting else number == self.at
             if self.fault and kind == self.kind and due:
                 self.what = self.what or f"{what} {path}"
