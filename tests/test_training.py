@@ -139,7 +139,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames
     path = tmp_path / "checkpoint.safetensors"
     wild = SHORT.model_copy(update={"learning_rate": 1e30, "checkpoint_seconds": 0})
     sentence = (
-        r"^The training of seed\(s\) 0, 1 diverged: the loss of epoch 1 is not finite; set "
+        r"^The training of seeds 0, 1 diverged: the loss of epoch 1 is not finite; set "
         r"training\.learning_rate below 1e\+30\.$"
     )
     epochs = []

@@ -240,12 +240,12 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
     rows = []
     for unit in units(params, recordings):
+        values, told = unit.model().parameters_per_seed, unit.told  # may compute anew
         files = [file for file in unit.folder.iterdir() if file.suffix != kept.SET_ASIDE]
-        told = unit.told
         rows.append(
             {
                 "unit": unit.folder.name,
-                "values per seed": unit.model().parameters_per_seed,
+                "values per seed": values,
                 "MB": sum(file.stat().st_size for file in files) / 1e6,
                 "products": told["products"],
                 "trained by": told["trained_on"],

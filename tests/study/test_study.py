@@ -325,7 +325,7 @@ def test_a_training_that_diverges_names_machine_system_seed_and_epoch(tiny):
     with pytest.raises(AsdError) as error:
         study.run(params.load(wild, baseline=False))
     assert str(error.value).startswith(
-        "fan with near: The training of seed(s) 0, 1 diverged: the loss of epoch "
+        "fan with near: The training of seeds 0, 1 diverged: the loss of epoch "
     )
 
 
