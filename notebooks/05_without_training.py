@@ -78,7 +78,7 @@ params, recordings = chapter.params, chapter.recordings
 #
 # Each detector without training is compared with the autoencoder on AdaSub under eq. 1, where
 # that was run. The detector is the same for every seed of the autoencoder. S5 is the submission without
-# training: it joins the scores of two views, see {doc}`08_submission`.
+# training: it joins the scores of three views, see {doc}`08_submission`.
 
 # %%
 table = trained_or_not.with_fused(study.run(params, recordings=recordings))

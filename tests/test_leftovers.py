@@ -80,4 +80,7 @@ def test_links_are_removed_but_not_followed(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "x" * 255, "é" * 127])
 def test_a_name_beside_is_never_too_long(tmp_path, name):
-    leftovers.beside(tmp_path / name).write_text("")
+    beside = leftovers.beside(tmp_path / name)
+    beside.write_text("")
+    assert beside.parent == tmp_path
+    assert beside.exists()

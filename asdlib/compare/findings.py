@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from asdlib.clipstats import VIEWS
 from asdlib.compare import choice, comparison, systems
 
 UNTRAINED = (systems.UNTRAINED.name, systems.FUSED)
@@ -119,12 +118,3 @@ def highest(summary: comparison.Summary) -> tuple[tuple[str, str], float] | None
         return None
     best: Any = means.idxmax()
     return best, float(means.max())
-
-
-def trained(scorer: str) -> bool:
-    """Whether a scorer needs an autoencoder.
-
-    >>> trained("eq1"), trained("pmsd")
-    (True, False)
-    """
-    return scorer not in {*VIEWS, systems.FUSED}
