@@ -201,6 +201,7 @@ def test_the_command_prints_where_the_file_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         study, "open_recordings", lambda *_, **__: type("S", (), {"describe": str})()
     )
+    monkeypatch.setattr(study, "place", lambda *_: tmp_path)
     (tmp_path / "p.yaml").write_text("name: p\n")
     arguments = ["report", "--params", str(tmp_path / "p.yaml"), "--out", str(tmp_path)]
     assert cli.main([*arguments, "--single-file"]) == 0
