@@ -32,7 +32,7 @@ _DEPTH = 4  # of a study's folder of results
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; a request to end, by whichever signal, ends it as Ctrl-C does."""
-    surroundings.open_streams()
+    streams.opened()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")

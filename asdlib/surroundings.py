@@ -1,4 +1,4 @@
-"""What a process is started with: variables, standard streams, signals.
+"""What a process is started with: variables and signals.
 
 A batch job, a container or a service has no home to write to, no terminal, odd variables. Libraries
 read the variables when they are loaded, so the package sets them first of all.
@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import stat
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -72,19 +71,6 @@ def _own_folder() -> Path | None:
         return Path(tempfile.mkdtemp(prefix=leftovers.prefix()))
     except OSError:  # the command tells it, where it needs such a folder
         return None
-
-
-def open_streams() -> None:
-    """Give a process that was started without standard streams some that lead nowhere.
-
-    >>> open_streams()
-    """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # else a data file gets its number
-        pass
-    os.close(number)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 @contextmanager

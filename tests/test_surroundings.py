@@ -74,8 +74,8 @@ def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):
 def test_without_standard_streams_no_file_gets_their_numbers(tmp_path):
     code = """
 import sys
-from asdlib.surroundings import open_streams
-open_streams()
+from asdlib.streams import opened
+opened()
 print("lost")
 print("lost", file=sys.stderr)
 with open(sys.argv[1], "w") as file:

@@ -1,5 +1,6 @@
 import shutil
 
+import damaged
 import jupytext
 import nbformat
 import numpy as np
@@ -127,3 +128,38 @@ def test_an_unclean_build_fails(scenes_report, tmp_path):
     copied(scenes_report[1], tmp_path, "01_noise_floor", cell)
     with pytest.raises(AsdError, match="undefined label: 'fig-nowhere'"):
         build.html(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    """An executed chapter, its key, and its folder of tables."""
+    folder = tmp_path_factory.mktemp("chapter")
+    data = str(two_machines(folder / "data"))
+    scorers = {"front_ends": ["near"], "scorers": ["near/pm"], "extras": []}
+    chosen = small_params(folder, data=data, baseline=False, **scorers)
+    done = build.execute("99_provenance", chosen, folder / "notebooks")
+    key = nbformat.read(done, as_version=4).metadata["asd"]["key"]
+    return done, key, files.resolve(chosen.figures)
+
+
+@pytest.mark.parametrize("name", ["notebooks/99_provenance.ipynb", "figures/tab-versions.csv"])
+@pytest.mark.parametrize("how", [*damaged.KINDS, "letter"])
+def test_a_damaged_chapter_or_table_is_told_and_not_used(chapter, tmp_path, name, how, capsys):
+    done, key, figures = chapter
+    for folder in (done.parent, figures):
+        shutil.copytree(folder, tmp_path / folder.name)
+    done, figures = tmp_path / "notebooks" / done.name, tmp_path / "figures"
+    assert build._is_done(done, key, figures)
+    assert not build._is_done(done, "other", figures)
+    path = tmp_path / name
+    if how == "letter":
+        path.write_text(path.read_text().replace("processor", "processer"))
+    else:
+        damaged.damage(path, how)
+    assert not build._is_done(done, key, figures)
+    assert capsys.readouterr().err == (
+        f"{path}: damaged; it is set aside as {path.name}.damaged and computed again.\n"
+    )
+    assert path.with_name(f"{path.name}.damaged").exists()
+    build._publish(figures, tmp_path / "published")
+    assert not list((tmp_path / "published").glob("*.damaged"))
