@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from asdlib import metrics
 from asdlib.params import AsdError
@@ -64,6 +65,19 @@ def test_a_case_counted_by_hand():
     assert values["auc_target"] == 3 / 4
     three = np.array([values["auc_source"], values["auc_target"], values["pauc"]])
     assert values["omega"] == pytest.approx(3 / (1 / three).sum())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=2))
+def test_areas_equal_those_of_scikit_learn(clips):
+    scores, anomalous = map(np.array, zip(*clips, strict=True))
+    score, domain = scores.astype(float), np.full(len(scores), "source")
+    if anomalous.all() or not anomalous.any():
+        assert np.isnan([metrics.auc_source(score, anomalous, domain)]).all()
+        assert np.isnan(metrics.pauc(score, anomalous))
+        return
+    whole, part = (roc_auc_score(anomalous, score, max_fpr=limit) for limit in (None, 0.1))
+    assert metrics.auc_source(score, anomalous, domain) == pytest.approx(whole, abs=1e-12)
+    assert metrics.pauc(score, anomalous) == pytest.approx(part, abs=1e-12)
 
 
 def test_omega_is_the_harmonic_mean_of_the_flat_list():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from asdlib.metrics import MAX_FPR, validate
+from asdlib.metrics import MAX_FPR, roc_area, validate
 from asdlib.params import AsdError
 
 RESAMPLES = 10_000
@@ -100,13 +100,7 @@ def weighted_pauc(
         share = cumulated[:, last] / cumulated[:, -1:]
         rates.append(np.pad(share, [(0, 0), (1, 0)]))
     fpr, tpr = rates
-    width = np.diff(fpr, axis=1)
-    inside = np.diff(np.minimum(fpr, max_fpr), axis=1)
-    part = np.divide(inside, width, out=np.zeros_like(width), where=width > 0)
-    height = tpr[:, :-1] + 0.5 * part * np.diff(tpr, axis=1)
-    area = np.sum(inside * height, axis=1)
-    least = max_fpr**2 / 2
-    return 0.5 * (1 + (area - least) / (max_fpr - least))
+    return np.asarray(roc_area(fpr, tpr, max_fpr))
 
 
 def _wide(scores: pd.DataFrame) -> pd.DataFrame:
