@@ -59,6 +59,18 @@ chapter.figure(
     missing=first_page.NO_LABELS,
 )
 
+# %% [markdown]
+# An *autoencoder* is a neural network that learns to reconstruct normal sound. A clip that it reconstructs badly is suspicious.
+#
+# | name | system |
+# |---|---|
+# | Baseline MSE, MAHALA | the official autoencoder of the challenge on the near microphone, with two scores |
+# | AE ch1 | the paper's autoencoder on the near microphone |
+# | RefSub, AdaSub | the same after the far spectrum was subtracted: with one factor, or with more where noise dominates |
+# | DM + shrink + P95 | three changes of AdaSub's score. They make the paper's *champion*, submitted as S1 |
+# | statistics (pmsd, fine) | no autoencoder: the level and the scatter of a clip's frequency bands, compared with normal clips |
+# | S5 | the mean of three such detectors, the submission without training |
+
 # %%
 rate = 1 - params.scoring.quantile
 compared = findings.compared(summary, table, params.scorers)
@@ -79,6 +91,9 @@ alarm_rates.show(alarms.by_rate(params, recordings, table), rate, label="first-r
 # would very likely agree; the rule stands in {doc}`notebooks/04_seed_study`.
 #
 # ## Which system to submit
+#
+# The paper submits four systems: S1, the champion; S2, the champion's score after RefSub; S3, the mean of AdaSub and
+# CohGate, another front-end; and S4, the best single models of S1 and S2. S5 is this project's.
 
 # %%
 package = f"{params.results}/{params.name}/submission"

@@ -20,6 +20,7 @@ from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 ADASUB = "adasub"  # the front-end that all others are compared with, and the default choice
+WITH_PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadals")
 _WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
 _DIFFERENCE = ["mean", "p_holm", "low", "high", "verdict"]  # of a pair
 

@@ -13,7 +13,7 @@ from conftest import (
     small_params,
     two_machines,
 )
-from whole import FEW_CLIPS, NO_PHASE, assert_whole, text_of
+from whole import FEW_CLIPS, assert_whole, text_of
 
 from asdlib import files, params, study
 from asdlib.compare import submission
@@ -23,7 +23,7 @@ from asdlib.report import build
 
 def test_a_report_on_scenes_is_whole(scenes_report):
     chosen, pages = scenes_report
-    html = assert_whole(chosen, pages, NO_PHASE | FEW_CLIPS)
+    html = assert_whole(chosen, pages, FEW_CLIPS)
     assert "embedded simulated scenes" in html["04_seed_study"]
     ladder = pd.read_csv(files.resolve(chosen.figures) / "tab-ladder.csv")
     per_seed = pd.read_csv(files.resolve(chosen.figures) / "tab-front-ends.csv")

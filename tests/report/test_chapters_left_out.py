@@ -27,6 +27,7 @@ from whole import (
     NOT_MEASURED,
     NOT_TRAINED,
     OF_VIEWS,
+    assert_chapters,
     assert_whole,
     text_of,
 )
@@ -70,17 +71,29 @@ def without_kernels(monkeypatch):
     monkeypatch.setattr(build, "ThreadPoolExecutor", AtOnce)
 
 
-def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng, without_kernels):
+@pytest.fixture
+def chapters(tmp_path, monkeypatch, without_kernels):
+    """Execute every chapter of a small report, and return its parameters and their folder."""
+    monkeypatch.setattr(build, "html", lambda out: out / "html" / "index.html")
+
+    def run(**changes):
+        chosen, pages = small_report(tmp_path, **changes)
+        return chosen, pages.parent / "notebooks"
+
+    return run
+
+
+def test_recordings_of_one_domain_without_truth_get_every_chapter(tmp_path, rng, chapters):
     machine_folder(tmp_path / "data", rng, "fan", train=5, test=4)
-    made = small_report(tmp_path, data=str(tmp_path / "data"), extras=[])
-    html = assert_whole(*made, NO_PHASE | NOT_MEASURED | NO_TRUTH | NO_OMEGA | FEW_CLIPS)
-    assert "the folder data, 13 clips of 1 machine, manifest" in html["04_seed_study"]
+    made = chapters(data=str(tmp_path / "data"), extras=[])
+    text = assert_chapters(*made, NOT_MEASURED | NO_TRUTH | NO_OMEGA | FEW_CLIPS)
+    assert "the folder data, 13 clips of 1 machine, manifest" in text["04_seed_study"]
     folder = tmp_path / "figures"
     assert pd.read_csv(folder / "tab-ladder.csv")["ensemble"].isna().all()
     assert pd.read_csv(folder / "tab-systems.csv")["overall"].isna().all()
     assert pd.read_csv(folder / "tab-steps.csv")["source AUC"].between(0, 1).all()
     assert len(pd.read_csv(folder / "tab-decisions.csv")) == 1
-    assert "No ground truth lies beside these recordings" in html["02_front_ends"]
+    assert "No ground truth lies beside these recordings" in text["02_front_ends"]
 
 
 def test_recordings_of_ones_own_and_few_systems_get_every_chapter(tmp_path, rng, without_kernels):
@@ -120,11 +133,8 @@ def test_detectors_without_training_are_shown_as_far_as_they_were_run(
         assert written == {"tab-untrained", *found}
 
 
-def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
-    tmp_path, without_kernels
-):
-    chosen, pages = small_report(
-        tmp_path,
+def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(tmp_path, chapters):
+    made = chapters(
         scenes={
             "seconds": 1.5,
             "train_source": 5,
@@ -138,13 +148,13 @@ def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
         baseline=False,
     )
     left_out = NOT_TRAINED | NO_PHASE | NOT_MEASURED | NO_SYSTEM | FEW_CLIPS
-    html = assert_whole(chosen, pages, left_out)
+    text = assert_chapters(*made, left_out)
     assert not (tmp_path / "results" / "units").exists()
-    assert "No autoencoder was trained here" in html["04_seed_study"]
-    assert "there is nothing to re-score" in html["06_rescoring"]
-    assert "every idea needs adasub with the scorers s1 and eq1" in html["07_negative_results"]
-    assert "this study has no models" in html["99_provenance"]
-    assert "the table that is left out" in text_of(pages / "notebooks" / "04_seed_study.html")
+    assert "No autoencoder was trained here" in text["04_seed_study"]
+    assert "there is nothing to re-score" in text["06_rescoring"]
+    assert "every idea needs adasub with the scorers s1 and eq1" in text["07_negative_results"]
+    assert "this study has no models" in text["99_provenance"]
+    assert "the table that is left out" in text["04_seed_study"]
     ladder = pd.read_csv(tmp_path / "figures" / "tab-ladder.csv").set_index("system")
     assert (
         ladder.loc[["AdaSub, statistics pmsd", "AdaSub, fine statistics"], "ensemble"].notna().all()
@@ -153,7 +163,7 @@ def test_a_report_without_autoencoders_has_sentences_in_place_of_empty_figures(
     compared = pd.read_csv(tmp_path / "figures" / "tab-front-ends.csv")
     run = compared.set_index("front-end").loc[["AE ch1", "AdaSub", "CohGate"], "all machines"]
     assert run.notna().all()
-    assert "scored by statistics pmsd (no seed)" in html["02_front_ends"]
+    assert "scored by statistics pmsd (no seed)" in text["02_front_ends"]
 
 
 def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
