@@ -76,7 +76,7 @@ for system in systems.SYSTEMS:
         chapter.say(f"Left out: {system.lacking(per_seed)}")
     elif system.selected:
         chapter.say(f"**{system.name}** takes {chosen} of the {of} models that there are.")
-judged = systems.first(applied)
+judged = systems.first(applied, best.name)
 
 # %% [markdown]
 # ## The guard
@@ -190,7 +190,8 @@ chapter.table(
 # S5 scores every training clip by statistics that were fitted without it and its neighbours. From $n$ such held-out scores
 # the p value of a clip is $(1 + k) / (n + 1)$, where $k$ of them are at or above its score {cite}`vovk2005`. A clip with
 # $p \le q$ is an alarm. If a normal clip and the held-out clips could change places, at most a share $q$ of normal clips
-# would be alarms. {numref}`tab-decisions` counts the errors of one system in either domain.
+# would be alarms. {numref}`tab-decisions` counts the errors of the system that is
+# to be submitted, in either domain.
 
 # %%
 chapter.table(
@@ -241,7 +242,7 @@ alarm_rates.show(alarms.by_rate(params, recordings, table), 1 - params.scoring.q
 # %% [markdown]
 # ## Clips and the threshold
 #
-# Every labelled test clip by one system (S1 where there is one), one machine at a time. Move the threshold and the
+# Every labelled test clip by the system that is to be submitted, one machine at a time. Move the threshold and the
 # counts follow: a lower threshold finds more anomalies and raises more false alarms. Clips with a black ring are the
 # worst errors at the system's own threshold; below they can be heard, as the near microphone recorded them and after
 # the system's front-ends (MP3, level-matched).

@@ -303,12 +303,17 @@ def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> R
     return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
 
 
-def first(results: Results) -> System:
+def first(results: Results, preferred: str = "") -> System:
     """Return the first system that could be formed; S1 where none could.
 
     Chapter 08 and the explorer show the decisions of one system alone.
+
+    Parameters
+    ----------
+    preferred : name of the system that is taken if it could be formed.
     """
-    return next((s for s in SYSTEMS if s.name in results and results[s.name].members), SYSTEMS[0])
+    formed = [s for s in SYSTEMS if s.name in results and results[s.name].members]
+    return next((s for s in formed if s.name == preferred), (*formed, SYSTEMS[0])[0])
 
 
 def omega_by_machine(results: Results) -> pd.DataFrame:

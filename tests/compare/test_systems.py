@@ -158,5 +158,7 @@ def test_the_first_system_is_the_first_that_could_be_formed():
     none = systems.Applied([], {}, pd.DataFrame())
     there = systems.Applied([("adals", "pmsd", 0)], {}, pd.DataFrame())
     assert systems.first({"S1": there, "S5": there}).name == "S1"
+    assert systems.first({"S1": there, "S5": there}, "S5").name == "S5"
+    assert systems.first({"S1": there, "S5": none}, "S5").name == "S1"
     assert systems.first({"S1": none, "S2": none, "S5": there}) == systems.UNTRAINED
     assert systems.first({"S1": none}).name == "S1"
