@@ -1,10 +1,7 @@
-"""Pages made from docstrings: complete, and free of mistakes that Sphinx finds."""
-
-import shutil
+"""Pages made from docstrings; that Sphinx finds no mistake in them, the report on scenes shows."""
 
 import pytest
 from conftest import ROOT
-from sphinx.cmd.build import main as sphinx_build
 
 from asdlib.report import api
 
@@ -22,16 +19,6 @@ def test_every_module_and_wing_has_a_page(tmp_path):
     assert {".".join(file.parts) for file in files} <= documented
     assert "asdlib.study" in documented
     assert (tmp_path / "index.md").read_text().count("noise\n") == 1
-
-
-def test_no_docstring_has_a_mistake_that_sphinx_finds(tmp_path, capfd):
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "report", source)
-    api.write(source / "api")
-    (source / "index.md").write_text("# x\n\n```{toctree}\napi/index\nbibliography\n```\n")
-    options = ["-n", "-W", "--keep-going", "-q", "-b", "dummy"]
-    status = sphinx_build([*options, str(source), str(tmp_path / "out")])
-    assert status == 0, capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

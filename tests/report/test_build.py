@@ -48,6 +48,7 @@ def test_a_second_report_executes_nothing(scenes_report, monkeypatch):
     chosen, pages = scenes_report
     folder = pages.parent / "notebooks"
     before = {p.name: p.stat().st_mtime_ns for p in folder.glob("*.ipynb")}
+    monkeypatch.setattr(build, "html", lambda out: out / "html" / "index.html")
     build.report(chosen, pages.parent, progress=False)
     assert {p.name: p.stat().st_mtime_ns for p in folder.glob("*.ipynb")} == before
 
@@ -123,7 +124,8 @@ def written(folder, text):
     return path
 
 
-def test_an_unclean_build_fails(scenes_report, tmp_path):
+def test_an_unclean_build_fails(scenes_report, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "CHAPTERS", ["index", "01_noise_floor"])
     cell = nbformat.v4.new_markdown_cell("{numref}`fig-nowhere`")
     copied(scenes_report[1], tmp_path, "01_noise_floor", cell)
     with pytest.raises(AsdError, match="undefined label: 'fig-nowhere'"):
