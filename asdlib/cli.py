@@ -78,6 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--noise", help="folder of real noise clips to use instead")
     command.add_argument("--impulse-responses", help="folder of measured two-channel responses")
 
+    command = add(
+        "download", _download, "fetch the official recordings, unpacked for all that follows"
+    )
+    command.add_argument("kind", choices=("development", "additional", "evaluation"))
+    command.add_argument("out", type=Path, help="folder of the data set; all three may share it")
+    command.add_argument("--machine", action="append", default=[], help="only this one; repeatable")
+    command.add_argument("--mirror", help="address of a folder that holds the archives")
+    command.add_argument("--keep", action="store_true", help="keep the archives")
+
     command = add("doctor", _doctor, "look at a folder of recordings before any work")
     command.add_argument("data", help="folder with <machine>/train and <machine>/test")
     command.add_argument("--params", type=Path, help="forecast for these parameters")
@@ -158,10 +167,20 @@ def _scenes(options: argparse.Namespace) -> None:
     print(f"{options.out}: embedded scenes, seed {changed.seed}, manifest {digest}")
 
 
+def _download(options: argparse.Namespace) -> None:
+    from asdlib import official
+
+    official.download(
+        options.kind, options.out, options.machine, mirror=options.mirror, keep=options.keep
+    )
+    print(options.out)
+
+
 def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, layout, study
     from asdlib.measure import transfer
     from asdlib.monitor import recordings as own
+    from asdlib.official import complete
     from asdlib.study import forecast
 
     root = Path(options.data)
@@ -179,7 +198,8 @@ def _doctor(options: argparse.Namespace) -> None:
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
     print(transfer.levels(params, recordings).to_string())
-    print(*map(_printable, layout.remarks(recordings.manifest)), sep="\n")
+    remarks = layout.remarks(recordings.manifest) + complete.lacking(recordings.manifest, root)
+    print(*map(_printable, remarks), sep="\n")
     for machine in recordings.machines:
         for told in own.faults(recordings.clips(machine), params.spectra):
             print(_printable(f"{machine}: {told}"))

@@ -6,6 +6,8 @@ import sys
 
 from tqdm import tqdm
 
+from asdlib.wording import plural
+
 
 def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
     """Return a progress bar; in a log file, where it would be repeated, say once what begins.
@@ -14,7 +16,7 @@ def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
     ----------
     what : is done; stands before the bar.
     total : number of steps.
-    unit : what a step is.
+    unit : what a step is, such as "clip"; "B" for bytes.
     progress : nothing is shown where this is false, or where there is no step.
 
     Examples
@@ -25,5 +27,13 @@ def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
     shown = progress and total > 0
     on_terminal = sys.stderr.isatty()
     if shown and not on_terminal:
-        print(f"{what} ({total:,} {unit}{'s' * (total != 1)}) ...", file=sys.stderr, flush=True)
-    return tqdm(total=total, desc=what, unit=unit, disable=not (shown and on_terminal), leave=False)
+        size = f"{total / 1e6:,.1f} MB" if unit == "B" else plural(total, unit)
+        print(f"{what} ({size}) ...", file=sys.stderr, flush=True)
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=not (shown and on_terminal),
+        leave=False,
+    )

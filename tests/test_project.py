@@ -16,6 +16,7 @@ from conftest import ROOT
 MAY_IMPORT = {
     "method": set(),
     "simulate": {"method"},
+    "official": {"method"},
     "study": {"method", "simulate"},
     "compare": {"method", "simulate", "study"},
     "measure": {"method", "simulate", "study"},

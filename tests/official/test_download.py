@@ -1,0 +1,376 @@
+"""The official archives, fetched from a server on this machine that fails in many ways."""
+
+import errno
+import hashlib
+import io
+import shutil
+import stat
+import threading
+import zipfile
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pooch
+import pytest
+from conftest import machine_folder
+
+from asdlib import cli, dataset, official
+from asdlib.official import archives, complete, fetch
+from asdlib.official.unpack import unpack
+from asdlib.params import AsdError
+
+BLOCK = 5000
+
+
+def packed(files):
+    """A zip of names and bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return content.getvalue()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves files from memory; ``faults`` of a name are used up one by one."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.faults, self.asked, self.ranges = {}, {}, Counter(), True
+        self.address = f"http://127.0.0.1:{self.server_port}/mirror/"
+        self.sent = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        name = self.path.rpartition("/")[2]
+        body = self.server.files.get(name)
+        head = self.command == "HEAD"
+        fault = None
+        if not head:
+            self.server.asked[name] += 1
+            waiting = self.server.faults.get(name, [])
+            fault = waiting.pop(0) if waiting else None
+        if body is None or fault == 404:
+            self.send_error(404)
+        elif fault == 503:
+            self.send_error(503)
+        elif fault == "elsewhere":
+            self.send_response(302)
+            self.send_header("Location", f"/other/{name}")
+            self.end_headers()
+        else:
+            self._body(body, head, fault)
+
+    def _body(self, body, head, fault):
+        start, asked = 0, self.headers.get("Range")
+        if asked and self.server.ranges:
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if start >= len(body):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(body)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.send_response(200)
+        rest = body[start:]
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        if not head:
+            sent = rest[: len(rest) // 2] if fault == "cut" else rest
+            self.server.sent.append(len(sent))
+            self.wfile.write(sent)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, rng, tmp_path):
+    """All three sets of two machines, small; the time between tries is short."""
+    monkeypatch.setattr(pooch.core.time, "sleep", lambda _: None)
+    monkeypatch.setattr(fetch, "_BLOCK", 500)
+    made = Server()
+    noise = rng.bytes(BLOCK)
+    sets = {}
+    for kind, own in archives.SETS.items():
+        split = "test" if kind == "evaluation" else "train"
+        wanted = own[:2]
+        for archive in wanted:
+            names = [f"{archive.machine}/{split}/{i}.wav" for i in range(2)]
+            made.files[archive.name] = packed({name: noise for name in names})
+        sets[kind] = tuple(
+            archives.Archive(a.name, a.machine, hashlib.md5(made.files[a.name]).hexdigest(), 1)
+            for a in wanted
+        )
+    monkeypatch.setattr(archives, "SETS", sets)
+    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def fetched(server, out, kind="development", **options):
+    return official.download(kind, out, mirror=server.address, progress=False, **options)
+
+
+def files(out):
+    return sorted(str(p.relative_to(out)) for p in out.rglob("*.wav"))
+
+
+CARS = [f"{machine}/train/{i}.wav" for machine in ("ToyCar", "ToyCarEmu") for i in range(2)]
+
+
+def test_a_set_is_unpacked_and_a_second_call_asks_for_nothing(server, tmp_path, capsys):
+    out = tmp_path / "recordings"
+    assert fetched(server, out) == out
+    assert files(out) == CARS
+    assert not (out / "archives").exists()
+    assert "CC BY-NC-SA 4.0" in capsys.readouterr().err
+    asked = server.asked.copy()
+    fetched(server, out)
+    assert server.asked == asked
+    assert capsys.readouterr().err == ""
+    (out / CARS[0]).unlink()
+    fetched(server, out)
+    assert files(out) == CARS
+    assert server.asked.total() == asked.total() + 1
+
+
+def test_training_and_test_clips_of_a_machine_share_a_folder(server, tmp_path):
+    for kind in ("additional", "evaluation"):
+        fetched(server, tmp_path, kind, machines=["Sander"], keep=True)
+    assert {path.split("/")[0] for path in files(tmp_path)} == {"Sander"}
+    assert {path.split("/")[1] for path in files(tmp_path)} == {"train", "test"}
+    kept = {path.name for path in (tmp_path / "archives").iterdir()}
+    assert kept == {"eval_data_Sander_train.zip", "eval_data_Sander_test.zip"}
+    shutil.rmtree(tmp_path / "Sander")
+    asked = server.asked.copy()
+    fetched(server, tmp_path, "additional", machines=["Sander"])
+    assert server.asked == asked  # unpacked from the archive that is there
+
+
+@pytest.mark.parametrize(
+    "faults", [["cut"], ["cut", "cut", 503], [503, 503], ["elsewhere"], ["cut", "elsewhere"]]
+)
+@pytest.mark.parametrize("ranges", [True, False])
+def test_faults_that_pass_are_survived(server, tmp_path, faults, ranges):
+    server.ranges = ranges
+    server.faults["dev_ToyCar_r2.zip"] = list(faults)
+    fetched(server, tmp_path)
+    assert files(tmp_path) == CARS
+    whole = len(server.files["dev_ToyCar_r2.zip"])
+    cuts = faults.count("cut")
+    own = server.sent[:-1]  # the other archive is not cut
+    assert len(own) == cuts + 1
+    assert sum(own) < whole + 500 * (cuts + 1) or not ranges  # what came is not sent again
+    assert own[-1] == whole or ranges
+
+
+def test_a_server_that_stays_away_leaves_what_came_and_the_next_call_goes_on(server, tmp_path):
+    server.faults["dev_ToyCar_r2.zip"] = ["cut"] + [503] * 5
+    with pytest.raises(AsdError, match=r"dev_ToyCar_r2\.zip: cannot be fetched \(503.*resumes"):
+        fetched(server, tmp_path)
+    part = tmp_path / "archives" / "dev_ToyCar_r2.zip.part"
+    half = part.stat().st_size
+    assert half == len(server.files["dev_ToyCar_r2.zip"]) // 2 // 500 * 500
+    assert {path.name for path in (tmp_path / "archives").iterdir()} == {part.name}
+    fetched(server, tmp_path)
+    assert files(tmp_path) == CARS
+    assert server.sent[1] == len(server.files["dev_ToyCar_r2.zip"]) - half
+
+
+def test_what_was_whole_before_the_process_died_is_used(server, tmp_path):
+    part = tmp_path / "archives" / "dev_ToyCar_r2.zip.part"
+    part.parent.mkdir()
+    part.write_bytes(server.files["dev_ToyCar_r2.zip"])
+    fetched(server, tmp_path, machines=["ToyCar"])
+    assert files(tmp_path) == CARS[:2]
+    assert server.sent == []
+
+
+def test_what_is_not_the_published_archive_is_refused(server, tmp_path):
+    good = server.files["dev_ToyCar_r2.zip"]
+    server.files["dev_ToyCar_r2.zip"] = packed({"ToyCar/train/0.wav": b"other"})
+    found = hashlib.md5(server.files["dev_ToyCar_r2.zip"]).hexdigest()
+    with pytest.raises(AsdError, match=f"not the published archive: its MD5 is .*, found {found}"):
+        fetched(server, tmp_path)
+    assert files(tmp_path) == []
+    server.files["dev_ToyCar_r2.zip"] = good
+    fetched(server, tmp_path)
+    assert files(tmp_path) == CARS
+
+
+def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
+    server.faults["dev_ToyCar_r2.zip"] = [404]
+    with pytest.raises(AsdError, match=r"dev_ToyCar_r2\.zip: the server answers 404"):
+        fetched(server, tmp_path)
+    assert server.asked["dev_ToyCar_r2.zip"] == 1
+
+
+def test_without_a_server_there_is_one_sentence(server, tmp_path, capsys):
+    arguments = ["download", "development", str(tmp_path), "--mirror", "http://127.0.0.1:9"]
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:9/dev_ToyCar_r2.zip: cannot be reached (" in told
+    assert "Connection refused" in told
+
+
+def test_too_little_space_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(AsdError, match=r"GB are needed and 0\.0 GB are free"):
+        fetched(server, tmp_path)
+    assert not server.asked
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_the_next_call_goes_on(
+    server, tmp_path, monkeypatch, capsys
+):
+    class Full(io.FileIO):
+        def write(self, data):
+            super().write(data[:100])
+            raise OSError(errno.ENOSPC, "No space left on device", str(self.name))
+
+    def opened(self, mode="r", *arguments):
+        full = self.suffix == ".part" and "b" in mode
+        return Full(self, mode.replace("b", "")) if full else real(self, mode, *arguments)
+
+    arguments = ["download", "development", str(tmp_path), "--mirror", server.address]
+    real = Path.open
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", opened)
+        assert cli.main(arguments) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "dev_ToyCar_r2.zip.part" in told
+    assert "No space left on device" in told
+    assert cli.main(arguments) == 0
+    assert files(tmp_path) == CARS
+
+
+def link(name):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("../evil.wav", "leads out of the folder"),
+        ("ToyCar/../../evil.wav", "leads out of the folder"),
+        ("ToyCar\\..\\..\\evil.wav", "leads out of the folder"),
+        ("/evil.wav", "leads out of the folder"),
+        ("C:\\evil.wav", "leads out of the folder"),
+        ("fan/train/0.wav", "does not lie in ToyCar/"),
+        ("evil.wav", "does not lie in ToyCar/"),
+        (link("ToyCar/train/0.wav"), "is no file but a link"),
+    ],
+)
+def test_an_archive_that_leads_elsewhere_is_not_unpacked(tmp_path, name, told):
+    path = tmp_path / "in" / "a.zip"
+    path.parent.mkdir()
+    path.write_bytes(packed({"ToyCar/train/1.wav": b"1", name: b"/etc/passwd"}))
+    out = tmp_path / "out" / "here"
+    out.mkdir(parents=True)
+    with pytest.raises(AsdError, match=told):
+        unpack(path, "ToyCar", out)
+    assert [p for p in tmp_path.rglob("*") if p.is_file() or p.is_symlink()] == [path]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no zip", packed({}), packed({"ToyCar/a": b"1" * 99})[:-9]]
+)
+def test_an_archive_that_cannot_be_read_is_one_sentence(tmp_path, content):
+    path = tmp_path / "a.zip"
+    path.write_bytes(content)
+    with pytest.raises(AsdError, match=r"a\.zip: (not a zip file that can be read|holds no file)"):
+        unpack(path, "ToyCar", tmp_path)
+
+
+def test_a_damaged_member_leaves_nothing(tmp_path):
+    content = bytearray(packed({"ToyCar/train/0.wav": b"good", "ToyCar/train/1.wav": b"unique"}))
+    content[content.index(b"unique")] ^= 1
+    path = tmp_path / "a.zip"
+    path.write_bytes(content)
+    with pytest.raises(AsdError, match=r"a\.zip: not a zip file that can be read \(Bad CRC-32"):
+        unpack(path, "ToyCar", tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_what_the_packing_system_left_is_passed_over(tmp_path):
+    path = tmp_path / "a.zip"
+    names = ("__MACOSX/ToyCar/._0.wav", "ToyCar/.DS_Store", "ToyCar/train/0.wav", "ToyCar/")
+    path.write_bytes(packed(dict.fromkeys(names, b"")))
+    assert unpack(path, "ToyCar", tmp_path) == ["ToyCar/train/0.wav"]
+
+
+def test_a_users_own_files_and_an_older_release_stay(server, tmp_path):
+    own = tmp_path / CARS[0]
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"mine")
+    with pytest.raises(AsdError, match=r"0\.wav: there already, .*; move .*ToyCar away \(an older"):
+        fetched(server, tmp_path)
+    assert own.read_bytes() == b"mine"
+    assert files(tmp_path) == CARS[:1]
+    own.unlink()
+    fetched(server, tmp_path)
+    assert files(tmp_path) == CARS
+
+
+def test_wrong_names_are_told_with_the_right_ones(server, tmp_path, capsys):
+    with pytest.raises(AsdError, match="pump: no machine of the development set; its machines"):
+        fetched(server, tmp_path, machines=["pump"])
+    with pytest.raises(AsdError, match="training: no such set; there are development, additional"):
+        fetched(server, tmp_path, "training")
+
+
+def test_the_published_archives_have_an_address_and_a_sum_each():
+    everything = [a for own in archives.SETS.values() for a in own]
+    assert len({a.md5 for a in everything}) == len(everything) == 17
+    assert all(len(a.md5) == 32 and a.name.endswith(".zip") for a in everything)
+    (car,) = archives.chosen("development", ["ToyCar"])
+    address = "https://zenodo.org/records/19336329/files/dev_ToyCar_r2.zip?download=1"
+    assert car.url() == address
+
+
+def test_the_doctor_says_what_is_missing_of_the_official_set(tmp_path, rng, capsys, monkeypatch):
+    monkeypatch.setattr("asdlib.study.forecast.forecast", lambda *_: None)
+    monkeypatch.setattr("asdlib.study.forecast.sentence", lambda _: "")
+    root = machine_folder(tmp_path / "data", rng, "fan", domains=("source", "target"))
+    (root / "dev_ToyCar.zip").touch()
+    told = complete.lacking(dataset.scan(root / "fan"), root)
+    assert told[0].endswith(
+        "dev_ToyCar.zip: an older release; dev_ToyCar_r2.zip replaces it "
+        "(asd download development)."
+    )
+    assert told[1:3] == [
+        "fan: 2 source normal test clips; the development set has 50.",
+        "fan: 2 source anomalous test clips; the development set has 50.",
+    ]
+    assert "fan: 4 source training clips; the development set has 990." in told
+    assert told[-1].startswith("The development set has 7 machines; not here: ToyCar, ToyCarEmu,")
+    (root / "dev_ToyCar.zip").unlink()
+    assert cli.main(["doctor", str(root)]) == 0
+    assert "fan: 4 target training clips; the development set has 10." in capsys.readouterr().out
+    whole = [
+        {"machine": "Sander", "split": split, "domain": domain, "label": label}
+        for kind in ("additional", "evaluation")
+        for (split, domain, label), count in archives.COUNTS[kind].items()
+        for _ in range(count)
+    ]
+    table = dataset.pd.DataFrame(whole)
+    assert [line.partition("; ")[0] for line in complete.lacking(table, root)] == [
+        "The additional set has 5 machines",
+        "The evaluation set has 5 machines",
+    ]
+    assert complete.lacking(table.assign(machine="pump"), root) == []
