@@ -144,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
     command = add("metrics", _metrics, "official score of a file,score table")
     command.add_argument("scores", type=Path, help="CSV whose file names hold domain and label")
 
+    command = add("compare", _compare, "set scores that others left beside those of a study")
+    command.add_argument("folder", type=Path, help="folder with anomaly_score_*.csv, or above such")
+    command.add_argument("--truth", type=Path, help="folder of ground truth, for concealed clips")
+    command.add_argument("--params", type=Path, help="a file of params/: its systems, beside them")
+    command.add_argument("--data", help="recordings of that study")
+
     command = add("validate", _validate, "check a submission folder or zip")
     command.add_argument("package", type=Path)
     command.add_argument("--data", help="recordings whose test clips the package must cover")
@@ -361,6 +367,24 @@ def _metrics(options: argparse.Namespace) -> None:
     table = metrics.evaluate(metrics.parse_scores(options.scores))
     print(table.to_string(float_format=lambda value: f"{100 * value:.2f}"))
     print(f"official score {100 * metrics.omega(table)} %")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from asdlib import study
+    from asdlib.compare import comparison, others, systems
+
+    theirs = others.read(options.folder, options.truth)
+    ours = {}
+    if options.params is not None:
+        params = _with_data(options)
+        table = study.run(params, progress=True)
+        per_seed = comparison.summary(table).per_seed
+        ours = others.own(systems.apply_all(table, per_seed, params.scoring.quantile))
+    compared, told = others.in_common({**ours, **theirs})
+    reference = next(iter(compared))
+    found = others.compare(compared, reference)
+    print(found.to_string(float_format="{:.4f}".format))
+    print(f"change and verdict: in place of {reference}.", *told, sep="\n")
 
 
 def _validate(options: argparse.Namespace) -> None:

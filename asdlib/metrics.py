@@ -322,6 +322,17 @@ def error_counts(decisions: Sequence[int], labels: Sequence[str]) -> dict[str, f
     }
 
 
+def kind_of(name: str) -> tuple[str, str] | None:
+    """Domain and label that an official file name gives; None where it gives none.
+
+    >>> kind_of("fan/test/section_00_source_test_anomaly_0000_spd_1.wav")
+    ('source', 'anomaly')
+    >>> kind_of("section_00_0000.wav")
+    """
+    match = _NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
+    return (match["domain"], match["label"]) if match else None
+
+
 def parse_scores(path: str | Path) -> pd.DataFrame:
     r"""Read a ``file,score`` table; machine, domain and label come from the file names.
 
@@ -363,10 +374,10 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
         )
     rows = []
     for line, (file, score) in enumerate(zip(table["file"], table["score"], strict=True), start=2):
-        *folders, name = file.replace("\\", "/").split("/")
+        folders = file.replace("\\", "/").split("/")[:-1]
         folders = [folder for folder in folders if folder not in ("train", "test")]
-        match = _NAME.fullmatch(name)
-        if match is None:
+        kind = kind_of(file)
+        if kind is None:
             raise AsdError(
                 f"{path}, line {line}: {file!r} is not <machine>/section_00_{{source|target}}_test_"
                 "{normal|anomaly}_0000_<attributes>.wav."
@@ -376,7 +387,7 @@ def parse_scores(path: str | Path) -> pd.DataFrame:
         except ValueError:
             raise AsdError(f"{path}, line {line}: {score!r} is not a number.") from None
         machine = folders[-1] if folders else path.stem
-        rows.append([machine, match["domain"], match["label"], file, value])
+        rows.append([machine, *kind, file, value])
     result = pd.DataFrame(rows, columns=["machine", "domain", "label", "name", "score"])
     twice = result["name"][result["name"].duplicated()]
     if len(twice):

@@ -25,8 +25,10 @@ def compute(params: Params, recordings: Recordings, *, progress: bool = False) -
     """
     exposure.check(params)
     table = study.run(params, progress=progress, recordings=recordings)
-    for own in variants.studies(params):
-        study.run(own, progress=progress, recordings=recordings)
+    others = variants.studies(params)
+    for number, own in enumerate(others, start=1):
+        label = f"variant {number} of {len(others)}"
+        study.run(own, progress=progress, recordings=recordings, label=label)
     exposure.scores(params, recordings, progress=progress)
     if apart := study.trained_apart(params, recordings):
         tqdm.write(apart, file=sys.stderr)

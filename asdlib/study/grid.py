@@ -52,6 +52,7 @@ def run(
     *,
     progress: bool = False,
     recordings: Recordings | None = None,
+    label: str = "autoencoders",
 ) -> pd.DataFrame:
     """Compute what is missing and read everything back as one table.
 
@@ -60,6 +61,7 @@ def run(
     params : parameters, a mapping, or the path of a parameter file.
     progress : show a bar with what is running and what is left.
     recordings : the checked recordings, where they are at hand.
+    label : what the bar calls the trainings.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def run(
     params = load(params)
     recordings = recordings or open_recordings(params, progress=progress)
     tasks, untrained = units(params, recordings), views.views(params, recordings)
-    _compute_all(params, [unit for unit in tasks if not unit.done], progress)
+    _compute_all(params, [unit for unit in tasks if not unit.done], progress, label)
     _compute_views(untrained, progress)
     parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for unit in tasks:
@@ -255,9 +257,9 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _compute_all(params: Params, tasks: list[Unit], progress: bool) -> None:
+def _compute_all(params: Params, tasks: list[Unit], progress: bool, label: str) -> None:
     steps = params.training.epochs + 2
-    with progressing("autoencoders", len(tasks) * steps, "step", progress=progress) as bar:
+    with progressing(label, len(tasks) * steps, "step", progress=progress) as bar:
         if params.cluster is not None:
             _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
             return

@@ -1,0 +1,182 @@
+"""Scores that others left, beside our own: official files, truth by names or by path."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from asdlib import cli, metrics
+from asdlib.compare import others
+from asdlib.params import AsdError
+
+KINDS = [(d, k) for d in ("source", "target") for k in ("normal", "anomaly")]
+
+
+def clips(count=6):
+    return [
+        (domain, kind, f"section_00_{domain}_test_{kind}_{i:04d}_spd_1.wav")
+        for domain, kind in KINDS
+        for i in range(count)
+    ]
+
+
+def scores(machine, gain, seed=0):
+    """Names and scores, anomalies higher by ``gain``."""
+    rng = np.random.default_rng([seed, *machine.encode()])
+    return [(name, rng.normal() + gain * (kind == "anomaly")) for _, kind, name in clips()]
+
+
+def left(folder, machine, rows, tail="", prefix=""):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"anomaly_score_{prefix}{machine}_section_00_test{tail}.csv"
+    path.write_text("".join(f"{name},{value}\n" for name, value in rows))
+    return path
+
+
+@pytest.fixture
+def team(tmp_path):
+    """Two systems of a team and the baseline's files of one seed."""
+    for machine in ("fan", "valve"):
+        left(tmp_path / "team" / "one", machine, scores(machine, 3))
+        left(tmp_path / "team" / "two", machine, scores(machine, 0.5))
+        rows = [(f"data/test/{name}", value) for name, value in scores(machine, 1)]
+        left(tmp_path / "team" / "base", machine, rows, "_seed13711_Eval", "DCASE2026T2")
+    return tmp_path / "team"
+
+
+def test_systems_are_what_lies_in_one_folder_and_ends_alike(team):
+    found = others.read(team)
+    assert list(found) == ["base seed13711 Eval", "one", "two"]
+    for table in found.values():
+        assert sorted(table["machine"].unique()) == ["fan", "valve"]
+        assert table.groupby(["machine", "domain", "label"]).size().tolist() == [6] * 8
+    assert list(others.read(team / "one")) == ["one"]
+
+
+def test_values_are_the_official_ones_and_differences_are_paired(team):
+    found = others.read(team)
+    table = others.compare(found, "two", resamples=200)
+    assert table.index.tolist() == ["one", "base seed13711 Eval", "two"]
+    for name, own in found.items():
+        values = metrics.evaluate(own)
+        assert table.loc[name, "omega"] == metrics.omega(values)
+        assert table.loc[name, "auc_source"] == pytest.approx(values["auc_source"].mean())
+        assert table.loc[name, "low"] < table.loc[name, "omega"] < table.loc[name, "high"]
+    gain = table.loc["one", "omega"] - table.loc["two", "omega"]
+    assert table.loc["one", "change"] == pytest.approx(gain)
+    assert table.loc["one", "verdict"] == "helps"
+    assert table.loc["two", ["change", "change_low", "change_high"]].tolist() == [0, 0, 0]
+    assert table.loc["two", "verdict"] == ""
+    turned = others.compare(found, "one", resamples=200)
+    assert turned.loc["two", "change_low"] == pytest.approx(-table.loc["one", "change_high"])
+    assert turned.loc["two", "verdict"] == "harms"
+
+
+def test_without_a_target_domain_there_is_no_interval(team):
+    found = {name: table[table["domain"] == "source"] for name, table in others.read(team).items()}
+    table = others.compare(found, "one")
+    assert table["auc_source"].notna().all()
+    assert table[["omega", "low", "change_high"]].isna().all(axis=None)
+    assert table["verdict"]["two"] == "Ω cannot be computed from these labels"
+
+
+def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
+    hidden = {name: f"section_00_{i:04d}.wav" for i, (*_, name) in enumerate(clips())}
+    path = left(tmp_path / "us", "fan", [(hidden[n], v) for n, v in scores("fan", 2)])
+    with pytest.raises(AsdError, match=r"line 1: nothing tells the label of section_00_0000\.wav"):
+        others.read(tmp_path / "us")
+    by_names = left(tmp_path / "open", "fan", scores("fan", 2))
+    expected = others.read(tmp_path / "open")["open"]
+    truth = tmp_path / "truth"
+    whole = truth / "ground_truth_attributes" / "ground_truth_fan_section_00_test.csv"
+    whole.parent.mkdir(parents=True)
+    whole.write_text("".join(f"{hidden[n]},{n}\n" for n in hidden))
+    parts = tmp_path / "parts"
+    for kind, of in (("data", "anomaly"), ("domain", "target")):
+        file = parts / f"ground_truth_{kind}" / "ground_truth_DCASE2026T2fan_section_00_test.csv"
+        file.parent.mkdir(parents=True)
+        file.write_text("".join(f"{hidden[n]},{int(of in n)}\r\n" for n in hidden))
+    columns = ["machine", "domain", "label", "score"]
+    for folder in (truth, parts):
+        found = others.read(tmp_path / "us", folder)["us"]
+        pd.testing.assert_frame_equal(found[columns], expected[columns])
+    (parts / "ground_truth_domain" / "ground_truth_DCASE2026T2fan_section_00_test.csv").unlink()
+    with pytest.raises(AsdError, match="nothing tells the label"):
+        others.read(tmp_path / "us", parts)
+    assert path.exists()
+    assert by_names.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a.wav\n", "line 1: 'a.wav'; 'file,value' is needed"),
+        ("{0},1\n{1},high\n", "line 2: 'high' is not a number"),
+        ("{0},1\n{0},2\n", "is listed more than once"),
+        ("{0},nan\n", "1 score not finite"),
+        ("file,score\nx.wav,1\n", "line 1: 'score' is not a number"),
+        ("\x00\xff", "not a CSV table"),
+    ],
+)
+def test_what_is_no_score_is_named(tmp_path, text, told):
+    names = [name for *_, name in clips()]
+    path = left(tmp_path / "team", "fan", [])
+    path.write_bytes(text.format(*names).encode("latin-1"))
+    with pytest.raises(AsdError, match=f"{path.name}.*{told}"):
+        others.read(tmp_path / "team")
+
+
+def test_folders_without_scores_or_truth_are_told(tmp_path, team):
+    with pytest.raises(AsdError, match="nowhere: no such folder"):
+        others.read(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AsdError, match="empty: holds no scores"):
+        others.read(tmp_path / "empty")
+    with pytest.raises(AsdError, match="empty: holds no ground truth"):
+        others.read(team, tmp_path / "empty")
+    with pytest.raises(AsdError, match="nowhere: no such folder"):
+        others.read(team, tmp_path / "nowhere")
+    bad = tmp_path / "bad" / "ground_truth_fan_section_00_test.csv"
+    bad.parent.mkdir()
+    bad.write_text("a.wav,perhaps\n")
+    with pytest.raises(AsdError, match="line 1: 'perhaps'; 0, 1 or the clip's official name"):
+        others.read(team, tmp_path / "bad")
+
+
+def test_only_what_all_systems_have_is_compared(team):
+    found = others.read(team)
+    found["one"] = found["one"][found["one"]["machine"] == "fan"]
+    kept, told = others.in_common(found)
+    assert {m for table in kept.values() for m in table["machine"]} == {"fan"}
+    assert told == [f"{n}: valve left out; not all systems have it." for n in found if n != "one"]
+    lacking = found | {"one": found["one"].iloc[1:]}
+    with pytest.raises(AsdError, match=r"one: has no score of fan/section.*which base.*1 clip mis"):
+        others.in_common(lacking)
+    alone = {"a": found["one"], "b": found["two"].assign(machine="pump")}
+    with pytest.raises(AsdError, match=r"no machine that all systems have \(a: fan; b: pump\)"):
+        others.in_common(alone)
+
+
+def test_the_command_puts_a_study_beside_them(trained, tmp_path, capsys):
+    settings = tmp_path / "small.yaml"
+    settings.write_text(yaml.safe_dump(trained.model_dump(mode="json")))
+    rows = {}
+    for path in sorted((tmp_path / "data").rglob("test/*.wav")):
+        rows.setdefault(path.parts[-3], []).append((path.name, len(rows) + len(path.name)))
+    for machine, own in rows.items():
+        left(tmp_path / "theirs", machine, own)
+    arguments = ["compare", str(tmp_path / "theirs"), "--params", str(settings)]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert {line.split()[0] for line in printed.splitlines() if line} >= {"S1", "S5", "theirs"}
+    assert "change and verdict: in place of S1." in printed
+
+
+@pytest.mark.parametrize("mode", ["mse", "mahala"])
+def test_real_scores_of_the_baseline(real, mode):
+    found = others.read(real / "dcase2026_scores")
+    table = others.compare(found, f"official_baseline_{mode}_dev", resamples=100)
+    expected = {"mse": 57.19418133424542, "mahala": 57.20483897712284}[mode]
+    omega = table.loc[f"official_baseline_{mode}_dev", "omega"]
+    assert 100 * omega == pytest.approx(expected, abs=1e-12, rel=0)
+    assert set(table["verdict"]) == {"", "no robust difference"}
