@@ -226,7 +226,7 @@ class Params(Section):
     extras: tuple[Extra, ...] = get_args(Extra)  # studies that train once more
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = tuple(range(10))
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    cluster: str | None = None  # address of a Dask scheduler; none: this machine
+    cluster: str | None = None  # tcp://host:8786 or file of a Dask scheduler, or local; none: here
     scenes: Scenes = Scenes()
     spectra: Spectra = Spectra()
     denoising: Denoising = Denoising()

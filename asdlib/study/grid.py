@@ -5,10 +5,8 @@ Notebook: 04_seed_study.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +17,12 @@ from asdlib import frontends, hardware, kept
 from asdlib.clipstats import VIEWS
 from asdlib.guard import PerClip
 from asdlib.noise import Floors
-from asdlib.params import AsdError, Params, load
+from asdlib.params import Params, load
 from asdlib.progress import bar as progressing
-from asdlib.study import baseline, detectors, variants, views
+from asdlib.study import baseline, cluster, detectors, variants, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit
 from asdlib.study.views import View
-
-_WORKER_SECONDS = 20  # to wait for a worker of a cluster
 
 Model = tuple[str, str, int]
 """Front-end, scorer and seed."""
@@ -260,8 +256,8 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
 def _compute_all(params: Params, tasks: list[Unit], progress: bool, label: str) -> None:
     steps = params.training.epochs + 2
     with progressing(label, len(tasks) * steps, "step", progress=progress) as bar:
-        if params.cluster is not None:
-            _compute_on_cluster(params.cluster, tasks, lambda: bar.update(steps))
+        if params.cluster is not None and tasks:
+            cluster.compute(params.cluster, tasks, lambda done: bar.update(done - bar.n))
             return
         for number, unit in enumerate(tasks, start=1):
             where = f"unit {number}/{len(tasks)} {unit.machine} {unit.name}"
@@ -279,39 +275,3 @@ def _compute_views(tasks: list[View], progress: bool) -> None:
     missing = [view for view in tasks if not view.done]
     with progressing("clip statistics", len(missing), "view", progress=progress) as bar:
         views.compute(missing, bar.update)
-
-
-def _compute_on_cluster(address: str, tasks: list[Unit], tick: Callable[[], Any]) -> None:
-    try:
-        from distributed import Client, as_completed
-    except ImportError:
-        raise AsdError(
-            "cluster is set, but Dask is not installed: pip install asdlib[cluster]."
-        ) from None
-    try:
-        client = Client(address, timeout="20s")
-    except (OSError, ValueError) as error:
-        raise AsdError(f"No Dask scheduler answers at {address} ({error}).") from None
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=_WORKER_SECONDS)
-        except TimeoutError:
-            raise AsdError(
-                f"The Dask scheduler at {address} has no worker after {_WORKER_SECONDS} s; start "
-                f"one (dask worker {address}) and run the same command again."
-            ) from None
-        found = client.run(importlib.util.find_spec, "asdlib", on_error="return")
-        if lacking := [name for name, spec in found.items() if not isinstance(spec, ModuleSpec)]:
-            raise AsdError(
-                f"The Dask worker(s) {', '.join(lacking)} have no asdlib; start them in an "
-                "environment that has it, and run the same command again."
-            )
-        futures = [client.submit(Unit.compute, unit, pure=False) for unit in tasks]
-        for future in as_completed(futures):
-            future.result()
-            tick()
-    if missing := [unit for unit in tasks if not unit.done]:
-        raise AsdError(
-            f"{missing[0].scores_file}: not there after the workers of {address} were done; they "
-            "need this version of asdlib and this folder of results."
-        )

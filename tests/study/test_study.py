@@ -17,7 +17,7 @@ from asdlib import dataset, hardware, params, study
 from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
-from asdlib.study import everything, grid, unit
+from asdlib.study import everything, unit
 
 TINY = {**SMALL, "name": "tiny"}
 
@@ -140,35 +140,6 @@ def test_a_bad_file_stops_everything_before_training(tiny, data_folder, monkeypa
 def test_bad_parameters_are_one_sentence(tiny, change, sentence):
     with pytest.raises(AsdError, match=sentence):
         study.run(params.load(tiny, **change))
-
-
-def test_a_dask_cluster_gives_the_same_table(tiny, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    local = study.run(tiny)
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
-        there = params.load(
-            tiny, results=str(tmp_path / "there"), cluster=cluster.scheduler_address
-        )
-        pd.testing.assert_frame_equal(local, study.run(there))
-
-
-@pytest.mark.parametrize("address", ["localhost", "http://127.0.0.1:8786"])
-def test_an_address_of_no_dask_scheduler_is_one_sentence(tiny, tmp_path, address):
-    pytest.importorskip("distributed")
-    there = params.load(tiny, results=str(tmp_path), cluster=address)
-    with pytest.raises(AsdError, match="No Dask scheduler answers"):
-        study.run(there)
-
-
-def test_a_dask_cluster_without_a_worker_is_one_sentence(tiny, tmp_path, monkeypatch):
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(grid, "_WORKER_SECONDS", 0.1)
-    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
-        there = params.load(tiny, results=str(tmp_path), cluster=cluster.scheduler_address)
-        with pytest.raises(AsdError, match=r"has no worker after 0\.1 s; start one"):
-            study.run(there)
 
 
 def test_ladder_and_systems_from_one_table(trained):
