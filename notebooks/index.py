@@ -24,7 +24,8 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
 from asdlib.monitor import trial
-from asdlib.report import alarm_rates, charts_findings, first_page, reported
+from asdlib.params import Params
+from asdlib.report import alarm_rates, charts_findings, first_page, reported, sentences
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -106,7 +107,10 @@ chapter.say(first_page.submission(submission, packages))
 # %%
 ideas = negative.against_champion(negative.tried(params, recordings, table))
 chapter.say(first_page.ideas(ideas))
-chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.seeds)))
+units = study.units(params, recordings)
+chapter.say(first_page.cost(len(units), len(params.seeds)))
+if units:
+    chapter.say(f"Here: {sentences.training(params)}. The paper: {sentences.training(Params())}.")
 
 # %% [markdown]
 # ## A machine of your own
