@@ -62,7 +62,7 @@ def clearest(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def faulty(params: Params, recordings: Recordings, most: int = 100) -> dict[str, list[str]]:
-    """Look for faults in the normal recordings of every machine without labels.
+    """Look for faults in the normal recordings of every machine.
 
     Parameters
     ----------
@@ -75,8 +75,6 @@ def faulty(params: Params, recordings: Recordings, most: int = 100) -> dict[str,
     """
     found = {}
     for machine in recordings.machines:
-        if machine in recordings.development:
-            continue
         train = recordings.clips(machine, "train")
         clips = train.iloc[np.unique(np.linspace(0, len(train) - 1, most).round().astype(int))]
         found[machine] = health.summary(clips["name"].tolist(), measured(clips, params.spectra))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -154,17 +154,20 @@ def promise(promised: pd.DataFrame, rate: float) -> list[str]:
     promised : of :func:`asdlib.compare.alarms.promised`.
     """
     whole = promised[promised["domain"] == "all"]
-    counts: list[int] = whole["clips"].tolist()
-    return [
-        f"**{escape(str(row.machine))}:** a threshold for {rate:.0%} false alarms from "
-        f"{plural(clips, 'normal recording')} has a true rate between {row.low:.0%} and "
-        f"{row.high:.0%}. {_link('09_own_machine')}"
-        for row, clips in zip(whole.itertuples(), counts, strict=True)
-    ]
+    told = []
+    for _, rows in whole.groupby(["clips", "low", "high"], sort=False):
+        count: int = rows["clips"].tolist()[0]
+        low, high = rows["low"].iloc[0], rows["high"].iloc[0]
+        told.append(
+            f"**{_listed(rows['machine'])}:** a threshold for {rate:.0%} false alarms from "
+            f"{plural(count, 'normal recording')} has a true rate between {low:.0%} and "
+            f"{high:.0%}. {_link('09_own_machine')}"
+        )
+    return told
 
 
 def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
-    r"""Return the faults of the normal recordings, by machine.
+    r"""Return the faults of the normal recordings, by machine; those without one together.
 
     Parameters
     ----------
@@ -172,15 +175,19 @@ def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
 
     Examples
     --------
-    >>> print(*health({"pump": [], "fan": ["clipped: 2 of 40 recordings."]}), sep="\n")
-    **pump:** no fault was found in its normal recordings.
+    >>> found = health({"pump": [], "fan": ["clipped: 2 of 40 recordings."], "valve": []})
+    >>> print(*found, sep="\n")
     **fan:** clipped: 2 of 40 recordings.
+    **pump, valve:** no fault was found in the normal recordings.
     """
-    return [
-        f"**{escape(machine)}:** "
-        + (" ".join(map(escape, told)) or "no fault was found in its normal recordings.")
-        for machine, told in faulty.items()
+    told = [
+        f"**{escape(machine)}:** {' '.join(map(escape, found))}"
+        for machine, found in faulty.items()
+        if found
     ]
+    if whole := [machine for machine, found in faulty.items() if not found]:
+        told.append(f"**{_listed(whole)}:** no fault was found in the normal recordings.")
+    return told
 
 
 def ideas(compared: pd.DataFrame) -> str:
@@ -237,6 +244,10 @@ def _changes(row: Any) -> str:
 
 def _numbers(row: Any) -> str:
     return f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}, *{row['verdict']}*)"
+
+
+def _listed(machines: Iterable[str]) -> str:
+    return ", ".join(escape(str(machine)) for machine in machines)
 
 
 def _link(chapter: str) -> str:

@@ -158,6 +158,9 @@ def test_costs_and_promises_agree_in_number():
     )
     (said,) = first_page.promise(promised, 0.1)
     assert said.startswith("**p\\_1:** a threshold for 10% false alarms from 1 normal recording ")
+    alike = pd.concat([promised, promised.assign(machine="fan"), promised.assign(clips=2)])
+    machines = [line.partition(":**")[0] for line in first_page.promise(alike, 0.1)]
+    assert machines == ["**p\\_1, fan", "**p\\_1"]
 
 
 def test_the_figure_shows_what_was_run_and_what_was_not():

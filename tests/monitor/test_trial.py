@@ -81,13 +81,13 @@ def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, r
     assert len(monitor.contents) == 6
 
 
-def test_faults_are_looked_for_where_no_label_tells_of_anomalies(recordings, monkeypatch):
+def test_faults_are_looked_for_in_every_machine_among_some_recordings(recordings, monkeypatch):
     params, found = recordings
-    assert trial.faulty(params, found) == {"pump": []}
+    assert trial.faulty(params, found) == {"fan": [], "pump": []}
     told = []
     monkeypatch.setattr(
         trial.health, "summary", lambda names, measured: told.append(names) or ["x"]
     )
-    assert trial.faulty(params, found, most=2) == {"pump": ["x"]}
-    (names,) = told
-    assert names == [found.clips("pump", "train")["name"].iloc[i] for i in (0, -1)]
+    assert trial.faulty(params, found, most=2) == {"fan": ["x"], "pump": ["x"]}
+    for machine, names in zip(("fan", "pump"), told, strict=True):
+        assert names == [found.clips(machine, "train")["name"].iloc[i] for i in (0, -1)]
