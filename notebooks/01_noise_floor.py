@@ -33,14 +33,14 @@ params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
 # A machine is seldom equally loud all the time, and the noise around it is present even when the machine is
-# quiet. This chapter looks at the quietest fifth of every recording, in both microphones, and computes
+# quiet. This chapter takes a low percentile over time of every recording's spectrum, in both microphones, and computes
 # from it the one statistic that the front-ends of the next chapter need.
 
 # %% [markdown]
 # ## The quiet floor of each microphone
 #
 # Subtracting the whole far spectrum would take machine sound away with the noise, because the far
-# microphone hears the machine too. The floor avoids that. For channel $x$, the power spectrum of each
+# microphone hears the machine too. The floor reduces that. For channel $x$, the power spectrum of each
 # training-normal clip is reduced to a low percentile over time, and the clips are averaged
 # {cite}`martin2001`:
 #
@@ -71,8 +71,8 @@ chapter.figure(
 #
 # If the quiet parts of a recording hold only noise, $G_m$ says how loud the noise that the far
 # microphone hears is at the near one. Two things break the assumption. A machine that never falls quiet
-# puts part of its own sound into the near floor, and $G_m$ is then too large. And intermittent noise is
-# another mixture in its quiet moments than on average. On the embedded scenes the true transfer,
+# puts part of its own sound into the near floor, and $G_m$ is then too large. And intermittent noise has
+# another spectrum in its quiet moments than on average. On the embedded scenes the true transfer,
 # mean noise power over mean noise power, is known, because the noise was rendered apart from the machine;
 # {numref}`fig-transfer` shows both.
 
@@ -141,9 +141,8 @@ chapter.figure(
     params.denoising.percentile,
     label="fig-percentile",
     caption="How far the noise transfer moves when the percentile of the floors moves (at most 40 training "
-    "clips per machine, spread over both domains). A flat line means that the choice hardly matters, "
-    "not that it is right: look at the height too.",
+    "clips per machine, spread over both domains). A flat line means that the choice hardly matters.",
 )
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:func}`asdlib.noise.noise_floor` and {py:func}`asdlib.noise.noise_transfer`.
+# The functions of this chapter are documented in the reference: {py:func}`asdlib.noise.noise_floor` and {py:func}`asdlib.noise.noise_transfer`.

@@ -53,13 +53,13 @@ params, recordings = chapter.params, chapter.recordings
 # $$
 #
 # **CohGate** does not use $G_m$ at all: whatever is coherent between the microphones counts as noise
-# {cite}`yousefian2012`, and the gate multiplies the power,
+# {cite}`yousefian2012`. With their coherence $\Gamma(k,t)$, smoothed over time, the gate multiplies the power by
 #
 # $$
 # H(k,t) = \mathrm{clip}\bigl(1 - \lvert \Gamma(k,t) \rvert^2,\; \beta,\; 1\bigr).
 # $$ (eq-cohgate)
 #
-# **Combo** is not a spectrum but a score: the mean of a clip's standardised AdaSub and CohGate scores.
+# **Combo** is no front-end of its own: it is the mean of a clip's standardised scores after AdaSub and after CohGate.
 
 # %%
 c = params.denoising
@@ -305,4 +305,4 @@ chapter.table(
 )
 
 # %% [markdown]
-# What this chapter calls is described in the reference: the classes of {py:mod}`asdlib.frontends`, and {py:mod}`asdlib.measure.retention`.
+# The functions of this chapter are documented in the reference: the classes of {py:mod}`asdlib.frontends`, and {py:mod}`asdlib.measure.retention`.

@@ -163,7 +163,7 @@ chapter.figure(
 # ## Two gates against the machine's pull
 #
 # **GatedLS** changes the fit where the machine is likely to pull it, bin by bin. A *line gate* predicts each channel
-# from its own earlier frames. Where the predictable part is louder at the near microphone than the rest is, the line
+# from its own earlier frames. Where the predictable part has a higher ratio of near to far level than the rest, the line
 # belongs to the machine, and the filter is fitted on the rest. An *impulse gate* looks at the residual. Where it is
 # impulsive, and louder at the near microphone in its loud frames, the fit is repeated with less weight on these frames.
 # {numref}`tab-gates` compares both fits. The condition for the gates: nowhere over 1 dB less noise removed, and nowhere
@@ -203,9 +203,9 @@ chapter.table(
 # %% [markdown]
 # ## Does it help the detector?
 #
-# The detector is evaluated by the protocol of chapter 04, under every score that was computed with the phase, because the
-# best score may differ by front-end: mean squared error, eq. 1 and all re-scorings of autoencoders; and two of clip
-# statistics, without training (chapter 05). `params/phase.yaml` runs all of them, with ten seeds and with
+# {numref}`tab-phase` compares the front-ends under every score that was computed with the phase, by the protocol of chapter
+# 04. The best score may differ by front-end. `params/phase.yaml` runs five of them: mean squared error, eq. 1 and all
+# re-scorings of autoencoders, and two of clip statistics, without training (chapter 05). It has ten seeds, and
 # the context $K$ that `make verdict` chose on three sets of scenes. A constant that was chosen by labels has to
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
@@ -226,12 +226,14 @@ compared = choice.against_adasub(table, summary)
 chapter.table(
     tables.against_adasub(compared, style.NAMES, style.SCORER_NAMES),
     label="tab-phase",
-    caption=f"Every front-end under every score, {sentences.seeds(params, scorer)}: $\\Omega$ (mean ± standard deviation), the "
+    caption=f"Every front-end under every score, {sentences.seeds(params, scorer)}: $\\Omega$ (mean over seeds), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
     "clips and seeds, and the verdict.",
     decimals=3,
     empty=not_run,
 )
+if len(compared):
+    chapter.say(sentences.phase(compared, choice.WITH_PHASE, style.system_name))
 
 # %%
 omegas = choice.omega_by_front_end(table, scorer)
@@ -254,7 +256,7 @@ chapter.figure(
 known = choice.traits(params, recordings) if len(compared) else compared
 choices = choice.rules(table if run else table[:0], known, scorer)
 chapter.table(
-    tables.choices(choices),
+    tables.choices(choices, style.NAMES),
     label="tab-rule-phase",
     caption=f"$\\Omega$ under {by} (of ensembles over seeds) by how each machine's front-end is chosen. The oracle and the best fixed "
     "choice read the labels of the machines that they are evaluated on.",
@@ -265,4 +267,4 @@ if len(choices):
     chapter.say(sentences.rule_gain(choices))
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.choice`.
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.choice`.

@@ -88,9 +88,10 @@ chapter.figure(
 # its own. The front-ends replace one another, and the champion's row adds three re-scorings to AdaSub at once.
 # The last rows train nothing (chapter 05); the paper does not have them.
 #
-# One rule judges every comparison in this report. A system *helps* or *harms* where the p value over seeds, with
-# Holm's correction over the rows of its table, is below 0.05, and the 95 % interval over clips and seeds does not
-# hold zero. All else is *no robust difference*. Systems without seeds are judged by the interval alone.
+# One rule judges every comparison in this report. A system *helps* or *harms* where the p value of the paired t test over
+# seeds is below 0.05, and the 95 % interval over clips and seeds does not hold zero. All else is *no robust difference*.
+# Systems without seeds are judged by the interval alone. Each pair is judged alone, so that it has one verdict
+# wherever it stands. Among many pairs, one may pass by chance: {numref}`tab-paired` also gives p with Holm's correction.
 
 # %%
 ladder = comparison.ladder(summary, table, reported.load()["table_1"])
@@ -99,8 +100,8 @@ chapter.table(
     label="tab-ladder",
     caption=f"The ladder of $\\Omega$, as Table 1 of the paper: {sentences.seeds(params, 'eq1')} measured here, ten seeds reported "
     f"on DCASE 2026 development data. The 95 % interval is that of the mean over {bootstrap.RESAMPLES:,} resamples of clips and seeds. The verdict says "
-    "what each row does in place of the paper's champion (+ DM + shrink + P95). n/a: not computed here, or not to be "
-    "computed from these labels.",
+    "what each row does in place of the paper's champion (+ DM + shrink + P95). n/a: not computed here, not reported, or not "
+    "to be computed from these labels.",
 )
 if trained:
     chapter.say(sentences.ladder_change(ladder))
@@ -165,7 +166,7 @@ chapter.table(
 # %% [markdown]
 # ## Paired differences
 #
-# Seed 3 of one system and seed 3 of another share their initialisation and the order of the clips, so
+# Two systems with the same seed share their initialisation and the order of the clips, so
 # the difference is taken seed by seed. A difference counts when it is large against its own spread.
 # With few seeds, small p values cannot occur: the smallest two-sided Wilcoxon p value is $2^{1-n}$ for
 # $n$ seeds. These tests account for the choice of seeds only. The bootstrap also resamples the test
@@ -196,6 +197,6 @@ chapter.table(
 )
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:func}`asdlib.study.run`, {py:func}`asdlib.metrics.evaluate` and {py:func}`asdlib.metrics.omega`;
+# The functions of this chapter are documented in the reference: {py:func}`asdlib.study.run`, {py:func}`asdlib.metrics.evaluate` and {py:func}`asdlib.metrics.omega`;
 # the network and its training are in {py:mod}`asdlib.autoencoder` and {py:mod}`asdlib.training`, eq. 1 is in
 # {py:mod}`asdlib.scoring`.

@@ -221,5 +221,5 @@ nothing = "None of the detectors without training has such a remark here."
 chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or nothing)
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.views`,
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.views`,
 # {py:mod}`asdlib.compare.untrained`, {py:mod}`asdlib.compare.faults` and {py:mod}`asdlib.compare.trained_or_not`.

@@ -111,7 +111,7 @@ chapter.figure(
 changes = sensitivity.changes(params, recordings)
 if len(changes) and "per_band" not in params.extras:
     chapter.say(
-        "Standardisation per band trains again; it is left out here (`extras: [per_band]`)."
+        "Standardisation per band needs another training, and was not run (`extras: [per_band]`)."
     )
 chapter.figure(
     charts.sensitivity,
@@ -131,7 +131,7 @@ chapter.figure(
 # covariance explain a difference? The covariance in eq. 1 has a row for each of the stacked values. It is estimated from
 # the training vectors, of which neighbours share frames, and the Mahalanobis term weighs the directions of its smallest
 # eigenvalues most. A ridge limits that weight: with a large ridge, the distance becomes the squared error about the mean
-# residual. What a larger ridge brings back of a difference is explained by the covariance; the rest is not.
+# residual. If a larger ridge removes the difference, the covariance was its cause.
 
 # %%
 chapter.say(sentences.squared_error(changes))
@@ -153,4 +153,4 @@ if len(steps):
     chapter.say(sentences.stack_change(steps, given["ensemble Ω"].tolist()))
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.sensitivity`.
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.sensitivity`.

@@ -39,9 +39,9 @@ params, recordings = chapter.params, chapter.recordings
 # %% [markdown]
 # ## From the official network to ours
 #
-# In the paper, the plain autoencoder beats the official baseline. Which of the changes is the cause? {numref}`fig-build-up`
-# makes them one after the other, on the near channel: first the score of eq. 1 on the official network's
-# own models, then the training, then the network. The paper found every single-seed change within the range
+# In the paper, the plain autoencoder beats the official baseline. Which of the changes is the cause? They can be
+# made one after the other, on the near channel: first the score of eq. 1 on the official network's
+# own models, then the training, then the network ({numref}`fig-build-up`). The paper found every single-seed change within the range
 # in which two seeds of one network differ, and concluded that only all changes together are robust.
 
 # %%
@@ -65,7 +65,7 @@ chapter.table(
     tables.build_up(negative.build_up_steps(steps)) if len(steps) else steps,
     label="tab-build-up",
     caption="The same steps: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
-    "before, p value of the paired t test with Holm's correction, the largest change at one seed, and how "
+    "before, p value of the paired t test, the largest change at one seed, and how "
     f"many of {len(params.seeds)} seeds leave the band of ±{metrics.SEED_BAND}.",
     empty=not_built,
 )
@@ -98,7 +98,7 @@ chapter.table(
 # ## A discriminative gate
 #
 # AdaSub and CohGate may win on different machines ({numref}`tab-choice`). A gate can weigh them: with
-# $z_a$ and $z_c$ their compressed scores and $g = \log_{10}$ of the machine's median $G_m$,
+# $z_a$ and $z_c$ their scores, compressed so that large ones count less, and $g = \log_{10}$ of the machine's median $G_m$,
 # logistic regression finds the weights of $z_a$, $z_c$ and $g\,(z_a - z_c)$ that best tell anomalies from
 # normal test clips. Labels of the machine that is scored are not allowed, so the gate is
 # learnt on all other machines. In the paper it only helped when the scores were first normalised over
@@ -114,9 +114,7 @@ chapter.say(f"The gate {lacking}." if lacking else "> " + tried.reasons["gate_te
 #
 # {numref}`fig-negative` and {numref}`tab-negative` compare every idea with the champion, seed by seed and
 # under the same scoring: all three re-scorings where the idea leaves a residual to score, and the champion
-# so scored as partner where it is fused. A gain or a loss only counts when its corrected p value is
-# below 0.05 and the interval over clips and seeds does not hold zero; with few seeds hardly any
-# p value is that small.
+# so scored as partner where it is fused.
 
 # %%
 compared = negative.against_champion(tried)
@@ -138,7 +136,7 @@ chapter.table(
     tables.against_champion(compared[:0] if lacking else compared),
     label="tab-negative",
     caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
-    "re-scorings), its p value of the paired t test with Holm's correction over the rows, the 95 % interval of "
+    "re-scorings), its p value of the paired t test, the 95 % interval of "
     f"{bootstrap.RESAMPLES:,} paired resamples of clips and seeds, the paired difference under eq. 1 alone, and the verdict "
     "or the reason why it was not run.",
     empty="",
@@ -160,4 +158,4 @@ chapter.table(
 )
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:mod}`asdlib.compare.negative`.
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.compare.negative`.

@@ -38,7 +38,7 @@ chapter = Chapter.open(globals(), players=True)
 params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
-# Five systems are submitted, and two checks stand before them. Every score of a submission file passes through an
+# Five systems are prepared for submission, and two checks stand before them. Every score of a submission file passes through an
 # array type, the guard, that refuses to be sorted, ranked, averaged or normalised over clips. Then the files are
 # checked by scoring clips again, alone.
 
@@ -46,8 +46,9 @@ params, recordings = chapter.params, chapter.recordings
 # ## The five systems
 #
 # S1 to S4 are the paper's. S5 trains nothing: it compares statistics of a clip with those of normal clips (chapter 05).
-# Two of its views and the fusion were chosen on embedded scenes alone. The third one, on the near microphone as it is, was
-# added later. On scenes with the far microphone close to the machine, the other two had lost to an autoencoder.
+# Two of its views and the fusion were chosen on three sets of simulated scenes (seeds 0 to 2; the parameter files of the
+# embedded scenes have another one). They lost to an autoencoder on scenes with the far microphone close to the machine.
+# Therefore the third view was added, on the near microphone as it is.
 #
 # | system | front-end | scoring | models |
 # |---|---|---|---|
@@ -62,8 +63,9 @@ table = study.run(params, recordings=recordings)
 joined = trained_or_not.with_fused(table)
 summary = comparison.summary(joined)
 package = study.place(params, recordings) / "submission"
-where = {s.name: str(package) for s in systems.PAPER}
-where[systems.UNTRAINED.name] = str(package / "without_training")
+told = f"{params.results}/{params.name}/submission"
+where = {s.name: told for s in systems.PAPER}
+where[systems.UNTRAINED.name] = f"{told}/without_training"
 best = findings.submission(summary, joined)
 chapter.say(first_page.submission(best, where))
 
@@ -75,7 +77,7 @@ for system in systems.SYSTEMS:
     if not chosen:
         chapter.say(f"Left out: {system.lacking(per_seed)}")
     elif system.selected:
-        chapter.say(f"**{system.name}** takes {chosen} of the {of} models that there are.")
+        chapter.say(f"**{system.name}** takes the best {chosen} of the {of} models that there are.")
 judged = systems.first(applied, best.name)
 
 # %% [markdown]
@@ -136,7 +138,7 @@ for machine in submitted if entered and not elsewhere else ():
         rederive(partial(systems.scored_alone, score, applied[s.name].members, s.fusion), filed)
     chapter.say(
         f"- {escape(machine)}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
-        f"score files; the last one is {filed[-1].item()!r}."
+        f"score files; the last of {entered[-1].name} is {filed[-1].item()!r}."
     )
 
 # %% [markdown]
@@ -266,7 +268,7 @@ else:
 # ## Failure gallery
 #
 # Which anomalies does no system find, and which does one alone find? To compare systems at an equal rate of false
-# alarms, *found* means here: above all of the machine's normal test clips but the share that the pAUC allows. That limit reads
+# alarms, *found* means here: above a limit that one in ten of the machine's normal test clips exceeds. That limit reads
 # labels, so it may not be used for decisions. {numref}`tab-found` counts, {numref}`fig-failures` shows the
 # clearest of either kind. For autoencoders: the denoised, standardised log-mel frames; what the score takes its
 # percentile of, over time, with the percentile dashed; and the residual of the stacked frame that lies at that percentile
@@ -307,4 +309,4 @@ for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
     )
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:class}`asdlib.guard.PerClip` and {py:mod}`asdlib.compare.submission`.
+# The functions of this chapter are documented in the reference: {py:class}`asdlib.guard.PerClip` and {py:mod}`asdlib.compare.submission`.

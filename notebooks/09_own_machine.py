@@ -31,8 +31,8 @@ params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
 # The chapters before this one repeat a study. This one is for an engineer with two microphones and a folder of normal
-# recordings of one machine: from the folder to a model file, to scores with reasons, and to an alarm that is right as
-# often as it promises. The detector is S5 ({doc}`08_submission`): it trains nothing.
+# recordings of one machine: from the folder to a model file, to scores with reasons, and to an alarm that says
+# how often it will be false. The detector is S5 ({doc}`08_submission`): it trains nothing.
 
 # %% [markdown]
 # ## From a folder to a model
@@ -83,7 +83,7 @@ chapter.figure(
 chapter.say(sentences.enough(curve))
 
 # %% [markdown]
-# ## What a faulty clip looks like
+# ## What an anomalous clip looks like
 #
 # A reading gives its reasons in words, and `asd score --picture` draws them: the level after the front-end, how far it
 # lies from normal recordings, and which bands and statistics made the distance.
@@ -93,10 +93,10 @@ chapter.figure(
     charts_monitor.readings,
     [monitor.evidence(path) for path in trial.clearest(table)["path"]],
     label="fig-reading",
-    caption="The test clip with the highest score, among anomalies where some are labelled.",
+    caption="The anomalous test clip with the highest score; without labels, the test clip with the highest score.",
     missing="There is no test clip.",
 )
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:mod}`asdlib.monitor.model`, {py:mod}`asdlib.monitor.reasons` and
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.monitor.model`, {py:mod}`asdlib.monitor.reasons` and
 # {py:mod}`asdlib.monitor.trial`.

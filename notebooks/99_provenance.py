@@ -70,4 +70,4 @@ nothing = "No autoencoder was trained: this study has no models."
 chapter.table(units, label="tab-units", caption="Computed units.", decimals=1, empty=nothing)
 
 # %% [markdown]
-# What this chapter calls is described in the reference: {py:mod}`asdlib.report.provenance` and {py:mod}`asdlib.params`.
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.report.provenance` and {py:mod}`asdlib.params`.

@@ -80,7 +80,7 @@ def write_tables(base, chosen, out):
     known = choice.traits(base, recordings)
     for scorer in base.scorers:
         shown[f"machines-{scorer}"] = choice.omega_by_front_end(table, scorer).reset_index()
-        shown[f"rules-{scorer}"] = choice.rules(table, known, scorer)
+        shown[f"rules-{scorer}"] = tables.choices(choice.rules(table, known, scorer), style.NAMES)
     out.mkdir(exist_ok=True)
     (out / "recordings.txt").write_text(recordings.describe() + "\n")
     for name, shown_table in shown.items():

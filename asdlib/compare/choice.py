@@ -22,7 +22,7 @@ from asdlib.study.unit import Unit
 ADASUB = "adasub"  # the front-end that all others are compared with, and the default choice
 WITH_PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadals")
 _WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
-_DIFFERENCE = ["mean", "p_holm", "low", "high", "verdict"]  # of a pair
+_DIFFERENCE = ["mean", "p_t", "low", "high", "verdict"]  # of a pair
 
 
 def common_scorer(scorers: Collection[str]) -> str:
@@ -55,7 +55,7 @@ def against_adasub(table: pd.DataFrame, summary: comparison.Summary) -> pd.DataF
     Returns
     -------
     DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
-    pauc (of the ensemble), mean, p_holm (corrected for the front-ends under one scorer), low, high
+    pauc (of the ensemble), mean, p_t, low, high
     and verdict of the paired difference of Omega; NaN for AdaSub itself. No rows without test
     clips.
     """
@@ -218,7 +218,7 @@ def rules(table: pd.DataFrame, known: pd.DataFrame, scorer: str = "eq1") -> pd.D
 
     Returns
     -------
-    DataFrame with choice, omega and what was taken per machine; no rows where Omega is unknown.
+    DataFrame with choice, omega and taken (front-end by machine); no rows where Omega is unknown.
     """
     omegas = omega_by_front_end(table, scorer)
     if len(omegas) == 0 or omegas.isna().any(axis=None) or ADASUB not in omegas:
@@ -228,16 +228,12 @@ def rules(table: pd.DataFrame, known: pd.DataFrame, scorer: str = "eq1") -> pd.D
     chosen, _ = choose(omegas, known)
     choices = {
         "always AdaSub": pd.Series(ADASUB, omegas.index),
-        f"best fixed choice, by labels ({best})": pd.Series(best, omegas.index),
+        "best fixed choice, by labels": pd.Series(best, omegas.index),
         "rule, leave-one-machine-out": chosen,
         "label oracle per machine": omegas.idxmax(axis=1),
     }
     rows = [
-        {
-            "choice": name,
-            "omega": _omega_of(table, taken, scorer),
-            "taken": ", ".join(f"{m}: {f}" for m, f in taken.items()),
-        }
+        {"choice": name, "omega": _omega_of(table, taken, scorer), "taken": taken.to_dict()}
         for name, taken in choices.items()
     ]
     return pd.DataFrame(rows)

@@ -19,8 +19,8 @@ from asdlib.compare.systems import FUSED, ensemble
 
 _VALUES = ["omega", "auc_source", "auc_target", "pauc"]  # of a summary
 _SEEDLESS = {*VIEWS, FUSED}  # scorers that have one row per clip where nothing was trained
-_LEVEL = 0.05  # of the corrected p value, below which a difference over seeds counts
-_DIFFERENCE = ["p_holm", "low", "high", "verdict"]  # of a pair, beside mean and std
+_LEVEL = 0.05  # of the p value below which a difference over seeds counts
+_DIFFERENCE = ["p_t", "low", "high", "verdict"]  # of a pair, beside mean and std
 _UNTRAINED = (
     ("AdaSub, statistics pmsd", "adasub", "pmsd"),
     ("AdaLS, statistics pmsd", "adals", "pmsd"),
@@ -169,7 +169,7 @@ def steps(
     -------
     DataFrame with scorer; auc_source, auc_target, pauc (means over machines) and omega of the
     ensemble; mean and std of per-seed Omega; difference and difference_std against the first
-    scorer, p_holm, low, high and verdict (see :func:`paired`; NaN and "" for the first). Scorers
+    scorer, p_t, low, high and verdict (see :func:`paired`; NaN and "" for the first). Scorers
     that were not computed are left out; no rows without the first.
     """
     per_seed, first = summary.per_seed, (front_end, scorers[0])
@@ -257,24 +257,25 @@ def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
 def verdict(difference: Mapping[Any, Any]) -> str:
     """Say in words what a paired difference allows to say, by one rule everywhere.
 
-    A system helps or harms where the corrected p value over seeds is below 0.05 and the bootstrap
-    interval over clips and seeds does not hold zero. Between two systems without seeds, the
-    interval decides. All else is no robust difference.
+    A system helps or harms where the p value over seeds is below 0.05 and the bootstrap interval
+    over clips and seeds does not hold zero. Between two systems without seeds, the interval
+    decides. All else is no robust difference. A pair is judged alone, so that its verdict is the
+    same in every table.
 
     Parameters
     ----------
-    difference : mean, seedless, p_holm, low and high, as in a row of :func:`paired`.
+    difference : mean, seedless, p_t, low and high, as in a row of :func:`paired`.
 
     Examples
     --------
-    >>> loss = {"mean": -0.025, "p_holm": 0.041, "low": -0.046, "high": -0.008}
-    >>> verdict(loss), verdict({**loss, "p_holm": 0.2})
+    >>> loss = {"mean": -0.025, "p_t": 0.041, "low": -0.046, "high": -0.008}
+    >>> verdict(loss), verdict({**loss, "p_t": 0.2})
     ('harms', 'no robust difference')
     """
     if np.isnan(difference["mean"]):
         return "Ω cannot be computed from these labels"
     by_clips = difference["low"] > 0 or difference["high"] < 0
-    by_seeds = difference.get("seedless", False) or difference["p_holm"] < _LEVEL
+    by_seeds = difference.get("seedless", False) or difference["p_t"] < _LEVEL
     if not (by_clips and by_seeds):
         return "no robust difference"
     return "helps" if difference["mean"] > 0 else "harms"

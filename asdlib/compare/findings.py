@@ -106,15 +106,29 @@ def submission(summary: comparison.Summary, table: pd.DataFrame) -> Submission:
     return Submission(best, float(known[best]), found.set_axis(pd.Index(others, dtype=object)))
 
 
-def highest(summary: comparison.Summary) -> tuple[tuple[str, str], float] | None:
+def highest(
+    summary: comparison.Summary, table: pd.DataFrame, submitted: str
+) -> dict[str, Any] | None:
     """Return the front-end and scorer with the highest Omega of all, by the labels; none without.
 
     Parameters
     ----------
     summary : with S5, see :func:`asdlib.compare.trained_or_not.with_fused`.
+    table : that the summary was made of.
+    submitted : name of the system that is submitted; may be empty.
+
+    Returns
+    -------
+    system (front-end and scorer) and omega; where another system is submitted, the values of
+    :func:`asdlib.compare.comparison.paired` against it too.
     """
     means = summary.per_seed.groupby(["front_end", "scorer"], sort=False)["omega"].mean().dropna()
     if means.empty:
         return None
     best: Any = means.idxmax()
-    return best, float(means.max())
+    found = {"system": best, "omega": float(means.max())}
+    own = _SUBMITTED.get(submitted)
+    if own is None or own == best:
+        return found
+    paired = comparison.paired(summary.per_seed, [(best, own)], table)
+    return dict(paired.iloc[0]) | found

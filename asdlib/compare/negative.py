@@ -34,7 +34,7 @@ IDEAS = {
     "gate_tested": "gate of AdaSub and CohGate, normalised over the test set",
 }
 _ENCODED = ("exposure", "lora")  # ideas that need the audio encoder
-_DIFFERENCE = ("mean", "std", "p_t", "p_holm", "low", "high", "verdict")  # of a pair
+_DIFFERENCE = ("mean", "std", "p_t", "low", "high", "verdict")  # of a pair
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def against_champion(tried: Tried) -> pd.DataFrame:
     Returns
     -------
     DataFrame with idea and verdict; omega and omega_std (of seeds, under the champion's scoring);
-    mean, std, p_t, p_holm, low and high of the paired difference (see
+    mean, std, p_t, low and high of the paired difference (see
     :func:`asdlib.compare.comparison.paired`); eq1 and eq1_std, the difference under eq. 1. NaN
     where an idea was not run: the verdict is the reason.
     """
@@ -176,8 +176,8 @@ def build_up_steps(steps: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with step, omega, omega_std, mean, std, p_t, p_holm (over the steps), most (largest
-    single-seed change) and outside (seeds whose change leaves the band of seed variance).
+    DataFrame with step, omega, omega_std, mean, std, p_t, most (largest single-seed
+    change) and outside (seeds whose change leaves the band of seed variance).
     """
     rows = []
     for name, own in steps.groupby("step", sort=False):
@@ -193,8 +193,7 @@ def build_up_steps(steps: pd.DataFrame) -> pd.DataFrame:
                 "outside": int((change.abs() > metrics.SEED_BAND).sum()),
             }
         )
-    found = pd.DataFrame(rows)
-    return found.assign(p_holm=metrics.holm(found["p_t"].to_numpy(float)))
+    return pd.DataFrame(rows)
 
 
 def _objectives(params: Params, recordings: Recordings) -> Outcome:

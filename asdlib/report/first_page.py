@@ -74,8 +74,8 @@ def comparisons(compared: pd.DataFrame) -> list[str]:
     return found
 
 
-def highest(found: tuple[tuple[str, str], float] | None, submitted: str) -> list[str]:
-    """Return what beats the submitted system here, if anything does.
+def highest(found: Mapping[str, Any] | None, submitted: str) -> list[str]:
+    """Return what scores higher than the submitted system here, if anything does.
 
     Parameters
     ----------
@@ -84,16 +84,18 @@ def highest(found: tuple[tuple[str, str], float] | None, submitted: str) -> list
 
     Examples
     --------
-    >>> highest((("near", "fine"), 0.8222), "S5")[0]
-    '**What beats S5 here:** Near fine has the highest Ω, 0.822 (by test labels).'
-    >>> highest((("S5", "fused"), 0.83), "S5")
+    >>> pair = {"mean": 0.002, "low": -0.01, "high": 0.02, "verdict": "no robust difference"}
+    >>> found = {"system": ("near", "fine"), "omega": 0.878, **pair}
+    >>> highest(found, "S5")[0]  # doctest: +ELLIPSIS
+    '**Near fine statistics has the highest Ω here, 0.878,** chosen by test labels. In place of...
+    >>> highest({"system": ("S5", "fused"), "omega": 0.83}, "S5")
     []
     """
-    if found is None or system_name(*found[0]) == submitted:
+    if found is None or "mean" not in found:
         return []
     return [
-        f"**What beats {submitted} here:** {system_name(*found[0])} has the highest Ω, "
-        f"{found[1]:.3f} (by test labels)."
+        f"**{system_name(*found['system'])} has the highest Ω here, {found['omega']:.3f},** chosen "
+        f"by test labels. In place of {submitted} it changes Ω by {_numbers(found)}."
     ]
 
 
@@ -138,11 +140,16 @@ def alarms(found: pd.DataFrame, rate: float) -> list[str]:
             f"{row.share:.0%} in the {row.domain} domain ({row.low:.0%} to {row.high:.0%})"
             for row in rows.itertuples()
         )
-        told.append(f"{system} with {_RULES[str(rule)]} raises {shares}")
+        own = (found["system"] == system) & (found["rule"] == rule)
+        hits = found[own & (found["label"] == "anomaly")]
+        caught = " and ".join(f"{share:.0%}" for share in hits["share"])
+        finds = f", and finds {caught} of the anomalies" if caught else ""
+        told.append(f"{system} with {_RULES[str(rule)]} gives {shares}{finds}")
     broken = (normal["low"] > rate).any()
     head = "Not every alarm means what it says." if broken else "The alarms mean what they say."
     return [
-        f"**{head}** Of {rate:.0%} wanted false alarms, {'; '.join(told)}. {_link('08_submission')}"
+        f"**{head}** The limits are set for {rate:.0%} false alarms. {'; '.join(told)}. "
+        f"{_link('08_submission')}"
     ]
 
 
@@ -205,15 +212,14 @@ def ideas(compared: pd.DataFrame) -> str:
             "No other idea that the paper tried was run here (`params/full_demo.yaml` runs them). "
             f"{where}"
         )
-    names = {
-        kind: ", ".join(run.loc[run["verdict"] == kind, "idea"]) for kind in ("helps", "harms")
-    }
-    rest = (~run["verdict"].isin(list(names))).sum()
-    return (
-        f"Of {plural(len(tried), 'other idea')} that the paper tried, {len(run)} ran here. In "
-        f"place of the champion helps: {names['helps'] or 'none'}. Harms: "
-        f"{names['harms'] or 'none'}. No robust difference: {rest}. {where}"
-    )
+    names = {kind: run.loc[run["verdict"] == kind, "idea"].tolist() for kind in ("helps", "harms")}
+    told = [f"Of {plural(len(tried), 'other idea')} that the paper tried, {len(run)} ran here."]
+    for kind, more in (("helps", "help"), ("harms", "harm")):
+        own = names[kind]
+        listed = f": {'; '.join(f'“{idea}”' for idea in own)}" if own else ""
+        count = len(own) or "None"
+        told.append(f"{count} {form(len(own), kind, more)} in place of the champion{listed}.")
+    return f"{' '.join(told)} {where}"
 
 
 def cost(units: int, seeds: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from asdlib.compare.comparison import CHAMPION
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params
 from asdlib.report.tables import escape, plus_minus
+from asdlib.wording import form, plural
 
 
 def transfer_error(table: pd.DataFrame) -> str:
@@ -40,9 +41,10 @@ def snr_gain(table: pd.DataFrame) -> str:
     gains = table.set_index("machine")
     mean, best = gains.mean(), gains.max(axis=1)
     return (
-        f"{mean.idxmax()} gains most on average ({mean.max():.1f} dB). The best front-end of each "
-        f"machine gains most for {escape(str(best.idxmax()))} ({best.max():.1f} dB) and least for "
-        f"{escape(str(best.idxmin()))} ({best.min():.1f} dB)."
+        f"{mean.idxmax()} has the highest gain on average ({mean.max():+.1f} dB). With the best "
+        f"front-end of each machine, the gain is highest for {escape(str(best.idxmax()))} "
+        f"({best.max():+.1f} dB) and lowest for {escape(str(best.idxmin()))} "
+        f"({best.min():+.1f} dB)."
     )
 
 
@@ -176,10 +178,11 @@ def ideas(compared: pd.DataFrame) -> str:
     if compared.empty:
         return "No idea was run here."
     counts = compared["verdict"].value_counts()
-    helps, harms = counts.get("helps", 0), counts.get("harms", 0)
+    helps, harms = int(counts.get("helps", 0)), int(counts.get("harms", 0))
     return (
-        f"Of {len(compared)} ideas that were run, {helps} help, {harms} harm, and "
-        f"{len(compared) - helps - harms} allow no robust statement."
+        f"Of {plural(len(compared), 'idea')} that {form(len(compared), 'was', 'were')} run, in "
+        f"place of the champion {helps or 'none'} {form(helps, 'helps', 'help')} and "
+        f"{harms or 'none'} {form(harms, 'harms', 'harm')}."
     )
 
 
@@ -219,9 +222,9 @@ def enough(curve: pd.DataFrame) -> str:
     told, shares = [], []
     for _, row in curve.iloc[[0, -1] if len(curve) > 1 else [0]].iterrows():
         count, low, high = row[["recordings", "low", "high"]]
-        told.append(f"with {count:.0f} recordings between {low:.0%} and {high:.0%}")
+        told.append(f"{plural(int(count), 'recording')}: {low:.0%} to {high:.0%}")
         shares.append(f"{row['hits']:.0%}")
-    known = f"The true rate of false alarms is known to lie {', '.join(told)}."
+    known = f"The true rate of false alarms lies in this interval: {'; '.join(told)}."
     if curve["hits"].isna().any():
         return known
     goes = f"goes from {' to '.join(shares)}" if len(curve) > 1 else f"is {shares[0]}"
@@ -238,7 +241,26 @@ def rule_gain(choices: pd.DataFrame) -> str:
     by = choices.set_index(choices["choice"].str.split(",").str[0])["omega"]
     gain = by["rule"] - by["best fixed choice"]
     told = "it pays here" if gain > 0 else "no rule of this kind beats a fixed choice here"
-    return f"The rule is {gain:+.4f} against the best fixed choice: {told}."
+    return f"The rule changes Ω by {gain:+.4f} in place of the best fixed choice: {told}."
+
+
+def phase(compared: pd.DataFrame, with_phase: Collection[str], name: Callable[..., str]) -> str:
+    """Return which front-ends with the phase help or harm in place of AdaSub.
+
+    Parameters
+    ----------
+    compared : of :func:`asdlib.compare.choice.against_adasub`.
+    with_phase : front-ends that use the phase.
+    name : of a system, given its front-end and scorer.
+    """
+    own = compared[compared["front_end"].isin(list(with_phase)) & compared["mean"].notna()]
+    if own.empty:
+        return "Whether the phase helps cannot be said from these labels."
+    told = [
+        f"{name(row.front_end, row.scorer)} {row.mean:+.3f}, {row.verdict}"
+        for row in own.itertuples()
+    ]
+    return f"In place of AdaSub under the same score: {'; '.join(told)}."
 
 
 def gates(table: pd.DataFrame, most: float = 1.0) -> str:
@@ -285,13 +307,15 @@ def without_training(
     said = ["The autoencoder on AdaSub under eq. 1 was not run, so nothing is compared with it."]
     if own["mean"].notna().any():
         robust = {kind: own.index[own["verdict"] == kind] for kind in ("helps", "harms")}
-        listed = {kind: ", ".join(name(*s) for s in found) for kind, found in robust.items()}
-        open_ones = len(own) - sum(map(len, robust.values()))
+        others = own.index[~own["verdict"].isin(list(robust))]
         said = [
-            "Against the autoencoder on AdaSub under eq. 1, the verdict is *helps* for "
-            f"{listed['helps'] or 'none'}, *harms* for {listed['harms'] or 'none'}. "
-            f"For {open_ones} of {len(own)} detectors without training there is no such verdict."
+            "In place of the autoencoder on AdaSub under eq. 1, "
+            f"{len(robust['helps']) or 'none'} of {plural(len(own), 'detector')} without training "
+            f"{form(len(robust['helps']), 'helps', 'help')}, and "
+            f"{_which(robust['harms'], name)} {form(len(robust['harms']), 'harms', 'harm')}."
         ]
+        if len(others):
+            said.append(f"No robust difference: {_which(others, name)}.")
         said += [
             f"{fused} changes Ω by {row['mean']:+.3f}: {row['verdict']}."
             for system, (_, row) in zip(own.index, own.iterrows(), strict=True)
@@ -306,6 +330,10 @@ def without_training(
     if lacking:
         said.append(f"{fused} is not in the table. {lacking}")
     return " ".join(said)
+
+
+def _which(systems: pd.Index, name: Callable[..., str]) -> str:
+    return ", ".join(name(*system) for system in systems) or "none"
 
 
 def level(table: pd.DataFrame) -> str:
@@ -417,11 +445,14 @@ def autoencoder_gain(table: pd.DataFrame, name: Callable[..., str]) -> str:
         )
         for rows in (table[table["gain"] > 0], table[table["gain"] <= 0])
     )
-    return (
-        f"Compared with the best detector without training ({untrained}), the best autoencoder "
-        f"({trained}) has a higher Ω for {above or 'no machine'}, and not for "
-        f"{below or 'no machine'}. Both are the best over all machines by test labels."
-    )
+    told = [
+        f"The best autoencoder ({trained}) is compared with the best detector without training "
+        f"({untrained}), both chosen over all machines by test labels.",
+        f"The autoencoder has the higher Ω for {above or 'no machine'}.",
+    ]
+    if below:
+        told.append(f"It does not have it for {below}.")
+    return " ".join(told)
 
 
 def guarded(scores: PerClip) -> list[str]:

@@ -83,7 +83,7 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
         "mean ± std": _spread(table, "mean", "std", missing="n/a"),
         "difference ± std": _spread(table, "difference", "difference_std", "+"),
         "95 % interval": _interval(table, "+.4f"),
-        "p (Holm)": _p(table),
+        "p": _p(table),
         "verdict": table["verdict"],
     }
     return pd.DataFrame(columns)
@@ -188,9 +188,23 @@ def gates(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(["machine", "recordings", *heads], axis=1)
 
 
-def choices(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.choice.rules` for reading."""
-    return table if table.empty else table.set_axis(["choice", "Ω", "taken"], axis=1)
+def choices(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.choice.rules` for reading.
+
+    Parameters
+    ----------
+    names : what each front-end is called.
+    """
+    if table.empty:
+        return table
+
+    def told(taken: Mapping[str, str]) -> str:
+        if len(set(taken.values())) == 1:
+            return f"{names[next(iter(taken.values()))]} for all"
+        return ", ".join(f"{machine}: {names[own]}" for machine, own in taken.items())
+
+    columns = {"choice": table["choice"], "Ω": table["omega"], "taken": table["taken"].map(told)}
+    return pd.DataFrame(columns)
 
 
 def paired(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
@@ -221,7 +235,7 @@ def against_champion(table: pd.DataFrame) -> pd.DataFrame:
         "idea": table["idea"],
         "Ω": _spread(table, "omega", "omega_std"),
         "difference": _spread(table, "mean", "std", "+"),
-        "p (Holm)": _p(table),
+        "p": _p(table),
         "95 % interval": _interval(table, "+.4f"),
         "difference, eq. 1": _spread(table, "eq1", "eq1_std", "+"),
         "verdict": table["verdict"],
@@ -303,7 +317,7 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
         "step": table["step"],
         "Ω": _spread(table, "omega", "omega_std"),
         "change": _spread(table, "mean", "std", "+"),
-        "p (Holm)": _p(table),
+        "p": _p(table),
         "largest at one seed": [f"{m:+.4f}" if np.isfinite(m) else "" for m in table["most"]],
         "seeds outside the band": table["outside"],
     }
@@ -337,7 +351,7 @@ def against_adasub(
         "target AUC": table["auc_target"],
         "pAUC": table["pauc"],
         "against AdaSub": interval,
-        "p (Holm)": _p(table),
+        "p": _p(table),
         "verdict": table["verdict"].fillna(""),
     }
     return pd.DataFrame(columns)
@@ -385,8 +399,8 @@ def _interval(table: pd.DataFrame, form: str) -> list[str]:
 
 
 def _p(table: pd.DataFrame) -> list[str]:
-    """Corrected p values, blank where there is none."""
-    return [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_holm"]]
+    """P values of the paired t test, blank where there is none."""
+    return [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_t"]]
 
 
 def _text(value: object, decimals: int, missing: str) -> str:

@@ -109,6 +109,6 @@ def test_a_single_front_end_is_compared_with_none():
     (only,) = choice.against_adasub(table, comparison.summary(table)).to_dict("records")
     assert only["omega"] == pytest.approx((1 + OMEGA_OF_HALF) / 2)
     assert only["ensemble"] == pytest.approx(1)
-    assert np.isnan([only["mean"], only["p_holm"], only["low"], only["high"]]).all()
+    assert np.isnan([only["mean"], only["p_t"], only["low"], only["high"]]).all()
     untested = table[table["split"] == "train"]
     assert choice.against_adasub(untested, comparison.summary(untested)).empty

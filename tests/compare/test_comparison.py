@@ -118,7 +118,7 @@ def test_steps_are_differences_to_the_first_scorer(table):
     assert steps["mean"].tolist() == pytest.approx([OMEGA_OF_HALF, 1 - GAIN / 2])
     assert steps["difference"][1] == pytest.approx(GAIN / 2)
     assert steps["difference_std"][1] == pytest.approx(GAIN / np.sqrt(2))
-    assert steps["p_holm"][1] == pytest.approx(0.5)  # t = 1 with one degree of freedom
+    assert steps["p_t"][1] == pytest.approx(0.5)  # t = 1 with one degree of freedom
     assert steps["verdict"].tolist() == ["", "no robust difference"]
     assert steps.loc[0, ["difference", "low"]].isna().all()
     assert comparison.steps(summary, "near", ("dm", "eq1"), both).empty
@@ -156,7 +156,7 @@ def test_paired_differences_are_matched_by_seed(table):
     ],
 )
 def test_a_verdict_follows_its_numbers(mean, p, low, high, said):
-    assert comparison.verdict({"mean": mean, "p_holm": p, "low": low, "high": high}) == said
+    assert comparison.verdict({"mean": mean, "p_t": p, "low": low, "high": high}) == said
 
 
 def test_a_detector_without_seeds_is_paired_with_every_seed_of_another():
@@ -179,7 +179,7 @@ def test_a_detector_without_seeds_is_paired_with_every_seed_of_another():
 
 
 def test_without_seeds_the_interval_over_clips_decides():
-    row = {"mean": 0.1, "p_holm": np.nan, "low": 0.02, "high": 0.2, "seedless": True}
+    row = {"mean": 0.1, "p_t": np.nan, "low": 0.02, "high": 0.2, "seedless": True}
     assert comparison.verdict(row) == "helps"
     assert comparison.verdict({**row, "mean": -0.1, "low": -0.2, "high": -0.02}) == "harms"
     assert comparison.verdict({**row, "low": -0.02}) == "no robust difference"

@@ -57,7 +57,7 @@ def test_fewer_recordings_promise_less(recordings):
     normal = table[table["label"] == "normal"]
     assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
     told = sentences.enough(curve)
-    assert told.startswith("The true rate of false alarms is known to lie with 5 recordings")
+    assert told.startswith("The true rate of false alarms lies in this interval: 5 recordings: ")
     line = charts_monitor.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
     unlabelled = trial.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))

@@ -118,8 +118,8 @@ def test_a_gain_is_noise_removed_minus_machine_sound_lost():
     assert gain.columns.tolist() == ["machine", "RefSub", "AdaSub"]
     assert gain.to_numpy().tolist() == [["fan", 2.5, 5.0], ["saw", -2.0, 1.0]]
     assert sentences.snr_gain(gain) == (
-        "AdaSub gains most on average (3.0 dB). The best front-end of each machine gains most for "
-        "fan (5.0 dB) and least for saw (1.0 dB)."
+        "AdaSub has the highest gain on average (+3.0 dB). With the best front-end of each "
+        "machine, the gain is highest for fan (+5.0 dB) and lowest for saw (+1.0 dB)."
     )
 
 
@@ -222,7 +222,10 @@ def test_the_change_by_all_rescorings_is_measured_and_reported():
 def test_ideas_are_counted_by_their_verdicts():
     judged = pd.DataFrame({"verdict": ["helps", "no robust difference", "harms", "harms"]})
     assert sentences.ideas(judged) == (
-        "Of 4 ideas that were run, 1 help, 2 harm, and 1 allow no robust statement."
+        "Of 4 ideas that were run, in place of the champion 1 helps and 2 harm."
+    )
+    assert sentences.ideas(judged[1:2]) == (
+        "Of 1 idea that was run, in place of the champion none helps and none harms."
     )
     assert sentences.ideas(judged[:0]) == "No idea was run here."
 
@@ -230,8 +233,8 @@ def test_ideas_are_counted_by_their_verdicts():
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        (0.62, "+0.0200 against the best fixed choice: it pays here."),
-        (0.59, "-0.0100 against the best fixed choice: no rule of this kind"),
+        (0.62, "by +0.0200 in place of the best fixed choice: it pays here."),
+        (0.59, "by -0.0100 in place of the best fixed choice: no rule of this kind"),
     ],
 )
 def test_the_gain_of_a_rule_is_against_the_best_fixed_choice(rule, told):
@@ -239,12 +242,35 @@ def test_the_gain_of_a_rule_is_against_the_best_fixed_choice(rule, told):
         {
             "choice": ["rule, learnt", "best fixed choice, AdaSub"],
             "omega": [rule, 0.6],
-            "taken": ["", ""],
+            "taken": [{"fan": "adals", "saw": "adasub"}, {"fan": "adasub", "saw": "adasub"}],
         }
     )
     assert told in sentences.rule_gain(choices)
-    assert tables.choices(choices).columns.tolist() == ["choice", "Ω", "taken"]
-    assert tables.choices(choices[:0]).empty
+    shown = tables.choices(choices, {"adals": "AdaLS", "adasub": "AdaSub"})
+    assert shown["taken"].tolist() == ["fan: AdaLS, saw: AdaSub", "AdaSub for all"]
+    assert tables.choices(choices[:0], {}).empty
+
+
+def test_front_ends_with_the_phase_are_told_with_their_verdicts():
+    nothing = {"mean": np.nan, "verdict": np.nan}
+    compared = pd.DataFrame(
+        [
+            {"scorer": "pmsd", "front_end": "adasub", **nothing},
+            {"scorer": "pmsd", "front_end": "near", "mean": -0.1, "verdict": "harms"},
+            {
+                "scorer": "pmsd",
+                "front_end": "adals",
+                "mean": 0.0012,
+                "verdict": "no robust difference",
+            },
+            {"scorer": "eq1", "front_end": "lsada", "mean": -0.2, "verdict": "harms"},
+        ]
+    )
+    assert sentences.phase(compared, ("adals", "lsada"), "{}/{}".format) == (
+        "In place of AdaSub under the same score: adals/pmsd +0.001, no robust difference; "
+        "lsada/eq1 -0.200, harms."
+    )
+    assert "cannot be said" in sentences.phase(compared[:2], ("adals",), str)
 
 
 def test_the_guard_refuses_every_attempt_that_needs_a_second_clip():

@@ -59,7 +59,7 @@ def test_ideas_against_the_champion():
     assert shown["idea"].tolist() == ["the champion", "flow", "gate"]
     assert shown["Ω"].tolist() == ["0.5900 ± 0.0200", "0.6000 ± 0.0100", ""]
     assert shown["difference"].tolist() == ["", "+0.0123 ± 0.0050", ""]
-    assert shown["p (Holm)"].tolist() == ["", "0.0300", ""]
+    assert shown["p"].tolist() == ["", "0.0100", ""]
     assert shown["95 % interval"].tolist() == ["", "+0.0010 to +0.0200", ""]
     assert shown["difference, eq. 1"].tolist() == ["", "-0.0020 ± 0.0030", ""]
     assert shown["verdict"].tolist() == ["", "helps", "needs cohgate"]
@@ -82,7 +82,7 @@ def test_front_ends_against_adasub():
     values = shown[["source AUC", "target AUC", "pAUC"]].to_numpy().tolist()
     assert values == [[0.9, 0.6, 0.55]] * 2
     assert shown["against AdaSub"].tolist() == ["", "+0.0123 (+0.001 to +0.020)"]
-    assert shown["p (Holm)"].tolist() == ["", "0.0300"]
+    assert shown["p"].tolist() == ["", "0.0100"]
     assert shown["verdict"].tolist() == ["", "helps"]
     assert tables.against_adasub(table.head(0), names, scorers).empty
 
@@ -95,7 +95,7 @@ def test_steps_of_the_build_up():
     assert shown["step"].tolist() == ["official", "GELU"]
     assert shown["Ω"].tolist() == ["0.5000 ± 0.0100", "0.5100"]
     assert shown["change"].tolist() == ["", "+0.0123 ± 0.0050"]
-    assert shown["p (Holm)"].tolist() == ["", "0.0300"]
+    assert shown["p"].tolist() == ["", "0.0100"]
     assert shown["largest at one seed"].tolist() == ["", "-0.0300"]
     assert shown["seeds outside the band"].tolist() == [0, 2]
     assert tables.build_up(table.head(0)).empty
