@@ -15,6 +15,9 @@ export PARAMS DATA NOISE RESPONSES
 env: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, ensurepip; assert sys.version_info >= (3, 11)' 2>/dev/null || { \
+	  echo "$(PYTHON): Python 3.11 or newer with venv is needed (Debian: apt install python3-venv);" \
+	    "to take another one: make env PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[report,test,cluster,encoder]'
 	touch $@
