@@ -133,11 +133,15 @@ def assert_chapters(chosen, folder, left_out):
     _assert_labels(
         chosen, {stem: "\n".join(own) for stem, own in said.items()}, left_out, ":name: {}\n"
     )
-    _assert_sources({stem: next(filter(None, own)) for stem, own in said.items()})
+    _assert_sources({stem: "".join(own) for stem, own in said.items()})
     resolve(chapters.values())
-    text = {
-        stem: "\n".join([cell.source for cell in own.cells] + [str(data) for data in outputs[stem]])
+    prose = {
+        stem: [cell.source for cell in own.cells if cell.cell_type == "markdown"]
         for stem, own in chapters.items()
+    }
+    text = {
+        stem: "\n".join([*prose[stem], *(d.get("text/markdown", "") for d in outputs[stem])])
+        for stem in chapters
     }
     referred = set(re.findall(r"{numref}`([\w-]+)`", "".join(text.values())))
     assert referred
