@@ -170,4 +170,4 @@ def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
     said = " ".join(data.get("text/markdown", "") for data in shown)
     assert "6 held-out normal clips cannot promise a false-alarm rate of 0.1" in said
     assert "There are too few normal recordings to fit on fewer of them." in said
-    assert "with 6 recordings between 0% and 46%. The share of anomalies that are found is" in said
+    assert "interval: 6 recordings: 0% to 46%. The share of anomalies that are found is" in said
