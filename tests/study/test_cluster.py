@@ -40,6 +40,13 @@ def test_a_cluster_gives_the_same_table(tiny, tmp_path):
     assert left == set()
 
 
+def test_processes_of_this_machine_give_the_same_table(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(1))  # one process and thread
+    table = study.run(elsewhere(tiny, tmp_path, "local"))
+    local = study.run(tiny)
+    pd.testing.assert_frame_equal(table, local)
+
+
 @pytest.mark.parametrize("address", ["localhost", "http://127.0.0.1:8786", "tcp://127.0.0.1", "/x"])
 def test_what_is_no_address_is_said_at_once(tiny, tmp_path, address):
     with pytest.raises(AsdError, match=r"cluster is .*; tcp://host:8786 of a Dask scheduler, the "):
