@@ -305,6 +305,8 @@ def _score(options: argparse.Namespace) -> int:
 
 def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
     """Draw one recording's reasons."""
+    import matplotlib.pyplot as plt
+
     from asdlib.report import charts_monitor, fonts, style
 
     if len(clips) != 1:
@@ -314,8 +316,11 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
     style.style()
     figure = charts_monitor.readings([monitor.evidence(clips[0])])
     fonts.replace_missing(figure)
-    with replacing(path) as beside:
-        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
+    try:
+        with replacing(path) as beside:
+            figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
+    finally:
+        plt.close(figure)
 
 
 def _watch(options: argparse.Namespace) -> None:
