@@ -204,8 +204,8 @@ chapter.table(
 # ## Does it help the detector?
 #
 # {numref}`tab-phase` compares the front-ends under every score that was computed with the phase, by the protocol of chapter
-# 04. The best score may differ by front-end. `params/phase.yaml` runs five of them: mean squared error, eq. 1 and all
-# re-scorings of autoencoders, and two of clip statistics, without training (chapter 05). It has ten seeds, and
+# 04. The best score may differ by front-end. `params/phase.yaml` also trains autoencoders behind these front-ends, and scores
+# them by mean squared error, by eq. 1 and by all re-scorings. It has
 # the context $K$ that `make verdict` chose on three sets of scenes. A constant that was chosen by labels has to
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 

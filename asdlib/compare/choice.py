@@ -55,9 +55,8 @@ def against_adasub(table: pd.DataFrame, summary: comparison.Summary) -> pd.DataF
     Returns
     -------
     DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
-    pauc (of the ensemble), mean, p_t, low, high
-    and verdict of the paired difference of Omega; NaN for AdaSub itself. No rows without test
-    clips.
+    pauc (of the ensemble), mean, p_t, low, high and verdict of the paired difference of Omega; NaN
+    for AdaSub itself. No rows without test clips.
     """
     parts = []
     for scorer in summary.ensemble["scorer"].unique():

@@ -101,7 +101,7 @@ def in_common(systems: Systems) -> tuple[dict[str, pd.DataFrame], list[str]]:
     Raises
     ------
     AsdError
-        If there is none, or if systems do not have the same clips of a machine.
+        If no machine is in all systems, or if two systems have other clips of a machine.
     """
     sets = {name: set(table["machine"]) for name, table in systems.items()}
     common = set.intersection(*sets.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from asdlib.params import AsdError
 from asdlib.progress import bar as progressing
 
 PACKED = "archives"
-"""Folder of the archives, below that of the data set."""
+"""Folder of archives that stay, below that of the data set; others are fetched beside the marks."""
 
 _TRIES = 5  # of a file, after the first
 _TIMEOUT = (20, 60)  # s to connect, and without a byte
 _BLOCK = 2**16  # bytes that are lost at most where a connection is cut
-_UNPACKED = 1.3  # bytes of recordings per byte of an archive, at most
+_UNPACKED = 1.3  # bytes of recordings per byte of an archive, assumed: noise packs badly
 
 
 def download(
@@ -65,30 +65,47 @@ def download(
     asdlib.params.AsdError: pump: no machine of the development set; its machines are ToyCar, ...
     """
     wanted = official.chosen(kind, machines)
-    packed, record = out / PACKED, out / owned.MARK / "official.json"
-    packed.mkdir(parents=True, exist_ok=True)
-    record.parent.mkdir(exist_ok=True)
+    own, record = out / owned.MARK / PACKED, out / owned.MARK / "official.json"
+    own.mkdir(parents=True, exist_ok=True)
     leftovers.sweep(out)
+    leftovers.sweep(own)
     known: dict[str, Any] = kept.json_value(record) or {}
-    missing = [archive for archive in wanted if not _is_there(out, known.get(archive.name))]
+    missing = [archive for archive in wanted if not _is_there(out, archive, known)]
     if missing:
         print(official.LICENCE, file=sys.stderr)
-        _check_space(out, missing, mirror)
+        _check_space(out, [a for a in missing if not (out / PACKED / a.name).exists()], mirror)
     for archive in missing:
-        path = _fetched(archive, packed, mirror, progress)
+        stays = out / PACKED / archive.name
+        if stays.exists():
+            _check_sum(stays, archive)
+            path = stays
+        else:
+            path = _fetched(archive, own, mirror, progress)
         files = unpack(path, archive.machine, out)
         known[archive.name] = {"md5": archive.md5, "files": files}
         kept.write_json(known, record)
-        if not keep:
-            path.unlink()
-    if not any(packed.iterdir()):
-        packed.rmdir()
+        if keep and path != stays:
+            stays.parent.mkdir(exist_ok=True)
+            path.replace(stays)
+        (own / archive.name).unlink(missing_ok=True)
     return out
 
 
-def _is_there(out: Path, entry: dict[str, Any] | None) -> bool:
-    """Whether an archive was unpacked here and its files are still there."""
-    return entry is not None and all((out / name).exists() for name in entry["files"])
+def _is_there(out: Path, archive: Archive, known: Mapping[str, Any]) -> bool:
+    """Whether this archive was unpacked here and its files are still there."""
+    entry = known.get(archive.name, {})
+    return entry.get("md5") == archive.md5 and all((out / name).exists() for name in entry["files"])
+
+
+def _check_sum(path: Path, archive: Archive) -> None:
+    """Refuse an archive of the user's that is not the published one."""
+    import pooch
+
+    if (found := pooch.file_hash(str(path), "md5")) != archive.md5:
+        raise AsdError(
+            f"{path}: not the published archive: its MD5 is {archive.md5}, found {found}; move it "
+            "away to fetch that one."
+        )
 
 
 def _check_space(out: Path, archives: Sequence[Archive], mirror: str | None) -> None:
@@ -102,7 +119,7 @@ def _check_space(out: Path, archives: Sequence[Archive], mirror: str | None) -> 
         except requests.RequestException as error:
             raise AsdError(f"{archive.url(mirror)}: cannot be reached ({_cause(error)}).") from None
         sizes.append(_length(answer) if answer.ok else 0)
-    needed, free = _UNPACKED * sum(sizes) + max(sizes), shutil.disk_usage(out).free
+    needed, free = _UNPACKED * sum(sizes) + max(sizes, default=0), shutil.disk_usage(out).free
     if needed > free:
         raise AsdError(
             f"{out}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make room, "

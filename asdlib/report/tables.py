@@ -399,7 +399,7 @@ def _interval(table: pd.DataFrame, form: str) -> list[str]:
 
 
 def _p(table: pd.DataFrame) -> list[str]:
-    """P values of the paired t test, blank where there is none."""
+    """P values of the paired t test; blank where there was no test."""
     return [f"{p:.4f}" if np.isfinite(p) else "" for p in table["p_t"]]
 
 

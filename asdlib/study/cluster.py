@@ -82,8 +82,8 @@ def compute(where: str, tasks: Sequence[Unit], tick: Callable[[int], Any]) -> No
                 f"for lack of memory. {_LOST}"
             ) from None
         except (CancelledError, OSError) as error:
-            if isinstance(error, OSError) and error.filename is not None:
-                raise
+            if isinstance(error, OSError) and (error.filename or client.status == "running"):
+                raise  # of a unit
             raise AsdError(f"The Dask scheduler at {where} went away. {_LOST}") from None
     if missing := [unit for unit in absolute if not unit.done]:
         raise AsdError(

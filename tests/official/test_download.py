@@ -157,6 +157,21 @@ def test_training_and_test_clips_of_a_machine_share_a_folder(server, tmp_path):
     asked = server.asked.copy()
     fetched(server, tmp_path, "additional", machines=["Sander"])
     assert server.asked == asked  # unpacked from the archive that is there
+    assert (tmp_path / "archives" / "eval_data_Sander_train.zip").exists()  # and it stays
+    assert list((tmp_path / ".asd" / "archives").iterdir()) == []
+
+
+def test_an_archive_of_the_users_own_is_used_and_stays_or_is_refused(server, tmp_path):
+    own = tmp_path / "archives" / "dev_ToyCar_r2.zip"
+    own.parent.mkdir()
+    own.write_bytes(b"half of it")
+    with pytest.raises(AsdError, match=r"r2\.zip: not the published archive: .*; move it away"):
+        fetched(server, tmp_path, machines=["ToyCar"])
+    assert own.read_bytes() == b"half of it"
+    own.write_bytes(server.files[own.name])
+    fetched(server, tmp_path, machines=["ToyCar"])
+    assert own.read_bytes() == server.files[own.name]
+    assert not server.asked
 
 
 @pytest.mark.parametrize(
@@ -180,18 +195,18 @@ def test_a_server_that_stays_away_leaves_what_came_and_the_next_call_goes_on(ser
     server.faults["dev_ToyCar_r2.zip"] = ["cut"] + [503] * 5
     with pytest.raises(AsdError, match=r"dev_ToyCar_r2\.zip: cannot be fetched \(503.*resumes"):
         fetched(server, tmp_path)
-    part = tmp_path / "archives" / "dev_ToyCar_r2.zip.part"
+    part = tmp_path / ".asd" / "archives" / "dev_ToyCar_r2.zip.part"
     half = part.stat().st_size
     assert half == len(server.files["dev_ToyCar_r2.zip"]) // 2 // 500 * 500
-    assert {path.name for path in (tmp_path / "archives").iterdir()} == {part.name}
+    assert {path.name for path in part.parent.iterdir()} == {part.name}
     fetched(server, tmp_path)
     assert files(tmp_path) == CARS
     assert server.sent[1] == len(server.files["dev_ToyCar_r2.zip"]) - half
 
 
 def test_what_was_whole_before_the_process_died_is_used(server, tmp_path):
-    part = tmp_path / "archives" / "dev_ToyCar_r2.zip.part"
-    part.parent.mkdir()
+    part = tmp_path / ".asd" / "archives" / "dev_ToyCar_r2.zip.part"
+    part.parent.mkdir(parents=True)
     part.write_bytes(server.files["dev_ToyCar_r2.zip"])
     fetched(server, tmp_path, machines=["ToyCar"])
     assert files(tmp_path) == CARS[:2]
