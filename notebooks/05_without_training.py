@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.clipstats import NAMES
 from asdlib.compare import comparison, faults, systems, trained_or_not, untrained
-from asdlib.report import carriers, charts_untrained, sentences, style, tables
+from asdlib.report import carriers, charts_untrained, sentences_untrained, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -94,7 +94,7 @@ chapter.table(
 )
 fused = systems.UNTRAINED
 lack = fused.lacking(comparison.summary(table).per_seed)
-chapter.say(sentences.without_training(compared, style.system_name, fused.name, lack))
+chapter.say(sentences_untrained.without_training(compared, style.system_name, fused.name, lack))
 
 # %% [markdown]
 # ## Why it works
@@ -138,7 +138,7 @@ if not reason:
         caption="$\\Omega$ with the level of the clip, without it, and of the level alone (two values per clip: "
         "the mean over the bands of $p$ and of $m$). 0.5 is chance.",
     )
-    chapter.say(sentences.level(by_level))
+    chapter.say(sentences_untrained.level(by_level))
 
 # %% [markdown]
 # ## Which statistic carries which fault
@@ -157,7 +157,7 @@ else:
         caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
         decimals=3,
     )
-    chapter.say(sentences.carriers(by_statistic, NAMES))
+    chapter.say(sentences_untrained.carriers(by_statistic, NAMES))
 
 # %%
 if not reason:
@@ -182,7 +182,7 @@ else:
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
         "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
     )
-    chapter.say(sentences.needed_clips(curve))
+    chapter.say(sentences_untrained.needed_clips(curve))
 
 # %% [markdown]
 # ## What a change of level costs
@@ -201,14 +201,14 @@ else:
         label="tab-gain",
         caption="$\\Omega$ over all machines where the test clips are as loud as recorded, and louder or quieter than the training clips by 6 dB.",
     )
-    chapter.say(sentences.gain_cost(by_gain))
+    chapter.say(sentences_untrained.gain_cost(by_gain))
 
 # %% [markdown]
 # ## Where the autoencoder still helps
 
 # %%
 gained = trained_or_not.autoencoder_gain(table, compared)
-chapter.say(sentences.autoencoder_gain(gained, style.system_name))
+chapter.say(sentences_untrained.autoencoder_gain(gained, style.system_name))
 
 # %% [markdown]
 # ## Remarks on the recordings

@@ -11,7 +11,7 @@ from asdlib.compare import comparison, trained_or_not, untrained
 from asdlib.compare.untrained import Measured
 from asdlib.frontends import FRONT_ENDS
 from asdlib.params import load
-from asdlib.report import sentences, style, tables
+from asdlib.report import sentences_untrained, style, tables
 from asdlib.study import views
 
 BANDS = 6
@@ -54,7 +54,7 @@ def test_the_ablation_finds_the_statistic_that_carries_a_fault(rng):
     assert (table.loc["fan", ["p", "m", "d", "pm"]] < 0.75).all()
     assert table.loc["pump", ["p", "m", "pm", "pms", "pmsd"]].tolist() == [1] * 5
     assert (table.loc["pump", ["s", "d"]] < 0.75).all()
-    assert sentences.carriers(table, "pmsd").startswith(
+    assert sentences_untrained.carriers(table, "pmsd").startswith(
         "The best single statistic, by test labels, is $p$ for pump; $s$ for fan."
     )
 
@@ -68,7 +68,7 @@ def test_a_fault_of_the_level_is_found_by_the_level_alone(rng):
     assert table.loc["pump", "level alone"] < 0.75
     omegas = table.loc[["fan", "pump"], "level-free"]
     assert table.loc["overall", "level-free"] == pytest.approx(2 / (1 / omegas).sum())
-    assert "Without the level, fan changes by -0." in sentences.level(table)
+    assert "Without the level, fan changes by -0." in sentences_untrained.level(table)
 
 
 def test_values_without_level_do_not_depend_on_it(rng):
@@ -126,7 +126,7 @@ def test_the_curve_ends_at_all_clips(rng):
     assert curve.loc[30].to_dict() == untrained.evaluate(machines).to_dict()
     assert (curve.loc[10] != curve.loc[30]).all()
     known = pd.DataFrame({"overall": [0.7, 0.795, 0.78, 0.8, 0.8]}, index=[2, 5, 10, 20, 30])
-    assert sentences.needed_clips(known) == (
+    assert sentences_untrained.needed_clips(known) == (
         "With 2 source clips Ω is 0.700, with all 30 it is 0.800. From 20 clips on, Ω is never "
         "more than 0.01 below the value with all clips."
     )
@@ -180,8 +180,8 @@ def test_a_study_without_autoencoders_has_nothing_to_compare_with(own_study):
     assert "verdict" not in tables.without_training(compared, style.system_name)
     gained = trained_or_not.autoencoder_gain(table, compared)
     assert gained.empty
-    assert "no autoencoder" in sentences.autoencoder_gain(gained, style.system_name)
-    told = sentences.without_training(compared, style.system_name, "S5", "S5 needs more.")
+    assert "no autoencoder" in sentences_untrained.autoencoder_gain(gained, style.system_name)
+    told = sentences_untrained.without_training(compared, style.system_name, "S5", "S5 needs more.")
     assert told.startswith("The autoencoder on AdaSub under eq. 1 was not run")
     assert told.endswith("S5 is not in the table. S5 needs more.")
 
@@ -253,7 +253,7 @@ def test_only_three_autoencoders_and_the_one_compared_with_are_shown(scored):
 def test_the_first_sentence_says_who_wins_and_who_loses(scored):
     compared = trained_or_not.against_autoencoders(scored)
     compared["verdict"] = ["helps", "helps", "harms", "helps", "", ""]
-    told = sentences.without_training(compared, style.system_name, "S5", "")
+    told = sentences_untrained.without_training(compared, style.system_name, "S5", "")
     assert told == (
         "In place of the autoencoder on AdaSub under eq. 1, 3 of 4 detectors without training "
         "help, and AdaLS statistics pmsd harms. S5 changes Ω by +0.311: helps. Of "
@@ -261,11 +261,11 @@ def test_the_first_sentence_says_who_wins_and_who_loses(scored):
         "statistics pmsd the lowest (0.689)."
     )
     compared["verdict"] = ["no robust difference", *compared["verdict"][1:]]
-    told = sentences.without_training(compared, style.system_name, "S5", "")
+    told = sentences_untrained.without_training(compared, style.system_name, "S5", "")
     assert "2 of 4 detectors" in told
     assert "harms. No robust difference: Near fine statistics. S5 " in told
     unknown = compared.assign(omega=np.nan)
-    said = sentences.without_training(unknown, style.system_name, "S5", "")
+    said = sentences_untrained.without_training(unknown, style.system_name, "S5", "")
     assert said == "Ω cannot be computed from these labels."
 
 
@@ -285,7 +285,7 @@ def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
     assert gained["untrained"].tolist() == [("near", "fine")] * 2
     assert gained["machine"].tolist() == ["fan", "valve"]
     assert gained["gain"].tolist() == pytest.approx([OMEGA_OF_HALF - 1, 1 - OMEGA_OF_HALF])
-    assert sentences.autoencoder_gain(gained, style.system_name).endswith(
+    assert sentences_untrained.autoencoder_gain(gained, style.system_name).endswith(
         "The autoencoder has the higher Ω for valve (+0.311). It does not have it for fan (-0.311)."
     )
 
