@@ -209,7 +209,9 @@ class Team(Section):
 INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
 
 
-_COMPUTED = r"units|floors|statistics|exposure|benchmarks\.json|(scenes|checked)-.*"  # in results
+_COMPUTED = (
+    r"units|floors|statistics|tables|exposure|benchmarks\.json|(scenes|checked)-.*"  # in results
+)
 
 
 class Params(Section):

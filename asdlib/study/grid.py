@@ -15,7 +15,9 @@ import pandas as pd
 
 from asdlib import frontends, hardware, kept
 from asdlib.clipstats import VIEWS
+from asdlib.files import content_digest, digest, resolve
 from asdlib.guard import PerClip
+from asdlib.keys import code_digest
 from asdlib.noise import Floors
 from asdlib.params import Params, load
 from asdlib.progress import bar as progressing
@@ -28,6 +30,7 @@ Model = tuple[str, str, int]
 """Front-end, scorer and seed."""
 
 _NAMED = 10  # units in a sentence
+_CLIP = ["machine", "name", "split", "domain", "label"]
 
 
 def units(params: Params, recordings: Recordings) -> list[Unit]:
@@ -76,6 +79,41 @@ def run(
     tasks, untrained = units(params, recordings), views.views(params, recordings)
     _compute_all(params, [unit for unit in tasks if not unit.done], progress, label)
     _compute_views(untrained, progress)
+    path = _table_file(params, recordings, tasks, untrained)
+    return kept.made(
+        path,
+        kept.table,
+        lambda: kept.write_table(_merged(params, recordings, tasks, untrained), path),
+    )
+
+
+def _table_file(
+    params: Params, recordings: Recordings, tasks: Sequence[Unit], untrained: Sequence[View]
+) -> Path:
+    """Where the table of these scores is kept; named by what the scores' files hold.
+
+    To merge the files of 60 units takes half a minute, and every chapter asks for their table.
+    """
+    parts: list[Unit | View] = [*tasks, *untrained]
+    files = [part.scores_file for part in parts]
+    key = digest(
+        {
+            "code": code_digest(
+                "study.grid._merged", "study.unit.Unit.read", "study.views.View.read"
+            ),
+            "scores": [[f.parent.name, f.name, content_digest(f.read_bytes())] for f in files],
+            "front_ends": params.front_ends,
+            "scoring": params.scoring.model_dump(),
+            "clips": recordings.manifest[_CLIP].to_numpy().tolist(),
+        }
+    )
+    return resolve(params.results) / "tables" / f"{key}.parquet"
+
+
+def _merged(
+    params: Params, recordings: Recordings, tasks: Sequence[Unit], untrained: Sequence[View]
+) -> pd.DataFrame:
+    """Scores of units and views as one table, with their combinations."""
     parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
     for unit in tasks:
         parts.setdefault((unit.machine, unit.name), []).append(unit.read())

@@ -6,6 +6,7 @@ Notebook: 99_provenance.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -52,8 +53,13 @@ class Recordings:
 
     def clips(self, machine: str, split: str | None = None) -> pd.DataFrame:
         """Rows of one machine, of one split if asked."""
-        rows = self.manifest[self.manifest["machine"] == machine]
+        rows = self._by_machine.get(machine, self.manifest.iloc[:0])
         return rows if split is None else rows[rows["split"] == split]
+
+    @cached_property
+    def _by_machine(self) -> dict[str, pd.DataFrame]:
+        """Rows of every machine: one pass, however many there are."""
+        return {str(name): rows for name, rows in self.manifest.groupby("machine", sort=False)}
 
     def describe(self) -> str:
         """Name the data set in plain text."""

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import SMALL, two_channels, two_machines, write_wav
 
-from asdlib import dataset, hardware, params, study
+from asdlib import dataset, hardware, kept, params, study
 from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
 from asdlib.params import AsdError
@@ -52,6 +52,35 @@ def test_a_second_run_computes_nothing_and_gives_the_same(trained, monkeypatch):
     first = study.run(trained)
     monkeypatch.setattr("asdlib.training.train", None)
     pd.testing.assert_frame_equal(first, study.run(trained))
+
+
+def test_the_table_is_merged_once_for_the_same_scores(trained, monkeypatch):
+    first = study.run(trained)
+    monkeypatch.setattr("asdlib.study.grid._merged", None)
+    pd.testing.assert_frame_equal(first, study.run(trained), check_exact=True)
+    for other in ({"scoring": {"quantile": 0.5}}, {"front_ends": ["adasub", "near"]}):
+        with pytest.raises(TypeError, match="NoneType"):
+            study.run(params.load(trained, **other))
+
+
+def test_scores_that_are_computed_elsewhere_are_merged_again(trained):
+    first = study.run(trained)
+    one = study.units(trained, study.open_recordings(trained))[1]
+    scores = kept.table(one.scores_file)
+    kept.write_table(scores.assign(A=scores["A"] * 1.001), one.scores_file)
+    again = study.run(trained)
+    changed = (first["score"] != again["score"]).groupby(first["machine"]).sum()
+    assert changed[one.machine] > 0
+    assert changed.sum() == changed[one.machine]
+
+
+def test_machines_are_looked_up_in_one_pass(trained):
+    recordings = study.open_recordings(trained)
+    for machine in recordings.machines:
+        own = recordings.manifest[recordings.manifest["machine"] == machine]
+        pd.testing.assert_frame_equal(recordings.clips(machine), own)
+    assert recordings.clips("nowhere").columns.equals(recordings.manifest.columns)
+    assert recordings.clips("nowhere").empty
 
 
 def test_two_runs_from_nothing_give_the_same_bytes(tiny, tmp_path):
