@@ -249,9 +249,10 @@ def trained_apart(params: Params, recordings: Recordings) -> str:
         if place != usual
     ]
     return (
-        f"Not all models were trained alike, which changes scores by about 1e-5 of their value, "
-        f"with bfloat16 by up to some per cent. Trained on {usual}: {len(found[usual])} units. "
-        f"On {'; on '.join(others)}. With the same OMP_NUM_THREADS everywhere, threads are equal."
+        f"Not all models were trained alike, which changes scores by about 1e-5 of their value; "
+        f"with bfloat16, and those of the official baseline, by some per cent. Trained on {usual}: "
+        f"{len(found[usual])} units. On {'; on '.join(others)}. With the same OMP_NUM_THREADS "
+        "everywhere, threads are equal."
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 CHILDREN = Path(__file__).with_name("children.py")
 PLAIN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS")
 BATCH, VECTORS = 256, 1000 * 309  # of the report: clips times vectors of a clip
+LADDER, SEEDS, EPOCHS = 7 * 4, 10, 100  # trainings: machines times front-ends
 FAST = ("adasub", "complexls", "lsada", "adals")
 GROWTH = {
     "clips": [64, 128, 256, 512],
@@ -26,6 +27,7 @@ GROWTH = {
 }
 SMALL = {"clips": 64, "test": 16, "seconds": 4.0, "seeds": 3, "width": 128, "whole": True}
 UNTRAINED = (150, 300, 600, 1200)  # clips, a sixth of them test clips
+MACHINES = (7, 70, 700)
 MANY = {"clips": 1000, "seconds": 10.0, "seeds": 10, "epochs": 100}
 
 
@@ -92,6 +94,22 @@ def training(table):
     return ours
 
 
+def on_gpu(table):
+    """Training on a GPU, of one machine's ten seeds and of seven machines' worth of them."""
+    for seeds in (SEEDS, 7 * SEEDS):
+        own = child("ours", seeds=seeds, device="cuda")
+        eager = child("ours", seeds=seeds, device="cuda", compiled="never")
+        peak = child("products", seeds=seeds, device="cuda")
+        step, rate = own["ms"] * seeds, 6 * BATCH * own["values"] / own["ms"] / 1e6
+        table.add(f"GPU, training: {seeds} seeds", step, "ms per step")
+        table.add(f"GPU, training: {seeds} seeds, no graphs", eager["ms"] * seeds, "ms per step")
+        table.add(f"GPU: matrix products of {seeds} seeds", peak["gflops"] / 1e3, "TFLOP/s")
+        table.add(f"GPU, training: {seeds} seeds, share of that rate", rate / peak["gflops"], "")
+        if seeds == SEEDS:
+            hours = LADDER * VECTORS / BATCH * EPOCHS * step / 3.6e6
+            table.add("GPU: all trainings of the ladder, seven machines", hours, "h")
+
+
 def front_ends(table):
     times = child("front_ends")
     for name, ms in times.items():
@@ -134,6 +152,27 @@ def monitor(table):
     table.add("monitor: fit on 100 clips of 10 s", found["fit"], "s", at_most=5)
     table.add("monitor: the first fit of a process", found["first"], "s")
     table.add("monitor: score of one file of 10 s", found["score"], "ms", at_most=50)
+
+
+def machines(table):
+    """Studies of many small machines: what each of them costs, and to read them all back."""
+    for what in ("without training", "with an autoencoder"):
+        took, back = [], []
+        for count in MACHINES:
+            with tempfile.TemporaryDirectory() as folder:
+                own = child(
+                    "many", folder=folder, machines=count, trained=what != "without training"
+                )
+            took.append(own["seconds"])
+            back.append(own["again"])
+            name = f"{count} small machines {what}"
+            table.add(name, own["seconds"] / count, "s per machine")
+            table.add(f"{name}: read back", own["again"], "s")
+            table.add(f"{name}: peak memory", own["peak"] / 1e9, "GB")
+            table.add(f"{name}: files of results", own["files"] / count, "per machine")
+        for kind, seconds in (("computed", took), ("read back", back)):
+            slope = float(np.polyfit(np.log(MACHINES[-2:]), np.log(seconds[-2:]), 1)[0])
+            table.add(f"machines {what}, {kind}: exponent of time", slope, "", at_most=1.1)
 
 
 def precision(table, results):
@@ -222,20 +261,22 @@ def main():
     table = Table()
     table.add("import asdlib", child("imports"), "s", at_most=0.3)
     per_step = training(table)
+    if child("gpu"):
+        on_gpu(table)
     per_clip = front_ends(table)
     untrained(table)
     monitor(table)
+    machines(table)
     seconds = child("scoring")
     table.add("scoring 200 clips of 10 s, ten seeds", seconds, "s", at_most=3)
     memory = unit(**MANY)
     table.add(
         "peak memory, one full-size machine, ten seeds", memory["peak"] / 1e9, "GB", at_most=1.5
     )
-    machines, systems, epochs, seeds = 7, 4, 100, 10
-    steps = VECTORS / BATCH * epochs
-    trained = machines * systems * seeds * steps * per_step / 1e3
-    scored = machines * systems * (2 * 1000 + 200) * seconds / 200
-    heard = machines * systems * 1200 * per_clip / 1e3
+    steps = VECTORS / BATCH * EPOCHS
+    trained = LADDER * SEEDS * steps * per_step / 1e3
+    scored = LADDER * (2 * 1000 + 200) * seconds / 200
+    heard = LADDER * 1200 * per_clip / 1e3
     table.add("full protocol here: training", trained / 3600, "h")
     table.add("full protocol here: statistics and scores", scored / 3600, "h")
     table.add("full protocol here: features", heard / 3600, "h")

@@ -106,7 +106,7 @@ def official():
     return statistics.median(times[5:])
 
 
-def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
+def ours(network="ours", seeds=10, precision="auto", compiled="auto", device="cpu"):
     """ms of a step and seed of this package's loop, and the rate of its matrix products."""
     import numpy as np
 
@@ -116,7 +116,7 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
 
     whole = params.Params(seeds=tuple(range(seeds)))
     shape = whole.autoencoder if network == "ours" else baseline.official(whole).autoencoder
-    steps, epochs = 12, 5
+    steps, epochs = (12 if device == "cpu" else 120), 5
     frames = Frames.join(
         [np.random.default_rng(0).standard_normal((256 * steps + 4, 128)).astype(np.float32)]
     )
@@ -130,23 +130,40 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto"):
         seeds=whole.seeds,
         autoencoder=shape,
         training=constants,
+        device=device,
         on_epoch=lambda epoch: marks.append(time.perf_counter()),
     )
     step = statistics.median(np.diff(marks)[2:]) * 1e3 / steps
     return {"ms": step / seeds, "values": model.parameters_per_seed}
 
 
-def products():
-    """GFLOP/s of plain 512-wide matrix products of ten seeds, in bfloat16 or as `auto` decides."""
+def products(seeds=10, device="cpu"):
+    """GFLOP/s of plain 512-wide matrix products of all seeds, in bfloat16 or as `auto` decides."""
     import torch
 
     from asdlib import hardware
 
     hardware.keep_memory()
-    dtype = hardware.precision("auto", "cpu")
-    a, b = torch.randn(10, 256, 512).to(dtype), torch.randn(10, 512, 512).to(dtype)
-    ms = milliseconds(lambda: torch.bmm(a, b), warm=20, steps=200)
-    return {"gflops": 2 * 10 * 256 * 512 * 512 / ms / 1e6, "dtype": str(dtype)}
+    dtype = hardware.precision("auto", device)
+    a = torch.randn(seeds, 256, 512, device=device).to(dtype)
+    b = torch.randn(seeds, 512, 512, device=device).to(dtype)
+    calls = 1 if device == "cpu" else 100  # a GPU is given work faster than it can be timed
+
+    def several():
+        for _ in range(calls):
+            torch.bmm(a, b)
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    ms = milliseconds(several, warm=20, steps=200) / calls
+    return {"gflops": 2 * seeds * 256 * 512 * 512 / ms / 1e6, "dtype": str(dtype)}
+
+
+def gpu():
+    """Whether there is one."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def front_ends(seconds=10.0, clips=8, rounds=5):
@@ -307,6 +324,35 @@ def untrained(folder, clips, test, seconds=10.0, foretell=False):
         trained = own.model_copy(update=changes)
         found["trained"] = forecast.forecast(trained, recordings)["seconds"]
     return found
+
+
+def many(folder, machines, trained):
+    """Seconds of a study of small machines, and to read it back; its files and peak memory."""
+    from asdlib import params, study
+
+    kind = {"front_ends": ["adasub"], "scorers": ["eq1"], "seeds": [0, 1]}
+    own = params.load(
+        {
+            "name": "bench",
+            "data": str(noise_folder(folder, 12, 4, 1.0, machines)),
+            "results": f"{folder}/results",
+            "front_ends": ["near"],
+            "scorers": ["adasub/pmsd"],
+            "baseline": False,
+            "extras": [],
+            "autoencoder": {"width": 8, "blocks": 1},
+            "training": {"epochs": 1},
+        }
+        | (kind if trained else {})
+    )
+    marks = [time.perf_counter()]
+    for _ in range(2):
+        table = study.run(own)
+        marks.append(time.perf_counter())
+    assert table["machine"].nunique() == machines
+    seconds, again = (b - a for a, b in pairwise(marks))
+    files = sum(path.is_file() for path in Path(own.results).rglob("*"))
+    return {"seconds": seconds, "again": again, "files": files, "peak": peak_memory()}
 
 
 def monitor(folder):
