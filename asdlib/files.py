@@ -50,7 +50,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a path beside ``path`` to write to, and rename it to ``path`` at the end.
 
     A reader sees the old file or the whole new one, never a part. After an error ``path`` is as
-    it was, and the part is removed. An error of the system names ``path``.
+    it was, and the part is removed. An error of the system names ``path``. A link stays: the file
+    that it leads to is written.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
@@ -59,6 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
     >>> path.read_text(), [file.name for file in path.parent.iterdir()]
     ('whole', ['notes.txt'])
     """
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = leftovers.beside(path)
     try:

@@ -26,6 +26,19 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["a file", "nothing yet"])
+def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path, there):
+    target, link = tmp_path / "disk" / "model.asd", tmp_path / "model.asd"
+    target.parent.mkdir()
+    if there:
+        target.write_text("old")
+    link.symlink_to("disk/model.asd")
+    files.write_text("new", link)
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "model.asd", "model.asd"]
+
+
 def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("old")
