@@ -6,12 +6,13 @@ carries one. Only what is marked is ever replaced or removed.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asdlib import files
+from asdlib import files, leftovers
 from asdlib.params import AsdError
 
 MARK = ".asd"
@@ -110,6 +111,48 @@ def replacing(path: Path, hint: str) -> Iterator[Path]:
                 _mark(path).unlink(missing_ok=True)
     except OSError as error:
         raise AsdError(f"{path}: cannot be written ({error.strerror or error}).") from None
+
+
+@contextmanager
+def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
+    """Give a folder to write to, which takes the place of ``path`` once it is whole.
+
+    After an error ``path`` is as it was. A link and the root of a disk are written in place.
+
+    Raises
+    ------
+    AsdError
+        See :func:`folder`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> own = folder(Path(tempfile.mkdtemp()) / "html", "--out")
+    >>> _ = (own / "old.html").write_text("")
+    >>> with replacing_folder(own, "--out") as beside:
+    ...     _ = (beside / "new.html").write_text("")
+    >>> sorted(file.name for file in own.iterdir())
+    ['.asd', 'new.html']
+    """
+    folder(path, hint)
+    if path.is_symlink() or os.path.ismount(path):
+        yield path
+        return
+    beside, old = leftovers.beside(path), leftovers.beside(path)
+    try:
+        yield folder(beside, hint)
+        os.replace(path, old)
+        try:
+            os.replace(beside, path)
+        except OSError:
+            os.replace(old, path)
+            raise
+    except OSError as error:
+        files.name_instead(error, beside, path)
+        raise
+    finally:
+        for left in (beside, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def refuse_foreign(path: Path, hint: str) -> None:

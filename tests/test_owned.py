@@ -141,3 +141,60 @@ def test_a_name_that_could_not_be_written_is_the_users_again(tmp_path):
     path.write_text("by hand")
     with pytest.raises(AsdError, match="was not written by asd"):
         owned.refuse_foreign(path, owned.FIGURES)
+
+
+def written(folder, name):
+    """Write one file into what takes the place of a folder."""
+    with owned.replacing_folder(folder, owned.OUT) as beside:
+        (beside / name).write_text(name)
+
+
+def pages(folder):
+    """What lies in a folder and beside it, marks left out."""
+    beside = [path.name for path in folder.parent.iterdir() if path != folder]
+    return sorted(path.name for path in folder.iterdir() if path.name != owned.MARK), beside
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    html = tmp_path / "html"
+    written(html, "old.html")
+    with pytest.raises(ZeroDivisionError), owned.replacing_folder(html, owned.OUT) as beside:
+        (beside / "half.html").write_text("")
+        raise ZeroDivisionError
+    assert pages(html) == (["old.html"], [])
+    written(html, "new.html")
+    assert pages(html) == (["new.html"], [])
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+    html, replace = tmp_path / "html", os.replace
+    written(html, "old.html")
+
+    def failing(source, target):
+        if "new.html" in os.listdir(source):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(source), None, str(target))
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", failing)
+    with pytest.raises(OSError, match="html") as told:
+        written(html, "new.html")
+    assert told.value.filename == str(html)
+    assert pages(html) == (["old.html"], [])
+
+
+def test_a_folder_behind_a_link_is_written_in_place(tmp_path):
+    (tmp_path / "served").mkdir()
+    html = tmp_path / "out" / "html"
+    html.parent.mkdir()
+    html.symlink_to(tmp_path / "served")
+    written(html, "new.html")
+    assert html.is_symlink()
+    assert (tmp_path / "served" / "new.html").exists()
+
+
+def test_a_folder_of_the_users_is_not_replaced(tmp_path):
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "mine.html").write_text("")
+    with pytest.raises(AsdError, match="asd did not write"):
+        written(tmp_path / "html", "new.html")
+    assert pages(tmp_path / "html") == (["mine.html"], [])

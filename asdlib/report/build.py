@@ -236,7 +236,11 @@ def without_stderr(notebook: nbformat.NotebookNode) -> str:
 
 
 def html(out: Path) -> Path:
-    """Build the HTML from executed chapters, strictly: a warning fails the build."""
+    """Build the HTML from executed chapters, strictly: a warning fails the build.
+
+    The pages of the last build stay until the new ones are whole.
+    """
+    import matplotlib.pyplot as plt
     from sphinx.cmd.build import main as sphinx_build
 
     from asdlib.report import api, figures, fonts, style
@@ -251,7 +255,11 @@ def html(out: Path) -> Path:
         nbformat.write(notebook, folder / name)
     api.write(source / "api")
     style.style()
-    style.save_figure(figures.pipeline(), "pipeline", out / "figures")
+    fig = figures.pipeline()
+    try:
+        style.save_figure(fig, "pipeline", out / "figures")
+    finally:
+        plt.close(fig)
     damaged = shutil.ignore_patterns(f"*{kept.SET_ASIDE}")
     shutil.copytree(out / "figures", source / "figures", ignore=damaged)
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
@@ -261,12 +269,13 @@ def html(out: Path) -> Path:
     log = io.StringIO()
     doctrees = ["-d", str(out / "doctrees")]
     arguments = ["-n", "-W", "--keep-going", "-q", "-E", "-j", "2", *doctrees, "-b", "html"]
-    with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
-        status = sphinx_build([*arguments, str(source), str(out / "html")])
-    if status:
-        raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
-    for unused in (out / "html" / "_static").rglob("*.map"):  # megabytes for the theme's authors
-        unused.unlink()
+    with owned.replacing_folder(out / "html", owned.OUT) as pages:
+        with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
+            status = sphinx_build([*arguments, str(source), str(pages)])
+        if status:
+            raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
+        for unused in (pages / "_static").rglob("*.map"):  # megabytes for the theme's authors
+            unused.unlink()
     return out / "html" / "index.html"
 
 
