@@ -209,9 +209,8 @@ class Team(Section):
 INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
 
 
-_COMPUTED = (
-    r"units|floors|statistics|tables|exposure|benchmarks\.json|(scenes|checked)-.*"  # in results
-)
+# names in results
+_COMPUTED = r"units|floors|statistics|tables|exposure|benchmarks\.json|(scenes|checked)-.*"
 
 
 class Params(Section):
