@@ -101,13 +101,17 @@ def _table_file(
             "code": code_digest(
                 "study.grid._merged", "study.unit.Unit.read", "study.views.View.read"
             ),
-            "scores": [[f.parent.name, f.name, content_digest(f.read_bytes())] for f in files],
+            "scores": [[f.parent.name, f.name, kept.read(f, _content)] for f in files],
             "front_ends": params.front_ends,
             "scoring": params.scoring.model_dump(),
             "clips": recordings.manifest[_CLIP].to_numpy().tolist(),
         }
     )
     return resolve(params.results) / "tables" / f"{key}.parquet"
+
+
+def _content(file: Path) -> str:
+    return content_digest(file.read_bytes())
 
 
 def _merged(

@@ -110,7 +110,8 @@ def test_a_panel_plays_seeks_and_switches_in_place(visit):
         """async audio => {
             audio.muted = true;
             await audio.play();
-            await new Promise(done => setTimeout(done, 400));
+            for (let look = 0; look < 100 && audio.currentTime < 0.2; look++)
+                await new Promise(done => setTimeout(done, 50));
             audio.pause();
         }"""
     )
