@@ -59,7 +59,7 @@ class Trial:
             return f"{failing.what}: {type(error).__name__}: {error}"
         if not failing.what:
             return None
-        wrong = self._words(said, failing.what)
+        wrong = self._words(said, failing.what, lasting=fault.get("lasting", False))
         wrong += self._files() if said.code else self._results("")
         again = walks.run(self.walk, self.data, self.work)
         if again != self.said:
@@ -69,8 +69,11 @@ class Trial:
             wrong.append("the recordings were changed")
         return f"{failing.what}: {'; '.join(wrong)}" if wrong else ""
 
-    def _words(self, said, what):
-        """There is one sentence, and it names what failed or the place of what it was a part of."""
+    def _words(self, said, what, *, lasting):
+        """There is one sentence, and it names what failed or the place of what it was a part of.
+
+        While a fault lasts, a library's log of the first one may fail too, and be named.
+        """
         told = [line for line in said.told if line not in self.said.told]
         if said.code == 0:
             return [f"it ended well, but said {told}"] if told else []
@@ -80,6 +83,7 @@ class Trial:
         within = [own for own in (path, *path.parents) if {self.work, self.data} & {*own.parents}]
         names = {part for name in self.after for part in Path(name).parts}
         parts = [own.with_name(n) for own in within for n in names if _is_part(own.name, n)]
+        parts += [self.work / "tmp"] * lasting
         if (
             said.code == 2
             and len(told) <= 2  # of one recording, and that it could not be scored
