@@ -102,8 +102,8 @@ def training(params: Params) -> str:
     """
     a, t = params.autoencoder, params.training
     return (
-        f"width {a.width}, {a.blocks} residual blocks, {t.epochs} epochs, batches of "
-        f"{t.batch_size}, {seeds(params, 'eq1')}"
+        f"width {a.width}, {plural(a.blocks, 'residual block')}, {plural(t.epochs, 'epoch')}, "
+        f"batches of {t.batch_size}, {seeds(params, 'eq1')}"
     )
 
 
