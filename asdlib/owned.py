@@ -142,15 +142,13 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
     try:
         yield folder(beside, hint)
         os.replace(path, old)
-        try:
-            os.replace(beside, path)
-        except OSError:
-            os.replace(old, path)
-            raise
+        os.replace(beside, path)
     except OSError as error:
         files.name_instead(error, beside, path)
         raise
     finally:
+        if not path.exists():  # also after Ctrl-C between the two
+            os.replace(old, path)
         for left in (beside, old):
             shutil.rmtree(left, ignore_errors=True)
 

@@ -182,6 +182,26 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monke
     assert pages(html) == (["old.html"], [])
 
 
+@pytest.mark.parametrize("restored", [True, False])
+def test_stopped_between_two_renames_the_old_folder_is_not_lost(tmp_path, monkeypatch, restored):
+    html, replace, done = tmp_path / "html", os.replace, []
+    written(html, "old.html")
+
+    def stopping(source, target):
+        done.append(target)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        if len(done) == 3 and not restored:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", stopping)
+    with pytest.raises(KeyboardInterrupt if restored else OSError):
+        written(html, "new.html")
+    assert [path.name for path in tmp_path.rglob("old.html")] == ["old.html"]
+    assert html.exists() == restored
+
+
 def test_a_folder_behind_a_link_is_written_in_place(tmp_path):
     (tmp_path / "served").mkdir()
     html = tmp_path / "out" / "html"
