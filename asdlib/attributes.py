@@ -11,7 +11,7 @@ import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from asdlib.listing import composed
+from asdlib.io.listing import composed
 from asdlib.params import AsdError
 
 NAME = "attributes_00.csv"
@@ -26,7 +26,7 @@ def read(folder: Path, clips: Collection[str]) -> dict[str, str]:
     Parameters
     ----------
     folder : of the machine.
-    clips : names of its files, as :func:`asdlib.listing.composed` gives them.
+    clips : names of its files, as :func:`asdlib.io.listing.composed` gives them.
 
     Returns
     -------

@@ -18,7 +18,7 @@ import scipy.stats
 from jaxtyping import Bool, Float, Int
 
 from asdlib.params import AsdError, Scoring
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
 
 _UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
 _TERMS = 200  # of series and continued fraction

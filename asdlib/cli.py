@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asdlib
-from asdlib import leftovers, streams, surroundings
-from asdlib.files import replacing, resolve, sentence, write_table
+from asdlib.io import leftovers
+from asdlib.io.files import replacing, resolve, sentence, write_table
 from asdlib.params import AsdError, Params, load
+from asdlib.runtime import process, streams
 
 if TYPE_CHECKING:
     from asdlib.monitor import Monitor
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; a window may be impossible here
     leftovers.sweep(Path(tempfile.gettempdir()))
     try:
-        with surroundings.stoppable():
+        with process.stoppable():
             code = run(options) or 0
             print(end="", flush=True)  # a full disk is told now
             return code
@@ -183,7 +184,8 @@ def _download(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from asdlib import dataset, layout, study
+    from asdlib import dataset, study
+    from asdlib.io import layout
     from asdlib.measure import transfer
     from asdlib.monitor import recordings as own
     from asdlib.official import complete

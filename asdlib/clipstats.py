@@ -18,8 +18,8 @@ import scipy.signal
 from jaxtyping import Float, Int, Shaped
 
 from asdlib.calibration import HeldOut
-from asdlib.parallel import one_thread
 from asdlib.params import AsdError, Spectra, Statistics
+from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Power, decibels, frequencies, mel_filters
 
 NAMES = ("p", "m", "s", "d")

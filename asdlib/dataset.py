@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import audio, kept
 from asdlib.attributes import read as read_attributes
-from asdlib.files import content_digest
-from asdlib.keys import code_digest
-from asdlib.layout import below, is_machine, is_one_machines, misplaced
-from asdlib.listing import composed, not_text, twins, wavs
+from asdlib.io import kept, wav
+from asdlib.io.files import content_digest
+from asdlib.io.keys import code_digest
+from asdlib.io.layout import below, is_machine, is_one_machines, misplaced
+from asdlib.io.listing import composed, not_text, twins, wavs
 from asdlib.params import AsdError, Spectra
-from asdlib.progress import bar as progressing
+from asdlib.runtime.progress import bar as progressing
 
 COLUMNS = [
     "machine",
@@ -173,19 +173,19 @@ def read(
     >>> signal.shape, signal.dtype.name
     ((2, 16000), 'float32')
     """
-    found = audio.content_of(path)
+    found = wav.content_of(path)
     if content is not None and content_digest(found) != content:
         raise AsdError(
             f"{path}: the file has changed since it was checked; nothing was kept of it. "
             "Run the same command again."
         )
     try:
-        signal, rate = audio.decode(found)
+        signal, rate = wav.decode(found)
     except AsdError as error:
         raise AsdError(f"{path}: {error}") from None
-    if wrong := audio.format_problem(rate, len(signal), spectra):
+    if wrong := wav.format_problem(rate, len(signal), spectra):
         raise AsdError(f"{path}: {wrong}")
-    return audio.resampled(signal, rate, spectra)
+    return wav.resampled(signal, rate, spectra)
 
 
 def read_all(
@@ -236,7 +236,7 @@ def check(
     >>> len(hashes[0]), problems[0].split(": ")[1]
     (16, '1 training clip; at least 2 are needed.')
     """
-    from asdlib.parallel import clip_by_clip  # a second to import
+    from asdlib.runtime.parallel import clip_by_clip  # a second to import
 
     known: dict[str, list[str]] = (None if cache is None else kept.json_value(cache)) or {}
     shortest = (spectra.stack - 1) * spectra.hop_length
@@ -350,7 +350,7 @@ def _row(path: Path, split: str) -> dict | str:
     if wrong := not_text(path):
         return wrong
     row = _parse(path, composed(path.name), split)
-    return row if isinstance(row, str) else {**row, **audio.header(path)}
+    return row if isinstance(row, str) else {**row, **wav.header(path)}
 
 
 def _parse(path: Path, name: str, split: str) -> dict | str:
@@ -381,9 +381,9 @@ def _parse(path: Path, name: str, split: str) -> dict | str:
 
 def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
     """Content hash of a file and what is wrong with it, or an empty sentence."""
-    content = audio.content_of(path)
+    content = wav.content_of(path)
     try:
-        wrong = audio.problem_of(*audio.decode(content), spectra, shortest)
+        wrong = wav.problem_of(*wav.decode(content), spectra, shortest)
     except AsdError as error:
         wrong = str(error)
     return [content_digest(content), f"{path}: {wrong}" if wrong else ""]

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
-from asdlib.files import read_bytes
+from asdlib.io.files import read_bytes
 from asdlib.params import AsdError
-from asdlib.wording import form, plural
+from asdlib.runtime.errors import form, plural
 
 MAX_FPR = 0.1  # of the partial AUC
 _MOST_BYTES = 2**26  # of a table; one of ten machines has less than a megabyte

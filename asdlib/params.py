@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from asdlib.files import project_root, read_bytes
+from asdlib.io.files import project_root, read_bytes
 from asdlib.plainyaml import parse
 
 _MOST_BYTES = 2**20  # of a parameter file

@@ -27,8 +27,8 @@ from asdlib import clipstats, dataset
 from asdlib.calibration import Calibration, HeldOut
 from asdlib.frontends import FrontEnd
 from asdlib.noise import noisier
-from asdlib.parallel import one_thread
 from asdlib.params import Spectra, Statistics
+from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Frames, Power, Spectrum, Standardiser, istft, log_mel, stft
 
 Denoiser = Callable[[Spectrum], Power]

@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from asdlib.moments import Moments
-from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Scoring
+from asdlib.runtime.parallel import clip_by_clip, one_thread
 
 Term = TypeVar("Term", np.ndarray, Tensor)
 
@@ -151,7 +151,7 @@ class Detector:
         ----------
         residual : as of :class:`Detector`.
         clips : (domain, stacked vectors) of every clip.
-        workers : clips at a time, as of :func:`asdlib.parallel.clip_by_clip`.
+        workers : clips at a time, as of :func:`asdlib.runtime.parallel.clip_by_clip`.
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 Matrix products are computed in bfloat16 if the processor supports it; weights, batch-norm
 statistics, loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA
-graphs. Decisions about device, precision and compiler are made in :mod:`asdlib.hardware`.
+graphs. Decisions about device, precision and compiler are made in :mod:`asdlib.runtime.hardware`.
 
 Notebook: 04_seed_study.
 """
@@ -20,11 +20,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from asdlib import hardware, kept, params
+from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
+from asdlib.io import kept
 from asdlib.params import AsdError, Training
+from asdlib.runtime import hardware
+from asdlib.runtime.errors import form
 from asdlib.spectra import Frames
-from asdlib.wording import form
 
 _SPLIT = 2**32 - 1  # stands for an epoch in the draw of the held-out vectors
 
@@ -50,7 +52,7 @@ def train(
     ----------
     frames : standardised training-normal frames.
     seeds : one model each.
-    device : "cpu" or "cuda", see :func:`asdlib.hardware.choose_device`.
+    device : "cpu" or "cuda", see :func:`asdlib.runtime.hardware.choose_device`.
     checkpoint : file that holds the state after some finished epoch; it is written every
         ``training.checkpoint_seconds``, and read if it exists.
     on_epoch : called with the number of finished epochs.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from asdlib import params, study
 from asdlib.compare import alarms, systems
-from asdlib.files import write_table
+from asdlib.io.files import write_table
 from asdlib.study.recordings import open_recordings
 
 SYSTEMS = (systems.PAPER[0], systems.UNTRAINED)

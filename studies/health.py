@@ -17,7 +17,7 @@ import scipy.ndimage
 import soxr
 
 from asdlib import dataset
-from asdlib.files import write_table
+from asdlib.io.files import write_table
 from asdlib.monitor import health
 from asdlib.params import Scenes
 from asdlib.simulate import scenes

@@ -16,9 +16,10 @@ import pandas as pd
 import soundfile
 from verdict import arguments, with_scenes
 
-from asdlib import files, metrics, params, study
+from asdlib import metrics, params, study
 from asdlib.clipstats import VIEWS
 from asdlib.compare import comparison, systems
+from asdlib.io import files
 from asdlib.report import style
 from asdlib.scoring import VARIANTS
 from asdlib.simulate import scenes

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import files, params, study
+from asdlib import params, study
 from asdlib.compare import choice, comparison
+from asdlib.io import files
 from asdlib.measure import phase
 from asdlib.report import style, tables
 from asdlib.study.recordings import open_recordings

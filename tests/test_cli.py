@@ -12,7 +12,8 @@ import soundfile
 import yaml
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
-from asdlib import cli, dataset, leftovers
+from asdlib import cli, dataset
+from asdlib.io import leftovers
 
 
 def written(tmp_path, **changes):

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from conftest import machine_folder, two_channels, write_wav
 
-from asdlib import dataset, kept
+from asdlib import dataset
 from asdlib.dataset import Problems
+from asdlib.io import kept
 from asdlib.params import AsdError, Spectra
 
 

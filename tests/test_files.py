@@ -5,7 +5,8 @@ import errno
 import pandas as pd
 import pytest
 
-from asdlib import files, params
+from asdlib import params
+from asdlib.io import files
 from asdlib.params import Params
 
 

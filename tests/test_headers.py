@@ -6,7 +6,8 @@ import pytest
 import soundfile
 from conftest import two_channels, write_wav
 
-from asdlib import audio, dataset, headers
+from asdlib import dataset
+from asdlib.io import headers, wav
 from asdlib.params import AsdError
 
 # a file's format and subtype; the chunk whose length counts; its place after the chunk's name,
@@ -41,16 +42,16 @@ def with_length(content, length, name=b"data", place=4, form="<I"):
 def test_a_file_of_every_format_is_whole_cut_short_or_unfinished(rng, kind):
     container, subtype, *where, beside = FORMATS[kind]
     content = encoded(rng, container, subtype)
-    whole, rate = audio.decode(content)
+    whole, rate = wav.decode(content)
     assert (whole.shape, rate) == ((2, 3200), 16000)
     sound = headers.sound_chunk(content)
     cut = content[: sound.start + 1000]
     told = f"truncated; the header announces {sound.announced} bytes of sound, the file holds 1000."
     with pytest.raises(AsdError) as error:
-        audio.decode(cut)
+        wav.decode(cut)
     assert str(error.value) == told
     for length in (0, beside, 0x7FFF0000 if where[2][1] == "I" else 2**62, -1):
-        signal, _ = audio.decode(with_length(content, length, *where))
+        signal, _ = wav.decode(with_length(content, length, *where))
         np.testing.assert_array_equal(signal, whole)
 
 
@@ -58,16 +59,16 @@ def test_a_file_of_every_format_is_whole_cut_short_or_unfinished(rng, kind):
 def test_placeholders_of_recorders_are_no_lengths(rng, length):
     content = encoded(rng)
     streamed = with_length(content, length)
-    np.testing.assert_array_equal(audio.decode(streamed)[0], audio.decode(content)[0])
+    np.testing.assert_array_equal(wav.decode(streamed)[0], wav.decode(content)[0])
 
 
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
 def test_what_a_recorder_wrote_after_the_sound_is_none(rng, length):
     content = encoded(rng)
-    whole, _ = audio.decode(content)
-    signal, _ = audio.decode(with_length(content, length) + LIST + LIST)
+    whole, _ = wav.decode(content)
+    signal, _ = wav.decode(with_length(content, length) + LIST + LIST)
     np.testing.assert_array_equal(signal, whole)
-    assert audio.decode(with_length(content[: content.index(b"data") + 8], length) + LIST)[
+    assert wav.decode(with_length(content[: content.index(b"data") + 8], length) + LIST)[
         0
     ].shape == (2, 0)
 
@@ -76,9 +77,9 @@ def test_chunks_of_odd_sizes_are_passed(rng):
     content = encoded(rng)
     extra = b"bext" + struct.pack("<I", 603) + bytes(604)
     padded = content[:12] + extra + content[12:]
-    np.testing.assert_array_equal(audio.decode(padded)[0], audio.decode(content)[0])
+    np.testing.assert_array_equal(wav.decode(padded)[0], wav.decode(content)[0])
     with pytest.raises(AsdError, match="truncated"):
-        audio.decode(padded[:-1])
+        wav.decode(padded[:-1])
 
 
 def test_a_promise_takes_no_memory(rng, monkeypatch):
@@ -96,8 +97,8 @@ def test_a_promise_takes_no_memory(rng, monkeypatch):
         flac[21] = flac[21] & 0xF0 | samples >> 32
         flac[22:26] = (samples & 0xFFFFFFFF).to_bytes(4, "big")
         with pytest.raises(AsdError, match=told):
-            audio.decode(bytes(flac))
-    assert max(np.prod(shape) for shape in sizes) <= audio._BLOCK
+            wav.decode(bytes(flac))
+    assert max(np.prod(shape) for shape in sizes) <= wav._BLOCK
 
 
 def test_damaged_headers_are_read_or_refused(rng):
@@ -111,7 +112,7 @@ def test_damaged_headers_are_read_or_refused(rng):
             width = int(rng.choice([1, 2, 4, 8]))
             content[place : place + width] = bytes([rng.choice([0, 1, 127, 128, 255])]) * width
         try:
-            audio.decode(bytes(content))
+            wav.decode(bytes(content))
             outcomes.add("read")
         except AsdError:
             outcomes.add("refused")
@@ -134,6 +135,6 @@ def test_the_overview_knows_unfinished_files(tmp_path, rng):
 
 def test_a_file_that_is_too_long_is_not_read(tmp_path):
     with (tmp_path / "a.wav").open("wb") as file:
-        file.truncate(audio.MOST_BYTES + 1)
+        file.truncate(wav.MOST_BYTES + 1)
     with pytest.raises(AsdError, match="1,073,741,825 bytes, where at most 1,073,741,824"):
-        audio.content_of(tmp_path / "a.wav")
+        wav.content_of(tmp_path / "a.wav")

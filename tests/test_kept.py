@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from asdlib import kept
+from asdlib.io import kept
 from asdlib.params import AsdError
 
 TABLE = pd.DataFrame({"name": ["a.wav", "b.wav"] * 3, "seed": range(6), "A": np.arange(6) / 7})

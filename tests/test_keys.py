@@ -6,7 +6,7 @@ import shutil
 import pytest
 from conftest import ROOT
 
-from asdlib import keys
+from asdlib.io import keys
 
 FLOORS = ("study.unit.Unit._floors", "frontends.FRONT_ENDS")
 MODELS = "study.unit.Unit.train_models"
@@ -140,7 +140,7 @@ def copy(tmp_path_factory):
     ("name", "old", "new", "floors", "models", "scores"),
     [
         ("pipeline", "[log_mel(", "[2 * log_mel(", False, True, True),
-        ("audio", "np.ascontiguousarray(signal)", "-signal", True, True, True),
+        ("io/wav", "np.ascontiguousarray(signal)", "-signal", True, True, True),
         (
             "pipeline",
             "self.standardise(frames)",
@@ -160,14 +160,14 @@ def copy(tmp_path_factory):
         ("study/unit", "function(pipeline", "function(2 * pipeline", True, True, True),
         ("study/unit", '"A": np.concatenate(', '"A": -np.concatenate(', False, False, True),
         ("study/detectors", "return y - model(x)", "return model(x)", False, False, True),
-        ("files", "tensor.detach()", "-tensor.detach()", True, True, True),
-        ("parallel", "yield pending.popleft", "yield pending.pop", True, True, True),
+        ("io/files", "tensor.detach()", "-tensor.detach()", True, True, True),
+        ("runtime/parallel", "yield pending.popleft", "yield pending.pop", True, True, True),
         ("noise", "np.mean(clips", "np.median(clips", True, True, True),
         ("complexls", "near - filtered", "near + filtered", True, True, True),  # floors of LSAda
         ("gates", "_ROUNDS = 5", "_ROUNDS = 4", True, True, True),  # floors of GatedLSAda
         ("noise", "import numpy", "import math\nimport numpy", False, False, False),
         ("dataset", '"""Read the clips', '"""Read all the clips', False, False, False),
-        ("audio", '"holds no samples."', '"no samples"', False, False, False),
+        ("io/wav", '"holds no samples."', '"no samples"', False, False, False),
         ("report/tables", "import html", "import html, math", False, False, False),
     ],
 )

@@ -1,7 +1,8 @@
 import pytest
 from conftest import machine_folder, two_channels, write_wav
 
-from asdlib import cli, dataset, layout
+from asdlib import cli, dataset
+from asdlib.io import layout
 from asdlib.params import AsdError
 
 

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from asdlib import leftovers
+from asdlib.io import leftovers
 
 MADE = """
 import os, sys
 from pathlib import Path
-from asdlib import leftovers
+from asdlib.io import leftovers
 beside = leftovers.beside(Path(sys.argv[1], "scores.parquet"))
 beside.write_text("half")
 with leftovers.folder(sys.argv[1]) as own:

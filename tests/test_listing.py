@@ -4,9 +4,10 @@ import unicodedata
 import pytest
 from conftest import two_channels, write_wav
 
-from asdlib import dataset, listing
+from asdlib import dataset
 from asdlib.compare import validation
 from asdlib.dataset import Problems
+from asdlib.io import listing
 from asdlib.monitor import recordings, watch
 from asdlib.params import Spectra
 from asdlib.simulate import rooms

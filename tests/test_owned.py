@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from conftest import small_params
 
-from asdlib import owned
 from asdlib.compare import submission
+from asdlib.io import owned
 from asdlib.params import AsdError, load
 from asdlib.report import build, tables
 from asdlib.report.chapter import Chapter

@@ -4,7 +4,7 @@ import sys
 
 CHILD = """
 import threadpoolctl
-from asdlib.parallel import one_thread
+from asdlib.runtime.parallel import one_thread
 
 def threads():
     own = [one for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]

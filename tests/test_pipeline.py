@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from conftest import write_wav
 
-from asdlib import clipstats, files, frontends, params, pipeline
+from asdlib import clipstats, frontends, params, pipeline
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
+from asdlib.io import files
 from asdlib.spectra import Frames, Standardiser
 from asdlib.study import detectors
 

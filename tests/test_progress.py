@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from asdlib.progress import bar
+from asdlib.runtime.progress import bar
 
 
 def test_a_log_gets_one_line(capsys):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from asdlib import leftovers
+from asdlib.io import leftovers
 
 SHOWN = "import asdlib, os\nfor name in {}: print(os.environ.get(name, 'not set'))"
 FOLDERS = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")
@@ -74,7 +74,7 @@ def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):
 def test_without_standard_streams_no_file_gets_their_numbers(tmp_path):
     code = """
 import sys
-from asdlib.streams import opened
+from asdlib.runtime.streams import opened
 opened()
 print("lost")
 print("lost", file=sys.stderr)

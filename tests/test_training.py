@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from asdlib import hardware, training
+from asdlib import training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.params import AsdError, Autoencoder, Training
+from asdlib.runtime import hardware
 from asdlib.spectra import Frames
 
 SMALL = Autoencoder(width=16, blocks=2, bottleneck=3)
@@ -299,7 +300,8 @@ def test_where_compiling_fails_the_training_is_the_uncompiled_one_and_told_once(
 def test_compiled_it_is_the_same_training():
     code = """
 import numpy as np, torch
-from asdlib import hardware, training
+from asdlib import training
+from asdlib.runtime import hardware
 from asdlib.params import Autoencoder, Training
 from asdlib.spectra import Frames
 rng = np.random.default_rng(0)

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from asdlib import dataset, frontends, metrics, pipeline
 from asdlib.clipstats import VIEWS
 from asdlib.compare import systems
-from asdlib.parallel import one_thread
 from asdlib.params import Params
+from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import stft
 from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings

@@ -18,9 +18,9 @@ import pandas as pd
 from asdlib import metrics
 from asdlib.compare import bootstrap, comparison
 from asdlib.compare.systems import Results
-from asdlib.files import read_bytes
+from asdlib.io.files import read_bytes
 from asdlib.params import AsdError
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
 
 Systems = Mapping[str, pd.DataFrame]
 """Scores of the test clips of every system: machine, domain, label, name and score."""

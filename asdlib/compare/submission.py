@@ -18,15 +18,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from asdlib import owned
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
 from asdlib.compare.systems import PAPER, Results, System
 from asdlib.compare.validation import DECISIONS, SCORES, check_label, file_name
 from asdlib.compare.validation import validate as validate
-from asdlib.files import replacing, write_text
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
+from asdlib.io import owned
+from asdlib.io.files import replacing, write_text
 from asdlib.params import AsdError, Params
 from asdlib.study.grid import Model
 

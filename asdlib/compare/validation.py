@@ -21,12 +21,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from asdlib.audio import content_of
-from asdlib.files import read_bytes
-from asdlib.listing import composed, is_foreign, twins
+from asdlib.io.files import read_bytes
+from asdlib.io.listing import composed, is_foreign, twins
+from asdlib.io.wav import content_of
 from asdlib.params import AsdError
 from asdlib.plainyaml import parse
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
 
 MOST_SYSTEMS = 4
 SCORES, DECISIONS = KINDS = ("anomaly_score", "decision_result")

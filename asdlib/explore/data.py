@@ -20,8 +20,8 @@ from asdlib.compare import comparison, systems
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.truth import truth_of
 from asdlib.noise import Floors
-from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Denoising, Params
+from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import power, stft

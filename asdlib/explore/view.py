@@ -18,8 +18,8 @@ from asdlib.guard import PerClip
 from asdlib.measure.example import Example
 from asdlib.noise import Floors
 from asdlib.params import Denoising, Params
+from asdlib.runtime.errors import form, plural
 from asdlib.spectra import power, stft
-from asdlib.wording import form, plural
 
 
 @dataclass(frozen=True)

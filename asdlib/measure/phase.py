@@ -20,8 +20,8 @@ from asdlib.complexls import correlations, far_filter, solve_filter, subtract
 from asdlib.gates import gated_filter
 from asdlib.measure.removal import energies, removed
 from asdlib.measure.truth import at_rate, truths
-from asdlib.parallel import clip_by_clip
 from asdlib.params import Params
+from asdlib.runtime.parallel import clip_by_clip
 from asdlib.simulate import scenes
 from asdlib.spectra import frequencies, power, stft
 from asdlib.study.recordings import Recordings

@@ -17,16 +17,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from asdlib import audio, clipstats, dataset, leftovers, pipeline
+from asdlib import clipstats, dataset, pipeline
 from asdlib.calibration import Alarm
-from asdlib.hardware import keep_memory
+from asdlib.io import leftovers, wav
 from asdlib.monitor import health, reasons, recordings, stored
 from asdlib.monitor.reading import Evidence, Reading
-from asdlib.parallel import clip_by_clip, one_thread
 from asdlib.params import AsdError, Params, Spectra
+from asdlib.runtime.errors import plural
+from asdlib.runtime.hardware import keep_memory
+from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
-from asdlib.wording import plural
 
 VIEWS = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
 """Detectors that are joined, those of S5: front-end and statistics. The last one has mel bands."""
@@ -285,9 +286,9 @@ class Monitor:
                     f"an array of shape {signal.shape}; (2, samples) is needed, near and far."
                 )
         shortest = 2 * spectra.n_fft  # two frames of the longer window
-        if wrong := audio.problem_of(signal, rate, spectra, shortest):
+        if wrong := wav.problem_of(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
-        return audio.resampled(signal, rate, spectra)
+        return wav.resampled(signal, rate, spectra)
 
     def _score(
         self, signal: Float[np.ndarray, "channel=2 sample"], name: str

@@ -15,11 +15,11 @@ import pandas as pd
 from jaxtyping import Int
 
 from asdlib import calibration, dataset
-from asdlib.listing import composed, is_foreign, not_text, twins, wavs_below
+from asdlib.io.listing import composed, is_foreign, not_text, twins, wavs_below
 from asdlib.monitor import health
-from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Spectra
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
+from asdlib.runtime.parallel import clip_by_clip
 
 
 def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from jaxtyping import Float
 
 from asdlib import clipstats
 from asdlib.calibration import HeldOut
-from asdlib.files import check_regular, content_digest, write_tensors
 from asdlib.frontends import FRONT_ENDS
+from asdlib.io.files import check_regular, content_digest, write_tensors
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView

@@ -18,8 +18,8 @@ from asdlib import clipstats, metrics
 from asdlib.monitor import health
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.recordings import measured
-from asdlib.parallel import clip_by_clip
 from asdlib.params import Params, Spectra
+from asdlib.runtime.parallel import clip_by_clip
 from asdlib.study.recordings import Recordings
 
 COUNTS = (10, 20, 50, 100, 200, 500)  # normal recordings

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdlib import audio, headers
-from asdlib.files import content_digest
-from asdlib.listing import is_foreign
+from asdlib.io import headers, wav
+from asdlib.io.files import content_digest
+from asdlib.io.listing import is_foreign
 from asdlib.monitor.log import Log, State
 from asdlib.monitor.model import Monitor
 from asdlib.params import AsdError
@@ -200,7 +200,7 @@ class _Watcher:
 
     def _scored(self, name: str, content: bytes, late: bool) -> dict[str, Any] | None:
         """What there is to tell about the bytes of a file; none where more may follow."""
-        signal, rate = audio.decode(content)
+        signal, rate = wav.decode(content)
         sound = headers.sound_chunk(content)
         if (sound is None or sound.announced is None) and not late:
             return None
@@ -302,8 +302,8 @@ def _content(path: Path, found: _Found) -> bytes | None:
     """
     if found.problem:
         raise AsdError(found.problem)
-    if found.size > audio.MOST_BYTES:
-        raise AsdError(f"Holds {found.size} bytes; a recording may have {audio.MOST_BYTES}.")
+    if found.size > wav.MOST_BYTES:
+        raise AsdError(f"Holds {found.size} bytes; a recording may have {wav.MOST_BYTES}.")
     with open(path, "rb", opener=_open) as file:
         if not _is(file.fileno(), found):
             return None

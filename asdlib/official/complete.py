@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib.official.archives import COUNTS, OLDER, SETS
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
 
 
 def lacking(manifest: pd.DataFrame, root: Path) -> list[str]:

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asdlib import kept, leftovers, owned
+from asdlib.io import kept, leftovers, owned
 from asdlib.official import archives as official
 from asdlib.official.archives import Archive
 from asdlib.official.unpack import unpack
 from asdlib.params import AsdError
-from asdlib.progress import bar as progressing
+from asdlib.runtime.progress import bar as progressing
 
 PACKED = "archives"
 """Folder of archives that stay, below that of the data set; others are fetched beside the marks."""

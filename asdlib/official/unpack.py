@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from asdlib import leftovers
-from asdlib.listing import is_foreign
+from asdlib.io import leftovers
+from asdlib.io.listing import is_foreign
 from asdlib.params import AsdError
 
 _BLOCK = 2**20  # bytes

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from asdlib import owned
+from asdlib.io import owned
 from asdlib.params import AsdError
 
 

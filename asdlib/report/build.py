@@ -22,13 +22,14 @@ import nbformat
 from tqdm import tqdm
 
 import asdlib
-from asdlib import kept, owned, study
-from asdlib.files import content_digest, digest, project_root, replacing, resolve
+from asdlib import study
+from asdlib.io import kept, owned
+from asdlib.io.files import content_digest, digest, project_root, replacing, resolve
 from asdlib.params import AsdError, Params
-from asdlib.progress import bar as progressing
 from asdlib.report import left_out, provenance, single
 from asdlib.report.alone import alone
 from asdlib.report.kernels import Kernel
+from asdlib.runtime.progress import bar as progressing
 from asdlib.study import everything, exposure
 
 CHAPTERS = (

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from asdlib import owned, study
-from asdlib.files import resolve
+from asdlib import study
+from asdlib.io import owned
+from asdlib.io.files import resolve
 from asdlib.params import Params, from_notebook
 from asdlib.report import left_out, panels, style, tables
 

@@ -11,7 +11,7 @@ from asdlib.compare.alarms import HELD_OUT, PAPER
 from asdlib.compare.findings import Submission
 from asdlib.report.style import system_name
 from asdlib.report.tables import escape
-from asdlib.wording import form, plural
+from asdlib.runtime.errors import form, plural
 
 _HEADS = {
     "far": (

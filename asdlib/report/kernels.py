@@ -19,8 +19,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
-from asdlib import leftovers
-from asdlib.files import project_root
+from asdlib.io import leftovers
+from asdlib.io.files import project_root
 from asdlib.params import AsdError
 
 _LONGEST = 50  # characters of a folder; the whole name of a socket may have about 100

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 import asdlib
-from asdlib.files import digest, project_root, resolve
+from asdlib.io.files import digest, project_root, resolve
 from asdlib.params import AsdError, Params
 
 _PACKAGES = (

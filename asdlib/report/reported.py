@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from asdlib.files import project_root
+from asdlib.io.files import project_root
 
 
 def load() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from asdlib.compare.comparison import CHAMPION
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params
 from asdlib.report.tables import escape, plus_minus
-from asdlib.wording import form, plural
+from asdlib.runtime.errors import form, plural
 
 
 def transfer_error(table: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.report.tables import escape
-from asdlib.wording import form, plural
+from asdlib.runtime.errors import form, plural
 
 
 def without_training(

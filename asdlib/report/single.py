@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from asdlib.files import write_text
+from asdlib.io.files import write_text
 from asdlib.params import AsdError
 from asdlib.report import js
 

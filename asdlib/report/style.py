@@ -21,9 +21,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asdlib import owned
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
+from asdlib.io import owned
 from asdlib.report import fonts
 
 PALETTE = sns.color_palette("colorblind").as_hex()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from asdlib import owned
+from asdlib.io import owned
 
 
 def show_table(

@@ -12,9 +12,9 @@ import numpy as np
 import soundfile
 from jaxtyping import Float
 
-from asdlib import audio
 from asdlib.dataset import Problems
-from asdlib.files import resolve
+from asdlib.io import wav
+from asdlib.io.files import resolve
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate.machines import MACHINES, RATE, coloured, harmonics, ring, slow
 from asdlib.simulate.rooms import (
@@ -148,7 +148,7 @@ def _unusable(path: Path) -> str:
     if not path.is_file():
         return "not a file (a folder, a pipe or a broken link)."
     try:
-        signal, rate = audio.decode(audio.content_of(path))
+        signal, rate = wav.decode(wav.content_of(path))
     except AsdError as error:
         return str(error).removeprefix(f"{path}: ")
     if bad := np.count_nonzero(~np.isfinite(signal)):

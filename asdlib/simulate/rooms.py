@@ -19,11 +19,11 @@ import scipy.fft
 import soundfile
 from jaxtyping import Complex, Float
 
-from asdlib.files import resolve
-from asdlib.listing import wavs_below
+from asdlib.io.files import resolve
+from asdlib.io.listing import wavs_below
 from asdlib.params import AsdError, Scenes
+from asdlib.runtime.errors import plural
 from asdlib.simulate.machines import RATE
-from asdlib.wording import plural
 
 TAPS = int(0.3 * RATE)  # length of an impulse response
 MEASURED_FAR_DB = -10.0  # measured pairs are symmetric: the far one is attenuated for its distance

@@ -25,11 +25,11 @@ import scipy.fft
 import soundfile
 from jaxtyping import Complex, Float
 
-from asdlib import leftovers
-from asdlib.files import digest, name_instead
-from asdlib.keys import code_digest
+from asdlib.io import leftovers
+from asdlib.io.files import digest, name_instead
+from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
-from asdlib.progress import bar
+from asdlib.runtime.progress import bar
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES, RATE, Condition
 from asdlib.simulate.noises import check as check_noise

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from asdlib import leftovers
-from asdlib.files import content_digest, resolve
-from asdlib.keys import code_digest
+from asdlib.io import leftovers
+from asdlib.io.files import content_digest, resolve
+from asdlib.io.keys import code_digest
 from asdlib.params import AsdError
+from asdlib.runtime.errors import plural
 from asdlib.study.unit import Unit
-from asdlib.wording import plural
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from asdlib import hardware, pipeline, scoring, training
+from asdlib import pipeline, scoring, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
-from asdlib.parallel import one_thread
 from asdlib.params import AsdError, Params
+from asdlib.runtime import hardware
+from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Frames
 from asdlib.study import baseline, bottleneck
 

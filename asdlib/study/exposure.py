@@ -23,14 +23,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asdlib import dataset, kept
+from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
-from asdlib.files import digest, resolve
-from asdlib.hardware import choose_device
-from asdlib.keys import code_digest
+from asdlib.io import kept
+from asdlib.io.files import digest, resolve
+from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Encoder, Params
-from asdlib.progress import bar as progressing
+from asdlib.runtime.hardware import choose_device
+from asdlib.runtime.progress import bar as progressing
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS
 from asdlib.training import shuffled

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asdlib import leftovers, study
+from asdlib import study
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.files import digest
+from asdlib.io import leftovers
+from asdlib.io.files import digest
 from asdlib.params import Params
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings

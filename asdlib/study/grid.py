@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asdlib import frontends, hardware, kept
+from asdlib import frontends
 from asdlib.clipstats import VIEWS
-from asdlib.files import content_digest, digest, resolve
 from asdlib.guard import PerClip
-from asdlib.keys import code_digest
+from asdlib.io import kept
+from asdlib.io.files import content_digest, digest, resolve
+from asdlib.io.keys import code_digest
 from asdlib.noise import Floors
 from asdlib.params import Params, load
-from asdlib.progress import bar as progressing
+from asdlib.runtime import hardware
+from asdlib.runtime.progress import bar as progressing
 from asdlib.study import baseline, cluster, detectors, variants, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asdlib import kept
-from asdlib.files import resolve
+from asdlib.io import kept
+from asdlib.io.files import resolve
 from asdlib.params import AsdError, Params
 from asdlib.study.recordings import Recordings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import dataset, metrics
-from asdlib.files import digest, resolve
+from asdlib.io.files import digest, resolve
 from asdlib.params import Params
 from asdlib.simulate import scenes
 

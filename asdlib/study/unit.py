@@ -18,14 +18,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from asdlib import calibration, frontends, hardware, kept, pipeline, training
+from asdlib import calibration, frontends, pipeline, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration, HeldOut
-from asdlib.files import digest, resolve
-from asdlib.keys import code_digest
+from asdlib.io import kept
+from asdlib.io.files import digest, resolve
+from asdlib.io.keys import code_digest
 from asdlib.noise import Floors
-from asdlib.parallel import clip_by_clip
 from asdlib.params import AsdError, Params
+from asdlib.runtime import hardware
+from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import Frames, Standardiser
 from asdlib.study import detectors
 

@@ -17,12 +17,13 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from asdlib import calibration, clipstats, dataset, frontends, kept, pipeline
+from asdlib import calibration, clipstats, dataset, frontends, pipeline
 from asdlib.clipstats import VIEWS
-from asdlib.files import digest, resolve
-from asdlib.keys import code_digest
-from asdlib.parallel import clip_by_clip
+from asdlib.io import kept
+from asdlib.io.files import digest, resolve
+from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Params
+from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import Spectrum, stft
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS, Unit

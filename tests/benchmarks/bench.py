@@ -254,7 +254,8 @@ def exponents(rows):
 
 
 def main():
-    from asdlib import files, hardware
+    from asdlib.io import files
+    from asdlib.runtime import hardware
 
     results = files.resolve("results")
     results.mkdir(exist_ok=True)

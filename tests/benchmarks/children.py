@@ -110,7 +110,8 @@ def ours(network="ours", seeds=10, precision="auto", compiled="auto", device="cp
     """ms of a step and seed of this package's loop, and the rate of its matrix products."""
     import numpy as np
 
-    from asdlib import hardware, params, training
+    from asdlib import params, training
+    from asdlib.runtime import hardware
     from asdlib.spectra import Frames
     from asdlib.study import baseline
 
@@ -141,7 +142,7 @@ def products(seeds=10, device="cpu"):
     """GFLOP/s of plain 512-wide matrix products of all seeds, in bfloat16 or as `auto` decides."""
     import torch
 
-    from asdlib import hardware
+    from asdlib.runtime import hardware
 
     hardware.keep_memory()
     dtype = hardware.precision("auto", device)
@@ -187,8 +188,9 @@ def front_ends(seconds=10.0, clips=8, rounds=5):
     import numpy as np
     import soundfile
 
-    from asdlib import dataset, frontends, parallel, spectra
+    from asdlib import dataset, frontends, spectra
     from asdlib.noise import Floors
+    from asdlib.runtime import parallel
 
     rng = np.random.default_rng(0)
     constants = spectra.Spectra()
@@ -235,8 +237,9 @@ def scoring(clips=200, seeds=10, width=512, frames=313):
     import numpy as np
     import torch
 
-    from asdlib import parallel, params, scoring
+    from asdlib import params, scoring
     from asdlib.autoencoder import SeedAutoencoder
+    from asdlib.runtime import parallel
     from asdlib.spectra import Frames
 
     model = SeedAutoencoder(640, range(seeds), params.Autoencoder(width=width)).eval()

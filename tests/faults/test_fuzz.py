@@ -14,9 +14,10 @@ import yaml
 from conftest import SMALL, machine_folder, two_channels, write_wav
 from walks import bounded
 
-from asdlib import audio, dataset, metrics
+from asdlib import dataset, metrics
 from asdlib.compare import submission
 from asdlib.guard import PerClip
+from asdlib.io import wav
 from asdlib.monitor import Monitor
 from asdlib.params import AsdError, load
 
@@ -102,7 +103,7 @@ def encoded(rng, format, subtype, **keys):
 )
 def test_recordings(format, subtype, rng, fuzz):
     def use(content):
-        told = audio.problem_of(*audio.decode(content))
+        told = wav.problem_of(*wav.decode(content))
         return [told] if told else []
 
     fuzz(f"{format} in memory", [encoded(rng, format, subtype)], use)

@@ -15,8 +15,9 @@ import numpy as np
 import yaml
 from conftest import SMALL, two_channels, write_wav
 
-from asdlib import cli, files
+from asdlib import cli
 from asdlib.compare import comparison, submission, systems
+from asdlib.io import files
 from asdlib.params import AsdError, load
 from asdlib.study import everything, open_recordings
 

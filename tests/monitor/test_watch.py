@@ -17,7 +17,7 @@ import soundfile
 from conftest import ROOT, shared_folder, two_channels, write_wav
 
 from asdlib import cli
-from asdlib.files import content_digest
+from asdlib.io.files import content_digest
 from asdlib.monitor import Monitor, watch
 from asdlib.monitor.log import Log, _is_at
 from asdlib.params import AsdError

@@ -15,8 +15,9 @@ from conftest import (
 )
 from whole import FEW_CLIPS, assert_whole, text_of
 
-from asdlib import files, params, study
+from asdlib import params, study
 from asdlib.compare import submission
+from asdlib.io import files
 from asdlib.params import AsdError
 from asdlib.report import build
 

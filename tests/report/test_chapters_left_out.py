@@ -30,7 +30,7 @@ from whole import (
     assert_chapters,
 )
 
-from asdlib import files
+from asdlib.io import files
 from asdlib.report import build, panels, style, tables
 
 

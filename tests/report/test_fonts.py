@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from asdlib import params
 from asdlib.explore.board import Board
-from asdlib.files import project_root
+from asdlib.io.files import project_root
 from asdlib.report import charts, figures, fonts, style
 
 NAME = "日本語"

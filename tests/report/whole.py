@@ -4,7 +4,7 @@ import re
 
 import nbformat
 
-from asdlib import files
+from asdlib.io import files
 from asdlib.report import build
 from asdlib.report.left_out import mark, resolve
 

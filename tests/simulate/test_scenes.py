@@ -267,7 +267,7 @@ def test_a_set_of_another_severity_is_not_taken_for_this_one(tmp_path, monkeypat
 
 def test_option_folders_start_at_the_project(real, tmp_path, monkeypatch):
     whole = few(noise_folder=str(real / "esc10_noise_16k"))
-    monkeypatch.setattr("asdlib.files.project_root", lambda: real)
+    monkeypatch.setattr("asdlib.io.files.project_root", lambda: real)
     monkeypatch.chdir(tmp_path)
     part = few(noise_folder="esc10_noise_16k")
     clips = [scenes.render("SimValve", "train", "source", "normal", 0, p) for p in (whole, part)]

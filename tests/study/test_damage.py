@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from conftest import machine_folder, small_params
 
-from asdlib import kept, study
+from asdlib import study
+from asdlib.io import kept
 from asdlib.study import views
 
 CHOSEN = {"front_ends": ["near", "adasub"], "scorers": ["eq1", "near/pm"], "extras": []}

@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 from conftest import SMALL, two_channels, two_machines, write_wav
 
-from asdlib import dataset, hardware, kept, params, study
+from asdlib import dataset, params, study
 from asdlib.compare import comparison, systems
 from asdlib.guard import PerClip, rederive
+from asdlib.io import kept
 from asdlib.params import AsdError
+from asdlib.runtime import hardware
 from asdlib.study import everything, unit
 
 TINY = {**SMALL, "name": "tiny"}
@@ -299,7 +301,7 @@ def test_scores_tell_what_they_were_computed_on(trained, monkeypatch):
     recordings = study.open_recordings(trained)
     assert study.made_elsewhere(trained, recordings) == ""
     here = hardware.describe("cpu")
-    monkeypatch.setattr("asdlib.hardware.describe", lambda wanted: "torch 9 on the moon")
+    monkeypatch.setattr("asdlib.runtime.hardware.describe", lambda wanted: "torch 9 on the moon")
     assert study.made_elsewhere(trained, recordings) == here
 
 
@@ -309,7 +311,9 @@ def test_models_that_were_trained_apart_are_named(tiny, monkeypatch, capsys):
     assert study.trained_apart(few, recordings) == ""
     first, *rest = study.units(few, recordings)
     here = hardware.describe_training("cpu")
-    monkeypatch.setattr("asdlib.hardware.describe_training", lambda wanted: f"{here} of a cluster")
+    monkeypatch.setattr(
+        "asdlib.runtime.hardware.describe_training", lambda wanted: f"{here} of a cluster"
+    )
     first.compute()
     monkeypatch.undo()
     everything.compute(few, recordings)

@@ -12,9 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from asdlib.files import digest
+from asdlib.io.files import digest
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 # a module whose values, not whose code, are in a key
 BY_VALUE = ("params",)
 # the code that runs is that of the moment of import, whatever happens to its files afterwards

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib.listing import is_foreign, wavs_below
+from asdlib.io.listing import is_foreign, wavs_below
 
 SPLITS = ("train", "test")
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import threadpoolctl
 import torch
 
-from asdlib.hardware import keep_memory
+from asdlib.runtime.hardware import keep_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

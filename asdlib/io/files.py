@@ -1,6 +1,6 @@
 """Files of a study: where they are, written beside their place and renamed, named by their values.
 
-What names the code that a result depends on is :mod:`asdlib.keys`.
+What names the code that a result depends on is :mod:`asdlib.io.keys`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asdlib import leftovers
+from asdlib.io import leftovers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import sys
 
 from tqdm import tqdm
 
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
 
 
 def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:

@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 from jaxtyping import Float
 
-from asdlib import headers
-from asdlib.files import read_bytes
+from asdlib.io import headers
+from asdlib.io.files import read_bytes
 from asdlib.params import AsdError, Spectra
-from asdlib.wording import plural
+from asdlib.runtime.errors import plural
 
 MOST_BYTES = 2**30
 """Of a recording: four hours of 16 bits."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asdlib import files, leftovers
+from asdlib.io import files, leftovers
 from asdlib.params import AsdError
 
 MARK = ".asd"
@@ -80,7 +80,7 @@ def emptied(path: Path, hint: str) -> Path:
 
 @contextmanager
 def replacing(path: Path, hint: str) -> Iterator[Path]:
-    """As :func:`asdlib.files.replacing`, for a file that may lie among the user's own.
+    """As :func:`asdlib.io.files.replacing`, for a file that may lie among the user's own.
 
     Raises
     ------

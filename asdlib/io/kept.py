@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import safetensors
 from tqdm import tqdm
 
-from asdlib import files
-from asdlib.files import content_digest, digest
+from asdlib.io import files
+from asdlib.io.files import content_digest, digest
 from asdlib.params import AsdError
 
 if TYPE_CHECKING:

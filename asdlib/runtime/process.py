@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asdlib import leftovers
+from asdlib.io import leftovers
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
