@@ -46,7 +46,7 @@ def validate(scores: pd.DataFrame) -> None:
     --------
     >>> validate(pd.DataFrame({"machine": ["fan"], "domain": ["source"], "score": [1.0]}))
     Traceback (most recent call last):
-    asdlib.params.AsdError: The scores lack label, a column.
+    asdlib.runtime.errors.AsdError: The scores lack label, a column.
     """
     missing = [c for c in ("machine", "domain", "label", "score") if c not in scores]
     if missing:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from asdlib.io.files import project_root, read_bytes
 from asdlib.plainyaml import parse
+from asdlib.runtime.errors import AsdError
 
 _MOST_BYTES = 2**20  # of a parameter file
 _SHORT = reprlib.Repr()
@@ -32,10 +33,6 @@ SCORERS = (
     *("pm", "pms", "pmsd", "fine", "adals/pmsd", "near/psd"),  # without training
 )
 Extra = Literal["per_band", "build_up", "objectives", "bottleneck"]
-
-
-class AsdError(Exception):
-    """The base of every error a user can cause: one sentence, exit code 2, no traceback."""
 
 
 class Section(BaseModel):
@@ -299,7 +296,7 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     3
     >>> load({"training": {"epoch": 3}})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    asdlib.params.AsdError: parameters: unknown key 'training.epoch'; did you mean 'epochs'? ...
+    asdlib.runtime.errors.AsdError: parameters: unknown key 'training.epoch'; ...
     """
     where = "parameters"
     values: Any

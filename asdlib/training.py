@@ -96,7 +96,7 @@ def train(
     dtype = hardware.precision(training.precision, device)
     work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
     error_of = _error
-    if count >= training.batch_size and hardware.worth_compiling(work, training, device):
+    if count >= training.batch_size and hardware.worth_compiling(work, training.compiled, device):
         first = windows[rows[:, : training.batch_size].long()]
         error_of = _compiled(device).tried(
             model, *views(first, training.objective, frames.stack), dtype

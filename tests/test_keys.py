@@ -140,7 +140,7 @@ def copy(tmp_path_factory):
     ("name", "old", "new", "floors", "models", "scores"),
     [
         ("pipeline", "[log_mel(", "[2 * log_mel(", False, True, True),
-        ("io/wav", "np.ascontiguousarray(signal)", "-signal", True, True, True),
+        ("dataset", "np.ascontiguousarray(signal)", "-signal", True, True, True),
         (
             "pipeline",
             "self.standardise(frames)",
@@ -167,7 +167,7 @@ def copy(tmp_path_factory):
         ("gates", "_ROUNDS = 5", "_ROUNDS = 4", True, True, True),  # floors of GatedLSAda
         ("noise", "import numpy", "import math\nimport numpy", False, False, False),
         ("dataset", '"""Read the clips', '"""Read all the clips', False, False, False),
-        ("io/wav", '"holds no samples."', '"no samples"', False, False, False),
+        ("dataset", '"holds no samples."', '"no samples"', False, False, False),
         ("report/tables", "import html", "import html, math", False, False, False),
     ],
 )

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from asdlib.io import files
 from asdlib.io.files import content_digest, digest
-from asdlib.params import AsdError
+from asdlib.runtime.errors import AsdError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asdlib.io import files, leftovers
-from asdlib.params import AsdError
+from asdlib.runtime.errors import AsdError
 
 MARK = ".asd"
 """Folder of the marks, beside what is marked."""

@@ -11,8 +11,7 @@ from jaxtyping import Float
 
 from asdlib.io import headers
 from asdlib.io.files import read_bytes
-from asdlib.params import AsdError, Spectra
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import AsdError
 
 MOST_BYTES = 2**30
 """Of a recording: four hours of 16 bits."""
@@ -20,9 +19,6 @@ MOST_BYTES = 2**30
 _MOST_VALUES = MOST_BYTES // 2  # samples of all channels together
 _NONE = 2**60  # samples; from here on, what a decoder says of a stream without a length
 _BLOCK = 2**22  # values that are decoded at once
-_SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
-_LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
-_RATES = 1000, 1_000_000  # Hz; what is outside is no recorder's
 
 
 def content_of(path: str | Path) -> bytes:
@@ -137,76 +133,3 @@ def header(path: Path) -> dict[str, float | int]:
     except (soundfile.LibsndfileError, OSError, AsdError):
         return {"seconds": 0.0, "sample_rate": 0, "channels": 0}
     return {"seconds": frames / rate, "sample_rate": rate, "channels": channels}
-
-
-def resampled(
-    signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
-) -> Float[np.ndarray, "channel _"]:
-    """Return a signal at the sample rate of the spectra, in an order that is fast to read.
-
-    >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape
-    (2, 16000)
-    """
-    if rate != spectra.sample_rate:
-        import soxr
-
-        signal = soxr.resample(signal.T, rate, spectra.sample_rate).T
-    return np.ascontiguousarray(signal)
-
-
-def problem_of(
-    signal: Float[np.ndarray, "channel sample"],
-    rate: int,
-    spectra: Spectra = Spectra(),
-    shortest: int = 1,
-) -> str:
-    """Say what keeps a decoded recording from being used; empty where nothing does.
-
-    Parameters
-    ----------
-    rate : sample rate in Hz.
-    shortest : samples that are needed, at the sample rate of the spectra.
-
-    Examples
-    --------
-    >>> problem_of(np.ones((1, 16000)), 16000)
-    '1 channel; near and far (2 channels) are needed.'
-    """
-    if signal.shape[1] == 0:
-        return "holds no samples."
-    wrong = format_problem(rate, len(signal), spectra)
-    if wrong:
-        return wrong
-    if not np.isfinite(signal).all():
-        return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
-    if (peak := float(np.abs(signal).max())) > _LOUDEST:
-        return f"samples of up to {peak:.0e}; full scale is 1, at most {_LOUDEST:.0e} is allowed."
-    silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
-    if silent:
-        return f"the {' and '.join(silent)} channel is silent."
-    samples = signal.shape[1] * spectra.sample_rate // rate
-    if samples < shortest:
-        return f"{samples} samples long; at least {shortest} are needed for one vector."
-    return ""
-
-
-def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
-    """Say which number of channels or sample rate is wrong; empty where both are right.
-
-    >>> format_problem(8000, 2, Spectra()).partition(" (")[0]
-    'sample rate 8000 Hz; 16000 Hz is needed'
-    """
-    if channels != 2:
-        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed."
-    if rate != spectra.sample_rate and not spectra.resample:
-        return (
-            f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "
-            "(asd fit --resample or spectra.resample: true converts)."
-        )
-    if not _RATES[0] <= rate <= _RATES[1]:
-        return f"sample rate {rate} Hz; {_RATES[0]} to {_RATES[1]} Hz can be converted."
-    return ""
-
-
-def _silent(channel: Float[np.ndarray, " sample"]) -> bool:
-    return bool(np.ptp(channel) < _SILENCE)  # a constant offset is silence too

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from asdlib import clipstats, dataset, pipeline
 from asdlib.calibration import Alarm
-from asdlib.io import leftovers, wav
+from asdlib.io import leftovers
 from asdlib.monitor import health, reasons, recordings, stored
 from asdlib.monitor.reading import Evidence, Reading
 from asdlib.params import AsdError, Params, Spectra
@@ -286,9 +286,9 @@ class Monitor:
                     f"an array of shape {signal.shape}; (2, samples) is needed, near and far."
                 )
         shortest = 2 * spectra.n_fft  # two frames of the longer window
-        if wrong := wav.problem_of(signal, rate, spectra, shortest):
+        if wrong := dataset.problem_of(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
-        return wav.resampled(signal, rate, spectra)
+        return dataset.resampled(signal, rate, spectra)
 
     def _score(
         self, signal: Float[np.ndarray, "channel=2 sample"], name: str

@@ -62,7 +62,7 @@ def download(
     --------
     >>> download("development", Path("recordings"), ["pump"])
     Traceback (most recent call last):
-    asdlib.params.AsdError: pump: no machine of the development set; its machines are ToyCar, ...
+    asdlib.runtime.errors.AsdError: pump: no machine of the development set; ...
     """
     wanted = official.chosen(kind, machines)
     own, record = out / owned.MARK / PACKED, out / owned.MARK / "official.json"

@@ -1,6 +1,10 @@
-"""Words that agree with their number."""
+"""Errors that a user can cause, and the words of their sentences."""
 
 from __future__ import annotations
+
+
+class AsdError(Exception):
+    """The base of every error a user can cause: one sentence, exit code 2, no traceback."""
 
 
 def plural(count: int, thing: str) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from asdlib.params import AsdError, Training
+from asdlib.runtime.errors import AsdError
 
 WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -84,19 +84,20 @@ def precision(wanted: str, device: str) -> torch.dtype:
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
-def worth_compiling(operations: float, training: Training, device: str) -> bool:
+def worth_compiling(operations: float, wanted: str, device: str) -> bool:
     """Whether compiling takes less time than it saves, and can be done here.
 
     Parameters
     ----------
     operations : floating-point operations of the whole training.
+    wanted : "auto" or "never", see :class:`asdlib.params.Training`.
 
     Examples
     --------
-    >>> worth_compiling(1e9, Training(), "cpu")  # a second's work
+    >>> worth_compiling(1e9, "auto", "cpu")  # a second's work
     False
     """
-    if training.compiled == "never" or operations < WORTH_COMPILING:
+    if wanted == "never" or operations < WORTH_COMPILING:
         return False
     compiler = os.environ.get("CXX", "g++")
     if device == "cpu" and shutil.which(compiler) is None:

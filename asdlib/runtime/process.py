@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asdlib.io import leftovers
-
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
 _FOLDERS = {
@@ -70,7 +68,7 @@ def _own_folder() -> Path | None:
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
             path.chmod(0o700)
             return path
-        return Path(tempfile.mkdtemp(prefix=leftovers.prefix()))
+        return Path(tempfile.mkdtemp(prefix="asd-caches-"))
     except OSError:  # the command tells it, where it needs such a folder
         return None
 

@@ -59,7 +59,7 @@ def compute(where: str, tasks: Sequence[Unit], tick: Callable[[int], Any]) -> No
     --------
     >>> compute("localhost", [], print)
     Traceback (most recent call last):
-    asdlib.params.AsdError: cluster is 'localhost'; tcp://host:8786 of a Dask scheduler, ...
+    asdlib.runtime.errors.AsdError: cluster is 'localhost'; tcp://host:8786 of a Dask scheduler, ...
     """
     with _client(where) as client:
         from distributed import CancelledError

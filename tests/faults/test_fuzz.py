@@ -103,7 +103,7 @@ def encoded(rng, format, subtype, **keys):
 )
 def test_recordings(format, subtype, rng, fuzz):
     def use(content):
-        told = wav.problem_of(*wav.decode(content))
+        told = dataset.problem_of(*wav.decode(content))
         return [told] if told else []
 
     fuzz(f"{format} in memory", [encoded(rng, format, subtype)], use)
