@@ -157,7 +157,7 @@ chapter.say("\n".join(f"- {sentence}" for sentence in [*promised, *healthy]))
 #
 # ## The method in one picture
 #
-# ```{figure} /figures/pipeline.svg
+# ```{figure} /_static/pipeline.svg
 # :name: pipeline
 # :alt: Two microphones enter a front-end that subtracts the transferred far power from the near power; log-mel frames are stacked, an autoencoder reconstructs them, and the residuals become a score, averaged over seeds. Dashed boxes below show what each step learns from training-normal clips only.
 #

@@ -241,10 +241,9 @@ def html(out: Path) -> Path:
 
     The pages of the last build stay until the new ones are whole.
     """
-    import matplotlib.pyplot as plt
     from sphinx.cmd.build import main as sphinx_build
 
-    from asdlib.report import api, figures, fonts, style
+    from asdlib.report import api, fonts
 
     source = out / "source"
     shutil.copytree(project_root() / "report", owned.emptied(source, owned.OUT), dirs_exist_ok=True)
@@ -255,12 +254,6 @@ def html(out: Path) -> Path:
         folder = source if name == "index.ipynb" else source / "notebooks"
         nbformat.write(notebook, folder / name)
     api.write(source / "api")
-    style.style()
-    fig = figures.pipeline()
-    try:
-        style.save_figure(fig, "pipeline", out / "figures")
-    finally:
-        plt.close(fig)
     damaged = shutil.ignore_patterns(f"*{kept.SET_ASIDE}")
     shutil.copytree(out / "figures", source / "figures", ignore=damaged)
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")

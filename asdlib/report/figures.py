@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from asdlib.report.style import COLOURS, MARKERS, NAMES, grid, label_ends
 from asdlib.spectra import decibels
@@ -148,77 +147,4 @@ def removal(table: pd.DataFrame) -> Figure:
     axes[0].legend(frameon=False, fontsize="x-small", loc="lower right")
     fig.supxlabel("machine sound lost (dB)")
     fig.supylabel("noise removed (dB)")
-    return fig
-
-
-def pipeline() -> Figure:
-    """Fig. 1: the road of one clip, and what is taken from training-normal clips only."""
-    fig, ax = plt.subplots(figsize=(9.6, 3.7))
-    ax.set(xlim=(0, 96), ylim=(0, 37))
-    ax.axis("off")
-    blue, grey, ink = COLOURS["adasub"], "#f3f3f1", "#222222"
-
-    def box(x: float, y: float, w: float, text: str, *, train: bool = False, h: float = 7) -> None:
-        ax.add_patch(
-            FancyBboxPatch(
-                (x, y),
-                w,
-                h,
-                boxstyle="round,pad=0.2,rounding_size=1",
-                fc="#e8f1f8" if train else grey,
-                ec=blue if train else ink,
-                ls="--" if train else "-",
-                lw=1.1,
-            )
-        )
-        ax.text(x + w / 2, y + h / 2, text, ha="center", va="center", fontsize=8, color=ink)
-
-    def arrow(start: tuple[float, float], end: tuple[float, float], colour: str = ink) -> None:
-        ax.add_patch(
-            FancyArrowPatch(
-                start,
-                end,
-                arrowstyle="-|>",
-                mutation_scale=9,
-                lw=1.1,
-                color=colour,
-                ls="--" if colour == blue else "-",
-                shrinkA=0,
-                shrinkB=0,
-            )
-        )
-
-    box(0.5, 25, 13.5, "near microphone\n$N(k,t)$")
-    box(0.5, 13, 13.5, "far microphone\n$F(k,t)$")
-    box(18, 19, 15, "front-end\n$P_n - a\\,G_m P_f$\nfloored at $\\beta P_n$", h=9)
-    box(38, 20, 11, "log-mel,\n5 frames\nstacked")
-    box(54, 20, 12, "autoencoder\n640–16–640,\none per seed")
-    box(71, 20, 12, "$A(x)$, eq. 1\nMahalanobis\n+ energy, $P_{90}$")
-    box(87.5, 20, 8, "$z(x)$\nmean of\nseeds")
-    for start, end in (
-        ((14.3, 28.5), (17.7, 25.5)),
-        ((14.3, 16.5), (17.7, 21)),
-        ((33.3, 23.5), (37.7, 23.5)),
-        ((49.3, 23.5), (53.7, 23.5)),
-        ((66.3, 23.5), (70.7, 23.5)),
-        ((83.3, 23.5), (87.2, 23.5)),
-    ):
-        arrow(start, end)
-    box(17, 3, 17, "quiet floors of both\nchannels, $G_m(k)$", train=True)
-    box(38, 3, 11, "mean,\nstandard dev.", train=True)
-    box(54, 3, 12, "weights", train=True)
-    box(71, 3, 12, "$\\mu$, $\\Sigma$ of the\nresiduals", train=True)
-    box(87.5, 3, 8, "gamma,\nthreshold", train=True)
-    for x, top in ((25.5, 18.7), (43.5, 19.7), (60, 19.7), (77, 19.7), (91.5, 19.7)):
-        arrow((x, 10.3), (x, top), blue)
-    ax.text(
-        7,
-        6.5,
-        "from training-normal\nclips only",
-        ha="center",
-        va="center",
-        color=blue,
-        fontsize=8.5,
-    )
-    ax.text(1, 35, "every clip alone", color=ink, fontsize=8.5, va="center")
     return fig

@@ -118,7 +118,7 @@ def assert_whole(chosen, pages, left_out):
     }
     _assert_labels(chosen, html, left_out, 'id="{}"')
     _assert_sources(first)
-    assert (files.resolve(chosen.figures) / "pipeline.svg").exists()
+    assert (pages / "_images" / "pipeline.svg").exists()
     return html
 
 
