@@ -309,7 +309,7 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
     """Draw one recording's reasons."""
     import matplotlib.pyplot as plt
 
-    from asdlib.report import charts_monitor, fonts, style
+    from asdlib.report import charts_monitor, style
 
     if len(clips) != 1:
         raise AsdError(f"--picture draws one recording; {len(clips)} were given.")
@@ -317,7 +317,6 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
         raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
     style.style()
     figure = charts_monitor.readings([monitor.evidence(clips[0])])
-    fonts.replace_missing(figure)
     try:
         with replacing(path) as beside:
             figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)

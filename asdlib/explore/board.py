@@ -22,14 +22,14 @@ from PIL import Image
 from asdlib.explore.data import Trained
 from asdlib.explore.view import View
 from asdlib.params import Params
-from asdlib.report import charts_evidence, fonts
-from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES
+from asdlib.report import charts_evidence
+from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES, font_families
 
 _SIZE = (12.4, 9.0)  # inches
 _DPI = 80
 _QUIET = -160.0  # dB, the method's smallest power
 _STYLE: Any = {
-    "font.family": fonts.families(),
+    "font.family": font_families(),
     "font.size": 8.5,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -173,7 +173,7 @@ class Board:
         self, view: View, *, title: str, front_end: str, trained: Trained | None = None
     ) -> bytes:
         """Show a view; the picture as PNG."""
-        self._title.set_text(fonts.drawable(title if len(title) <= 150 else title[:149] + "…"))
+        self._title.set_text(title if len(title) <= 150 else title[:149] + "…")
         near, far, denoised = (_db(power) for power in (view.near, view.far, view.denoised))
         self._images["near"].set_clim(*_scale(near, far))  # both ends at once, for all three
         maps = {"near": near, "far": far, "denoised": denoised, "snr": view.snr, "gain": view.gain}
@@ -194,7 +194,7 @@ class Board:
 
     def say(self, title: str) -> bytes:
         """Show no view, only a title."""
-        self._title.set_text(fonts.drawable(title if len(title) <= 150 else title[:149] + "…"))
+        self._title.set_text(title if len(title) <= 150 else title[:149] + "…")
         for image in self._images.values():
             image.set_data(np.ma.masked_all((2, 2)))
         for line in (*self._lines.values(), self._transfer, self._energy, self._gamma, self._seeds):

@@ -243,7 +243,7 @@ def html(out: Path) -> Path:
     """
     from sphinx.cmd.build import main as sphinx_build
 
-    from asdlib.report import api, fonts
+    from asdlib.report import api
 
     source = out / "source"
     shutil.copytree(project_root() / "report", owned.emptied(source, owned.OUT), dirs_exist_ok=True)
@@ -259,7 +259,6 @@ def html(out: Path) -> Path:
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
     for script in _bokeh():
         shutil.copy(script, source / "_static")
-    fonts.write(source / "_static" / "fonts")
     log = io.StringIO()
     doctrees = ["-d", str(out / "doctrees")]
     arguments = ["-n", "-W", "--keep-going", "-q", "-E", "-j", "2", *doctrees, "-b", "html"]

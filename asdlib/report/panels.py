@@ -19,7 +19,7 @@ from IPython.display import display
 from jaxtyping import Float, Int8
 
 from asdlib.params import Spectra
-from asdlib.report import fonts, js
+from asdlib.report import js
 from asdlib.spectra import decibels
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
@@ -29,19 +29,9 @@ _SMALLEST = 1e-12  # power: -120 dB fit into one byte
 _RANGE = (10, 99.8)  # percentiles of the level that the colours span
 _FENCE = "`" * 12  # longer than any that a page could hold
 
-_FONT = f"{fonts.FAMILY}, sans-serif"
 _THEME = {
-    "Axis": {
-        "axis_label_text_font": _FONT,
-        "axis_label_text_font_style": "normal",
-        "major_label_text_font": _FONT,
-    },
-    "ColorBar": {
-        "major_label_text_font": _FONT,
-        "title_text_font": _FONT,
-        "title_text_font_style": "normal",
-    },
-    "Legend": {"label_text_font": _FONT},
+    "Axis": {"axis_label_text_font_style": "normal"},
+    "ColorBar": {"title_text_font_style": "normal"},
 }
 
 Track = tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "frequency frame"]]

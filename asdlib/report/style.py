@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 import seaborn as sns
 from IPython.display import display
+from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +25,6 @@ from matplotlib.figure import Figure
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 from asdlib.io import owned
-from asdlib.report import fonts
 
 PALETTE = sns.color_palette("colorblind").as_hex()
 _COLOURS = {
@@ -122,9 +122,18 @@ STATISTIC_NAMES = {
     "d": "$d$, scatter of steps",
     "psd": "Welch spectrum",
 }
-
-
-_REPLACED = "U+ and hexadecimal numbers stand for letters that no font here could draw."
+_EAST_ASIAN = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "MS Gothic",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Apple SD Gothic Neo",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:
@@ -147,6 +156,16 @@ def sound_name(key: str) -> str:
     return named.get(key) or f"near after {NAMES[key]}"
 
 
+def font_families() -> list[str]:
+    """Fonts of figures: DejaVu Sans, then those installed for letters that it lacks.
+
+    >>> font_families()[0]
+    'DejaVu Sans'
+    """
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _EAST_ASIAN if name in installed)]
+
+
 def style() -> None:
     """Set the house style, whatever a matplotlibrc says; every chapter calls it once."""
     matplotlib.rcdefaults()
@@ -154,7 +173,7 @@ def style() -> None:
     matplotlib.rcParams.update(
         {
             "figure.dpi": 110,
-            "font.family": fonts.families(),
+            "font.family": font_families(),
             "savefig.bbox": "tight",
             "svg.hashsalt": "asdlib",
             "svg.fonttype": "path",
@@ -186,8 +205,6 @@ def show_figure(
     caption : what to look at; MyST text.
     alt : a description for those who cannot see it; the caption by default.
     """
-    if fonts.replace_missing(fig):
-        caption = f"{caption} {_REPLACED}"
     save_figure(fig, label, folder)
     png = io.BytesIO()
     fig.savefig(png, format="png")

@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from asdlib import params, spectra
 from asdlib.compare import alarms, faults
-from asdlib.report import alarm_rates, browse, build, carriers, fonts, panels
+from asdlib.report import alarm_rates, browse, build, carriers, panels
 
 EVIL = "</script><script>alert(1)</script> `$x$` <img src=x onerror=alert(2)>.wav"
 SPECTRA = params.Spectra()
@@ -17,7 +17,6 @@ SPECTRA = params.Spectra()
 def page_of(tmp_path, monkeypatch):
     """What was shown so far, as a page of its own."""
     shown = []
-    fonts.write(tmp_path / "fonts")
     monkeypatch.setattr(panels, "display", lambda bundle, raw: shown.append(bundle))
 
     def write():
