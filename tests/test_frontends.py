@@ -6,7 +6,7 @@ import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asdlib import complexls, filters, frontends, noise
+from asdlib import complexls, frontends, noise
 from asdlib.frontends import FRONT_ENDS
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import power, stft
@@ -142,18 +142,18 @@ def test_combinations_name_their_parts():
 
 @pytest.mark.parametrize("snr", [0.01, 0.5, 1.0, 10.0, 1e3])
 def test_gains_are_the_closed_forms_at_a_known_snr(snr):
-    wiener = filters.wiener_gain(snr)
+    wiener = frontends.wiener_gain(snr)
     assert wiener == pytest.approx(snr / (1 + snr))
     integral, _ = scipy.integrate.quad(lambda t: np.exp(-t) / t, snr, np.inf)  # v is snr here
-    lsa = filters.lsa_gain(snr, 1 + snr)
+    lsa = frontends.lsa_gain(snr, 1 + snr)
     assert lsa == pytest.approx(min(snr / (1 + snr) * np.exp(integral / 2), 1), rel=1e-7)
 
 
 @given(prior=st.floats(1e-6, 1e6), posterior=st.floats(1e-6, 1e6))
 def test_lsa_is_not_below_wiener_and_both_are_gains(prior, posterior):
-    wiener = filters.wiener_gain(prior)
-    assert 0 <= wiener <= filters.lsa_gain(prior, posterior) * (1 + 1e-9)
-    assert filters.lsa_gain(prior, posterior) <= 1
+    wiener = frontends.wiener_gain(prior)
+    assert 0 <= wiener <= frontends.lsa_gain(prior, posterior) * (1 + 1e-9)
+    assert frontends.lsa_gain(prior, posterior) <= 1
 
 
 @pytest.mark.parametrize("name", ["wiener", "lsa"])
@@ -176,7 +176,7 @@ def test_the_decision_directed_snr_is_the_recursion_written_out(rng, name):
 @pytest.mark.parametrize("log_spectral", [False, True])
 def test_noise_too_weak_for_a_finite_ratio_leaves_the_near_power(log_spectral):
     near, noise_ = np.full((1, 3), 1e3, np.float32), np.full((1, 3), 1e-38, np.float32)
-    out = filters.decision_directed(near, noise_, 0.98, 0.1, 1e10, log_spectral)
+    out = frontends.decision_directed(near, noise_, 0.98, 0.1, 1e10, log_spectral)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, near, rtol=1e-6)
 
