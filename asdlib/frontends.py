@@ -14,8 +14,7 @@ import scipy.signal
 import scipy.special
 from jaxtyping import Complex, Float
 
-from asdlib.complexls import unpredicted
-from asdlib.gates import gated
+from asdlib.complexls import gated, unpredicted
 from asdlib.noise import Floors, expected_noise, quiet_power
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
@@ -267,7 +266,7 @@ class _GatedResidual:
     constants: Denoising
 
     def residual(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
-        """R of :func:`asdlib.gates.gated`."""
+        """R of :func:`asdlib.complexls.gated`."""
         return gated(spectrum, self.constants)
 
 
@@ -339,7 +338,7 @@ class AdaLS(_Residual, AdaSub):
 
 
 class GatedLS(_GatedResidual, ComplexLS):
-    """ComplexLS with the gated fit of :func:`asdlib.gates.gated_filter`.
+    """ComplexLS with the gated fit of :func:`asdlib.complexls.gated_filter`.
 
     It keeps machine sound that the far microphone hears too. Equal to ComplexLS in clips of fewer
     than 32 frames.

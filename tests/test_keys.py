@@ -164,7 +164,7 @@ def copy(tmp_path_factory):
         ("runtime/parallel", "yield pending.popleft", "yield pending.pop", True, True, True),
         ("noise", "np.mean(clips", "np.median(clips", True, True, True),
         ("complexls", "near - filtered", "near + filtered", True, True, True),  # floors of LSAda
-        ("gates", "_ROUNDS = 5", "_ROUNDS = 4", True, True, True),  # floors of GatedLSAda
+        ("complexls", "_ROUNDS = 5", "_ROUNDS = 4", True, True, True),  # floors of GatedLSAda
         ("noise", "import numpy", "import math\nimport numpy", False, False, False),
         ("dataset", '"""Read the clips', '"""Read all the clips', False, False, False),
         ("dataset", '"holds no samples."', '"no samples"', False, False, False),

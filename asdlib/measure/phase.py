@@ -16,8 +16,7 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import pipeline
-from asdlib.complexls import correlations, far_filter, solve_filter, subtract
-from asdlib.gates import gated_filter
+from asdlib.complexls import correlations, far_filter, gated_filter, solve_filter, subtract
 from asdlib.measure.removal import energies, removed
 from asdlib.measure.truth import at_rate, truths
 from asdlib.params import Params

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from asdlib import gates
+from asdlib import complexls
 from asdlib.complexls import correlations, far_filter, subtract, unpredicted
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.removal import energies, removed
@@ -12,7 +12,7 @@ from asdlib.spectra import power
 BINS, FRAMES = 32, 300
 NEAR, LEAK = 2.0, 0.6  # amplitude of the machine at the near and the far microphone
 TRANSFER = 0.5j  # of the noise, from the far to the near microphone
-FITS = (far_filter, gates.gated_filter)
+FITS = (far_filter, complexls.gated_filter)
 
 
 def gaussian(rng, *shape):
@@ -54,7 +54,7 @@ def test_a_machine_that_the_far_microphone_hears_is_kept_and_its_noise_removed(
     pair = parts(rng, machine(rng), gaussian(rng, BINS, FRAMES))
     constants = Denoising(context=context)
     pulled = far_filter(sum(pair), constants)[:, 0]
-    fair = gates.gated_filter(sum(pair), constants)[:, 0]
+    fair = complexls.gated_filter(sum(pair), constants)[:, 0]
     assert np.median(np.abs(pulled - TRANSFER)) > 0.35
     assert np.median(np.abs(fair - TRANSFER)) < 0.1
     plain, gated = (losses(pair, lambda clip, f=f: f(clip, constants)) for f in FITS)
@@ -76,7 +76,7 @@ def test_plain_least_squares_takes_a_loud_line_for_noise(rng):
 def test_tonal_noise_is_removed_as_without_the_gates(rng):
     noise = line(rng, level=5.0) + gaussian(rng, BINS, FRAMES)
     pair = parts(rng, 0.2 * gaussian(rng, BINS, FRAMES), noise)
-    assert not gates.machine_lines(sum(pair), gates.remainders(sum(pair))).any()
+    assert not complexls.machine_lines(sum(pair), complexls.remainders(sum(pair))).any()
     plain, gated = (losses(pair, fit) for fit in FITS)
     assert plain[0] > 15
     assert gated[0] > plain[0] - 0.1
@@ -91,7 +91,7 @@ def test_impulsive_noise_is_removed_as_without_the_gates(rng):
     left = unpredicted(sum(pair))
     kurtosis = (power(left) ** 2).mean(-1) / power(left).mean(-1) ** 2
     assert (kurtosis > 2.5).all()
-    assert not gates.machine_impulses(sum(pair), left).any()
+    assert not complexls.machine_impulses(sum(pair), left).any()
     plain, gated = (losses(pair, fit) for fit in FITS)
     assert gated[0] > plain[0] - 0.1
 
@@ -109,14 +109,14 @@ def test_steady_noise_and_a_steady_machine_open_no_gate(rng, context):
 def test_a_short_clip_is_fitted_as_without_the_gates(rng):
     pair = parts(rng, line(rng), gaussian(rng, BINS, FRAMES))
     clip = sum(pair)[:, :, :31]
-    assert np.array_equal(gates.gated_filter(clip), far_filter(clip))
+    assert np.array_equal(complexls.gated_filter(clip), far_filter(clip))
     longer = sum(pair)[:, :, :64]
-    assert not np.array_equal(gates.gated_filter(longer), far_filter(longer))
+    assert not np.array_equal(complexls.gated_filter(longer), far_filter(longer))
 
 
 def test_remainders_are_those_of_a_least_squares_fit_per_bin(rng):
     clip = np.stack([line(rng), line(rng)]).astype(np.complex128)
-    rest = gates.remainders(clip)
+    rest = complexls.remainders(clip)
     assert (rest[:, :, :4] == 0).all()
     for channel, left in zip(clip[:, 5], rest[:, 5], strict=True):
         past = np.stack([channel[4 - lag : FRAMES - lag] for lag in (2, 3, 4)], axis=1)
@@ -139,7 +139,7 @@ def test_the_reweighted_fit_is_five_weighted_fits_written_out(rng):
     pair = parts(rng, blows(rng), gaussian(rng, BINS, FRAMES))
     clip, constants = sum(pair).astype(np.complex128), Denoising(context=2, ridge=1e-9)
     first = far_filter(clip, constants)
-    found = gates.reweighted_filter(clip, first, constants)
+    found = complexls.reweighted_filter(clip, first, constants)
     near, far = clip[:, 7]
     columns = np.stack([far, np.concatenate([[0], far[:-1]])], axis=1)
     expected = first[7]
@@ -185,13 +185,13 @@ def test_the_number_of_threads_does_not_change_a_byte(rng, context):
     found = []
     for threads in (1, 2):
         with threadpoolctl.threadpool_limits(threads):
-            found.append(gates.gated(clip, Denoising(context=context)).tobytes())
+            found.append(complexls.gated(clip, Denoising(context=context)).tobytes())
     assert found[0] == found[1]
 
 
 def test_gated_front_ends_take_the_gated_residual(rng):
     clip = sum(parts(rng, line(rng), gaussian(rng, BINS, FRAMES)))
-    near, left = power(clip[0]), power(subtract(clip, gates.gated_filter(clip)))
+    near, left = power(clip[0]), power(subtract(clip, complexls.gated_filter(clip)))
     ls, lsada, adals, adasub = (
         FRONT_ENDS[name]().fit([clip]) for name in ("gatedls", "gatedlsada", "gatedadals", "adasub")
     )
