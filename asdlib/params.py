@@ -9,16 +9,17 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from asdlib.io.files import project_root, read_bytes
-from asdlib.plainyaml import parse
 from asdlib.runtime.errors import AsdError
 
 _MOST_BYTES = 2**20  # of a parameter file
@@ -371,7 +372,7 @@ def _from_here(value: Any) -> bool:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return parse(read_bytes(path, _MOST_BYTES).decode("utf-8")) or {}
+        return parse_yaml(read_bytes(path, _MOST_BYTES).decode("utf-8")) or {}
     except FileNotFoundError:
         raise AsdError(
             f"{path}: no such parameter file; see the folder params/ for examples."
@@ -425,3 +426,48 @@ def _within_groups(wanted: str, section: type[BaseModel]) -> list[str]:
     }
     close = difflib.get_close_matches(wanted, {k for keys in groups.values() for k in keys}, n=1)
     return [f"{name}.{key}" for name, keys in groups.items() for key in keys if key in close]
+
+
+class _Plain(yaml.SafeLoader):
+    """Of plain values: a key once, and nothing that unfolds to more than what is written."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for key, count in Counter(keys).items() if count > 1]:
+            problem = f"the key {twice[0]!r} is given {keys.count(twice[0])} times"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, *, aliases: bool = False) -> Any:
+    """Return the value that a text stands for.
+
+    Parameters
+    ----------
+    aliases : accept them, and keys that are given twice, as most readers of YAML do.
+
+    Raises
+    ------
+    ValueError
+        With the reason in one line.
+
+    Examples
+    --------
+    >>> parse_yaml("seeds: [0, 1]")
+    {'seeds': [0, 1]}
+    >>> parse_yaml("seeds: !!int ''")
+    Traceback (most recent call last):
+    ValueError: a value does not fit its tag
+    """
+    try:
+        return yaml.load(text, Loader=yaml.SafeLoader if aliases else _Plain)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except (LookupError, AttributeError, TypeError):  # as of !!bool x
+        raise ValueError("a value does not fit its tag") from None

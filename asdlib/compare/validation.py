@@ -24,8 +24,7 @@ import numpy as np
 from asdlib.io.files import read_bytes
 from asdlib.io.listing import composed, is_foreign, twins
 from asdlib.io.wav import content_of
-from asdlib.params import AsdError
-from asdlib.plainyaml import parse
+from asdlib.params import AsdError, parse_yaml
 from asdlib.runtime.errors import plural
 
 MOST_SYSTEMS = 4
@@ -211,7 +210,7 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> list[str]:
     if f"{label}.meta.yaml" not in own:
         return [*problems, f"{file}: missing."]
     try:
-        content = parse(own[f"{label}.meta.yaml"].decode("utf-8"), aliases=True)
+        content = parse_yaml(own[f"{label}.meta.yaml"].decode("utf-8"), aliases=True)
     except ValueError as error:
         return [*problems, f"{file}: cannot be read ({error})."]
     if not isinstance(content, dict):
