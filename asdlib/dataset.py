@@ -5,19 +5,20 @@ The layout is ``<machine>/{train,test}/*.wav``; see :func:`scan`. Notebook: 01_n
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib.attributes import read as read_attributes
 from asdlib.io import kept, wav
 from asdlib.io.files import content_digest
 from asdlib.io.keys import code_digest
@@ -41,6 +42,9 @@ COLUMNS = [
     "attributes",
 ]
 
+ATTRIBUTES = "attributes_00.csv"
+"""Table of a machine: a row per clip, and columns d1p, d1v, d2p, ...: a parameter and its value."""
+
 _NAME = re.compile(
     r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
     r"(?P<label>normal|anomaly)_(?P<index>\d{4,})(?:_(?P<attributes>.+))?\.wav"
@@ -49,6 +53,8 @@ _CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
 _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
 _LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
 _RATES = 1000, 1_000_000  # Hz; what is outside is no recorder's
+_MOST_TABLE = 2**26  # bytes
+_COLUMN = "file_name"
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 
 
@@ -454,6 +460,114 @@ def _parse(path: Path, name: str, split: str) -> dict | str:
     known = {"domain": "source", "label": "normal"}
     unknown = {"domain": "unknown", "label": "unknown"}
     return row | {"section": "00"} | (known if split == "train" else unknown)
+
+
+def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
+    r"""Read the attributes of a machine's clips.
+
+    Parameters
+    ----------
+    folder : of the machine.
+    clips : names of its files, as :func:`asdlib.io.listing.composed` gives them.
+
+    Returns
+    -------
+    Attributes by the name of a clip, such as ``spd_1``; nothing where there is no table.
+
+    Raises
+    ------
+    AsdError
+        For a table that cannot be understood, with the line; and where it names none of the clips.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / ATTRIBUTES).write_table_text("file_name,d1p,d1v\nfan/train/a.wav,spd,1\n")
+    >>> read_attributes(folder, ["a.wav", "b.wav"])
+    {'a.wav': 'spd_1'}
+    """
+    path = folder / ATTRIBUTES
+    if not path.exists():
+        return {}
+    try:
+        rows = _attribute_rows(path)
+    except AsdError as error:
+        raise AsdError(f"{path}{error}") from None
+    named = {clip: attributes for clip, (attributes, _) in rows.items()}
+    if rows and clips and not named.keys() & set(clips):
+        clip, (_, line) = next(iter(rows.items()))
+        raise AsdError(
+            f"{path}, line {line}: names {clip!r}; neither this nor any other of its "
+            f"{len(rows)} rows is a clip of this machine."
+        )
+    return named
+
+
+def _attribute_rows(path: Path) -> dict[str, tuple[str, int]]:
+    """Attributes and line of every clip in a table; errors begin with what follows its path."""
+    lines = _table_lines(_table_text(path))
+    _, header = next(lines, (0, [""]))
+    if header.count(_COLUMN) != 1:
+        raise AsdError(
+            f": not an attribute table with a {_COLUMN} column (it begins with {header[0][:80]!r})."
+        )
+    found: dict[str, tuple[str, int]] = {}
+    for number, cells in lines:
+        if len(cells) > len(header):
+            raise AsdError(
+                f", line {number}: {len(cells)} cells, where the first line has {len(header)}."
+            )
+        own = dict(zip(header, cells, strict=False))
+        clip = _clip_of(own.pop(_COLUMN, ""))
+        if not clip:
+            raise AsdError(f", line {number}: names no file.")
+        attributes = "_".join(value for value in own.values() if value)
+        known, line = found.setdefault(clip, (attributes, number))
+        if known != attributes:
+            raise AsdError(
+                f", line {number}: gives {clip} the attributes {attributes!r}, and line {line} "
+                f"{known!r}; keep one of them."
+            )
+    return found
+
+
+def _table_lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of every line that is not blank; empty cells at its end do not count."""
+    first = text.lstrip().splitlines()[:1]
+    mark = next((mark for mark in (",", ";", "\t") if mark in "".join(first)), ",")
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
+    try:
+        for row in table:
+            cells = [cell.strip() for cell in row]
+            while cells and not cells[-1]:
+                cells.pop()
+            if cells:
+                yield table.line_num, cells
+    except csv.Error as error:
+        raise AsdError(f", line {table.line_num}: not a table ({error}).") from None
+
+
+def _table_text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise AsdError(": not a file (a folder, a pipe or a device).")
+        if path.stat().st_size > _MOST_TABLE:
+            raise AsdError(f": over {_MOST_TABLE:,} bytes; no attribute table is so long.")
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AsdError(
+            f", line {line}: not UTF-8 text (byte {content[error.start]:#04x}); save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise AsdError(f": cannot be read ({error.strerror or error}).") from None
+
+
+def _clip_of(path: str) -> str:
+    """Name of a clip without its folders, which Windows parts otherwise."""
+    return composed(path.replace("\\", "/").rpartition("/")[2])
 
 
 def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:

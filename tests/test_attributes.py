@@ -1,14 +1,14 @@
 import pytest
 
-from asdlib import attributes
+from asdlib import dataset
 from asdlib.params import AsdError
 
 CLIPS = ["a.wav", "b.wav", "c.wav"]
 
 
 def table(folder, content):
-    (folder / attributes.NAME).write_bytes(content)
-    return attributes.read(folder, CLIPS)
+    (folder / dataset.ATTRIBUTES).write_bytes(content)
+    return dataset.read_attributes(folder, CLIPS)
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_a_table_is_read_however_it_was_saved(tmp_path, content):
 def test_a_table_that_cannot_be_understood_is_refused_with_its_line(tmp_path, content, told):
     with pytest.raises(AsdError) as error:
         table(tmp_path, content)
-    assert str(error.value).startswith(f"{tmp_path / attributes.NAME}{told}")
+    assert str(error.value).startswith(f"{tmp_path / dataset.ATTRIBUTES}{told}")
 
 
 def test_no_table_is_no_problem_and_a_folder_is_none(tmp_path):
-    assert attributes.read(tmp_path, CLIPS) == {}
-    (tmp_path / attributes.NAME).mkdir()
+    assert dataset.read_attributes(tmp_path, CLIPS) == {}
+    (tmp_path / dataset.ATTRIBUTES).mkdir()
     with pytest.raises(AsdError, match="not a file"):
-        attributes.read(tmp_path, CLIPS)
+        dataset.read_attributes(tmp_path, CLIPS)
