@@ -309,14 +309,14 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
     """Draw one recording's reasons."""
     import matplotlib.pyplot as plt
 
-    from asdlib.report import charts_monitor, style
+    from asdlib.report import charts_evidence, style
 
     if len(clips) != 1:
         raise AsdError(f"--picture draws one recording; {len(clips)} were given.")
     if path.suffix.lower() not in _PICTURES:
         raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
     style.style()
-    figure = charts_monitor.readings([monitor.evidence(clips[0])])
+    figure = charts_evidence.readings([monitor.evidence(clips[0])])
     try:
         with replacing(path) as beside:
             figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)

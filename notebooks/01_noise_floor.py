@@ -23,8 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.measure import transfer, truth
-from asdlib.report import figures as draw
-from asdlib.report import reported, sentences, tables
+from asdlib.report import charts_signals, reported, sentences, tables
 from asdlib.report.chapter import Chapter
 from asdlib.spectra import frequencies
 
@@ -52,7 +51,7 @@ params, recordings = chapter.params, chapter.recordings
 floors = study.floors(params, recordings)
 frequency = frequencies(params.spectra)
 chapter.figure(
-    draw.noise_floors,
+    charts_signals.noise_floors,
     {m: (f.near, f.far) for m, f in floors.items()},
     frequency,
     label="fig-noise-floors",
@@ -83,7 +82,7 @@ with_truth = (
     "whether the distance has the shape of the machine's own spectrum."
 )
 chapter.figure(
-    draw.noise_transfers,
+    charts_signals.noise_transfers,
     {m: f.transfer for m, f in floors.items()},
     true,
     frequency,
@@ -136,7 +135,7 @@ chapter.table(
 # %%
 sensitivity = transfer.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
 chapter.figure(
-    draw.percentile_sensitivity,
+    charts_signals.percentile_sensitivity,
     sensitivity,
     params.denoising.percentile,
     label="fig-percentile",

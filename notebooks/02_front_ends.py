@@ -24,8 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import choice, comparison
 from asdlib.measure import example, removal, retention, truth
-from asdlib.report import charts, panels, reported, sentences, style, tables
-from asdlib.report import figures as draw
+from asdlib.report import charts_scores, charts_signals, panels, reported, sentences, style, tables
 from asdlib.report.tables import escape
 from asdlib.report.chapter import Chapter
 
@@ -79,7 +78,7 @@ chapter.say(
 fan_like = next((m for m in recordings.machines if "fan" in m.lower()), recordings.machines[0])
 shown = example.example(params, recordings, fan_like)
 chapter.figure(
-    draw.spectrograms,
+    charts_signals.spectrograms,
     shown.powers(),
     sample_rate=params.spectra.sample_rate,
     hop_length=params.spectra.hop_length,
@@ -113,7 +112,7 @@ panels.show_panel(
 # %%
 curve = removal.attenuation(params, recordings)
 chapter.figure(
-    draw.attenuation,
+    charts_signals.attenuation,
     curve,
     label="fig-attenuation",
     caption="Mean attenuation against the local SNR, with the range that holds 80 % of the cells. Look at "
@@ -137,7 +136,7 @@ no_truth = (
     "what was noise and what was machine cannot be told apart."
 )
 chapter.figure(
-    draw.removal,
+    charts_signals.removal,
     removed,
     label="fig-removal",
     caption="Noise removed against machine sound lost, one panel per machine and one point per front-end, over "
@@ -172,7 +171,7 @@ if len(gain):
 # %%
 audit = retention.audit(params, recordings)
 chapter.figure(
-    charts.retention,
+    charts_signals.retention,
     audit,
     label="fig-retention",
     caption="Anomaly removed (colour and large numbers, dB) and noise removed (small numbers, dB) by band and "
@@ -270,7 +269,7 @@ axis = removal.strength(params, recordings)
 for head, omegas in (("all machines", summary), (fan_like, fan)):
     axis[head] = [comparison.row(omegas, name, scorer)["mean"] for name in axis["front_end"]]
 chapter.figure(
-    charts.aggressiveness,
+    charts_scores.aggressiveness,
     axis,
     label="fig-aggressiveness",
     caption=f"$\\Omega$ (mean over seeds, {by}) against the mean attenuation of test clips, over all machines and for "

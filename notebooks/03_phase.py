@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import choice, comparison
 from asdlib.measure import phase
-from asdlib.report import charts, sentences, style, tables
+from asdlib.report import charts_scores, charts_signals, sentences, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -60,7 +60,7 @@ no_truth = (
     "what was noise and what was machine cannot be told apart."
 )
 chapter.figure(
-    charts.phase_bounds,
+    charts_signals.phase_bounds,
     phase.bounds(params, recordings),
     label="fig-bound",
     caption="Noise removed by one complex weight per clip and bin against its bound, and the machine sound that is lost "
@@ -77,7 +77,7 @@ chapter.figure(
 
 # %%
 chapter.figure(
-    charts.noise_and_sound,
+    charts_signals.noise_and_sound,
     phase.contexts(params, recordings, (1, 2, 3, 4, 5)),
     "context",
     "frames of far context $K$",
@@ -89,7 +89,7 @@ chapter.figure(
 # %%
 longest = float(recordings.manifest["seconds"].min())
 chapter.figure(
-    charts.noise_and_sound,
+    charts_signals.noise_and_sound,
     phase.lengths(params, recordings, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)]),
     "seconds",
     "length of what the filter sees (s)",
@@ -107,7 +107,7 @@ chapter.figure(
 
 # %%
 chapter.figure(
-    charts.noise_and_sound,
+    charts_signals.noise_and_sound,
     phase.leaks(params, recordings, (-40, -20, -10, -5, 0, 5, 10)),
     "level",
     "machine at the far microphone, against the scene (dB)",
@@ -125,7 +125,7 @@ chapter.figure(
 # %%
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
 chapter.figure(
-    charts.noise_and_sound,
+    charts_signals.noise_and_sound,
     phase.rooms(params, recordings, "far_distance", (0.3, 0.8, 1.5, 2.5, 4.0)),
     "far_distance",
     "far microphone, from the machine (m)",
@@ -137,7 +137,7 @@ chapter.figure(
 
 # %%
 chapter.figure(
-    charts.noise_and_sound,
+    charts_signals.noise_and_sound,
     phase.rooms(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8)),
     "reverberation",
     "reverberation time $T_{60}$ (s)",
@@ -148,7 +148,7 @@ chapter.figure(
 
 # %%
 chapter.figure(
-    charts.noise_and_sound,
+    charts_signals.noise_and_sound,
     phase.rooms(params, recordings, "noise_sources", (1, 2, 4, 8, 16)),
     "noise_sources",
     "steady noise sources",
@@ -238,7 +238,7 @@ if len(compared):
 # %%
 omegas = choice.omega_by_front_end(table, scorer)
 chapter.figure(
-    charts.machines,
+    charts_scores.machines,
     omegas.rename(columns=style.NAMES),
     label="fig-phase-machines",
     caption=f"$\\Omega$ under {by} on every development machine (of ensembles over seeds). Wins and losses side by side.",

@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, comparison, trained_or_not
 from asdlib.params import Params
-from asdlib.report import browse, charts, panels, reported, sentences, style, tables
+from asdlib.report import browse, charts_scores, panels, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -72,7 +72,7 @@ table = trained_or_not.with_fused(study.run(params, recordings=recordings))
 summary = comparison.summary(table)
 per_seed = summary.per_seed
 chapter.figure(
-    charts.learning_curves,
+    charts_scores.learning_curves,
     study.losses(params, recordings),
     label="fig-learning",
     caption="Training loss, mean over seeds with the range of the seeds. Curves of different front-ends "
@@ -110,7 +110,7 @@ if trained:
 wanted = (("near", "eq1"), ("adasub", "s1"))
 compared = [s for s in wanted if comparison.seed_values(per_seed, *s).notna().any()]
 chapter.figure(
-    charts.seeds,
+    charts_scores.seeds,
     compared,
     *summary,
     reported.baseline(recordings.development),

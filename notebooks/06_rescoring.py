@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import comparison, sensitivity
-from asdlib.report import charts, reported, sentences, style, tables
+from asdlib.report import charts_scores, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -87,7 +87,7 @@ for label, found, caption, why in (
 
 # %%
 chapter.figure(
-    charts.decomposition,
+    charts_scores.decomposition,
     steps,
     label="fig-decomposition",
     caption="What each step does to the three parts of the score (ensembles; means over machines). The paired "
@@ -114,7 +114,7 @@ if len(changes) and "per_band" not in params.extras:
         "Standardisation per band needs another training, and was not run (`extras: [per_band]`)."
     )
 chapter.figure(
-    charts.sensitivity,
+    charts_scores.sensitivity,
     changes,
     label="fig-sensitivity",
     caption="Change of $\\Omega$ when one choice changes: paired per-seed differences and the difference of the "

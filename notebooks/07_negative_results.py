@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, negative
-from asdlib.report import charts, reported, sentences, tables
+from asdlib.report import charts_scores, reported, sentences, tables
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
 
@@ -49,7 +49,7 @@ table = study.run(params, recordings=recordings)
 steps = negative.build_up(params, recordings, table)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
 chapter.figure(
-    charts.build_up,
+    charts_scores.build_up,
     steps,
     metrics.SEED_BAND,
     label="fig-build-up",
@@ -121,7 +121,7 @@ compared = negative.against_champion(tried)
 not_run = f"Not run here: every idea {lacking}."
 run = compared[compared["mean"].notna()]
 chapter.figure(
-    charts.against_champion,
+    charts_scores.against_champion,
     run,
     label="fig-negative",
     caption="Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "

@@ -28,7 +28,15 @@ from asdlib.compare import alarms, comparison, failures, findings, submission, s
 from asdlib.compare import trained_or_not
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
-from asdlib.report import browse, charts, charts_evidence, first_page, panels, reported, sentences
+from asdlib.report import (
+    browse,
+    charts_scores,
+    charts_evidence,
+    first_page,
+    panels,
+    reported,
+    sentences,
+)
 from asdlib.report import style
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
@@ -153,7 +161,7 @@ if not views.trained(params).scorers:
 official = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
 omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})
 chapter.figure(
-    charts.machines,
+    charts_scores.machines,
     omegas.drop(columns="overall").dropna(how="all").T,
     label="fig-machines",
     caption="$\\Omega$ of the baseline and the submitted systems on every development machine; 0.5 is chance. A long line "

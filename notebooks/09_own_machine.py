@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import alarms
 from asdlib.monitor import trial
-from asdlib.report import charts_monitor, sentences, tables
+from asdlib.report import charts_evidence, sentences, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -73,7 +73,7 @@ chapter.say(sentences.alarms(found, 1 - params.scoring.quantile))
 # %%
 curve = trial.enough(monitor, recordings.clips(machine, "test"))
 chapter.figure(
-    charts_monitor.enough,
+    charts_evidence.enough,
     curve if len(curve) > 1 else [],
     label="fig-enough",
     caption="Share of test clips that are alarms, against the number of normal recordings. Grey: 95 % interval of the true "
@@ -90,7 +90,7 @@ chapter.say(sentences.enough(curve))
 
 # %%
 chapter.figure(
-    charts_monitor.readings,
+    charts_evidence.readings,
     [monitor.evidence(path) for path in trial.clearest(table)["path"]],
     label="fig-reading",
     caption="The anomalous test clip with the highest score; without labels, the test clip with the highest score.",

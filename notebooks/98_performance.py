@@ -21,7 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib.report import charts, provenance, tables
+from asdlib.report import charts_scores, provenance, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(
@@ -63,7 +63,7 @@ chapter.table(
 
 # %%
 chapter.figure(
-    charts.growth,
+    charts_scores.growth,
     bench.get("growth", []),
     label="fig-growth",
     caption="Time and peak memory against clips, seeds, machines and clip length, both axes logarithmic; dotted: "

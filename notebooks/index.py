@@ -25,7 +25,7 @@ from asdlib import study
 from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
 from asdlib.monitor import trial
 from asdlib.params import Params
-from asdlib.report import alarm_rates, charts_findings, first_page, reported, sentences
+from asdlib.report import alarm_rates, charts_scores, first_page, reported, sentences
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -54,7 +54,7 @@ table = trained_or_not.with_fused(study.run(params, recordings=recordings))
 summary = comparison.summary(table)
 ladder = comparison.ladder(summary, table, reported.load()["table_1"])
 chapter.figure(
-    charts_findings.ladder,
+    charts_scores.ladder,
     ladder,
     label="fig-ladder",
     caption="$\\Omega$ of the paper's systems, from the official baseline to its champion (+ DM + shrink + P95), and of detectors "

@@ -6,7 +6,7 @@ import pytest
 from known_scores import HALF, PERFECT, rows
 
 from asdlib.compare import comparison, findings, trained_or_not
-from asdlib.report import charts_findings, first_page
+from asdlib.report import charts_scores, first_page
 
 
 def row(verdict, mean=0.031, system=("adasub", "s1"), against=("adasub", "eq1")):
@@ -187,7 +187,7 @@ def test_the_figure_shows_what_was_run_and_what_was_not():
     reported = {"reported mean": [0.6, 0.64, np.nan], "reported std": [0.01, np.nan, np.nan]}
     table = pd.DataFrame({"system": names, "front_end": names, **measured, **reported})
     table = table.assign(ensemble=np.nan, **{"reported ensemble": [0.6, 0.65, np.nan]})
-    here, paper = charts_findings.ladder(table).axes
+    here, paper = charts_scores.ladder(table).axes
     assert [text.get_text() for text in here.texts] == ["not run"]
     shown = here.collections[1].get_offsets()
     assert shown[[0, 2], 0].tolist() == [0.6, 0.8]

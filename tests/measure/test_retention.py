@@ -10,7 +10,7 @@ from conftest import small_params, write_wav
 from asdlib import frontends
 from asdlib.frontends import Near
 from asdlib.measure import removal, retention
-from asdlib.report import charts, style
+from asdlib.report import charts_signals, style
 from asdlib.study.recordings import Recordings, open_recordings
 
 RATE = 16000
@@ -223,7 +223,7 @@ def test_the_figure_frames_what_costs_more_than_it_brings(study, rng, tmp_path: 
     scene(root, rng, "pump", [tone(5000, 0.02)])
     scene(root, rng, "valve", [tone(5000, 0.02)])
     table = retention.audit(params, opened())
-    fig = charts.retention(table)
+    fig = charts_signals.retention(table)
     style.save_figure(fig, "fig-x", tmp_path)
     shown = [ax for ax in fig.axes if ax.get_title()]
     assert [ax.get_title() for ax in shown] == ["fan", "pump", "valve"]

@@ -20,7 +20,7 @@ from asdlib.compare import systems
 from asdlib.monitor import Monitor, recordings, stored
 from asdlib.monitor.model import VIEWS
 from asdlib.params import AsdError, Scenes, Spectra
-from asdlib.report import charts_monitor
+from asdlib.report import charts_evidence
 from asdlib.simulate import scenes
 
 RATE = 16000
@@ -336,7 +336,7 @@ def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
     assert cli.main(["score", str(model), str(clips / "090.wav"), "--picture", str(out)]) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     found = Monitor.load(model).evidence(3 * sound(99), name="$loud$")
-    (part,) = charts_monitor.readings([found]).subfigs
+    (part,) = charts_evidence.readings([found]).subfigs
     level, against, shares, words = (ax for ax in part.axes if ax.get_label() != "<colorbar>")
     assert np.array_equal(level.images[0].get_array(), found.levels.T)
     assert np.array_equal(against.images[0].get_array(), found.deviation.T)

@@ -8,7 +8,7 @@ from test_monitor import sound, write
 from asdlib import study
 from asdlib.monitor import Monitor, trial
 from asdlib.params import load
-from asdlib.report import charts_monitor, sentences
+from asdlib.report import charts_evidence, sentences
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_fewer_recordings_promise_less(recordings):
     assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
     told = sentences.enough(curve)
     assert told.startswith("The true rate of false alarms lies in this interval: 5 recordings: ")
-    line = charts_monitor.enough(curve).axes[0].lines[-1]
+    line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
     unlabelled = trial.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
     assert unlabelled["hits"].isna().all()

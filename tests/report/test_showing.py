@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS, FrontEnd
-from asdlib.report import figures, panels, style, tables
+from asdlib.report import charts_signals, panels, style, tables
 from asdlib.scoring import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -79,7 +79,7 @@ def test_a_new_front_end_gets_a_name_a_colour_and_a_marker_by_itself(monkeypatch
         assert not set(taken.values()) & set(own)
     assert {name: style.COLOURS[name] for name in before[0]} == before[0]
     table = pd.DataFrame({"machine": ["fan"], "front_end": ["new_0"], "noise": [1.0]})
-    axes = figures.removal(table.assign(machine_sound=0.5)).axes
+    axes = charts_signals.removal(table.assign(machine_sound=0.5)).axes
     assert axes[0].get_legend().get_texts()[0].get_text() == "NEW_0"
     assert axes[0].lines[1].get_color() == style.COLOURS["new_0"]
     plt.close("all")
@@ -123,10 +123,10 @@ def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, shown):
 
 def test_the_same_data_give_the_same_figure(tmp_path):
     style.style()
+    floors = {"fan": (np.ones(4), np.ones(4))}
     for name in "ab":
-        style.save_figure(
-            figures.noise_floors({"fan": (np.ones(4), np.ones(4))}, np.arange(4.0)), name, tmp_path
-        )
+        figure = charts_signals.noise_floors(floors, np.arange(4.0))
+        style.save_figure(figure, name, tmp_path)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 

@@ -9,11 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 
 from asdlib.report.style import (
     COLOURS,
@@ -293,124 +289,126 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
     return fig
 
 
-def retention(table: pd.DataFrame) -> Figure:
-    """Anomaly removed per front-end and band, a panel per machine; noise removed in small print.
+def ladder(table: pd.DataFrame) -> Figure:
+    """Omega of every row of the ladder with its interval; beside it what the paper reports.
 
-    Colour and large number: anomaly removed. Framed: more anomaly removed than noise. Above: how
-    much of the anomaly's energy lies in the band.
+    Both panels have axes of their own: the recordings differ, only the order can be compared.
 
     Parameters
     ----------
-    table : columns machine, front_end, band ("all", then edges in kHz), noise and anomaly (dB),
-        share (0 to 1).
+    table : of :func:`asdlib.compare.comparison.ladder`.
     """
-    machines, bands = list(table["machine"].unique()), list(table["band"].unique())
-    names = list(table["front_end"].unique())
-    rows, columns = -(-len(machines) // 2), min(2, len(machines))
-    fig, axes = plt.subplots(
-        rows,
-        columns,
-        squeeze=False,
+    fig, (here, paper) = plt.subplots(
+        1,
+        2,
+        figsize=(8.6, 0.36 * len(table) + 1.3),
+        sharey=True,
+        width_ratios=(1.5, 1),
         layout="constrained",
-        figsize=(5.6 * columns, (0.42 * (len(names) + 1) + 0.75) * rows),
     )
-    most = max(float(table["anomaly"].max()), 1.0)
-    largest = table.loc[table["band"] != bands[0], "share"].max()
-    colours = plt.get_cmap("YlOrBr").with_extremes(bad="#ececec")
-    edges = [band.split("–") for band in bands[1:]]
-    ticks = {0.0: bands[0]} | {i + 0.5: low for i, (low, _) in enumerate(edges)}
-    ticks[len(edges) + 0.5] = edges[-1][1]
-    for ax, machine in zip(axes.flat, machines, strict=False):
-        own = table[table["machine"] == machine]
-        anomaly, noise, share = (
-            own.pivot(index="front_end", columns="band", values=c).loc[names, bands].to_numpy()
-            for c in ("anomaly", "noise", "share")
-        )
-        ax.imshow(anomaly, cmap=colours, vmin=0, vmax=most, aspect="auto")
-        ax.axvline(0.5, color="white", lw=4, zorder=0.5)  # all bands together stand apart
-        for (y, x), value in np.ndenumerate(anomaly):
-            _retained(ax, x, y, value, noise[y, x], dark=bool(value > 0.6 * most))
-        height = 0.45 * share[0, 1:] / largest
-        ax.bar(range(1, len(bands)), -height, 0.88, bottom=-0.58, color="#b5b5b5")
-        for x, part in enumerate(share[0, 1:]):
-            text = f"{100 * part:.0f} %" if part >= 0.01 else "<1 %"
-            ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=7.5)
-        ax.set_yticks([-0.8, *range(len(names))], ["anomaly here", *(NAMES[n] for n in names)])
-        ax.set_xticks(list(ticks), list(ticks.values()))
-        ax.set(ylim=(len(names) - 0.5, -1.5))
-        ax.set_title(machine, parse_math=False)
-        ax.tick_params(labelsize=8, length=0)
-        ax.spines[:].set_visible(False)
-        ax.grid(False)
-    for ax in axes.flat[len(machines) :]:
-        ax.set_visible(False)
-    fig.supxlabel("frequency (kHz)", fontsize="small")
-    scale = ScalarMappable(Normalize(0, most), colours)
-    fig.colorbar(scale, ax=axes, label="anomaly removed (dB)", pad=0.01, aspect=30)
+    y = np.arange(len(table))
+    colours = [COLOURS.get(name, "#111111") for name in table["front_end"]]
+    here.hlines(y, table["low"], table["high"], color=colours, lw=2.5, alpha=0.5)
+    here.scatter(table["mean"].fillna(table["ensemble"]), y, c=colours, s=40, zorder=3)
+    means = table["reported mean"].fillna(table["reported ensemble"])
+    spread = table["reported std"].fillna(0)
+    paper.hlines(y, means - spread, means + spread, color="#777777", lw=2.5, alpha=0.5)
+    paper.scatter(means, y, facecolor="white", edgecolor="#555555", s=40, zorder=3)
+    here.set_yticks(y, table["system"], parse_math=False)
+    here.invert_yaxis()
+    for ax, values, title in (
+        (here, table["mean"], "measured here"),
+        (paper, means, "reported on DCASE data"),
+    ):
+        for place in np.flatnonzero(values.isna()):
+            _blank(ax, int(place), "not run" if ax is here else "")
+        ax.set(title=title, xlabel=r"$\Omega$")
+        ax.axvline(0.5, color="#999999", ls=":", lw=1)
+        ax.grid(visible=False, axis="y")
     return fig
 
 
-def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: bool) -> None:
-    """Fill one cell: anomaly removed large, noise removed small, a frame where the first is more.
+def _blank(ax: Axes, y: int, text: str) -> None:
+    """Say in a row without a value why there is none."""
+    transform = ax.get_yaxis_transform()
+    ax.text(0.02, y, text, color="#888888", va="center", fontsize=8, transform=transform)
+
+
+_KINDS = {
+    ("source", "normal"): ("normal, source", PALETTE[0], "o"),
+    ("target", "normal"): ("normal, target", PALETTE[2], "s"),
+    ("source", "anomaly"): ("anomaly, source", PALETTE[3], "x"),
+    ("target", "anomaly"): ("anomaly, target", PALETTE[1], "+"),
+}
+
+
+def level_and_scatter(table: pd.DataFrame) -> Figure:
+    """Level and scatter of every test clip, one panel per machine.
 
     Parameters
     ----------
-    anomaly, noise : removed, in dB.
-    dark : whether the cell is.
+    table : of :func:`asdlib.compare.untrained.level_and_scatter`.
     """
-    for value, below, size in ((anomaly, -0.14, 8.5), (noise, 0.26, 6.5)):
-        text = f"{value:.1f}" if np.isfinite(value) else "–"
-        ink = "white" if dark else "#222222"
-        ax.text(x, y + below, text, fontsize=size, color=ink, ha="center", va="center")
-    if anomaly > noise + 0.05:  # what the printed decimals can tell
-        frame = Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, fill=False, ec=PALETTE[0], lw=2)
-        frame.set_path_effects([withStroke(linewidth=4, foreground="white")])
-        ax.add_patch(frame)
-
-
-def phase_bounds(table: pd.DataFrame) -> Figure:
-    """Bound, noise removed and machine sound lost over frequency, one panel per machine."""
     machines = list(table["machine"].unique())
     fig, axes = grid(len(machines))
-    lines = (
-        ("bound", "bound", {"color": "#444444", "ls": "--", "lw": 1.2}),
-        ("noise", "noise removed", {"color": COLOURS["complexls"]}),
-        ("machine_sound", "machine sound lost", {"color": PALETTE[3], "lw": 1}),
-    )
     for ax, machine in zip(axes, machines, strict=True):
-        rows = table[table["machine"] == machine]
-        for column, name, look in lines:
-            ax.plot(rows["frequency"] / 1000, rows[column], label=name, **look)
-        ax.axhline(0, color="#999999", lw=0.8)
+        own = table[table["machine"] == machine]
+        for (domain, label), (name, colour, marker) in _KINDS.items():
+            clips = own[(own["domain"] == domain) & (own["label"] == label)]
+            ax.scatter(
+                clips["level"],
+                clips["scatter"],
+                s=22,
+                alpha=0.8,
+                color=colour,
+                marker=marker,
+                label=name,
+            )
+        ax.axvline(0, color="#999999", lw=0.8, zorder=0)
+        ax.axhline(0, color="#999999", lw=0.8, zorder=0)
         ax.set_title(machine, parse_math=False)
-    axes[0].legend(frameon=False, fontsize="x-small")
-    fig.supxlabel("frequency (kHz)")
-    fig.supylabel("attenuation (dB)")
+    handles, names = axes[0].get_legend_handles_labels()
+    fig.legend(
+        handles,
+        names,
+        frameon=False,
+        fontsize="small",
+        loc="outside upper center",
+        ncols=len(names),
+    )
+    fig.supxlabel("level: $m$, mean over bands (dB)")
+    fig.supylabel("scatter: $s$ (dB)")
     return fig
 
 
-def noise_and_sound(
-    table: pd.DataFrame, column: str, name: str, *, doubling: bool = False
-) -> Figure:
-    """Noise removed and machine sound lost, a line per machine, against one quantity.
+def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figure:
+    """Omega against the number of training clips: all machines bold, each one thin.
 
     Parameters
     ----------
-    table : columns machine, noise, machine_sound (dB) and the one that is named.
-    doubling : the quantity doubles from step to step, so its axis is logarithmic.
+    curve : of :func:`asdlib.compare.untrained.learning_curve`.
+    reference : Omega of the autoencoder on AdaSub under eq. 1, with all clips; a dotted line.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.2), sharex=True, layout="constrained")
-    titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
-    for ax, (value, title) in zip(axes, titles.items(), strict=True):
-        ends = []
-        for (machine, rows), marker in zip(
-            table.groupby("machine"), "osD^vPX*<>ph" * 4, strict=False
-        ):
-            line = ax.plot(rows[column], rows[value], marker=marker, ms=4)[0]
-            ends.append((rows[value].iloc[-1], str(machine), line.get_color()))
-        if doubling:
-            ax.set_xscale("log", base=2)
-            ax.xaxis.set_major_formatter("{x:g}")
-        label_ends(ax, ends)
-        ax.set(xlabel=name, ylabel=title)
+    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
+    ends = []
+    for machine in (name for name in curve.columns if name != "overall"):
+        line = ax.plot(curve.index, curve[machine], lw=0.9, alpha=0.7, marker=".")[0]
+        ends.append((curve[machine].iloc[-1], str(machine), line.get_color()))
+    ax.plot(curve.index, curve["overall"], color="#111111", lw=2.4, marker="o")
+    ends.append((curve["overall"].iloc[-1], "all machines", "#111111"))
+    if reference is not None:
+        ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
+        ax.annotate(
+            "autoencoder on AdaSub, all clips",
+            (0.01, reference),
+            xycoords=("axes fraction", "data"),
+            color=COLOURS["adasub"],
+            fontsize=8,
+            va="bottom",
+        )
+    ax.set_xscale("log")
+    ax.set_xticks(curve.index, [str(count) for count in curve.index])
+    ax.minorticks_off()
+    label_ends(ax, [end for end in ends if end[0] == end[0]])
+    ax.set(xlabel="training clips of the source domain", ylabel=r"$\Omega$")
     return fig
