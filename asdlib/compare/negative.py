@@ -15,7 +15,8 @@ import pandas as pd
 from asdlib import metrics, study
 from asdlib.compare import comparison, learnt_gate
 from asdlib.params import Params
-from asdlib.study import baseline, bottleneck, exposure, variants
+from asdlib.study import baseline, exposure, variants
+from asdlib.study.detectors import BOTTLENECK
 from asdlib.study.recordings import Recordings
 from asdlib.study.variants import CHAMPION, COMPARED
 
@@ -211,10 +212,10 @@ def _objectives(params: Params, recordings: Recordings) -> Outcome:
 def _bottleneck(params: Params, recordings: Recordings, champion: pd.DataFrame) -> Outcome:
     """Flow and nearest neighbours at the bottleneck of the champion's networks."""
     if why := variants.lacking(params, "bottleneck"):
-        return [], _alone_and_fused_reasons(bottleneck.SCORERS, why)
+        return [], _alone_and_fused_reasons(BOTTLENECK, why)
     rows = study.run(variants.bottleneck(params), recordings=recordings)
     found = []
-    for name in bottleneck.SCORERS:
+    for name in BOTTLENECK:
         found += _alone_and_fused(rows[rows["scorer"] == name], champion, name)
     return found, {}
 

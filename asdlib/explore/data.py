@@ -26,7 +26,7 @@ from asdlib.simulate import scenes
 from asdlib.simulate.machines import RATE
 from asdlib.spectra import power, stft
 from asdlib.study import detectors, views
-from asdlib.study.recordings import Recordings, look
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 from asdlib.study.views import View
 
@@ -42,10 +42,8 @@ def open_folder(params: Params, *, progress: bool = False) -> tuple[Recordings, 
     AsdError
         Where there is no clip at all, or where the embedded scenes have a fault.
     """
-    recordings, problems = look(params, progress=progress)
-    if problems and (recordings.embedded or recordings.manifest.empty):
-        raise dataset.Problems(problems)
-    return recordings, tuple(problems)
+    recordings = study.open_recordings(params, progress=progress, strict=False)
+    return recordings, recordings.problems
 
 
 @dataclass(frozen=True)

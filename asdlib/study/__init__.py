@@ -13,8 +13,7 @@ from asdlib.study.grid import (
     trained_apart,
     units,
 )
-from asdlib.study.places import place
-from asdlib.study.recordings import Recordings, open_recordings
+from asdlib.study.recordings import Recordings, open_recordings, place
 
 __all__ = [
     "Recordings",

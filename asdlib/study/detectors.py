@@ -1,27 +1,42 @@
-"""Which detector gives which score, and all of them fitted on one unit's training frames.
+"""Which detector gives which score, and all of them fitted on one machine's training frames.
 
-Notebook: 04_seed_study.
+Besides eq. 1 and the official baseline: a normalising flow and nearest neighbours at the
+autoencoder's bottleneck. The paper tried both in place of the residuals and together with them,
+without a robust gain. Notebooks: 04_seed_study, 07_negative_results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from asdlib import pipeline, scoring, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
-from asdlib.params import AsdError, Params
+from asdlib.params import AsdError, Bottleneck, Params, Scoring
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Frames
-from asdlib.study import baseline, bottleneck
+from asdlib.study import baseline
+from asdlib.training import shuffled
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import NearestNeighbors
+    from zuko.flows import MAF
+
+BOTTLENECK = ("flow", "knn")
 
 EQ1 = {**scoring.SCORERS, **scoring.VARIANTS}
 """Scores of eq. 1 and what may vary in them."""
+
+_LOW = 10.0  # the flow's score is 0 so many training standard deviations below the training mean
+_SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
 
 
 def check(params: Params) -> None:
@@ -32,7 +47,7 @@ def check(params: Params) -> None:
     AsdError
         For the first of them.
     """
-    known = [*EQ1, *baseline.SCORERS, *bottleneck.SCORERS, *VIEWS]
+    known = [*EQ1, *baseline.SCORERS, *BOTTLENECK, *VIEWS]
     for name in params.scorers:
         if name.rpartition("/")[2] not in known:
             raise AsdError(f"Unknown scorer {name!r}; known are {', '.join(known)}.")
@@ -45,7 +60,7 @@ def check(params: Params) -> None:
 
 def constants(params: Params) -> dict[str, Any]:
     """Parameters of the detectors that are asked for, besides those of eq. 1."""
-    asked = set(params.scorers) & set(bottleneck.SCORERS)
+    asked = set(params.scorers) & set(BOTTLENECK)
     return {"bottleneck": params.bottleneck.model_dump()} if asked else {}
 
 
@@ -98,9 +113,9 @@ def fit(
         if set(scorers) & set(baseline.SCORERS):
             size = p.training.batch_size
             found.append(baseline.OfficialDetector.fit(residual, frames, domains, batch_size=size))
-        if set(scorers) & set(bottleneck.SCORERS):
+        if set(scorers) & set(BOTTLENECK):
             percentile = p.scoring.percentile
-            beside = bottleneck.BottleneckDetector.fit(
+            beside = BottleneckDetector.fit(
                 latent, frames, p.seeds, constants=p.bottleneck, percentile=percentile
             )
             found.append(beside)
@@ -125,3 +140,115 @@ def remarks(detectors: Iterable[pipeline.Detector]) -> dict[str, Any]:
     """What has to be kept beside the scores: the official baseline's minibatch losses."""
     official = [d for d in detectors if isinstance(d, baseline.OfficialDetector)]
     return {"batch_losses": official[0].batch_losses.tolist()} if official else {}
+
+
+@dataclass(frozen=True)
+class BottleneckDetector:
+    """Scores clips by how unusual their bottleneck vectors b are, for all seeds.
+
+    ``flow``: -log p(b) of a masked autoregressive flow (Papamakarios et al. 2017), the percentile
+    of eq. 1 over the clip's vectors, shifted by a training statistic so that it is positive.
+    ``knn``: mean distance of the clip's mean vector to its nearest training clips; a training clip
+    is not its own neighbour.
+
+    Attributes
+    ----------
+    bottleneck : maps one clip's stacked vectors to the trained models' bottleneck vectors.
+    mean, std : of the training vectors, (seed, 1, latent).
+    flows, neighbours : one per seed.
+    low : (seed,), is subtracted from the flow's score.
+    percentile : over the vectors of a clip.
+    """
+
+    bottleneck: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector latent"]]
+    mean: Float[Tensor, "seed 1 latent"]
+    std: Float[Tensor, "seed 1 latent"]
+    flows: Sequence[MAF]
+    neighbours: Sequence[NearestNeighbors]
+    low: Float[np.ndarray, " seed"]
+    percentile: float
+
+    @classmethod
+    def fit(
+        cls,
+        bottleneck: Callable[
+            [Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector latent"]
+        ],
+        frames: Frames,
+        seeds: Sequence[int],
+        *,
+        constants: Bottleneck = Bottleneck(),
+        percentile: float = Scoring().percentile,
+    ) -> BottleneckDetector:
+        """Train one flow per seed and keep the training clips' mean vectors.
+
+        Parameters
+        ----------
+        bottleneck : see the attribute.
+        frames : of the training clips.
+        seeds : of the models that ``bottleneck`` runs.
+        constants : of the flow, its training and the nearest neighbours.
+        percentile : over the vectors of a clip.
+        """
+        from sklearn.neighbors import NearestNeighbors
+
+        clips = [bottleneck(frames.clip(c)).cpu() for c in range(len(frames))]
+        whole = torch.cat(clips, 1)
+        mean = whole.mean(1, keepdim=True)
+        std = whole.std(1, keepdim=True).clamp_min(1e-8)
+        flows = [
+            _train(x, seed, constants) for x, seed in zip((whole - mean) / std, seeds, strict=True)
+        ]
+        # a tree, not brute force: its distance of a clip to itself is exactly 0
+        tree = NearestNeighbors(
+            n_neighbors=min(constants.neighbours + 1, len(clips)), algorithm="ball_tree"
+        )
+        means = torch.stack([_mean((x - mean) / std) for x in clips], 1).numpy()
+        neighbours = [type(tree)(**tree.get_params()).fit(x) for x in means]
+        nll = np.stack([_surprise(flows, (x - mean) / std, percentile) for x in clips])
+        low = nll.mean(0) - _LOW * nll.std(0)
+        return cls(bottleneck, mean, std, flows, neighbours, low, percentile)
+
+    def __call__(
+        self, vectors: Float[np.ndarray, "vector value"]
+    ) -> dict[str, Float[np.ndarray, " seed"]]:
+        """Score one clip: scorer to one value per seed, float64."""
+        latent = (self.bottleneck(vectors).cpu() - self.mean) / self.std
+        surprise = _surprise(self.flows, latent, self.percentile)
+        flow = np.maximum(surprise - self.low, _SMALLEST)
+        distances = []
+        for tree, x in zip(self.neighbours, _mean(latent).numpy(), strict=True):
+            near = tree.kneighbors(x[None])[0][0]
+            others = near[1:] if near[0] == 0 and len(near) > 1 else near
+            distances.append(max(others[: tree.n_neighbors - 1 or 1].mean(), _SMALLEST))
+        return dict(zip(BOTTLENECK, (flow, np.array(distances)), strict=True))
+
+
+def _surprise(
+    flows: Sequence[MAF], latent: Float[Tensor, "seed vector latent"], percentile: float
+) -> Float[np.ndarray, " seed"]:
+    """Percentile over the vectors of -log p(b)."""
+    with torch.inference_mode():
+        nll = [-flow().log_prob(x) for flow, x in zip(flows, latent, strict=True)]
+    return np.percentile(torch.stack(nll).double().numpy(), percentile, axis=1)
+
+
+def _mean(latent: Float[Tensor, "seed vector latent"]) -> Float[Tensor, "seed latent"]:
+    return latent.double().mean(1)
+
+
+def _train(x: Float[Tensor, "vector latent"], seed: int, constants: Bottleneck) -> MAF:
+    from zuko.flows import MAF
+
+    x = x.clone()  # out of inference mode
+    with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
+        torch.manual_seed(seed)
+        hidden = [constants.hidden] * 2
+        flow = MAF(x.shape[1], transforms=constants.transforms, hidden_features=hidden)
+    optimiser = torch.optim.Adam(flow.parameters(), lr=constants.learning_rate)
+    for epoch in range(constants.epochs):
+        for batch in shuffled(len(x), seed, epoch).split(constants.batch_size):
+            optimiser.zero_grad()
+            (-flow().log_prob(x[batch]).mean()).backward()
+            optimiser.step()
+    return flow.eval()

@@ -1,6 +1,6 @@
 """The recordings of a study: found or written, every clip checked before any work.
 
-Notebook: 99_provenance.
+Notebooks: 08_submission, 99_provenance.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import dataset, metrics
+from asdlib.io import kept
 from asdlib.io.files import digest, resolve
-from asdlib.params import Params
+from asdlib.params import AsdError, Params
 from asdlib.simulate import scenes
+
+NOTE = "data.json"
+"""File of the folder that names its data set."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,14 @@ class Recordings:
     manifest : as of :func:`asdlib.dataset.scan`, with the content ``hash`` of every clip.
     digest : manifest hash.
     embedded : whether these are the simulated scenes.
+    problems : one sentence per clip that cannot be used; see :func:`open_recordings`.
     """
 
     root: Path
     manifest: pd.DataFrame
     digest: str
     embedded: bool
+    problems: tuple[str, ...] = ()
 
     @property
     def machines(self) -> list[str]:
@@ -71,22 +77,19 @@ class Recordings:
         )
 
 
-def open_recordings(params: Params, *, progress: bool = False) -> Recordings:
+def open_recordings(params: Params, *, progress: bool = False, strict: bool = True) -> Recordings:
     """Find or write the recordings, and check every clip before any work.
+
+    Parameters
+    ----------
+    strict : raise for any clip that cannot be used. Otherwise :attr:`Recordings.problems` holds
+        what is wrong, and an error is raised only without any clip or for the embedded scenes.
 
     Raises
     ------
     asdlib.dataset.Problems
         One sentence per clip that cannot be used.
     """
-    recordings, problems = look(params, progress=progress)
-    if problems:
-        raise dataset.Problems(problems)
-    return recordings
-
-
-def look(params: Params, *, progress: bool = False) -> tuple[Recordings, list[str]]:
-    """Open the recordings of a study, with the sentences about what cannot be used beside them."""
     results = resolve(params.results)
     if params.data is None:
         root = results / f"scenes-{scenes.recipe(params.scenes)}"
@@ -95,7 +98,36 @@ def look(params: Params, *, progress: bool = False) -> tuple[Recordings, list[st
         root = resolve(params.data)
     manifest, problems = dataset.survey(root, params.machines)
     cache = results / f"checked-{digest(str(root.absolute()))}.json"
-    hashes, found = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
+    hashes, unusable = dataset.check(manifest, params.spectra, cache=cache, progress=progress)
+    problems = problems + unusable
+    if problems and (strict or params.data is None or manifest.empty):
+        raise dataset.Problems(problems)
     name = dataset.manifest_hash(manifest, hashes)
-    recordings = Recordings(root, manifest.assign(hash=hashes), name, params.data is None)
-    return recordings, problems + found
+    embedded = params.data is None
+    return Recordings(root, manifest.assign(hash=hashes), name, embedded, tuple(problems))
+
+
+def place(params: Params, recordings: Recordings) -> Path:
+    """Return ``results/<name>``, and keep it for these recordings.
+
+    Recordings are the same if they lie in the same folder, more or fewer than before, or if they
+    have the same manifest, wherever they lie.
+
+    Raises
+    ------
+    AsdError
+        If the folder holds the tables of other recordings.
+    """
+    folder = resolve(params.results) / params.name
+    home = "" if recordings.embedded else str(recordings.root.absolute())
+    own = {"manifest": recordings.digest, "folder": home, "about": recordings.describe()}
+    found = kept.json_value(folder / NOTE)
+    if found is not None and not any(found[key] == own[key] for key in ("manifest", "folder")):
+        raise AsdError(
+            f"{folder}: holds the tables of other recordings ({found['about']}), and these are "
+            f"{own['about']}; give these another name (name: in the parameter file, or a copy of "
+            "it under another file name), or remove that folder."
+        )
+    if found != own:
+        kept.write_json(own, folder / NOTE)
+    return folder

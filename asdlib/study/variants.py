@@ -10,9 +10,9 @@ from typing import Any, get_args
 
 from asdlib.params import INTERPOLATION_NEEDS, Autoencoder, Extra, Params
 from asdlib.scoring import VARIANTS
-from asdlib.study import bottleneck as latent
 from asdlib.study import views
 from asdlib.study.baseline import official
+from asdlib.study.detectors import BOTTLENECK
 
 CHAMPION = "adasub"  # the front-end whose choices are varied
 SQUARED_ERROR = "mse"  # of the clip, the official baseline's score
@@ -52,7 +52,7 @@ def objective(params: Params, name: str) -> Params:
 
 def bottleneck(params: Params) -> Params:
     """Flow and nearest neighbours at the bottleneck of the same autoencoders."""
-    return _varied(params, scorers=(*COMPARED, *latent.SCORERS))
+    return _varied(params, scorers=(*COMPARED, *BOTTLENECK))
 
 
 def build_up(params: Params) -> dict[str, Params]:
