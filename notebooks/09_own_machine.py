@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import alarms
-from asdlib.monitor import trial
+from asdlib.monitor import evaluation
 from asdlib.report import charts_evidence, sentences, tables
 from asdlib.report.chapter import Chapter
 
@@ -41,8 +41,8 @@ params, recordings = chapter.params, chapter.recordings
 # same on a terminal.
 
 # %%
-machine = trial.chosen(recordings)
-monitor = trial.fitted(params, recordings, machine)
+machine = evaluation.chosen(recordings)
+monitor = evaluation.fitted(params, recordings, machine)
 chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.promise)}")
 
 # %% [markdown]
@@ -53,8 +53,8 @@ chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.pr
 # them, so their rate may be higher than the wanted one.
 
 # %%
-table = trial.readings(monitor, recordings.clips(machine, "test"))
-found = alarms.pooled(trial.counted(table, machine))
+table = evaluation.readings(monitor, recordings.clips(machine, "test"))
+found = alarms.pooled(evaluation.counted(table, machine))
 chapter.table(
     tables.alarms(found),
     label="tab-monitor",
@@ -71,7 +71,7 @@ chapter.say(sentences.alarms(found, 1 - params.scoring.quantile))
 # of false alarms is known (grey), and how many anomalies are found.
 
 # %%
-curve = trial.enough(monitor, recordings.clips(machine, "test"))
+curve = evaluation.enough(monitor, recordings.clips(machine, "test"))
 chapter.figure(
     charts_evidence.enough,
     curve if len(curve) > 1 else [],
@@ -91,7 +91,7 @@ chapter.say(sentences.enough(curve))
 # %%
 chapter.figure(
     charts_evidence.readings,
-    [monitor.evidence(path) for path in trial.clearest(table)["path"]],
+    [monitor.evidence(path) for path in evaluation.clearest(table)["path"]],
     label="fig-reading",
     caption="The anomalous test clip with the highest score; without labels, the test clip with the highest score.",
     missing="There is no test clip.",
@@ -99,4 +99,4 @@ chapter.figure(
 
 # %% [markdown]
 # The functions of this chapter are documented in the reference: {py:mod}`asdlib.monitor.model`, {py:mod}`asdlib.monitor.reasons` and
-# {py:mod}`asdlib.monitor.trial`.
+# {py:mod}`asdlib.monitor.evaluation`.

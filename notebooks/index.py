@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
-from asdlib.monitor import trial
+from asdlib.monitor import evaluation
 from asdlib.params import Params
 from asdlib.report import alarm_rates, charts_scores, first_page, reported, sentences
 from asdlib.report.chapter import Chapter
@@ -130,7 +130,7 @@ chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.see
 
 # %%
 promised = first_page.promise(alarms.promised(params, recordings), rate)
-healthy = first_page.health(trial.faulty(params, recordings))
+healthy = first_page.health(evaluation.faulty(params, recordings))
 chapter.say("\n".join(f"- {sentence}" for sentence in [*promised, *healthy]))
 
 # %% [markdown]

@@ -1,7 +1,7 @@
 """Faults of a recording itself: channels swapped, dead, copied, clipped, gated, late, and more.
 
 Some faults show in one recording. Others show against what training recordings look like,
-:class:`Usual`: both microphones keep their places, so the delays and the polarity between the
+:class:`Reference`: both microphones keep their places, so the delays and the polarity between the
 channels are much the same in all of them.
 """
 
@@ -12,10 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from asdlib.monitor.measured import BANDS, Measured, measure
-from asdlib.monitor.usual import CHANNELS, EVIDENT, Usual, quantities, steepest
+from asdlib.monitor.quantities import BANDS, RecordingQuantities, measure
+from asdlib.monitor.reference import CHANNELS, EVIDENT, Reference, quantities, steepest
 
-__all__ = ["Measured", "Problem", "Usual", "faults", "measure", "problems", "summary"]
+__all__ = [
+    "Problem",
+    "RecordingQuantities",
+    "Reference",
+    "faults",
+    "measure",
+    "problems",
+    "summary",
+]
 
 # faults of one channel that need no training recordings
 _DEAD = -80.0  # dB of full scale
@@ -64,12 +72,12 @@ class Problem(NamedTuple):
     sentence: str
 
 
-def problems(measured: Measured, usual: Usual | None = None) -> tuple[str, ...]:
+def problems(measured: RecordingQuantities, usual: Reference | None = None) -> tuple[str, ...]:
     """Sentences about the faults of one recording; none where it is sound.
 
     Parameters
     ----------
-    measured : of :func:`asdlib.monitor.measured.measure`.
+    measured : of :func:`asdlib.monitor.quantities.measure`.
     usual : what training recordings look like. Without it, only what shows in one recording is
         found: a channel that is dead, copied, clipped, gated, offset or band-limited.
 
@@ -80,7 +88,7 @@ def problems(measured: Measured, usual: Usual | None = None) -> tuple[str, ...]:
     >>> problems(measure(np.stack([one, -0.5 * one])))
     ('Both channels hold the same signal: far is near times -0.50.',)
     >>> clips = [0.1 * rng.normal(size=(2, 32000)) for _ in range(8)]
-    >>> usual = Usual.fit([measure(clip) for clip in clips])
+    >>> usual = Reference.fit([measure(clip) for clip in clips])
     >>> problems(measure(clips[0]), usual)
     ()
     >>> print(problems(measure(clips[0] * [[1], [0.1]]), usual)[0])
@@ -90,7 +98,9 @@ def problems(measured: Measured, usual: Usual | None = None) -> tuple[str, ...]:
 
 
 def summary(
-    names: Sequence[str], measurements: Sequence[Measured], usual: Usual | None = None
+    names: Sequence[str],
+    measurements: Sequence[RecordingQuantities],
+    usual: Reference | None = None,
 ) -> list[str]:
     """One sentence per kind of fault, for many recordings.
 
@@ -120,7 +130,7 @@ def summary(
     ]
 
 
-def faults(measured: Measured, usual: Usual | None = None) -> list[Problem]:
+def faults(measured: RecordingQuantities, usual: Reference | None = None) -> list[Problem]:
     """As :func:`problems`, with the kind of every fault."""
     value = quantities(measured, None if usual is None else usual.profile)
     dead = {c: told for c in (0, 1) if (told := _dead(measured, value, c, usual))}
@@ -150,7 +160,7 @@ def faults(measured: Measured, usual: Usual | None = None) -> list[Problem]:
 
 
 def _dead(
-    measured: Measured, value: Mapping[str, float], c: int, usual: Usual | None
+    measured: RecordingQuantities, value: Mapping[str, float], c: int, usual: Reference | None
 ) -> list[Problem]:
     name = CHANNELS[c]
     level, other = measured.level[c], measured.level[1 - c]
@@ -166,7 +176,7 @@ def _dead(
     return [Problem("dead", f"The {name} channel is dead: {told}.")] if gone else []
 
 
-def _copied(value: Mapping[str, float], gain: float, usual: Usual | None) -> list[Problem]:
+def _copied(value: Mapping[str, float], gain: float, usual: Reference | None) -> list[Problem]:
     limit = _COPY if usual is None else min(_COPY, usual.of_name("unlike")[0])
     if value["unlike"] >= limit:
         return []
@@ -174,17 +184,17 @@ def _copied(value: Mapping[str, float], gain: float, usual: Usual | None) -> lis
     return [Problem("copied", told)]
 
 
-def _most(name: str, least: float, usual: Usual | None) -> float:
+def _most(name: str, least: float, usual: Reference | None) -> float:
     return least if usual is None else max(least, usual.of_name(name)[2])
 
 
-def _usually(name: str, usual: Usual | None, unit: str) -> str:
+def _usually(name: str, usual: Reference | None, unit: str) -> str:
     if usual is None:
         return ""
     return f", usually at most {usual.of_name(name)[2]:{unit}}"
 
 
-def _clipped(value: Mapping[str, float], name: str, usual: Usual | None) -> list[Problem]:
+def _clipped(value: Mapping[str, float], name: str, usual: Reference | None) -> list[Problem]:
     own = f"clipped {name}"
     if value[own] <= _most(own, _CLIPPED, usual):
         return []
@@ -192,7 +202,7 @@ def _clipped(value: Mapping[str, float], name: str, usual: Usual | None) -> list
     return [Problem("clipped", f"{told}{_usually(own, usual, '.1%')}.")]
 
 
-def _gated(value: Mapping[str, float], name: str, usual: Usual | None) -> list[Problem]:
+def _gated(value: Mapping[str, float], name: str, usual: Reference | None) -> list[Problem]:
     own = f"silent {name}"
     if value[own] <= _most(own, _SILENT, usual):
         return []
@@ -201,7 +211,7 @@ def _gated(value: Mapping[str, float], name: str, usual: Usual | None) -> list[P
 
 
 def _offset(
-    measured: Measured, value: Mapping[str, float], c: int, usual: Usual | None
+    measured: RecordingQuantities, value: Mapping[str, float], c: int, usual: Reference | None
 ) -> list[Problem]:
     own = f"offset {CHANNELS[c]}"
     if value[own] <= max(_most(own, _OFFSET, usual), _ERRORS * measured.wander[c]):
@@ -214,7 +224,7 @@ def _offset(
 
 
 def _limited(
-    measured: Measured, value: Mapping[str, float], c: int, usual: Usual | None
+    measured: RecordingQuantities, value: Mapping[str, float], c: int, usual: Reference | None
 ) -> list[Problem]:
     name = CHANNELS[c]
     drop, edge = steepest(measured.bands[c])
@@ -232,7 +242,7 @@ def _limited(
     return [Problem("limited", f"{told}.")]
 
 
-def _pair(value: Mapping[str, float], usual: Usual, rate: int, limited: bool) -> list[Problem]:
+def _pair(value: Mapping[str, float], usual: Reference, rate: int, limited: bool) -> list[Problem]:
     """Faults between the channels: swapped, inverted, late, drifting or unrelated.
 
     Parameters
@@ -276,7 +286,11 @@ def _pair(value: Mapping[str, float], usual: Usual, rate: int, limited: bool) ->
 
 
 def _level(
-    measured: Measured, value: Mapping[str, float], c: int, usual: Usual, hurt: set[str]
+    measured: RecordingQuantities,
+    value: Mapping[str, float],
+    c: int,
+    usual: Reference,
+    hurt: set[str],
 ) -> list[Problem]:
     """Level, or else the level of the quiet times; other faults may have changed both.
 
@@ -304,7 +318,7 @@ def _level(
 
 
 def _outside(
-    value: Mapping[str, float], usual: Usual, names: tuple[str, ...], words: tuple[str, str]
+    value: Mapping[str, float], usual: Reference, names: tuple[str, ...], words: tuple[str, str]
 ) -> str:
     """First word where all quantities lie above their limits, second where below, or nothing."""
     if all(value[name] > usual.up_to(name, _GAIN) for name in names):

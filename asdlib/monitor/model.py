@@ -70,7 +70,7 @@ class Monitor:
     domains: tuple[str, ...]
     folds: Int[np.ndarray, " recording"]
     contents: tuple[str, ...]
-    usual: health.Usual
+    usual: health.Reference
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
 
@@ -121,7 +121,7 @@ class Monitor:
             for (_, scorer), front_end, found in zip(VIEWS, front_ends, values, strict=True)
         )
         found = recordings.measured(table, spectra)
-        usual, contents = health.Usual.fit(found), tuple(table["hash"])
+        usual, contents = health.Reference.fit(found), tuple(table["hash"])
         faulty = tuple(health.summary(table["name"].tolist(), found, usual))
         return cls(fitted, values, tuple(domains), folds, contents, usual, faulty, false_alarms)
 
@@ -181,7 +181,7 @@ class Monitor:
                 tuple(about["domains"]),
                 tensors["folds"],
                 tuple(about["contents"]),
-                health.Usual.of(stored.part(tensors, "usual")),
+                health.Reference.of(stored.part(tensors, "usual")),
                 tuple(about["faulty"]),
                 about["false_alarms"],
             )

@@ -96,11 +96,11 @@ def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
     return calibration.folds(names, domains, groups, count, sessions=whole)
 
 
-def measured(table: pd.DataFrame, spectra: Spectra) -> list[health.Measured]:
+def measured(table: pd.DataFrame, spectra: Spectra) -> list[health.RecordingQuantities]:
     """What is measured of the health of recordings."""
     contents = dict(zip(table["path"], table["hash"], strict=True))
 
-    def one(path: str) -> health.Measured:
+    def one(path: str) -> health.RecordingQuantities:
         return health.measure(dataset.read(path, spectra, content=contents[path]), spectra)
 
     return list(clip_by_clip(one, table["path"]))

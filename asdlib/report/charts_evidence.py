@@ -167,7 +167,7 @@ def enough(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : of :func:`asdlib.monitor.trial.enough`.
+    table : of :func:`asdlib.monitor.evaluation.enough`.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     x = table["recordings"]

@@ -178,7 +178,7 @@ def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
 
     Parameters
     ----------
-    faulty : of :func:`asdlib.monitor.trial.faulty`.
+    faulty : of :func:`asdlib.monitor.evaluation.faulty`.
 
     Examples
     --------

@@ -217,7 +217,7 @@ def enough(curve: pd.DataFrame) -> str:
 
     Parameters
     ----------
-    curve : of :func:`asdlib.monitor.trial.enough`.
+    curve : of :func:`asdlib.monitor.evaluation.enough`.
     """
     told, shares = [], []
     for _, row in curve.iloc[[0, -1] if len(curve) > 1 else [0]].iterrows():

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asdlib.cli import main
-from asdlib.monitor import Monitor, health, measured, model, usual
+from asdlib.monitor import Monitor, health, model, quantities, reference
 from asdlib.monitor.health import faults, measure, problems
-from asdlib.monitor.usual import Usual
+from asdlib.monitor.reference import Reference
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate import scenes
 
@@ -38,7 +38,7 @@ def clips(request):
 
 @pytest.fixture(scope="module")
 def known(clips):
-    return Usual.fit([measure(one) for one in clips[0]])
+    return Reference.fit([measure(one) for one in clips[0]])
 
 
 def on(channel, change):
@@ -175,7 +175,7 @@ def test_nothing_is_claimed_of_a_training_recording(seed, count, samples, gain, 
     if faulty:
         train = [ALONE[faulty](one) if samples > 16000 else one for one in train]
     found = [measure(one) for one in train]
-    fitted = Usual.fit(found)
+    fitted = Reference.fit(found)
     assert [problems(one, fitted) for one in found] == [()] * count
 
 
@@ -186,7 +186,7 @@ def test_levels_tell_a_swap_where_the_channels_have_nothing_in_common(rng):
         white = np.fft.rfft(0.01 * rng.standard_normal((2, 16000)))
         return np.fft.irfft(white * shape)
 
-    fitted = Usual.fit([measure(recorded()) for _ in range(8)])
+    fitted = Reference.fit([measure(recorded()) for _ in range(8)])
     assert [fault.kind for fault in faults(measure(recorded()[::-1]), fitted)] == ["swapped"]
     assert problems(measure(recorded()), fitted) == ()
 
@@ -207,7 +207,7 @@ def test_quantities_of_a_known_signal():
 def test_the_delay_lies_where_it_was_put(rng):
     one = rng.standard_normal(40000)
     found = measure(0.1 * np.stack([one, late(one, 100)])).lags
-    assert found.argmax(axis=1).tolist() == [measured.LAG + 100] * 2
+    assert found.argmax(axis=1).tolist() == [quantities.LAG + 100] * 2
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +268,6 @@ def test_the_doctor_counts_recordings_that_are_not_sound(tmp_path, rng, capsys):
     assert "pump: offset: 5 of 6 recordings (0.wav, 1.wav, 2.wav, ...)." in lines
 
 
-@pytest.mark.parametrize("module", [health, measured, model, usual], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [health, quantities, model, reference], ids=lambda m: m.__name__)
 def test_the_examples_are_right(module):
     assert doctest.testmod(module).failed == 0

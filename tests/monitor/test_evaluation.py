@@ -6,7 +6,7 @@ from conftest import machine_folder, two_channels, write_wav
 from test_monitor import sound, write
 
 from asdlib import study
-from asdlib.monitor import Monitor, trial
+from asdlib.monitor import Monitor, evaluation
 from asdlib.params import load
 from asdlib.report import charts_evidence, sentences
 
@@ -30,44 +30,44 @@ def recordings(tmp_path_factory):
 
 def test_a_labelled_machine_is_looked_at_and_its_alarms_are_counted(recordings):
     params, found = recordings
-    machine = trial.chosen(found)
+    machine = evaluation.chosen(found)
     assert machine == "fan"  # no clip of the pump has a label
-    monitor = trial.fitted(params, found, machine)
+    monitor = evaluation.fitted(params, found, machine)
     clips = found.clips(machine, "test")
-    table = trial.readings(monitor, clips)
+    table = evaluation.readings(monitor, clips)
     alone = [monitor.score(path) for path in clips["path"]]
     assert table["score"].tolist() == [reading.score for reading in alone]
     assert table["alarm"].tolist() == [reading.alarm for reading in alone]
-    counted = trial.counted(table, machine)
+    counted = evaluation.counted(table, machine)
     assert counted["clips"].tolist() == [4, 6]
     normal = table[table["label"] == "normal"]
     assert counted["alarms"].tolist()[1] == normal["alarm"].sum()
-    assert trial.clearest(table)["label"].tolist() == ["anomaly"]
-    assert trial.clearest(table[:0]).empty
+    assert evaluation.clearest(table)["label"].tolist() == ["anomaly"]
+    assert evaluation.clearest(table[:0]).empty
 
 
 def test_fewer_recordings_promise_less(recordings):
     params, found = recordings
-    monitor = trial.fitted(params, found, "fan")
-    curve = trial.enough(monitor, found.clips("fan", "test"), counts=(5, 10, 20))
+    monitor = evaluation.fitted(params, found, "fan")
+    curve = evaluation.enough(monitor, found.clips("fan", "test"), counts=(5, 10, 20))
     assert curve["recordings"].tolist() == [5, 10, 20, 30]
     assert curve["false_alarms"].iloc[0] == 0  # five recordings allow no alarm
     assert (np.diff(curve["high"]) < 0).all()
-    table = trial.readings(monitor, found.clips("fan", "test"))
+    table = evaluation.readings(monitor, found.clips("fan", "test"))
     normal = table[table["label"] == "normal"]
     assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
     told = sentences.enough(curve)
     assert told.startswith("The true rate of false alarms lies in this interval: 5 recordings: ")
     line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
-    unlabelled = trial.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
+    unlabelled = evaluation.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
     assert unlabelled["hits"].isna().all()
     assert "anomalies" not in sentences.enough(unlabelled)
 
 
 def test_a_monitor_fitted_on_all_of_its_values_is_the_monitor(recordings, tmp_path):
     monitor = Monitor.fit(write(tmp_path, range(12)))
-    again = trial._with(monitor, np.arange(12))
+    again = evaluation._with(monitor, np.arange(12))
     assert again.score(sound(99)) == monitor.score(sound(99))
 
 
@@ -77,17 +77,17 @@ def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, r
         write_wav(path, two_channels(rng, 1, 48000), 48000)
     places = {"data": str(tmp_path / "data"), "results": str(tmp_path / "results")}
     own = load({**places, "scorers": ["pm"], "spectra": {"sample_rate": 48000}})
-    monitor = trial.fitted(own, study.open_recordings(own), "fan")
+    monitor = evaluation.fitted(own, study.open_recordings(own), "fan")
     assert len(monitor.contents) == 6
 
 
 def test_faults_are_looked_for_in_every_machine_among_some_recordings(recordings, monkeypatch):
     params, found = recordings
-    assert trial.faulty(params, found) == {"fan": [], "pump": []}
+    assert evaluation.faulty(params, found) == {"fan": [], "pump": []}
     told = []
     monkeypatch.setattr(
-        trial.health, "summary", lambda names, measured: told.append(names) or ["x"]
+        evaluation.health, "summary", lambda names, measured: told.append(names) or ["x"]
     )
-    assert trial.faulty(params, found, most=2) == {"fan": ["x"], "pump": ["x"]}
+    assert evaluation.faulty(params, found, most=2) == {"fan": ["x"], "pump": ["x"]}
     for machine, names in zip(("fan", "pump"), told, strict=True):
         assert names == [found.clips(machine, "train")["name"].iloc[i] for i in (0, -1)]

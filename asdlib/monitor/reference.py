@@ -14,7 +14,7 @@ import scipy.signal
 from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
 
-from asdlib.monitor.measured import BANDS, LAG, Measured, stacked
+from asdlib.monitor.quantities import BANDS, LAG, RecordingQuantities, stacked
 
 CHANNELS = ("near", "far")
 EVIDENT = 8.0
@@ -30,13 +30,13 @@ _NEARLY = 0.9  # of the strongest match
 _PER_CHANNEL = ("level", "offset", "clipped", "silent", "drop", "gain", "quiet", "cut")
 _OF_BOTH = ("unlike", "match", "mirror", "crossed", "delay", "drift")
 QUANTITIES = (*(f"{name} {c}" for name in _PER_CHANNEL for c in CHANNELS), *_OF_BOTH)
-"""Names of the quantities of :class:`Usual`, in their order."""
+"""Names of the quantities of :class:`Reference`, in their order."""
 
-Profile = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the first four of Usual
+Profile = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the first four of Reference
 
 
 @dataclass(frozen=True)
-class Usual:
+class Reference:
     """What the recordings of one machine look like.
 
     Attributes
@@ -51,10 +51,10 @@ class Usual:
 
     Examples
     --------
-    >>> from asdlib.monitor.measured import measure
+    >>> from asdlib.monitor.quantities import measure
     >>> rng = np.random.default_rng(0)
     >>> clips = [0.1 * rng.normal(size=(2, 32000)) * [[1], [0.5]] for _ in range(8)]
-    >>> usual = Usual.fit([measure(clip) for clip in clips])
+    >>> usual = Reference.fit([measure(clip) for clip in clips])
     >>> [round(value) for value in usual.of_name("level far")]
     [-26, -26, -26]
     """
@@ -69,7 +69,7 @@ class Usual:
     high: Float[np.ndarray, " quantity"]
 
     @classmethod
-    def fit(cls, measurements: Sequence[Measured]) -> Usual:
+    def fit(cls, measurements: Sequence[RecordingQuantities]) -> Reference:
         """Take what is usual from training recordings, at least one.
 
         The cross-correlation of each is compared to the mean of the others.
@@ -101,14 +101,14 @@ class Usual:
         """What the quantities of a recording are measured against."""
         return self.bands, self.contrast, self.scatter, self.template
 
-    def widened(self, measurements: Sequence[Measured]) -> Usual:
+    def widened(self, measurements: Sequence[RecordingQuantities]) -> Reference:
         """Return the same with ranges that hold more training recordings."""
         values = np.array([list(quantities(one, self.profile).values()) for one in measurements])
         low = np.minimum(self.low, values.min(axis=0))
         return replace(self, low=low, high=np.maximum(self.high, values.max(axis=0)))
 
     @property
-    def narrowed(self) -> Usual:
+    def narrowed(self) -> Reference:
         """The same without ranges: single training recordings may be faulty against it."""
         return replace(self, low=self.centre, high=self.centre)
 
@@ -117,7 +117,7 @@ class Usual:
         return dict(vars(self))
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray]) -> Usual:
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Reference:
         """Return what :meth:`arrays` gave.
 
         Raises
@@ -150,10 +150,10 @@ class Usual:
         return float(self.low[at]), float(self.centre[at]), float(self.high[at])
 
 
-def quantities(measured: Measured, profile: Profile | None) -> dict[str, float]:
+def quantities(measured: RecordingQuantities, profile: Profile | None) -> dict[str, float]:
     """All quantities of one recording in the order of QUANTITIES, or those without a profile.
 
-    >>> from asdlib.monitor.measured import measure
+    >>> from asdlib.monitor.quantities import measure
     >>> tone = 0.5 * np.sin(np.arange(16000) / 5, dtype=np.float32)
     >>> found = quantities(measure(np.stack([tone + 0.25, tone])), None)
     >>> round(found["offset near"], 2), round(found["level far"])
@@ -218,7 +218,9 @@ def _crossed(
     return size(difference + contrast) / max(min(size(straight), size(free)), 1e-6)
 
 
-def _matches(measured: Measured, template: Float[np.ndarray, " around"]) -> dict[str, float]:
+def _matches(
+    measured: RecordingQuantities, template: Float[np.ndarray, " around"]
+) -> dict[str, float]:
     """How the cross-correlation matches the usual one, in standard deviations of chance.
 
     Returns

@@ -34,7 +34,7 @@ _TINY = 1e-20
 
 
 @dataclass(frozen=True)
-class Measured:
+class RecordingQuantities:
     """Quantities of one recording; channel 0 is near, channel 1 far.
 
     Attributes
@@ -69,7 +69,7 @@ class Measured:
 
 def measure(
     signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra = Spectra()
-) -> Measured:
+) -> RecordingQuantities:
     """Measure one recording, in about 10 ms for 10 s.
 
     Parameters
@@ -97,7 +97,7 @@ def measure(
     power = (x.real**2 + x.imag**2).mean(axis=1, dtype=np.float64)
     cross = x[1] * x[0].conj()
     unlike, gain = _copy(power, cross.mean(axis=0))
-    return Measured(
+    return RecordingQuantities(
         level=decibels(whole),
         offset=mean,
         wander=segments.mean(axis=-1).std(axis=1) / np.sqrt(segments.shape[1]),
@@ -112,9 +112,9 @@ def measure(
     )
 
 
-def stacked(measured: list[Measured]) -> dict[str, np.ndarray]:
+def stacked(measured: list[RecordingQuantities]) -> dict[str, np.ndarray]:
     """Every quantity of many recordings as one array, the recordings along its first axis."""
-    names = [field.name for field in fields(Measured)]
+    names = [field.name for field in fields(RecordingQuantities)]
     return {name: np.stack([getattr(one, name) for one in measured]) for name in names}
 
 
