@@ -29,7 +29,7 @@ _JITTER = 1e-6  # of the mean variance: keeps the covariance of few clips regula
 
 
 @dataclass(frozen=True)
-class View:
+class StatisticSet:
     """What a detector without training looks at.
 
     Attributes
@@ -43,14 +43,17 @@ class View:
     statistics: str = ""
 
 
-VIEWS: Mapping[str, View] = {
-    "pm": View("mel", "pm"),
-    "pms": View("mel", "pms"),
-    "pmsd": View("mel", "pmsd"),
-    "fine": View("fine", "pm"),
-    "psd": View("psd"),
+VIEWS: Mapping[str, StatisticSet] = {
+    "pm": StatisticSet("mel", "pm"),
+    "pms": StatisticSet("mel", "pms"),
+    "pmsd": StatisticSet("mel", "pmsd"),
+    "fine": StatisticSet("fine", "pm"),
+    "psd": StatisticSet("psd"),
 }
 """Detectors without training by the name of their scorer."""
+
+S5 = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
+"""Front-ends and statistics of S5, the system without training. The last one has mel bands."""
 
 
 def chosen(

@@ -40,7 +40,7 @@ class FrontEnd:
     title = ""  # what figures and tables call it
     reads: tuple[str, ...] = ()  # constants that it depends on, besides the percentile
     needs_floors = False  # whether fit takes noise floors
-    own_floors = False  # its floors are not those of the two microphones
+    uses_own_floors = False  # its floors are not those of the two microphones
     channel: int | None = None  # the one that it passes on as it is
 
     def __init__(self, constants: Denoising = Denoising(), *, floors: Floors | None = None):
@@ -50,15 +50,15 @@ class FrontEnd:
     def fit(self, spectra: Iterable[Spectrum]) -> FrontEnd:
         """Take the noise floors from training-normal clips, if the front-end needs them."""
         if self.needs_floors:
-            levels = (self.levels(spectrum) for spectrum in spectra)
-            self.floors = Floors.average(levels, self.constants)
+            quiet = (self.quiet_power(spectrum) for spectrum in spectra)
+            self.floors = Floors.average(quiet, self.constants)
         return self
 
-    def levels(self, spectrum: Spectrum) -> Float[np.ndarray, "channel=2 frequency"]:
+    def quiet_power(self, spectrum: Spectrum) -> Float[np.ndarray, "channel=2 frequency"]:
         """One clip's quiet power, of which the floors are the mean over training-normal clips."""
-        return quiet_power(power(self.heard(spectrum)), self.constants.percentile)
+        return quiet_power(power(self.floor_inputs(spectrum)), self.constants.percentile)
 
-    def heard(self, spectrum: Spectrum) -> Spectrum:
+    def floor_inputs(self, spectrum: Spectrum) -> Spectrum:
         """Two spectra from whose quiet power the floors are taken: those of the microphones."""
         return spectrum
 
@@ -305,13 +305,13 @@ class LsAda(_Residual, AdaSub):
 
     title = "LSAda"
     reads: tuple[str, ...] = ("beta", "a_0", "a_min", "a_max", "context", "ridge")
-    own_floors = True
+    uses_own_floors = True
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the denoised power of the residual, nowhere above P_n."""
-        return np.minimum(super().__call__(self.heard(spectrum)), power(spectrum[0]))
+        return np.minimum(super().__call__(self.floor_inputs(spectrum)), power(spectrum[0]))
 
-    def heard(self, spectrum: Spectrum) -> Spectrum:
+    def floor_inputs(self, spectrum: Spectrum) -> Spectrum:
         """The residual in place of the near microphone."""
         return np.stack([self.residual(spectrum), spectrum[1]])
 
@@ -506,7 +506,7 @@ COMBINATIONS: dict[str, tuple[str, ...]] = {"combo": ("adasub", "cohgate")}
 """Scores that are means of other front-ends' standardised scores, clip by clip."""
 
 
-def parts(names: Iterable[str]) -> list[str]:
+def trained_front_ends(names: Iterable[str]) -> list[str]:
     """Front-ends that have to be trained for these names, each once and in order.
 
     Raises
@@ -516,7 +516,7 @@ def parts(names: Iterable[str]) -> list[str]:
 
     Examples
     --------
-    >>> parts(["near", "combo"])
+    >>> trained_front_ends(["near", "combo"])
     ['near', 'adasub', 'cohgate']
     """
     wanted: dict[str, None] = {}

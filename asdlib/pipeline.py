@@ -176,7 +176,7 @@ def statistics(
     Parameters
     ----------
     signal : near and far channel.
-    kind : of :class:`asdlib.clipstats.View`.
+    kind : of :class:`asdlib.clipstats.StatisticSet`.
     front_end : fitted on spectra of the sizes that this kind has.
     spectra, constants : of the study.
     spectrum : the signal's, of :func:`asdlib.clipstats.sizes`, where it is at hand.

@@ -264,7 +264,7 @@ thresholds = dict(zip(browsed["machine"], browsed["threshold"], strict=True))
 if thresholds:
     chapter.say(f"The scores are those of {judged.name}.")
     errors = browse.worst(browsed, thresholds)
-    used = frontends.parts(judged.front_ends)
+    used = frontends.trained_front_ends(judged.front_ends)
     tracks = [example.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}

@@ -135,9 +135,13 @@ def test_using_an_unfitted_front_end_says_what_to_do(rng):
 
 
 def test_combinations_name_their_parts():
-    assert frontends.parts(["near", "combo", "adasub"]) == ["near", "adasub", "cohgate"]
+    assert frontends.trained_front_ends(["near", "combo", "adasub"]) == [
+        "near",
+        "adasub",
+        "cohgate",
+    ]
     with pytest.raises(AsdError, match="Unknown front-end 'nope'; known are near, far"):
-        frontends.parts(["nope"])
+        frontends.trained_front_ends(["nope"])
 
 
 @pytest.mark.parametrize("snr", [0.01, 0.5, 1.0, 10.0, 1e3])

@@ -171,7 +171,11 @@ def _strongest(system: systems.System, table: pd.DataFrame, row: pd.Series) -> t
     """Front-end and scorer of a system's parts with the highest score for one clip."""
     own = table[(table["machine"] == row["machine"]) & (table["name"] == row["name"])]
     scores = own.groupby(["front_end", "scorer"])["score"].mean()
-    parts = [(name, scorer) for view, scorer in system.views for name in frontends.parts([view])]
+    parts = [
+        (name, scorer)
+        for view, scorer in system.views
+        for name in frontends.trained_front_ends([view])
+    ]
     front_end, scorer = max(parts, key=scores.__getitem__)
     return front_end, scorer
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from asdlib import metrics
 from asdlib.calibration import Alarm
-from asdlib.clipstats import VIEWS
+from asdlib.clipstats import S5, VIEWS
 from asdlib.guard import PerClip
 from asdlib.study import baseline
 from asdlib.study.grid import Model
@@ -108,7 +108,7 @@ PAPER = (
 UNTRAINED = System(
     "S5",
     "clip statistics of near, AdaSub and AdaLS, without training",
-    (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd")),
+    S5,
 )
 """A submission of its own. The last two views and the mean were chosen on embedded scenes alone.
 

@@ -30,7 +30,7 @@ from asdlib.explore.data import (
     viewed,
 )
 from asdlib.explore.view import View, compute
-from asdlib.frontends import FRONT_ENDS, parts
+from asdlib.frontends import FRONT_ENDS, trained_front_ends
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params, sentence
 from asdlib.pipeline import FittedView
@@ -81,7 +81,7 @@ class Explorer:
         wide = {"width": "auto"}
         self.machine = widgets.Dropdown(options=self.recordings.machines, description="machine")
         self.clip = widgets.Dropdown(description="clip", layout={"width": "620px"})
-        known = parts(params.front_ends)
+        known = trained_front_ends(params.front_ends)
         self.front_end = widgets.Dropdown(
             options=[(NAMES[name], name) for name in FRONT_ENDS],
             value="adasub" if "adasub" in known else known[-1],
@@ -311,13 +311,15 @@ class Explorer:
 
     def _floors(self, machine: str, constants: Denoising) -> tuple[Floors | None, str]:
         """Floors at the constants' percentile, and a sentence where they are not the study's."""
-        known = any(self._unit(machine, name).done for name in parts(self.params.front_ends))
+        known = any(
+            self._unit(machine, name).done for name in trained_front_ends(self.params.front_ends)
+        )
         if not known and FRONT_ENDS[self.front_end.value].needs_floors:
             found = viewed(self.params, self.recordings, machine, self.front_end.value)
             known = any(view.kind != "fine" for view in found.values())
         if known and constants.percentile == self.params.denoising.percentile:
             return self._unit(machine, self.front_end.value).own_floors(), ""
-        own = FRONT_ENDS[self.front_end.value].own_floors
+        own = FRONT_ENDS[self.front_end.value].uses_own_floors
         key = (machine, self.front_end.value if own else "near")
         if key not in self._quiet:
             self._say(f"loading training clips of {machine}")

@@ -60,7 +60,7 @@ class QuietPowers:
     @classmethod
     def read(cls, params: Params, clips: pd.DataFrame, front_end: str = "near") -> QuietPowers:
         """Take at most ``MOST_CLIPS`` evenly spread clips; unusable ones are left out."""
-        heard = FRONT_ENDS[front_end](params.denoising).heard
+        heard = FRONT_ENDS[front_end](params.denoising).floor_inputs
         place = np.linspace(0, len(clips) - 1, min(len(clips), MOST_CLIPS)).round().astype(int)
 
         def one(path: str) -> np.ndarray | None:

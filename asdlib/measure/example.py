@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import dataset
-from asdlib.frontends import gain, parts
+from asdlib.frontends import gain, trained_front_ends
 from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.spectra import istft, power, stft
@@ -83,7 +83,7 @@ def example(params: Params, recordings: Recordings, machine: str) -> Example:
     test = clips[clips["split"] == "test"]
     anomalous = test[test["label"] == "anomaly"]
     clip = (anomalous if len(anomalous) else test if len(test) else clips).iloc[0]
-    return take(params, recordings, clip, parts(params.front_ends))
+    return take(params, recordings, clip, trained_front_ends(params.front_ends))
 
 
 def named(

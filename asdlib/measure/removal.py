@@ -196,7 +196,7 @@ def strength(
 
 def _names(params: Params, *, without: tuple[str, ...]) -> list[str]:
     """Front-ends of the study, combinations taken apart, without those named."""
-    return [name for name in frontends.parts(params.front_ends) if name not in without]
+    return [name for name in frontends.trained_front_ends(params.front_ends) if name not in without]
 
 
 def _denoisers(

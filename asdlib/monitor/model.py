@@ -29,9 +29,6 @@ from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.spectra import Spectrum, stft
 from asdlib.study import views
 
-VIEWS = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
-"""Detectors that are joined, those of S5: front-end and statistics. The last one has mel bands."""
-
 _LEAST = 2  # normal recordings
 
 
@@ -41,7 +38,7 @@ class Monitor:
 
     Attributes
     ----------
-    views : fitted detectors, in the order of :data:`VIEWS`.
+    views : fitted detectors, in the order of :data:`asdlib.clipstats.S5`.
     values : of the training recordings, one array (recording, value) per view.
     domains : of the training recordings.
     folds : number of the block in which each training recording was held out.
@@ -106,9 +103,9 @@ class Monitor:
                 "needed."
             )
         with leftovers.folder() as folder:
-            scorers = tuple("/".join(view) for view in VIEWS)
+            scorers = tuple("/".join(view) for view in clipstats.S5)
             params = Params(spectra=spectra, results=str(folder), scorers=scorers)
-            own = [views.View(params, "machine", *view, table) for view in VIEWS]
+            own = [views.View(params, "machine", *view, table) for view in clipstats.S5]
             views.measure(own)
             values = tuple(view.values() for view in own)
             front_ends = [view.unit.denoiser() for view in own]
@@ -118,7 +115,7 @@ class Monitor:
             pipeline.FittedView(
                 scorer, front_end, clipstats.Normal.fit(found, domains, folds), spectra
             )
-            for (_, scorer), front_end, found in zip(VIEWS, front_ends, values, strict=True)
+            for (_, scorer), front_end, found in zip(clipstats.S5, front_ends, values, strict=True)
         )
         found = recordings.measured(table, spectra)
         usual, contents = health.Reference.fit(found), tuple(table["hash"])
@@ -148,7 +145,7 @@ class Monitor:
             tensors |= {f"{number}.{name}": value for name, value in own.items()}
         tensors |= {f"usual.{name}": value for name, value in self.usual.arrays().items()}
         about = {
-            "views": VIEWS,
+            "views": clipstats.S5,
             "false_alarms": self.false_alarms,
             "domains": self.domains,
             "contents": self.contents,
@@ -263,7 +260,7 @@ class Monitor:
             deviation,
             clipstats.centres(mel.scorer, mel.spectra),
             mel.spectra.hop_length / mel.spectra.sample_rate,
-            *VIEWS[strongest],
+            *clipstats.S5[strongest],
             table,
         )
 

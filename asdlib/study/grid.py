@@ -43,7 +43,7 @@ def units(params: Params, recordings: Recordings) -> list[Unit]:
         clips = recordings.clips(machine)
         if params.baseline:
             found.append(Unit(baseline.official(params), machine, "near", clips, baseline.NAME))
-        names = frontends.parts(params.front_ends) if params.scorers else []
+        names = frontends.trained_front_ends(params.front_ends) if params.scorers else []
         found += [Unit(params, machine, name, clips) for name in names]
     return found
 
@@ -192,7 +192,7 @@ def score_alone(
     def score(model: Model, clip: str) -> float:
         front_end, scorer, seed = model
         parts = []
-        for name in frontends.parts([front_end]):
+        for name in frontends.trained_front_ends([front_end]):
             if scorer in VIEWS:
                 parts.append(viewed(name, scorer)(*files[clip]))
             else:

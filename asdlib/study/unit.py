@@ -135,7 +135,7 @@ class Unit:
     def own_floors(self) -> Floors:
         """Noise floors that the front-end uses: for some, not those of the microphones."""
         kind, constants = frontends.FRONT_ENDS[self.front_end], self.params.denoising
-        if not kind.own_floors:
+        if not kind.uses_own_floors:
             return self.floors()
         return self._floors(kind(constants), [self.front_end, constants.model_dump()])
 
@@ -146,7 +146,7 @@ class Unit:
         path = resolve(self.params.results) / "floors" / f"{self.machine}.{key}.safetensors"
 
         def make() -> None:
-            floors = Floors.average(self._each(front_end.levels, self.train), constants)
+            floors = Floors.average(self._each(front_end.quiet_power, self.train), constants)
             tensors = {"near": torch.from_numpy(floors.near), "far": torch.from_numpy(floors.far)}
             kept.write_tensors(tensors, path)
 

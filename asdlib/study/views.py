@@ -175,7 +175,7 @@ def wanted(params: Params) -> list[tuple[str, str]]:
     for name in params.scorers:
         front_end, _, scorer = name.rpartition("/")
         if scorer in VIEWS:
-            names = frontends.parts([front_end] if front_end else params.front_ends)
+            names = frontends.trained_front_ends([front_end] if front_end else params.front_ends)
             found.update(dict.fromkeys((own, scorer) for own in names))
         elif front_end:
             raise AsdError(
