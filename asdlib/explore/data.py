@@ -23,7 +23,7 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params
 from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.simulate import scenes
-from asdlib.simulate.machines import RATE
+from asdlib.simulate.sounds import RATE
 from asdlib.spectra import power, stft
 from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings

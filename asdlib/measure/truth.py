@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from asdlib.params import Params
 from asdlib.simulate import scenes
-from asdlib.simulate.machines import RATE
+from asdlib.simulate.sounds import RATE
 from asdlib.spectra import decibels, frequencies
 from asdlib.study.recordings import Recordings
 

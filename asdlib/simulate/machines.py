@@ -9,21 +9,25 @@ Notebook: 01_noise_floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import scipy.fft
-import scipy.signal
-from jaxtyping import Float
 
-RATE = 16000  # Hz
+from asdlib.simulate.sounds import (
+    RATE,
+    Generator,
+    Signal,
+    bearing,
+    coloured,
+    harmonics,
+    ring,
+    shaft_phase,
+    slow,
+)
+
 SEVERITY = 1.6  # multiplies every fault's strength: the one knob of the difficulty
 FAULT_RANGE = (0.4, 1.0)  # severity drawn per clip; 1 is the fully developed fault of `sound`
-
-Signal = Float[np.ndarray, " sample"]
-Generator = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -65,105 +69,12 @@ class MachineSpec:
     running_index: bool = False
 
 
-def coloured(
-    rng: Generator, samples: int, slope: float, peaks: tuple[tuple[float, float, float], ...] = ()
-) -> Signal:
-    """Gaussian noise of unit power with a spectral slope and resonances.
-
-    Parameters
-    ----------
-    slope : of the power over frequency, in dB per octave above 50 Hz.
-    peaks : (frequency in Hz, width in Hz, height in dB).
-    """
-    gain = _colour(samples, slope, peaks)
-    draws = rng.standard_normal((2, len(gain)), dtype=np.float32)
-    signal = scipy.fft.irfft(gain * (draws[0] + 1j * draws[1]), samples).astype(np.float64)
-    return signal / np.sqrt(np.mean(signal**2))
-
-
-@lru_cache(maxsize=64)
-def _colour(
-    samples: int, slope: float, peaks: tuple[tuple[float, float, float], ...]
-) -> Float[np.ndarray, " bin"]:
-    f = np.fft.rfftfreq(samples, 1 / RATE)
-    level = slope * np.log2(np.maximum(f, 50) / 50)
-    for centre, width, height in peaks:
-        level += height / (1 + ((f - centre) / width) ** 2)
-    return (10 ** (level / 20)).astype(np.float32)
-
-
-def slow(rng: Generator, samples: int, seconds: float) -> Signal:
-    """Random drift of zero mean and unit deviation that changes over about ``seconds``."""
-    knots = rng.standard_normal(int(samples / RATE / seconds) + 4)
-    place = np.linspace(1, len(knots) - 2, samples // 32 + 2)  # 2 ms: far finer than the drift
-    left = place.astype(int)
-    part = 0.5 - 0.5 * np.cos(np.pi * (place - left))
-    coarse = knots[left] * (1 - part) + knots[np.minimum(left + 1, len(knots) - 1)] * part
-    return np.interp(np.linspace(0, len(coarse) - 1, samples), np.arange(len(coarse)), coarse)
-
-
-def ring(
-    samples: int,
-    times: np.ndarray,
-    strengths: np.ndarray,
-    modes: Sequence[tuple[float, float, float]],
-) -> Signal:
-    """Impulses that make damped modes ring: modes are (frequency in Hz, decay in s, strength)."""
-    impulses = np.zeros(samples)
-    place = np.round(times * RATE).astype(int)
-    inside = (place >= 0) & (place < samples)
-    np.add.at(impulses, place[inside], strengths[inside])
-    t = np.arange(int(0.25 * RATE)) / RATE
-    response = sum(a * np.exp(-t / decay) * np.sin(2 * np.pi * f * t) for f, decay, a in modes)
-    return scipy.signal.oaconvolve(impulses, response)[:samples]
-
-
-def bearing(rng: Generator, phase: Signal, per_turn: float, resonance: float, race: str) -> Signal:
-    """Impacts of a damaged race, of unit power.
-
-    Parameters
-    ----------
-    phase : of the shaft, in radians; the impacts follow its speed, with 1 % slip.
-    per_turn : impacts per turn of the shaft.
-    resonance : of the housing, in Hz.
-    race : "outer" stands still in the load zone: even impacts; "inner" turns through it: impacts
-        that swell once per turn.
-    """
-    turns = (phase - phase[0]) / (2 * np.pi)
-    count = int(per_turn * turns[-1]) + 8
-    places = np.cumsum(1 + 0.01 * rng.standard_normal(count)) / per_turn
-    load = 0.5 * np.cos(2 * np.pi * places + rng.uniform(0, 2 * np.pi))
-    strengths = 1 + load if race == "inner" else np.ones(count)
-    times = np.interp(places, turns, np.arange(len(phase)) / RATE, right=np.inf)
-    heard = np.isfinite(times)
-    modes = ((resonance, 0.0015, 1.0), (1.7 * resonance, 0.001, 0.5))
-    signal = ring(len(phase), times[heard], strengths[heard], modes)
-    return signal / np.sqrt(np.mean(signal**2))
-
-
-def _turns(rng: Generator, samples: int, frequency: float, wander: float = 0.002) -> Signal:
-    """Phase of a shaft in radians, with a slowly wandering speed."""
-    instant = frequency * (1 + wander * slow(rng, samples, 0.5))
-    return 2 * np.pi * np.cumsum(instant) / RATE + rng.uniform(0, 2 * np.pi)
-
-
-def harmonics(rng: Generator, phase: Signal, strengths: np.ndarray) -> Signal:
-    """Sum of a_h cos(h phase + random), h = 1, 2, ..., by Horner's rule on exp(i phase)."""
-    turn = np.exp(1j * phase).astype(np.complex64)
-    starts = np.exp(2j * np.pi * rng.random(len(strengths)))
-    total = np.zeros_like(turn)
-    for weight in (strengths * starts).astype(np.complex64)[::-1]:
-        total += weight
-        total *= turn
-    return total.real.astype(np.float64)
-
-
 def fan(
     rng: Generator, fault_rng: Generator, samples: int, c: Condition, fault: str | None, sev: float
 ) -> Signal:
     """Stationary broadband flow noise with tones at the blade passing frequency."""
     shaft = 24.0 * c.speed * (1 + 0.01 * rng.standard_normal())
-    phase = _turns(rng, samples, shaft)
+    phase = shaft_phase(rng, samples, shaft)
     strengths = (
         0.5 * c.load * np.array([1, 0.6, 0.4, 0.25, 0.15]) * 10 ** (0.1 * rng.standard_normal(5))
     )
@@ -226,7 +137,7 @@ def gears(teeth: int, input_turns: float, ratio: float):
         sev: float,
     ) -> Signal:
         shaft = input_turns * c.speed * (1 + 0.005 * rng.standard_normal())
-        phase = _turns(rng, samples, shaft)
+        phase = shaft_phase(rng, samples, shaft)
         slow_phase = phase * ratio
         strengths = c.load * np.array([0.8, 0.5, 0.3, 0.15]) * 10 ** (0.1 * rng.standard_normal(4))
         side = 1 + 0.25 * np.cos(phase) + 0.15 * np.cos(slow_phase)

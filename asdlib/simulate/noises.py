@@ -16,7 +16,7 @@ from asdlib.dataset import Problems
 from asdlib.io import wav
 from asdlib.io.files import resolve
 from asdlib.params import AsdError, Scenes
-from asdlib.simulate.machines import MACHINES, RATE, coloured, harmonics, ring, slow
+from asdlib.simulate.machines import MACHINES
 from asdlib.simulate.rooms import (
     NEIGHBOUR,
     PATH,
@@ -28,49 +28,16 @@ from asdlib.simulate.rooms import (
     steady_sources,
     wavs,
 )
+from asdlib.simulate.sounds import NOISES, RATE
 
 _SOUND = "a noise clip needs at least 0.1 s of sound that is not silence or constant."
 SILENCE = 1e-3  # real noise below -60 dB of full scale is not raised to unit power
 # level of each noise at the near microphone, in dB; the mixture depends on the domain
-NOISES = {
+_LEVELS = {
     "source": {"ventilation": 0.0, "cart": -1.0, "compressor": -5.0, "clatter": -6.0},
     "target": {"ventilation": -1.5, "cart": -4.0, "compressor": -2.0, "clatter": -4.0},
 }
 NEIGHBOUR_DB = 0.0  # the same for a neighbouring machine: as loud as the loudest of the four
-
-
-def _ventilation(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Steady air noise that swells slowly."""
-    swell = 10 ** (1.5 * slow(rng, samples, 1.5) / 20)
-    return swell * coloured(rng, samples, -5, ((240, 40, 8), (900, 300, 4)))
-
-
-def _cart(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Engine tones of a varying speed, and rumble."""
-    engine = rng.uniform(28, 42)
-    phase = 2 * np.pi * np.cumsum(engine * (1 + 0.05 * slow(rng, samples, 0.7))) / RATE
-    tones = harmonics(rng, phase, np.arange(1, 24.0) ** -0.7 * (np.arange(1, 24) > 1))
-    rumble = coloured(rng, samples, -4, ((1300, 500, 5),))
-    swell = 10 ** (3 * slow(rng, samples, 0.6) / 20)
-    return swell * (0.45 * tones + 0.8 * rumble)
-
-
-def _compressor(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Mains hum and hiss that switch on and off."""
-    on = 0.5 + 0.5 * np.tanh(6 * (slow(rng, samples, 1.0) + 0.3))
-    phase = 2 * np.pi * 49.3 * np.arange(samples) / RATE
-    hum = harmonics(rng, phase, np.arange(1, 13.0) ** -0.5)
-    hiss = coloured(rng, samples, -1, ((3300, 900, 6),))
-    return (0.1 + 0.9 * on) * (0.5 * hum + 0.7 * hiss)
-
-
-def _clatter(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Blows at random times that ring in four modes."""
-    seconds = samples / RATE
-    blows = rng.poisson(1.5 * seconds) + 1
-    modes = tuple((rng.uniform(500, 5000), rng.uniform(0.004, 0.03), 1.0) for _ in range(4))
-    strengths = rng.uniform(0.3, 1.0, blows)
-    return 4.0 * ring(samples, rng.uniform(0, seconds, blows), strengths, modes)
 
 
 def _neighbour(rng: np.random.Generator, samples: int, machine: str) -> np.ndarray:
@@ -80,14 +47,6 @@ def _neighbour(rng: np.random.Generator, samples: int, machine: str) -> np.ndarr
     condition = conditions[rng.integers(len(conditions))]
     signal = spec.sound(rng, rng, samples, condition, None, 0.0)
     return signal / np.sqrt(np.mean(signal**2))
-
-
-_MODELLED = {
-    "ventilation": _ventilation,
-    "cart": _cart,
-    "compressor": _compressor,
-    "clatter": _clatter,
-}
 
 
 def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> TwoChannels:
@@ -105,7 +64,7 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
     AsdError
         For an unusable folder of real noise.
     """
-    levels = dict.fromkeys(steady_sources(params), 0.0) or NOISES[cell.domain]
+    levels = dict.fromkeys(steady_sources(params), 0.0) or _LEVELS[cell.domain]
     if params.neighbour:
         levels = levels | {NEIGHBOUR: NEIGHBOUR_DB}
     total = np.sqrt(sum(10 ** (level / 10) for level in levels.values()))
@@ -116,7 +75,7 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
             signal = _neighbour(rng, samples, cell.machine)
         elif params.noise_folder is None:
             # steady sources, where the parameters ask for them, are ventilation too
-            signal = _MODELLED.get(name, _ventilation)(rng, samples)
+            signal = NOISES.get(name, NOISES["ventilation"])(rng, samples)
         else:
             signal = _excerpt(rng, samples, params.noise_folder)
         signal = signal * (10 ** ((level + rng.uniform(-3, 3)) / 20) / total)

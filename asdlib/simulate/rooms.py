@@ -23,7 +23,7 @@ from asdlib.io.files import resolve
 from asdlib.io.listing import wavs_below
 from asdlib.params import AsdError, Scenes
 from asdlib.runtime.errors import plural
-from asdlib.simulate.machines import RATE
+from asdlib.simulate.sounds import RATE
 
 TAPS = int(0.3 * RATE)  # length of an impulse response
 MEASURED_FAR_DB = -10.0  # measured pairs are symmetric: the far one is attenuated for its distance

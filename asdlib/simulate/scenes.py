@@ -31,10 +31,11 @@ from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.runtime.progress import bar
 from asdlib.simulate import machines
-from asdlib.simulate.machines import MACHINES, RATE, Condition
+from asdlib.simulate.machines import MACHINES, Condition
 from asdlib.simulate.noises import check as check_noise
 from asdlib.simulate.noises import noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
+from asdlib.simulate.sounds import RATE
 from asdlib.spectra import power, stft
 
 LEVEL = 0.02  # root mean square of the machine before the channel gains, of full scale: -34 dB

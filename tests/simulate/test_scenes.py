@@ -12,7 +12,7 @@ import soundfile
 
 from asdlib import dataset, params
 from asdlib.params import AsdError, Scenes
-from asdlib.simulate import machines, rooms, scenes
+from asdlib.simulate import machines, rooms, scenes, sounds
 from asdlib.simulate.machines import MACHINES
 from asdlib.spectra import power, stft
 
@@ -130,7 +130,7 @@ def test_bearing_impacts_come_at_their_rate(rng):
     band, shaft = (frequency > 50) & (frequency < 120), (frequency > 18) & (frequency < 22)
     swell = {}
     for race in ("inner", "outer"):
-        envelope = np.abs(machines.bearing(rng, phase, 4.0, 3000, race))
+        envelope = np.abs(sounds.bearing(rng, phase, 4.0, 3000, race))
         spectrum = np.abs(np.fft.rfft(envelope - envelope.mean()))
         assert frequency[band][spectrum[band].argmax()] == pytest.approx(80, abs=3)
         swell[race] = spectrum[shaft].max() / spectrum[band].max()
@@ -140,7 +140,7 @@ def test_bearing_impacts_come_at_their_rate(rng):
 def test_bearing_impacts_follow_the_shaft(rng):
     t = np.arange(16000 * 4) / 16000
     phase = 2 * np.pi * (10 * t + 2.5 * t**2)  # from 10 to 30 turns per second
-    signal = machines.bearing(rng, phase, 1.0, 3000, "outer")
+    signal = sounds.bearing(rng, phase, 1.0, 3000, "outer")
     envelope = np.convolve(np.abs(signal), np.ones(80) / 80, "same")
     high = envelope > envelope.max() / 4
     starts = np.flatnonzero(np.diff(high.astype(int)) == 1)
