@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
-import soundfile
 from jaxtyping import Complex, Float
 
+from asdlib import dataset
 from asdlib.io.files import resolve
 from asdlib.io.listing import wavs_below
-from asdlib.params import AsdError, Scenes
-from asdlib.runtime.errors import plural
+from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate.sounds import RATE
+
+if TYPE_CHECKING:
+    import pyroomacoustics as pra
 
 TAPS = int(0.3 * RATE)  # length of an impulse response
 MEASURED_FAR_DB = -10.0  # measured pairs are symmetric: the far one is attenuated for its distance
@@ -40,8 +43,11 @@ _CLOSE = 0.8  # m; a closer far microphone could meet the near one on the same s
 NEIGHBOUR = "neighbour"  # the source that is another machine
 # sources and the number of their places
 _PLACES = {"machine": 1, "ventilation": 1, "cart": PATH, "compressor": 1, "clatter": 4}
+ANY_RATE = Spectra(sample_rate=RATE, resample=True)  # what is measured is converted
 
 TwoChannels = Float[np.ndarray, "channel=2 sample"]
+Response = Float[np.ndarray, "channel=2 tap"]
+Places = dict[str, list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -103,29 +109,57 @@ def steady_sources(params: Scenes) -> list[str]:
 
 
 def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> dict[str, np.ndarray]:
-    """Impulse responses of a shoebox room: the machine at one end, most noise at the other.
+    """Impulse responses of a shoebox room: the machine at one end, most noise at the other."""
+    # one generator for each option: none changes what the others draw
+    corners, neighbour, steady = (
+        cell.generator(params.seed, purpose) for purpose in ("corners", NEIGHBOUR, "steady")
+    )
+    size = rng.uniform((6.5, 5.0, 3.0), (10.0, 8.0, 4.0))
+    length, width, height = size
+    room = _walls(rng, corners, size, params)
+    machine, microphones = _pair(rng, width, params)
+    places: Places = {"machine": [machine]} | _noises(rng, size)
+    if params.corners:
+        ends = [(_CORNER, length - _CORNER), (_CORNER, width - _CORNER)]
+        floor = corners.permutation(list(product(*ends)))
+        heights = {"ventilation": height - 0.3, "cart": 0.4, "compressor": 0.6, "clatter": 0.9}
+        for (name, z), corner in zip(heights.items(), floor, strict=True):
+            places[name] = [np.array([*corner, z])]
+    if params.neighbour:  # at a side wall, beside the place of a distant far microphone
+        side = width * neighbour.choice((0.1, 0.9))
+        places[NEIGHBOUR] = [np.array([length * neighbour.uniform(0.5, 0.8), side, 1.0])]
+    for name in steady_sources(params):
+        places[name] = [size * steady.uniform((0.45, 0.1, 0.15), (0.9, 0.9, 0.9))]
+    return _responses(room, microphones, places, size)
 
-    The absorption of the walls is Sabine's for the T60, at most ``_MOST_ABSORPTION``.
-    """
+
+def _walls(
+    rng: np.random.Generator, corners: np.random.Generator, size: np.ndarray, params: Scenes
+) -> pra.ShoeBox:
+    """The empty room. Absorption is Sabine's for the T60, at most ``_MOST_ABSORPTION``."""
     import pyroomacoustics as pra
 
-    # one generator for each option: none changes what the others draw
-    steady, corners, neighbour = (
-        cell.generator(params.seed, purpose) for purpose in ("steady", "corners", NEIGHBOUR)
-    )
-
     pra.constants.set("num_threads", 1)  # sums in one order: the same bits on every machine
-    size = rng.uniform((6.5, 5.0, 3.0), (10.0, 8.0, 4.0))
     t60 = rng.uniform(0.25, 0.45)  # also where the T60 is set: all later draws stay the same
     most = _ORDER_OF_A_DRAWN_T60
     if params.corners:
         t60, most = corners.uniform(*_CORNER_T60), _ORDER_OF_A_SET_T60
     if params.reverberation is not None:
         t60, most = params.reverberation, _ORDER_OF_A_SET_T60
-    absorption, order = pra.inverse_sabine(max(t60, _shortest(size)), size)
-    order = min(order, most)
-    room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=order)
     length, width, height = size
+    surface = 2 * (length * width + length * height + width * height)
+    speed = 343.0  # m/s, of sound, as in pyroomacoustics
+    shortest = 24 * np.log(10) * np.prod(size) / (speed * surface * _MOST_ABSORPTION)
+    absorption, order = pra.inverse_sabine(max(t60, shortest), size)
+    return pra.ShoeBox(
+        size, fs=RATE, materials=pra.Material(absorption), max_order=min(order, most)
+    )
+
+
+def _pair(
+    rng: np.random.Generator, width: float, params: Scenes
+) -> tuple[np.ndarray, Float[np.ndarray, "axis microphone"]]:
+    """Places of the machine and of the near and the far microphone, in m."""
     machine = np.array([rng.uniform(1.2, 1.8), width * rng.uniform(0.35, 0.65), 1.0])
     angle = rng.uniform(-0.9, 0.9)
     near = machine + rng.uniform(0.35, 0.55) * np.array([np.cos(angle), np.sin(angle), 0.3])
@@ -134,45 +168,32 @@ def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> dict[str
         if params.far_distance < _CLOSE:
             away = (near - machine) * (-1, -1, 1)
         away *= params.far_distance / np.linalg.norm(away)
-    far = machine + away
-    along = np.linspace(0.15, 0.85, PATH)
-    places: dict[str, list] = {
-        "machine": [machine],
-        "ventilation": [(length - 0.6, width * rng.uniform(0.2, 0.8), height - 0.3)],
-        "cart": [(length * rng.uniform(0.7, 0.75), width * y, 0.4) for y in along],
+    return machine, np.stack([near, machine + away], axis=1)
+
+
+def _noises(rng: np.random.Generator, size: np.ndarray) -> Places:
+    """Places of the four kinds of noise, in m."""
+    length, width, height = size
+    draw = rng.uniform
+    places = {
+        "ventilation": [(length - 0.6, width * draw(0.2, 0.8), height - 0.3)],
+        "cart": [(length * draw(0.7, 0.75), width * y, 0.4) for y in np.linspace(0.15, 0.85, PATH)],
         "compressor": [(length - 0.7, 0.7, 0.6)],
-        "clatter": [
-            (length * rng.uniform(0.45, 0.9), width * rng.uniform(0.1, 0.9), 0.9) for _ in range(4)
-        ],
+        "clatter": [(length * draw(0.45, 0.9), width * draw(0.1, 0.9), 0.9) for _ in range(4)],
     }
-    if params.corners:
-        ends = [(_CORNER, length - _CORNER), (_CORNER, width - _CORNER)]
-        floor = corners.permutation(list(product(*ends)))
-        heights = {"ventilation": height - 0.3, "cart": 0.4, "compressor": 0.6, "clatter": 0.9}
-        for (name, z), (x, y) in zip(heights.items(), floor, strict=True):
-            places[name] = [(x, y, z)]
-    if params.neighbour:  # at a side wall, beside the place of a distant far microphone
-        side = width * neighbour.choice((0.1, 0.9))
-        places[NEIGHBOUR] = [(length * neighbour.uniform(0.5, 0.8), side, 1.0)]
-    for name in steady_sources(params):
-        places[name] = [size * steady.uniform((0.45, 0.1, 0.15), (0.9, 0.9, 0.9))]
+    return {name: list(map(np.array, group)) for name, group in places.items()}
+
+
+def _responses(
+    room: pra.ShoeBox, microphones: np.ndarray, places: Places, size: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Impulse responses (place, 2, tap) from every place to both microphones."""
     for position in (p for group in places.values() for p in group):
         room.add_source(np.clip(position, 0.2, size - 0.2))
-    room.add_microphone_array(np.stack([near, far], axis=1))
+    room.add_microphone_array(microphones)
     room.compute_rir()
-    order_of = iter(range(len(room.sources)))
-    return {
-        name: np.array([[_cut(mic[s]) for mic in room.rir] for s in islice(order_of, len(group))])
-        for name, group in places.items()
-    }
-
-
-def _shortest(size: np.ndarray) -> float:
-    """T60 in s that Sabine's equation gives a room of ``size`` (m) at the most absorption."""
-    length, width, height = size
-    surface = 2 * (length * width + length * height + width * height)
-    speed = 343.0  # m/s, of sound, as in pyroomacoustics
-    return 24 * np.log(10) * np.prod(size) / (speed * surface * _MOST_ABSORPTION)
+    pairs = (_cut(pair) for pair in zip(*room.rir, strict=True))
+    return {name: np.array(list(islice(pairs, len(group)))) for name, group in places.items()}
 
 
 def _measured(
@@ -191,30 +212,28 @@ def _measured(
         neighbour = cell.generator(params.seed, NEIGHBOUR)
         chosen.append(neighbour.choice(left if len(left) else len(files)))
         wanted |= {NEIGHBOUR: 1}
-    numbers = iter(chosen)
-    responses = {}
-    for name, places in wanted.items():
-        pairs = []
-        for _ in range(places):
-            path = files[next(numbers)]
-            signal = read_wav(path)
-            if signal.shape[1] != 2:
-                raise AsdError(
-                    f"{path}: {plural(signal.shape[1], 'channel')}; an impulse response needs 2, "
-                    "near and far."
-                )
-            if not np.any(signal[:TAPS, 0]):
-                raise AsdError(f"{path}: the near channel (0) is silent; it must hold a response.")
-            pairs.append([_cut(channel) for channel in signal.T])
-        responses[name] = np.array(pairs)
+    pairs = (_response(files[number]) for number in chosen)
+    responses = {name: np.array(list(islice(pairs, count))) for name, count in wanted.items()}
     responses["machine"][:, 1] *= 10 ** (MEASURED_FAR_DB / 20)
     return responses
 
 
-def _cut(response: np.ndarray) -> np.ndarray:
-    """Cut a response to ``TAPS``, or pad it with zeros."""
-    kept = np.zeros(TAPS)
-    kept[: min(TAPS, len(response))] = response[:TAPS]
+def _response(path: Path) -> Response:
+    """Read a measured response of both microphones."""
+    response = _cut(dataset.read(path, ANY_RATE))
+    if not np.isfinite(response).all() or not response[0].any():
+        raise AsdError(
+            f"{path}: no impulse response: the near channel (0) is silent, or samples are NaN or "
+            "infinite."
+        )
+    return response
+
+
+def _cut(pair: tuple[np.ndarray, np.ndarray] | TwoChannels) -> Response:
+    """Cut a response at both microphones to ``TAPS``, or pad it with zeros."""
+    kept = np.zeros((2, TAPS))
+    for own, response in zip(kept, pair, strict=True):
+        own[: len(response)] = response[:TAPS]
     return kept
 
 
@@ -233,44 +252,11 @@ def hear(sounds: list[tuple[np.ndarray, np.ndarray]], samples: int, length: int)
     return scipy.fft.irfft(spectrum, length)[:, :samples].astype(np.float64)
 
 
-@lru_cache
 def wavs(folder: Path) -> list[Path]:
-    """List the wav files of a folder and its subfolders, sorted; an error where there is none."""
+    """WAV files in and below a folder, sorted; an error where there is none."""
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder.")
     files = wavs_below(folder)
     if not files:
         raise AsdError(f"{folder}: holds no wav file.")
     return files
-
-
-def read_wav(
-    path: Path, seconds: float = np.inf, place: float = 0.0
-) -> Float[np.ndarray, "sample channel"]:
-    """Read at most ``seconds`` of a file, resampled to 16 kHz.
-
-    Parameters
-    ----------
-    place : of the excerpt, from 0 (start of the file) to 1 (end of the file).
-
-    Raises
-    ------
-    AsdError
-        If the file cannot be read as audio, or the excerpt holds NaN or infinite samples.
-    """
-    if not path.is_file():  # a pipe would wait for its writer
-        raise AsdError(f"{path}: not a file (a folder, a pipe or a broken link).")
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, frames = file.samplerate, int(min(file.frames, seconds * file.samplerate))
-            file.seek(int(place * (file.frames - frames)))
-            signal = file.read(frames, always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AsdError(f"{path}: cannot be read as audio ({error}).") from None
-    if not np.isfinite(signal).all():
-        raise AsdError(f"{path}: {np.count_nonzero(~np.isfinite(signal))} samples are not finite.")
-    if rate == RATE:
-        return signal
-    import soxr
-
-    return soxr.resample(signal, rate, RATE)

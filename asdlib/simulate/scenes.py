@@ -26,16 +26,15 @@ import soundfile
 from jaxtyping import Complex, Float
 
 from asdlib.io import leftovers
-from asdlib.io.files import digest, name_instead
+from asdlib.io.files import digest, name_instead, resolve
 from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.runtime.progress import bar
 from asdlib.simulate import machines
-from asdlib.simulate.machines import MACHINES, Condition
-from asdlib.simulate.noises import check as check_noise
-from asdlib.simulate.noises import noise
+from asdlib.simulate.machines import MACHINES
+from asdlib.simulate.noises import noise, real_noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
-from asdlib.simulate.sounds import RATE
+from asdlib.simulate.sounds import RATE, Condition
 from asdlib.spectra import power, stft
 
 LEVEL = 0.02  # root mean square of the machine before the channel gains, of full scale: -34 dB
@@ -137,7 +136,7 @@ def write(
     if os.path.ismount(out):
         raise AsdError(f"{out}: another disk; give a folder in it, such as {out / 'scenes'}.")
     if params.noise_folder is not None:
-        check_noise(params.noise_folder)
+        real_noise(resolve(params.noise_folder))
     # its own name for every run: two that write the same set do not disturb each other
     beside = leftovers.beside(out.absolute())
     jobs = [(name, cell, stem) for name in specs for cell, stem in cells(name, params)]

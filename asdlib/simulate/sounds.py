@@ -1,12 +1,18 @@
-"""What sounds are made of: coloured noise, slow drift, ringing blows, harmonics, bearings.
+"""Sounds of machines, healthy and faulty, and what they are made of.
 
-From these, :mod:`asdlib.simulate.machines` makes machines, and this module the four kinds of noise
-around them. Signals are mono at 16 kHz, of the order of unit power. Notebook: 01_noise_floor.
+First coloured noise, slow drift, ringing blows, harmonics and bearings, then five kinds of machine
+that are built from them. A kind is a function of two generators: ``rng`` draws what a healthy clip
+needs, ``damage`` what a fault needs, so that the same clip can be rendered with and without its
+fault. Its other arguments are the number of samples, the operating condition, the fault and its
+severity. Signals are mono at 16 kHz, of the order of unit power while the machine is active.
+Sources: R. B. Randall, Vibration-based Condition Monitoring, Wiley 2011 (bearing and gear
+signatures). Notebook: 01_noise_floor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,12 +23,24 @@ from jaxtyping import Float
 RATE = 16000  # Hz
 
 Signal = Float[np.ndarray, " sample"]
-Generator = np.random.Generator
+Rng = np.random.Generator
+Fault = str | None
+Triples = tuple[tuple[float, float, float], ...]
 
 
-def coloured(
-    rng: Generator, samples: int, slope: float, peaks: tuple[tuple[float, float, float], ...] = ()
-) -> Signal:
+@dataclass(frozen=True)
+class Condition:
+    """An operating condition: its text in the file name, and speed and load against nominal."""
+
+    attributes: str
+    speed: float = 1.0
+    load: float = 1.0
+
+
+Sound = Callable[[Rng, Rng, int, Condition, Fault, float], Signal]
+
+
+def coloured(rng: Rng, samples: int, slope: float, peaks: Triples = ()) -> Signal:
     """Gaussian noise of unit power with a spectral slope and resonances.
 
     Parameters
@@ -37,9 +55,7 @@ def coloured(
 
 
 @lru_cache(maxsize=64)
-def _colour(
-    samples: int, slope: float, peaks: tuple[tuple[float, float, float], ...]
-) -> Float[np.ndarray, " bin"]:
+def _colour(samples: int, slope: float, peaks: Triples) -> Float[np.ndarray, " bin"]:
     f = np.fft.rfftfreq(samples, 1 / RATE)
     level = slope * np.log2(np.maximum(f, 50) / 50)
     for centre, width, height in peaks:
@@ -47,7 +63,7 @@ def _colour(
     return (10 ** (level / 20)).astype(np.float32)
 
 
-def slow(rng: Generator, samples: int, seconds: float) -> Signal:
+def slow(rng: Rng, samples: int, seconds: float) -> Signal:
     """Random drift of zero mean and unit deviation that changes over about ``seconds``."""
     knots = rng.standard_normal(int(samples / RATE / seconds) + 4)
     place = np.linspace(1, len(knots) - 2, samples // 32 + 2)  # 2 ms: far finer than the drift
@@ -57,12 +73,7 @@ def slow(rng: Generator, samples: int, seconds: float) -> Signal:
     return np.interp(np.linspace(0, len(coarse) - 1, samples), np.arange(len(coarse)), coarse)
 
 
-def ring(
-    samples: int,
-    times: np.ndarray,
-    strengths: np.ndarray,
-    modes: Sequence[tuple[float, float, float]],
-) -> Signal:
+def ring(samples: int, times: np.ndarray, strengths: np.ndarray, modes: Triples) -> Signal:
     """Impulses that make damped modes ring: modes are (frequency in Hz, decay in s, strength)."""
     impulses = np.zeros(samples)
     place = np.round(times * RATE).astype(int)
@@ -73,7 +84,7 @@ def ring(
     return scipy.signal.oaconvolve(impulses, response)[:samples]
 
 
-def bearing(rng: Generator, phase: Signal, per_turn: float, resonance: float, race: str) -> Signal:
+def bearing(rng: Rng, phase: Signal, per_turn: float, resonance: float, race: str) -> Signal:
     """Impacts of a damaged race, of unit power.
 
     Parameters
@@ -96,13 +107,13 @@ def bearing(rng: Generator, phase: Signal, per_turn: float, resonance: float, ra
     return signal / np.sqrt(np.mean(signal**2))
 
 
-def shaft_phase(rng: Generator, samples: int, frequency: float, wander: float = 0.002) -> Signal:
+def shaft_phase(rng: Rng, samples: int, frequency: float, wander: float = 0.002) -> Signal:
     """Phase of a shaft in radians, with a slowly wandering speed."""
     instant = frequency * (1 + wander * slow(rng, samples, 0.5))
     return 2 * np.pi * np.cumsum(instant) / RATE + rng.uniform(0, 2 * np.pi)
 
 
-def harmonics(rng: Generator, phase: Signal, strengths: np.ndarray) -> Signal:
+def harmonics(rng: Rng, phase: Signal, strengths: np.ndarray) -> Signal:
     """Sum of a_h cos(h phase + random), h = 1, 2, ..., by Horner's rule on exp(i phase)."""
     turn = np.exp(1j * phase).astype(np.complex64)
     starts = np.exp(2j * np.pi * rng.random(len(strengths)))
@@ -113,43 +124,144 @@ def harmonics(rng: Generator, phase: Signal, strengths: np.ndarray) -> Signal:
     return total.real.astype(np.float64)
 
 
-def _ventilation(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Steady air noise that swells slowly."""
-    swell = 10 ** (1.5 * slow(rng, samples, 1.5) / 20)
-    return swell * coloured(rng, samples, -5, ((240, 40, 8), (900, 300, 4)))
+def fan(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float) -> Signal:
+    """Stationary broadband flow noise with tones at the blade passing frequency."""
+    shaft = 24.0 * c.speed * (1 + 0.01 * rng.standard_normal())
+    phase = shaft_phase(rng, samples, shaft)
+    strengths = (
+        0.5 * c.load * np.array([1, 0.6, 0.4, 0.25, 0.15]) * 10 ** (0.1 * rng.standard_normal(5))
+    )
+    tones = harmonics(rng, 7 * phase, strengths)
+    flow = 0.75 * c.load * coloured(rng, samples, -4, ((620 * c.speed, 150, 8), (1900, 400, 6)))
+    hum = 0.15 * np.cos(2 * np.pi * 100 * np.arange(samples) / RATE)
+    if fault == "imbalance":  # the flow pulses once per turn, and the housing shakes
+        turn = np.cos(phase + damage.uniform(0, 2 * np.pi))
+        return tones + flow * (1 + 0.7 * sev * turn) + hum + 0.4 * sev * turn
+    if fault == "blade":  # one blade differs: sidebands at the shaft rate around every tone
+        turn = np.cos(phase + damage.uniform(0, 2 * np.pi))
+        ticks = harmonics(damage, phase, 0.12 * sev * np.ones(18))
+        return tones * (1 + 0.8 * sev * turn) + flow + hum + ticks
+    healthy = tones + flow + hum
+    if fault == "bearing":
+        return healthy + 0.45 * sev * bearing(damage, phase, 3.57, 3100, "outer")
+    return healthy
 
 
-def _cart(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Engine tones of a varying speed, and rumble."""
-    engine = rng.uniform(28, 42)
-    phase = 2 * np.pi * np.cumsum(engine * (1 + 0.05 * slow(rng, samples, 0.7))) / RATE
-    tones = harmonics(rng, phase, np.arange(1, 24.0) ** -0.7 * (np.arange(1, 24) > 1))
-    rumble = coloured(rng, samples, -4, ((1300, 500, 5),))
-    swell = 10 ** (3 * slow(rng, samples, 0.6) / 20)
-    return swell * (0.45 * tones + 0.8 * rumble)
+def valve(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float) -> Signal:
+    """Mostly quiet: a solenoid click and a puff of air when it opens, a softer click to close."""
+    period = 0.8 / c.speed
+    count = int(samples / RATE / period) + 3
+    opens = np.cumsum(period * (1 + 0.03 * rng.standard_normal(count))) - rng.uniform(0, period)
+    closes = opens + 0.3 * period
+    strength = 1 + 0.08 * rng.standard_normal(count)
+    shift, damping = 1.0, 1.0
+    if fault == "worn":  # a worn seat: softer and lower
+        shift, damping = 1 - 0.18 * sev, 1 / (1 + sev)
+    healthy = ((1150.0, 0.012, 1.0), (2700.0, 0.006, 0.8), (4600.0, 0.003, 0.5))
+    modes = tuple((f * shift, d * damping, a) for f, d, a in healthy)
+    if fault == "sticking":  # it hesitates, then strikes twice
+        opens = opens + 0.06 * sev * damage.uniform(0.5, 1, count)
+        bounce = ring(samples, opens + 0.022, 0.7 * sev * strength, modes)
+    else:
+        bounce = np.zeros(samples)
+    clicks = ring(samples, opens, strength, modes) + ring(samples, closes, 0.5 * strength, modes)
+    t = np.arange(samples) / RATE
+    since = t - opens[np.clip(np.searchsorted(opens, t) - 1, 0, None)]
+    puff = np.where(since >= 0, np.exp(-np.maximum(since, 0) / (0.05 * c.load)), 0)
+    air = coloured(rng, samples, 2, ((3400, 900, 6),))
+    signal = 4.0 * clicks + 2.0 * c.load * puff * air + 1.8 * bounce
+    if fault == "leak":  # a hiss that does not end when the valve closes
+        signal = signal + 0.3 * sev * coloured(damage, samples, 4, ((5200, 900, 8),))
+    return signal
 
 
-def _compressor(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Mains hum and hiss that switch on and off."""
-    on = 0.5 + 0.5 * np.tanh(6 * (slow(rng, samples, 1.0) + 0.3))
-    phase = 2 * np.pi * 49.3 * np.arange(samples) / RATE
-    hum = harmonics(rng, phase, np.arange(1, 13.0) ** -0.5)
-    hiss = coloured(rng, samples, -1, ((3300, 900, 6),))
-    return (0.1 + 0.9 * on) * (0.5 * hum + 0.7 * hiss)
+def gears(teeth: int, input_turns: float, ratio: float) -> Sound:
+    """Return the sound of a gear pair: mesh harmonics with sidebands of both shafts."""
+
+    def sound(
+        rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float
+    ) -> Signal:
+        shaft = input_turns * c.speed * (1 + 0.005 * rng.standard_normal())
+        phase = shaft_phase(rng, samples, shaft)
+        slow_phase = phase * ratio
+        strengths = c.load * np.array([0.8, 0.5, 0.3, 0.15]) * 10 ** (0.1 * rng.standard_normal(4))
+        side = 1 + 0.25 * np.cos(phase) + 0.15 * np.cos(slow_phase)
+        if fault == "wear":  # more harmonics of the mesh, deeper modulation
+            strengths = strengths * (1 + sev * np.array([0.1, 0.9, 1.3, 2.0]))
+            side = side + 0.45 * sev * np.cos(phase + 1)
+        tooth = np.zeros(1)
+        if fault == "tooth":  # once per turn of the slow shaft the mesh falls silent, then knocks
+            gap = np.exp(-(((slow_phase % (2 * np.pi)) - np.pi) ** 2) / (2 * 0.15**2))
+            side = side * (1 - 0.8 * min(sev, 1.0) * gap)
+            times = np.flatnonzero(np.diff(np.floor((slow_phase + np.pi) / (2 * np.pi)))) / RATE
+            blow = ring(samples, times, np.ones(len(times)), ((1700, 0.004, 1), (3600, 0.002, 0.6)))
+            tooth = 1.3 * sev * blow
+        mesh = harmonics(rng, teeth * phase, strengths) * side
+        pulse = 0.3 * np.cos(phase)
+        rub = 0.35 * coloured(rng, samples, -3, ((1400, 300, 9),))
+        signal = mesh + pulse + rub + tooth
+        if fault == "bearing":
+            signal = signal + 0.45 * sev * bearing(damage, phase, 4.9, 2700, "inner")
+        if fault == "cavitation":  # collapsing bubbles: crackle under the suction half of the turn
+            crackle = coloured(damage, samples, 3, ((4300, 1200, 9),))
+            gate = np.maximum(np.cos(phase), 0) * (1 + 0.6 * slow(damage, samples, 0.1))
+            signal = signal + 0.4 * sev * gate * crackle
+        return signal
+
+    return sound
 
 
-def _clatter(rng: np.random.Generator, samples: int) -> np.ndarray:
-    """Blows at random times that ring in four modes."""
-    seconds = samples / RATE
-    blows = rng.poisson(1.5 * seconds) + 1
-    modes = tuple((rng.uniform(500, 5000), rng.uniform(0.004, 0.03), 1.0) for _ in range(4))
-    strengths = rng.uniform(0.3, 1.0, blows)
-    return 4.0 * ring(samples, rng.uniform(0, seconds, blows), strengths, modes)
+def slider(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float) -> Signal:
+    """A carriage to and fro: tones follow its speed, friction hisses, reversals thump."""
+    period = 2.0 / c.speed * (1 + 0.02 * rng.standard_normal())
+    t = np.arange(samples) / RATE + rng.uniform(0, period)
+    stroke = 2 * t / period  # counts strokes; its fraction runs along one stroke
+    part = stroke % 1
+    velocity = np.clip(np.minimum(part, 1 - part) / 0.2, 0, 1)
+    phase = 2 * np.pi * np.cumsum(310 * c.speed * velocity) / RATE
+    strengths = 0.45 * np.array([1, 0.7, 0.4, 0.3, 0.2]) * 10 ** (0.1 * rng.standard_normal(5))
+    tones = velocity**0.5 * harmonics(rng, phase, strengths)
+    hiss = 0.6 * c.load * velocity * coloured(rng, samples, -2, ((2300, 700, 6),))
+    turns = np.flatnonzero(np.diff(np.floor(stroke))) / RATE
+    modes = ((180, 0.03, 1.0), (420, 0.015, 0.7))
+    thump = ring(samples, turns, 1 + 0.1 * rng.standard_normal(len(turns)), modes)
+    signal = tones + hiss + 1.5 * thump
+    if fault == "friction":  # dry rail: more hiss, and stick-slip squeal at low speed
+        squeal_gate = np.exp(-(((velocity - 0.35) / 0.2) ** 2))
+        wobble = 2 * np.pi * np.cumsum(2650 + 60 * slow(damage, samples, 0.05)) / RATE
+        dry = 0.5 * velocity * coloured(damage, samples, 0, ((3800, 800, 8),))
+        signal = signal + sev * (0.35 * squeal_gate * np.cos(wobble) + 0.6 * dry)
+    if fault == "rail":  # damage at one place of the rail, passed on every stroke
+        where = damage.uniform(0.3, 0.7)
+        forth = (np.floor(stroke) % 2) == 0
+        along = np.where(forth, part, 1 - part)
+        passed = np.flatnonzero(np.diff(np.sign(along - where)) != 0) / RATE
+        hit = ring(samples, passed, np.ones(len(passed)), ((950, 0.01, 1), (2200, 0.005, 0.7)))
+        signal = signal + 2.0 * sev * hit
+    if fault == "loose":  # play in the coupling: a rattle after every reversal
+        strikes = (turns[:, None] + 0.02 + np.cumsum(damage.uniform(0.01, 0.02, 7))).ravel()
+        fade = np.tile(0.75 ** np.arange(7), len(turns))
+        rattle = ring(samples, strikes, fade, ((1350, 0.005, 1), (3100, 0.003, 0.8)))
+        signal = signal + 1.4 * sev * rattle
+    return signal
 
 
-NOISES = {
-    "ventilation": _ventilation,
-    "cart": _cart,
-    "compressor": _compressor,
-    "clatter": _clatter,
-}
+def grinder(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float) -> Signal:
+    """A spindle whose speed sinks and whose roar swells as the workpiece comes and goes."""
+    cycle = 0.5 + 0.5 * np.tanh(2 * slow(rng, samples, 0.8))
+    shaft = 58 * c.speed
+    instant = shaft * (1 - 0.08 * c.load * cycle)
+    phase = 2 * np.pi * np.cumsum(instant) / RATE
+    strengths = np.array([0.5, 0.7, 0.4, 0.35, 0.2, 0.2]) * 10 ** (0.1 * rng.standard_normal(6))
+    whine = harmonics(rng, phase, strengths) + 0.3 * np.cos(11 * phase)
+    roar = (0.3 + 0.7 * c.load * cycle) * coloured(rng, samples, -1, ((2900, 800, 7),))
+    signal = 0.8 * whine + roar
+    if fault == "imbalance":
+        turn = np.cos(phase + damage.uniform(0, 2 * np.pi))
+        signal = signal + sev * (0.5 * turn + 0.5 * roar * turn)
+    if fault == "chatter":  # the tool rings against the workpiece under load
+        tone = np.cos(2 * np.pi * np.cumsum(1480 + 15 * slow(damage, samples, 0.1)) / RATE)
+        signal = signal + 0.6 * sev * cycle * tone * (1 + np.cos(2 * phase))
+    if fault == "bearing":
+        signal = signal + 0.45 * sev * bearing(damage, phase, 5.4, 4100, "inner")
+    return signal
