@@ -175,7 +175,7 @@ def _scenes(options: argparse.Namespace) -> None:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from asdlib import official
+    from asdlib.io import official
 
     official.download(
         options.kind, options.out, options.machine, mirror=options.mirror, keep=options.keep
@@ -185,10 +185,9 @@ def _download(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, study
-    from asdlib.io import layout
+    from asdlib.io import layout, official
     from asdlib.measure import transfer
     from asdlib.monitor import recordings as own
-    from asdlib.official import complete
     from asdlib.study import forecast
 
     root = Path(options.data)
@@ -206,7 +205,7 @@ def _doctor(options: argparse.Namespace) -> None:
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
     print(transfer.levels(params, recordings).to_string())
-    remarks = layout.remarks(recordings.manifest) + complete.lacking(recordings.manifest, root)
+    remarks = layout.remarks(recordings.manifest) + official.lacking(recordings.manifest, root)
     print(*map(_printable, remarks), sep="\n")
     for machine in recordings.machines:
         for told in own.faults(recordings.clips(machine), params.spectra):

@@ -18,7 +18,6 @@ MAY_IMPORT = {
     "io": {"runtime"},
     "method": {"runtime", "io"},
     "simulate": BELOW | {"method"},
-    "official": BELOW | {"method"},
     "study": BELOW | {"method", "simulate"},
     "compare": BELOW | {"method", "simulate", "study"},
     "measure": BELOW | {"method", "simulate", "study"},

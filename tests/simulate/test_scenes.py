@@ -199,7 +199,7 @@ def test_unusable_options_are_one_sentence(tmp_path, rng):
         ({"noise_folder": str(tmp_path / "none")}, "none: no such folder"),
         ({"noise_folder": str(tmp_path / "empty")}, "empty: holds no wav"),
         ({"noise_folder": str(silent)}, "b.wav: a noise clip needs"),
-        ({"impulse_response_folder": str(mono)}, "a.wav: 1 channel; an impulse response"),
+        ({"impulse_response_folder": str(mono)}, "a.wav: 1 channel; near and far"),
     ):
         with pytest.raises(AsdError) as error:
             scenes.write(tmp_path / "out", few(**change))
