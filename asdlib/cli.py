@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asdlib
-from asdlib.io import leftovers
-from asdlib.io.files import replacing, resolve, sentence, write_table
+from asdlib.io import files
+from asdlib.io.files import replacing, resolve
+from asdlib.io.store import write as write_table
 from asdlib.params import AsdError, Params, load
-from asdlib.runtime import process, streams
+from asdlib.runtime import process
+from asdlib.runtime.errors import printable, sentence
 
 if TYPE_CHECKING:
     from asdlib.monitor import Monitor
@@ -33,32 +35,32 @@ _DEPTH = 4  # of a study's folder of results
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; a request to end, by whichever signal, ends it as Ctrl-C does."""
-    streams.opened()
+    process.open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int | None] = options.run
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; a window may be impossible here
-    leftovers.sweep(Path(tempfile.gettempdir()))
+    files.sweep(Path(tempfile.gettempdir()))
     try:
         with process.stoppable():
             code = run(options) or 0
             print(end="", flush=True)  # a full disk is told now
             return code
     except AsdError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return 2
     except KeyboardInterrupt as request:
         resumes = run in (_study, _report)
         print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
         return 128 + (request.args or (signal.SIGINT,))[0]
     except BrokenPipeError:
-        streams.error()  # what is still to be printed goes nowhere
+        process.output_error()  # what is still to be printed goes nowhere
         print("Nobody reads standard output any more.", file=sys.stderr)
         return 2
     except OSError as error:
-        print(_printable(sentence(streams.error() or error)), file=sys.stderr)
+        print(printable(sentence(process.output_error() or error)), file=sys.stderr)
         return 2
 
 
@@ -169,7 +171,7 @@ def _scenes(options: argparse.Namespace) -> None:
     }
     given = {key: value for key, value in changes.items() if value is not None}
     changed = load({"scenes": {**base.model_dump(), **given}}).scenes
-    leftovers.sweep(options.out.absolute().parent)
+    files.sweep(options.out.absolute().parent)
     digest = scenes.write(options.out, changed, progress=True)
     print(f"{options.out}: embedded scenes, seed {changed.seed}, manifest {digest}")
 
@@ -193,7 +195,7 @@ def _doctor(options: argparse.Namespace) -> None:
     root = Path(options.data)
     params = load(options.params, data=str(root.absolute()))
     if layout.is_one_machines(root):
-        print(*map(_printable, own.told(root, params.spectra)), sep="\n")
+        print(*map(printable, own.told(root, params.spectra)), sep="\n")
         return
     table, problems = dataset.survey(root)
     print(dataset.overview(table).to_string() if len(table) else "No clip was found.")
@@ -206,10 +208,10 @@ def _doctor(options: argparse.Namespace) -> None:
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
     print(transfer.levels(params, recordings).to_string())
     remarks = layout.remarks(recordings.manifest) + official.lacking(recordings.manifest, root)
-    print(*map(_printable, remarks), sep="\n")
+    print(*map(printable, remarks), sep="\n")
     for machine in recordings.machines:
         for told in own.faults(recordings.clips(machine), params.spectra):
-            print(_printable(f"{machine}: {told}"))
+            print(printable(f"{machine}: {told}"))
     print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 
 
@@ -219,11 +221,11 @@ def _study(options: argparse.Namespace) -> None:
     from asdlib.study import everything, forecast
 
     params = _with_data(options)
-    leftovers.sweep(resolve(params.results), depth=_DEPTH)
+    files.sweep(resolve(params.results), depth=_DEPTH)
     recordings = study.open_recordings(params, progress=True)
     folder = study.place(params, recordings)
     cost = forecast.sentence(forecast.forecast(params, recordings))
-    print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
+    print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     table = everything.compute(params, recordings, progress=True)
     write_table(table, folder / "scores.parquet")
     per_seed, ensembles = comparison.summary(table)
@@ -250,13 +252,13 @@ def _report(options: argparse.Namespace) -> None:
     from asdlib.study import forecast
 
     params = _with_data(options)
-    leftovers.sweep(resolve(params.results), depth=_DEPTH)
-    leftovers.sweep(resolve(params.figures))
-    leftovers.sweep(options.out, depth=1)
+    files.sweep(resolve(params.results), depth=_DEPTH)
+    files.sweep(resolve(params.figures))
+    files.sweep(options.out, depth=1)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
     cost = forecast.sentence(forecast.forecast(params, recordings))
-    print(_printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
+    print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     print("The chapters take a few minutes more.", file=sys.stderr)
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
     print(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}", file=sys.stderr)
@@ -267,11 +269,11 @@ def _fit(options: argparse.Namespace) -> None:
     from asdlib.monitor import Monitor, recordings, stored
 
     stored.check_place(options.out)  # before any work
-    leftovers.sweep(options.out.parent)
+    files.sweep(options.out.parent)
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
     told = [recordings.counted(options.folder, len(monitor.contents)), *monitor.faulty]
-    print(*monitor.remarks or [monitor.promise], *map(_printable, told), options.out, sep="\n")
+    print(*monitor.remarks or [monitor.promise], *map(printable, told), options.out, sep="\n")
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -292,11 +294,11 @@ def _score(options: argparse.Namespace) -> int:
             reading = monitor.score(clip, name=str(clip))
         except AsdError as error:
             problems += 1
-            print(_printable(str(error)), file=sys.stderr)
+            print(printable(str(error)), file=sys.stderr)
             continue
         alarms += reading.alarm
         p_values.append(reading.p_value)
-        print(reading.json() if options.json else _printable(str(reading)), flush=True)
+        print(reading.json() if options.json else printable(str(reading)), flush=True)
     if not options.json and (told := drift.sentence(p_values, monitor.false_alarms)):
         print(told)
     if problems:
@@ -341,7 +343,7 @@ def _watch(options: argparse.Namespace) -> None:
             once=options.once,
             log=options.log,
             stop=lambda: bool(stopped),
-            say=lambda sentence: print(_printable(sentence), file=sys.stderr, flush=True),
+            say=lambda sentence: print(printable(sentence), file=sys.stderr, flush=True),
         )
         latest: deque[float] = deque(maxlen=drift.WINDOW)
         warned = False
@@ -358,12 +360,6 @@ def _watch(options: argparse.Namespace) -> None:
         if not stopped:  # a second signal must not break the end after the first
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
-
-
-def _printable(text: str) -> str:
-    """Text for a terminal: a file name can hold no line, colour or cursor of its own."""
-    shown = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in shown)
 
 
 def _metrics(options: argparse.Namespace) -> None:

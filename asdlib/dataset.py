@@ -26,7 +26,7 @@ from asdlib.io.layout import below, is_machine, is_one_machines, misplaced
 from asdlib.io.listing import composed, not_text, twins, wavs
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
-from asdlib.runtime.progress import bar as progressing
+from asdlib.runtime.process import bar as progressing
 
 COLUMNS = [
     "machine",

@@ -13,7 +13,7 @@ import yaml
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
 from asdlib import cli, dataset
-from asdlib.io import leftovers
+from asdlib.io import files
 
 
 def written(tmp_path, **changes):
@@ -170,7 +170,7 @@ def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, params_file,
 def test_what_a_killed_run_left_goes_before_any_work(tmp_path, command, capsys):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    name = leftovers.beside(tmp_path / "x").name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")
+    name = files.part_of(tmp_path / "x").name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")
     places = ["results/units/fan.near.0123", "results/mine/submission/task2"]
     places += ["figures", "out/notebooks"] if command == "report" else []
     for place in places:

@@ -1,6 +1,7 @@
-"""Files of a study: where they are, written beside their place and renamed, named by their values.
+"""Files: where they are, read within bounds, written beside their place and renamed into it.
 
-What names the code that a result depends on is :mod:`asdlib.io.keys`.
+What the system refuses comes out of here as one sentence that names the file, see
+:class:`asdlib.runtime.errors.FileError`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ import errno
 import hashlib
 import json
 import os
+import re
+import secrets
+import shutil
 import stat
-from collections.abc import Iterator, Mapping
+import tempfile
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from asdlib.io import leftovers
+from asdlib.runtime.errors import FileError
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import torch
+_PART = re.compile(r"\.?asd-part-[a-z0-9_]{8}(\..+)?", re.DOTALL)  # a file or folder of a run
+_LONGEST = 200  # bytes of a name that are kept; a file system takes 255 in all
+_DAY = 86400.0  # s; an older part belongs to a run that was killed
 
 
 def project_root() -> Path:
@@ -46,64 +52,121 @@ def resolve(path: str | Path) -> Path:
 
 
 @contextmanager
+def named(path: Path, done: str = "read", part: Path | None = None) -> Iterator[None]:
+    """Raise an error of the system as a :class:`FileError`.
+
+    It names the file that the system names, and ``path`` where that is ``part`` or nothing.
+
+    Parameters
+    ----------
+    done : what was tried with the file, "read" or "written".
+    part : file or folder that will be renamed to ``path``.
+
+    Examples
+    --------
+    >>> try:
+    ...     with named(Path("scores.csv"), "written"):
+    ...         raise OSError(28, "No space left on device")  # as a failing write is told
+    ... except FileError as error:
+    ...     print(error)
+    scores.csv: cannot be written (No space left on device).
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        found = Path(os.fsdecode(error.filename or path))
+        if part is not None and (found == part or part in found.parents):
+            found = path
+        raise FileError(found, error, done) from None
+
+
+def part_of(path: Path) -> Path:
+    """Name a hidden file or folder beside ``path``, for what will be renamed to it.
+
+    >>> part_of(Path("results/scores.csv")).name.startswith(".asd-part-")
+    True
+    """
+    name = os.fsencode(path.name)[-_LONGEST:].decode(errors="ignore")
+    return path.with_name(f".asd-part-{secrets.token_hex(4)}.{name}")
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path beside ``path`` to write to, and rename it to ``path`` at the end.
 
     A reader sees the old file or the whole new one, never a part. After an error ``path`` is as
-    it was, and the part is removed. An error of the system names ``path``. A link stays: the file
-    that it leads to is written.
+    it was, and the part is removed. A link stays: the file that it leads to is written.
 
-    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
-    >>> with replacing(path) as beside:
-    ...     _ = beside.write_text("whole")
+    >>> with replacing(path) as part:
+    ...     _ = part.write_text("whole")
     >>> path.read_text(), [file.name for file in path.parent.iterdir()]
     ('whole', ['notes.txt'])
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = leftovers.beside(path)
-    try:
-        yield beside
-        os.replace(beside, path)
-    except BaseException as error:
-        with suppress(OSError):  # the first error says more
-            beside.unlink(missing_ok=True)
-        name_instead(error, beside, path)
-        raise
+    part = part_of(path)
+    with named(path, "written", part):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):  # the first error says more
+                part.unlink(missing_ok=True)
+            raise
 
 
-def name_instead(error: BaseException, beside: Path, path: Path) -> None:
-    """Let an error of the system name ``path`` where it names no file, or one at ``beside``.
+@contextmanager
+def temporary_folder(place: Path | str | None = None) -> Iterator[Path]:
+    """Make a folder for temporary files and remove it at the end.
 
-    >>> error = OSError(28, "No space left on device")  # as a failing write is told
-    >>> name_instead(error, Path(".part"), Path("scores.csv"))
-    >>> error.filename
-    'scores.csv'
+    Parameters
+    ----------
+    place : where it is made; the system's folder for temporary files by default.
+
+    Examples
+    --------
+    >>> with temporary_folder() as own:
+    ...     own.is_dir()
+    True
+    >>> own.exists()
+    False
     """
-    if isinstance(error, OSError):
-        named = Path(os.fsdecode(error.filename or beside))
-        if named == beside or beside in named.parents:
-            error.filename, error.filename2 = str(path), None
+    where = Path(place or tempfile.gettempdir())
+    with named(where, "written"), tempfile.TemporaryDirectory(prefix="asd-part-", dir=place) as own:
+        yield Path(own)
 
 
-def sentence(error: OSError) -> str:
-    """Say what the system refused, and for which file.
+def sweep(place: Path, *, depth: int = 0) -> None:
+    """Remove parts and temporary folders older than a day, which killed runs have left.
 
-    >>> sentence(OSError(28, "No space left on device", "scores.csv")).partition(";")[0]
-    'scores.csv: cannot be read or written (No space left on device)'
+    Parameters
+    ----------
+    depth : levels of subfolders to look into; links are not followed.
+
+    Examples
+    --------
+    >>> sweep(Path("nowhere"))
     """
-    reason = error.strerror or " ".join(map(str, error.args)) or type(error).__name__
-    then = "mend that and run the same command again."
-    if error.filename is None:
-        return f"The system reports an error ({reason.rstrip('.')}); {then}"
-    return (
-        f"{os.fsdecode(error.filename)}: cannot be read or written ({reason.rstrip('.')}); {then}"
-    )
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not _PART.fullmatch(entry.name):
+                if is_folder and depth:
+                    sweep(Path(entry.path), depth=depth - 1)
+            elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _DAY:
+                if is_folder:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
 
 
-def check_regular(path: Path, most: int) -> None:
-    """Refuse what is no file, as a pipe would wait for its writer and a device might never end.
+def read_bytes(path: Path, most: int = 2**30) -> bytes:
+    r"""Return the content of a file.
+
+    A pipe, which would wait for its writer, and a device, which might never end, are refused.
 
     Parameters
     ----------
@@ -111,97 +174,47 @@ def check_regular(path: Path, most: int) -> None:
 
     Raises
     ------
-    OSError
-        Naming the path; also if there is nothing.
+    FileError
+        Also if there is nothing, or too much.
 
     Examples
     --------
-    >>> try:
-    ...     check_regular(Path("/dev/null"), 100)
-    ... except OSError as error:
-    ...     print(sentence(error).partition(";")[0])
-    /dev/null: cannot be read or written (not a file, but a folder, a pipe or a device)
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        what = "not a file, but a folder, a pipe or a device"
-        raise OSError(errno.EINVAL, what, str(path))
-    if status.st_size > most:
-        what = f"{status.st_size:,} bytes, where at most {most:,} are allowed"
-        raise OSError(errno.EFBIG, what, str(path))
-
-
-def read_bytes(path: Path, most: int) -> bytes:
-    r"""Return the content of a file, and name it in every error; see :func:`check_regular`.
-
-    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
     >>> write_text("Ω", path)
-    >>> read_bytes(path, 100)
+    >>> read_bytes(path)
     b'\xce\xa9'
     """
-    check_regular(path, most)
-    try:
+    with named(path):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a file, but a folder, a pipe or a device")
+        if status.st_size > most:
+            what = f"{status.st_size:,} bytes, where at most {most:,} are allowed"
+            raise OSError(errno.EFBIG, what)
         return path.read_bytes()
-    except OSError as error:
-        name_instead(error, path, path)  # a failing read names no file
-        raise
 
 
 def write_bytes(content: bytes, path: Path) -> None:
-    """Write the content of a file.
+    """Write the content of a file, whole or not at all.
 
-    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.bin"
     >>> write_bytes(b"whole", path)
     >>> path.read_bytes()
     b'whole'
     """
-    with replacing(path) as beside:
-        beside.write_bytes(content)
+    with replacing(path) as part:
+        part.write_bytes(content)
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write text as UTF-8 with the line ends that it has.
+    """Write text as UTF-8 with the line ends that it has, whole or not at all.
 
-    >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
     >>> write_text("Ω", path)
     >>> len(path.read_bytes())
     2
     """
     write_bytes(text.encode("utf-8"), path)
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as parquet or CSV, by the ending of the name.
-
-    >>> import tempfile
-    >>> import pandas as pd
-    >>> path = Path(tempfile.mkdtemp()) / "scores.csv"
-    >>> write_table(pd.DataFrame({"name": ["a.wav"], "score": [0.5]}), path)
-    >>> path.read_text().split()
-    ['name,score', 'a.wav,0.5']
-    """
-    if path.suffix == ".csv":
-        write_text(table.to_csv(index=False, lineterminator="\n"), path)
-    else:
-        write_bytes(table.to_parquet(index=False), path)
-
-
-def write_tensors(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
-    """Write tensors as a safetensors file.
-
-    >>> import tempfile, safetensors.torch, torch
-    >>> path = Path(tempfile.mkdtemp()) / "one.safetensors"
-    >>> write_tensors({"x": torch.ones(2)}, path, unit="dB")
-    >>> safetensors.torch.load_file(path)["x"].tolist()
-    [1.0, 1.0]
-    """
-    import safetensors.torch  # brings torch, which takes seconds
-
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(safetensors.torch.save(contiguous, metadata=metadata), path)
 
 
 def content_digest(content: bytes) -> str:

@@ -7,8 +7,10 @@ computed again.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -68,7 +70,7 @@ def read(path: Path, reader: Callable[[Path], Result]) -> Result | None:
         raise
     except Exception as error:  # a library may raise anything for a damaged file
         if isinstance(error, OSError) and error.errno is not None:
-            files.name_instead(error, path, path)  # a failing read names no file
+            name_instead(error, path, path)  # a failing read names no file
             raise
     _set_aside(path, before)
     return None
@@ -193,7 +195,7 @@ def write_tensors(tensors: Tensors, path: Path, **told: Any) -> None:
     """
     whole = {"told": told, "tensors": _tensors_digest(tensors), "place": _place(path)}
     entry = json.dumps({"digest": digest(whole), **whole})
-    files.write_tensors(tensors, path, **{_ENTRY: entry})
+    write_tensors_plain(tensors, path, **{_ENTRY: entry})
 
 
 def tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
@@ -271,3 +273,46 @@ def _set_aside(path: Path, before: os.stat_result) -> None:
         return  # another process was first
     told = f"{path}: damaged; it is set aside as {aside.name} and computed again."
     tqdm.write(told, file=sys.stderr)
+
+
+def name_instead(error: BaseException, beside: Path, path: Path) -> None:
+    """Let an error of the system name ``path`` where it names no file, or one at ``beside``.
+
+    >>> error = OSError(28, "No space left on device")  # as a failing write is told
+    >>> name_instead(error, Path(".part"), Path("scores.csv"))
+    >>> error.filename
+    'scores.csv'
+    """
+    if isinstance(error, OSError):
+        named = Path(os.fsdecode(error.filename or beside))
+        if named == beside or beside in named.parents:
+            error.filename, error.filename2 = str(path), None
+
+
+def check_regular(path: Path, most: int) -> None:
+    """Refuse what is no file, as a pipe would wait for its writer and a device might never end.
+
+    Parameters
+    ----------
+    most : bytes that it may have.
+
+    Raises
+    ------
+    OSError
+        Naming the path; also if there is nothing.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        what = "not a file, but a folder, a pipe or a device"
+        raise OSError(errno.EINVAL, what, str(path))
+    if status.st_size > most:
+        what = f"{status.st_size:,} bytes, where at most {most:,} are allowed"
+        raise OSError(errno.EFBIG, what, str(path))
+
+
+def write_tensors_plain(tensors: Mapping[str, torch.Tensor], path: Path, **metadata: str) -> None:
+    """Write tensors as a safetensors file."""
+    import safetensors.torch
+
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    files.write_bytes(safetensors.torch.save(contiguous, metadata=metadata), path)

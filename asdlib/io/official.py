@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from asdlib.io import kept, leftovers, owned
+from asdlib.io import kept, owned
+from asdlib.io.files import sweep, temporary_folder
 from asdlib.io.listing import is_foreign
 from asdlib.runtime.errors import AsdError, plural
-from asdlib.runtime.progress import bar
+from asdlib.runtime.process import bar
 
 LICENCE = "The recordings are under the licence CC BY-NC-SA 4.0: share alike, no commercial use."
 KEPT = "archives"
@@ -121,7 +122,7 @@ def download(
     wanted = chosen(kind, machines)
     own, record = out / owned.MARK / "archives", out / owned.MARK / "official.json"
     own.mkdir(parents=True, exist_ok=True)
-    leftovers.sweep(out)
+    sweep(out)
     known: dict[str, Any] = kept.json_value(record) or {}
     missing = [archive for archive in wanted if not _is_there(out, archive, known)]
     if missing:
@@ -279,7 +280,7 @@ def unpack(archive: Path, machine: str, out: Path) -> list[str]:
     ['fan/train/a.wav']
     """
     try:
-        with zipfile.ZipFile(archive) as packed, leftovers.folder(str(out)) as own:
+        with zipfile.ZipFile(archive) as packed, temporary_folder(str(out)) as own:
             members = _members(archive, packed, machine)
             packed.extractall(own, members.values())
             for name in members:

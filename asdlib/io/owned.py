@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from asdlib.io import files, leftovers
+from asdlib.io import files, kept
 from asdlib.runtime.errors import AsdError
 
 MARK = ".asd"
@@ -138,13 +138,13 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
     if path.is_symlink() or os.path.ismount(path):
         yield path
         return
-    beside, old = leftovers.beside(path), leftovers.beside(path)
+    beside, old = files.part_of(path), files.part_of(path)
     try:
         yield folder(beside, hint)
         os.replace(path, old)
         os.replace(beside, path)
     except OSError as error:
-        files.name_instead(error, beside, path)
+        kept.name_instead(error, beside, path)
         raise
     finally:
         if not path.exists():  # also after Ctrl-C between the two

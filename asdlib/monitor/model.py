@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from asdlib import clipstats, dataset, pipeline
 from asdlib.calibration import Alarm
-from asdlib.io import leftovers
+from asdlib.io import files
 from asdlib.monitor import health, reasons, recordings, stored
 from asdlib.monitor.reading import Evidence, Reading
 from asdlib.params import AsdError, Params, Spectra
@@ -102,7 +102,7 @@ class Monitor:
                 f"{plural(len(table), 'different normal recording')} found; at least {_LEAST} are "
                 "needed."
             )
-        with leftovers.folder() as folder:
+        with files.temporary_folder() as folder:
             scorers = tuple("/".join(view) for view in clipstats.S5)
             params = Params(spectra=spectra, results=str(folder), scorers=scorers)
             own = [views.View(params, "machine", *view, table) for view in clipstats.S5]

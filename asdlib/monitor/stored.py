@@ -19,7 +19,9 @@ from jaxtyping import Float
 from asdlib import clipstats
 from asdlib.calibration import HeldOut
 from asdlib.frontends import FRONT_ENDS
-from asdlib.io.files import check_regular, content_digest, write_tensors
+from asdlib.io.files import content_digest
+from asdlib.io.kept import check_regular
+from asdlib.io.kept import write_tensors_plain as write_tensors
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView

@@ -29,7 +29,7 @@ from asdlib.params import AsdError, Params
 from asdlib.report import left_out, provenance, single
 from asdlib.report.alone import alone
 from asdlib.report.kernels import Kernel
-from asdlib.runtime.progress import bar as progressing
+from asdlib.runtime.process import bar as progressing
 from asdlib.study import everything, exposure
 
 CHAPTERS = (

@@ -19,7 +19,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 
-from asdlib.io import leftovers
+from asdlib.io import files
 from asdlib.io.files import project_root
 from asdlib.params import AsdError
 
@@ -44,7 +44,7 @@ class Kernel:
         # by default the kernel's files lie in the working folder, where another report has the same
         long = len(tempfile.gettempdir()) > _LONGEST
         self._at_end = ExitStack()
-        self._own = self._at_end.enter_context(leftovers.folder("/tmp" if long else None))
+        self._own = self._at_end.enter_context(files.temporary_folder("/tmp" if long else None))
 
     @property
     def started(self) -> bool:

@@ -2,9 +2,63 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 
 class AsdError(Exception):
     """The base of every error a user can cause: one sentence, exit code 2, no traceback."""
+
+
+class FileError(AsdError, OSError):
+    """What the system refuses for a file: one sentence that names it.
+
+    Attributes
+    ----------
+    errno : number of the system's error.
+    filename : of the file.
+    """
+
+    def __init__(self, path: Path | str, error: OSError, done: str = "read or written"):
+        super().__init__(f"{printable(os.fsdecode(path))}: cannot be {done} ({reason(error)}).")
+        self.errno, self.filename = error.errno, os.fsdecode(path)
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return str(self.args[0])
+
+
+def reason(error: OSError) -> str:
+    """Return what the system says, without a number and a full stop.
+
+    >>> reason(OSError(28, "No space left on device"))
+    'No space left on device'
+    """
+    said = error.strerror or " ".join(map(str, error.args)) or type(error).__name__
+    return said.rstrip(".")
+
+
+def sentence(error: OSError) -> str:
+    """Return the sentence for an error of the system that a library raised.
+
+    >>> print(sentence(OSError(28, "No space left on device", "scores.csv")))
+    scores.csv: cannot be read or written (No space left on device).
+    """
+    if isinstance(error, FileError):
+        return str(error)
+    if error.filename is None:
+        return f"The system reports an error ({reason(error)})."
+    return str(FileError(os.fsdecode(error.filename), error))
+
+
+def printable(text: str) -> str:
+    r"""Return text for a terminal: a file name brings no line, colour or cursor of its own.
+
+    >>> printable(chr(27) + "[31mred.wav")
+    '\\x1b[31mred.wav'
+    """
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in shown)
 
 
 def plural(count: int, thing: str) -> str:

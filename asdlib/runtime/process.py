@@ -1,4 +1,4 @@
-"""What a process is started with: variables and signals.
+"""What a process is started with: variables, signals and standard streams; how it shows progress.
 
 A batch job, a container or a service has no home to write to, no terminal, odd variables. Libraries
 read the variables when they are loaded, so the package sets them first of all.
@@ -10,12 +10,17 @@ import os
 import re
 import signal
 import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
+
+from asdlib.runtime.errors import plural
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
@@ -100,3 +105,61 @@ def stoppable() -> Iterator[None]:
         if not stopped:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
+
+
+def open_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere.
+
+    >>> open_streams()
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # else a data file gets its number
+        pass
+    os.close(number)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+
+
+def output_error() -> OSError | None:
+    """Return what keeps standard output from being written; what waits for it is dropped then.
+
+    >>> output_error() is None
+    True
+    """
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error.filename = "standard output"
+        return error
+    return None
+
+
+def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
+    """Return a progress bar; in a log file, where it would be repeated, say once what begins.
+
+    Parameters
+    ----------
+    what : is done; stands before the bar.
+    total : number of steps.
+    unit : what a step is, such as "clip"; "B" for bytes.
+    progress : nothing is shown where this is false, or where there is no step.
+
+    Examples
+    --------
+    >>> with bar("checking", 2, "clip", progress=False) as shown:
+    ...     _ = shown.update(2)
+    """
+    shown = progress and total > 0
+    on_terminal = sys.stderr.isatty()
+    if shown and not on_terminal:
+        size = f"{total / 1e6:,.1f} MB" if unit == "B" else plural(total, unit)
+        print(f"{what} ({size}) ...", file=sys.stderr, flush=True)
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        unit_scale=unit == "B",
+        disable=not (shown and on_terminal),
+        leave=False,
+    )

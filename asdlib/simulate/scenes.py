@@ -25,11 +25,12 @@ import scipy.fft
 import soundfile
 from jaxtyping import Complex, Float
 
-from asdlib.io import leftovers
-from asdlib.io.files import digest, name_instead, resolve
+from asdlib.io import files
+from asdlib.io.files import digest, resolve
+from asdlib.io.kept import name_instead
 from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
-from asdlib.runtime.progress import bar
+from asdlib.runtime.process import bar
 from asdlib.simulate import machines
 from asdlib.simulate.machines import MACHINES
 from asdlib.simulate.noises import noise, real_noise
@@ -138,7 +139,7 @@ def write(
     if params.noise_folder is not None:
         real_noise(resolve(params.noise_folder))
     # its own name for every run: two that write the same set do not disturb each other
-    beside = leftovers.beside(out.absolute())
+    beside = files.part_of(out.absolute())
     jobs = [(name, cell, stem) for name in specs for cell, stem in cells(name, params)]
     transfers: dict[str, list[np.ndarray]] = {name: [] for name in specs}
     try:

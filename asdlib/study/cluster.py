@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from asdlib.io import leftovers
+from asdlib.io import files
 from asdlib.io.files import content_digest, resolve
 from asdlib.io.keys import code_digest
 from asdlib.params import AsdError
@@ -173,7 +173,7 @@ def _check_workers(client: Client, tasks: Sequence[Unit]) -> None:
     first = tasks[0]
     results, clip = Path(first.params.results), first.clips.iloc[0]
     results.mkdir(parents=True, exist_ok=True)
-    asked = leftovers.beside(results / "seen")
+    asked = files.part_of(results / "seen")
     asked.write_text(asked.name, encoding="utf-8")
     try:
         seen = client.run(

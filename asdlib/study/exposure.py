@@ -31,7 +31,7 @@ from asdlib.io.files import digest, resolve
 from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Encoder, Params
 from asdlib.runtime.hardware import choose_device
-from asdlib.runtime.progress import bar as progressing
+from asdlib.runtime.process import bar as progressing
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import COLUMNS
 from asdlib.training import shuffled

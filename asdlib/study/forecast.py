@@ -12,7 +12,7 @@ import numpy as np
 
 from asdlib import study
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.io import leftovers
+from asdlib.io import files
 from asdlib.io.files import digest
 from asdlib.params import Params
 from asdlib.study import variants
@@ -119,7 +119,7 @@ def _trial(unit: Unit, clips: int) -> tuple[int, float, float, float]:
     few = train.iloc[np.unique(spread)]
     loop = unit.params.training.model_copy(update={"epochs": _EPOCHS, "compiled": "never"})
     marks: list[float] = []
-    with leftovers.folder() as folder:
+    with files.temporary_folder() as folder:
         own = unit.params.model_copy(update={"results": str(folder), "training": loop})
         trial = replace(unit, params=own, clips=few)
         if len(few):

@@ -22,7 +22,7 @@ from asdlib.io.keys import code_digest
 from asdlib.noise import Floors
 from asdlib.params import Params, load
 from asdlib.runtime import hardware
-from asdlib.runtime.progress import bar as progressing
+from asdlib.runtime.process import bar as progressing
 from asdlib.study import baseline, cluster, detectors, variants, views
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.unit import Unit

@@ -17,8 +17,8 @@ from conftest import SMALL, two_channels, write_wav
 
 from asdlib import cli
 from asdlib.compare import comparison, submission, systems
-from asdlib.io import files
 from asdlib.params import AsdError, load
+from asdlib.runtime import errors
 from asdlib.study import everything, open_recordings
 
 SCENES = {
@@ -77,7 +77,7 @@ def run(walk, data, work):
             print(error, file=err)
         except OSError as error:
             code = 2
-            print(files.sentence(error), file=err)
+            print(errors.sentence(error), file=err)
     lines = re.split(r"[\r\n]+", err.getvalue())
     return Outcome(code, [line for line in lines if line.strip() and not _PROGRESS.search(line)])
 

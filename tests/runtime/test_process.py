@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from asdlib.runtime.process import bar
+
 SHOWN = "import asdlib, os\nfor name in {}: print(os.environ.get(name, 'not set'))"
 FOLDERS = ("MPLCONFIGDIR", "NUMBA_CACHE_DIR")
 
@@ -72,7 +74,7 @@ def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):
 def test_without_standard_streams_no_file_gets_their_numbers(tmp_path):
     code = """
 import sys
-from asdlib.runtime.streams import opened
+from asdlib.runtime.process import open_streams as opened
 opened()
 print("lost")
 print("lost", file=sys.stderr)
@@ -88,7 +90,7 @@ def writing_scenes(folder):
     """A command that has begun to write."""
     command = [sys.executable, "-m", "asdlib.cli", "scenes", folder / "scenes"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    while not list(folder.glob(f".asd-*-{process.pid}-*/*/*/*.wav")):
+    while not list(folder.glob(".asd-part-*/*/*/*.wav")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     return process
@@ -104,12 +106,15 @@ def test_a_request_to_end_is_answered_and_leaves_nothing(tmp_path, number):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_command_left_goes_at_the_next_start(tmp_path):
-    process = writing_scenes(tmp_path)
-    process.kill()
-    process.communicate()
-    (left,) = tmp_path.iterdir()
-    again = writing_scenes(tmp_path)
-    again.kill()
-    again.communicate()
-    assert left not in tmp_path.iterdir()
+def test_a_log_gets_one_line_and_a_terminal_a_bar(capsys, monkeypatch):
+    with bar("checking clips", 1200, "clip") as shown:
+        shown.update()
+    with bar("nothing", 0, "clip"), bar("unseen", 5, "clip", progress=False):
+        pass
+    assert capsys.readouterr().err == "checking clips (1,200 clips) ...\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with bar("checking clips", 2, "clip") as shown:
+        shown.update(2)
+    err = capsys.readouterr().err
+    assert "checking clips:" in err
+    assert "..." not in err
