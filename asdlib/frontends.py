@@ -1,8 +1,10 @@
 """Front-ends: two complex spectra in, one denoised near power spectrum out.
 
-Every front-end has the same two steps: ``fit`` takes the training-normal clips of one machine, and
-a call denoises one clip from that clip and the fitted statistics alone. None of them raises power.
-Report sections 3.2 and 3.3. Notebook: 02_front_ends.
+``fit`` takes the training-normal clips of one machine. A call denoises one clip, (2, frequency,
+frame) complex to (frequency, frame) power, from that clip and the fitted statistics alone. Except
+for the far microphone itself, each front-end is a gain on the near power, P_out = gain P_n with
+0 <= gain <= 1: from the expected noise G_m P_f (eq. 3), from the coherence of the channels (eq. 4),
+or from the residual of a complex fit. Paper, sections 3.2 and 3.3. Notebook: 02_front_ends.
 """
 
 from __future__ import annotations
@@ -21,6 +23,114 @@ from asdlib.spectra import Power, Spectrum, power
 
 _MOST_SNR = 1e10  # 100 dB: keeps squares finite in float32
 _LEAST_V = 1e-30  # E1 is infinite at 0
+
+
+def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
+    """Magnitude-squared coherence of the two channels, recursively smoothed over time.
+
+    MSC = |S_nf|^2 / (S_nn S_ff) with S(t) = c S(t-1) + (1-c) X(t), started from the mean of the
+    first frames; 0 where a channel is silent.
+
+    Parameters
+    ----------
+    spectrum : (2, frequency, frame) complex.
+
+    Returns
+    -------
+    (frequency, frame), 0 to 1 up to rounding.
+
+    Examples
+    --------
+    >>> near = np.exp(1j * np.arange(40.0))[None]
+    >>> coherence(np.stack([near, 0.3 * near])).round(6).min()
+    np.float64(1.0)
+    """
+    near, far = spectrum
+    s_nn, s_ff = _smooth(power(near), constants), _smooth(power(far), constants)
+    cross = np.abs(_smooth(near * far.conj(), constants))
+    heard = (s_nn > 0) & (s_ff > 0)
+    # two ratios instead of one product: the product of two quiet powers underflows in float32
+    to_near = np.divide(cross, s_nn, out=np.zeros_like(s_nn), where=heard)
+    to_far = np.divide(cross, s_ff, out=np.zeros_like(s_ff), where=heard)
+    return to_near * to_far
+
+
+def _smooth(values: np.ndarray, constants: Denoising) -> np.ndarray:
+    keep = np.asarray(constants.smoothing, values.real.dtype)
+    start = keep * values[:, : constants.start_frames].mean(axis=1, keepdims=True)
+    one = np.ones((), keep.dtype)
+    numerator, denominator = np.array([one - keep]), np.array([one, -keep])
+    return scipy.signal.lfilter(numerator, denominator, values, axis=1, zi=start)[0]
+
+
+def wiener_gain(prior: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"] | float:
+    """Amplitude gain xi / (1 + xi) from the a-priori SNR xi.
+
+    >>> wiener_gain(3.0)
+    0.75
+    """
+    return prior / (1 + prior)
+
+
+def lsa_gain(
+    prior: Float[np.ndarray, "*shape"] | float, posterior: Float[np.ndarray, "*shape"] | float
+) -> Float[np.ndarray, "*shape"] | float:
+    """Best gain for the log-spectral amplitude, at most 1 (Ephraim and Malah 1985).
+
+    xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi).
+
+    Parameters
+    ----------
+    prior, posterior : the SNR xi and gamma, as ratios of power.
+
+    Examples
+    --------
+    >>> float(round(lsa_gain(3.0, 4.0), 4))
+    0.7549
+    """
+    wiener = wiener_gain(prior)
+    v = np.maximum(wiener * posterior, _LEAST_V)
+    return np.minimum(wiener * np.exp(scipy.special.exp1(v) / 2), 1.0)
+
+
+def decision_directed(
+    near: Power, noise: Power, constants: Denoising, *, log_spectral: bool
+) -> Power:
+    """Filter one clip, frame after frame, by gains that depend on the frame before.
+
+    The a-priori SNR of a frame is a weighted mean of the filter's own estimate from the frame
+    before and of this frame's a-posteriori SNR minus 1 (Ephraim and Malah 1984).
+
+    Parameters
+    ----------
+    near, noise : (frequency, frame), power.
+    constants : ``dd_weight`` of the frame before, and ``beta``, lower bound of the power gain.
+    log_spectral : LSA's gain instead of Wiener's.
+
+    Returns
+    -------
+    (frequency, frame), power; unchanged where there is no noise.
+
+    Examples
+    --------
+    >>> near = np.array([[1.0, 1.0, 9.0, 9.0, 9.0]])
+    >>> noise = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]])
+    >>> decision_directed(near, noise, Denoising(dd_weight=0.5), log_spectral=True).round(2)
+    array([[0.25, 0.1 , 5.78, 6.86, 9.  ]])
+    """
+    noisy = noise > 0
+    with np.errstate(over="ignore"):  # an infinite ratio is bounded next
+        ratio = np.divide(near, noise, out=np.ones_like(near), where=noisy)
+    # float64, and a frame's frequencies side by side in memory
+    posterior = np.ascontiguousarray(np.minimum(ratio, _MOST_SNR).T, np.float64)
+    gain, weight = np.empty_like(posterior), constants.dd_weight  # gain in power
+    past = np.ones(len(near))  # clean power over noise before the first frame: equally loud
+    for t, gamma in enumerate(posterior):
+        prior = weight * past + (1 - weight) * np.maximum(gamma - 1, 0)
+        gain[t] = (lsa_gain(prior, gamma) if log_spectral else wiener_gain(prior)) ** 2
+        past = gain[t] * gamma
+    filtered = near * np.clip(gain.T, constants.beta, 1)
+    return np.where(noisy, filtered, near).astype(near.dtype)
 
 
 class FrontEnd:
@@ -232,8 +342,7 @@ class Wiener(RefSub):
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the filtered near power."""
         near, noise = power(spectrum[0]), self.expected_noise(spectrum)
-        c = self.constants
-        return decision_directed(near, noise, c.dd_weight, c.beta, _MOST_SNR, self.log_spectral)
+        return decision_directed(near, noise, self.constants, log_spectral=self.log_spectral)
 
 
 class Lsa(Wiener):
@@ -250,27 +359,7 @@ class Lsa(Wiener):
     log_spectral = True
 
 
-class _Residual:
-    """What front-ends with a complex fit share: the residual R that the fit leaves."""
-
-    constants: Denoising
-
-    def residual(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
-        """R of plain least squares."""
-        return unpredicted(spectrum, self.constants)
-
-
-class _GatedResidual:
-    """The same, of the fit that the machine's own lines and impulses do not pull."""
-
-    constants: Denoising
-
-    def residual(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
-        """R of :func:`asdlib.complexls.gated`."""
-        return gated(spectrum, self.constants)
-
-
-class ComplexLS(_Residual, FrontEnd):
+class ComplexLS(FrontEnd):
     """Power of the near signal that a linear filter of the far channel does not predict.
 
     min(abs(N - sum_j H_j F(t - j))^2, P_n), with H of :func:`asdlib.complexls.far_filter`, which is
@@ -283,17 +372,18 @@ class ComplexLS(_Residual, FrontEnd):
 
     title = "ComplexLS"
     reads: tuple[str, ...] = ("context", "ridge")
+    residual = staticmethod(unpredicted)
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the power of the residual, nowhere above P_n."""
-        return np.minimum(power(self.residual(spectrum)), power(spectrum[0]))
+        return np.minimum(power(self.residual(spectrum, self.constants)), power(spectrum[0]))
 
     def denoised(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
         """Return the residual, with a phase of its own."""
-        return self.residual(spectrum)
+        return self.residual(spectrum, self.constants)
 
 
-class LsAda(_Residual, AdaSub):
+class LsAda(AdaSub):
     """AdaSub on the residual R of the complex fit, with a transfer of its own.
 
     abs(R)^2 replaces P_n in the subtraction and in the near floor of the transfer.
@@ -304,7 +394,8 @@ class LsAda(_Residual, AdaSub):
     """
 
     title = "LSAda"
-    reads: tuple[str, ...] = ("beta", "a_0", "a_min", "a_max", "context", "ridge")
+    reads: tuple[str, ...] = (*AdaSub.reads, *ComplexLS.reads)
+    residual = staticmethod(unpredicted)
     uses_own_floors = True
 
     def __call__(self, spectrum: Spectrum) -> Power:
@@ -313,10 +404,10 @@ class LsAda(_Residual, AdaSub):
 
     def floor_inputs(self, spectrum: Spectrum) -> Spectrum:
         """The residual in place of the near microphone."""
-        return np.stack([self.residual(spectrum), spectrum[1]])
+        return np.stack([self.residual(spectrum, self.constants), spectrum[1]])
 
 
-class AdaLS(_Residual, AdaSub):
+class AdaLS(AdaSub):
     """Product of two gains: that of AdaSub, and min(1, abs(R)^2 / P_n).
 
     Not below beta^2 P_n.
@@ -327,17 +418,18 @@ class AdaLS(_Residual, AdaSub):
     """
 
     title = "AdaLS"
-    reads: tuple[str, ...] = ("beta", "a_0", "a_min", "a_max", "context", "ridge")
+    reads: tuple[str, ...] = (*AdaSub.reads, *ComplexLS.reads)
+    residual = staticmethod(unpredicted)
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the near power after both gains."""
-        near, left = power(spectrum[0]), power(self.residual(spectrum))
+        near, left = power(spectrum[0]), power(self.residual(spectrum, self.constants))
         gain = np.divide(left, near, out=np.ones_like(near), where=near > 0)
         floor = near.dtype.type(self.constants.beta**2) * near
         return np.maximum(super().__call__(spectrum) * np.minimum(gain, 1), floor)
 
 
-class GatedLS(_GatedResidual, ComplexLS):
+class GatedLS(ComplexLS):
     """ComplexLS with the gated fit of :func:`asdlib.complexls.gated_filter`.
 
     It keeps machine sound that the far microphone hears too. Equal to ComplexLS in clips of fewer
@@ -349,9 +441,10 @@ class GatedLS(_GatedResidual, ComplexLS):
     """
 
     title = "GatedLS"
+    residual = staticmethod(gated)
 
 
-class GatedLsAda(_GatedResidual, LsAda):
+class GatedLsAda(LsAda):
     """LSAda on the residual of the gated fit, with a transfer of its own.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
@@ -360,9 +453,10 @@ class GatedLsAda(_GatedResidual, LsAda):
     """
 
     title = "GatedLSAda"
+    residual = staticmethod(gated)
 
 
-class GatedAdaLS(_GatedResidual, AdaLS):
+class GatedAdaLS(AdaLS):
     """AdaLS with the gain of the gated fit.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
@@ -371,118 +465,7 @@ class GatedAdaLS(_GatedResidual, AdaLS):
     """
 
     title = "GatedAdaLS"
-
-
-def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
-    """Magnitude-squared coherence of the two channels, recursively smoothed over time.
-
-    MSC = |S_nf|^2 / (S_nn S_ff) with S(t) = c S(t-1) + (1-c) X(t), started from the mean of the
-    first frames; 0 where a channel is silent.
-
-    Parameters
-    ----------
-    spectrum : (2, frequency, frame) complex.
-
-    Returns
-    -------
-    (frequency, frame), 0 to 1 up to rounding.
-
-    Examples
-    --------
-    >>> near = np.exp(1j * np.arange(40.0))[None]
-    >>> coherence(np.stack([near, 0.3 * near])).round(6).min()
-    np.float64(1.0)
-    """
-    near, far = spectrum
-    s_nn, s_ff = _smooth(power(near), constants), _smooth(power(far), constants)
-    cross = np.abs(_smooth(near * far.conj(), constants))
-    heard = (s_nn > 0) & (s_ff > 0)
-    # two ratios instead of one product: the product of two quiet powers underflows in float32
-    to_near = np.divide(cross, s_nn, out=np.zeros_like(s_nn), where=heard)
-    to_far = np.divide(cross, s_ff, out=np.zeros_like(s_ff), where=heard)
-    return to_near * to_far
-
-
-def _smooth(values: np.ndarray, constants: Denoising) -> np.ndarray:
-    keep = np.asarray(constants.smoothing, values.real.dtype)
-    start = keep * values[:, : constants.start_frames].mean(axis=1, keepdims=True)
-    one = np.ones((), keep.dtype)
-    numerator, denominator = np.array([one - keep]), np.array([one, -keep])
-    return scipy.signal.lfilter(numerator, denominator, values, axis=1, zi=start)[0]
-
-
-def wiener_gain(prior: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"] | float:
-    """Amplitude gain xi / (1 + xi) from the a-priori SNR xi.
-
-    >>> wiener_gain(3.0)
-    0.75
-    """
-    return prior / (1 + prior)
-
-
-def lsa_gain(
-    prior: Float[np.ndarray, "*shape"] | float, posterior: Float[np.ndarray, "*shape"] | float
-) -> Float[np.ndarray, "*shape"] | float:
-    """Best gain for the log-spectral amplitude, at most 1 (Ephraim and Malah 1985).
-
-    xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi).
-
-    Parameters
-    ----------
-    prior, posterior : the SNR xi and gamma, as ratios of power.
-
-    Examples
-    --------
-    >>> float(round(lsa_gain(3.0, 4.0), 4))
-    0.7549
-    """
-    wiener = wiener_gain(prior)
-    v = np.maximum(wiener * posterior, _LEAST_V)
-    return np.minimum(wiener * np.exp(scipy.special.exp1(v) / 2), 1.0)
-
-
-def decision_directed(
-    near: Float[np.ndarray, "frequency frame"],
-    noise: Float[np.ndarray, "frequency frame"],
-    weight: float,
-    beta: float,
-    most: float,
-    log_spectral: bool,
-) -> Float[np.ndarray, "frequency frame"]:
-    """Filter one clip, frame after frame, all frequencies at once.
-
-    Parameters
-    ----------
-    near, noise : (frequency, frame), power.
-    weight : of the frame before in the a-priori SNR, 0 to 1.
-    beta : lower bound of the power gain.
-    most : largest a-posteriori SNR.
-    log_spectral : LSA's gain instead of Wiener's.
-
-    Returns
-    -------
-    (frequency, frame), power; unchanged where there is no noise.
-
-    Examples
-    --------
-    >>> near = np.array([[1.0, 1.0, 9.0, 9.0, 9.0]])
-    >>> noise = np.array([[1.0, 1.0, 1.0, 1.0, 0.0]])
-    >>> decision_directed(near, noise, weight=0.5, beta=0.1, most=1e10, log_spectral=True).round(2)
-    array([[0.25, 0.1 , 5.78, 6.86, 9.  ]])
-    """
-    noisy = noise > 0
-    with np.errstate(over="ignore"):  # an infinite ratio is bounded next
-        ratio = np.divide(near, noise, out=np.ones_like(near), where=noisy)
-    # float64, and a frame's frequencies side by side in memory
-    posterior = np.ascontiguousarray(np.minimum(ratio, most).T, np.float64)
-    gain = np.empty_like(posterior)  # in power
-    past = np.ones(len(near))  # clean power over noise before the first frame: equally loud
-    for t, gamma in enumerate(posterior):
-        prior = weight * past + (1 - weight) * np.maximum(gamma - 1, 0)
-        gain[t] = (lsa_gain(prior, gamma) if log_spectral else wiener_gain(prior)) ** 2
-        past = gain[t] * gamma
-    filtered = near * np.clip(gain.T, beta, 1)
-    return np.where(noisy, filtered, near).astype(near.dtype)
+    residual = staticmethod(gated)
 
 
 FRONT_ENDS: dict[str, type[FrontEnd]] = {

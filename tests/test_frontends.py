@@ -180,7 +180,7 @@ def test_the_decision_directed_snr_is_the_recursion_written_out(rng, name):
 @pytest.mark.parametrize("log_spectral", [False, True])
 def test_noise_too_weak_for_a_finite_ratio_leaves_the_near_power(log_spectral):
     near, noise_ = np.full((1, 3), 1e3, np.float32), np.full((1, 3), 1e-38, np.float32)
-    out = frontends.decision_directed(near, noise_, 0.98, 0.1, 1e10, log_spectral)
+    out = frontends.decision_directed(near, noise_, Denoising(), log_spectral=log_spectral)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, near, rtol=1e-6)
 
