@@ -1,5 +1,7 @@
 """Minimum-statistics noise floors and the noise transfer G_m (paper, section 3.2, eq. 2).
 
+G_m(k) = floor_n(k) / floor_f(k), with floor_x(k) the mean over training-normal clips of a low
+percentile over time of the power P_x(k, t); x is the near or the far microphone.
 Notebook: 01_noise_floor.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -169,8 +172,8 @@ class Floors:
     @classmethod
     def fit(cls, spectra: Iterable[Spectrum], constants: Denoising = Denoising()) -> Floors:
         """Take both floors from training-normal clips, in one pass."""
-        levels = (quiet_power(power(spectrum), constants.percentile) for spectrum in spectra)
-        return cls.average(levels, constants)
+        quiet = (quiet_power(power(spectrum), constants.percentile) for spectrum in spectra)
+        return cls.average(quiet, constants)
 
     @classmethod
     def average(
@@ -182,16 +185,16 @@ class Floors:
         near, far = _mean_over_clips(clips)
         return cls(near, far, constants.far_bound)
 
-    @property
+    @cached_property
     def transfer(self) -> Float[np.ndarray, " frequency"]:
         """G_m(k), eq. 2."""
         return noise_transfer(self.near, self.far, far_bound=self.far_bound)
 
 
 def _mean_over_clips(
-    levels: Iterable[Float[np.ndarray, "*channel frequency"]],
+    quiet: Iterable[Float[np.ndarray, "*channel frequency"]],
 ) -> Float[np.ndarray, "*channel frequency"]:
-    clips = list(levels)
+    clips = list(quiet)
     if not clips:
         raise AsdError("A noise floor needs at least one training-normal clip; none was given.")
     return np.mean(clips, axis=0)
