@@ -14,7 +14,7 @@ import logging
 import re
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 
 import jupytext
@@ -28,7 +28,7 @@ from asdlib.io.files import content_digest, digest, project_root, replacing, res
 from asdlib.params import AsdError, Params
 from asdlib.report import left_out, provenance, single
 from asdlib.report.alone import alone
-from asdlib.report.kernels import Kernel
+from asdlib.report.kernels import Kernel, kernel
 from asdlib.runtime.process import bar as progressing
 from asdlib.study import everything, exposure
 
@@ -112,19 +112,22 @@ def _report(
         kernels: list[Kernel] = []
 
         def work() -> None:
-            with Kernel() as kernel:
-                kernels.append(kernel)
+            with kernel() as own:
+                kernels.append(own)
                 for chapter in waiting:
-                    execute(chapter, chapter_params, out / "notebooks", key, kernel)
+                    execute(chapter, chapter_params, out / "notebooks", key, own)
                     bar.update()
 
         with ThreadPoolExecutor(AT_A_TIME) as pool:
+            workers = [pool.submit(work) for _ in range(AT_A_TIME)]
             try:
-                for done in as_completed([pool.submit(work) for _ in range(AT_A_TIME)]):
+                for done in as_completed(workers):
                     done.result()
             except KeyboardInterrupt:
-                for kernel in kernels:
-                    kernel.kill()
+                list(waiting)
+                while wait(workers, timeout=0.1).not_done:
+                    for started in kernels:
+                        started.kill()
                 raise
             finally:
                 list(waiting)  # of a failing chapter's report, nothing new is begun
@@ -138,17 +141,17 @@ def _report(
 
 
 def execute(
-    chapter: str, params: Params, folder: Path, key: str = "", kernel: Kernel | None = None
+    chapter: str, params: Params, folder: Path, key: str = "", executor: Kernel | None = None
 ) -> Path:
     """Execute one chapter with papermill, unless the very same is there already.
 
     Parameters
     ----------
     key : what the chapter depends on besides its text, the parameters and the package.
-    kernel : of other chapters; one of its own by default.
+    executor : the kernel of other chapters; one of its own by default.
     """
-    if kernel is None:
-        with Kernel() as own:
+    if executor is None:
+        with kernel() as own:
             return execute(chapter, params, folder, key, own)
     import papermill
     from nbclient.exceptions import DeadKernelError
@@ -171,7 +174,7 @@ def execute(
                 str(beside).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
                 parameters=values,
                 progress_bar=False,
-                km=kernel.fresh(),
+                km=executor.fresh(),
             )
         except PapermillExecutionError as error:
             beside.replace(failed)

@@ -12,23 +12,23 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from asdlib.report.kernels import Kernel
+from asdlib.report.kernels import kernel
 
 
-def executed(kernel, *cells):
+def executed(own, *cells):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-    return NotebookClient(notebook, km=kernel.fresh()).execute().cells
+    return NotebookClient(notebook, km=own.fresh()).execute().cells
 
 
 def test_the_next_chapter_knows_no_name_of_the_last_one():
-    with Kernel() as kernel:
-        first = executed(kernel, "known = 1", "import os\nprint(os.getpid())")
-        second = executed(kernel, "import os\nprint(os.getpid())")
+    with kernel() as own:
+        first = executed(own, "known = 1", "import os\nprint(os.getpid())")
+        second = executed(own, "import os\nprint(os.getpid())")
         assert second[0].outputs == first[1].outputs  # the same process
         assert second[0].execution_count == 1
         with pytest.raises(CellExecutionError, match="name 'known' is not defined"):
-            executed(kernel, "known")
-        assert executed(kernel, "1 + 1")[0].outputs[0]["data"]["text/plain"] == "2"
+            executed(own, "known")
+        assert executed(own, "1 + 1")[0].outputs[0]["data"]["text/plain"] == "2"
     with pytest.raises(ProcessLookupError):
         os.kill(int(first[1].outputs[0]["text"]), 0)
 
@@ -41,8 +41,8 @@ def test_a_foreign_kernel_and_a_long_temporary_folder_are_not_used(tmp_path, mon
     deep = tmp_path / ("x" * 90)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with Kernel() as kernel:
-        (cell,) = executed(kernel, "import sys\nprint(sys.executable)")
+    with kernel() as own:
+        (cell,) = executed(own, "import sys\nprint(sys.executable)")
     assert cell.outputs[0]["text"].strip() == sys.executable
 
 
@@ -53,19 +53,19 @@ def test_start_up_files_of_the_user_stay_out_of_the_chapters(tmp_path, monkeypat
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONSTARTUP", str(startup))
     monkeypatch.setenv("MPLBACKEND", "module://nobodys")
-    with Kernel() as kernel:
-        (cell,) = executed(kernel, "import matplotlib.pyplot\n'mine' in globals()")
+    with kernel() as own:
+        (cell,) = executed(own, "import matplotlib.pyplot\n'mine' in globals()")
     assert cell.outputs[0]["data"]["text/plain"] == "False"
 
 
 def test_a_killed_kernel_ends_what_it_executes(tmp_path):
     begun = tmp_path / "begun"
-    kernels: list[Kernel] = []
+    kernels = []
 
     def chapter():
-        with Kernel() as kernel:
-            kernels.append(kernel)
-            executed(kernel, f"open({str(begun)!r}, 'w').close()\nimport time\ntime.sleep(600)")
+        with kernel() as own:
+            kernels.append(own)
+            executed(own, f"open({str(begun)!r}, 'w').close()\nimport time\ntime.sleep(600)")
 
     with ThreadPoolExecutor(1) as pool:
         failing = pool.submit(chapter)
