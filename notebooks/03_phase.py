@@ -78,7 +78,7 @@ chapter.figure(
 # %%
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.contexts(params, recordings, (1, 2, 3, 4, 5)),
+    phase.sweep(params, recordings, "context", (1, 2, 3, 4, 5)),
     "context",
     "frames of far context $K$",
     label="fig-context",
@@ -90,7 +90,7 @@ chapter.figure(
 longest = float(recordings.manifest["seconds"].min())
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.lengths(params, recordings, [longest * share for share in (1 / 8, 1 / 4, 1 / 2, 1)]),
+    phase.sweep(params, recordings, "seconds", [longest / 8, longest / 4, longest / 2, longest]),
     "seconds",
     "length of what the filter sees (s)",
     label="fig-length",
@@ -108,7 +108,7 @@ chapter.figure(
 # %%
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.leaks(params, recordings, (-40, -20, -10, -5, 0, 5, 10)),
+    phase.sweep(params, recordings, "level", (-40, -20, -10, -5, 0, 5, 10)),
     "level",
     "machine at the far microphone, against the scene (dB)",
     label="fig-leak",
@@ -126,7 +126,7 @@ chapter.figure(
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.rooms(params, recordings, "far_distance", (0.3, 0.8, 1.5, 2.5, 4.0)),
+    phase.sweep(params, recordings, "far_distance", (0.3, 0.8, 1.5, 2.5, 4.0)),
     "far_distance",
     "far microphone, from the machine (m)",
     label="fig-distance",
@@ -138,7 +138,7 @@ chapter.figure(
 # %%
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.rooms(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8)),
+    phase.sweep(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8)),
     "reverberation",
     "reverberation time $T_{60}$ (s)",
     label="fig-room",
@@ -149,7 +149,7 @@ chapter.figure(
 # %%
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.rooms(params, recordings, "noise_sources", (1, 2, 4, 8, 16)),
+    phase.sweep(params, recordings, "noise_sources", (1, 2, 4, 8, 16)),
     "noise_sources",
     "steady noise sources",
     doubling=True,

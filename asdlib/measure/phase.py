@@ -7,7 +7,7 @@ true machine sound separately. Noise removed and machine sound lost are those of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 
@@ -19,7 +19,7 @@ from asdlib import pipeline
 from asdlib.complexls import correlations, far_filter, gated_filter, solve_filter, subtract
 from asdlib.measure.removal import energies, removed
 from asdlib.measure.truth import at_rate, truths
-from asdlib.params import Params
+from asdlib.params import Params, Scenes
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.simulate import scenes
 from asdlib.spectra import frequencies, power, stft
@@ -27,11 +27,11 @@ from asdlib.study.recordings import Recordings
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Filter = Complex[np.ndarray, "frequency context"]
-Fit = Callable[[Spectrum], Filter]
-Parts = Iterable[tuple[Spectrum, Spectrum]]
+Fit = Callable[..., Filter]
+Parts = Iterator[tuple[Spectrum, Spectrum]]
 _BAND = 8  # bins
 _RENDERED = 2  # clips per domain in every room of its own
-_COLUMNS = ["machine", "noise", "machine_sound"]
+_ROOMS = ("far_distance", "reverberation", "noise_sources")
 
 
 def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
     fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
     for machine in recordings.machines:
         true = scenes.read_transfer(recordings.root, machine)
-        sums = _sums(_parts(params, recordings, machine), fit)
+        sums = _sums(_recorded(params, recordings, machine), fit)
         if true is None or sums is None:
             continue
         msc = np.interp(bins, true["frequency"], true["msc"])
@@ -66,102 +66,58 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
             "machine_sound": sound,
         }
         parts.append(pd.DataFrame(columns))
-    names = ["machine", "frequency", "bound", "noise", "machine_sound"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+    if not parts:
+        return pd.DataFrame(columns=["machine", "frequency", "bound", "noise", "machine_sound"])
+    return pd.concat(parts, ignore_index=True)
 
 
-def contexts(params: Params, recordings: Recordings, frames: Sequence[int]) -> pd.DataFrame:
-    """Noise removed and machine sound lost against the frames of far context, K.
-
-    Returns
-    -------
-    DataFrame with machine, context, noise and machine_sound, dB over all bins.
-    """
-    rows = []
-    for count in frames:
-        fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": count}))
-        rows.append(_overall(params, recordings, fit).assign(context=count))
-    return pd.concat(rows, ignore_index=True)
-
-
-def lengths(params: Params, recordings: Recordings, seconds: Sequence[float]) -> pd.DataFrame:
-    """Noise removed and machine sound lost against the length of the clip that a filter sees.
-
-    Parameters
-    ----------
-    seconds : every clip is cut to its first so many seconds, at least two frames.
-
-    Returns
-    -------
-    DataFrame with machine, seconds, noise and machine_sound, dB over all bins.
-    """
-    rate = params.spectra.sample_rate / params.spectra.hop_length
-    rows = []
-    for length in seconds:
-        frames = max(round(length * rate), 2)
-        fit = partial(far_filter, constants=params.denoising)
-        rows.append(_overall(params, recordings, fit, frames=frames).assign(seconds=length))
-    return pd.concat(rows, ignore_index=True)
-
-
-def leaks(params: Params, recordings: Recordings, levels: Sequence[float]) -> pd.DataFrame:
-    """Noise removed and machine sound lost against the machine's level at the far microphone.
-
-    Only the machine's part of the far channel is scaled, in place of moving the microphone.
-
-    Parameters
-    ----------
-    levels : dB relative to the scene.
-
-    Returns
-    -------
-    DataFrame with machine, level, noise and machine_sound, dB over all bins.
-    """
-    rows = []
-    fit = partial(far_filter, constants=params.denoising)
-    for level in levels:
-        table = _overall(params, recordings, fit, leak=10 ** (level / 20))
-        rows.append(table.assign(level=level))
-    return pd.concat(rows, ignore_index=True)
-
-
-def rooms(
+def sweep(
     params: Params,
     recordings: Recordings,
-    knob: str,
+    vary: str,
     values: Sequence[float] | Sequence[int],
     *,
-    fit: Fit | None = None,
+    fit: Fit = far_filter,
 ) -> pd.DataFrame:
-    """Noise removed and machine sound lost in newly rendered scenes that differ in one setting.
-
-    The noise at the near microphone keeps its power. Machines and their sounds are those of the
-    embedded scenes, normal clips of both domains.
+    """Noise removed and machine sound lost against one thing that is varied.
 
     Parameters
     ----------
-    knob : far_distance (m), reverberation (s) or noise_sources, of
-        :class:`asdlib.params.Scenes`.
-    values : of the knob.
-    fit : maps the spectrum of a mixture to its filter; plain least squares by default.
+    vary : ``context``, the frames of far context, K; ``seconds`` from the beginning of a clip that
+        the filter sees; ``level`` of the machine's part at the far microphone alone, in dB relative
+        to the scene; or far_distance (m), reverberation (s) or noise_sources of
+        :class:`asdlib.params.Scenes`, for which scenes are rendered: normal clips of both domains,
+        whose noise keeps its power at the near microphone.
+    values : of what is varied.
+    fit : maps the spectrum of a mixture and the constants to a filter.
 
     Returns
     -------
-    DataFrame with machine, noise and machine_sound (dB over all bins), and the knob. No rows for
-    recordings that are not embedded scenes; with measured impulse responses, which fix distance and
-    reverberation, rows for noise_sources only.
+    DataFrame with machine, noise and machine_sound (dB over all bins), and what is varied. No rows
+    where no truth was written; of rendered scenes, no rows for recordings that are not embedded
+    scenes. With measured impulse responses, which fix distance and reverberation, only
+    noise_sources has rows.
     """
-    measured = params.scenes.impulse_response_folder is not None
-    chosen = fit or partial(far_filter, constants=params.denoising)
 
     def row(case: tuple[float, str]) -> list:
         value, machine = case
-        own = params.model_copy(update={"scenes": params.scenes.model_copy(update={knob: value})})
-        return [machine, *_whole(_rendered(own, machine), chosen), value]
+        constants, parts = params.denoising, _recorded(params, recordings, machine)
+        if vary in _ROOMS:
+            parts = _rendered(params, params.scenes.model_copy(update={vary: value}), machine)
+        elif vary == "context":
+            constants = constants.model_copy(update={"context": value})
+        elif vary == "seconds":
+            frames = round(value * params.spectra.sample_rate / params.spectra.hop_length)
+            parts = ((n[..., : max(frames, 2)], x[..., : max(frames, 2)]) for n, x in parts)
+        else:
+            parts = ((n, np.stack([x[0], 10 ** (value / 20) * x[1]])) for n, x in parts)
+        return [machine, *_whole(parts, partial(fit, constants=constants)), value]
 
-    known = recordings.embedded and (knob == "noise_sources" or not measured)
-    cases = product(values, recordings.machines) if known else []
-    return pd.DataFrame(clip_by_clip(row, cases), columns=[*_COLUMNS, knob])
+    fixed = params.scenes.impulse_response_folder is not None and vary != "noise_sources"
+    known = vary not in _ROOMS or (recordings.embedded and not fixed)
+    rows = clip_by_clip(row, product(values, recordings.machines) if known else ())
+    table = pd.DataFrame(rows, columns=["machine", "noise", "machine_sound", vary])
+    return table.dropna(how="all", subset=["noise", "machine_sound"], ignore_index=True)
 
 
 def gates(params: Params, recordings: Recordings, distances: Sequence[float]) -> pd.DataFrame:
@@ -176,13 +132,12 @@ def gates(params: Params, recordings: Recordings, distances: Sequence[float]) ->
     DataFrame with machine, case ("as recorded", or the distance), ``plain noise`` and
     ``plain machine_sound``, ``gated noise`` and ``gated machine_sound``, dB over all bins.
     """
-    fits = {"plain": far_filter, "gated": gated_filter}
     tables = []
-    for name, fit in fits.items():
-        own = partial(fit, constants=params.denoising)
-        near = rooms(params, recordings, "far_distance", distances, fit=own)
+    for name, fit in {"plain": far_filter, "gated": gated_filter}.items():
+        here = sweep(params, recordings, "context", [params.denoising.context], fit=fit)
+        near = sweep(params, recordings, "far_distance", distances, fit=fit)
         near["case"] = [f"far microphone at {value:g} m" for value in near.pop("far_distance")]
-        here = _overall(params, recordings, own).assign(case="as recorded")
+        here = here.drop(columns="context").assign(case="as recorded")
         both = pd.concat([here, near], ignore_index=True).set_index(["machine", "case"])
         tables.append(both.add_prefix(f"{name} "))
     return pd.concat(tables, axis=1).reset_index()
@@ -196,59 +151,39 @@ def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:
     Returns
     -------
     DataFrame with machine, ``own noise`` and ``own machine_sound`` of the clips' own filters, and
-    ``train noise`` and ``train machine_sound`` of the fixed one, dB over all bins.
+    ``train noise`` and ``train machine_sound`` of the fixed one, dB over all bins; no rows where no
+    truth was written.
     """
-    own = _overall(params, recordings, partial(far_filter, constants=params.denoising))
-    one = [
-        _overall(params, recordings, _fixed_filter(params, recordings, machine), [machine])
-        for machine in recordings.machines
-    ]
-    wide = own.merge(pd.concat(one), on="machine", suffixes=(" own", " train"))
-    return wide.rename(columns=lambda name: " ".join(reversed(name.split(" "))))
+    constants, rows = params.denoising, []
+    for machine in recordings.machines:
+        gram, cross = np.zeros(1), np.zeros(1)
+        for _, clip in recordings.clips(machine, "train").iterrows():
+            spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
+            own = correlations(spectrum, constants)
+            gram, cross = gram + own[0], cross + own[1]
+        one = solve_filter(gram, cross, constants)
+        fits = (partial(far_filter, constants=constants), lambda spectrum, one=one: one)
+        found = [_whole(_recorded(params, recordings, machine), fit) for fit in fits]
+        rows.append([machine, *found[0], *found[1]])
+    columns = ["own noise", "own machine_sound", "train noise", "train machine_sound"]
+    table = pd.DataFrame(rows, columns=["machine", *columns])
+    return table.dropna(how="all", subset=columns, ignore_index=True)
 
 
-def _fixed_filter(params: Params, recordings: Recordings, machine: str) -> Fit:
-    """Return a function that returns one filter for every clip: that of all training clips."""
-    constants, gram, cross = params.denoising, np.zeros(1), np.zeros(1)
-    for _, clip in recordings.clips(machine, "train").iterrows():
-        own = correlations(pipeline.spectrum(clip["path"], params.spectra, clip["hash"]), constants)
-        gram, cross = gram + own[0], cross + own[1]
-    one = solve_filter(gram, cross, constants)
-    return lambda spectrum: one
-
-
-def _overall(
-    params: Params,
-    recordings: Recordings,
-    fit: Fit,
-    machines: Sequence[str] | None = None,
-    *,
-    frames: int | None = None,
-    leak: float = 1.0,
-) -> pd.DataFrame:
-    """Noise removed and machine sound lost over all bins, per machine with truth."""
-    rows = []
-    for machine in machines or recordings.machines:
-        if whole := _whole(_parts(params, recordings, machine, frames), fit, leak):
-            rows.append([machine, *whole])
-    return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-def _whole(parts: Parts, fit: Fit, leak: float = 1.0) -> list[float]:
-    """Noise removed and machine sound lost over all bins, in dB; empty without clips."""
-    sums = _sums(parts, fit, leak)
-    return [] if sums is None else removed(sums.sum(-1)).tolist()
+def _whole(parts: Parts, fit: Callable[[Spectrum], Filter]) -> list[float]:
+    """Noise removed and machine sound lost over all bins, in dB; NaN without clips."""
+    sums = _sums(parts, fit)
+    return [np.nan, np.nan] if sums is None else removed(sums.sum(-1)).tolist()
 
 
 def _sums(
-    parts: Parts, fit: Fit, leak: float = 1.0
+    parts: Parts, fit: Callable[[Spectrum], Filter]
 ) -> Float[np.ndarray, "state=2 part=2 frequency"] | None:
     """Energies of noise and machine sound before and after the filter, summed over clips.
 
     Parameters
     ----------
     fit : maps the spectrum of a mixture to its filter.
-    leak : factor on the machine's amplitude at the far microphone.
 
     Returns
     -------
@@ -256,7 +191,6 @@ def _sums(
     """
     total = None
     for noise, sound in parts:
-        sound = np.stack([sound[0], leak * sound[1]]).astype(noise.dtype)
         own = energies((noise, sound), partial(_filtered, fit=fit(noise + sound)))
         total = own if total is None else total + own
     return total
@@ -267,20 +201,17 @@ def _filtered(part: Spectrum, fit: Filter) -> Float[np.ndarray, "frequency frame
     return power(subtract(part, fit))
 
 
-def _parts(
-    params: Params, recordings: Recordings, machine: str, frames: int | None = None
-) -> Iterator[tuple[Spectrum, Spectrum]]:
+def _recorded(params: Params, recordings: Recordings, machine: str) -> Parts:
     """Spectra of the noise and of the machine of every test clip with truth."""
     for clip, truth in truths(params, recordings, machine):
         if clip["split"] == "test":
-            noise, sound = _spectra(params, truth)
-            yield noise[:, :, :frames], sound[:, :, :frames]
+            yield _spectra(params, truth)
 
 
-def _rendered(params: Params, machine: str) -> Iterator[tuple[Spectrum, Spectrum]]:
+def _rendered(params: Params, own: Scenes, machine: str) -> Parts:
     """Spectra of the noise and of the machine of clips that are rendered here, not read."""
     for domain, index in product(("source", "target"), range(_RENDERED)):
-        clip = scenes.render(machine, "test", domain, "normal", index, params.scenes)
+        clip = scenes.render(machine, "test", domain, "normal", index, own)
         yield _spectra(params, at_rate(clip, params))
 
 

@@ -77,7 +77,7 @@ def test_a_machine_that_leaks_is_lost_the_louder_the_more(study_of, rng):
         noise, machine = 0.2 * white(rng), white(rng)
         return np.stack([noise, 0.5 * white(rng)]), np.stack([machine, 0.5 * machine])
 
-    table = phase.leaks(*study_of(parts), (-40, 0, 20)).sort_values("level")
+    table = phase.sweep(*study_of(parts), "level", (-40, 0, 20)).sort_values("level")
     lost = table["machine_sound"].tolist()
     assert lost[0] < 0.2
     assert lost[0] < lost[1] < lost[2]
@@ -126,7 +126,7 @@ def test_more_context_reaches_back_further(study_of, rng):
         return np.stack([late, noise]), np.stack([machine, 0 * machine])
 
     params, recordings = study_of(parts)
-    table = phase.contexts(params, recordings, (1, 2, 3)).set_index("context")["noise"]
+    table = phase.sweep(params, recordings, "context", (1, 2, 3)).set_index("context")["noise"]
     assert table[1] < 0.5
     assert table[3] > 15
 
@@ -136,7 +136,7 @@ def test_a_short_clip_gives_the_filter_more_freedom(study_of, rng):
         machine = 0.1 * white(rng)
         return np.stack([white(rng), white(rng)]), np.stack([machine, 0 * machine])
 
-    table = phase.lengths(*study_of(parts), (0.3, 4.0)).set_index("seconds")["noise"]
+    table = phase.sweep(*study_of(parts), "seconds", (0.3, 4.0)).set_index("seconds")["noise"]
     assert table[0.3] > table[4.0] + 0.2
     assert 0 <= table[4.0] < 0.2  # one weight in 125 frames explains less than that
 
@@ -146,9 +146,8 @@ def test_without_truth_there_is_nothing_to_measure(tmp_path, study_of, rng):
     for path in (tmp_path / "data" / "fan" / "truth").iterdir():
         path.unlink()
     assert phase.bounds(params, recordings).empty
-    assert phase.contexts(params, recordings, (1,)).empty
-    assert phase.lengths(params, recordings, (1.0,)).empty
-    assert phase.leaks(params, recordings, (0,)).empty
+    assert phase.sweep(params, recordings, "context", (1,)).empty
+    assert phase.gates(params, recordings, ()).empty
     assert phase.fixed(params, recordings).empty
 
 
@@ -158,7 +157,7 @@ FEW = {"seconds": 2.0, "train_source": 2, "test_per_cell": 1, "machines": ["SimF
 def test_a_far_microphone_that_stands_closer_costs_more_machine_sound(tmp_path):
     params = small_params(tmp_path, scenes=FEW)
     recordings = open_recordings(params)
-    table = phase.rooms(params, recordings, "far_distance", (0.8, 4.0)).set_index("far_distance")
+    table = phase.sweep(params, recordings, "far_distance", (0.8, 4.0)).set_index("far_distance")
     assert table["machine"].tolist() == ["SimFan", "SimFan"]
     assert table.loc[0.8, "machine_sound"] > 2 * table.loc[4.0, "machine_sound"] > 0
     assert table.loc[0.8, "noise"] > table.loc[4.0, "noise"] > 0
@@ -166,12 +165,12 @@ def test_a_far_microphone_that_stands_closer_costs_more_machine_sound(tmp_path):
 
 def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
     params, recordings = study_of(coherent(rng, lambda i: 1.0))
-    assert phase.rooms(params, recordings, "noise_sources", (1,)).empty
+    assert phase.sweep(params, recordings, "noise_sources", (1,)).empty
     simulated = small_params(tmp_path, scenes=FEW)
     recordings = open_recordings(simulated)
     measured = simulated.scenes.model_copy(update={"impulse_response_folder": "measured"})
     other = simulated.model_copy(update={"scenes": measured})
-    assert phase.rooms(other, recordings, "reverberation", (0.3,)).empty
+    assert phase.sweep(other, recordings, "reverberation", (0.3,)).empty
 
 
 def test_traits_come_from_training_clips_alone(study_of, rng, tmp_path):
