@@ -187,14 +187,14 @@ def _download(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, study
-    from asdlib.io import layout, official
+    from asdlib.io import folders, official
     from asdlib.measure import transfer
     from asdlib.monitor import recordings as own
     from asdlib.study import forecast
 
     root = Path(options.data)
     params = load(options.params, data=str(root.absolute()))
-    if layout.is_one_machines(root):
+    if folders.is_one_machines(root):
         print(*map(printable, own.told(root, params.spectra)), sep="\n")
         return
     table, problems = dataset.survey(root)
@@ -207,7 +207,7 @@ def _doctor(options: argparse.Namespace) -> None:
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
     print(transfer.levels(params, recordings).to_string())
-    remarks = layout.remarks(recordings.manifest) + official.lacking(recordings.manifest, root)
+    remarks = folders.remarks(recordings.manifest) + official.lacking(recordings.manifest, root)
     print(*map(printable, remarks), sep="\n")
     for machine in recordings.machines:
         for told in own.faults(recordings.clips(machine), params.spectra):

@@ -21,9 +21,17 @@ from jaxtyping import Float
 
 from asdlib.io import kept, wav
 from asdlib.io.files import content_digest
+from asdlib.io.folders import (
+    below,
+    composed,
+    is_machine,
+    is_one_machines,
+    misplaced,
+    not_text,
+    twins,
+    wavs,
+)
 from asdlib.io.keys import code_digest
-from asdlib.io.layout import below, is_machine, is_one_machines, misplaced
-from asdlib.io.listing import composed, not_text, twins, wavs
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.process import bar as progressing
@@ -468,7 +476,7 @@ def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
     Parameters
     ----------
     folder : of the machine.
-    clips : names of its files, as :func:`asdlib.io.listing.composed` gives them.
+    clips : names of its files, as :func:`asdlib.io.folders.composed` gives them.
 
     Returns
     -------

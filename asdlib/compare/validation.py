@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from asdlib.io.files import read_bytes
-from asdlib.io.listing import composed, is_foreign, twins
+from asdlib.io.folders import composed, is_foreign, twins
 from asdlib.io.wav import content_of
 from asdlib.params import AsdError, parse_yaml
 from asdlib.runtime.errors import plural

@@ -23,7 +23,7 @@ import pandas as pd
 
 from asdlib.io import kept, owned
 from asdlib.io.files import sweep, temporary_folder
-from asdlib.io.listing import is_foreign
+from asdlib.io.folders import is_foreign
 from asdlib.runtime.errors import AsdError, plural
 from asdlib.runtime.process import bar
 

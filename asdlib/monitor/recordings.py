@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from asdlib import calibration, dataset
-from asdlib.io.listing import composed, is_foreign, not_text, twins, wavs_below
+from asdlib.io.folders import composed, is_foreign, not_text, twins, wavs_below
 from asdlib.monitor import health
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural

@@ -20,7 +20,7 @@ from typing import Any
 
 from asdlib.io import headers, wav
 from asdlib.io.files import content_digest
-from asdlib.io.listing import is_foreign
+from asdlib.io.folders import is_foreign
 from asdlib.monitor.log import Log, State
 from asdlib.monitor.model import Monitor
 from asdlib.params import AsdError

@@ -21,7 +21,7 @@ from jaxtyping import Complex, Float
 
 from asdlib import dataset
 from asdlib.io.files import resolve
-from asdlib.io.listing import wavs_below
+from asdlib.io.folders import wavs_below
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate.sounds import RATE
 

@@ -1,0 +1,339 @@
+"""Folders: which files of one count, under which name, and which folders are asd's own.
+
+File managers and storage systems leave files of their own beside recordings, and a Mac writes
+"ü" in names as two characters (NFD) where others write one (NFC). A folder with asd's mark was
+written by asd and may be emptied; any other that holds something is refused before any work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+import pandas as pd
+
+from asdlib.io.files import named, part_of
+from asdlib.runtime.errors import AsdError
+
+SPLITS = ("train", "test")
+MARK = ".asd"
+"""Folder of the mark, beside what asd wrote."""
+
+_WHOLE = "all of this folder was written by asd"
+
+_LEFT = {
+    *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information"),
+    *("thumbs.db", "desktop.ini", "lost+found"),
+}
+_FORMATS = (".wav",)
+
+
+def is_foreign(name: str) -> bool:
+    """Tell whether a name is hidden, or of what an operating system or a storage leaves behind.
+
+    >>> [is_foreign(name) for name in ("._a.wav", "@eaDir", "__MACOSX", "a.wav")]
+    [True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in _LEFT
+
+
+def composed(name: str) -> str:
+    """Return a name in the form in which names are compared: NFC.
+
+    >>> composed("Lu" + chr(0x308) + "fter") == "L" + chr(0xFC) + "fter"
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def wavs(folder: Path) -> list[Path]:
+    """List what is named as a WAV file in a folder, in the order of the names.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.WAV", "a.wav", "._a.wav", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [path.name for path in wavs(folder)]
+    ['a.wav', 'b.WAV']
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if _is_wav(p.name))
+
+
+def wavs_below(folder: Path) -> list[Path]:
+    """List what is named as a WAV file in and below a folder, in the order of the names.
+
+    Folders behind links are left out.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("monday/a.wav", "@eaDir/a.wav"):
+    ...     (folder / name).parent.mkdir()
+    ...     (folder / name).touch()
+    >>> [path.parent.name for path in wavs_below(folder)]
+    ['monday']
+    """
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not is_foreign(name)]
+        found += [Path(place, name) for name in (*folders, *files) if _is_wav(name)]
+    return sorted(found)
+
+
+def twins(paths: Iterable[PurePath]) -> list[str]:
+    """Return a sentence for every path that differs from another one only in the form of letters.
+
+    >>> twins([PurePath("m/u" + chr(0x308) + ".wav"), PurePath("m/" + chr(0xFC) + ".wav")])[0][-29:]
+    'rename or remove one of them.'
+    """
+    known: dict[str, PurePath] = {}
+    told = []
+    for path in paths:
+        other = known.setdefault(composed(str(path)), path)
+        if other != path:
+            told.append(
+                f"{path}: there are two of this name; they differ only in how their letters are "
+                "written (Unicode NFC and NFD), rename or remove one of them."
+            )
+    return told
+
+
+def not_text(path: PurePath) -> str:
+    """Say that a name is not UTF-8, as of a zip from a computer with another encoding, or nothing.
+
+    >>> not_text(PurePath("train/a.wav"))
+    ''
+    >>> not_text(PurePath("train/" + os.fsdecode(bytes([0x83])) + ".wav")).partition(": ")[2]
+    "the name is not UTF-8; rename it, as 'convmv' does for many."
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return f"{path}: the name is not UTF-8; rename it, as 'convmv' does for many."
+    return ""
+
+
+def is_machine(folder: Path) -> bool:
+    """Tell whether a folder is that of a machine: one with ``train/`` or ``test/``.
+
+    >>> is_machine(Path("nowhere"))
+    False
+    """
+    return not is_foreign(folder.name) and any((folder / split).is_dir() for split in SPLITS)
+
+
+def is_one_machines(root: Path) -> bool:
+    """Tell whether a folder holds recordings of one machine for ``asd fit``, and no data set.
+
+    The recordings lie in it or in subfolders, which are sessions and have other names than
+    ``train`` and ``test``.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> (root / "monday").mkdir()
+    >>> (root / "monday" / "a.wav").touch()
+    >>> is_one_machines(root)
+    True
+    """
+    parts = [path.relative_to(root).parts[:-1] for path in wavs_below(root)]
+    return bool(parts) and not any(part.lower() in SPLITS for own in parts for part in own)
+
+
+def misplaced(root: Path, machines: Collection[str]) -> list[str]:
+    """Return a sentence for everything in a data set's folder that seems to be a machine unread.
+
+    Parameters
+    ----------
+    machines : names of the folders that are read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> (root / "dev_fan.zip").touch()
+    >>> misplaced(root, ["valve"])[0].partition(": ")[2]
+    'still packed; unzip it, or move it out of this folder.'
+    >>> misplaced(root, ["fan"])
+    []
+    """
+    told = _capitals(root)
+    for path in sorted(root.iterdir()):
+        if is_foreign(path.name):
+            continue
+        if path.suffix.lower() == ".zip":
+            if not any(name.lower() in path.stem.lower() for name in machines):
+                told.append(f"{path}: still packed; unzip it, or move it out of this folder.")
+            continue
+        told += _capitals(path)
+        inside = [] if is_machine(path) else sorted(_folders(path))
+        told += [
+            f"{path / name}: lies one folder too deep and is not read; move it to {root / name}."
+            for name in inside
+            if is_machine(path / name)
+        ]
+    return told
+
+
+def below(folder: Path) -> list[str]:
+    """Return a sentence where recordings lie in folders below ``train/`` or ``test/``, unread.
+
+    >>> below(Path("nowhere"))
+    []
+    """
+    deeper = [path for path in wavs_below(folder) if path.parent != folder]
+    if not deeper:
+        return []
+    return [
+        f"{folder}: {len(deeper)} wav in folders below it, such as {deeper[0]}; clips lie in "
+        f"{folder.name}/ itself."
+    ]
+
+
+def remarks(manifest: pd.DataFrame) -> list[str]:
+    """Return what is worth a look in a data set that can be read, in one sentence each.
+
+    Parameters
+    ----------
+    manifest : of :func:`asdlib.dataset.scan`, with the ``hash`` of every clip.
+
+    Examples
+    --------
+    >>> clip = {"machine": "fan", "split": "train", "name": "a.wav", "hash": "0f"}
+    >>> for told in remarks(pd.DataFrame([clip, clip | {"name": "b.wav"}])):
+    ...     print(told.partition(";")[0])
+    fan: no clip in test/
+    fan: 2 of 2 clips have no DCASE name, such as a.wav
+    fan: 1 clip has the content of another one, such as train/b.wav.
+    """
+    told = []
+    for machine, clips in manifest.groupby("machine"):
+        if not (clips["split"] == "test").any():
+            told.append(
+                f"{machine}: no clip in test/; the machine can be learnt, and nothing is scored."
+            )
+        if len(own := clips[~clips["name"].str.startswith("section_")]):
+            told.append(
+                f"{machine}: {len(own)} of {len(clips)} clips have no DCASE name, such as "
+                f"{own['name'].iloc[0]}; they are normal in train/, without a label in test/."
+            )
+        if len(copies := clips[clips.duplicated("hash")]):
+            first = copies.iloc[0]
+            told.append(
+                f"{machine}: {len(copies)} clip{'s have' if len(copies) > 1 else ' has'} the "
+                f"content of another one, such as {first['split']}/{first['name']}."
+            )
+    return told
+
+
+def managed(path: Path, hint: str) -> Path:
+    """Make a folder for this package alone, or find it again.
+
+    Parameters
+    ----------
+    hint : how another folder is given, for the sentence.
+
+    Raises
+    ------
+    AsdError
+        For a folder that holds something and has no mark, or something else of that name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> own = managed(Path(tempfile.mkdtemp()) / "source", "--out")
+    >>> _ = (own / "page.html").write_text("")
+    >>> managed(own, "--out") == own
+    True
+    """
+    mark = path / MARK / _WHOLE
+    with named(path, "written"):
+        others = path.iterdir() if path.exists() else ()
+        if not mark.exists() and any(other.name != MARK for other in others):
+            raise AsdError(
+                f"{path}: holds files that asd did not write, and they would be lost; move them, "
+                f"or give another folder ({hint})."
+            )
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    return path
+
+
+def emptied(path: Path, hint: str) -> Path:
+    """As :func:`managed`, with nothing in it.
+
+    >>> import tempfile
+    >>> own = managed(Path(tempfile.mkdtemp()) / "source", "--out")
+    >>> _ = (own / "page.html").write_text("")
+    >>> [file.name for file in emptied(own, "--out").iterdir()]
+    ['.asd']
+    """
+    with named(path, "written"):
+        for own in managed(path, hint).iterdir():
+            if own.name == MARK:  # stays to the end: what is left after an error is still marked
+                continue
+            if own.is_dir() and not own.is_symlink():
+                shutil.rmtree(own)
+            else:
+                own.unlink()
+    return path
+
+
+@contextmanager
+def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
+    """Give a folder to write to, which takes the place of ``path`` once it is whole.
+
+    After an error ``path`` is as it was. A link and the root of a disk are written in place.
+
+    Raises
+    ------
+    AsdError
+        See :func:`managed`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> own = managed(Path(tempfile.mkdtemp()) / "html", "--out")
+    >>> _ = (own / "old.html").write_text("")
+    >>> with replacing_folder(own, "--out") as part:
+    ...     _ = (part / "new.html").write_text("")
+    >>> sorted(file.name for file in own.iterdir())
+    ['.asd', 'new.html']
+    """
+    managed(path, hint)
+    if path.is_symlink() or os.path.ismount(path):
+        yield path
+        return
+    part, old = part_of(path), part_of(path)
+    with named(path, "written", part):
+        try:
+            yield managed(part, hint)
+            os.replace(path, old)
+            os.replace(part, path)
+        finally:
+            if not path.exists():  # also after Ctrl-C between the two
+                os.replace(old, path)
+            for left in (part, old):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_wav(name: str) -> bool:
+    return name.lower().endswith(_FORMATS) and not is_foreign(name)
+
+
+def _capitals(folder: Path) -> list[str]:
+    """A sentence for ``Train`` or ``TEST``, which is another folder than the one that is read."""
+    return [
+        f"{folder / name}: rename it to {name.lower()}; it is not read so."
+        for name in sorted(_folders(folder))
+        if name.lower() in SPLITS and name not in SPLITS
+    ]
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder; none where it may not be read."""
+    return next(os.walk(folder), ("", [], []))[1]
