@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.clipstats import NAMES
 from asdlib.compare import comparison, faults, systems, trained_or_not, untrained
-from asdlib.report import carriers, charts_scores, sentences_untrained, style, tables
+from asdlib.report import carriers, charts_evidence, sentences_untrained, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -121,7 +121,7 @@ else:
 # %%
 if not reason:
     chapter.figure(
-        charts_scores.level_and_scatter,
+        charts_evidence.level_and_scatter,
         untrained.level_and_scatter(values),
         label="fig-level",
         caption="Level and scatter over time of every test clip, means over bands of $m$ and $s$, relative "
@@ -175,7 +175,7 @@ if reason:
 else:
     curve = untrained.learning_curve(values)
     chapter.figure(
-        charts_scores.learning_curve,
+        charts_evidence.learning_curve,
         curve,
         trained_or_not.reference(compared),
         label="fig-clips",

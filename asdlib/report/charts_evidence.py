@@ -1,4 +1,4 @@
-"""Figures of what made a clip's score, in a study and by a monitor: data in, figure out."""
+"""Figures of what made a clip's score, and of how many clips are enough: data in, figure out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
 
 from asdlib import spectra
-from asdlib.report.style import COLOURS, STATISTIC_COLOURS, STATISTIC_NAMES, label_ends, system_name
+from asdlib.report.charts import label_ends, lines, name_axes, panels
+from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 
 _MOST = 6.0  # standard deviations at the ends of the colour scale
 _TICKS = (125, 250, 500, 1000, 2000, 4000)  # Hz
+
+_KINDS = {
+    "normal, source": (PALETTE[0], "o"),
+    "normal, target": (PALETTE[2], "s"),
+    "anomaly, source": (PALETTE[3], "X"),
+    "anomaly, target": (PALETTE[1], "P"),
+}
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
@@ -46,25 +55,33 @@ def evidence(rows: Sequence[Any]) -> Figure:
 
 def _frames(ax: Axes, row: Any, low: float, high: float) -> None:
     """Log-mel frames of a clip, between two ends of the colour scale."""
-    frames, bands = row.frames.shape
-    ax.imshow(
-        row.frames.T,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=low,
-        vmax=high,
-        extent=(0, frames * row.seconds, 0, bands),
-        interpolation="nearest",
-    )
+    _image(ax, row.frames, row.seconds, cmap="magma", vmin=low, vmax=high)
     ax.set_title(row.title, loc="left", fontsize=8, parse_math=False)
     ax.set(xlabel="time (s)", ylabel="mel band $b$")
+
+
+def _image(ax: Axes, frames: np.ndarray, seconds: float, **colours: Any) -> AxesImage:
+    """Values by frame and band, time to the right and bands upwards, a pixel each.
+
+    Parameters
+    ----------
+    frames : (frame, band).
+    seconds : from one frame to the next, or any other unit of the horizontal axis.
+    """
     ax.grid(False)
+    return ax.imshow(
+        frames.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, len(frames) * seconds, 0, frames.shape[1]),
+        interpolation="nearest",
+        **colours,
+    )
 
 
 def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
     """Terms of A(x) over time, and the residual at their percentile; marked in the frames too."""
-    stack, bands = row.residual.shape
+    stack = len(row.residual)
     start = row.place * row.seconds
     left.axvspan(start, start + stack * row.seconds, color="#35e0ff", alpha=0.5, lw=0)
     time = (np.arange(len(row.terms)) + stack / 2) * row.seconds
@@ -73,20 +90,10 @@ def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
     middle.plot(time[row.place], row.terms[row.place], marker="o", color="#d7191c", ls="")
     middle.set(xlim=left.get_xlim(), xlabel="time (s)", ylabel="term of $A(x)$")
     most = np.abs(row.residual).max()
-    right.imshow(
-        row.residual.T,
-        origin="lower",
-        aspect="auto",
-        cmap="RdBu_r",
-        vmin=-most,
-        vmax=most,
-        extent=(0, stack, 0, bands),
-        interpolation="nearest",
-    )
+    _image(right, row.residual, 1, cmap="RdBu_r", vmin=-most, vmax=most)
     right.set_title("$e_i$", loc="left", fontsize=9)
     right.set_title(f"±{most:.1f}", loc="right", fontsize=8)
     right.set_xlabel("frame of the stack")
-    right.grid(False)
 
 
 def contributions(ax: Axes, table: pd.DataFrame) -> None:
@@ -132,30 +139,22 @@ def readings(found: Sequence[Any]) -> Figure:
 
 
 def _reading(fig: SubFigure, found: Any) -> None:
-    grid = fig.add_gridspec(2, 2, height_ratios=[3, 2])
-    frames, bands = found.levels.shape
-    shown: dict[str, Any] = {
-        "origin": "lower",
-        "aspect": "auto",
-        "extent": (0, frames * found.seconds, 0, bands),
-        "interpolation": "nearest",
-    }
-    left, right = fig.add_subplot(grid[0, 0]), fig.add_subplot(grid[0, 1])
+    (left, right), (below, words) = fig.subplots(2, 2, height_ratios=[3, 2])
     low, high = np.percentile(found.levels, [5, 99.5])
-    level = left.imshow(found.levels.T, cmap="magma", vmin=low, vmax=high, **shown)
-    fig.colorbar(level, ax=left, label="dB", pad=0.01)
-    far = right.imshow(found.deviation.T, cmap="RdBu_r", vmin=-_MOST, vmax=_MOST, **shown)
-    fig.colorbar(far, ax=right, label="standard deviations", pad=0.01)
-    places = np.interp(_TICKS, found.centres, np.arange(bands) + 0.5)
-    for ax, title in ((left, "level after the front-end"), (right, "against normal recordings")):
+    places = np.interp(_TICKS, found.centres, np.arange(len(found.centres)) + 0.5)
+    ends = {"cmap": "magma", "vmin": low, "vmax": high}
+    diverging = {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}
+    for ax, values, colours, title, unit in (
+        (left, found.levels, ends, "level after the front-end", "dB"),
+        (right, found.deviation, diverging, "against normal recordings", "standard deviations"),
+    ):
+        image = _image(ax, values, found.seconds, **colours)
+        fig.colorbar(image, ax=ax, label=unit, pad=0.01)
         ax.set_title(title, loc="left", fontsize=9)
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)")
         ax.set_yticks(places, [f"{hertz:,}" for hertz in _TICKS])
-        ax.grid(False)
-    below = fig.add_subplot(grid[1, 0])
     contributions(below, found.table)
     below.set_title(system_name(found.front_end, found.scorer), loc="left", fontsize=9)
-    words = fig.add_subplot(grid[1, 1])
     words.axis("off")
     text = words.text(0, 1, _words(found.reading), va="top", fontsize=9, wrap=True)
     text.set_parse_math(False)
@@ -191,3 +190,56 @@ def _words(said: Any) -> str:
     """Score, reasons and faults of the recording, a paragraph each."""
     head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
     return "\n\n".join([head, *said.reasons, *said.health])
+
+
+def level_and_scatter(table: pd.DataFrame) -> Figure:
+    """Level and scatter of every test clip, one panel per machine.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.compare.untrained.level_and_scatter`.
+    """
+    grid = panels(
+        table.assign(kind=table["label"] + ", " + table["domain"]),
+        "machine",
+        x="level",
+        y="scatter",
+        hue="kind",
+        style="kind",
+        hue_order=list(_KINDS),
+        style_order=list(_KINDS),
+        palette={kind: colour for kind, (colour, _) in _KINDS.items()},
+        markers={kind: marker for kind, (_, marker) in _KINDS.items()},
+        alpha=0.8,
+    )
+    grid.legend.set_title("")
+    grid.refline(x=0, y=0, color="#999999", lw=0.8, ls="-")
+    return name_axes(grid, "level: $m$, mean over bands (dB)", "scatter: $s$ (dB)")
+
+
+def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figure:
+    """Omega against the number of training clips: all machines bold, each one thin.
+
+    Parameters
+    ----------
+    curve : of :func:`asdlib.compare.untrained.learning_curve`.
+    reference : Omega of the autoencoder on AdaSub under eq. 1, with all clips; a dotted line.
+    """
+    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
+    table = curve.rename(columns={"overall": "all machines"}).rename_axis("clips").reset_index()
+    lines(ax, table.melt("clips"), "clips", "value", "variable", bold="all machines")
+    if reference is not None:
+        ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
+        ax.annotate(
+            "autoencoder on AdaSub, all clips",
+            (0.01, reference),
+            xycoords=("axes fraction", "data"),
+            color=COLOURS["adasub"],
+            fontsize=8,
+            va="bottom",
+        )
+    ax.set_xscale("log")
+    ax.set_xticks(curve.index, [str(count) for count in curve.index])
+    ax.minorticks_off()
+    ax.set(xlabel="training clips of the source domain", ylabel=r"$\Omega$")
+    return fig

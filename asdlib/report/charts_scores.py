@@ -11,46 +11,76 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asdlib.report.style import (
-    COLOURS,
-    MARKERS,
-    NAMES,
-    PALETTE,
-    SCORER_NAMES,
-    grid,
-    label_ends,
-    system_name,
-)
+from asdlib.report.charts import forest, lines, name_axes, panels
+from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, system_name
+
+_PARTS = {
+    "auc_source": "source AUC",
+    "auc_target": "target AUC",
+    "pauc": "pAUC",
+    "omega": "Ω",
+}
+
+
+def ladder(table: pd.DataFrame) -> Figure:
+    """Omega of every row of the ladder with its interval; beside it what the paper reports.
+
+    Both panels have axes of their own: the recordings differ, only the order can be compared.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.compare.comparison.ladder`.
+    """
+    fig, (here, paper) = plt.subplots(
+        1,
+        2,
+        figsize=(8.6, 0.36 * len(table) + 1.3),
+        sharey=True,
+        width_ratios=(1.5, 1),
+        layout="constrained",
+    )
+    own = [COLOURS.get(name, "#111111") for name in table["front_end"]]
+    reported = table["reported mean"].fillna(table["reported ensemble"])
+    spread = table["reported std"].fillna(0)
+    for ax, values, low, high, look in (
+        (here, table["mean"].fillna(table["ensemble"]), table["low"], table["high"], {"c": own}),
+        (paper, reported, reported - spread, reported + spread, {"c": "white", "ec": "#555555"}),
+    ):
+        y = forest(ax, table["system"], line=0.5, xlabel=r"$\Omega$")
+        ax.hlines(y, low, high, color=own if ax is here else "#777777", lw=2.5, alpha=0.5)
+        ax.scatter(values, y, s=40, zorder=3, **look)
+        ax.grid(visible=False, axis="y")
+    here.set_title("measured here")
+    paper.set_title("reported on DCASE data")
+    for place in np.flatnonzero(table["mean"].isna()):
+        _blank(here, int(place), "not run")
+    return fig
+
+
+def _blank(ax: Axes, y: int, text: str) -> None:
+    """Say in a row without a value why there is none."""
+    transform = ax.get_yaxis_transform()
+    ax.text(0.02, y, text, color="#888888", va="center", fontsize=8, transform=transform)
 
 
 def aggressiveness(table: pd.DataFrame) -> Figure:
     """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
-    groups = [c for c in table.columns if c not in ("front_end", "attenuation")]
-    fig, axes = plt.subplots(
-        1,
-        len(groups),
-        figsize=(4.4 * len(groups), 3.6),
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
+    systems = table["front_end"]
+    named = table.assign(front_end=systems.map(NAMES)).rename(columns={"front_end": "front-end"})
+    grid = panels(
+        named.melt(["front-end", "attenuation"], var_name="group", value_name="omega"),
+        "group",
+        height=3.4,
+        x="attenuation",
+        y="omega",
+        hue="front-end",
+        style="front-end",
+        s=70,
+        palette={NAMES[key]: COLOURS[key] for key in systems},
+        markers={NAMES[key]: MARKERS[key] for key in systems},
+        facet_kws={"sharey": False},
     )
-    for ax, group in zip(axes.flat, groups, strict=True):
-        for i, (_, row) in enumerate(table.sort_values("attenuation").iterrows()):
-            name = str(row["front_end"])
-            ax.plot(row["attenuation"], row[group], color=COLOURS[name], marker=MARKERS[name], ms=8)
-            ax.annotate(
-                NAMES[name],
-                (row["attenuation"], row[group]),
-                color=COLOURS[name],
-                fontsize=8,
-                xytext=(6, 4 if i % 2 else -11),
-                textcoords="offset points",
-            )
-        ax.set_title(group, parse_math=False)
-        ax.margins(x=0.25, y=0.15)
-    fig.supxlabel("mean attenuation of a test clip (dB)")
-    fig.supylabel(r"$\Omega$, mean over seeds")
-    return fig
+    return name_axes(grid, "mean attenuation of a test clip (dB)", r"$\Omega$, mean over seeds")
 
 
 def seeds(
@@ -100,22 +130,19 @@ def seeds(
 
 def learning_curves(losses: pd.DataFrame) -> Figure:
     """Training loss per epoch: mean over seeds with its range, one panel per machine."""
-    machines = list(losses["machine"].unique())
-    fig, axes = grid(len(machines), height=2.3)
-    for ax, machine in zip(axes, machines, strict=True):
-        for name, rows in losses[losses["machine"] == machine].groupby("front_end", sort=False):
-            by_epoch = rows.groupby("epoch")["loss"].agg(["mean", "min", "max"])
-            colour = COLOURS[str(name)]
-            ax.fill_between(
-                by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.2, lw=0
-            )
-            ax.plot(by_epoch.index, by_epoch["mean"], color=colour, label=NAMES[str(name)])
-        ax.set_title(machine, parse_math=False)
-        ax.set_yscale("log")
-    axes[0].legend(frameon=False, fontsize="x-small")
-    fig.supxlabel("epoch")
-    fig.supylabel("mean squared error (standardised)")
-    return fig
+    grid = panels(
+        losses.assign(name=losses["front_end"].map(NAMES)),
+        "machine",
+        kind="line",
+        x="epoch",
+        y="loss",
+        hue="name",
+        errorbar=("pi", 100),
+        facet_kws={"subplot_kws": {"yscale": "log"}},
+        palette={NAMES[key]: COLOURS[key] for key in losses["front_end"].unique()},
+    )
+    grid.legend.set_title("")
+    return name_axes(grid, "epoch", "mean squared error (standardised)")
 
 
 def decomposition(steps: pd.DataFrame) -> Figure:
@@ -126,25 +153,9 @@ def decomposition(steps: pd.DataFrame) -> Figure:
     steps : of :func:`asdlib.compare.comparison.steps`.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    marks = {
-        "auc_source": ("source AUC", "o"),
-        "auc_target": ("target AUC", "s"),
-        "pauc": ("pAUC", "^"),
-        "omega": (r"$\Omega$", "D"),
-    }
-    x = np.arange(len(steps))
-    for (column, (name, marker)), colour in zip(marks.items(), PALETTE[:4], strict=True):
-        ax.plot(x, steps[column], marker=marker, color=colour)
-        ax.annotate(
-            name,
-            (x[-1], steps[column].iloc[-1]),
-            color=colour,
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-        )
-    ax.margins(x=0.12)
-    ax.set_xticks(x, [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
+    named = steps.assign(step=range(len(steps))).rename(columns=_PARTS)
+    lines(ax, named.melt("step", list(_PARTS.values())), "step", "value", "variable")
+    ax.set_xticks(range(len(steps)), [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
     ax.set(ylabel="ensemble, over machines")
     return fig
 
@@ -154,33 +165,19 @@ def sensitivity(table: pd.DataFrame) -> Figure:
 
     The dotted line at zero stands for the frozen defaults.
     """
-    fig, ax = plt.subplots(figsize=(6.8, 0.36 * len(table) + 1.4), layout="constrained")
-    y = np.arange(len(table))
-    colour = COLOURS["adasub"]
-    ax.axvline(0, color="#444444", ls=":", lw=1.2)
-    ax.errorbar(
-        table["mean"],
-        y,
-        xerr=table["std"],
-        color=colour,
-        fmt="D",
-        ms=5,
-        capsize=3,
-        label="seed mean ± std",
-    )
-    ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
     names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
-    ax.set_yticks(y, [names[variant] for variant in table["variant"]])
-    ax.invert_yaxis()
-    ax.annotate(
-        "frozen defaults",
-        (0, 1),
-        fontsize=8,
-        xycoords=("data", "axes fraction"),
-        ha="center",
-        va="bottom",
+    fig, ax = plt.subplots(figsize=(6.8, 0.36 * len(table) + 1.4), layout="constrained")
+    y = forest(
+        ax,
+        [names[variant] for variant in table["variant"]],
+        line_name="frozen defaults",
+        xlabel=r"change of $\Omega$",
     )
-    ax.set_xlabel(r"change of $\Omega$")
+    dots: dict[str, Any] = {"color": COLOURS["adasub"], "ls": ""}
+    ax.errorbar(
+        table["mean"], y, xerr=table["std"], marker="D", capsize=3, label="seed mean ± std", **dots
+    )
+    ax.plot(table["ensemble"], y, marker="*", ms=11, label="ensemble", **dots)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
@@ -188,17 +185,13 @@ def sensitivity(table: pd.DataFrame) -> Figure:
 def machines(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
     fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
-    y = np.arange(len(table))
+    y = forest(ax, table.index, line=0.5, xlabel=r"$\Omega$ of the machine")
     known = {NAMES[key]: (COLOURS[key], MARKERS[key]) for key in NAMES}
     others = zip(PALETTE, "osD^vPX<>p", strict=True)
     for system in table.columns:
         colour, marker = known.get(system) or next(others)
         ax.plot(table[system], y, ls="", marker=marker, ms=7, color=colour, label=system)
     ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
-    ax.set_yticks(y, table.index, parse_math=False)
-    ax.invert_yaxis()
-    ax.axvline(0.5, color="#999999", ls=":", lw=1)
-    ax.set_xlabel(r"$\Omega$ of the machine")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
@@ -213,23 +206,13 @@ def build_up(steps: pd.DataFrame, band: float) -> Figure:
     """
     names = list(steps["step"].unique())[1:]
     fig, ax = plt.subplots(figsize=(6.8, 0.42 * len(names) + 1.4), layout="constrained")
+    y = forest(ax, names, line_name=f"±{band}", xlabel=r"change of $\Omega$ against the step above")
     ax.axvspan(-band, band, color="#e6e6e6", lw=0, zorder=0)
-    ax.axvline(0, color="#444444", ls=":", lw=1.2)
-    for y, name in enumerate(names):
-        change = steps.loc[steps["step"] == name, "change"]
-        ax.plot(change, [y] * len(change), color=COLOURS["near"], ls="", marker="o", alpha=0.6)
-        ax.plot(change.mean(), y, color=COLOURS["adasub"], marker="D", ms=7)
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
-    ax.annotate(
-        f"±{band}",
-        (band, 1),
-        xycoords=("data", "axes fraction"),
-        fontsize=8,
-        ha="center",
-        va="bottom",
-    )
-    ax.set_xlabel(r"change of $\Omega$ against the step above")
+    changes = steps[steps["step"].isin(names)]
+    places = changes["step"].map(dict(zip(names, y, strict=True)))
+    ax.plot(changes["change"], places, color=COLOURS["near"], ls="", marker="o", alpha=0.6)
+    means = changes.groupby("step", sort=False)["change"].mean()
+    ax.plot(means, y, color=COLOURS["adasub"], ls="", marker="D", ms=7)
     return fig
 
 
@@ -239,19 +222,11 @@ def against_champion(table: pd.DataFrame) -> Figure:
     The thick bar is the std over seeds, the thin one the interval over clips and seeds.
     """
     fig, ax = plt.subplots(figsize=(7.6, 0.4 * len(table) + 1.4), layout="constrained")
-    y, colour = np.arange(len(table)), COLOURS["adasub"]
-    ax.axvline(0, color="#444444", ls=":", lw=1.2)
+    y = forest(ax, table["idea"], line_name="champion", xlabel=r"difference of $\Omega$")
+    colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
     ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
-    ax.hlines(
-        y, table["mean"] - table["std"], table["mean"] + table["std"], color=colour, lw=4, alpha=0.5
-    )
-    ax.plot(table["mean"], y, color=colour, ls="", marker="D", ms=6)
-    ax.set_yticks(y, table["idea"])
-    ax.invert_yaxis()
-    ax.annotate(
-        "champion", (0, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom"
-    )
-    ax.set_xlabel(r"difference of $\Omega$")
+    ax.hlines(y, mean - std, mean + std, color=colour, lw=4, alpha=0.5)
+    ax.plot(mean, y, color=colour, ls="", marker="D", ms=6)
     return fig
 
 
@@ -286,129 +261,4 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes[1, column].set_xlabel(names.get(what, what))
     axes[0, 0].set_ylabel("time (s)")
     axes[1, 0].set_ylabel("peak memory (GB)")
-    return fig
-
-
-def ladder(table: pd.DataFrame) -> Figure:
-    """Omega of every row of the ladder with its interval; beside it what the paper reports.
-
-    Both panels have axes of their own: the recordings differ, only the order can be compared.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.compare.comparison.ladder`.
-    """
-    fig, (here, paper) = plt.subplots(
-        1,
-        2,
-        figsize=(8.6, 0.36 * len(table) + 1.3),
-        sharey=True,
-        width_ratios=(1.5, 1),
-        layout="constrained",
-    )
-    y = np.arange(len(table))
-    colours = [COLOURS.get(name, "#111111") for name in table["front_end"]]
-    here.hlines(y, table["low"], table["high"], color=colours, lw=2.5, alpha=0.5)
-    here.scatter(table["mean"].fillna(table["ensemble"]), y, c=colours, s=40, zorder=3)
-    means = table["reported mean"].fillna(table["reported ensemble"])
-    spread = table["reported std"].fillna(0)
-    paper.hlines(y, means - spread, means + spread, color="#777777", lw=2.5, alpha=0.5)
-    paper.scatter(means, y, facecolor="white", edgecolor="#555555", s=40, zorder=3)
-    here.set_yticks(y, table["system"], parse_math=False)
-    here.invert_yaxis()
-    for ax, values, title in (
-        (here, table["mean"], "measured here"),
-        (paper, means, "reported on DCASE data"),
-    ):
-        for place in np.flatnonzero(values.isna()):
-            _blank(ax, int(place), "not run" if ax is here else "")
-        ax.set(title=title, xlabel=r"$\Omega$")
-        ax.axvline(0.5, color="#999999", ls=":", lw=1)
-        ax.grid(visible=False, axis="y")
-    return fig
-
-
-def _blank(ax: Axes, y: int, text: str) -> None:
-    """Say in a row without a value why there is none."""
-    transform = ax.get_yaxis_transform()
-    ax.text(0.02, y, text, color="#888888", va="center", fontsize=8, transform=transform)
-
-
-_KINDS = {
-    ("source", "normal"): ("normal, source", PALETTE[0], "o"),
-    ("target", "normal"): ("normal, target", PALETTE[2], "s"),
-    ("source", "anomaly"): ("anomaly, source", PALETTE[3], "x"),
-    ("target", "anomaly"): ("anomaly, target", PALETTE[1], "+"),
-}
-
-
-def level_and_scatter(table: pd.DataFrame) -> Figure:
-    """Level and scatter of every test clip, one panel per machine.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.compare.untrained.level_and_scatter`.
-    """
-    machines = list(table["machine"].unique())
-    fig, axes = grid(len(machines))
-    for ax, machine in zip(axes, machines, strict=True):
-        own = table[table["machine"] == machine]
-        for (domain, label), (name, colour, marker) in _KINDS.items():
-            clips = own[(own["domain"] == domain) & (own["label"] == label)]
-            ax.scatter(
-                clips["level"],
-                clips["scatter"],
-                s=22,
-                alpha=0.8,
-                color=colour,
-                marker=marker,
-                label=name,
-            )
-        ax.axvline(0, color="#999999", lw=0.8, zorder=0)
-        ax.axhline(0, color="#999999", lw=0.8, zorder=0)
-        ax.set_title(machine, parse_math=False)
-    handles, names = axes[0].get_legend_handles_labels()
-    fig.legend(
-        handles,
-        names,
-        frameon=False,
-        fontsize="small",
-        loc="outside upper center",
-        ncols=len(names),
-    )
-    fig.supxlabel("level: $m$, mean over bands (dB)")
-    fig.supylabel("scatter: $s$ (dB)")
-    return fig
-
-
-def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figure:
-    """Omega against the number of training clips: all machines bold, each one thin.
-
-    Parameters
-    ----------
-    curve : of :func:`asdlib.compare.untrained.learning_curve`.
-    reference : Omega of the autoencoder on AdaSub under eq. 1, with all clips; a dotted line.
-    """
-    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    ends = []
-    for machine in (name for name in curve.columns if name != "overall"):
-        line = ax.plot(curve.index, curve[machine], lw=0.9, alpha=0.7, marker=".")[0]
-        ends.append((curve[machine].iloc[-1], str(machine), line.get_color()))
-    ax.plot(curve.index, curve["overall"], color="#111111", lw=2.4, marker="o")
-    ends.append((curve["overall"].iloc[-1], "all machines", "#111111"))
-    if reference is not None:
-        ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
-        ax.annotate(
-            "autoencoder on AdaSub, all clips",
-            (0.01, reference),
-            xycoords=("axes fraction", "data"),
-            color=COLOURS["adasub"],
-            fontsize=8,
-            va="bottom",
-        )
-    ax.set_xscale("log")
-    ax.set_xticks(curve.index, [str(count) for count in curve.index])
-    ax.minorticks_off()
-    label_ends(ax, [end for end in ends if end[0] == end[0]])
-    ax.set(xlabel="training clips of the source domain", ylabel=r"$\Omega$")
     return fig

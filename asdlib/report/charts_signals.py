@@ -14,68 +14,66 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, grid, label_ends
+from asdlib.report.charts import grid, label_ends, lines, name_axes, panels
+from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, sound_name
 from asdlib.spectra import decibels
+
+_FREQUENCY = "frequency (kHz)"
+
+
+def _spectra(kinds: Mapping[str, Mapping[str, np.ndarray]], frequency: np.ndarray) -> pd.DataFrame:
+    """Lay out power spectra by kind and machine in rows: machine, kind, kHz and dB."""
+    tables = [
+        pd.DataFrame(
+            {"machine": machine, "kind": kind, "kHz": frequency / 1000, "dB": decibels(power)}
+        )
+        for kind, machines in kinds.items()
+        for machine, power in machines.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def noise_floors(
     floors: Mapping[str, tuple[np.ndarray, np.ndarray]], frequency: np.ndarray
 ) -> Figure:
     """Quiet floors of both channels, one panel per machine."""
-    fig, axes = grid(len(floors))
-    for ax, (machine, (near, far)) in zip(axes, floors.items(), strict=True):
-        for name, values in (("near", near), ("far", far)):
-            ax.plot(frequency / 1000, decibels(values), color=COLOURS[name], label=name)
-        ax.set_title(machine, parse_math=False)
-    axes[0].legend(title="microphone", frameon=False)
-    fig.supxlabel("frequency (kHz)")
-    fig.supylabel("floor$_x(k)$ (dB)")
-    return fig
+    channels = ({machine: both[i] for machine, both in floors.items()} for i in (0, 1))
+    table = _spectra(dict(zip(("near", "far"), channels, strict=True)), frequency)
+    shown = panels(table, "machine", kind="line", x="kHz", y="dB", hue="kind", palette=COLOURS)
+    shown.legend.set_title("microphone")
+    return name_axes(shown, _FREQUENCY, "floor$_x(k)$ (dB)")
 
 
 def noise_transfers(
     estimated: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], frequency: np.ndarray
 ) -> Figure:
     """G_m(k) per machine, with the true transfer where it is known."""
-    fig, axes = grid(len(estimated))
-    for ax, (machine, transfer) in zip(axes, estimated.items(), strict=True):
-        if machine in true:
-            ax.plot(
-                frequency / 1000,
-                decibels(true[machine]),
-                color=COLOURS["truth"],
-                lw=1,
-                label="true",
-            )
-        ax.plot(
-            frequency / 1000,
-            decibels(transfer),
-            color=COLOURS["adasub"],
-            label="estimated",
-            alpha=0.85,
-        )
-        ax.axhline(
-            decibels(np.median(transfer, keepdims=True))[0], color=COLOURS["adasub"], ls=":", lw=1
-        )
-        ax.set_title(machine, parse_math=False)
-    axes[0].legend(frameon=False)
-    fig.supxlabel("frequency (kHz)")
-    fig.supylabel("$G_m(k)$ (dB)")
-    return fig
+    kinds = {"true": true, "estimated": estimated} if true else {"estimated": estimated}
+    colours = {"true": COLOURS["truth"], "estimated": COLOURS["adasub"]}
+    shown = panels(
+        _spectra(kinds, frequency),
+        "machine",
+        kind="line",
+        x="kHz",
+        y="dB",
+        hue="kind",
+        palette=colours,
+        alpha=0.85,
+    )
+    shown.legend.set_title("")
+    for machine, transfer in estimated.items():
+        median = decibels(np.median(transfer, keepdims=True))[0]
+        shown.axes_dict[machine].axhline(median, color=colours["estimated"], ls=":", lw=1)
+    return name_axes(shown, _FREQUENCY, "$G_m(k)$ (dB)")
 
 
 def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
     """Median G_m against the percentile of the floor: columns percentile, machine, offset."""
     fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-    ends = []
-    for (machine, rows), marker in zip(table.groupby("machine"), "osD^vPX*<>ph" * 4, strict=False):
-        rows = rows.sort_values("percentile")
-        line = ax.plot(rows["percentile"], rows["offset"], marker=marker, ms=4)[0]
-        ends.append((rows["offset"].iloc[-1], str(machine), line.get_color()))
+    lines(ax, table.sort_values("percentile"), "percentile", "offset", "machine")
     ax.axvline(chosen, color="#444444", ls="--", lw=1)
     ax.annotate(f" P$_{{{chosen:g}}}$", (chosen, 1), xycoords=("data", "axes fraction"), va="top")
     ax.set(xlabel="percentile over time", ylabel=str(table["what"].iloc[0]))
-    label_ends(ax, ends)
     return fig
 
 
@@ -83,28 +81,25 @@ def spectrograms(
     powers: Mapping[str, np.ndarray], *, sample_rate: int, hop_length: int, title: str
 ) -> Figure:
     """Log-spectrograms on one time axis, one frequency axis and one colour scale."""
-    fig, axes = grid(len(powers), width=3.4, height=2.3)
-    levels = decibels(np.concatenate([p.ravel() for p in powers.values()]))
-    low, high = np.percentile(levels, [10, 99.8])
-    image = None
-    for ax, (name, power) in zip(axes, powers.items(), strict=True):
-        seconds = power.shape[1] * hop_length / sample_rate
-        image = ax.imshow(
-            decibels(power),
+    fig, axes = grid(len(powers), width=3.4, height=2.3, columns=3)
+    levels = {name: decibels(power) for name, power in powers.items()}
+    low, high = np.percentile(np.concatenate([own.ravel() for own in levels.values()]), [10, 99.8])
+    scale = Normalize(low, high)
+    for ax, (name, level) in zip(axes, levels.items(), strict=True):
+        ax.imshow(
+            level,
             origin="lower",
             aspect="auto",
             cmap="magma",
-            vmin=low,
-            vmax=high,
-            extent=(0, seconds, 0, sample_rate / 2000),
+            norm=scale,
+            extent=(0, level.shape[1] * hop_length / sample_rate, 0, sample_rate / 2000),
             interpolation="nearest",
         )
-        ax.set_title(NAMES.get(name, name) if name not in ("near", "far") else f"{name} microphone")
-        ax.grid(False)
-    fig.suptitle(title, fontsize="medium")
+        ax.set_title(sound_name(name) if name in ("near", "far") else NAMES[name])
+    fig.suptitle(title, fontsize="medium", parse_math=False)
     fig.supxlabel("time (s)")
-    fig.supylabel("frequency (kHz)")
-    fig.colorbar(image, ax=axes, label="power (dB)", pad=0.01)
+    fig.supylabel(_FREQUENCY)
+    fig.colorbar(ScalarMappable(scale, "magma"), ax=axes, label="power (dB)", pad=0.01)
     return fig
 
 
@@ -132,27 +127,23 @@ def removal(table: pd.DataFrame) -> Figure:
     ----------
     table : columns machine, front_end, noise, machine_sound.
     """
-    machines = list(table["machine"].unique())
-    fig, axes = grid(len(machines))
+    named = table.assign(**{"front-end": table["front_end"].map(NAMES)})
+    systems = table["front_end"].unique()
+    shown = panels(
+        named,
+        "machine",
+        x="machine_sound",
+        y="noise",
+        hue="front-end",
+        style="front-end",
+        s=55,
+        palette={NAMES[key]: COLOURS[key] for key in systems},
+        markers={NAMES[key]: MARKERS[key] for key in systems},
+    )
     most = max(float(table[["noise", "machine_sound"]].max().max()), 1.0)
-    for ax, machine in zip(axes, machines, strict=True):
+    for ax in shown.axes.flat:
         ax.plot([0, most], [0, most], color="#999999", ls=":", lw=1)
-        for _, row in table[table["machine"] == machine].iterrows():
-            name = row["front_end"]
-            ax.plot(
-                row["machine_sound"],
-                row["noise"],
-                color=COLOURS[name],
-                marker=MARKERS[name],
-                ls="",
-                ms=7,
-                label=NAMES[name],
-            )
-        ax.set_title(machine, parse_math=False)
-    axes[0].legend(frameon=False, fontsize="x-small", loc="lower right")
-    fig.supxlabel("machine sound lost (dB)")
-    fig.supylabel("noise removed (dB)")
-    return fig
+    return name_axes(shown, "machine sound lost (dB)", "noise removed (dB)")
 
 
 def retention(table: pd.DataFrame) -> Figure:
@@ -168,21 +159,15 @@ def retention(table: pd.DataFrame) -> Figure:
     """
     machines, bands = list(table["machine"].unique()), list(table["band"].unique())
     names = list(table["front_end"].unique())
-    rows, columns = -(-len(machines) // 2), min(2, len(machines))
-    fig, axes = plt.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        layout="constrained",
-        figsize=(5.6 * columns, (0.42 * (len(names) + 1) + 0.75) * rows),
-    )
+    height = 0.42 * (len(names) + 1) + 0.75
+    fig, axes = grid(len(machines), width=5.6, height=height, columns=2)
     most = max(float(table["anomaly"].max()), 1.0)
     largest = table.loc[table["band"] != bands[0], "share"].max()
     colours = plt.get_cmap("YlOrBr").with_extremes(bad="#ececec")
     edges = [band.split("–") for band in bands[1:]]
     ticks = {0.0: bands[0]} | {i + 0.5: low for i, (low, _) in enumerate(edges)}
     ticks[len(edges) + 0.5] = edges[-1][1]
-    for ax, machine in zip(axes.flat, machines, strict=False):
+    for ax, machine in zip(axes, machines, strict=True):
         own = table[table["machine"] == machine]
         anomaly, noise, share = (
             own.pivot(index="front_end", columns="band", values=c).loc[names, bands].to_numpy()
@@ -203,9 +188,6 @@ def retention(table: pd.DataFrame) -> Figure:
         ax.set_title(machine, parse_math=False)
         ax.tick_params(labelsize=8, length=0)
         ax.spines[:].set_visible(False)
-        ax.grid(False)
-    for ax in axes.flat[len(machines) :]:
-        ax.set_visible(False)
     fig.supxlabel("frequency (kHz)", fontsize="small")
     scale = ScalarMappable(Normalize(0, most), colours)
     fig.colorbar(scale, ax=axes, label="anomaly removed (dB)", pad=0.01, aspect=30)
@@ -232,23 +214,27 @@ def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: b
 
 def phase_bounds(table: pd.DataFrame) -> Figure:
     """Bound, noise removed and machine sound lost over frequency, one panel per machine."""
-    machines = list(table["machine"].unique())
-    fig, axes = grid(len(machines))
-    lines = (
-        ("bound", "bound", {"color": "#444444", "ls": "--", "lw": 1.2}),
-        ("noise", "noise removed", {"color": COLOURS["complexls"]}),
-        ("machine_sound", "machine sound lost", {"color": PALETTE[3], "lw": 1}),
+    names = {
+        "bound": "bound",
+        "noise": "noise removed",
+        "machine_sound": "machine sound lost",
+    }
+    named = table.assign(kHz=table["frequency"] / 1000).rename(columns=names)
+    colours = ("#444444", COLOURS["complexls"], PALETTE[3])
+    shown = panels(
+        named.melt(["machine", "kHz"], list(names.values()), "what", "dB"),
+        "machine",
+        kind="line",
+        x="kHz",
+        y="dB",
+        hue="what",
+        style="what",
+        dashes=[(4, 2), "", ""],
+        palette=dict(zip(names.values(), colours, strict=True)),
     )
-    for ax, machine in zip(axes, machines, strict=True):
-        rows = table[table["machine"] == machine]
-        for column, name, look in lines:
-            ax.plot(rows["frequency"] / 1000, rows[column], label=name, **look)
-        ax.axhline(0, color="#999999", lw=0.8)
-        ax.set_title(machine, parse_math=False)
-    axes[0].legend(frameon=False, fontsize="x-small")
-    fig.supxlabel("frequency (kHz)")
-    fig.supylabel("attenuation (dB)")
-    return fig
+    shown.legend.set_title("")
+    shown.refline(y=0, color="#999999", lw=0.8, ls="-")
+    return name_axes(shown, _FREQUENCY, "attenuation (dB)")
 
 
 def noise_and_sound(
@@ -264,15 +250,9 @@ def noise_and_sound(
     fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.2), sharex=True, layout="constrained")
     titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
     for ax, (value, title) in zip(axes, titles.items(), strict=True):
-        ends = []
-        for (machine, rows), marker in zip(
-            table.groupby("machine"), "osD^vPX*<>ph" * 4, strict=False
-        ):
-            line = ax.plot(rows[column], rows[value], marker=marker, ms=4)[0]
-            ends.append((rows[value].iloc[-1], str(machine), line.get_color()))
+        lines(ax, table, column, value, "machine")
         if doubling:
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
-        label_ends(ax, ends)
         ax.set(xlabel=name, ylabel=title)
     return fig

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import matplotlib
-import numpy as np
 import seaborn as sns
 from IPython.display import display
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from asdlib.clipstats import VIEWS
@@ -53,39 +50,24 @@ _SPARE_COLOURS = ("#4b3f72", "#1b6535", "#b8336a", "#2f4b9b", "#a67c00")
 _SPARE_MARKERS = ("1", "2", "3", "4", "|", "_")
 
 
-class _OfSystems(Mapping[str, str]):
-    """A property of every registered front-end and combination; read from the registry at use."""
-
-    def __init__(self, properties: Callable[[], dict[str, str]]):
-        self._properties = properties
-
-    def __getitem__(self, name: str) -> str:
-        return self._properties()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._properties())
-
-    def __len__(self) -> int:
-        return len(self._properties())
-
-
-def _names() -> dict[str, str]:
+def _titles() -> dict[str, str]:
     """Titles: the front-ends with a fixed look first, then the others as they are registered."""
     titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
     titles |= {name: name.capitalize() for name in COMBINATIONS}
     titles |= {"baseline": "Baseline"}
     order = [name for name in _COLOURS if name in titles]
-    return {name: titles[name] for name in [*order, *(n for n in titles if n not in order)]}
+    return {name: titles[name] for name in [*order, *titles]}
 
 
-def _looks(fixed: Mapping[str, str], spare: Sequence[str]) -> dict[str, str]:
-    others = [name for name in _names() if name not in fixed]
+def _looks(fixed: Mapping[str, str], spare: Sequence[str], names: Iterable[str]) -> dict[str, str]:
+    """Colours or markers: the fixed ones, then spare ones for all other names in their order."""
+    others = [name for name in names if name not in fixed]
     return {**fixed, **dict(zip(others, cycle(spare), strict=False))}
 
 
-NAMES = _OfSystems(_names)
-COLOURS = _OfSystems(lambda: _looks(_COLOURS, _SPARE_COLOURS))
-MARKERS = _OfSystems(lambda: _looks(_MARKERS, _SPARE_MARKERS))
+NAMES = _titles()
+COLOURS = _looks(_COLOURS, _SPARE_COLOURS, NAMES)
+MARKERS = _looks(_MARKERS, _SPARE_MARKERS, NAMES)
 SCORER_NAMES = {
     "eq1": "eq. 1",
     "dm": "+ DM",
@@ -169,7 +151,7 @@ def font_families() -> list[str]:
 def style() -> None:
     """Set the house style, whatever a matplotlibrc says; every chapter calls it once."""
     matplotlib.rcdefaults()
-    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
+    sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE, font_scale=0.85)
     matplotlib.rcParams.update(
         {
             "figure.dpi": 110,
@@ -214,46 +196,3 @@ def show_figure(
     image = base64.b64encode(png.getvalue()).decode()
     html = f'<img alt="{label}" src="data:image/png;base64,{image}"/><p>{caption}</p>'
     display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)
-
-
-def grid(count: int, *, width: float = 3.2, height: float = 2.5, columns: int = 3):
-    """As many axes of one kind as asked for, in rows, sizes in inches."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    fig, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(max(width * columns, 4.2), height * rows),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-        layout="constrained",
-    )
-    for ax in axes.flat[count:]:
-        ax.set_visible(False)
-    for ax in axes.flat[max(count - columns, 0) : count]:
-        ax.tick_params(labelbottom=True)
-    return fig, list(axes.flat[:count])
-
-
-def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
-    """Name lines beside their right ends, in place of a legend; names that overlap are spread.
-
-    Parameters
-    ----------
-    ends : last value, name and colour of every line.
-    """
-    low, high = ax.get_ylim()
-    gap, place = 0.06 * (high - low), -np.inf
-    for value, name, colour in sorted(ends, key=lambda end: end[0]):
-        place = max(value, place + gap)
-        ax.annotate(
-            f" {name}",
-            (1, place),
-            xycoords=("axes fraction", "data"),
-            color=colour,
-            va="center",
-            fontsize=9,
-            annotation_clip=False,
-            parse_math=False,
-        )

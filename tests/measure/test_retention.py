@@ -231,4 +231,4 @@ def test_the_figure_frames_what_costs_more_than_it_brings(study, rng, tmp_path: 
         own = table[table["machine"] == ax.get_title()]
         frames = [patch for patch in ax.patches if not patch.get_fill()]
         assert len(frames) == (own["anomaly"] > own["noise"] + 0.05).sum()
-    assert [label.get_text() for label in shown[0].get_yticklabels()][1:] == ["Half", "Low"]
+    assert [label.get_text() for label in shown[0].get_yticklabels()][1:] == ["RefSub", "AdaSub"]

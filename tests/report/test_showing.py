@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import soundfile
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
 
 from asdlib.clipstats import VIEWS
-from asdlib.frontends import COMBINATIONS, FRONT_ENDS, FrontEnd
-from asdlib.report import charts_signals, panels, style, tables
+from asdlib.frontends import COMBINATIONS, FRONT_ENDS
+from asdlib.report import charts, charts_signals, panels, style, tables
 from asdlib.scoring import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -65,24 +66,46 @@ NAMED = {
 }
 
 
-def test_a_new_front_end_gets_a_name_a_colour_and_a_marker_by_itself(monkeypatch):
-    before = dict(style.COLOURS), dict(style.MARKERS)
+def test_a_new_front_end_gets_a_colour_and_a_marker_by_itself():
     new = [f"new_{i}" for i in range(8)]
-    for name in new:
-        kind = type("Doubler", (FrontEnd,), {"title": name.upper()})
-        monkeypatch.setitem(FRONT_ENDS, name, kind)
-    assert [style.NAMES[name] for name in new] == [name.upper() for name in new]
-    assert style.system_name("new_3", "dm") == "NEW_3 + DM"
-    pairs = [(style.COLOURS[name], style.MARKERS[name]) for name in new]
-    assert len(set(pairs)) == len(new)
-    for taken, own in zip(before, zip(*pairs, strict=True), strict=True):
-        assert not set(taken.values()) & set(own)
-    assert {name: style.COLOURS[name] for name in before[0]} == before[0]
-    table = pd.DataFrame({"machine": ["fan"], "front_end": ["new_0"], "noise": [1.0]})
-    axes = charts_signals.removal(table.assign(machine_sound=0.5)).axes
-    assert axes[0].get_legend().get_texts()[0].get_text() == "NEW_0"
-    assert axes[0].lines[1].get_color() == style.COLOURS["new_0"]
-    plt.close("all")
+    looks = [
+        style._looks(fixed, spare, [*fixed, *new])
+        for fixed, spare in (
+            (style._COLOURS, style._SPARE_COLOURS),
+            (style._MARKERS, style._SPARE_MARKERS),
+        )
+    ]
+    assert len({tuple(look[name] for look in looks) for name in new}) == len(new)
+    for look, fixed in zip(looks, (style._COLOURS, style._MARKERS), strict=True):
+        assert not {look[name] for name in new} & set(fixed.values())
+
+
+@pytest.mark.parametrize("machines", [["$a$_<b>"], list("abcd")])
+def test_panels_have_the_machines_as_titles_and_one_legend(machines):
+    table = pd.DataFrame({"machine": machines, "noise": 2.0, "machine_sound": 0.5})
+    both = pd.concat([table.assign(front_end=name) for name in ("near", "adasub")])
+    figure = charts_signals.removal(both)
+    assert [ax.get_title() for ax in figure.axes] == machines
+    assert not figure.axes[0].title.get_parse_math()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["AE ch1", "AdaSub"]
+    colours = figure.axes[0].collections[0].get_facecolors()
+    assert [to_hex(colour) for colour in colours] == [
+        style.COLOURS["near"],
+        style.COLOURS["adasub"],
+    ]
+    plt.close(figure)
+
+
+def test_rows_of_dots_stand_from_above_around_a_named_line():
+    figure, ax = plt.subplots()
+    heights = charts.forest(ax, ["a", "b"], line=0.5, line_name="chance", xlabel="x")
+    assert heights.tolist() == [0, 1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_ylim() == (1.5, -0.5)
+    assert ax.lines[0].get_xdata() == [0.5, 0.5]
+    assert ax.texts[0].get_text() == "chance"
+    plt.close(figure)
 
 
 def test_a_table_is_numbered_in_the_report_and_plain_in_lab(tmp_path, shown):

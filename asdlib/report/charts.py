@@ -1,0 +1,133 @@
+"""What charts share: panels, rows for dots with intervals, lines with their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+def panels(
+    table: pd.DataFrame, by: str, *, height: float = 2.5, columns: int = 3, **options: Any
+) -> sns.FacetGrid:
+    """Draw one panel for every value of a column, on the same axes.
+
+    Parameters
+    ----------
+    by : the column; its values are the titles.
+    height : of a panel, in inches.
+    columns : panels beside each other, at most.
+    options : of :func:`seaborn.relplot`, such as x, y, hue and kind.
+    """
+    columns = min(columns, table[by].nunique())
+    grid = sns.relplot(table, col=by, col_wrap=columns, height=height, aspect=1.28, **options)
+    for value, ax in grid.axes_dict.items():
+        ax.set_title(value, parse_math=False)
+        if not ax.get_subplotspec().is_first_col():
+            ax.tick_params(which="minor", labelleft=False)
+    return grid
+
+
+def name_axes(grid: sns.FacetGrid, x: str, y: str) -> Figure:
+    """Name the axes of panels once for all of them, and return their figure."""
+    grid.set_axis_labels("", "")
+    grid.figure.set_layout_engine("constrained")
+    if grid.legend:
+        sns.move_legend(grid, "outside center right", frameon=False)
+    grid.figure.supxlabel(x)
+    grid.figure.supylabel(y)
+    return grid.figure
+
+
+def forest(
+    ax: Axes, names: Iterable[str], *, line: float = 0, line_name: str = "", xlabel: str
+) -> np.ndarray:
+    """Prepare rows for dots and intervals, the first at the top, and a dotted vertical line.
+
+    Parameters
+    ----------
+    names : of the rows.
+    line, line_name : place of the dotted line, and what stands above it.
+
+    Returns
+    -------
+    Height of every row.
+    """
+    names = list(names)
+    y = np.arange(len(names))
+    ax.axvline(line, color="#777777", ls=":", lw=1.2)
+    if line_name:
+        place: dict[str, Any] = {
+            "xycoords": ("data", "axes fraction"),
+            "ha": "center",
+            "va": "bottom",
+        }
+        ax.annotate(line_name, (line, 1), fontsize=8, **place)
+    ax.set_yticks(y, names, parse_math=False)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_xlabel(xlabel)
+    return y
+
+
+def grid(count: int, *, width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:
+    """Return axes in rows for images of one kind, sizes in inches.
+
+    Parameters
+    ----------
+    columns : axes beside each other, at most.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    size = (max(width * columns, 4.2), height * rows)
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    for ax in axes.flat:
+        ax.grid(False)
+    return fig, list(axes.flat[:count])
+
+
+def lines(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, *, bold: str = "") -> None:
+    """Draw a line for every value of the column ``by``, named at its right end.
+
+    Parameters
+    ----------
+    bold : the value whose line is black and thick; the others are thin where there is one.
+    """
+    ends = []
+    markers = cycle("osD^vPX*<>ph")
+    for (name, rows), marker in zip(table.groupby(by, sort=False), markers, strict=False):
+        look = {"color": "#111111", "lw": 2.4} if name == bold else {"lw": 0.9 if bold else 1.6}
+        line = ax.plot(rows[x], rows[y], marker=marker, ms=4, **look)[0]
+        ends.append((rows[y].iloc[-1], str(name), line.get_color()))
+    label_ends(ax, [end for end in ends if np.isfinite(end[0])])
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
+    """Name lines beside their right ends, in place of a legend; names that overlap are spread.
+
+    Parameters
+    ----------
+    ends : last value, name and colour of every line.
+    """
+    low, high = ax.get_ylim()
+    gap, place = 0.06 * (high - low), -np.inf
+    for value, name, colour in sorted(ends, key=lambda end: end[0]):
+        place = max(value, place + gap)
+        ax.annotate(
+            f" {name}",
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            color=colour,
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
+            parse_math=False,
+        )
