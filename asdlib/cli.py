@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import asdlib
 from asdlib.io import files
 from asdlib.io.files import replacing, resolve
-from asdlib.io.store import write as write_table
 from asdlib.params import AsdError, Params, load
 from asdlib.runtime import process
 from asdlib.runtime.errors import printable, sentence
@@ -217,7 +216,7 @@ def _doctor(options: argparse.Namespace) -> None:
 
 def _study(options: argparse.Namespace) -> None:
     from asdlib import study
-    from asdlib.compare import comparison, systems
+    from asdlib.compare import statistics, systems
     from asdlib.study import everything, forecast
 
     params = _with_data(options)
@@ -226,24 +225,9 @@ def _study(options: argparse.Namespace) -> None:
     folder = study.place(params, recordings)
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
-    table = everything.compute(params, recordings, progress=True)
-    write_table(table, folder / "scores.parquet")
-    per_seed, ensembles = comparison.summary(table)
-    write_table(per_seed, folder / "omega.csv")
-    write_table(ensembles, folder / "ensembles.csv")
-    results = systems.apply_all(table, per_seed, params.scoring.quantile)
-    decisions = systems.decisions(results)
-    write_table(decisions, folder / "decisions.csv")
-    if ensembles["omega"].notna().any():
-        print(ensembles.to_string(index=False))
-    for (system, machine), clips in decisions.groupby(["system", "machine"], sort=False):
-        alarms, threshold = int(clips["decision"].sum()), clips["threshold"].iloc[0]
-        print(f"{system} {machine}: {alarms} of {len(clips)} test clips above {threshold:.3f}")
-    for own in systems.SYSTEMS:
-        if why := own.lacking(per_seed):
-            print(why)
-    for name in ("scores.parquet", "omega.csv", "ensembles.csv", "decisions.csv"):
-        print(folder / name)
+    everything.compute(params, recordings, progress=True)
+    results = statistics.results(params, recordings)
+    print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -372,15 +356,14 @@ def _metrics(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from asdlib import study
-    from asdlib.compare import comparison, others, systems
+    from asdlib.compare import others, statistics, systems
 
     theirs = others.read(options.folder, options.truth)
     ours = {}
     if options.params is not None:
         params = _with_data(options)
-        table = study.run(params, progress=True)
-        per_seed = comparison.summary(table).per_seed
-        ours = others.own(systems.apply_all(table, per_seed, params.scoring.quantile))
+        results = statistics.Results(study.run(params, progress=True))
+        ours = others.own(systems.apply_all(results, params.scoring.quantile))
     compared, told = others.in_common({**ours, **theirs})
     reference = next(iter(compared))
     found = others.compare(compared, reference)

@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import choice, comparison
+from asdlib.compare import findings, statistics
 from asdlib.measure import example, removal, retention, truth
 from asdlib.report import charts_scores, charts_signals, panels, reported, sentences, style, tables
 from asdlib.report.tables import escape
@@ -233,19 +233,18 @@ for i, case in enumerate(retention.examples(params, recordings)):
 # machine with a fan in its name, or the first one.
 
 # %%
-table = study.run(params, recordings=recordings)
-summary = comparison.summary(table)
-scorer = choice.common_scorer(params.scorers)
+results = statistics.results(params, recordings)
+scorer = findings.common_scorer(params.scorers)
 by = f"scored by {style.SCORER_NAMES[scorer]}"
-fan = comparison.summary(table[table["machine"] == fan_like])
+fan = statistics.Results(results.table[results.table["machine"] == fan_like])
 entries = reported.table_2(reported.load(), params.front_ends)
 measured = {
-    head: [comparison.row(omegas, entry["front_end"], scorer) for entry in entries]
-    for head, omegas in (("all machines", summary), (fan_like, fan))
+    head: [own.row(entry["front_end"], scorer) for entry in entries]
+    for head, own in (("all machines", results), (fan_like, fan))
 }
 near = ("near", scorer)
 others = [(entry["front_end"], scorer) for entry in entries if entry["front_end"] != "near"]
-compared = comparison.paired(summary.per_seed, [(own, near) for own in others], table)
+compared = results.paired((own, near) for own in others)
 
 # %%
 chapter.table(
@@ -266,8 +265,8 @@ chapter.table(
 
 # %%
 axis = removal.strength(params, recordings)
-for head, omegas in (("all machines", summary), (fan_like, fan)):
-    axis[head] = [comparison.row(omegas, name, scorer)["mean"] for name in axis["front_end"]]
+for head, own in (("all machines", results), (fan_like, fan)):
+    axis[head] = [own.row(name, scorer)["mean"] for name in axis["front_end"]]
 chapter.figure(
     charts_scores.aggressiveness,
     axis,
@@ -285,7 +284,7 @@ chapter.figure(
 # to the transfer, and an oracle that chooses by the test labels. The oracle is a bound, not a system.
 
 # %%
-by_machine = choice.adasub_or_cohgate(table, study.floors(params, recordings), scorer)
+by_machine = findings.adasub_or_cohgate(results.table, study.floors(params, recordings), scorer)
 chapter.table(
     by_machine,
     label="tab-choice",

@@ -21,8 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib import study
-from asdlib.compare import choice, comparison
+from asdlib.compare import findings, statistics
 from asdlib.measure import phase
 from asdlib.report import charts_scores, charts_signals, sentences, style, tables
 from asdlib.report.chapter import Chapter
@@ -210,17 +209,13 @@ chapter.table(
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
 # %%
-table = study.run(params, recordings=recordings)
-wanted = ["mse", "eq1", "s1", "pmsd", "fine"]
-table = table[table["scorer"].isin(wanted) & (table["front_end"] != "baseline")]
-new = table[table["front_end"].isin(choice.WITH_PHASE)]
-table = table[table["scorer"].isin(new["scorer"])]
-scorer = choice.common_scorer(new["scorer"].unique())
+results = statistics.results(params, recordings)
+table = results.table[results.table["front_end"] != "baseline"]
+new = table[table["front_end"].isin(findings.WITH_PHASE)]
+shared = [own for own in ("mse", "eq1", "s1", "pmsd", "fine") if own in set(new["scorer"])]
+scorer = findings.common_scorer(shared)
 by = style.SCORER_NAMES[scorer]
-not_run = "Not run here: params/phase.yaml names these front-ends."
-run = "adasub" in set(table["front_end"])
-summary = comparison.summary(table if run else table[:0])
-compared = choice.against_adasub(table, summary)
+compared = findings.against_adasub(results, shared)
 
 # %%
 chapter.table(
@@ -230,41 +225,19 @@ chapter.table(
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
     "clips and seeds, and the verdict.",
     decimals=3,
-    empty=not_run,
+    empty="Not run here: params/phase.yaml names these front-ends.",
 )
 if len(compared):
-    chapter.say(sentences.phase(compared, choice.WITH_PHASE, style.system_name))
+    chapter.say(sentences.phase(compared, findings.WITH_PHASE, style.system_name))
 
 # %%
-omegas = choice.omega_by_front_end(table, scorer)
 chapter.figure(
     charts_scores.machines,
-    omegas.rename(columns=style.NAMES),
+    findings.omega_by_front_end(table if len(new) else new, scorer).rename(columns=style.NAMES),
     label="fig-phase-machines",
     caption=f"$\\Omega$ under {by} on every development machine (of ensembles over seeds). Wins and losses side by side.",
     missing="" if new.empty else "No machine has labelled test clips.",
 )
 
 # %% [markdown]
-# ## Which one to submit
-#
-# Labels of the machine that is scored cannot choose its front-end. Values from training-normal clips may: how much
-# the complex filters explain, how large $G_m$ is, how steady the near channel is. A rule sets a limit on one of these; it
-# is learnt on all other machines' labels and applied to the one left out. It has to beat the best fixed choice.
-
-# %%
-known = choice.traits(params, recordings) if len(compared) else compared
-choices = choice.rules(table if run else table[:0], known, scorer)
-chapter.table(
-    tables.choices(choices, style.NAMES),
-    label="tab-rule-phase",
-    caption=f"$\\Omega$ under {by} (of ensembles over seeds) by how each machine's front-end is chosen. The oracle and the best fixed "
-    "choice read the labels of the machines that they are evaluated on.",
-    decimals=4,
-    empty="" if not run else "There is no labelled test clip to choose by.",
-)
-if len(choices):
-    chapter.say(sentences.rule_gain(choices))
-
-# %% [markdown]
-# The functions of this chapter are documented in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.choice`.
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.findings`.

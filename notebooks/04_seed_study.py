@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import metrics, study
-from asdlib.compare import bootstrap, comparison, trained_or_not
+from asdlib.compare import bootstrap, findings, statistics
 from asdlib.params import Params
 from asdlib.report import browse, charts_scores, panels, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
@@ -68,9 +68,7 @@ chapter.say(
 )
 
 # %%
-table = trained_or_not.with_fused(study.run(params, recordings=recordings))
-summary = comparison.summary(table)
-per_seed = summary.per_seed
+results = statistics.results(params, recordings)
 chapter.figure(
     charts_scores.learning_curves,
     study.losses(params, recordings),
@@ -94,7 +92,7 @@ chapter.figure(
 # wherever it stands. Among many pairs, one may pass by chance: {numref}`tab-paired` also gives p with Holm's correction.
 
 # %%
-ladder = comparison.ladder(summary, table, reported.load()["table_1"])
+ladder = findings.ladder(results, reported.load()["table_1"])
 chapter.table(
     tables.ladder(ladder),
     label="tab-ladder",
@@ -108,11 +106,12 @@ if trained:
 
 # %%
 wanted = (("near", "eq1"), ("adasub", "s1"))
-compared = [s for s in wanted if comparison.seed_values(per_seed, *s).notna().any()]
+compared = [s for s in wanted if results.omegas(*s).notna().any()]
 chapter.figure(
     charts_scores.seeds,
     compared,
-    *summary,
+    results.per_seed,
+    results.ensembles,
     reported.baseline(recordings.development),
     label="fig-seeds",
     caption="$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all three re-scorings), "
@@ -124,7 +123,7 @@ chapter.figure(
 
 # %%
 if compared:
-    live = browse.live_seeds(compared, *summary)
+    live = browse.live_seeds(compared, results.per_seed, results.ensembles)
     panels.show_live(live, title="The same with values under the pointer")
 
 # %% [markdown]
@@ -137,7 +136,7 @@ if compared:
 # frames' distances (MAHALA corrected), which {numref}`tab-baseline` shows beside it.
 
 # %%
-found = comparison.steps(summary, "baseline", ("mahala", "mse", "mahala_corrected"), table)
+found = findings.steps(results, "baseline", ("mahala", "mse", "mahala_corrected"))
 chapter.table(
     tables.steps(found, style.SCORER_NAMES),
     label="tab-baseline",
@@ -185,7 +184,7 @@ pairs = [
 ]
 
 # %%
-paired = comparison.paired(per_seed, pairs, table)
+paired = results.paired(pairs)
 chapter.table(
     tables.paired(paired, style.system_name),
     label="tab-paired",

@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.clipstats import NAMES
-from asdlib.compare import comparison, faults, systems, trained_or_not, untrained
+from asdlib.compare import failures, statistics, systems, untrained
 from asdlib.report import carriers, charts_evidence, sentences_untrained, style, tables
 from asdlib.report.chapter import Chapter
 
@@ -81,8 +81,8 @@ params, recordings = chapter.params, chapter.recordings
 # training: it joins the scores of three views, see {doc}`08_submission`.
 
 # %%
-table = trained_or_not.with_fused(study.run(params, recordings=recordings))
-compared = trained_or_not.against_autoencoders(table)
+results = statistics.results(params, recordings)
+compared = untrained.against_autoencoders(results)
 chapter.table(
     tables.without_training(compared, style.system_name),
     label="tab-untrained",
@@ -93,7 +93,7 @@ chapter.table(
     empty="No detector without training was scored on test clips (scorers).",
 )
 fused = systems.UNTRAINED
-lack = fused.lacking(comparison.summary(table).per_seed)
+lack = fused.missing_reason(results.per_seed)
 chapter.say(sentences_untrained.without_training(compared, style.system_name, fused.name, lack))
 
 # %% [markdown]
@@ -105,9 +105,9 @@ chapter.say(sentences_untrained.without_training(compared, style.system_name, fu
 # here, and how much the scatter contributes in the next section.
 
 # %%
-reason = untrained.lacking(params, recordings)
+reason = untrained.missing_reason(params, recordings)
 chosen = untrained.front_end(params)
-values = [] if reason else untrained.measured(params, recordings, chosen, "pmsd")
+values = [] if reason else untrained.view_values(params, recordings, chosen, "pmsd")
 if reason:
     chapter.say(reason)
 else:
@@ -161,7 +161,7 @@ else:
 
 # %%
 if not reason:
-    carriers.show(faults.carried(params, values))
+    carriers.show(failures.fault_contributions(params, values))
 
 # %% [markdown]
 # ## How many training clips it needs
@@ -177,7 +177,7 @@ else:
     chapter.figure(
         charts_evidence.learning_curve,
         curve,
-        trained_or_not.reference(compared),
+        untrained.reference(compared),
         label="fig-clips",
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
         "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
@@ -207,7 +207,7 @@ else:
 # ## Where the autoencoder still helps
 
 # %%
-gained = trained_or_not.autoencoder_gain(table, compared)
+gained = untrained.autoencoder_gain(results, compared)
 chapter.say(sentences_untrained.autoencoder_gain(gained, style.system_name))
 
 # %% [markdown]
@@ -222,4 +222,4 @@ chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or not
 
 # %% [markdown]
 # The functions of this chapter are documented in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.views`,
-# {py:mod}`asdlib.compare.untrained`, {py:mod}`asdlib.compare.faults` and {py:mod}`asdlib.compare.trained_or_not`.
+# {py:mod}`asdlib.compare.untrained` and {py:mod}`asdlib.compare.failures`.

@@ -21,8 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib import study
-from asdlib.compare import comparison, sensitivity
+from asdlib.compare import findings, negative, statistics
 from asdlib.report import charts_scores, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 
@@ -50,8 +49,7 @@ params, recordings = chapter.params, chapter.recordings
 # All of them use training-normal residuals only, and every clip is still scored alone.
 
 # %%
-table = study.run(params, recordings=recordings)
-summary = comparison.summary(table)
+results = statistics.results(params, recordings)
 manifest = recordings.manifest
 domains = sorted(manifest.loc[manifest["split"] == "train", "domain"].unique())
 alone = " With one domain there is nothing to shrink towards: DM and shrinkage then only use that domain's statistics."
@@ -70,8 +68,8 @@ chapter.say(
 
 # %%
 not_run = "AdaSub was not scored by eq. 1 here, so that there is nothing to re-score."
-steps = comparison.steps(summary, "adasub", ("eq1", "dm", "dm_shrink", "s1"), table)
-alone = comparison.steps(summary, "adasub", ("eq1", "dm", "shrink", "p95"), table)
+steps = findings.steps(results, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
+alone = findings.steps(results, "adasub", ("eq1", "dm", "shrink", "p95"))
 for label, found, caption, why in (
     ("tab-steps", steps, "From AdaSub to the champion, measured here", not_run),
     ("tab-alone", alone, "Each change alone, measured here", ""),
@@ -108,7 +106,7 @@ chapter.figure(
 # time on AdaSub.
 
 # %%
-changes = sensitivity.changes(params, recordings)
+changes = negative.sensitivity(params, recordings)
 if len(changes) and "per_band" not in params.extras:
     chapter.say(
         "Standardisation per band needs another training, and was not run (`extras: [per_band]`)."
@@ -153,4 +151,4 @@ if len(steps):
     chapter.say(sentences.stack_change(steps, given["ensemble Ω"].tolist()))
 
 # %% [markdown]
-# The functions of this chapter are documented in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.sensitivity`.
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.negative`.

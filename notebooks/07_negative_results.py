@@ -21,8 +21,8 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib import metrics, study
-from asdlib.compare import bootstrap, negative
+from asdlib import metrics
+from asdlib.compare import bootstrap, negative, statistics
 from asdlib.report import charts_scores, reported, sentences, tables
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
@@ -45,8 +45,8 @@ params, recordings = chapter.params, chapter.recordings
 # in which two seeds of one network differ, and concluded that only all changes together are robust.
 
 # %%
-table = study.run(params, recordings=recordings)
-steps = negative.build_up(params, recordings, table)
+results = statistics.results(params, recordings)
+steps = negative.build_up(params, recordings, results)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
 chapter.figure(
     charts_scores.build_up,
@@ -105,9 +105,9 @@ chapter.table(
 # the test set. A score that depends on other test clips is not allowed, and the guard refuses it:
 
 # %%
-tried = negative.tried(params, recordings, table)
+ideas = negative.idea_scores(params, recordings, results.table)
 lacking = variants.lacking(params, "champion")
-chapter.say(f"The gate {lacking}." if lacking else "> " + tried.reasons["gate_tested"])
+chapter.say(f"The gate {lacking}." if lacking else "> " + ideas.reasons["gate_tested"])
 
 # %% [markdown]
 # ## Verdicts
@@ -117,7 +117,7 @@ chapter.say(f"The gate {lacking}." if lacking else "> " + tried.reasons["gate_te
 # so scored as partner where it is fused.
 
 # %%
-compared = negative.against_champion(tried)
+compared = negative.against_champion(ideas)
 not_run = f"Not run here: every idea {lacking}."
 run = compared[compared["mean"].notna()]
 chapter.figure(

@@ -24,8 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from functools import partial
 
 from asdlib import frontends, study
-from asdlib.compare import alarms, comparison, failures, findings, submission, systems
-from asdlib.compare import trained_or_not
+from asdlib.compare import alarms, failures, findings, statistics, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import example, truth
 from asdlib.report import (
@@ -67,26 +66,23 @@ params, recordings = chapter.params, chapter.recordings
 # | S5 | clip statistics: near/fine, AdaSub/fine and AdaLS/pmsd | mean of $z$ | no training |
 
 # %%
-table = study.run(params, recordings=recordings)
-joined = trained_or_not.with_fused(table)
-summary = comparison.summary(joined)
+results = statistics.results(params, recordings)
 package = study.place(params, recordings) / "submission"
 told = f"{params.results}/{params.name}/submission"
 where = {s.name: told for s in systems.PAPER}
 where[systems.UNTRAINED.name] = f"{told}/without_training"
-best = findings.submission(summary, joined)
+best = findings.submission(results)
 chapter.say(first_page.submission(best, where))
 
 # %%
-per_seed = summary.per_seed[summary.per_seed["scorer"] != systems.FUSED]
-applied = systems.apply_all(table, per_seed, params.scoring.quantile)
+applied = systems.apply_all(results, params.scoring.quantile)
 for system in systems.SYSTEMS:
-    chosen, of = len(applied[system.name].members), len(system.candidates(per_seed))
+    chosen, of = len(applied[system.name].members), len(system.candidates(results.per_seed))
     if not chosen:
-        chapter.say(f"Left out: {system.lacking(per_seed)}")
+        chapter.say(f"Left out: {system.missing_reason(results.per_seed)}")
     elif system.selected:
         chapter.say(f"**{system.name}** takes the best {chosen} of the {of} models that there are.")
-judged = systems.first(applied, best.name)
+judged = systems.default_system(applied, best.name)
 
 # %% [markdown]
 # ## The guard
@@ -158,7 +154,7 @@ if applied["S4"].members:
     chapter.say(f"The models of S4 are {optimistic}.")
 if not views.trained(params).scorers:
     chapter.say("S1 to S4 need autoencoders, which this study does not have.")
-official = systems.apply(systems.BASELINE, table, per_seed, params.scoring.quantile)
+official = systems.apply(systems.BASELINE, results, params.scoring.quantile)
 omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})
 chapter.figure(
     charts_scores.machines,
@@ -225,7 +221,7 @@ chapter.table(
 # %%
 from asdlib.report import tables
 
-found = alarms.pooled(alarms.compared(params, recordings, table))
+found = alarms.by_domain(alarms.counted(params, recordings, results.table))
 chapter.table(
     tables.alarms(found),
     label="tab-rules",
@@ -247,7 +243,8 @@ chapter.table(
 # %%
 from asdlib.report import alarm_rates
 
-alarm_rates.show(alarms.by_rate(params, recordings, table), 1 - params.scoring.quantile)
+counted = alarms.counted(params, recordings, results.table, alarms.RATES)
+alarm_rates.show(alarms.by_rate(counted), 1 - params.scoring.quantile)
 
 # %% [markdown]
 # ## Clips and the threshold
@@ -258,7 +255,7 @@ alarm_rates.show(alarms.by_rate(params, recordings, table), 1 - params.scoring.q
 # the system's front-ends (MP3, level-matched).
 
 # %%
-clips = failures.findings(applied, recordings)
+clips = failures.found_clips(applied, recordings)
 browsed = clips[clips["system"] == judged.name]
 thresholds = dict(zip(browsed["machine"], browsed["threshold"], strict=True))
 if thresholds:
@@ -293,7 +290,7 @@ chapter.table(
 
 # %%
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
-shown = [failures.evidence(params, recordings, table, row) for row in chosen]
+shown = [failures.evidence(params, recordings, results.table, row) for row in chosen]
 chapter.figure(
     charts_evidence.evidence,
     shown,

@@ -54,7 +54,7 @@ chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.pr
 
 # %%
 table = evaluation.readings(monitor, recordings.clips(machine, "test"))
-found = alarms.pooled(evaluation.counted(table, machine))
+found = alarms.by_domain(evaluation.counted(table, machine))
 chapter.table(
     tables.alarms(found),
     label="tab-monitor",

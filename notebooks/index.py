@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import alarms, comparison, findings, negative, trained_or_not
+from asdlib.compare import alarms, findings, negative, statistics
 from asdlib.monitor import evaluation
 from asdlib.params import Params
 from asdlib.report import alarm_rates, charts_scores, first_page, reported, sentences
@@ -50,9 +50,8 @@ params, recordings = chapter.params, chapter.recordings
 # trained with several seeds, and $\Omega$ is their mean.
 
 # %%
-table = trained_or_not.with_fused(study.run(params, recordings=recordings))
-summary = comparison.summary(table)
-ladder = comparison.ladder(summary, table, reported.load()["table_1"])
+results = statistics.results(params, recordings)
+ladder = findings.ladder(results, reported.load()["table_1"])
 chapter.figure(
     charts_scores.ladder,
     ladder,
@@ -87,18 +86,19 @@ if variants.trained(params):
 
 # %%
 rate = 1 - params.scoring.quantile
-compared = findings.compared(summary, table, params.scorers)
-submission = findings.submission(summary, table)
-counted = alarms.pooled(alarms.compared(params, recordings, table))
+compared = findings.compared(results, params.scorers)
+submission = findings.submission(results)
+counted = alarms.by_domain(alarms.counted(params, recordings, results.table))
 found = [
     *first_page.comparisons(compared),
-    *first_page.highest(findings.highest(summary, table, submission.name), submission.name),
+    *first_page.highest(findings.highest(results, submission.name), submission.name),
     *first_page.alarms(counted, rate),
 ]
 chapter.say("\n".join(f"- {sentence}" for sentence in found))
 
 # %%
-alarm_rates.show(alarms.by_rate(params, recordings, table), rate, label="first-rates")
+by_rate = alarms.by_rate(alarms.counted(params, recordings, results.table, alarms.RATES))
+alarm_rates.show(by_rate, rate, label="first-rates")
 
 # %% [markdown]
 # ## Which system to submit
@@ -116,7 +116,7 @@ chapter.say(first_page.submission(submission, packages))
 # ## What else was tried, and what it cost
 
 # %%
-ideas = negative.against_champion(negative.tried(params, recordings, table))
+ideas = negative.against_champion(negative.idea_scores(params, recordings, results.table))
 chapter.say(first_page.ideas(ideas))
 chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.seeds)))
 

@@ -23,7 +23,7 @@ def counted(base, seed):
     scenes = base.scenes.model_copy(update={"seed": seed})
     own = base.model_copy(update={"scenes": scenes})
     recordings = open_recordings(own, progress=True)
-    found = alarms.compared(own, recordings, study.run(own, recordings=recordings))
+    found = alarms.counted(own, recordings, study.run(own, recordings=recordings))
     return found.assign(scenes=seed), alarms.promised(own, recordings).assign(scenes=seed)
 
 
@@ -52,7 +52,7 @@ def main():
     shown = {
         "found": pd.concat(
             [
-                alarms.pooled(own).assign(scenes=seed)
+                alarms.by_domain(own).assign(scenes=seed)
                 for seed, own in [*found.groupby("scenes"), ("all", found)]
             ]
         ),

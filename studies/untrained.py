@@ -18,7 +18,7 @@ from verdict import arguments, with_scenes
 
 from asdlib import metrics, params, study
 from asdlib.clipstats import VIEWS
-from asdlib.compare import comparison, systems
+from asdlib.compare import statistics, systems
 from asdlib.io import files
 from asdlib.report import style
 from asdlib.scoring import VARIANTS
@@ -55,7 +55,7 @@ def beside(base, table):
     own = {"front_ends": (front_end,), "scorers": SCORERS, "baseline": False, "scoring": scoring}
     held_out = study.run(base.model_copy(update=own))
     both = pd.concat([held_out[held_out["scorer"] == scorer], table[table["scorer"].isin(VIEWS)]])
-    return systems.fused(both, WITH_AUTOENCODER, "S5 + autoencoder")
+    return statistics.ensemble_by_seed(both, WITH_AUTOENCODER, "S5 + autoencoder")
 
 
 def candidates():
@@ -72,7 +72,7 @@ def choose(tables):
     for views, fusion in candidates():
         row = {"views": " + ".join("/".join(view) for view in views), "fusion": fusion}
         for name, table in tables.items():
-            own = systems.fused(metrics.labelled(table), views, "candidate", fusion)
+            own = statistics.ensemble_by_seed(metrics.labelled(table), views, "candidate", fusion)
             row[name] = metrics.omega(metrics.evaluate(own))
         rows.append(row)
     found = pd.DataFrame(rows)
@@ -82,21 +82,19 @@ def choose(tables):
 
 def rows_of(table):
     """Every system of one set: parts of Omega, and the paired difference to the autoencoder."""
-    summary = comparison.summary(table)
+    results = statistics.Results(table)
     known = list(dict.fromkeys(zip(table["front_end"], table["scorer"], strict=True)))
-    paired = comparison.paired(
-        summary.per_seed, [(one, AGAINST) for one in known if one != AGAINST], table
-    )
+    paired = results.paired((one, AGAINST) for one in known if one != AGAINST)
     differences = {row["system"]: row for row in paired.to_dict("records")}
-    whole = summary.ensemble.set_index(["front_end", "scorer"])
+    whole = results.ensembles.set_index(["front_end", "scorer"])
     rows = []
     for one in known:
-        row = {"front_end": one[0], "scorer": one[1], **comparison.row(summary, *one)}
+        row = {"front_end": one[0], "scorer": one[1], **results.row(*one)}
         row |= whole.loc[one, ["auc_source", "auc_target", "pauc"]].to_dict()
         if one in differences:
             own = differences[one]
             row |= {f"difference {name}": own[name] for name in ("mean", "low", "high")}
-            row["verdict"] = comparison.verdict(own)
+            row["verdict"] = own["verdict"]
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -106,7 +104,7 @@ def machines_of(table):
     known = metrics.labelled(table)
     found = {
         f"{style.NAMES.get(front_end, front_end)} {scorer}": metrics.evaluate(
-            systems.ensemble(own)
+            statistics.ensemble(own)
         )["omega"]
         for (front_end, scorer), own in known.groupby(["front_end", "scorer"], sort=False)
     }
@@ -126,9 +124,9 @@ def ceiling(base):
             soundfile.write(path, truth.machine.T, base.spectra.sample_rate, subtype="FLOAT")
     own = {"data": str(root), "front_ends": ("near",), "scorers": tuple(VIEWS), "baseline": False}
     table = study.run(base.model_copy(update=own))
-    both = systems.fused(table, [("near", "fine"), ("near", "pmsd")], "fine + pmsd")
-    summary = comparison.summary(pd.concat([table, both], ignore_index=True)).ensemble
-    return summary.assign(front_end="true machine sound")
+    both = statistics.ensemble_by_seed(table, [("near", "fine"), ("near", "pmsd")], "fine + pmsd")
+    results = statistics.Results(pd.concat([table, both], ignore_index=True))
+    return results.ensembles.assign(front_end="true machine sound")
 
 
 def squared_error(base):
@@ -146,8 +144,8 @@ def squared_error(base):
                 "training": training,
             }
         )
-        summary = comparison.summary(study.run(own, progress=True))
-        found = {name: comparison.row(summary, "adasub", name)["mean"] for name in own.scorers}
+        results = statistics.Results(study.run(own, progress=True))
+        found = {name: results.row("adasub", name)["mean"] for name in own.scorers}
         rows.append({"training clips": clips, "epochs": epochs, **found})
     return pd.DataFrame(rows)
 
@@ -178,8 +176,8 @@ def main():
     ranked.round(4).to_csv(out / "untrained-choice.csv", index=False)
     print(ranked.head(20).round(3).to_string())
     for name, own in sets.items():
-        s5 = systems.fused(tables[name], systems.UNTRAINED.views, "S5", systems.UNTRAINED.fusion)
-        whole = [trained(own), tables[name], s5, beside(own, tables[name])]
+        with_s5 = statistics.with_untrained(tables[name])
+        whole = [trained(own), with_s5, beside(own, tables[name])]
         write_tables(name, pd.concat(whole, ignore_index=True), own, out)
     found = squared_error(base)
     found.round(4).to_csv(out / "squared-error.csv", index=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import params, study
-from asdlib.compare import choice, comparison
+from asdlib.compare import findings, statistics
 from asdlib.io import files
 from asdlib.measure import phase
 from asdlib.report import style, tables
@@ -46,14 +46,14 @@ def choose(sets):
             own = with_constants(base, context, ridge).model_copy(
                 update={"front_ends": FITTED, "seeds": CHOICE_SEEDS}
             )
-            summary = comparison.summary(study.run(own))
+            results = statistics.Results(study.run(own))
             rows += [
                 {
                     "context": context,
                     "ridge": ridge,
                     "set": name,
                     "front_end": front_end,
-                    "omega": comparison.row(summary, front_end, SCORER)["mean"],
+                    "omega": results.row(front_end, SCORER)["mean"],
                 }
                 for front_end in FITTED
             ]
@@ -73,15 +73,13 @@ def write_tables(base, chosen, out):
     for name, constants in chosen.items():
         studies.append(with_constants(base, *constants).model_copy(update={"front_ends": (name,)}))
     table = pd.concat([study.run(one, recordings=recordings) for one in studies], ignore_index=True)
-    compared = choice.against_adasub(table, comparison.summary(table))
+    compared = findings.against_adasub(statistics.Results(table), table["scorer"].unique())
     shown = {
         "verdict": tables.against_adasub(compared, style.NAMES, style.SCORER_NAMES),
         "fixed": phase.fixed(base, recordings),
     }
-    known = choice.traits(base, recordings)
     for scorer in base.scorers:
-        shown[f"machines-{scorer}"] = choice.omega_by_front_end(table, scorer).reset_index()
-        shown[f"rules-{scorer}"] = tables.choices(choice.rules(table, known, scorer), style.NAMES)
+        shown[f"machines-{scorer}"] = findings.omega_by_front_end(table, scorer).reset_index()
     out.mkdir(exist_ok=True)
     (out / "recordings.txt").write_text(recordings.describe() + "\n")
     for name, shown_table in shown.items():

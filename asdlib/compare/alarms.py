@@ -15,20 +15,22 @@ import pandas as pd
 from asdlib import metrics, study
 from asdlib.calibration import Alarm, proportion_interval
 from asdlib.compare import systems
+from asdlib.compare.statistics import among, ensemble
 from asdlib.params import Params
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
 
 PAPER, HELD_OUT = "paper", "held out"
 """Rules: a quantile of the fitted clips' scores, or p values by held-out ones."""
-
 RATES = tuple(step / 100 for step in range(1, 51))
-"""Shares of false alarms that may be wanted, see :func:`by_rate`."""
+"""Shares of false alarms that may be wanted."""
+COLUMNS = ["system", "rule", "rate", "machine", "able", "domain", "label", "alarms", "clips"]
+"""Of alarms that are counted."""
 
-_COLUMNS = ["system", "rule", "rate", "machine", "able", "domain", "label", "alarms", "clips"]
 
-
-def compared(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.DataFrame:
+def counted(
+    params: Params, recordings: Recordings, table: pd.DataFrame, rates: Sequence[float] = ()
+) -> pd.DataFrame:
     """Count alarms among labelled test clips by both rules.
 
     S1 stands for the autoencoders. Its held-out scores are of the cheap form: the residual
@@ -37,107 +39,46 @@ def compared(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.
     Parameters
     ----------
     table : of :func:`asdlib.study.run` with these parameters.
+    rates : wanted shares of false alarms, above 0 and below 1; that of the study by default.
 
     Returns
     -------
-    DataFrame with system, rule, machine, domain, label, alarms and clips; no rows without labelled
-    test clips.
+    DataFrame with system, rule, rate, machine, able (whether the machine has held-out clips enough
+    to promise this rate; else no clip is an alarm), domain, label, alarms and clips; no rows
+    without labelled test clips.
     """
-    counted = _counted(params, recordings, table, [1 - params.scoring.quantile])
-    return counted.drop(columns=["rate", "able"])
-
-
-def by_rate(
-    params: Params,
-    recordings: Recordings,
-    table: pd.DataFrame,
-    rates: Sequence[float] = RATES,
-) -> pd.DataFrame:
-    """Count alarms among labelled test clips of all machines, at every wanted share of false ones.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.study.run` with these parameters.
-    rates : wanted shares of false alarms; above 0 and below 1.
-
-    Returns
-    -------
-    DataFrame with system, rule, what ("false alarms, " and the domain, or "hits" in all domains),
-    rate, alarms, clips, share, low and high of its 95 % interval, ``machines``, and ``unable``: how
-    many of them have too few held-out clips to promise this rate, so that no clip is an alarm. No
-    rows without labelled test clips.
-    """
-    return over_machines(_counted(params, recordings, table, rates))
-
-
-def over_machines(counted: pd.DataFrame) -> pd.DataFrame:
-    """Add up, over machines, alarms that were counted at several rates, see :func:`by_rate`.
-
-    Parameters
-    ----------
-    counted : system, rule, rate, machine, able, domain, label, alarms and clips.
-
-    Examples
-    --------
-    >>> row = {"system": "S5", "rule": HELD_OUT, "rate": 0.1, "able": True, "label": "anomaly"}
-    >>> rows = [row | {"machine": m, "domain": "source", "alarms": 1, "clips": 2} for m in "ab"]
-    >>> over_machines(pd.DataFrame(rows))[["what", "alarms", "clips", "unable"]].values.tolist()
-    [['hits', 2, 4, 0]]
-    """
-    of_normal = counted["label"] == "normal"
-    what = ("false alarms, " + counted["domain"]).where(of_normal, "hits")
-    unable = counted["machine"].where(~counted["able"].astype(bool))
-    found = (
-        counted.assign(what=what, unable=unable)
-        .groupby(["system", "rule", "what", "rate"], sort=False)
-        .agg(
-            alarms=("alarms", "sum"),
-            clips=("clips", "sum"),
-            machines=("machine", "nunique"),
-            unable=("unable", "nunique"),
-        )
-        .reset_index()
-    )
-    place = found.groupby(["system", "rule"], sort=False).ngroup()
-    found = found.assign(place=place).sort_values(["place", "what", "rate"], ignore_index=True)
-    return _with_intervals(found.drop(columns="place"))
-
-
-def _counted(
-    params: Params, recordings: Recordings, table: pd.DataFrame, rates: Sequence[float]
-) -> pd.DataFrame:
-    """Alarms by system, rule, rate, machine, domain and label of the test clips."""
+    rates = rates or [1 - params.scoring.quantile]
     rows = []
-    for system, rule, clips in _scored(params, recordings, table):
-        held_out = rule == HELD_OUT
+    for system, rule, clips in _by_rule(params, recordings, table):
         for machine, own in clips.groupby("machine", sort=False):
             train = own.loc[own["split"] == "train", "score"].to_numpy()
-            limits = [systems.threshold(train, 1 - rate, held_out=held_out) for rate in rates]
+            limits = [
+                systems.threshold(train, 1 - rate, held_out=rule == HELD_OUT) for rate in rates
+            ]
             for (domain, label), test in metrics.labelled(own).groupby(["domain", "label"]):
                 for rate, limit in zip(rates, limits, strict=True):
                     above, able = int((test["score"] > limit).sum()), bool(np.isfinite(limit))
                     place = [system.name, rule, rate, machine, able, domain, label]
                     rows.append([*place, above, len(test)])
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _scored(
+def _by_rule(
     params: Params, recordings: Recordings, table: pd.DataFrame
 ) -> Iterator[tuple[systems.System, str, pd.DataFrame]]:
     """Scores of all clips by every system under every rule that there is."""
-    champion, untrained = systems.PAPER[0], systems.UNTRAINED
-    wanted = [(untrained, HELD_OUT, table)]
+    wanted = [(systems.UNTRAINED, HELD_OUT, table)]
     if not variants.lacking(params, "held_out"):
         apart = study.run(variants.held_out(params), recordings=recordings)
-        wanted = [(champion, PAPER, table), (champion, HELD_OUT, apart), *wanted]
+        wanted = [(systems.PAPER[0], PAPER, table), (systems.PAPER[0], HELD_OUT, apart), *wanted]
     for system, rule, scores in wanted:
-        of_view = pd.MultiIndex.from_frame(scores[["front_end", "scorer"]])
-        if set(system.views) <= set(of_view):
-            yield system, rule, systems.ensemble(scores[of_view.isin(system.views)], system.fusion)
+        rows = scores[among(scores, system.views)]
+        if set(system.views) <= set(zip(rows["front_end"], rows["scorer"], strict=True)):
+            yield system, rule, ensemble(rows, system.fusion)
 
 
-def pooled(counted: pd.DataFrame) -> pd.DataFrame:
-    """Add up what :func:`compared` counts, over machines.
+def by_domain(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add up what :func:`counted` counts, over machines.
 
     Returns
     -------
@@ -147,22 +88,52 @@ def pooled(counted: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> row = {"system": "S5", "rule": HELD_OUT, "domain": "source", "label": "normal"}
-    >>> found = pooled(pd.DataFrame([row | {"alarms": 1, "clips": 10}] * 2))
+    >>> found = by_domain(pd.DataFrame([row | {"alarms": 1, "clips": 10}] * 2))
     >>> found[["alarms", "share", "low", "high"]].round(3).to_numpy().tolist()
     [[2.0, 0.1, 0.012, 0.317]]
     """
-    keys = ["system", "rule", "domain", "label"]
-    return _with_intervals(
-        counted.groupby(keys, sort=False)[["alarms", "clips"]].sum().reset_index()
+    groups = counts.groupby(["system", "rule", "domain", "label"], sort=False)
+    return _with_intervals(groups[["alarms", "clips"]].sum().reset_index())
+
+
+def by_rate(counts: pd.DataFrame) -> pd.DataFrame:
+    """Add up, over machines, what :func:`counted` counts at several rates.
+
+    Returns
+    -------
+    DataFrame with system, rule, what ("false alarms, " and the domain, or "hits" in all domains),
+    rate, alarms, clips, share, low and high of its 95 % interval, ``machines``, and ``unable``: how
+    many of them cannot promise this rate.
+
+    Examples
+    --------
+    >>> row = {"system": "S5", "rule": HELD_OUT, "rate": 0.1, "able": True, "label": "anomaly"}
+    >>> rows = [row | {"machine": m, "domain": "source", "alarms": 1, "clips": 2} for m in "ab"]
+    >>> by_rate(pd.DataFrame(rows))[["what", "alarms", "clips", "unable"]].values.tolist()
+    [['hits', 2, 4, 0]]
+    """
+    what = ("false alarms, " + counts["domain"]).where(counts["label"] == "normal", "hits")
+    unable = counts["machine"].where(~counts["able"].astype(bool))
+    place = counts.groupby(["system", "rule"], sort=False).ngroup()
+    keys = ["place", "system", "rule", "what", "rate"]
+    found = (
+        counts.assign(what=what, unable=unable, place=place)
+        .groupby(keys)
+        .agg(
+            alarms=("alarms", "sum"),
+            clips=("clips", "sum"),
+            machines=("machine", "nunique"),
+            unable=("unable", "nunique"),
+        )
+        .reset_index()
     )
+    return _with_intervals(found.drop(columns="place"))
 
 
 def _with_intervals(found: pd.DataFrame) -> pd.DataFrame:
     """Add the share of alarms, and low and high of its 95 % interval."""
-    bounds = [
-        proportion_interval(int(alarms), int(clips))
-        for alarms, clips in zip(found["alarms"], found["clips"], strict=True)
-    ]
+    counts = zip(found["alarms"], found["clips"], strict=True)
+    bounds = [proportion_interval(int(alarms), int(clips)) for alarms, clips in counts]
     low, high = ([bound[end] for bound in bounds] for end in (0, 1))
     return found.assign(share=found["alarms"] / found["clips"], low=low, high=high)
 

@@ -21,7 +21,11 @@ Weights = Float[np.ndarray, "resample clip"]
 
 
 def omega_resamples(
-    systems: Sequence[pd.DataFrame], *, resamples: int = RESAMPLES, generator: np.random.Generator
+    systems: Sequence[pd.DataFrame],
+    *,
+    seeds: int | None = None,
+    resamples: int = RESAMPLES,
+    generator: np.random.Generator,
 ) -> Float[np.ndarray, "system resample"]:
     """Omega of every system, mean over seeds, on resampled clips and seeds.
 
@@ -34,6 +38,7 @@ def omega_resamples(
     systems : labelled test clips: columns machine, domain, label, name, seed, score; the same
         clips and seeds in all of them. A system with one seed, such as a detector without
         training, is the same for all seeds of the others.
+    seeds : how many are drawn; by default those of the system with the most.
 
     Raises
     ------
@@ -47,7 +52,7 @@ def omega_resamples(
         for t in tables
     ):
         raise AsdError("A paired bootstrap needs the same clips and the same seeds in all systems.")
-    seeds = first.shape[1]
+    seeds = seeds or first.shape[1]
     found = []
     for start in range(0, resamples, _AT_ONCE):
         count = min(_AT_ONCE, resamples - start)

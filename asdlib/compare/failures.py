@@ -1,22 +1,24 @@
 """The failure gallery: clips that no system finds, clips that one alone finds, and why.
 
-Notebook: 08_submission.
+This looks back with labels, at test clips, and chooses nothing.
+Notebooks: 05_without_training, 08_submission.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import dataset, frontends, metrics, pipeline
+from asdlib import clipstats, dataset, frontends, metrics, pipeline, spectra
 from asdlib.clipstats import VIEWS
 from asdlib.compare import systems
+from asdlib.compare.untrained import ViewValues
 from asdlib.params import Params
 from asdlib.runtime.parallel import one_thread
-from asdlib.spectra import stft
 from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
@@ -25,8 +27,11 @@ from asdlib.study.views import View
 FALSE_ALARMS = 0.1
 """Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
 
+_MOST_BANDS = 32  # neighbouring bands are added up
+_MOST_SHARES = 40_000  # of all faults together, so that a page stays small
 
-def findings(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
+
+def found_clips(applied: systems.Applied, recordings: Recordings) -> pd.DataFrame:
     """Scores and decisions of all systems on labelled test clips, and which clips each one finds.
 
     Returns
@@ -37,7 +42,7 @@ def findings(results: systems.Results, recordings: Recordings) -> pd.DataFrame:
     no system decides by it.
     """
     kinds = metrics.labelled(recordings.manifest)[["machine", "name", "domain", "label"]]
-    table = systems.decisions(results).merge(kinds, on=["machine", "name"], validate="many_to_one")
+    table = systems.decisions(applied).merge(kinds, on=["machine", "name"], validate="many_to_one")
     normal = table["score"].astype(float).where(table["label"] == "normal")
     groups = normal.groupby([table["system"], table["machine"]])
     limit = groups.transform("quantile", 1 - FALSE_ALARMS)
@@ -49,7 +54,7 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
 
     Parameters
     ----------
-    table : of :func:`findings`.
+    table : of :func:`found_clips`.
     count : largest number of clips of either kind.
 
     Returns
@@ -59,7 +64,7 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
     with the clip whose best score lies furthest below the limit, the second with the clip whose
     score lies furthest above it.
     """
-    anomalies = table[(table["label"] == "anomaly") & table["limit"].notna()]
+    anomalies = _anomalies(table)
     anomalies = anomalies.assign(margin=anomalies["score"] - anomalies["limit"])
     found = anomalies.groupby(["machine", "name"])["found"].transform("sum")
     best = anomalies.sort_values("margin", ascending=False).drop_duplicates(["machine", "name"])
@@ -73,77 +78,60 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
 def tally(table: pd.DataFrame) -> pd.DataFrame:
     """Number of anomalies that none, one, or several of the systems find, per machine.
 
+    Parameters
+    ----------
+    table : of :func:`found_clips`.
+
     Returns
     -------
     DataFrame with machine, anomalies, "by none", "by one", and "by several".
     """
-    anomalies = table[(table["label"] == "anomaly") & table["limit"].notna()]
-    found = anomalies.groupby(["machine", "name"])["found"].sum()
-    rows = [
-        {
-            "machine": machine,
-            "anomalies": len(own),
-            "by none": int((own == 0).sum()),
-            "by one": int((own == 1).sum()),
-            "by several": int((own > 1).sum()),
-        }
-        for machine, own in found.groupby("machine")
-    ]
-    return pd.DataFrame(rows)
+    found = _anomalies(table).groupby(["machine", "name"])["found"].sum()
+    counts = {"anomalies": found >= 0, "by none": found == 0, "by one": found == 1}
+    counts["by several"] = found > 1
+    by_machine = pd.DataFrame(counts).groupby(level="machine").sum()
+    return by_machine.reset_index()
+
+
+def _anomalies(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["label"] == "anomaly") & table["limit"].notna()]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What made a clip's score, mean over seeds.
+    """What made a clip's score: of autoencoders terms, mean over seeds; else shares of D(x)^2.
 
     Attributes
     ----------
     title : machine, clip and system.
-    front_end : whose models are shown.
-    frames : (frame, band), standardised log-mel.
+    front_end, scorer : of the model that is shown.
+    frames : (frame, band), log-mel behind the front-end: standardised, or in dB without training.
+    seconds : from one frame to the next.
     terms : (vector,), what eq. 1 takes its percentile of.
     level : that percentile.
     place : the vector whose term lies closest to it.
     residual : (stack, band), e_i of that vector.
-    seconds : from one frame to the next.
-    """
-
-    title: str
-    front_end: str
-    frames: Float[np.ndarray, "frame band"]
-    terms: Float[np.ndarray, " vector"]
-    level: float
-    place: int
-    residual: Float[np.ndarray, "stack band"]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Contributions:
-    """What made a clip's score where nothing was trained: shares of its squared distance.
-
-    Attributes
-    ----------
-    title : machine, clip and system.
-    front_end, scorer : of the view.
-    frames : (frame, band), log-mel behind the front-end, dB.
-    table : of :meth:`asdlib.pipeline.FittedView.explain`; its contributions sum to D(x)^2.
-    z : score of the clip by this view.
-    seconds : from one frame to the next.
+    table : of :meth:`asdlib.pipeline.FittedView.explain`, where nothing was trained; its
+        contributions sum to D(x)^2.
+    z : score of the clip, where nothing was trained.
     """
 
     title: str
     front_end: str
     scorer: str
     frames: Float[np.ndarray, "frame band"]
-    table: pd.DataFrame
-    z: float
     seconds: float
+    terms: Float[np.ndarray, " vector"] | None = None
+    level: float = np.nan
+    place: int = 0
+    residual: Float[np.ndarray, "stack band"] | None = None
+    table: pd.DataFrame | None = None
+    z: float = np.nan
 
 
 def evidence(
     params: Params, recordings: Recordings, table: pd.DataFrame, row: pd.Series
-) -> Evidence | Contributions:
+) -> Evidence:
     """Look up why a clip of the gallery scored as it did.
 
     Parameters
@@ -151,24 +139,8 @@ def evidence(
     table : of :func:`asdlib.study.run`.
     row : of :func:`gallery`. Where its system joins several front-ends or scorers, the one with
         the highest score for this clip is shown.
-
-    Returns
-    -------
-    Evidence, or Contributions where the one that is shown is a detector without training.
     """
     system = next(s for s in systems.SYSTEMS if s.name == row["system"])
-    front_end, scorer = _strongest(system, table, row)
-    alone = row["kind"] == "found by one"
-    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
-    title = f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}"
-    clips = recordings.clips(row["machine"])
-    clip = clips[clips["name"] == row["name"]].iloc[0]
-    found = _contributions if scorer in VIEWS else _residuals
-    return found(params, title, front_end, scorer, clips, clip)
-
-
-def _strongest(system: systems.System, table: pd.DataFrame, row: pd.Series) -> tuple[str, str]:
-    """Front-end and scorer of a system's parts with the highest score for one clip."""
     own = table[(table["machine"] == row["machine"]) & (table["name"] == row["name"])]
     scores = own.groupby(["front_end", "scorer"])["score"].mean()
     parts = [
@@ -177,59 +149,125 @@ def _strongest(system: systems.System, table: pd.DataFrame, row: pd.Series) -> t
         for name in frontends.trained_front_ends([view])
     ]
     front_end, scorer = max(parts, key=scores.__getitem__)
-    return front_end, scorer
+    alone = row["kind"] == "found by one"
+    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
+    title = f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}"
+    clips = recordings.clips(row["machine"])
+    clip = clips[clips["name"] == row["name"]].iloc[0]
+    read = _contributions if scorer in VIEWS else _terms
+    with one_thread():
+        values = read(params, front_end, scorer, clips, clip)
+    seconds = params.spectra.hop_length / params.spectra.sample_rate
+    return Evidence(title, front_end, scorer, seconds=seconds, **values)
 
 
-def _residuals(
-    params: Params,
-    title: str,
-    front_end: str,
-    scorer: str,
-    clips: pd.DataFrame,
-    clip: pd.Series,
-) -> Evidence:
+def _terms(
+    params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
+) -> dict:
     """Evidence of the autoencoders."""
     own, constants = views.trained(params), params.spectra
     fitted = Unit(own, clip["machine"], front_end, clips).fitted([scorer])
     detector = detectors.eq1(fitted.detectors)
-    with one_thread():
-        frames = fitted.frames(pipeline.spectrum(clip["path"], constants, clip["hash"]))
-        terms, residuals = detector.over_time(fitted.vectors(frames), scorer)
+    frames = fitted.frames(pipeline.spectrum(clip["path"], constants, clip["hash"]))
+    terms, residuals = detector.over_time(fitted.vectors(frames), scorer)
     terms, residual = terms.mean(0), residuals.mean(0)
     level = float(detector.level(terms[None], scorer)[0])
     place = int(np.abs(terms - level).argmin())
-    return Evidence(
-        title,
-        front_end,
-        fitted.standardise(frames),
-        terms,
-        level,
-        place,
-        residual[place].reshape(constants.stack, -1),
-        constants.hop_length / constants.sample_rate,
-    )
+    return {
+        "frames": fitted.standardise(frames),
+        "terms": terms,
+        "level": level,
+        "place": place,
+        "residual": residual[place].reshape(constants.stack, -1),
+    }
 
 
 def _contributions(
-    params: Params,
-    title: str,
-    front_end: str,
-    scorer: str,
-    clips: pd.DataFrame,
-    clip: pd.Series,
-) -> Contributions:
+    params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
+) -> dict:
     """Evidence of a detector without training."""
-    view, constants = View(params, clip["machine"], front_end, scorer, clips), params.spectra
+    machine, constants = clip["machine"], params.spectra
+    fitted = View(params, machine, front_end, scorer, clips).fitted()
+    denoiser = Unit(params, machine, front_end, clips).denoiser()
     signal = dataset.read(clip["path"], constants, content=clip["hash"])
-    with one_thread():
-        fitted, denoiser = view.fitted(), Unit(params, clip["machine"], front_end, clips).denoiser()
-        frames = pipeline.frames(stft(signal, constants), denoiser, constants)
-        return Contributions(
-            title,
-            front_end,
-            scorer,
-            frames,
-            fitted.explain(signal),
-            float(fitted.z(signal)),
-            constants.hop_length / constants.sample_rate,
-        )
+    frames = pipeline.frames(spectra.stft(signal, constants), denoiser, constants)
+    return {"frames": frames, "table": fitted.explain(signal), "z": float(fitted.z(signal))}
+
+
+@dataclass(frozen=True)
+class FaultContributions:
+    """Anomalous test clips of one machine, and what their squared distances consist of.
+
+    Attributes
+    ----------
+    machine : name.
+    statistics : letters of :data:`asdlib.clipstats.NAMES`.
+    edges : of the bands, in Hz.
+    faults : rank (1: the largest distance), name, domain, squared (D^2), and ``above`` (normal test
+        clips of the machine with a smaller one); one row per clip, from clearest to least clear.
+    shares : contributions to D^2; their sum over statistics and bands is D^2.
+    usual : mean contributions of the normal test clips; 0 without any.
+    anomalies, normals : numbers of test clips.
+    """
+
+    machine: str
+    statistics: str
+    edges: Float[np.ndarray, " edge"]
+    faults: pd.DataFrame
+    shares: Float[np.ndarray, "fault statistic band"]
+    usual: Float[np.ndarray, "statistic band"]
+    anomalies: int
+    normals: int
+
+
+def fault_contributions(
+    params: Params, machines: Sequence[ViewValues], most: int = _MOST_SHARES
+) -> list[FaultContributions]:
+    """Share of every statistic and band in the distance of the anomalies, machine by machine.
+
+    Parameters
+    ----------
+    params : of the study.
+    machines : of :func:`asdlib.compare.untrained.view_values`, with statistics of mel bands.
+    most : contributions in all. Where there are more faults, those that are kept lie evenly between
+        the clearest and the least clear one.
+
+    Returns
+    -------
+    One entry per machine with a labelled anomaly.
+    """
+    centres = clipstats.centres("pmsd", params.spectra, params.statistics)
+    starts = np.arange(0, len(centres), -(-len(centres) // _MOST_BANDS))
+    edges = spectra.edges(centres)[[*starts, -1]]
+    each = most // max(sum(len(own.statistics) for own in machines) * len(starts), 1)
+    found = [_of_machine(own, edges, starts, max(each, 1)) for own in machines]
+    return [own for own in found if own.anomalies]
+
+
+def _of_machine(
+    own: ViewValues, edges: np.ndarray, starts: np.ndarray, most: int
+) -> FaultContributions:
+    normal = clipstats.Normal.fit(own.values[own.train], own.clips["domain"][own.train].to_numpy())
+    test = own.clips.loc[own.test, ["name", "domain", "label"]]
+    shares = np.array([normal.contributions(values) for values in own.values[own.test]])
+    shares = shares.reshape(len(test), len(own.statistics), -1)
+    shares = np.add.reduceat(shares, starts, axis=2)
+    squared, anomalous = shares.sum(axis=(1, 2)), (test["label"] == "anomaly").to_numpy()
+    of_normal = np.sort(squared[~anomalous])
+    order = np.flatnonzero(anomalous)[np.argsort(-squared[anomalous], kind="stable")]
+    places = np.linspace(0, max(len(order) - 1, 0), min(len(order), most))
+    ranks = np.round(places).astype(int)  # the first and the last among them
+    order = order[ranks]
+    faults = test.iloc[order][["name", "domain"]].assign(
+        rank=ranks + 1, squared=squared[order], above=np.searchsorted(of_normal, squared[order])
+    )
+    return FaultContributions(
+        own.machine,
+        own.statistics,
+        edges,
+        faults.reset_index(drop=True),
+        shares[order],
+        shares[~anomalous].sum(axis=0) / max(len(of_normal), 1),
+        int(anomalous.sum()),
+        len(of_normal),
+    )

@@ -1,45 +1,201 @@
-"""What a study answers: the comparisons, and the submission, that the first page tells.
+"""What a study answers: the ladder, which front-end and which score helps, what to submit.
 
-Notebook: index.
+All values come from one set of :class:`asdlib.compare.statistics.Results`.
+Notebooks: index, 02_front_ends, 03_phase, 04_seed_study, 06_rescoring.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from asdlib.compare import choice, comparison, systems
+from asdlib import metrics
+from asdlib.compare import statistics, systems
+from asdlib.compare.statistics import FUSED, Results
+from asdlib.compare.systems import ADASUB, CHAMPION
+from asdlib.noise import Floors
 
-UNTRAINED = (systems.UNTRAINED.name, systems.FUSED)
-"""S5 as front-end and scorer, see :func:`asdlib.compare.trained_or_not.with_fused`."""
+UNTRAINED = (systems.UNTRAINED.name, FUSED)
+"""S5 as front-end and scorer, see :func:`asdlib.compare.statistics.results`."""
+WITH_PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadals")
 
+_WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
+_PARTS = ["auc_source", "auc_target", "pauc"]
+_DIFFERENCE = ["p_t", "low", "high", "verdict"]  # of a pair, beside its mean
+_UNREPORTED = [
+    {"system": "AdaSub, statistics pmsd", "front_end": "adasub", "scorer": "pmsd"},
+    {"system": "AdaLS, statistics pmsd", "front_end": "adals", "scorer": "pmsd"},
+    {"system": "AdaSub, fine statistics", "front_end": "adasub", "scorer": "fine"},
+    {"system": systems.UNTRAINED.name, "front_end": UNTRAINED[0], "scorer": UNTRAINED[1]},
+]
 _SUBMITTED = {
-    own.name: own.views[0] if len(own.views) == 1 else (own.name, systems.FUSED)
+    own.name: own.views[0] if len(own.views) == 1 else (own.name, FUSED)
     for own in systems.SYSTEMS
     if not own.selected  # by the labels that it would be compared with
 }
 
 
-class Submission(NamedTuple):
-    """The system to submit, by the labels at hand.
+def common_scorer(scorers: Collection[str]) -> str:
+    """Return the scorer that front-ends are compared by.
 
-    Attributes
+    Parameters
     ----------
-    name, omega : of the system with the highest Omega (mean over seeds); "" and NaN where Omega
-        cannot be computed.
-    against : its paired differences to the other systems, indexed by their names; the columns of
-        :func:`asdlib.compare.comparison.paired`.
+    scorers : those of a study, see :class:`asdlib.params.Params`.
+
+    Returns
+    -------
+    Eq. 1, as in the paper; without autoencoders, the clip statistics that look at most.
+
+    Examples
+    --------
+    >>> common_scorer(["eq1", "s1", "pmsd"]), common_scorer(["pm", "pmsd", "near/psd"])
+    ('eq1', 'pmsd')
     """
-
-    name: str
-    omega: float
-    against: pd.DataFrame
+    return next((name for name in ("eq1", *_WITHOUT_TRAINING) if name in scorers), "eq1")
 
 
-def questions(scorers: Collection[str]) -> dict[str, tuple[tuple[str, str], tuple[str, str]]]:
+def ladder(results: Results, reported: Sequence[Mapping]) -> pd.DataFrame:
+    """Measured rows beside the paper's, then detectors without training, which it does not have.
+
+    Parameters
+    ----------
+    reported : mappings with system, front_end, scorer and the paper's mean, std, ensemble.
+
+    Returns
+    -------
+    DataFrame with system, front_end, scorer; mean and std of per-seed Omega and the ensemble's
+    Omega; low and high of the 95 % bootstrap interval of the mean over clips and seeds; the verdict
+    where a row stands in place of the paper's champion; and what is reported. NaN and no verdict
+    where a row was not run, or the labels do not allow a value.
+    """
+    rows = []
+    for entry in [*reported, *_UNREPORTED]:
+        key = entry.get("front_end", ""), entry.get("scorer", "eq1")
+        row = {"system": entry["system"], "front_end": key[0], "scorer": key[1]}
+        given = {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
+        rows.append(row | results.row(*key) | given)
+    found = pd.DataFrame(rows)
+    keys = list(zip(found["front_end"], found["scorer"], strict=True))
+    found[["low", "high"]] = results.intervals(keys)
+    against = results.paired((key, CHAMPION) for key in keys if key != CHAMPION)
+    known = against[against["mean"].notna()].set_index("system")["verdict"].to_dict()
+    return found.assign(verdict=[known.get(key, "") for key in keys])
+
+
+def steps(results: Results, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
+    """Re-scorings of one front-end beside its first: parts of the score and paired differences.
+
+    Returns
+    -------
+    DataFrame with scorer; auc_source, auc_target, pauc (means over machines) and omega of the
+    ensemble; mean and std of per-seed Omega; difference and difference_std against the first
+    scorer, p_t, low, high and verdict (NaN and "" for the first). Scorers that were not computed
+    are left out; no rows without the first.
+    """
+    keys = [(front_end, scorer) for scorer in scorers if len(results.omegas(front_end, scorer))]
+    if keys[:1] != [(front_end, scorers[0])]:
+        return pd.DataFrame()
+    paired = results.paired((key, keys[0]) for key in keys[1:])
+    names = {"mean": "difference", "std": "difference_std"}
+    paired = paired.rename(columns=names).set_index("system")[[*names.values(), *_DIFFERENCE]]
+    whole = results.ensembles.set_index(["front_end", "scorer"])[[*_PARTS, "omega"]].loc[keys]
+    over_seeds = pd.DataFrame([results.row(*key) for key in keys])[["mean", "std"]]
+    parts = [whole.reset_index("front_end", drop=True).reset_index(), over_seeds]
+    compared = paired.reindex(pd.MultiIndex.from_tuples(keys)).reset_index(drop=True)
+    return pd.concat([*parts, compared], axis=1).fillna({"verdict": ""})
+
+
+def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
+    """Every front-end under these scorers, and its paired difference to AdaSub.
+
+    Returns
+    -------
+    DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
+    pauc (of the ensemble), mean, p_t, low, high and verdict of the paired difference of Omega; NaN
+    for AdaSub itself. No rows without test clips or without AdaSub.
+    """
+    whole = results.ensembles.rename(columns={"omega": "ensemble"})
+    whole = whole[whole["scorer"].isin(list(scorers)) & (whole["front_end"] != "baseline")]
+    if "adasub" not in set(whole["front_end"]):
+        return pd.DataFrame()
+    keys = list(zip(whole["front_end"], whole["scorer"], strict=True))
+    over_seeds = [results.row(*key) for key in keys]
+    own = whole.assign(
+        system=pd.Series(keys, whole.index, dtype=object),
+        omega=[row["mean"] for row in over_seeds],
+        std=[row["std"] for row in over_seeds],
+    )
+    pairs = [(key, ("adasub", key[1])) for key in keys if key[0] != "adasub"]
+    differences = results.paired(pairs)[["system", "mean", *_DIFFERENCE]]
+    found = own.merge(differences, on="system", how="left")
+    order = {scorer: place for place, scorer in enumerate(own["scorer"].unique())}
+    found = found.sort_values("scorer", key=lambda scorer: scorer.map(order), kind="stable")
+    columns = ["scorer", "front_end", "omega", "std", "ensemble", *_PARTS, "mean", *_DIFFERENCE]
+    return found[columns].reset_index(drop=True)
+
+
+def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
+    """Omega of every front-end's ensemble on every machine with labels, under one scorer.
+
+    Returns
+    -------
+    DataFrame indexed by machine, a column per front-end.
+    """
+    known = metrics.labelled(table[table["scorer"] == scorer])
+    columns = {
+        name: metrics.evaluate(statistics.ensemble(rows))["omega"]
+        for name, rows in known.groupby("front_end", sort=False)
+    }
+    return pd.DataFrame(columns)
+
+
+def adasub_or_cohgate(
+    table: pd.DataFrame, floors: Mapping[str, Floors], scorer: str = "eq1"
+) -> pd.DataFrame:
+    """Median G_m, AdaSub and CohGate per machine, and the label oracle (paper, Table 4).
+
+    The oracle takes the better front-end of every machine. It reads test labels: it is a bound,
+    not a system.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.study.run`.
+    floors : of every machine.
+    scorer : under which they are compared, see :func:`common_scorer`.
+
+    Returns
+    -------
+    DataFrame with machine, "median G", AdaSub, CohGate and oracle: Omega of the ensembles over
+    seeds. The last row is over all machines. No rows without labelled test clips.
+    """
+    names = {"adasub": "AdaSub", "cohgate": "CohGate"}
+    table = table[(table["scorer"] == scorer) & table["front_end"].isin(names)]
+    rows, best = [], []
+    for machine, own in table.groupby("machine"):
+        if metrics.labelled(own).empty:
+            continue
+        whole = _ensembles(own)
+        transfer = np.median(floors[str(machine)].transfer)
+        rows.append({"machine": machine, "median G": transfer, **whole.rename(names)})
+        if len(whole) == len(names) and whole.notna().all():
+            rows[-1]["oracle"] = whole.max()
+            best.append(own[own["front_end"] == whole.idxmax()].assign(front_end="oracle"))
+    if best and len(best) == len(rows):
+        table = pd.concat([table, *best])
+    if len(rows):
+        rows.append({"machine": "all", **_ensembles(table).rename(names)})
+    return pd.DataFrame(rows, columns=["machine", "median G", *names.values(), "oracle"])
+
+
+def _ensembles(table: pd.DataFrame) -> pd.Series:
+    """Omega of the ensemble over seeds of every front-end of one scorer."""
+    return Results(table).ensembles.set_index("front_end")["omega"]
+
+
+def questions(scorers: Collection[str]) -> dict[str, tuple[statistics.System, statistics.System]]:
     """Return what is compared with what, by the name of the question.
 
     Parameters
@@ -51,78 +207,78 @@ def questions(scorers: Collection[str]) -> dict[str, tuple[tuple[str, str], tupl
     >>> questions(["eq1", "s1", "pmsd"])["far"]
     (('adasub', 'eq1'), ('near', 'eq1'))
     """
-    by = choice.common_scorer(scorers)
-    adasub = (choice.ADASUB, by)
+    by = common_scorer(scorers)
     return {
-        "far": (adasub, ("near", by)),
-        "champion": (comparison.CHAMPION, comparison.ADASUB),
-        "untrained": (UNTRAINED, comparison.ADASUB),
-        "untrained_champion": (UNTRAINED, comparison.CHAMPION),
-        "phase": (("adals", by), adasub),
+        "far": (("adasub", by), ("near", by)),
+        "champion": (CHAMPION, ADASUB),
+        "untrained": (UNTRAINED, ADASUB),
+        "untrained_champion": (UNTRAINED, CHAMPION),
+        "phase": (("adals", by), ("adasub", by)),
     }
 
 
-def compared(
-    summary: comparison.Summary, table: pd.DataFrame, scorers: Collection[str]
-) -> pd.DataFrame:
+def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     """Answer every question that the study can answer.
 
     Parameters
     ----------
-    table : that the summary was made of, see :func:`asdlib.compare.trained_or_not.with_fused`.
     scorers : of the study.
 
     Returns
     -------
-    DataFrame indexed by question, with the columns of :func:`asdlib.compare.comparison.paired`;
-    questions without an answer are left out.
+    DataFrame indexed by question, with the columns of
+    :meth:`asdlib.compare.statistics.Results.paired`; questions without an answer are left out.
     """
     asked = questions(scorers)
-    found = comparison.paired(summary.per_seed, list(asked.values()), table)
+    found = results.paired(asked.values())
     names = {pair: name for name, pair in asked.items()}
     pairs = zip(found["system"], found["against"], strict=True)
     found.index = pd.Index([names[pair] for pair in pairs], name="question", dtype=object)
     return found[found["mean"].notna()]
 
 
-def submission(summary: comparison.Summary, table: pd.DataFrame) -> Submission:
-    """Return which of the submitted systems has the highest Omega, and how sure that is.
+class Submission(NamedTuple):
+    """The system to submit, by the labels at hand.
 
-    Parameters
+    Attributes
     ----------
-    table : that the summary was made of, see :func:`asdlib.compare.trained_or_not.with_fused`.
+    name, omega : of the system with the highest Omega (mean over seeds); "" and NaN where Omega
+        cannot be computed.
+    against : its paired differences to the other systems, indexed by their names; the columns of
+        :meth:`asdlib.compare.statistics.Results.paired`.
     """
-    per_seed = summary.per_seed
-    omegas = {
-        name: comparison.seed_values(per_seed, *own).mean() for name, own in _SUBMITTED.items()
-    }
+
+    name: str
+    omega: float
+    against: pd.DataFrame
+
+
+def submission(results: Results) -> Submission:
+    """Return which of the submitted systems has the highest Omega, and how sure that is."""
+    omegas = {name: results.omegas(*own).mean() for name, own in _SUBMITTED.items()}
     known = pd.Series(omegas, dtype=float).dropna()
     if known.empty:
         return Submission("", np.nan, pd.DataFrame())
     best = str(known.idxmax())
     others = [name for name in known.index if name != best]
-    pairs = [(_SUBMITTED[best], _SUBMITTED[name]) for name in others]
-    found = comparison.paired(per_seed, pairs, table)
+    found = results.paired((_SUBMITTED[best], _SUBMITTED[name]) for name in others)
     return Submission(best, float(known[best]), found.set_axis(pd.Index(others, dtype=object)))
 
 
-def highest(
-    summary: comparison.Summary, table: pd.DataFrame, submitted: str
-) -> dict[str, Any] | None:
+def highest(results: Results, submitted: str) -> dict[str, Any] | None:
     """Return the front-end and scorer with the highest Omega of all, by the labels; none without.
 
     Parameters
     ----------
-    summary : with S5, see :func:`asdlib.compare.trained_or_not.with_fused`.
-    table : that the summary was made of.
     submitted : name of the system that is submitted; may be empty.
 
     Returns
     -------
     system (front-end and scorer) and omega; where another system is submitted, the values of
-    :func:`asdlib.compare.comparison.paired` against it too.
+    :meth:`asdlib.compare.statistics.Results.paired` against it too.
     """
-    means = summary.per_seed.groupby(["front_end", "scorer"], sort=False)["omega"].mean().dropna()
+    by_system = results.per_seed.groupby(["front_end", "scorer"], sort=False)["omega"]
+    means = by_system.mean().dropna()
     if means.empty:
         return None
     best: Any = means.idxmax()
@@ -130,5 +286,4 @@ def highest(
     own = _SUBMITTED.get(submitted)
     if own is None or own == best:
         return found
-    paired = comparison.paired(summary.per_seed, [(best, own)], table)
-    return dict(paired.iloc[0]) | found
+    return dict(results.paired([(best, own)]).iloc[0]) | found

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.compare import bootstrap, comparison
-from asdlib.compare.systems import Results
+from asdlib.compare import bootstrap, statistics
+from asdlib.compare.systems import Applied
 from asdlib.io.files import read_bytes
 from asdlib.params import AsdError
 from asdlib.runtime.errors import plural
@@ -84,14 +84,14 @@ def read(folder: str | Path, truth: str | Path | None = None) -> dict[str, pd.Da
     return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
 
 
-def own(results: Results) -> dict[str, pd.DataFrame]:
+def own(applied: Applied) -> dict[str, pd.DataFrame]:
     """Return the labelled test clips' scores of every system of a study that could be formed.
 
     Parameters
     ----------
-    results : of :func:`asdlib.compare.systems.apply_all`.
+    applied : of :func:`asdlib.compare.systems.apply_all`.
     """
-    tables = {name: metrics.labelled(a.clips) for name, a in results.items() if a.members}
+    tables = {name: metrics.labelled(a.clips) for name, a in applied.items() if a.members}
     return {name: table[_COLUMNS] for name, table in tables.items() if len(table)}
 
 
@@ -170,7 +170,7 @@ def compare(
                 "change": change["mean"],
                 "change_low": change["low"],
                 "change_high": change["high"],
-                "verdict": "" if name == reference else comparison.verdict(change),
+                "verdict": "" if name == reference else statistics.verdict(change),
             }
         )
     return pd.DataFrame(rows).set_index("system")

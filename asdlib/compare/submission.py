@@ -20,7 +20,7 @@ import yaml
 
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
-from asdlib.compare.systems import PAPER, Results, System
+from asdlib.compare.systems import PAPER, Applied, System
 from asdlib.compare.validation import DECISIONS, SCORES, check_label, file_name
 from asdlib.compare.validation import validate as validate
 from asdlib.frontends import COMBINATIONS
@@ -155,7 +155,7 @@ def write_system(
 
 def write_all(
     folder: Path,
-    results: Results,
+    applied: Applied,
     machines: Collection[str],
     params: Params,
     systems: Sequence[System] = PAPER,
@@ -164,7 +164,7 @@ def write_all(
 
     Parameters
     ----------
-    results : of :func:`asdlib.compare.systems.apply_all`.
+    applied : of :func:`asdlib.compare.systems.apply_all`.
     machines : those whose test clips are submitted.
     systems : at most four, the most that one team may submit.
 
@@ -176,19 +176,19 @@ def write_all(
     if (written := Path(folder) / "task2").exists():
         shutil.rmtree(written)  # a system of an earlier run must not stay in the zip
     for system in systems:
-        applied = results[system.name]
-        if not applied.members:
+        own = applied[system.name]
+        if not own.members:
             continue
         label = label_of(system, params)
         description = meta(
             label,
             name=system.title,
             abbreviation=system.name,
-            description=_describe(system, applied.members, params),
-            total_parameters=_total_parameters(applied.members, params),
-            results=applied.evaluate(),
+            description=_describe(system, own.members, params),
+            total_parameters=_total_parameters(own.members, params),
+            results=own.evaluate(),
         )
-        chosen = {m: applied.scored[m] for m in machines if m in applied.scored}
+        chosen = {m: own.scored[m] for m in machines if m in own.scored}
         scores = {m: s.scores for m, s in chosen.items()}
         write_system(
             folder, label, scores, {m: s.decisions for m, s in chosen.items()}, description

@@ -1,14 +1,14 @@
-"""Systems: which scores make up a row of the ladder, or one of the submissions.
+"""Systems: which models make up a submission, its scores and its decisions.
 
 Everything here combines scores of the same clip, through the guard, or reads development labels
-through :mod:`asdlib.metrics`. Notebooks: 04_seed_study, 08_submission.
+through :mod:`asdlib.metrics`. Notebook: 08_submission.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,18 @@ import pandas as pd
 from asdlib import metrics
 from asdlib.calibration import Alarm
 from asdlib.clipstats import S5, VIEWS
+from asdlib.compare import statistics
+from asdlib.compare.statistics import Results, among, ensemble
 from asdlib.guard import PerClip
+from asdlib.io import store
 from asdlib.study import baseline
 from asdlib.study.grid import Model
 from asdlib.study.recordings import Recordings
 
-FUSED = "fused"
-"""Scorer of a system that joins several views, in a table of scores."""
+ADASUB, CHAMPION = ("adasub", "eq1"), ("adasub", "s1")
+"""The front-end that the paper builds on, under eq. 1, and its champion, under all re-scorings."""
 
-BEST_MODELS = 10  # of the selected ensemble, S4
+_BEST_MODELS = 10  # of the selected ensemble, S4
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class System:
     name, title : what it is called, and what it is.
     views : (front-end, scorer) pairs; all seeds of these are joined.
     selected : only the ten models with the highest development Omega.
-    fusion : "mean" over all models, or the "maximum" over views of their mean over seeds.
+    fusion : see :func:`asdlib.compare.statistics.guarded_ensemble`.
     """
 
     name: str
@@ -56,10 +59,10 @@ class System:
         return any(scorer not in VIEWS for _, scorer in self.views)
 
     def candidates(self, per_seed: pd.DataFrame) -> pd.DataFrame:
-        """Rows of the summary ``per_seed`` that belong to this system's models."""
-        return per_seed[_among(per_seed, ["front_end", "scorer"], self.views)]
+        """Rows of ``per_seed`` (see :class:`Results`) that belong to this system's models."""
+        return per_seed[among(per_seed, self.views)]
 
-    def lacking(self, per_seed: pd.DataFrame) -> str:
+    def missing_reason(self, per_seed: pd.DataFrame) -> str:
         """Say in one sentence what the system misses; empty where it can be formed."""
         if per_seed.empty:
             return f"{self.name} needs test clips."
@@ -70,10 +73,7 @@ class System:
             if (front_end, scorer) not in run:
                 missing.setdefault(scorer, []).append(front_end)
         if missing:
-            parts = [
-                f"{' and '.join(names)} with the scorer {scorer}"
-                for scorer, names in missing.items()
-            ]
+            parts = [f"{' and '.join(own)} with the scorer {s}" for s, own in missing.items()]
             return f"{self.name} needs {' and '.join(parts)}, which was not run."
         if self.selected and rows["omega"].isna().all():
             return f"{self.name} chooses its models by a development Ω, which these labels lack."
@@ -82,17 +82,14 @@ class System:
     def members(self, per_seed: pd.DataFrame) -> list[Model]:
         """Front-end, scorer and seed of every model; none where the system cannot be formed.
 
-        Parameters
-        ----------
-        per_seed : of :func:`asdlib.compare.comparison.summary`; only a selected ensemble reads its
-            Omega.
+        Only a selected ensemble reads Omega.
         """
-        if self.lacking(per_seed):
+        if self.missing_reason(per_seed):
             return []
         rows = self.candidates(per_seed)
         if self.selected:
             rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")
-            rows = rows.head(BEST_MODELS)
+            rows = rows.head(_BEST_MODELS)
         return list(zip(rows["front_end"], rows["scorer"], rows["seed"], strict=True))
 
 
@@ -119,100 +116,8 @@ SYSTEMS = (*PAPER, UNTRAINED)
 BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
 
 
-def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
-    """Join the scores of several models, clip by clip, machine by machine.
-
-    Models are added in the order of their names, so that the same models give the same bytes.
-
-    Parameters
-    ----------
-    table : rows of :func:`asdlib.study.run`; every front-end, scorer and seed is a model.
-    fusion : see :class:`System`.
-
-    Returns
-    -------
-    DataFrame with the columns machine, split, domain, label, name, score.
-    """
-    parts = []
-    for _, rows in table.groupby("machine", sort=False):
-        models: dict[Any, pd.DataFrame] = {
-            model: own.sort_values("name")
-            for model, own in rows.groupby(["front_end", "scorer", "seed"])
-        }
-        scores = {model: PerClip(own["score"], own["name"]) for model, own in models.items()}
-        first = next(iter(models.values()))
-        clips = first[["machine", "split", "domain", "label", "name"]]
-        joined = fuse(scores, fusion)
-        parts.append(clips.assign(score=[value for _, value in joined.items()]))
-    return pd.concat(parts, ignore_index=True)
-
-
-def fused(
-    table: pd.DataFrame, views: Sequence[tuple[str, str]], name: str, fusion: str = "mean"
-) -> pd.DataFrame:
-    """Join views of a study seed by seed, as rows of one more system.
-
-    A view without seeds is joined to every seed of the others.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.study.run`, with these views.
-    views : (front-end, scorer) pairs.
-    name : of the system, in the column front_end; the scorer is :data:`FUSED`.
-    fusion : see :class:`System`.
-
-    Returns
-    -------
-    DataFrame with the columns of ``table``.
-    """
-    own = table[_among(table, ["front_end", "scorer"], views)]
-    untrained = own["scorer"].isin(VIEWS)
-    seeds = own.loc[untrained if untrained.all() else ~untrained, "seed"]
-    parts = []
-    for seed in sorted(seeds.unique()):
-        rows = own[own["seed"].eq(seed) | untrained]
-        joined = ensemble(rows, fusion)
-        parts.append(joined.assign(front_end=name, scorer=FUSED, seed=seed))
-    return pd.concat(parts, ignore_index=True)[list(table.columns)]
-
-
-def fuse(scores: Mapping[Model, PerClip], fusion: str = "mean") -> PerClip:
-    """Join guarded scores of the same clips by several models.
-
-    Parameters
-    ----------
-    scores : of every model, in the order of their names.
-    fusion : see :class:`System`.
-    """
-    if fusion == "mean":
-        return PerClip.combine(list(scores.values()))
-    views: dict[tuple[str, str], list[PerClip]] = {}
-    for (front_end, scorer, _), own in scores.items():
-        views.setdefault((front_end, scorer), []).append(own)
-    return PerClip.maximum([PerClip.combine(own) for own in views.values()])
-
-
-def scored_alone(
-    score: Callable[[Model, str], float], members: Collection[Model], fusion: str, clip: str
-) -> float:
-    """Score of one clip by a system, from its file and nothing else.
-
-    Parameters
-    ----------
-    score : of :func:`asdlib.study.score_alone`.
-    members, fusion : of the system.
-    clip : name.
-    """
-    return fuse({m: PerClip([score(m, clip)], [clip]) for m in sorted(members)}, fusion).item()
-
-
-def _among(table: pd.DataFrame, columns: list[str], wanted: Collection[tuple]) -> np.ndarray:
-    """Which rows hold one of the wanted tuples in these columns."""
-    return pd.MultiIndex.from_frame(table[columns]).isin(list(wanted))
-
-
 @dataclass(frozen=True)
-class Scored:
+class MachineScores:
     """A system's guarded scores and decisions of one machine's test clips.
 
     Attributes
@@ -227,18 +132,19 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Applied:
+class SystemScores:
     """A system on all machines of a study.
 
     Attributes
     ----------
     members : front-end, scorer and seed of every model; empty where the system cannot be formed.
     scored : machine to its guarded test scores and decisions.
-    clips : scores of all clips, training clips included, see :func:`ensemble`.
+    clips : scores of all clips, training clips included, see
+        :func:`asdlib.compare.statistics.ensemble`.
     """
 
     members: list[Model]
-    scored: dict[str, Scored]
+    scored: dict[str, MachineScores]
     clips: pd.DataFrame
 
     def evaluate(self) -> pd.DataFrame | None:
@@ -249,24 +155,21 @@ class Applied:
         return metrics.evaluate(known) if len(known) else None
 
 
-Results = Mapping[str, Applied]
+Applied = Mapping[str, SystemScores]
 """Systems by name."""
 
 
-def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Applied:
+def apply(system: System, results: Results, quantile: float) -> SystemScores:
     """Score every machine with a system, through the guard.
 
     Parameters
     ----------
-    table : of :func:`asdlib.study.run`.
-    per_seed : of its :func:`asdlib.compare.comparison.summary`.
     quantile : of the training-normal clips' scores, for the decision threshold.
     """
-    members = system.members(per_seed)
+    members = system.members(results.per_seed)
     if not members:
-        return Applied([], {}, pd.DataFrame())
-    rows = table[_among(table, ["front_end", "scorer", "seed"], members)]
-    clips = ensemble(rows, system.fusion)
+        return SystemScores([], {}, pd.DataFrame())
+    clips = ensemble(results.table[among(results.table, members)], system.fusion)
     scored = {}
     for machine, own in clips.groupby("machine"):
         train = own.loc[own["split"] == "train", "score"].to_numpy()
@@ -274,8 +177,13 @@ def apply(system: System, table: pd.DataFrame, per_seed: pd.DataFrame, quantile:
         test = own[own["split"] == "test"]
         if len(test):
             scores = PerClip(test["score"], test["name"])
-            scored[str(machine)] = Scored(scores, scores > limit, limit)
-    return Applied(members, scored, clips)
+            scored[str(machine)] = MachineScores(scores, scores > limit, limit)
+    return SystemScores(members, scored, clips)
+
+
+def apply_all(results: Results, quantile: float) -> dict[str, SystemScores]:
+    """Apply each of the submitted systems, see :func:`apply`."""
+    return {system.name: apply(system, results, quantile) for system in SYSTEMS}
 
 
 def threshold(training: np.ndarray, quantile: float, *, held_out: bool) -> float:
@@ -298,12 +206,22 @@ def threshold(training: np.ndarray, quantile: float, *, held_out: bool) -> float
     return float(np.quantile(training, quantile))
 
 
-def apply_all(table: pd.DataFrame, per_seed: pd.DataFrame, quantile: float) -> Results:
-    """Apply each of the submitted systems, see :func:`apply`."""
-    return {system.name: apply(system, table, per_seed, quantile) for system in SYSTEMS}
+def scored_alone(
+    score: Callable[[Model, str], float], members: Collection[Model], fusion: str, clip: str
+) -> float:
+    """Score of one clip by a system, from its file and nothing else.
+
+    Parameters
+    ----------
+    score : of :func:`asdlib.study.score_alone`.
+    members, fusion : of the system.
+    clip : name.
+    """
+    scores = {m: PerClip([score(m, clip)], [clip]) for m in sorted(members)}
+    return statistics.guarded_ensemble(scores, fusion).item()
 
 
-def first(results: Results, preferred: str = "") -> System:
+def default_system(applied: Applied, preferred: str = "") -> System:
     """Return the first system that could be formed; S1 where none could.
 
     Chapter 08 and the explorer show the decisions of one system alone.
@@ -312,11 +230,11 @@ def first(results: Results, preferred: str = "") -> System:
     ----------
     preferred : name of the system that is taken if it could be formed.
     """
-    formed = [s for s in SYSTEMS if s.name in results and results[s.name].members]
+    formed = [s for s in SYSTEMS if s.name in applied and applied[s.name].members]
     return next((s for s in formed if s.name == preferred), (*formed, SYSTEMS[0])[0])
 
 
-def omega_by_machine(results: Results) -> pd.DataFrame:
+def omega_by_machine(applied: Applied) -> pd.DataFrame:
     """Omega of every system on every development machine, and over all.
 
     Returns
@@ -324,7 +242,7 @@ def omega_by_machine(results: Results) -> pd.DataFrame:
     DataFrame indexed by system, with a column per machine and ``overall``.
     """
     rows: dict[str, dict[str, float]] = {}
-    for name, system in results.items():
+    for name, system in applied.items():
         machines = system.evaluate()
         rows[name] = {"overall": np.nan}
         if machines is not None:
@@ -334,7 +252,7 @@ def omega_by_machine(results: Results) -> pd.DataFrame:
     return table[order].rename_axis("system")
 
 
-def decisions(results: Results) -> pd.DataFrame:
+def decisions(applied: Applied) -> pd.DataFrame:
     """Score, threshold and decision of every test clip by every system.
 
     Returns
@@ -343,8 +261,8 @@ def decisions(results: Results) -> pd.DataFrame:
     """
     rows = [
         (name, machine, clip, score, own.threshold, int(decision))
-        for name, applied in results.items()
-        for machine, own in applied.scored.items()
+        for name, system in applied.items()
+        for machine, own in system.scored.items()
         for (clip, score), (_, decision) in zip(
             own.scores.items(), own.decisions.items(), strict=True
         )
@@ -353,7 +271,7 @@ def decisions(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def error_counts(results: Results, recordings: Recordings, system: str = "S1") -> pd.DataFrame:
+def error_counts(applied: Applied, recordings: Recordings, system: str = "S1") -> pd.DataFrame:
     """False alarms, misses and F1 of one system on labelled test clips, per machine and domain.
 
     Returns
@@ -362,12 +280,42 @@ def error_counts(results: Results, recordings: Recordings, system: str = "S1") -
     :func:`asdlib.metrics.error_counts`; no rows without labelled clips.
     """
     rows = []
-    for machine, scored in results[system].scored.items():
+    for machine, own in applied[system].scored.items():
         test = metrics.labelled(recordings.clips(machine)).set_index("name")
-        decided = pd.Series({name: int(value) for name, value in scored.decisions.items()})
+        decided = pd.Series({name: int(value) for name, value in own.decisions.items()})
         for domain, clips in test.groupby("domain"):
             counts = metrics.error_counts(decided[clips.index].tolist(), clips["label"].tolist())
-            rows.append(
-                {"machine": machine, "domain": domain, "threshold": scored.threshold, **counts}
-            )
+            place = {"machine": machine, "domain": domain, "threshold": own.threshold}
+            rows.append(place | counts)
     return pd.DataFrame(rows)
+
+
+def write_tables(results: Results, quantile: float, folder: Path) -> list[str]:
+    """Write the tables of a study, and say what they hold.
+
+    Parameters
+    ----------
+    results : of :func:`asdlib.compare.statistics.results`.
+    quantile : see :func:`apply`.
+
+    Returns
+    -------
+    Lines to print: Omega of the ensembles, alarms by system and machine, what is missing, and the
+    files ``scores.parquet``, ``omega.csv``, ``ensembles.csv`` and ``decisions.csv``.
+    """
+    tables = {"scores.parquet": results.table, "omega.csv": results.per_seed}
+    tables |= {"ensembles.csv": results.ensembles}
+    tables = {name: own[own["scorer"] != statistics.FUSED] for name, own in tables.items()}
+    tables |= {"decisions.csv": decisions(apply_all(results, quantile))}
+    lines = []
+    if tables["ensembles.csv"]["omega"].notna().any():
+        lines.append(tables["ensembles.csv"].to_string(index=False))
+    groups = tables["decisions.csv"].groupby(["system", "machine"], sort=False)
+    for (system, machine), clips in groups:
+        alarms, limit = int(clips["decision"].sum()), clips["threshold"].iloc[0]
+        lines.append(f"{system} {machine}: {alarms} of {len(clips)} test clips above {limit:.3f}")
+    lines += filter(None, (system.missing_reason(results.per_seed) for system in SYSTEMS))
+    for name, table in tables.items():
+        store.write(table, folder / name)
+        lines.append(str(folder / name))
+    return lines

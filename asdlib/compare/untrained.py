@@ -1,16 +1,14 @@
-"""Detectors without training, fitted again: which statistics they need, and how many clips.
+"""Detectors without training: beside autoencoders, and fitted again to see what they need.
 
 The values of every clip are on disk, so a detector is fitted again within a second, without
 reading a recording. These tables read test labels through :mod:`asdlib.metrics`. They explain a
-detector and choose none.
-Notebook: 05_without_training.
+detector and choose none. Notebook: 05_without_training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +16,8 @@ from jaxtyping import Bool, Float, Int
 
 from asdlib import metrics
 from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
+from asdlib.compare.statistics import FUSED, Results
+from asdlib.compare.systems import ADASUB
 from asdlib.guard import PerClip
 from asdlib.params import Params
 from asdlib.study import views
@@ -27,12 +27,13 @@ SETS = (*NAMES, "pm", "pms", "pmsd")  # of statistics, in the ablation
 COUNTS = (10, 20, 50, 100, 200, 500, 990)  # training clips of the source domain
 GAINS = (0.0, 6.0, -6.0)  # dB, of the test clips against the training clips
 _FRONT_ENDS = ("adals", "adasub")  # preferred, in this order
+_SHOWN = 3  # autoencoders beside the detectors without training
 
 Values = Float[np.ndarray, "clip value"]
 
 
 @dataclass(frozen=True)
-class Measured:
+class ViewValues:
     """What one view looks at, of every clip of one machine.
 
     Attributes
@@ -59,6 +60,17 @@ class Measured:
         """Which clips are test clips with a label."""
         return self.clips.index.isin(metrics.labelled(self.clips).index)
 
+    @property
+    def source_train(self) -> Int[np.ndarray, " clip"]:
+        """Places of the training clips of the source domain, in the order of their names."""
+        places = np.flatnonzero(self.train & (self.clips["domain"] == "source").to_numpy())
+        return places[np.argsort(self.clips["name"].to_numpy()[places], kind="stable")]
+
+    @property
+    def levels(self) -> Float[np.ndarray, "clip statistic"]:
+        """Mean over the bands of every statistic of a clip, in dB."""
+        return self.values.reshape(len(self.values), len(self.statistics), -1).mean(axis=2)
+
 
 def front_end(params: Params) -> str:
     """Front-end whose statistics are looked into: AdaLS, AdaSub, or the first with ``pmsd``.
@@ -77,7 +89,7 @@ def front_end(params: Params) -> str:
     return next((name for name in (*_FRONT_ENDS, *run) if name in run), "")
 
 
-def lacking(params: Params, recordings: Recordings) -> str:
+def missing_reason(params: Params, recordings: Recordings) -> str:
     """Say in one sentence why the detectors cannot be looked into; empty where they can."""
     if not views.wanted(params):
         return "No detector without training was asked for (`scorers`)."
@@ -91,7 +103,7 @@ def lacking(params: Params, recordings: Recordings) -> str:
     return "Ω cannot be computed from the labels of these recordings."
 
 
-def measured(params: Params, recordings: Recordings, name: str, scorer: str) -> list[Measured]:
+def view_values(params: Params, recordings: Recordings, name: str, scorer: str) -> list[ViewValues]:
     """Read what a view of the study has measured, of every machine with labelled test clips.
 
     Parameters
@@ -103,7 +115,7 @@ def measured(params: Params, recordings: Recordings, name: str, scorer: str) -> 
     for machine in recordings.development:
         clips = recordings.clips(machine)
         values = views.View(params, machine, name, scorer, clips).values()
-        found.append(Measured(machine, VIEWS[scorer].statistics, clips, values))
+        found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values))
     return found
 
 
@@ -134,39 +146,30 @@ def shifted(values: Values, statistics: str, gain: float) -> Values:
     return _with_levels(values, statistics, lambda block: block + gain)
 
 
-def _blocks(values: Values, statistics: str) -> Float[np.ndarray, "clip statistic band"]:
-    return values.reshape(len(values), len(statistics), -1)
-
-
 def _with_levels(
     values: Values, statistics: str, change: Callable[[np.ndarray], np.ndarray]
 ) -> Values:
     """Change the blocks of p and m."""
     if not statistics:
         return values
-    blocks = _blocks(values, statistics).copy()
+    blocks = values.reshape(len(values), len(statistics), -1).copy()
     for i, letter in enumerate(statistics):
         if letter in "pm":
             blocks[:, i] = change(blocks[:, i])
     return blocks.reshape(values.shape)
 
 
-def levels(own: Measured) -> Float[np.ndarray, "clip statistic"]:
-    """Mean over the bands of every statistic of a clip, in dB."""
-    return _blocks(own.values, own.statistics).mean(axis=2)
-
-
-def _as_measured(own: Measured) -> Values:
-    return own.values
-
-
-def _without_level(own: Measured) -> Values:
-    return level_free(own.values, own.statistics)
+LEVELS: dict[str, Callable[[ViewValues], Values]] = {
+    "with level": lambda own: own.values,
+    "level-free": lambda own: level_free(own.values, own.statistics),
+    "level alone": lambda own: own.levels[:, [own.statistics.index(letter) for letter in "pm"]],
+}
+"""What a detector can look at: all values, those without the level, and the levels p and m."""
 
 
 def evaluate(
-    machines: Sequence[Measured],
-    change: Callable[[Measured], Values] = _as_measured,
+    machines: Sequence[ViewValues],
+    looks_at: Callable[[ViewValues], Values] = LEVELS["with level"],
     *,
     gain: float = 0.0,
     source_clips: int | None = None,
@@ -177,8 +180,8 @@ def evaluate(
 
     Parameters
     ----------
-    machines : of :func:`measured`.
-    change : what the detector looks at.
+    machines : of :func:`view_values`.
+    looks_at : the values that the detector sees.
     gain : of the test clips, in dB.
     source_clips : training clips of the source domain, evenly over the order of their names; all
         by default. Clips of the target domain are always all there.
@@ -189,68 +192,57 @@ def evaluate(
     """
     parts = []
     for own in machines:
-        domains = own.clips["domain"].to_numpy()
-        kept = own.train if source_clips is None else _kept(own, source_clips)
-        normal = Normal.fit(change(own)[kept], domains[kept])
-        louder = shifted(own.values, own.statistics, gain)
-        heard = Measured(own.machine, own.statistics, own.clips, louder)
+        train = _training(own, source_clips)
+        normal = Normal.fit(looks_at(own)[train], own.clips["domain"].to_numpy()[train])
+        louder = replace(own, values=shifted(own.values, own.statistics, gain))
         clips = own.clips.loc[own.test, ["machine", "domain", "label", "name"]]
-        scores = PerClip(normal.z(change(heard)[own.test]), clips["name"])
+        scores = PerClip(normal.z(looks_at(louder)[own.test]), clips["name"])
         parts.append(clips.assign(score=[value for _, value in scores.items()]))
     table = metrics.evaluate(pd.concat(parts, ignore_index=True))
     return pd.Series({**table["omega"], "overall": metrics.omega(table)})
 
 
-def _kept(own: Measured, count: int) -> Int[np.ndarray, " kept"]:
+def _training(own: ViewValues, source_clips: int | None) -> Int[np.ndarray, " clip"]:
     """Places of the training clips: as many of the source domain as asked for, and all others."""
-    source = own.clips["domain"].to_numpy() == "source"
-    places = np.flatnonzero(own.train & source)
-    places = places[np.argsort(own.clips["name"].to_numpy()[places], kind="stable")]
-    count = min(count, len(places))
+    places = own.source_train
+    others = np.setdiff1d(np.flatnonzero(own.train), places)
+    count = len(places) if source_clips is None else min(source_clips, len(places))
     evenly = places[np.arange(count) * len(places) // max(count, 1)]
-    return np.sort(np.concatenate([evenly, np.flatnonzero(own.train & ~source)]))
+    return np.sort(np.concatenate([evenly, others]))
 
 
-def by_statistic(machines: Sequence[Measured]) -> pd.DataFrame:
+def by_statistic(machines: Sequence[ViewValues]) -> pd.DataFrame:
     """Omega of single statistics and of their sets.
 
     Parameters
     ----------
-    machines : of :func:`measured`, with all four statistics.
+    machines : of :func:`view_values`, with all four statistics.
 
     Returns
     -------
     DataFrame indexed by machine and ``overall``, a column per set of :data:`SETS`.
     """
-    return pd.DataFrame({name: evaluate(machines, partial(_picked, wanted=name)) for name in SETS})
+    columns = {}
+    for wanted in SETS:
+
+        def picked(own: ViewValues, wanted: str = wanted) -> Values:
+            return chosen(own.values, wanted, own.statistics)
+
+        columns[wanted] = evaluate(machines, picked)
+    return pd.DataFrame(columns)
 
 
-def _picked(own: Measured, wanted: str) -> Values:
-    return chosen(own.values, wanted, own.statistics)
-
-
-def by_level(machines: Sequence[Measured]) -> pd.DataFrame:
+def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
     """Omega with the clip's level, without it, and of the level alone.
 
     Returns
     -------
-    DataFrame indexed by machine and ``overall``, with the columns ``with level``, ``level-free``
-    and ``level alone``; the last one knows the mean over bands of p and of m.
+    DataFrame indexed by machine and ``overall``, a column per entry of :data:`LEVELS`.
     """
-    return pd.DataFrame(
-        {
-            "with level": evaluate(machines),
-            "level-free": evaluate(machines, _without_level),
-            "level alone": evaluate(machines, _only_level),
-        }
-    )
+    return pd.DataFrame({name: evaluate(machines, look) for name, look in LEVELS.items()})
 
 
-def _only_level(own: Measured) -> Values:
-    return np.stack([levels(own)[:, own.statistics.index(letter)] for letter in "pm"], axis=1)
-
-
-def level_and_scatter(machines: Sequence[Measured]) -> pd.DataFrame:
+def level_and_scatter(machines: Sequence[ViewValues]) -> pd.DataFrame:
     """Level and scatter over time of every labelled test clip, against the training clips.
 
     Returns
@@ -260,27 +252,25 @@ def level_and_scatter(machines: Sequence[Measured]) -> pd.DataFrame:
     """
     parts = []
     for own in machines:
-        found = levels(own)
-        found = (found - found[own.train].mean(axis=0))[own.test]
+        found = (own.levels - own.levels[own.train].mean(axis=0))[own.test]
         clips = own.clips.loc[own.test, ["machine", "domain", "label"]]
         m, s = (found[:, own.statistics.index(letter)] for letter in "ms")
         parts.append(clips.assign(level=m, scatter=s))
     return pd.concat(parts, ignore_index=True)
 
 
-def learning_curve(machines: Sequence[Measured], counts: Sequence[int] = COUNTS) -> pd.DataFrame:
+def learning_curve(machines: Sequence[ViewValues], counts: Sequence[int] = COUNTS) -> pd.DataFrame:
     """Omega against the number of training clips of the source domain.
 
     Parameters
     ----------
-    machines : of :func:`measured`.
     counts : numbers of clips; those that are there, and all clips.
 
     Returns
     -------
     DataFrame indexed by the number of clips, a column per machine and ``overall``.
     """
-    most = max(int((own.train & (own.clips["domain"] == "source")).sum()) for own in machines)
+    most = max(len(own.source_train) for own in machines)
     steps = [*(count for count in counts if count < most), most]
     found = {count: evaluate(machines, source_clips=count) for count in steps}
     return pd.DataFrame(found).T.rename_axis("clips")
@@ -300,10 +290,75 @@ def by_gain(params: Params, recordings: Recordings, name: str) -> pd.DataFrame:
     """
     rows: list[list] = []
     for scorer in (scorer for own, scorer in views.wanted(params) if own == name):
-        machines = measured(params, recordings, name, scorer)
-        forms = {False: _as_measured, True: _without_level}
-        for free, change in forms.items():
-            if VIEWS[scorer].statistics or not free:
-                omegas = [evaluate(machines, change, gain=gain)["overall"] for gain in GAINS]
-                rows.append([scorer, free, *omegas])
+        machines = view_values(params, recordings, name, scorer)
+        for form in ("with level", "level-free") if VIEWS[scorer].statistics else ("with level",):
+            found = [evaluate(machines, LEVELS[form], gain=gain)["overall"] for gain in GAINS]
+            rows.append([scorer, form == "level-free", *found])
     return pd.DataFrame(rows, columns=["scorer", "level_free", *GAINS])
+
+
+def against_autoencoders(results: Results) -> pd.DataFrame:
+    """Detectors without training beside the best autoencoders, compared with one of them.
+
+    Which rows are the best is read from test labels, and said so where they are shown.
+
+    Returns
+    -------
+    DataFrame with system (front-end and scorer), trained, auc_source, auc_target, pauc and omega
+    (means over seeds), mean, low, high and verdict of the paired difference to the autoencoder on
+    AdaSub under eq. 1, where that was run. The detectors without training come first, S5 last of
+    them; then the three autoencoders with the highest Omega, and the one compared with. No rows
+    without test clips or without a detector that needs no training.
+    """
+    groups = results.per_seed.groupby(["front_end", "scorer"], sort=False)
+    found = groups[["auc_source", "auc_target", "pauc", "omega"]].mean().reset_index()
+    found["system"] = list(zip(found["front_end"], found["scorer"], strict=True))
+    found["trained"] = ~found["scorer"].isin([*VIEWS, FUSED])
+    if found["trained"].all():
+        return found.head(0)
+    others = found[found["trained"]].sort_values("omega", ascending=False, kind="stable")
+    shown = (others["system"] == ADASUB) | (np.arange(len(others)) < _SHOWN)
+    found = pd.concat([found[~found["trained"]], others[shown]])
+    paired = results.paired((own, ADASUB) for own in found["system"] if own != ADASUB)
+    differences = paired[["system", "mean", "low", "high", "verdict"]]
+    return found.merge(differences, on="system", how="left").reset_index(drop=True)
+
+
+def reference(compared: pd.DataFrame) -> float | None:
+    """Omega of the autoencoder that all are compared with; none where it is not known.
+
+    Parameters
+    ----------
+    compared : of :func:`against_autoencoders`.
+    """
+    omegas = compared.loc[compared["system"] == ADASUB, "omega"].dropna()
+    return float(omegas.iloc[0]) if len(omegas) else None
+
+
+def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
+    """Omega of the best autoencoder minus that of the best detector without training, by machine.
+
+    Both are the best over all machines, by their test labels.
+
+    Parameters
+    ----------
+    compared : of :func:`against_autoencoders`.
+
+    Returns
+    -------
+    DataFrame with machine, autoencoder, untrained (systems) and gain; no rows where either kind is
+    missing.
+    """
+    known = compared.dropna(subset="omega") if len(compared) else compared
+    if known.empty or known["trained"].nunique() < 2:
+        return pd.DataFrame(columns=["machine", "autoencoder", "untrained", "gain"])
+    best = known.loc[known.groupby("trained")["omega"].idxmax()].set_index("trained")["system"]
+    test = metrics.labelled(results.table).set_index(["front_end", "scorer"])
+    by_machine = {}
+    for trained, system in best.items():
+        seeds = [metrics.evaluate(own)["omega"] for _, own in test.loc[[system]].groupby("seed")]
+        by_machine[trained] = pd.concat(seeds, axis=1).mean(axis=1)
+    gain = by_machine[True] - by_machine[False]
+    return pd.DataFrame({"machine": gain.index, "gain": gain.to_numpy()}).assign(
+        autoencoder=[best[True]] * len(gain), untrained=[best[False]] * len(gain)
+    )

@@ -335,7 +335,7 @@ class Explorer:
         return self.recordings.clips(machine, "train")
 
     @cached_property
-    def _results(self) -> systems.Results:
+    def _results(self) -> systems.Applied:
         self._say("loading the study's decisions")
         return apply_systems(self.params, self.recordings)
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from asdlib import dataset, pipeline, study
 from asdlib.calibration import Calibration
 from asdlib.clipstats import VIEWS
-from asdlib.compare import comparison, systems
+from asdlib.compare import statistics, systems
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.truth import truth_of
 from asdlib.noise import Floors
@@ -118,7 +118,7 @@ class Trained:
         scorer = "eq1" if "eq1" in known else min(known)
         fitted, table = unit.fitted([scorer]), unit.read()
         normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
-        training = systems.ensemble(normal)["score"].to_numpy()
+        training = statistics.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, unit.params.scoring.quantile))
         own = [fitted.gammas[scorer, seed] for seed in unit.params.seeds]
         gammas = [gamma for gamma in own if isinstance(gamma, Calibration)]
@@ -177,7 +177,7 @@ def viewed(params: Params, recordings: Recordings, machine: str, front_end: str)
     return {name: view for name, view in found.items() if view.done and view.values_file.exists()}
 
 
-def apply_systems(params: Params, recordings: Recordings) -> systems.Results:
+def apply_systems(params: Params, recordings: Recordings) -> systems.Applied:
     """Apply the systems that the study can form; empty where it has not run.
 
     Autoencoders and detectors without training are left out apart, each where they lack files:
@@ -201,20 +201,19 @@ def apply_systems(params: Params, recordings: Recordings) -> systems.Results:
     table = study.run(own, recordings=recordings)  # reads back: nothing is missing
     models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
     table = table[models.isin(list(needed))]
-    per_seed = comparison.summary(table).per_seed
-    return systems.apply_all(table, per_seed, params.scoring.quantile)
+    return systems.apply_all(statistics.Results(table), params.scoring.quantile)
 
 
 def _done(tasks: Sequence[Unit | View]) -> bool:
     return bool(tasks) and all(task.done for task in tasks)
 
 
-def describe_decisions(results: systems.Results, clip: pd.Series) -> str:
+def describe_decisions(results: systems.Applied, clip: pd.Series) -> str:
     """Ensemble z of the first system, and which ones miss the clip or raise a false alarm on it."""
     machine, name = clip["machine"], clip["name"]
     if not any(len(applied.clips) for applied in results.values()):
         return "not decided: the study has not been run"
-    own = systems.first(results).name
+    own = systems.default_system(results).name
     z = results[own].clips.set_index(["machine", "name"])["score"][machine, name]
     text = f"{own}: z = {z:.2f}"
     if machine in results[own].scored:

@@ -231,7 +231,7 @@ def live_seeds(
     Parameters
     ----------
     systems : front-end and scorer of each system shown.
-    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
+    per_seed, ensembles : of :class:`asdlib.compare.statistics.Results`.
     """
     from bokeh.models import FactorRange
     from bokeh.plotting import figure

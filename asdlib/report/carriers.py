@@ -27,7 +27,8 @@ def show(found: Sequence[Any], label: str = "faults") -> None:
 
     Parameters
     ----------
-    found : of :func:`asdlib.compare.faults.carried`; where it is empty, one sentence says why.
+    found : of :func:`asdlib.compare.failures.fault_contributions`; where it is empty, one sentence
+        says why.
     label : short name of the chart, unique in its page.
     """
     if not found:

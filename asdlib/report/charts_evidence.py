@@ -37,7 +37,7 @@ def evidence(rows: Sequence[Any]) -> Figure:
     grid = fig.add_gridspec(len(rows), 3, width_ratios=[3, 3, 1.3])
     for number, row in enumerate(rows):
         left = fig.add_subplot(grid[number, 0])
-        if hasattr(row, "table"):
+        if row.table is not None:
             _frames(left, row, *np.percentile(row.frames, [5, 99.5]))
             right = fig.add_subplot(grid[number, 1:])
             contributions(right, row.table)

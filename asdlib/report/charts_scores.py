@@ -29,7 +29,7 @@ def ladder(table: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.comparison.ladder`.
+    table : of :func:`asdlib.compare.findings.ladder`.
     """
     fig, (here, paper) = plt.subplots(
         1,
@@ -94,7 +94,7 @@ def seeds(
     Parameters
     ----------
     systems : front-end and scorer of each system shown.
-    per_seed, ensembles : the tables of :func:`asdlib.compare.comparison.summary`.
+    per_seed, ensembles : of :class:`asdlib.compare.statistics.Results`.
     baseline : a dotted line, where one is comparable.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
@@ -150,7 +150,7 @@ def decomposition(steps: pd.DataFrame) -> Figure:
 
     Parameters
     ----------
-    steps : of :func:`asdlib.compare.comparison.steps`.
+    steps : of :func:`asdlib.compare.findings.steps`.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     named = steps.assign(step=range(len(steps))).rename(columns=_PARTS)

@@ -129,7 +129,7 @@ def alarms(found: pd.DataFrame, rate: float) -> list[str]:
 
     Parameters
     ----------
-    found : of :func:`asdlib.compare.alarms.pooled`.
+    found : of :func:`asdlib.compare.alarms.by_domain`.
     """
     normal = found[found["label"] == "normal"] if len(found) else found
     if normal.empty:

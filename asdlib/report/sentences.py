@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib.clipstats import VIEWS
-from asdlib.compare.comparison import CHAMPION
+from asdlib.compare.systems import CHAMPION
 from asdlib.guard import PerClip
 from asdlib.params import AsdError, Params
 from asdlib.report.tables import escape, plus_minus
@@ -112,7 +112,7 @@ def ladder_change(table: pd.DataFrame) -> str:
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.comparison.ladder`.
+    table : of :func:`asdlib.compare.findings.ladder`.
     """
     rows = table.set_index(["front_end", "scorer"])
     first: Any = rows.loc[("near", "eq1")]
@@ -131,7 +131,7 @@ def squared_error(changes: pd.DataFrame) -> str:
 
     Parameters
     ----------
-    changes : of :func:`asdlib.compare.sensitivity.changes`.
+    changes : of :func:`asdlib.compare.negative.sensitivity`.
     """
     known = changes.set_index("variant")["mean"].dropna() if len(changes) else pd.Series()
     if not {"mse", "ridge_1", "alpha_1"} <= set(known.index):
@@ -152,7 +152,7 @@ def stack_change(steps: pd.DataFrame, given: Sequence[float]) -> str:
 
     Parameters
     ----------
-    steps : of :func:`asdlib.compare.comparison.steps`.
+    steps : of :func:`asdlib.compare.findings.steps`.
     given : the reported Omega of the ensemble, before and after.
     """
     measured = steps.set_index("scorer") if len(steps) else steps
@@ -191,7 +191,7 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
 
     Parameters
     ----------
-    found : of :func:`asdlib.compare.alarms.pooled`.
+    found : of :func:`asdlib.compare.alarms.by_domain`.
     rate : the wanted share of false alarms.
     """
     normal = found[found["label"] == "normal"] if len(found) else found
@@ -231,25 +231,12 @@ def enough(curve: pd.DataFrame) -> str:
     return f"{known} The share of anomalies that are found {goes}."
 
 
-def rule_gain(choices: pd.DataFrame) -> str:
-    """Return the gain of a learnt rule over the best fixed front-end.
-
-    Parameters
-    ----------
-    choices : of :func:`asdlib.compare.choice.rules`.
-    """
-    by = choices.set_index(choices["choice"].str.split(",").str[0])["omega"]
-    gain = by["rule"] - by["best fixed choice"]
-    told = "it pays here" if gain > 0 else "no rule of this kind beats a fixed choice here"
-    return f"The rule changes Ω by {gain:+.4f} in place of the best fixed choice: {told}."
-
-
 def phase(compared: pd.DataFrame, with_phase: Collection[str], name: Callable[..., str]) -> str:
     """Return which front-ends with the phase help or harm in place of AdaSub.
 
     Parameters
     ----------
-    compared : of :func:`asdlib.compare.choice.against_adasub`.
+    compared : of :func:`asdlib.compare.findings.against_adasub`.
     with_phase : front-ends that use the phase.
     name : of a system, given its front-end and scorer.
     """

@@ -21,7 +21,7 @@ def without_training(
 
     Parameters
     ----------
-    compared : of :func:`asdlib.compare.trained_or_not.against_autoencoders`.
+    compared : of :func:`asdlib.compare.untrained.against_autoencoders`.
     name : of a system, given its front-end and scorer.
     fused : name of the submission without training.
     lacking : why that one cannot be formed; empty where it can.
@@ -159,7 +159,7 @@ def autoencoder_gain(table: pd.DataFrame, name: Callable[..., str]) -> str:
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.trained_or_not.autoencoder_gain`.
+    table : of :func:`asdlib.compare.untrained.autoencoder_gain`.
     name : of a system, given its front-end and scorer.
     """
     if table.empty:

@@ -66,7 +66,7 @@ def plus_minus(
 
 
 def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.comparison.steps` for reading: spreads beside their means.
+    """Lay out :func:`asdlib.compare.findings.steps` for reading: spreads beside their means.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def front_ends(
     entries : of :func:`asdlib.report.reported.table_2`.
     measured : head of a column to mean and std of every entry's front-end.
     names : what each front-end is called.
-    compared : of :func:`asdlib.compare.comparison.paired`, each with the near microphone.
+    compared : of :meth:`asdlib.compare.statistics.Results.paired`, each with the near microphone.
     """
     said = {front_end: said for (front_end, _), said in compared[["system", "verdict"]].to_numpy()}
     columns = {
@@ -162,7 +162,7 @@ def front_ends(
 
 
 def ladder(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.comparison.ladder` for reading."""
+    """Lay out :func:`asdlib.compare.findings.ladder` for reading."""
     columns = {
         "system": table["system"],
         "mean ± std": _spread(table, "mean", "std", missing="n/a"),
@@ -188,27 +188,8 @@ def gates(table: pd.DataFrame) -> pd.DataFrame:
     return table.set_axis(["machine", "recordings", *heads], axis=1)
 
 
-def choices(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.choice.rules` for reading.
-
-    Parameters
-    ----------
-    names : what each front-end is called.
-    """
-    if table.empty:
-        return table
-
-    def told(taken: Mapping[str, str]) -> str:
-        if len(set(taken.values())) == 1:
-            return f"{names[next(iter(taken.values()))]} for all"
-        return ", ".join(f"{machine}: {names[own]}" for machine, own in taken.items())
-
-    columns = {"choice": table["choice"], "Ω": table["omega"], "taken": table["taken"].map(told)}
-    return pd.DataFrame(columns)
-
-
 def paired(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.comparison.paired` for reading.
+    """Lay out :meth:`asdlib.compare.statistics.Results.paired` for reading.
 
     Parameters
     ----------
@@ -244,7 +225,7 @@ def against_champion(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_training(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.trained_or_not.against_autoencoders` for reading.
+    """Lay out :func:`asdlib.compare.untrained.against_autoencoders` for reading.
 
     Parameters
     ----------
@@ -274,7 +255,7 @@ def without_training(table: pd.DataFrame, name: Callable[..., str]) -> pd.DataFr
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.alarms.pooled`: a row per rule and domain."""
+    """Lay out :func:`asdlib.compare.alarms.by_domain`: a row per rule and domain."""
     if table.empty:
         return table
     told = [
@@ -327,7 +308,7 @@ def build_up(table: pd.DataFrame) -> pd.DataFrame:
 def against_adasub(
     table: pd.DataFrame, names: Mapping[str, str], scorers: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Lay out :func:`asdlib.compare.choice.against_adasub` for reading.
+    """Lay out :func:`asdlib.compare.findings.against_adasub` for reading.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def machines(table):
 def precision(table, results):
     """Does bfloat16 change the result? Omega of every seed on small scenes, both ways."""
     from asdlib import params, study
-    from asdlib.compare import comparison
+    from asdlib.compare.statistics import Results
 
     own = params.load(
         {
@@ -197,8 +197,7 @@ def precision(table, results):
     for wanted in ("float32", "bfloat16"):
         loop = own.training.model_copy(update={"precision": wanted})
         table_of = study.run(own.model_copy(update={"training": loop}))
-        per_seed = comparison.summary(table_of).per_seed
-        omega[wanted] = comparison.seed_values(per_seed, "adasub", "eq1")
+        omega[wanted] = Results(table_of).omegas("adasub", "eq1")
     change = float((omega["bfloat16"] - omega["float32"]).mean())
     spread = float(omega["float32"].std(ddof=1))
     table.add("Omega on the scenes, float32, mean of six seeds", omega["float32"].mean(), "")

@@ -315,7 +315,7 @@ def untrained(folder, clips, test, seconds=10.0, foretell=False):
     With ``foretell``, also the seconds that ten seeds of autoencoders would take.
     """
     from asdlib import params, study
-    from asdlib.compare import systems
+    from asdlib.compare import statistics
     from asdlib.study import forecast
 
     root = noise_folder(folder, clips, test, seconds, machines=1)
@@ -332,7 +332,7 @@ def untrained(folder, clips, test, seconds=10.0, foretell=False):
     )
     start = time.perf_counter()
     recordings = study.open_recordings(own)
-    fused = systems.ensemble(study.run(own, recordings=recordings))
+    fused = statistics.ensemble(study.run(own, recordings=recordings))
     found = {"seconds": time.perf_counter() - start, "peak": peak_memory()}
     assert len(fused) == clips + test
     if foretell:

@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from asdlib import params, spectra
-from asdlib.compare import alarms, faults
+from asdlib.compare import alarms, failures
 from asdlib.report import alarm_rates, browse, build, carriers, panels
 
 EVIL = "</script><script>alert(1)</script> `$x$` <img src=x onerror=alert(2)>.wav"
@@ -110,7 +110,7 @@ def test_the_wanted_rate_moves_the_line_the_dots_and_the_numbers(opened, page_of
         *counted("S5", "held out", ("source", "normal"), (0, 0, 0), 20, able=False),
         *counted("S5", "held out", ("target", "anomaly"), (0, 7, 8), 10, able=False),
     ]
-    alarm_rates.show(alarms.over_machines(pd.DataFrame(rows)), 0.12)
+    alarm_rates.show(alarms.by_rate(pd.DataFrame(rows)), 0.12)
     page = open_page(page_of(), width)
     heads = ["", "false alarms, source", "false alarms, target", "hits"]
     none = ["0 of 40: 0% (0% to 9%), fewer than promised", ""]
@@ -165,7 +165,7 @@ def test_who_cannot_promise_a_rate_is_told(opened, page_of, machines, where):
     rows = counted("S5", "held out", ("source", "normal"), (0, 4, 5), 10, able=False)
     table = pd.DataFrame(rows)
     table["able"] |= table["machine"] != "fan"
-    alarm_rates.show(alarms.over_machines(table[table["machine"].isin(machines)]))
+    alarm_rates.show(alarms.by_rate(table[table["machine"].isin(machines)]))
     page = opened[0](page_of())
     assert page.get_by_text("too few training clips").inner_text() == (
         f"S5, held out: too few training clips to promise 10%{where}. No clip is an alarm there."
@@ -177,7 +177,7 @@ def test_who_cannot_promise_a_rate_is_told(opened, page_of, machines, where):
 def test_where_alarms_or_faults_are_missing_a_sentence_says_so(monkeypatch):
     said = []
     monkeypatch.setattr(alarm_rates.tables, "say", said.append)
-    alarm_rates.show(alarms.over_machines(pd.DataFrame(columns=alarms._COLUMNS)))
+    alarm_rates.show(alarms.by_rate(pd.DataFrame(columns=alarms.COLUMNS)))
     carriers.show([])
     assert said == [alarm_rates._NOTHING, carriers._NOTHING]
 
@@ -193,7 +193,9 @@ def two_machines():
         order = {"rank": np.arange(len(shares)) + 1, "squared": squared, "above": len(shares)}
         edges, usual = np.array([100.0, 1000.0, 4000.0]), np.array([[0.25, 0.5], [1.0, 1.25]])
         kept = pd.DataFrame({**table, **order})
-        return faults.Carried(machine, "ps", edges, kept, shares, usual, len(shares), 9)
+        return failures.FaultContributions(
+            machine, "ps", edges, kept, shares, usual, len(shares), 9
+        )
 
     return [
         carried("fan", [[[1, 2], [0, 37]], [[7, 1], [1, 1]]]),

@@ -1,41 +1,37 @@
-"""The failure gallery and the worst errors: chosen by scores, explained by residuals."""
+"""The failure gallery, what made a score, and what carries a fault."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from conftest import machine_folder, small_params, write_wav
+from test_untrained import BANDS, made
 
-from asdlib import scoring, study
-from asdlib.compare import comparison, failures, systems
-from asdlib.params import Scoring
-from asdlib.report import browse, charts_evidence, style
+from asdlib import clipstats, study
+from asdlib.compare import failures, statistics, systems
+from asdlib.compare.untrained import ViewValues
+from asdlib.params import load
 
-
-def table_of(rows):
-    """System, label, name, score; one machine, whose ten normal clips score 0 to 9."""
-    normal = [(s, "normal", f"n{i}", float(i)) for s in ("S1", "S2") for i in range(10)]
-    table = pd.DataFrame(normal + rows, columns=["system", "label", "name", "score"])
-    table = table.assign(machine="fan", domain="source", threshold=3.0)
-    limit = 8.1  # the 0.9 quantile of 0 to 9
-    return table.assign(limit=limit, found=table["score"] > limit)
+PARAMS = load({"spectra": {"n_mels": BANDS}})
+TONE = 1000  # Hz
 
 
 def test_the_gallery_begins_with_the_clearest():
-    table = table_of(
-        [
-            ("S1", "anomaly", "lost", 1.0),
-            ("S2", "anomaly", "lost", 2.0),
-            ("S1", "anomaly", "close", 7.0),
-            ("S2", "anomaly", "close", 1.0),
-            ("S1", "anomaly", "one", 3.0),
-            ("S2", "anomaly", "one", 9.0),
-            ("S1", "anomaly", "alone", 50.0),
-            ("S2", "anomaly", "alone", 0.0),
-            ("S1", "anomaly", "both", 20.0),
-            ("S2", "anomaly", "both", 20.0),
-        ]
-    )
+    scores = {
+        "lost": (1.0, 2.0),
+        "close": (7.0, 1.0),
+        "one": (3.0, 9.0),
+        "alone": (50.0, 0.0),
+        "both": (20.0, 20.0),
+    }
+    rows = [
+        (system, "anomaly", name, own[i])
+        for name, own in scores.items()
+        for i, system in enumerate(("S1", "S2"))
+    ]
+    normal = [(system, "normal", f"n{i}", float(i)) for system in ("S1", "S2") for i in range(10)]
+    table = pd.DataFrame(normal + rows, columns=["system", "label", "name", "score"])
+    table = table.assign(machine="fan", domain="source", limit=8.1)  # the 0.9 quantile of 0 to 9
+    table["found"] = table["score"] > table["limit"]
     shown = failures.gallery(table)
     assert shown["name"].tolist() == ["lost", "close", "alone", "one"]
     assert shown["system"].tolist() == ["S2", "S1", "S1", "S2"]
@@ -48,144 +44,103 @@ def test_the_gallery_begins_with_the_clearest():
     assert failures.tally(empty).empty
 
 
-def test_worst_errors_are_the_loudest_normals_and_the_quietest_anomalies():
-    table = table_of([("S1", "anomaly", f"a{i}", float(i)) for i in range(6)])
-    table = table[table["system"] == "S1"]
-    names = [name for _, name in browse.worst(table, {"fan": 3.0}, 2)]
-    assert names == ["n9", "n8", "a0", "a1"]
-
-
-@pytest.mark.parametrize("name", [*scoring.SCORERS, "ledoit_wolf", "max", "alpha_1"])
-def test_terms_over_time_give_the_score_where_one_term_counts(rng, name):
-    """With alpha 0 or 1 a percentile of the terms is the score itself."""
-    source, target, clip = rng.standard_normal((3, 30, 6)).astype(np.float32)
-
-    def residual(vectors):
-        return torch.from_numpy(np.stack([vectors, vectors**3]))
-
-    scorers = {**scoring.SCORERS, **scoring.VARIANTS}
-    for alpha in (0.0, 1.0):
-        chosen = {name: scorers[name]}
-        detector = scoring.Detector.fit(
-            residual,
-            [("source", source), ("target", target)],
-            scorers=chosen,
-            constants=Scoring(alpha=alpha),
-            workers=1,
-        )
-        terms, own = detector.over_time(clip, name)
-        np.testing.assert_allclose(own, residual(clip).numpy(), atol=1e-6)
-        assert terms.shape == (2, 30)
-        np.testing.assert_allclose(detector.level(terms, name), detector(clip)[name], rtol=1e-4)
-
-
-def test_evidence_of_a_report(scenes_report):
-    params, _ = scenes_report
-    recordings = study.open_recordings(params)
-    table = study.run(params, recordings=recordings)
-    per_seed = comparison.summary(table).per_seed
-    results = systems.apply_all(table, per_seed, params.scoring.quantile)
-    clips = failures.findings(results, recordings)
+def test_clips_are_found_above_what_a_tenth_of_the_normal_ones_exceed(trained):
+    """And an autoencoder's evidence is the residual at the percentile of its terms."""
+    recordings = study.open_recordings(trained)
+    results = statistics.results(trained, recordings)
+    clips = failures.found_clips(systems.apply_all(results, 0.9), recordings)
     normal = clips[(clips["label"] == "normal") & (clips["system"] == "S1")]
     for _, own in normal.groupby("machine"):
-        assert (own["score"] > own["limit"]).mean() <= failures.FALSE_ALARMS + 1 / len(own)
+        assert own["limit"].iloc[0] == pytest.approx(np.quantile(own["score"], 0.9))
+        assert (own["found"] == (own["score"] > own["limit"])).all()
     anomaly = clips[(clips["label"] == "anomaly") & (clips["system"] == "S3")].iloc[0]
     row = pd.Series({**anomaly, "kind": "found by one"})
-    shown = failures.evidence(params, recordings, table, row)
+    shown = failures.evidence(trained, recordings, results.table, row)
     assert shown.front_end in ("adasub", "cohgate")
-    assert shown.residual.shape == (params.spectra.stack, params.spectra.n_mels)
-    assert len(shown.terms) == len(shown.frames) - params.spectra.stack + 1
+    assert shown.table is None
+    assert shown.residual.shape == (trained.spectra.stack, trained.spectra.n_mels)
+    assert len(shown.terms) == len(shown.frames) - trained.spectra.stack + 1
     assert abs(shown.terms[shown.place] - shown.level) == np.abs(shown.terms - shown.level).min()
 
 
-TONE = 1000  # Hz
-
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
-    """A study without autoencoders in which one anomaly has a tone: parameters, recordings."""
-    folder = tmp_path_factory.mktemp("untrained")
+def test_evidence_without_training_is_the_view_with_the_highest_score(tmp_path):
     rng = np.random.default_rng(3)
-    data = machine_folder(folder / "data", rng, train=12, domains=("source", "target"))
-    t = np.arange(16000) / 16000
-    sound = 0.1 * rng.standard_normal((16000, 2))
-    sound[:, 0] += 0.05 * np.sin(2 * np.pi * TONE * t)
-    write_wav(data / "fan/test/section_00_source_test_anomaly_0000_spd_0.wav", sound)
-    scorers = ["fine", "near/fine", "adals/pmsd", "psd"]
-    chosen = small_params(
-        folder, data=str(data), front_ends=["adasub"], scorers=scorers, baseline=False
-    )
-    return chosen, study.open_recordings(chosen)
-
-
-def evidence_of(params, recordings, system, name):
-    table = study.run(params, recordings=recordings)
-    row = pd.Series({"machine": "fan", "name": name, "system": system, "kind": "found by one"})
-    return table, failures.evidence(params, recordings, table, row)
-
-
-def test_evidence_without_training_is_the_view_with_the_highest_score(untrained):
-    params, recordings = untrained
+    data = machine_folder(tmp_path / "data", rng, train=12, domains=("source", "target"))
     name = "section_00_source_test_anomaly_0000_spd_0.wav"
-    table, shown = evidence_of(params, recordings, "S5", name)
-    own = table[table["name"] == name].set_index(["front_end", "scorer"])["score"]
-    best = max(systems.UNTRAINED.views, key=own.__getitem__)
-    assert isinstance(shown, failures.Contributions)
+    sound = 0.1 * rng.standard_normal((16000, 2))
+    sound[:, 0] += 0.05 * np.sin(2 * np.pi * TONE * np.arange(16000) / 16000)
+    write_wav(data / "fan" / "test" / name, sound)
+    own = {"front_ends": ["adasub"], "scorers": ["fine", "near/fine", "adals/pmsd", "psd"]}
+    params = small_params(tmp_path, data=str(data), baseline=False, **own)
+    recordings = study.open_recordings(params)
+    table = study.run(params, recordings=recordings)
+    row = pd.Series({"machine": "fan", "name": name, "system": "S5", "kind": "found by one"})
+    shown = failures.evidence(params, recordings, table, row)
+    scores = table[table["name"] == name].set_index(["front_end", "scorer"])["score"]
+    best = max(systems.UNTRAINED.views, key=scores.__getitem__)
+    assert shown.title == f"fan: {name}, S5 alone finds it"
     assert (shown.front_end, shown.scorer) == best
-    assert shown.z == own[best]
+    assert shown.z == scores[best]
     assert shown.frames.shape[1] == params.spectra.n_mels
     most = shown.table.loc[shown.table["contribution"].idxmax()]
     assert most["frequency"] == pytest.approx(TONE, rel=0.15)
-    assert f"fan: {name}, S5 alone finds it" == shown.title
-    lifted = table.copy()
     other = next(view for view in systems.UNTRAINED.views if view != best)
-    at = (lifted["front_end"] == other[0]) & (lifted["scorer"] == other[1])
-    lifted.loc[at, "score"] += 1000
-    lifted.loc[lifted["scorer"] == "psd", "score"] += 9999  # no part of the system
-    row = pd.Series({"machine": "fan", "name": name, "system": "S5", "kind": "found by none"})
-    again = failures.evidence(params, recordings, lifted, row)
+    table.loc[statistics.among(table, [other]), "score"] += 1000
+    table.loc[table["scorer"] == "psd", "score"] += 9999  # no part of the system
+    again = failures.evidence(params, recordings, table, row)
     assert (again.front_end, again.scorer) == other
 
 
-def test_one_figure_draws_evidence_of_both_kinds(untrained, rng):
-    params, recordings = untrained
-    _, shown = evidence_of(
-        params, recordings, "S5", "section_00_source_test_anomaly_0000_spd_0.wav"
-    )
-    terms = rng.random(28)
-    trained = failures.Evidence(
-        "title",
-        "adasub",
-        rng.random((32, 16)),
-        terms,
-        float(terms[4]),
-        4,
-        rng.random((5, 16)),
-        0.03,
-    )
-    fig = charts_evidence.evidence([trained, shown])
-    labels = [(ax.get_xlabel(), ax.get_ylabel()) for ax in fig.axes]
-    assert labels[:3] == [
-        ("time (s)", "mel band $b$"),
-        ("time (s)", "term of $A(x)$"),
-        ("frame of the stack", ""),
-    ]
-    assert labels[3:] == [
-        ("time (s)", "mel band $b$"),
-        ("frequency (kHz)", "contribution to $D^2$"),
-    ]
-    bars = fig.axes[-1]
-    squared = shown.table["contribution"].sum()
-    (said,) = (text.get_text() for text in bars.texts)
-    assert f"$D^2$ = {squared:.0f}, $z$ = {shown.z:.2f}" in said
-    heights = [patch.get_data() for patch in bars.patches]
-    drawn = sum((data.values - data.baseline).sum() for data in heights)
-    assert drawn == pytest.approx(squared)
-    top = heights[-1]
-    peak = top.values.argmax()
-    assert top.edges[peak] < TONE / 1000 * 1.15
-    assert top.edges[peak + 1] > TONE / 1000 / 1.15
-    names = shown.table["statistic"].unique()
-    assert [text.get_text() for text in bars.get_legend().get_texts()] == [
-        style.STATISTIC_NAMES[name] for name in names
-    ]
+def steadier(values):
+    """The first fault is the smallest, and all lie in s of the third band."""
+    values[:, 2, 2] += 10 + np.arange(len(values))
+
+
+def test_shares_add_up_to_the_squared_distance_and_tell_statistic_and_band(rng):
+    own = made(rng, train=80, fault=steadier)
+    (fan,) = failures.fault_contributions(PARAMS, [own])
+    assert (fan.machine, fan.statistics, fan.anomalies, fan.normals) == ("fan", "pmsd", 24, 24)
+    normal = clipstats.Normal.fit(own.values[own.train], own.clips["domain"][own.train].to_numpy())
+    squared = normal.distance(own.values) ** 2
+    of_clip = dict(zip(own.clips["name"], squared, strict=True))
+    expected = [of_clip[name] for name in fan.faults["name"]]
+    assert fan.faults["squared"].tolist() == pytest.approx(expected)
+    assert fan.shares.sum(axis=(1, 2)) == pytest.approx(fan.faults["squared"].to_numpy())
+    assert {divmod(int(share.argmax()), BANDS) for share in fan.shares} == {(2, 2)}
+    normals = squared[(own.test & (own.clips["label"] == "normal")).to_numpy()]
+    assert fan.usual.sum() == pytest.approx(normals.mean())
+    assert fan.faults["above"].tolist() == [24] * 24
+    # the clearest fault comes first, and those that are kept span all
+    assert (np.diff(fan.faults["squared"]) < 0).all()
+    assert fan.faults["rank"].tolist() == list(range(1, 25))
+    (few,) = failures.fault_contributions(PARAMS, [own], most=3 * 4 * BANDS)
+    assert few.faults["rank"].tolist() == [1, 13, 24]
+    assert few.faults["name"].tolist() == fan.faults["name"].iloc[[0, 12, 23]].tolist()
+    assert (few.shares == fan.shares[[0, 12, 23]]).all()
+
+
+def test_neighbouring_bands_are_added_up(rng):
+    bands = 80  # more than a page shows
+    one = made(rng)
+    values = rng.normal(size=(len(one.clips), 4 * bands))
+    params = load({"spectra": {"n_mels": bands}})
+    (fan,) = failures.fault_contributions(params, [ViewValues("fan", "pmsd", one.clips, values)])
+    assert fan.shares.shape == (24, 4, 27)  # of three bands each, the last one of two
+    assert fan.usual.shape == (4, 27)
+    centres = clipstats.centres("pmsd", params.spectra)
+    assert len(fan.edges) == 28
+    assert fan.edges[0] < centres[0] < centres[2] < fan.edges[1] < centres[3]
+    assert fan.shares.sum(axis=(1, 2)) == pytest.approx(fan.faults["squared"].to_numpy())
+
+
+def test_a_machine_without_anomalies_is_left_out_and_one_without_normal_clips_is_not(rng):
+    def of(label):
+        one = made(rng)
+        own = ((one.clips["split"] == "train") | (one.clips["label"] == label)).to_numpy()
+        return ViewValues(label, "pmsd", one.clips[own].reset_index(drop=True), one.values[own])
+
+    (found,) = failures.fault_contributions(PARAMS, [of("normal"), of("anomaly")])
+    assert (found.machine, found.anomalies, found.normals) == ("anomaly", 24, 0)
+    assert not found.usual.any()
+    assert not found.faults["above"].any()
+    assert failures.fault_contributions(PARAMS, []) == []

@@ -1,195 +1,160 @@
-"""The first page: what it says of gains, losses, nothing, one and none."""
+"""What a study answers: the ladder, steps, front-ends and the submission."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from known_scores import HALF, PERFECT, rows
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
-from asdlib.compare import comparison, findings, trained_or_not
-from asdlib.report import charts_scores, first_page
+from asdlib import clipstats
+from asdlib.compare import findings, statistics
+from asdlib.compare.statistics import Results
+from asdlib.noise import Floors
 
-
-def row(verdict, mean=0.031, system=("adasub", "s1"), against=("adasub", "eq1")):
-    numbers = {"mean": mean, "low": mean - 0.02, "high": mean + 0.02}
-    return {"system": system, "against": against, **numbers, "verdict": verdict}
-
-
-@pytest.mark.parametrize(
-    ("verdict", "mean", "said"),
-    [
-        (
-            "helps",
-            0.031,
-            "**The paper's champion beats plain AdaSub.** AdaSub + DM + shrink + P95 in place of "
-            "AdaSub changes Ω by +0.031 (+0.011 to +0.051, *helps*). ",
-        ),
-        (
-            "harms",
-            -0.025,
-            "**The paper's champion loses to plain AdaSub.** AdaSub + DM + shrink + P95 in place "
-            "of AdaSub changes Ω by -0.025 (-0.045 to -0.005, *harms*). ",
-        ),
-        (
-            "no robust difference",
-            0.001,
-            "**It is not shown that the paper's champion beats plain AdaSub.** AdaSub + DM + "
-            "shrink + P95 in place of AdaSub changes Ω by +0.001 (-0.019 to +0.021, *no robust "
-            "difference*). ",
-        ),
-    ],
-)
-def test_a_finding_begins_with_who_wins(verdict, mean, said):
-    compared = pd.DataFrame([row(verdict, mean)], index=["champion"])
-    link = "{doc}`→ </notebooks/06_rescoring>`"
-    assert first_page.comparisons(compared) == [said + link]
+GAIN = 1 - OMEGA_OF_HALF
+S5_VIEWS = [rows("fan", *view, {0: PERFECT}, train=[0.0]) for view in clipstats.S5]
 
 
-def test_s5_is_held_against_the_champion_too():
-    s5 = ("S5", "fused")
-    compared = pd.DataFrame(
-        [row("helps", 0.13, s5), row("harms", -0.1, s5, ("adasub", "s1"))],
-        index=["untrained", "untrained_champion"],
+@pytest.fixture
+def table():
+    """The near channel is half right at both seeds, AdaSub at one of them."""
+    near = rows("fan", "near", "eq1", {3: HALF, 7: HALF})
+    return pd.concat([near, rows("fan", "adasub", "eq1", {3: PERFECT, 7: HALF})], ignore_index=True)
+
+
+def test_the_ladder_stands_beside_what_was_reported(table):
+    reported = [
+        {"system": "AE", "front_end": "near", "scorer": "eq1", "mean": 0.6, "std": 0.1},
+        {"system": "+ AdaSub", "front_end": "adasub", "scorer": "eq1", "ensemble": 0.7},
+        {"system": "not run", "front_end": "adasub", "scorer": "s1", "mean": 0.8},
+    ]
+    ladder = findings.ladder(Results(table), reported).set_index("system")[:3]
+    assert ladder.loc["AE", ["mean", "std", "ensemble"]].tolist() == pytest.approx(
+        [OMEGA_OF_HALF, 0, OMEGA_OF_HALF]
     )
-    (said,) = first_page.comparisons(compared)
-    assert "S5 in place of AdaSub changes Ω by +0.130" in said
-    assert "In place of the champion, S5 changes it by -0.100 (-0.120 to -0.080, *harms*)." in said
+    assert ladder.loc["+ AdaSub", ["mean", "std", "ensemble"]].tolist() == pytest.approx(
+        [1 - GAIN / 2, GAIN / np.sqrt(2), 1]
+    )
+    assert ladder.loc["not run", ["mean", "std", "ensemble", "low"]].isna().all()
+    assert ladder["reported mean"].tolist() == pytest.approx([0.6, np.nan, 0.8], nan_ok=True)
+    assert ladder["reported std"].tolist() == pytest.approx([0.1, np.nan, np.nan], nan_ok=True)
+    assert ladder["reported ensemble"].tolist() == pytest.approx([np.nan, 0.7, np.nan], nan_ok=True)
 
 
-def test_questions_without_an_answer_are_left_out():
+def test_the_ladder_ends_with_detectors_without_training_each_judged_by_the_champion():
+    seeds = {0: HALF, 1: PERFECT, 2: HALF}
+    champion = rows("fan", "adasub", "s1", seeds)
+    views = [*S5_VIEWS[:2], rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0])]
+    table = statistics.with_untrained(pd.concat([champion, *views], ignore_index=True))
+    reported = [{"system": "champion", "front_end": "adasub", "scorer": "s1"}]
+    found = findings.ladder(Results(table), reported).set_index("system")
+    assert found.index[-1] == "S5"
+    # the mean of the views puts both anomalies above all normal clips
+    assert found.loc["S5", ["mean", "ensemble", "low", "high"]].tolist() == [1, 1, 1, 1]
+    assert found.loc["AdaLS, statistics pmsd", "mean"] == pytest.approx(OMEGA_OF_HALF)
+    assert np.isnan(found.loc["AdaSub, statistics pmsd", "mean"])  # was not run
+    assert found.loc["champion", "verdict"] == found.loc["AdaSub, statistics pmsd", "verdict"] == ""
+    assert found.loc["S5", "verdict"] == "no robust difference"
+    without = findings.ladder(Results(table.assign(label="unknown")), [])
+    assert without[["mean", "ensemble", "low", "high"]].isna().all(axis=None)
+    assert (without["verdict"] == "").all()
+
+
+def test_steps_are_differences_to_the_first_scorer(table):
+    better = rows("fan", "near", "s1", {3: PERFECT, 7: HALF})
+    results = Results(pd.concat([table, better], ignore_index=True))
+    steps = findings.steps(results, "near", ("eq1", "dm", "s1"))
+    assert steps["scorer"].tolist() == ["eq1", "s1"]  # dm was not run
+    assert steps["auc_target"].tolist() == [0.5, 1]
+    assert steps["omega"].tolist() == pytest.approx([OMEGA_OF_HALF, 1])
+    assert steps["mean"].tolist() == pytest.approx([OMEGA_OF_HALF, 1 - GAIN / 2])
+    assert steps["difference"][1] == pytest.approx(GAIN / 2)
+    assert steps["difference_std"][1] == pytest.approx(GAIN / np.sqrt(2))
+    assert steps["p_t"][1] == pytest.approx(0.5)  # t = 1 with one degree of freedom
+    assert steps["verdict"].tolist() == ["", "no robust difference"]
+    assert steps.loc[0, ["difference", "low"]].isna().all()
+    assert findings.steps(results, "near", ("dm", "eq1")).empty
+
+
+def test_front_ends_are_compared_with_adasub_under_every_scorer():
+    seeds = dict.fromkeys(range(3), HALF)
+    parts = [
+        rows("fan", "adasub", "s1", seeds),
+        rows("fan", "adals", "s1", {0: PERFECT, 1: PERFECT, 2: HALF}),
+        rows("fan", "adals", "pmsd", {0: HALF}),
+        rows("fan", "adasub", "pmsd", {0: PERFECT}),
+        rows("fan", "baseline", "s1", seeds),
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    found = findings.against_adasub(Results(table), ["s1", "pmsd"])
+    assert found[["scorer", "front_end"]].to_numpy().tolist() == [
+        ["s1", "adasub"],
+        ["s1", "adals"],
+        ["pmsd", "adals"],
+        ["pmsd", "adasub"],
+    ]
+    assert found["mean"].tolist() == pytest.approx(
+        [np.nan, 2 * GAIN / 3, -GAIN, np.nan], nan_ok=True
+    )
+    assert found["omega"].tolist() == pytest.approx([1 - GAIN, 1 - GAIN / 3, 1 - GAIN, 1])
+    assert found["verdict"].tolist()[2] == "harms"  # by clips alone: one of each kind
+    machines = findings.omega_by_front_end(table, "s1")
+    assert machines.loc["fan", "adals"] == found["ensemble"][1] == pytest.approx(1)
+    without = Results(table[table["front_end"] == "adals"])
+    assert findings.against_adasub(without, ["s1"]).empty
+    assert findings.against_adasub(Results(table.assign(split="train")), ["s1"]).empty
+
+
+def test_the_oracle_takes_the_better_front_end_of_every_machine():
+    seeds = {"half": {0: HALF, 1: HALF}, "perfect": {0: PERFECT, 1: PERFECT}}
     table = pd.concat(
         [
-            rows("fan", "near", "eq1", {0: HALF, 1: HALF}),
-            rows("fan", "adasub", "eq1", {0: PERFECT, 1: HALF}),
+            rows("fan", "adasub", "eq1", seeds["perfect"]),
+            rows("fan", "cohgate", "eq1", seeds["half"]),
+            rows("pump", "adasub", "eq1", seeds["half"]),
+            rows("pump", "cohgate", "eq1", seeds["perfect"]),
+            rows("pump", "near", "eq1", seeds["half"]),
+            rows("concealed", "adasub", "eq1", seeds["half"]).assign(label="unknown"),
         ],
         ignore_index=True,
     )
-    found = findings.compared(comparison.summary(table), table, ["eq1", "s1"])
+    floors = {
+        "fan": Floors(np.array([1.0, 2.0, 9.0]), np.ones(3)),
+        "pump": Floors(np.array([4.0, 4.0, 1.0]), np.ones(3)),
+    }
+    found = findings.adasub_or_cohgate(table, floors).set_index("machine")
+    assert found.index.tolist() == ["fan", "pump", "all"]
+    over_both = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
+    assert found["median G"].tolist() == pytest.approx([2, 4, np.nan], nan_ok=True)
+    assert found["AdaSub"].tolist() == pytest.approx([1, OMEGA_OF_HALF, over_both])
+    assert found["CohGate"].tolist() == pytest.approx([OMEGA_OF_HALF, 1, over_both])
+    assert found["oracle"].tolist() == pytest.approx([1, 1, 1])
+    without = findings.adasub_or_cohgate(table[table["front_end"] == "adasub"], floors)
+    assert without["AdaSub"].tolist() == pytest.approx([1, OMEGA_OF_HALF, over_both])
+    assert without[["CohGate", "oracle"]].isna().all(axis=None)
+    assert findings.adasub_or_cohgate(table[table["machine"] == "concealed"], floors).empty
+
+
+def test_questions_without_an_answer_are_left_out(table):
+    found = findings.compared(Results(table), ["eq1", "s1"])
     assert found.index.tolist() == ["far"]
     assert found.loc["far", "mean"] > 0
-    unknown = table.assign(label="unknown")
-    nothing = comparison.summary(unknown)
-    assert findings.compared(nothing, unknown, ["eq1"]).empty
-    assert findings.highest(nothing, unknown, "") is None
-    assert findings.submission(nothing, unknown).name == ""
+    nothing = Results(table.assign(label="unknown"))
+    assert findings.compared(nothing, ["eq1"]).empty
+    assert findings.highest(nothing, "") is None
+    assert findings.submission(nothing).name == ""
 
 
 def test_the_submission_is_the_system_with_the_highest_omega_of_those_that_were_run():
-    views = [("near", "fine"), ("adasub", "fine"), ("adals", "pmsd")]
-    untrained = [rows("fan", *view, {0: PERFECT}, train=[0.0]) for view in views]
     paper = rows("fan", "adasub", "s1", dict.fromkeys(range(3), HALF))
-    table = trained_or_not.with_fused(pd.concat([*untrained, paper], ignore_index=True))
-    chosen = findings.submission(comparison.summary(table), table)
+    views = pd.concat([*S5_VIEWS, paper], ignore_index=True)
+    results = Results(statistics.with_untrained(views))
+    chosen = findings.submission(results)
     assert (chosen.name, chosen.omega) == ("S5", 1)
     assert chosen.against.index.tolist() == ["S1"]
-    summary = comparison.summary(table)
-    assert "mean" not in findings.highest(summary, table, "")
-    higher = findings.highest(summary, table, "S1")
+    assert "mean" not in findings.highest(results, "")
+    higher = findings.highest(results, "S1")
     assert (higher["system"], higher["omega"]) == (("near", "fine"), 1)
-    assert higher["mean"] == pytest.approx(
-        1 - summary.per_seed.set_index("scorer")["omega"]["s1"].iloc[0]
-    )
-    assert "mean" not in findings.highest(comparison.summary(paper), paper, "S1")
-    said = first_page.submission(chosen, {"S5": "out/submission"})
-    assert said.startswith("**Submit S5.** It has the highest Ω of the systems here, 1.000; in ")
-    assert "Against S1 the difference is not robust." in said  # equal seeds leave no p value
-    paper = table[table["scorer"] == "s1"]
-    alone = findings.submission(comparison.summary(paper), paper)
-    said = first_page.submission(alone, {"S1": "out"})
-    assert said.startswith("S1 is the only system that could be formed here; its Ω is 0.")
-
-
-def test_without_labels_no_system_is_recommended():
-    nothing = findings.Submission("", np.nan, pd.DataFrame())
-    assert "nothing here says which system is better" in first_page.submission(nothing, {})
-
-
-def test_what_beats_the_submission_is_named_first():
-    assert first_page.highest(None, "S5") == []
-    assert first_page.highest({"system": ("S5", "fused"), "omega": 0.8}, "S5") == []
-    pair = {"mean": 0.02, "low": 0.01, "high": 0.03, "verdict": "helps"}
-    (said,) = first_page.highest({"system": ("adasub", "mse"), "omega": 0.81, **pair}, "S5")
-    assert said == (
-        "**AdaSub MSE has the highest Ω here, 0.810,** chosen by test labels. In place of S5 it "
-        "changes Ω by +0.020 (+0.010 to +0.030, *helps*)."
-    )
-
-
-def counted(share):
-    keys = {"system": "S5", "rule": "held out", "label": "normal"}
-    values = {"share": share, "low": share / 2, "high": share * 2}
-    return pd.DataFrame([{**keys, "domain": domain, **values} for domain in ("source", "target")])
-
-
-def test_alarms_that_promise_too_much_are_told():
-    (said,) = first_page.alarms(counted(0.1), 0.1)
-    told = (
-        "**The alarms mean what they say.** The limits are set for 10% false alarms. S5 with "
-        "held-out p values gives 10% in the source domain (5% to 20%) and 10% in the target domain "
-        "(5% to 20%)"
-    )
-    assert said.startswith(f"{told}. ")
-    (said,) = first_page.alarms(
-        pd.concat([counted(0.1), counted(0.8).assign(label="anomaly")]), 0.1
-    )
-    assert said.startswith(f"{told}, and finds 80% and 80% of the anomalies. ")
-    (said,) = first_page.alarms(counted(0.4), 0.1)
-    assert said.startswith("**Not every alarm means what it says.**")
-    assert first_page.alarms(counted(0.1).assign(label="anomaly"), 0.1) == []
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "said"),
-    [
-        ([], "No other idea that the paper tried was run here "),
-        (
-            ["helps"],
-            "Of 2 other ideas that the paper tried, 1 ran here. 1 helps in place of the "
-            "champion: “idea 0”. None harms in place of the champion. ",
-        ),
-        (
-            ["harms", "no robust difference", "harms"],
-            "Of 4 other ideas that the paper tried, 3 ran here. None helps in place of the "
-            "champion. 2 harm in place of the champion: “idea 0”; “idea 2”. ",
-        ),
-    ],
-)
-def test_ideas_that_did_not_help_are_named(verdicts, said):
-    table = pd.DataFrame(
-        [
-            {"idea": "the champion", "mean": np.nan, "verdict": ""},
-            *({"idea": f"idea {i}", "mean": 0.0, "verdict": v} for i, v in enumerate(verdicts)),
-            {"idea": "not run", "mean": np.nan, "verdict": "needs an encoder"},
-        ]
-    )
-    assert first_page.ideas(table).startswith(said)
-
-
-def test_costs_and_promises_agree_in_number():
-    assert first_page.cost(1, 1).startswith("1 autoencoder was trained. S5 needs none of them. ")
-    assert first_page.cost(6, 3).startswith("18 autoencoders were trained. ")
-    whole = {"domain": "all", "low": 0.01, "high": 0.3}
-    promised = pd.DataFrame(
-        [
-            {"machine": "p_1", "clips": 1, **whole},
-            {"machine": "p_1", "clips": 1, **whole, "domain": "source"},
-        ]
-    )
-    (said,) = first_page.promise(promised, 0.1)
-    assert said.startswith("**p\\_1:** a threshold for 10% false alarms from 1 normal recording ")
-    alike = pd.concat([promised, promised.assign(machine="fan"), promised.assign(clips=2)])
-    machines = [line.partition(":**")[0] for line in first_page.promise(alike, 0.1)]
-    assert machines == ["**p\\_1, fan", "**p\\_1"]
-
-
-def test_the_figure_shows_what_was_run_and_what_was_not():
-    names = ["near", "adasub", "S5"]
-    measured = {"mean": [0.6, np.nan, 0.8], "low": [0.5, np.nan, 0.7], "high": [0.7, np.nan, 0.9]}
-    reported = {"reported mean": [0.6, 0.64, np.nan], "reported std": [0.01, np.nan, np.nan]}
-    table = pd.DataFrame({"system": names, "front_end": names, **measured, **reported})
-    table = table.assign(ensemble=np.nan, **{"reported ensemble": [0.6, 0.65, np.nan]})
-    here, paper = charts_scores.ladder(table).axes
-    assert [text.get_text() for text in here.texts] == ["not run"]
-    shown = here.collections[1].get_offsets()
-    assert shown[[0, 2], 0].tolist() == [0.6, 0.8]
-    assert [label.get_text() for label in here.get_yticklabels()] == names
-    assert paper.get_title() == "reported on DCASE data"
+    assert higher["mean"] == pytest.approx(GAIN)
+    alone = Results(paper)
+    assert findings.submission(alone).against.empty
+    assert "mean" not in findings.highest(alone, "S1")

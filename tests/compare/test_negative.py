@@ -1,21 +1,26 @@
 """Ideas that do not help: each is what it says and is compared with the champion."""
 
-from itertools import pairwise
+import itertools
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import SMALL, machine_folder
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 from sklearn.metrics import roc_auc_score
 
 from asdlib import params, pipeline, study, training
-from asdlib.compare import comparison, learnt_gate, negative, systems
-from asdlib.guard import CrossClipError, PerClip
+from asdlib.compare import negative, systems
+from asdlib.compare.statistics import Results
 from asdlib.noise import Floors
 from asdlib.params import AsdError
+from asdlib.scoring import VARIANTS
 from asdlib.spectra import Frames, log_mel, power
 from asdlib.study import baseline, everything, variants
+from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
 
@@ -87,7 +92,7 @@ def test_the_build_up_goes_from_the_official_network_to_ours():
     assert last.autoencoder == whole.autoencoder
     networks = [step.autoencoder for step in steps.values()]
     assert len(networks) == 7
-    assert all(a != b for a, b in pairwise(networks))
+    assert all(a != b for a, b in itertools.pairwise(networks))
     narrow = params.load(whole, autoencoder={"width": 128, "blocks": 3})
     assert list(variants.build_up(narrow)) == [
         "all vectors, weight decay",
@@ -98,49 +103,26 @@ def test_the_build_up_goes_from_the_official_network_to_ours():
     ]
 
 
-def planted(rng, *, weak=1.0):
+def planted(rng):
     """Scores where AdaSub tells anomalies of high-G_m machines, CohGate those of the others."""
     rows, floors = [], {}
-    for i, machine in enumerate("abcdef"):
-        high = i % 2 == 0
+    for machine, high in zip("abcdef", [True, False] * 3, strict=True):
         floors[machine] = Floors(np.full(5, 10.0 if high else 0.1), np.ones(5))
-        for domain in ("source", "target"):
-            for label in ("normal", "anomaly"):
-                for n in range(30):
-                    signal = 3.0 * (label == "anomaly")
-                    z = rng.standard_normal(2) * 1.5 + [signal * high, signal * (not high)]
-                    for name, value in zip(("adasub", "cohgate"), z, strict=True):
-                        for scorer in ("s1", "eq1"):
-                            rows.append(
-                                [
-                                    machine,
-                                    name,
-                                    scorer,
-                                    0,
-                                    "test",
-                                    domain,
-                                    label,
-                                    f"{domain}{label}{n}",
-                                    value,
-                                ]
-                            )
-    columns = [
-        "machine",
-        "front_end",
-        "scorer",
-        "seed",
-        "split",
-        "domain",
-        "label",
-        "name",
-        "score",
-    ]
-    return pd.DataFrame(rows, columns=columns), floors
+        for domain, label, n in itertools.product(
+            ("source", "target"), ("normal", "anomaly"), range(30)
+        ):
+            signal = 3.0 * (label == "anomaly")
+            z = rng.standard_normal(2) * 1.5 + [signal * high, signal * (not high)]
+            clip = ["test", domain, label, f"{domain}{label}{n}"]
+            for name, value in zip(("adasub", "cohgate"), z, strict=True):
+                rows += [[machine, name, scorer, 0, *clip, value] for scorer in ("s1", "eq1")]
+    columns = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name"]
+    return pd.DataFrame(rows, columns=[*columns, "score"]), floors
 
 
 def test_the_gate_takes_each_machines_better_front_end(rng):
     table, floors = planted(rng)
-    gated = learnt_gate.scores(table, floors)
+    gated = negative.gate_scores(table, floors)
     assert len(gated) == 6 * 120 * 2
     for _, own in gated.groupby(["machine", "scorer"]):
         assert roc_auc_score(own["label"] == "anomaly", own["score"]) > 0.85
@@ -153,42 +135,46 @@ def test_the_gate_never_sees_labels_of_the_machine_it_scores(rng):
     turned.loc[own, "label"] = turned.loc[own, "label"].map(
         {"normal": "anomaly", "anomaly": "normal"}
     )
-    first, second = learnt_gate.scores(table, floors), learnt_gate.scores(turned, floors)
+    first, second = negative.gate_scores(table, floors), negative.gate_scores(turned, floors)
     assert np.array_equal(
         first.loc[first["machine"] == "c", "score"], second.loc[second["machine"] == "c", "score"]
     )
     assert not np.allclose(
         first.loc[first["machine"] == "a", "score"], second.loc[second["machine"] == "a", "score"]
     )
-    assert learnt_gate.scores(table[table["machine"] == "a"], floors).empty
+    assert negative.gate_scores(table[table["machine"] == "a"], floors).empty
 
 
 def test_the_guard_refuses_what_the_gate_was_first_meant_to_do(rng):
-    with pytest.raises(CrossClipError):
-        learnt_gate.normalised_over_test_set(PerClip(rng.standard_normal(5)))
-    assert learnt_gate.refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
+    assert negative.gate_refusal(planted(rng)[0]).startswith("refused by the guard: numpy.mean")
 
 
 def test_every_idea_is_compared_or_says_why_not(trained):
     recordings = study.open_recordings(trained)
     table = everything.compute(trained, recordings)
-    tried = negative.tried(trained, recordings, table)
-    assert set(tried.reasons) == {"exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"}
-    compared = negative.against_champion(tried).set_index("idea")
+    ideas = negative.idea_scores(trained, recordings, table)
+    assert set(ideas.reasons) == {"exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"}
+    compared = negative.against_champion(ideas).set_index("idea")
     assert len(compared) == 1 + len(negative.IDEAS)
-    run = compared.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in tried.reasons]]
+    run = compared.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in ideas.reasons]]
     values = ["omega", "mean", "std", "low", "high", "eq1"]
     assert np.isfinite(run[values].to_numpy(float)).all()
     champion = compared.loc["the champion", "omega"]
     assert np.allclose(run["omega"] - champion, run["mean"])
-    fused = tried.scores.set_index(["scorer", "seed", "machine", "name"]).groupby("front_end")
+    fused = ideas.results.table.set_index(["scorer", "seed", "machine", "name"]).groupby(
+        "front_end"
+    )
     parts = {name: rows["score"].sort_index() for name, rows in fused}
     assert np.allclose(parts["knn_fused"], (parts["knn"] + parts["adasub"]) / 2)
-    steps = negative.build_up(trained, recordings, table)
+    results = Results(table)
+    steps = negative.build_up(trained, recordings, results)
     own = steps[steps["step"] == steps["step"].iloc[-1]]["omega"].to_numpy()
-    near = table[(table["front_end"] == "near") & (table["scorer"] == "eq1")]
-    per_seed = comparison.summary(near).per_seed
-    assert np.array_equal(own, comparison.seed_values(per_seed, "near", "eq1"))
+    assert np.array_equal(own, results.omegas("near", "eq1"))
+    changes = steps.pivot(index="seed", columns="step", values="change")
+    omegas = steps.pivot(index="seed", columns="step", values="omega")
+    first, second, *_ = steps["step"].unique()
+    assert changes[first].isna().all()
+    assert (changes[second] == omegas[second] - omegas[first]).all()
     summary = negative.build_up_steps(steps)
     assert summary["mean"].sum() == pytest.approx(
         summary["omega"].iloc[-1] - summary["omega"].iloc[0]
@@ -199,13 +185,13 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
     bare = params.load(tiny, extras=[], front_ends=["adasub"], baseline=False)
     recordings = study.open_recordings(bare)
     table = everything.compute(bare, recordings)
-    reasons = negative.tried(bare, recordings, table).reasons
+    reasons = negative.idea_scores(bare, recordings, table).reasons
     assert reasons["flow"] == "was left out (extras: [bottleneck] runs it)"
     assert reasons["interpolate"] == "was left out (extras: [objectives] runs it)"
     assert reasons["gate"] == "needs adasub and cohgate, which were not both run"
-    assert negative.build_up(bare, recordings, table).empty
+    assert negative.build_up(bare, recordings, Results(table)).empty
     other = params.load(bare, front_ends=["near"])
-    nothing = negative.tried(other, recordings, study.run(other, recordings=recordings))
+    nothing = negative.idea_scores(other, recordings, study.run(other, recordings=recordings))
     flat = params.load(tiny, spectra={"n_mels": 16, "stack": 2}, extras=["objectives"])
     objectives = [own.training.objective for own in variants.studies(flat)]
     assert objectives == ["reconstruct", "reconstruct", "denoise"]  # chapters 06, 08 and 07
@@ -223,17 +209,15 @@ def test_ideas_that_need_what_was_not_run_say_so(tiny):
 
 
 def test_without_test_clips_there_is_nothing_to_compare(tiny):
-    import shutil
-
     for machine in ("fan", "pump"):
         shutil.rmtree(f"{tiny.data}/{machine}/test")
     recordings = study.open_recordings(tiny)
     table = everything.compute(tiny, recordings)
-    tried = negative.tried(tiny, recordings, table)
-    assert set(tried.reasons.values()) == {"needs test clips"}
-    assert len(negative.against_champion(tried)) == len(negative.IDEAS)
-    assert negative.build_up(tiny, recordings, table).empty
-    assert systems.SYSTEMS[0].lacking(comparison.summary(table).per_seed) == "S1 needs test clips."
+    ideas = negative.idea_scores(tiny, recordings, table)
+    assert set(ideas.reasons.values()) == {"needs test clips"}
+    assert len(negative.against_champion(ideas)) == len(negative.IDEAS)
+    assert negative.build_up(tiny, recordings, Results(table)).empty
+    assert systems.SYSTEMS[0].missing_reason(Results(table).per_seed) == "S1 needs test clips."
 
 
 def test_an_encoder_that_is_not_there_stops_everything_before_training(tiny, monkeypatch):
@@ -241,3 +225,48 @@ def test_an_encoder_that_is_not_there_stops_everything_before_training(tiny, mon
     own = params.load(tiny, encoder={"folder": "nowhere"})
     with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere is no folder"):
         everything.compute(own, study.open_recordings(own))
+
+
+GAIN = 1 - OMEGA_OF_HALF
+RECORDINGS = Recordings(Path("data"), pd.DataFrame(), "", embedded=False)
+
+
+HALVES = {
+    0: {"source normal": 0.0, "target normal": 3.0, "source anomaly": 2.0, "target anomaly": 9.0},
+    1: {"source normal": 0.0, "target normal": 3.0, "source anomaly": 9.0, "target anomaly": 2.0},
+}
+"""Both seeds as HALF, each wrong about another anomaly: their mean separates."""
+
+
+@pytest.fixture
+def studies(monkeypatch):
+    """Half-right scores, but for p95, standardisation per band, and gamma_normal's ensemble."""
+
+    def run(chosen, recordings):
+        def seeds(scorer):
+            if chosen.spectra.standardise == "per_band":
+                return {0: PERFECT, 1: HALF}
+            if chosen.scoring.standardise == "gamma_normal":
+                return HALVES
+            return {0: PERFECT, 1: PERFECT} if scorer == "p95" else {0: HALF, 1: HALF}
+
+        parts = [rows("fan", "adasub", scorer, seeds(scorer)) for scorer in chosen.scorers]
+        return pd.concat(parts, ignore_index=True)
+
+    monkeypatch.setattr(study, "run", run)
+
+
+def test_changes_are_differences_to_equation_1_of_the_frozen_defaults(studies):
+    chosen = params.Params(front_ends=("adasub",), extras=("per_band",))
+    changes = negative.sensitivity(chosen, RECORDINGS).set_index("variant")
+    assert changes.index.tolist() == ["p95", *VARIANTS, "mse", "gamma_normal", "per_band"]
+    assert changes.loc["p95"].tolist() == pytest.approx([GAIN, 0, GAIN])
+    assert changes.loc["per_band"].tolist() == pytest.approx([GAIN / 2, GAIN / np.sqrt(2), GAIN])
+    assert changes.loc["gamma_normal"].tolist() == pytest.approx([0, 0, GAIN], abs=1e-12)
+    assert (changes.loc[[*VARIANTS]] == 0).all(axis=None)
+    less = negative.sensitivity(params.Params(front_ends=("adasub",), extras=()), RECORDINGS)
+    assert "per_band" not in less["variant"].tolist()
+
+
+def test_without_the_champion_there_is_no_change(studies):
+    assert negative.sensitivity(params.Params(front_ends=("near",)), RECORDINGS).empty

@@ -9,7 +9,8 @@ import yaml
 from conftest import small_params
 from known_scores import HALF, PERFECT, rows
 
-from asdlib.compare import comparison, submission, systems
+from asdlib.compare import submission, systems
+from asdlib.compare.statistics import Results
 from asdlib.guard import PerClip
 from asdlib.params import AsdError
 
@@ -371,7 +372,7 @@ def test_the_system_without_training_is_handed_in_apart(tmp_path):
         ignore_index=True,
     )
     table["name"] += ".wav"
-    applied = systems.apply_all(table, comparison.summary(table).per_seed, 0.9)
+    applied = systems.apply_all(Results(table), 0.9)
     chosen, expected = small_params(tmp_path), {"fan": [f"{name}.wav" for name in HALF]}
     own = (systems.UNTRAINED,)
     apart = tmp_path / "package" / "without_training"

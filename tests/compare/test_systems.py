@@ -1,4 +1,4 @@
-"""Decisions and their errors, on scores that are known by hand."""
+"""Systems, their decisions and alarms, on scores that are known by hand and on a small study."""
 
 from pathlib import Path
 
@@ -7,28 +7,34 @@ import pandas as pd
 import pytest
 from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
-from asdlib.compare import comparison, systems
+from asdlib import clipstats, params, study
+from asdlib.compare import alarms, statistics, systems
+from asdlib.compare.statistics import Results
 from asdlib.guard import PerClip
+from asdlib.study import variants
 from asdlib.study.recordings import Recordings
 
+NOTHING = systems.SystemScores([], {}, pd.DataFrame())
+UNTRAINED = {"scorers": ["/".join(v) for v in clipstats.S5], "baseline": False}
 
-def recordings(clips):
+
+def recordings(clips=()):
     table = pd.DataFrame(clips, columns=["machine", "split", "domain", "label", "name"])
     return Recordings(Path("data"), table, "", embedded=False)
 
 
 def scored(values, threshold):
     scores = PerClip(list(values.values()), list(values))
-    return systems.Scored(scores, scores > threshold, threshold)
+    return systems.MachineScores(scores, scores > threshold, threshold)
+
+
+def applied(**machines):
+    return systems.SystemScores([("adasub", "s1", 0)], machines, pd.DataFrame())
 
 
 def test_decisions_are_one_row_per_system_and_test_clip():
-    fan, pump = scored({"a": 1.0, "b": 3.0}, 2.0), scored({"p": 5.0}, 4.0)
-    results = {
-        "S1": systems.Applied([("adasub", "s1", 0)], {"fan": fan, "pump": pump}, pd.DataFrame()),
-        "S2": systems.Applied([], {}, pd.DataFrame()),
-    }
-    assert systems.decisions(results).to_dict("split")["data"] == [
+    s1 = applied(fan=scored({"a": 1.0, "b": 3.0}, 2.0), pump=scored({"p": 5.0}, 4.0))
+    assert systems.decisions({"S1": s1, "S2": NOTHING}).to_numpy().tolist() == [
         ["S1", "fan", "a", 1.0, 2.0, 0],
         ["S1", "fan", "b", 3.0, 2.0, 1],
         ["S1", "pump", "p", 5.0, 4.0, 1],
@@ -46,20 +52,16 @@ def test_errors_are_counted_per_machine_and_domain():
         ("pump", "test", "unknown", "unknown", "concealed"),
     ]
     values = {"quiet": 0.0, "false alarm": 9.0, "hit": 9.0, "miss 1": 1.0, "miss 2": 2.0}
-    machines = {"fan": scored(values, 2.0), "pump": scored({"concealed": 9.0}, 2.0)}
-    results = {"S1": systems.Applied([("adasub", "s1", 0)], machines, pd.DataFrame())}
-    counts = systems.error_counts(results, recordings(clips))
-    assert counts["machine"].tolist() == ["fan", "fan"]
-    assert counts["domain"].tolist() == ["source", "target"]
-    assert counts["threshold"].tolist() == [2.0, 2.0]
-    assert counts["normal clips"].tolist() == [2, 0]
-    assert counts["false alarms"].tolist() == [1, 0]
-    assert counts["anomalies"].tolist() == [1, 2]
-    assert counts["misses"].tolist() == [0, 2]
+    s1 = {"S1": applied(fan=scored(values, 2.0), pump=scored({"concealed": 9.0}, 2.0))}
+    counts = systems.error_counts(s1, recordings(clips))
+    columns = ["machine", "domain", "threshold", "normal clips", "false alarms", "anomalies"]
+    assert counts[[*columns, "misses"]].to_numpy().tolist() == [
+        ["fan", "source", 2.0, 2, 1, 1, 0],
+        ["fan", "target", 2.0, 0, 0, 2, 2],
+    ]
     assert counts["precision"].tolist() == pytest.approx([0.5, np.nan], nan_ok=True)
-    assert counts["recall"].tolist() == [1, 0]
     assert counts["F1"].tolist() == pytest.approx([2 / 3, 0])
-    assert systems.error_counts(results, recordings(clips[-1:])).empty
+    assert systems.error_counts(s1, recordings(clips[-1:])).empty
 
 
 def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
@@ -70,10 +72,9 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
         ],
         ignore_index=True,
     )
-    per_seed = comparison.summary(table).per_seed
-    applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
-    assert applied.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
-    fan = applied.scored["fan"]
+    s1 = systems.apply(systems.SYSTEMS[0], Results(table), 0.9)
+    assert s1.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
+    fan = s1.scored["fan"]
     assert fan.threshold == pytest.approx(1.8)  # 0.9 of the way from 0 over 1 to 2
     assert dict(fan.scores.items()) == {
         "source normal": 0.5,
@@ -82,57 +83,12 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
         "target anomaly": 6.5,
     }
     assert [int(d) for _, d in sorted(fan.decisions.items())] == [1, 0, 1, 0]
-    assert [int(d) for _, d in applied.scored["pump"].decisions.items()] == [0, 0, 0, 0]
-    omegas = systems.omega_by_machine(
-        {"S1": applied, "S2": systems.Applied([], {}, pd.DataFrame())}
-    )
+    assert [int(d) for _, d in s1.scored["pump"].decisions.items()] == [0, 0, 0, 0]
+    omegas = systems.omega_by_machine({"S1": s1, "S2": NOTHING})
     assert omegas.columns.tolist() == ["fan", "pump", "overall"]
     overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
     assert omegas.loc["S1"].tolist() == pytest.approx([1, OMEGA_OF_HALF, overall])
     assert omegas.loc["S2"].isna().all()
-
-
-def three_views(train=()):
-    """A trained view with two seeds and two views without training, of four clips."""
-    higher = {kind: value + 4 for kind, value in PERFECT.items()}
-    return pd.concat(
-        [
-            rows("fan", "adasub", "eq1", {0: PERFECT, 1: HALF}, train=train),
-            rows("fan", "adasub", "fine", {0: HALF}, train=train),
-            rows("fan", "adals", "pmsd", {0: higher}, train=train),
-        ],
-        ignore_index=True,
-    )
-
-
-@pytest.mark.parametrize(("fusion", "join"), [("mean", np.mean), ("maximum", np.max)])
-def test_views_are_fused_clip_by_clip(fusion, join):
-    table = three_views()
-    found = systems.fused(table, [("adasub", "fine"), ("adals", "pmsd")], "both", fusion)
-    assert list(found.columns) == list(table.columns)
-    assert set(found["front_end"]) == {"both"}
-    assert set(found["scorer"]) == {systems.FUSED}
-    assert set(found["seed"]) == {0}
-    for _, clip in found.iterrows():
-        kind = f"{clip['domain']} {clip['label']}"
-        assert clip["score"] == join([HALF[kind], PERFECT[kind] + 4])
-
-
-def test_a_view_without_seeds_joins_every_seed_of_an_autoencoder():
-    found = systems.fused(three_views(), [("adasub", "eq1"), ("adasub", "fine")], "both")
-    score = found.set_index(["seed", "name"])["score"]
-    for kind in HALF:
-        assert score[0, kind] == (PERFECT[kind] + HALF[kind]) / 2
-        assert score[1, kind] == HALF[kind]
-
-
-def test_a_system_takes_the_largest_over_views_of_their_means_over_seeds():
-    table = three_views(train=(0.0, 1.0))
-    system = systems.System("X", "", (("adasub", "eq1"), ("adasub", "fine")), fusion="maximum")
-    per_seed = comparison.summary(table).per_seed
-    scored = dict(systems.apply(system, table, per_seed, 0.9).clips[["name", "score"]].to_numpy())
-    for kind, value in HALF.items():
-        assert scored[kind] == max((PERFECT[kind] + value) / 2, value)
 
 
 def test_the_system_without_training_is_the_mean_of_its_views():
@@ -145,20 +101,121 @@ def test_the_system_without_training_is_the_mean_of_its_views():
         ],
         ignore_index=True,
     )
-    applied = systems.apply(systems.UNTRAINED, table, comparison.summary(table).per_seed, 0.5)
-    assert applied.members == [("near", "fine", 0), ("adasub", "fine", 0), ("adals", "pmsd", 0)]
+    s5 = systems.apply(systems.UNTRAINED, Results(statistics.with_untrained(table)), 0.5)
+    assert s5.members == [("near", "fine", 0), ("adasub", "fine", 0), ("adals", "pmsd", 0)]
     expected = {name: (2 * PERFECT[name] + HALF[name]) / 3 for name in PERFECT}
-    assert dict(applied.scored["fan"].scores.items()) == pytest.approx(expected)
-    assert applied.scored["fan"].threshold == 2.0  # held out: p of a score above both is 1 / 3
+    assert dict(s5.scored["fan"].scores.items()) == pytest.approx(expected)
+    assert s5.scored["fan"].threshold == 2.0  # held out: p of a score above both is 1 / 3
     assert not systems.UNTRAINED.trained
     assert all(system.trained for system in systems.PAPER)
 
 
-def test_the_first_system_is_the_first_that_could_be_formed():
-    none = systems.Applied([], {}, pd.DataFrame())
-    there = systems.Applied([("adals", "pmsd", 0)], {}, pd.DataFrame())
-    assert systems.first({"S1": there, "S5": there}).name == "S1"
-    assert systems.first({"S1": there, "S5": there}, "S5").name == "S5"
-    assert systems.first({"S1": there, "S5": none}, "S5").name == "S1"
-    assert systems.first({"S1": none, "S2": none, "S5": there}) == systems.UNTRAINED
-    assert systems.first({"S1": none}).name == "S1"
+def test_the_default_system_is_the_first_that_could_be_formed():
+    there = applied()
+    assert systems.default_system({"S1": there, "S5": there}).name == "S1"
+    assert systems.default_system({"S1": there, "S5": there}, "S5").name == "S5"
+    assert systems.default_system({"S1": there, "S5": NOTHING}, "S5").name == "S1"
+    assert systems.default_system({"S1": NOTHING, "S5": there}) == systems.UNTRAINED
+    assert systems.default_system({"S1": NOTHING}).name == "S1"
+
+
+def test_the_tables_of_a_study_are_written_and_told(trained, tmp_path):
+    results = statistics.results(trained, study.open_recordings(trained))
+    told = systems.write_tables(results, 0.9, tmp_path / "tables")
+    assert told[-4:] == [
+        str(tmp_path / "tables" / name)
+        for name in ("scores.parquet", "omega.csv", "ensembles.csv", "decisions.csv")
+    ]
+    scores = pd.read_parquet(tmp_path / "tables" / "scores.parquet")
+    assert len(scores) == (results.table["scorer"] != statistics.FUSED).sum()
+    decided = pd.read_csv(tmp_path / "tables" / "decisions.csv").query("system == 'S5'")
+    alarms = decided.groupby("machine")["decision"].sum()
+    for machine, own in decided.groupby("machine"):
+        start = f"S5 {machine}: {alarms[machine]} of {len(own)} test clips above "
+        assert any(line.startswith(start) for line in told)
+
+
+def clips(split, scores, label="normal", domain="source"):
+    place = {"machine": "fan", "split": split, "domain": domain, "label": label, "seed": 0}
+    names = [f"{split} {domain} {label} {i}" for i in range(len(scores))]
+    return [
+        pd.DataFrame({**place, "name": names, "score": scores, "front_end": f, "scorer": s})
+        for f, s in clipstats.S5
+    ]
+
+
+@pytest.fixture
+def table():
+    """Nineteen held-out scores, 0 to 18; a score above 17 is an alarm at one in ten."""
+    parts = [
+        *clips("train", np.arange(19.0)),
+        *clips("test", [16.5, 17.5, 18.5]),
+        *clips("test", [16.5, 99.0], label="anomaly", domain="target"),
+        *clips("test", [99.0], label="unknown", domain="unknown"),
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def counted(table, *rates):
+    return alarms.counted(params.load(UNTRAINED), recordings(), table, rates)
+
+
+def test_held_out_scores_decide_for_the_submission_without_training(table):
+    found = alarms.by_domain(counted(table))
+    assert found[["system", "rule", "domain", "label", "alarms", "clips"]].to_numpy().tolist() == [
+        ["S5", alarms.HELD_OUT, "source", "normal", 2, 3],
+        ["S5", alarms.HELD_OUT, "target", "anomaly", 1, 2],
+    ]
+    assert found["share"].tolist() == pytest.approx([2 / 3, 1 / 2])
+    assert found.loc[0, ["low", "high"]].tolist() == pytest.approx([0.0943, 0.9916], abs=1e-4)
+    assert alarms.by_domain(counted(table[table["label"] == "unknown"])).empty
+
+
+def test_alarms_are_counted_at_every_wanted_rate(table):
+    """Nineteen held-out scores promise a rate of a twentieth and more, in steps of a twentieth."""
+    more = pd.concat([table, *clips("test", [1.0], label="anomaly")], ignore_index=True)
+    both = pd.concat([more, more.assign(machine="pump")], ignore_index=True)
+    found = alarms.by_rate(counted(both, 0.01, 0.05, 0.1, 0.15))
+    assert found[["system", "rule", "what", "rate"]].to_numpy().tolist() == [
+        ["S5", alarms.HELD_OUT, what, rate]
+        for what in ("false alarms, source", "hits")
+        for rate in (0.01, 0.05, 0.1, 0.15)
+    ]
+    assert found["alarms"].tolist() == [0, 2, 4, 6, 0, 2, 2, 4]  # of both machines and domains
+    assert found["clips"].tolist() == [6] * 8
+    assert found["unable"].tolist() == [2, 0, 0, 0] * 2
+    assert found["machines"].tolist() == [2] * 8
+
+
+def test_both_rules_of_a_trained_system_are_counted(trained):
+    own = trained.model_copy(update={"scorers": ("eq1", "s1")})
+    opened = study.open_recordings(own)
+    table = study.run(own, recordings=opened)
+    found = alarms.counted(own, opened, table)
+    rules = found[["system", "rule"]].drop_duplicates().to_numpy().tolist()
+    assert rules == [["S1", alarms.PAPER], ["S1", alarms.HELD_OUT]]
+    apart = study.run(variants.held_out(own), recordings=opened)
+    for rule, scores in ((alarms.PAPER, table), (alarms.HELD_OUT, apart)):
+        of_s1 = scores[(scores["front_end"] == "adasub") & (scores["scorer"] == "s1")]
+        mean = of_s1.groupby(["machine", "name", "split", "label"])["score"].mean().reset_index()
+        for machine, own_rows in mean.groupby("machine"):
+            train = np.sort(own_rows.loc[own_rows["split"] == "train", "score"])[::-1]
+            limit = np.inf  # eight clips or fewer promise nothing
+            if rule == alarms.PAPER:
+                limit = np.quantile(train, 0.9)
+            elif len(train) >= 9:
+                limit = train[int(0.1 * (len(train) + 1)) - 1]
+            test = own_rows[(own_rows["split"] == "test") & (own_rows["label"] != "unknown")]
+            known = found[(found["rule"] == rule) & (found["machine"] == machine)]
+            assert known["alarms"].sum() == (test["score"] > limit).sum()
+
+
+def test_what_is_promised_follows_from_the_number_of_clips():
+    rows = [
+        ("fan", "train", domain, "normal", str(i))
+        for i, domain in enumerate(["source"] * 19 + ["target"] * 2)
+    ]
+    found = alarms.promised(params.load(UNTRAINED), recordings(rows))
+    assert found["domain"].tolist() == ["all", "source", "target"]
+    assert found["clips"].tolist() == [21, 19, 2]
+    assert found["high"].tolist() == pytest.approx([0.238, 0.260, 0.842], abs=1e-3)

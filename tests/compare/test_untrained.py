@@ -7,12 +7,11 @@ from conftest import small_params, two_machines
 from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
 from asdlib import clipstats, pipeline, study
-from asdlib.compare import comparison, trained_or_not, untrained
-from asdlib.compare.untrained import Measured
+from asdlib.compare import statistics, untrained
+from asdlib.compare.statistics import Results
+from asdlib.compare.untrained import LEVELS, ViewValues
 from asdlib.frontends import FRONT_ENDS
 from asdlib.params import load
-from asdlib.report import sentences_untrained, style, tables
-from asdlib.study import views
 
 BANDS = 6
 
@@ -30,7 +29,7 @@ def made(rng, machine="fan", *, train=30, target=6, test=12, fault=lambda values
     changed = values[anomalies]
     fault(changed)
     values[anomalies] = changed
-    return Measured(machine, "pmsd", clips, values.reshape(len(clips), -1))
+    return ViewValues(machine, "pmsd", clips, values.reshape(len(clips), -1))
 
 
 def louder(values):
@@ -54,9 +53,6 @@ def test_the_ablation_finds_the_statistic_that_carries_a_fault(rng):
     assert (table.loc["fan", ["p", "m", "d", "pm"]] < 0.75).all()
     assert table.loc["pump", ["p", "m", "pm", "pms", "pmsd"]].tolist() == [1] * 5
     assert (table.loc["pump", ["s", "d"]] < 0.75).all()
-    assert sentences_untrained.carriers(table, "pmsd").startswith(
-        "The best single statistic, by test labels, is $p$ for pump; $s$ for fan."
-    )
 
 
 def test_a_fault_of_the_level_is_found_by_the_level_alone(rng):
@@ -68,7 +64,6 @@ def test_a_fault_of_the_level_is_found_by_the_level_alone(rng):
     assert table.loc["pump", "level alone"] < 0.75
     omegas = table.loc[["fan", "pump"], "level-free"]
     assert table.loc["overall", "level-free"] == pytest.approx(2 / (1 / omegas).sum())
-    assert "Without the level, fan changes by -0." in sentences_untrained.level(table)
 
 
 def test_values_without_level_do_not_depend_on_it(rng):
@@ -87,10 +82,8 @@ def test_values_without_level_do_not_depend_on_it(rng):
 def test_a_gain_of_the_test_clips_costs_nothing_without_level(rng):
     machines = [made(rng, fault=tilted)]
     with_level = [untrained.evaluate(machines, gain=gain)["overall"] for gain in (0.0, 60.0)]
-    free = [
-        untrained.evaluate(machines, untrained._without_level, gain=gain)["overall"]
-        for gain in (0.0, 60.0)
-    ]
+    level_free = LEVELS["level-free"]
+    free = [untrained.evaluate(machines, level_free, gain=g)["overall"] for g in (0.0, 60.0)]
     assert with_level[0] == 1
     assert with_level[1] < 0.95  # normal clips lie far away as well
     assert free == [1, 1]
@@ -100,23 +93,23 @@ def test_a_gain_of_the_test_clips_costs_nothing_without_level(rng):
 def test_a_front_end_scales_with_its_input(rng, name):
     """So a gain of a recording is an addition to p and m, and to nothing else."""
     clips = (0.1 * rng.normal(size=(4, 2, 8000))).astype(np.float32)
-    for kind, statistics in (("mel", "pmsd"), ("fine", "pmsd"), ("psd", "")):
+    for kind, letters in (("mel", "pmsd"), ("fine", "pmsd"), ("psd", "")):
         front_end = FRONT_ENDS[name]()
         front_end.fit([pipeline.stft(clip, clipstats.sizes(kind)) for clip in clips[1:]])
         quiet, loud = (
             pipeline.statistics(gain * clips[0], kind, front_end)[None].astype(float)
             for gain in (np.float32(1), np.float32(10 ** (6 / 20)))
         )
-        np.testing.assert_allclose(loud, untrained.shifted(quiet, statistics, 6.0), atol=2e-3)
+        np.testing.assert_allclose(loud, untrained.shifted(quiet, letters, 6.0), atol=2e-3)
 
 
 def test_training_clips_are_taken_evenly_and_those_of_the_target_are_kept(rng):
     own = made(rng, train=10, target=3)
     shuffled = own.clips["name"].to_numpy().copy()
     shuffled[:10] = shuffled[:10][::-1]
-    own = Measured(own.machine, "pmsd", own.clips.assign(name=shuffled), own.values)
-    assert untrained._kept(own, 5).tolist() == [1, 3, 5, 7, 9, 10, 11, 12]
-    assert untrained._kept(own, 99).tolist() == list(range(13))
+    own = ViewValues(own.machine, "pmsd", own.clips.assign(name=shuffled), own.values)
+    assert untrained._training(own, 5).tolist() == [1, 3, 5, 7, 9, 10, 11, 12]
+    assert untrained._training(own, 99).tolist() == list(range(13))
 
 
 def test_the_curve_ends_at_all_clips(rng):
@@ -125,11 +118,6 @@ def test_the_curve_ends_at_all_clips(rng):
     assert curve.index.tolist() == [2, 10, 30]
     assert curve.loc[30].to_dict() == untrained.evaluate(machines).to_dict()
     assert (curve.loc[10] != curve.loc[30]).all()
-    known = pd.DataFrame({"overall": [0.7, 0.795, 0.78, 0.8, 0.8]}, index=[2, 5, 10, 20, 30])
-    assert sentences_untrained.needed_clips(known) == (
-        "With 2 source clips Ω is 0.700, with all 30 it is 0.800. From 20 clips on, Ω is never "
-        "more than 0.01 below the value with all clips."
-    )
 
 
 def test_level_and_scatter_are_relative_to_the_training_clips(rng):
@@ -150,13 +138,13 @@ def own_study(tmp_path_factory):
     own = {"data": str(two_machines(folder / "data")), "front_ends": ["near"], "baseline": False}
     params = small_params(folder, **own, scorers=["pmsd", "near/psd", "adasub/pm"])
     recordings = study.open_recordings(params)
-    return params, recordings, study.run(params, recordings=recordings)
+    return params, recordings, statistics.results(params, recordings)
 
 
 def test_all_clips_give_the_studys_own_omega(own_study):
-    params, recordings, table = own_study
-    whole = comparison.summary(table).per_seed.set_index(["front_end", "scorer"])["omega"]
-    machines = untrained.measured(params, recordings, "near", "pmsd")
+    params, recordings, results = own_study
+    whole = results.per_seed.set_index(["front_end", "scorer"])["omega"]
+    machines = untrained.view_values(params, recordings, "near", "pmsd")
     assert untrained.evaluate(machines)["overall"] == whole["near", "pmsd"]
     assert untrained.learning_curve(machines)["overall"].iloc[-1] == whole["near", "pmsd"]
     assert untrained.by_statistic(machines).loc["overall", "pmsd"] == whole["near", "pmsd"]
@@ -165,37 +153,32 @@ def test_all_clips_give_the_studys_own_omega(own_study):
     assert gains["level_free"].tolist() == [False, True, False]
     assert gains[0.0].tolist()[::2] == [whole["near", "pmsd"], whole["near", "psd"]]
     assert gains[6.0].tolist()[1:] == gains[-6.0].tolist()[1:] == gains[0.0].tolist()[1:]
-    shown = tables.by_gain(gains, style.system_name, "near")
-    assert shown.columns.tolist() == ["system", "0 dB", "+6 dB", "-6 dB"]
-    assert shown["system"].tolist()[1].endswith("pmsd, level-free")
+    fan, valve = machines
+    assert (fan.machine, fan.test.sum(), fan.train.sum(), valve.machine) == ("fan", 8, 8, "valve")
 
 
 def test_a_study_without_autoencoders_has_nothing_to_compare_with(own_study):
-    _, _, table = own_study
-    compared = trained_or_not.against_autoencoders(trained_or_not.with_fused(table))
+    _, _, results = own_study
+    compared = untrained.against_autoencoders(results)
     assert compared["system"].tolist() == [("near", "pmsd"), ("near", "psd"), ("adasub", "pm")]
     assert not compared["trained"].any()
     assert compared["mean"].isna().all()
-    assert trained_or_not.reference(compared) is None
-    assert "verdict" not in tables.without_training(compared, style.system_name)
-    gained = trained_or_not.autoencoder_gain(table, compared)
-    assert gained.empty
-    assert "no autoencoder" in sentences_untrained.autoencoder_gain(gained, style.system_name)
-    told = sentences_untrained.without_training(compared, style.system_name, "S5", "S5 needs more.")
-    assert told.startswith("The autoencoder on AdaSub under eq. 1 was not run")
-    assert told.endswith("S5 is not in the table. S5 needs more.")
+    assert untrained.reference(compared) is None
+    assert untrained.autoencoder_gain(results, compared).empty
 
 
 def test_why_nothing_can_be_looked_into_is_said(own_study):
     params, recordings, _ = own_study
-    assert untrained.lacking(params, recordings) == ""
+    assert untrained.missing_reason(params, recordings) == ""
     only = {"front_ends": ["near"], "scorers": ["eq1"]}
-    assert "No detector without training" in untrained.lacking(load(only), recordings)
-    assert "with no front-end" in untrained.lacking(load({"scorers": ["near/pm"]}), recordings)
+    assert "No detector without training" in untrained.missing_reason(load(only), recordings)
+    assert "with no front-end" in untrained.missing_reason(
+        load({"scorers": ["near/pm"]}), recordings
+    )
     known = recordings.manifest
     one = study.Recordings(recordings.root, known[known["domain"] == "source"], "", False)
     assert (
-        untrained.lacking(params, one)
+        untrained.missing_reason(params, one)
         == "Ω cannot be computed from the labels of these recordings."
     )
     assert untrained.front_end(load({"scorers": ["near/pmsd", "adals/pmsd"]})) == "adals"
@@ -212,11 +195,11 @@ def scored():
         rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
         rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
     ]
-    return trained_or_not.with_fused(pd.concat(parts, ignore_index=True))
+    return statistics.with_untrained(pd.concat(parts, ignore_index=True))
 
 
 def test_detectors_stand_beside_the_best_autoencoders(scored):
-    compared = trained_or_not.against_autoencoders(scored)
+    compared = untrained.against_autoencoders(Results(scored))
     assert compared["system"].tolist() == [
         ("near", "fine"),
         ("adasub", "fine"),
@@ -230,43 +213,19 @@ def test_detectors_stand_beside_the_best_autoencoders(scored):
     assert compared["omega"].tolist() == pytest.approx([1, 1, 1 - gain, 1, 1 - gain / 2, 1 - gain])
     expected = pytest.approx([gain, gain, 0, gain, gain / 2, np.nan], nan_ok=True)
     assert compared["mean"].tolist() == expected
-    assert trained_or_not.reference(compared) == pytest.approx(OMEGA_OF_HALF)
+    assert untrained.reference(compared) == pytest.approx(OMEGA_OF_HALF)
     assert compared["low"].tolist()[0] == pytest.approx(gain)  # no other clips can be drawn
     # equal seeds leave no p value, so the difference is not sure over seeds
     assert compared["verdict"].tolist()[1:3] == ["no robust difference"] * 2
-    shown = tables.without_training(compared, style.system_name)
-    assert shown["difference (95 % interval)"].tolist()[0] == "+0.3115 (+0.311 to +0.311)"
-    assert shown["difference (95 % interval)"].tolist()[-1] == ""
-    assert shown["training"].tolist() == ["none"] * 4 + ["autoencoder"] * 2
-    assert shown["system"].tolist()[3] == "S5"
 
 
 def test_only_three_autoencoders_and_the_one_compared_with_are_shown(scored):
     more = [
         rows("fan", "near", name, {3: PERFECT, 7: PERFECT}) for name in ("s1", "dm", "p95", "eq1")
     ]
-    compared = trained_or_not.against_autoencoders(pd.concat([scored, *more], ignore_index=True))
+    compared = untrained.against_autoencoders(Results(pd.concat([scored, *more])))
     trained = compared.loc[compared["trained"], "system"].tolist()
     assert trained == [("near", "s1"), ("near", "dm"), ("near", "p95"), ("adasub", "eq1")]
-
-
-def test_the_first_sentence_says_who_wins_and_who_loses(scored):
-    compared = trained_or_not.against_autoencoders(scored)
-    compared["verdict"] = ["helps", "helps", "harms", "helps", "", ""]
-    told = sentences_untrained.without_training(compared, style.system_name, "S5", "")
-    assert told == (
-        "In place of the autoencoder on AdaSub under eq. 1, 3 of 4 detectors without training "
-        "help, and AdaLS statistics pmsd harms. S5 changes Ω by +0.311: helps. Of "
-        "the detectors without training, Near fine statistics has the highest Ω (1.000) and AdaLS "
-        "statistics pmsd the lowest (0.689)."
-    )
-    compared["verdict"] = ["no robust difference", *compared["verdict"][1:]]
-    told = sentences_untrained.without_training(compared, style.system_name, "S5", "")
-    assert "2 of 4 detectors" in told
-    assert "harms. No robust difference: Near fine statistics. S5 " in told
-    unknown = compared.assign(omega=np.nan)
-    said = sentences_untrained.without_training(unknown, style.system_name, "S5", "")
-    assert said == "Ω cannot be computed from these labels."
 
 
 def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
@@ -278,23 +237,10 @@ def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
         rows("valve", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
         rows("valve", "S5", "fused", {0: HALF}),
     ]
-    table = pd.concat([scored, *second], ignore_index=True)
-    compared = trained_or_not.against_autoencoders(table)
-    gained = trained_or_not.autoencoder_gain(table, compared)
+    results = Results(pd.concat([scored, *second], ignore_index=True))
+    compared = untrained.against_autoencoders(results)
+    gained = untrained.autoencoder_gain(results, compared)
     assert gained["autoencoder"].tolist() == [("adasub", "eq1")] * 2
     assert gained["untrained"].tolist() == [("near", "fine")] * 2
     assert gained["machine"].tolist() == ["fan", "valve"]
     assert gained["gain"].tolist() == pytest.approx([OMEGA_OF_HALF - 1, 1 - OMEGA_OF_HALF])
-    assert sentences_untrained.autoencoder_gain(gained, style.system_name).endswith(
-        "The autoencoder has the higher Ω for valve (+0.311). It does not have it for fan (-0.311)."
-    )
-
-
-def test_views_are_read_from_the_study(own_study):
-    params, recordings, _ = own_study
-    (fan, valve) = untrained.measured(params, recordings, "near", "pmsd")
-    assert (fan.machine, valve.machine) == ("fan", "valve")
-    assert fan.test.sum() == 8
-    assert fan.train.sum() == 8
-    view = views.View(params, "fan", "near", "pmsd", recordings.clips("fan"))
-    assert (fan.values == view.values()).all()

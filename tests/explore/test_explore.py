@@ -13,7 +13,8 @@ from conftest import machine_folder, small_params, two_channels, write_wav
 from PIL import Image
 
 from asdlib import dataset, frontends, study
-from asdlib.compare import comparison, systems
+from asdlib.compare import systems
+from asdlib.compare.statistics import Results
 from asdlib.explore.app import SLIDERS, Explorer, explore
 from asdlib.explore.board import Board
 from asdlib.explore.data import (
@@ -219,8 +220,7 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
     chosen, recordings, table = studied
     app = Explorer(chosen)
     app.refresh()
-    per_seed = comparison.summary(table).per_seed
-    results = systems.apply_all(table, per_seed, chosen.scoring.quantile)
+    results = systems.apply_all(Results(table), chosen.scoring.quantile)
     decisions = systems.decisions(results).set_index(["system", "name"])
     for _, clip in recordings.clips("fan", "test").iterrows():
         said = describe_decisions(app._results, clip)

@@ -16,7 +16,7 @@ import yaml
 from conftest import SMALL, two_channels, write_wav
 
 from asdlib import cli
-from asdlib.compare import comparison, submission, systems
+from asdlib.compare import statistics, submission, systems
 from asdlib.params import AsdError, load
 from asdlib.runtime import errors
 from asdlib.study import everything, open_recordings
@@ -121,8 +121,7 @@ def package(data, work):
     params = load(data / "study.yaml", data=str(data / "pump"))
     own = open_recordings(params)
     table = everything.compute(params, own)
-    per_seed, _ = comparison.summary(table)
-    results = systems.apply_all(table, per_seed, params.scoring.quantile)
+    results = systems.apply_all(statistics.Results(table), params.scoring.quantile)
     submission.write_all(work / "submission", results, own.machines, params)
     return 0
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from conftest import small_params, write_wav
 
-from asdlib.compare import choice
 from asdlib.measure import phase
 from asdlib.report import sentences
 from asdlib.study.recordings import open_recordings
@@ -171,14 +170,3 @@ def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
     measured = simulated.scenes.model_copy(update={"impulse_response_folder": "measured"})
     other = simulated.model_copy(update={"scenes": measured})
     assert phase.sweep(other, recordings, "reverberation", (0.3,)).empty
-
-
-def test_traits_come_from_training_clips_alone(study_of, rng, tmp_path):
-    params, recordings = study_of(coherent(rng, lambda i: 0.5))
-    (before,) = choice.traits(params, recordings).to_dict("records")
-    assert before["explained"] > 3
-    assert before["transfer"] == pytest.approx(-6, abs=1)
-    assert before["steadiness"] < 0
-    for path in (tmp_path / "data" / "fan" / "test").iterdir():
-        path.unlink()
-    assert choice.traits(params, recordings).to_dict("records") == [before]

@@ -230,27 +230,6 @@ def test_ideas_are_counted_by_their_verdicts():
     assert sentences.ideas(judged[:0]) == "No idea was run here."
 
 
-@pytest.mark.parametrize(
-    ("rule", "told"),
-    [
-        (0.62, "by +0.0200 in place of the best fixed choice: it pays here."),
-        (0.59, "by -0.0100 in place of the best fixed choice: no rule of this kind"),
-    ],
-)
-def test_the_gain_of_a_rule_is_against_the_best_fixed_choice(rule, told):
-    choices = pd.DataFrame(
-        {
-            "choice": ["rule, learnt", "best fixed choice, AdaSub"],
-            "omega": [rule, 0.6],
-            "taken": [{"fan": "adals", "saw": "adasub"}, {"fan": "adasub", "saw": "adasub"}],
-        }
-    )
-    assert told in sentences.rule_gain(choices)
-    shown = tables.choices(choices, {"adals": "AdaLS", "adasub": "AdaSub"})
-    assert shown["taken"].tolist() == ["fan: AdaLS, saw: AdaSub", "AdaSub for all"]
-    assert tables.choices(choices[:0], {}).empty
-
-
 def test_front_ends_with_the_phase_are_told_with_their_verdicts():
     nothing = {"mean": np.nan, "verdict": np.nan}
     compared = pd.DataFrame(

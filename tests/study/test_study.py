@@ -14,7 +14,8 @@ import pytest
 from conftest import SMALL, two_channels, two_machines, write_wav
 
 from asdlib import dataset, params, study
-from asdlib.compare import comparison, systems
+from asdlib.compare import systems
+from asdlib.compare.statistics import Results
 from asdlib.guard import PerClip, rederive
 from asdlib.io import kept
 from asdlib.params import AsdError
@@ -175,29 +176,14 @@ def test_bad_parameters_are_one_sentence(tiny, change, sentence):
 
 def test_ladder_and_systems_from_one_table(trained):
     table = study.run(trained)
-    summary = comparison.summary(table)
-    per_seed = summary.per_seed
-    assert len(per_seed) == (5 * 6 + 4) * 2 + 5 * 4 + 2
-    assert len(summary.ensemble) == 5 * 6 + 4 + 5 * 4 + 2
-    assert per_seed["omega"].between(0, 1).all()
-    assert summary.ensemble["omega"].between(0, 1).all()
-    one = comparison.row(summary, "adasub", "s1")
-    own = comparison.seed_values(per_seed, "adasub", "s1")
-    assert one["mean"] == pytest.approx(own.mean())
-    assert one["std"] == pytest.approx(own.std(ddof=1))
-    pairs = [(("adasub", "s1"), ("near", "eq1")), (("near", "eq1"), ("lsa", "eq1"))]
-    paired = comparison.paired(per_seed, pairs, table)
-    assert len(paired) == 1  # LSA was not computed
-    difference = own - comparison.seed_values(per_seed, "near", "eq1")
-    assert paired["mean"][0] == pytest.approx(difference.mean())
-    assert paired["low"][0] <= paired["mean"][0] <= paired["high"][0]
-    assert paired["p_holm"][0] == pytest.approx(paired["p_t"][0], nan_ok=True)
-    unlabelled = table.assign(label="unknown")
-    without = comparison.summary(unlabelled).per_seed
-    assert comparison.paired(without, pairs, unlabelled)["low"].isna().all()
-    selected = systems.SYSTEMS[3].members(per_seed)
+    results = Results(table)
+    assert len(results.per_seed) == (5 * 6 + 4) * 2 + 5 * 4 + 2
+    assert len(results.ensembles) == 5 * 6 + 4 + 5 * 4 + 2
+    assert results.per_seed["omega"].between(0, 1).all()
+    assert results.ensembles["omega"].between(0, 1).all()
+    selected = systems.SYSTEMS[3].members(results.per_seed)
     assert len(selected) == 4  # two front-ends with two seeds: fewer than ten models
-    applied = systems.apply(systems.SYSTEMS[0], table, per_seed, 0.9)
+    applied = systems.apply(systems.SYSTEMS[0], results, 0.9)
     assert applied.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
     assert set(applied.scored) == {"fan", "valve"}
     fan = applied.scored["fan"]
@@ -225,14 +211,14 @@ def test_selection_takes_the_best_models():
     assert set(chosen) == {("refsub", "s1", seed) for seed in range(10)}
     none = systems.SYSTEMS[3].members(per_seed.assign(omega=np.nan))
     assert none == []
-    why = systems.SYSTEMS[3].lacking(per_seed.assign(omega=np.nan))
+    why = systems.SYSTEMS[3].missing_reason(per_seed.assign(omega=np.nan))
     assert why == "S4 chooses its models by a development Ω, which these labels lack."
 
 
 def test_a_system_without_its_front_end_says_so(tiny):
     few = params.load(tiny, front_ends=["adasub"], scorers=["s1"], baseline=False)
-    per_seed = comparison.summary(study.run(few)).per_seed
-    lacking = [system.lacking(per_seed) for system in systems.SYSTEMS]
+    per_seed = Results(study.run(few)).per_seed
+    lacking = [system.missing_reason(per_seed) for system in systems.SYSTEMS]
     assert lacking == [
         "",
         "S2 needs refsub with the scorer s1, which was not run.",
@@ -245,12 +231,11 @@ def test_a_system_without_its_front_end_says_so(tiny):
 
 
 def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(trained):
-    table = study.run(trained)
+    results = Results(study.run(trained))
     recordings = study.open_recordings(trained)
-    per_seed = comparison.summary(table).per_seed
     score = study.score_alone(trained, recordings, "valve")
     for system in systems.SYSTEMS:
-        applied = systems.apply(system, table, per_seed, 0.9)
+        applied = systems.apply(system, results, 0.9)
         assert applied.members
         alone = partial(systems.scored_alone, score, applied.members, system.fusion)
         rederive(alone, applied.scored["valve"].scores)
