@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from jaxtyping import Float
 
-from asdlib.io import headers
 from asdlib.io.files import read_bytes
 from asdlib.runtime.errors import AsdError
 
@@ -17,6 +17,20 @@ MOST_BYTES = 2**30
 """Of a recording: four hours of 16 bits."""
 
 _MOST_VALUES = MOST_BYTES // 2  # samples of all channels together
+_UNWRITTEN = 0x7FFF0000  # bytes of sound; from here on, what a recorder writes that streams
+_HEAD = 4096  # bytes of a file in which the sound begins
+_EMPTY = b"data" + bytes(4)  # of a WAV whose recorder was switched off
+# what libsndfile remarks about a header
+_LENGTHS = {
+    "bytes of sound": re.compile(
+        r"^ *(data|SSND|Data Size) *: (?P<announced>\d+) \(should be (?P<held>\d+)\)", re.MULTILINE
+    ),
+    "bytes": re.compile(r"^riff : (?P<announced>\d+) \(should be (?P<held>\d+)\)", re.MULTILINE),
+    "samples per channel": re.compile(
+        r"frame count (?P<held>\d+) does not match .*'ds64' chunk of (?P<announced>\d+)"
+    ),
+}
+_STATED = re.compile(r"^ *(data|SSND|Data Size) *: (?P<length>-?\d+)\b", re.MULTILINE)
 _NONE = 2**60  # samples; from here on, what a decoder says of a stream without a length
 _BLOCK = 2**22  # values that are decoded at once
 
@@ -38,10 +52,7 @@ def content_of(path: str | Path) -> bytes:
     ...     print(error)
     nowhere.wav: cannot be read (No such file or directory).
     """
-    try:
-        return read_bytes(Path(path), MOST_BYTES)
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    return read_bytes(Path(path), MOST_BYTES)
 
 
 def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
@@ -65,14 +76,48 @@ def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
     """
     if not content:
         raise AsdError("the file is empty (0 bytes).")
-    if wrong := headers.truncation(content):
-        raise AsdError(wrong)
+    with _opened(content) as file:
+        for unit, length in _LENGTHS.items():
+            found = length.search(file.extra_info)
+            if found and int(found["held"]) < int(found["announced"]) < _UNWRITTEN:
+                raise AsdError(
+                    f"truncated; the header announces {found['announced']} {unit}, the file holds "
+                    f"{found['held']}."
+                )
+        return _samples(file).T, file.samplerate
+
+
+def is_finished(content: bytes) -> bool:
+    """Tell whether the header of a file says how long its sound is.
+
+    Raises
+    ------
+    AsdError
+        For what is no audio.
+
+    Examples
+    --------
+    >>> file = io.BytesIO()
+    >>> soundfile.write(file, np.zeros((16000, 2)), 16000, format="WAV")
+    >>> content = file.getvalue()
+    >>> is_finished(content), is_finished(content[:40] + bytes(4) + content[44:])
+    (True, False)
+    """
+    with _opened(content) as file:
+        stated = _STATED.search(file.extra_info)
+        written = stated is None or 0 < int(stated["length"]) < _UNWRITTEN
+        return written and 0 < file.frames < _NONE and _empty_length(content) is None
+
+
+def _opened(content: bytes) -> soundfile.SoundFile:
+    """Open the bytes of a file; of a WAV whose length was left 0, all there is counts."""
+    if (place := _empty_length(content)) is not None:
+        length = (len(content) - place - 4).to_bytes(4, "little")
+        content = content[:place] + length + content[place + 4 :]
     try:
-        file = soundfile.SoundFile(_Bytes(headers.finished(content)))
+        return soundfile.SoundFile(_Bytes(content))
     except soundfile.LibsndfileError as error:
         raise AsdError(f"cannot be read as audio ({_reason(error)}).") from None
-    with file:
-        return _samples(file).T, file.samplerate
 
 
 def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
@@ -102,6 +147,12 @@ def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
                 f"holds {held}."
             )
     return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
+
+
+def _empty_length(content: bytes) -> int | None:
+    """Place of the length of the sound in a WAV, where it was left 0."""
+    place = content[:_HEAD].find(_EMPTY)
+    return place + 4 if place >= 0 and content[:4] == b"RIFF" else None
 
 
 class _Bytes(io.BytesIO):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdlib.io import headers, wav
+from asdlib.io import wav
 from asdlib.io.files import content_digest
 from asdlib.io.folders import is_foreign
 from asdlib.monitor.log import Log, State
@@ -201,8 +201,7 @@ class _Watcher:
     def _scored(self, name: str, content: bytes, late: bool) -> dict[str, Any] | None:
         """What there is to tell about the bytes of a file; none where more may follow."""
         signal, rate = wav.decode(content)
-        sound = headers.sound_chunk(content)
-        if (sound is None or sound.announced is None) and not late:
+        if not (late or wav.is_finished(content)):
             return None
         told: dict[str, Any] = json.loads(self.monitor.score(signal, rate, name=name).json())
         return told
