@@ -187,7 +187,7 @@ def _download(options: argparse.Namespace) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     from asdlib import dataset, study
     from asdlib.io import folders, official
-    from asdlib.measure import transfer
+    from asdlib.measure import truth
     from asdlib.monitor import recordings as own
     from asdlib.study import forecast
 
@@ -205,7 +205,7 @@ def _doctor(options: argparse.Namespace) -> None:
         root, table.assign(hash=hashes), dataset.manifest_hash(table, hashes), False
     )
     print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
-    print(transfer.levels(params, recordings).to_string())
+    print(truth.levels(params, recordings).to_string())
     remarks = folders.remarks(recordings.manifest) + official.lacking(recordings.manifest, root)
     print(*map(printable, remarks), sep="\n")
     for machine in recordings.machines:

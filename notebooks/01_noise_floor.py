@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.measure import transfer, truth
+from asdlib.measure import truth
 from asdlib.report import charts_signals, reported, sentences, tables
 from asdlib.report.chapter import Chapter
 from asdlib.spectra import frequencies
@@ -92,7 +92,7 @@ chapter.figure(
 )
 
 # %%
-table = tables.transfers(transfer.transfer_table(floors, true), truth.true_snr(params, recordings))
+table = tables.transfers(truth.transfer_table(floors, true), truth.true_snr(params, recordings))
 with_truth = (
     ", estimated and true, and the median over frequency of the absolute error in dB; beside them "
     "the level of the machine above the noise at both microphones, on average over the clips "
@@ -133,7 +133,7 @@ chapter.table(
 # when the noise is weakest, that is at the lowest percentiles.
 
 # %%
-sensitivity = transfer.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
+sensitivity = truth.percentile_sensitivity(params, recordings, (5, 10, 20, 30, 40, 50, 70))
 chapter.figure(
     charts_signals.percentile_sensitivity,
     sensitivity,

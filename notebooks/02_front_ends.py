@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import findings, statistics
-from asdlib.measure import example, removal, retention, truth
+from asdlib.measure import removal, truth
 from asdlib.report import charts_scores, charts_signals, panels, reported, sentences, style, tables
 from asdlib.report.tables import escape
 from asdlib.report.chapter import Chapter
@@ -76,7 +76,7 @@ chapter.say(
 
 # %%
 fan_like = next((m for m in recordings.machines if "fan" in m.lower()), recordings.machines[0])
-shown = example.example(params, recordings, fan_like)
+shown = truth.example(params, recordings, fan_like)
 chapter.figure(
     charts_signals.spectrograms,
     shown.powers(),
@@ -169,7 +169,7 @@ if len(gain):
 # noise; a frame marks more anomaly than noise, and the grey bars show where the anomaly lies.
 
 # %%
-audit = retention.audit(params, recordings)
+audit = removal.audit(params, recordings)
 chapter.figure(
     charts_signals.retention,
     audit,
@@ -181,7 +181,7 @@ chapter.figure(
 )
 
 # %%
-whole = retention.overall(audit)
+whole = removal.overall(audit)
 chapter.table(
     tables.retention(whole, style.NAMES),
     label="tab-retention",
@@ -199,7 +199,7 @@ chapter.table(
 # %%
 if len(whole):
     chapter.say(sentences.retained(whole, style.NAMES))
-for what, row in zip(("Worst kept", "Best kept"), retention.extremes(audit), strict=False):
+for what, row in zip(("Worst kept", "Best kept"), removal.extremes(audit), strict=False):
     chapter.say(sentences.retained_band(what, row, style.NAMES))
 
 # %% [markdown]
@@ -209,7 +209,7 @@ for what, row in zip(("Worst kept", "Best kept"), retention.extremes(audit), str
 # scale, so you hear how much is removed.
 
 # %%
-for i, case in enumerate(retention.examples(params, recordings)):
+for i, case in enumerate(removal.examples(params, recordings)):
     called, machine = style.NAMES[case.front_end], case.clip["machine"]
     chapter.say(
         f"{escape(machine)} after {called}, clip {escape(case.clip['name'])}: {case.anomaly:.1f} dB of the "
@@ -303,4 +303,4 @@ chapter.table(
 )
 
 # %% [markdown]
-# The functions of this chapter are documented in the reference: the classes of {py:mod}`asdlib.frontends`, and {py:mod}`asdlib.measure.retention`.
+# The functions of this chapter are documented in the reference: the classes of {py:mod}`asdlib.frontends`, and {py:mod}`asdlib.measure.removal`.

@@ -26,7 +26,7 @@ from functools import partial
 from asdlib import frontends, study
 from asdlib.compare import alarms, failures, findings, statistics, submission, systems
 from asdlib.guard import rederive
-from asdlib.measure import example, truth
+from asdlib.measure import truth
 from asdlib.report import (
     browse,
     charts_scores,
@@ -262,7 +262,7 @@ if thresholds:
     chapter.say(f"The scores are those of {judged.name}.")
     errors = browse.worst(browsed, thresholds)
     used = frontends.trained_front_ends(judged.front_ends)
-    tracks = [example.named(params, recordings, *key, used).tracks(params) for key in errors]
+    tracks = [truth.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
     browse.show_clips(browsed, thresholds, heard)
@@ -304,7 +304,7 @@ chapter.figure(
 
 # %%
 for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
-    clip = example.named(params, recordings, row["machine"], row["name"], [own.front_end])
+    clip = truth.named(params, recordings, row["machine"], row["name"], [own.front_end])
     tracks = clip.tracks(params, truth.truth_of(params, recordings, clip.clip))
     panels.show_panel(
         {style.sound_name(name): track for name, track in tracks.items()},

@@ -15,7 +15,7 @@ from asdlib import noise, pipeline
 from asdlib.explore.data import Trained
 from asdlib.frontends import FRONT_ENDS
 from asdlib.guard import PerClip
-from asdlib.measure.example import Example
+from asdlib.measure.truth import Example
 from asdlib.noise import Floors
 from asdlib.params import Denoising, Params
 from asdlib.runtime.errors import form, plural

@@ -1,21 +1,30 @@
-"""Ground truth of the embedded scenes, where it was written beside the recordings.
+"""What is known of the recordings: ground truth, levels and noise transfer, single clips.
 
-Notebooks: 01_noise_floor, 02_front_ends.
+Ground truth is that of the embedded scenes, where it was written beside the recordings. Levels and
+the noise transfer G_m are measured, and compared with the truth where it is known.
+Notebooks: 01_noise_floor, 02_front_ends, 08_submission.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 
+from asdlib import dataset, pipeline
+from asdlib.frontends import gain
+from asdlib.noise import Floors, noise_transfer
 from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
-from asdlib.spectra import decibels, frequencies
+from asdlib.spectra import decibels, frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
+from asdlib.study.unit import Unit
+
+_SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
 
 
 def truths(
@@ -82,3 +91,191 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
             sound, noise = np.sum(energy, axis=0)
             rows.append([machine, *decibels(sound / noise)])
     return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
+
+
+def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 10) -> pd.DataFrame:
+    """Levels and noise transfer of every machine, from its first training clips.
+
+    Returns
+    -------
+    DataFrame indexed by machine, with the mean power of both channels in dB of full scale, the
+    median of G_m over frequency, and a remark where the channels cannot serve as near and far.
+    """
+    rows = []
+    for machine in recordings.machines:
+        clips = recordings.clips(machine, "train").head(clips_per_machine)
+        signals = list(dataset.read_all(clips, params.spectra))
+        near, far = decibels(np.mean([np.mean(x**2, axis=-1) for x in signals], axis=0))
+        fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising)
+        same = all(np.array_equal(*x) for x in signals)
+        rows.append(
+            {
+                "machine": machine,
+                "near (dB)": round(float(near), 1),
+                "far (dB)": round(float(far), 1),
+                "median G": round(float(np.median(fitted.transfer)), 3),
+                "remark": "both channels are the same signal: no noise reference" if same else "",
+            }
+        )
+    return pd.DataFrame(rows).set_index("machine")
+
+
+def transfer_table(
+    estimated: dict[str, Floors], true: dict[str, Float[np.ndarray, " frequency"]]
+) -> pd.DataFrame:
+    """Median G_m over frequency of every machine, estimated and true, and the error in dB.
+
+    Parameters
+    ----------
+    estimated : noise floors by machine.
+    true : of :func:`asdlib.measure.truth.true_transfers`.
+
+    Returns
+    -------
+    DataFrame with machine, median G, true median G and median error (dB), the median over
+    frequency of the absolute error; the last two are NaN where the truth is not known.
+    """
+    rows = []
+    for machine, own in estimated.items():
+        truth = true.get(machine)
+        row = {"machine": machine, "median G": np.median(own.transfer)}
+        if truth is None:
+            row |= {"true median G": np.nan, "median error (dB)": np.nan}
+        else:
+            errors = np.abs(decibels(own.transfer) - decibels(truth))
+            row |= {"true median G": np.median(truth), "median error (dB)": np.median(errors)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def percentile_sensitivity(
+    params: Params, recordings: Recordings, percentiles: Sequence[float]
+) -> pd.DataFrame:
+    """How far G_m moves with the percentile of the floors.
+
+    Parameters
+    ----------
+    percentiles : 0 to 100; the study's own is added where it is missing.
+
+    Returns
+    -------
+    DataFrame with machine, percentile, offset (dB, median over frequency) and ``what``, the axis
+    label of the offset: against the true transfer where it is known, else against the transfer at
+    the study's own percentile.
+    """
+    true = true_transfers(params, recordings)
+    wanted = sorted({*percentiles, params.denoising.percentile})
+    rows = []
+    for machine in recordings.machines:
+        train = recordings.clips(machine, "train")
+        spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
+        clips = train.iloc[spread.astype(int)]
+        quiet = [
+            np.percentile(
+                power(pipeline.spectrum(clip["path"], params.spectra, clip["hash"])),
+                wanted,
+                axis=-1,
+            )
+            for _, clip in clips.iterrows()
+        ]
+        levels = {
+            q: decibels(noise_transfer(*both, far_bound=params.denoising.far_bound))
+            for q, both in zip(wanted, np.mean(quiet, axis=0), strict=True)
+        }
+        known = machine in true
+        against = decibels(true[machine]) if known else levels[params.denoising.percentile]
+        name = "true" if known else f"P{params.denoising.percentile:g}"
+        for q in wanted:
+            rows.append(
+                {
+                    "machine": machine,
+                    "percentile": q,
+                    "offset": float(np.median(levels[q] - against)),
+                    "what": f"$G_m$ against {name} (dB, median over $k$)",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One clip with everything that a figure or a player needs.
+
+    Attributes
+    ----------
+    clip : its row of the manifest.
+    signal : (2, sample), full scale is 1.
+    spectrum : (2, frequency, frame).
+    denoised : output power (frequency, frame) of every front-end, by name.
+    """
+
+    clip: pd.Series
+    signal: Float[np.ndarray, "channel=2 sample"]
+    spectrum: Complex[np.ndarray, "channel=2 frequency frame"]
+    denoised: dict[str, Float[np.ndarray, "frequency frame"]]
+
+    def sound(self, front_end: str, params: Params) -> Float[np.ndarray, " sample"]:
+        """Return the denoised sound: the near spectrum after the front-end's gain, phase kept."""
+        near = self.spectrum[0]
+        amplitude = np.sqrt(gain(self.denoised[front_end], power(near)))
+        return istft(amplitude * near, self.signal.shape[1], params.spectra)
+
+    def powers(self) -> dict[str, Float[np.ndarray, "frequency frame"]]:
+        """Power spectra (frequency, frame) of both microphones and after every front-end."""
+        near, far = power(self.spectrum)
+        rest = {name: out for name, out in self.denoised.items() if name not in ("near", "far")}
+        return {"near": near, "far": far, **rest}
+
+    def tracks(
+        self, params: Params, truth: scenes.Clip | None = None
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Both microphones, every denoised sound and, where known, the machine alone.
+
+        Parameters
+        ----------
+        truth : of :func:`asdlib.measure.truth.truth_of`; none: no track of the machine alone.
+
+        Returns
+        -------
+        Mapping of near, far, front-end names and truth to the sound (sample,) and its power
+        spectrum (frequency, frame).
+        """
+        powers = self.powers()
+        sounds = {"near": self.signal[0], "far": self.signal[1]}
+        sounds |= {name: self.sound(name, params) for name in powers if name not in sounds}
+        found = {name: (sound, powers[name]) for name, sound in sounds.items()}
+        if truth is None:
+            return found
+        machine = np.asarray(truth.machine[0], np.float32)
+        return found | {"truth": (machine, power(stft(machine, params.spectra)))}
+
+
+def example(params: Params, recordings: Recordings, machine: str) -> Example:
+    """Return the first anomalous test clip of a machine after every front-end of the study.
+
+    Without an anomalous test clip it is the first test clip, without test clips the first clip.
+    """
+    clips = recordings.clips(machine)
+    test = clips[clips["split"] == "test"]
+    anomalous = test[test["label"] == "anomaly"]
+    clip = (anomalous if len(anomalous) else test if len(test) else clips).iloc[0]
+    return take(params, recordings, clip, trained_front_ends(params.front_ends))
+
+
+def named(
+    params: Params, recordings: Recordings, machine: str, name: str, front_ends: Sequence[str]
+) -> Example:
+    """Return a machine's clip of this name after the named front-ends."""
+    clips = recordings.clips(machine)
+    return take(params, recordings, clips[clips["name"] == name].iloc[0], front_ends)
+
+
+def take(params: Params, recordings: Recordings, clip: pd.Series, names: Sequence[str]) -> Example:
+    """Return one clip, a row of the manifest, after the named front-ends."""
+    clips = recordings.clips(clip["machine"])
+    signal = dataset.read(clip["path"], params.spectra, content=clip["hash"])
+    spectrum = stft(signal, params.spectra)
+    denoised = {
+        name: Unit(params, clip["machine"], name, clips).denoiser()(spectrum) for name in names
+    }
+    return Example(clip, signal, spectrum, denoised)

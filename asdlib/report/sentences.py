@@ -53,7 +53,7 @@ def retained(table: pd.DataFrame, names: Mapping[str, str]) -> str:
 
     Parameters
     ----------
-    table : of :func:`asdlib.measure.retention.overall`.
+    table : of :func:`asdlib.measure.removal.overall`.
     names : what each front-end is called.
     """
     mean = table.groupby("front_end")["difference"].mean()
@@ -72,7 +72,7 @@ def retained_band(what: str, row: pd.Series, names: Mapping[str, str]) -> str:
     Parameters
     ----------
     what : the words that the sentence begins with.
-    row : of :func:`asdlib.measure.retention.extremes`.
+    row : of :func:`asdlib.measure.removal.extremes`.
     names : what each front-end is called.
     """
     return (

@@ -129,7 +129,7 @@ def system_name(front_end: str, scorer: str = "eq1") -> str:
 
 
 def sound_name(key: str) -> str:
-    """Return what a player of :meth:`asdlib.measure.example.Example.tracks` is called."""
+    """Return what a player of :meth:`asdlib.measure.truth.Example.tracks` is called."""
     named = {
         "near": "near microphone",
         "far": "far microphone",

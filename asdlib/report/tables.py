@@ -90,7 +90,7 @@ def steps(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def transfers(table: pd.DataFrame, snr: pd.DataFrame) -> pd.DataFrame:
-    """Lay out :func:`asdlib.measure.transfer.transfer_table` for reading.
+    """Lay out :func:`asdlib.measure.truth.transfer_table` for reading.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def snr_gain(removed: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 
 def retention(whole: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Lay out :func:`asdlib.measure.retention.overall` for reading.
+    """Lay out :func:`asdlib.measure.removal.overall` for reading.
 
     Parameters
     ----------

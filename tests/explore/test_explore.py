@@ -26,7 +26,7 @@ from asdlib.explore.data import (
     open_folder,
 )
 from asdlib.explore.view import compute
-from asdlib.measure.example import take
+from asdlib.measure.truth import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
 from asdlib.study import views

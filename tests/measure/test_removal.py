@@ -6,7 +6,7 @@ from conftest import small_params, write_wav
 
 from asdlib import frontends
 from asdlib.frontends import Near
-from asdlib.measure import removal, retention
+from asdlib.measure import removal
 from asdlib.study.recordings import open_recordings
 
 RATE = 16000
@@ -113,7 +113,7 @@ def test_noise_removed_is_one_number_also_where_only_some_clips_hold_a_fault(stu
     loud, quiet, fault = tone(2000, 0.4), tone(2000, 0.1), tone(3000, 0.3)
     clips = [(tone(500, 0.1) + fault, loud, fault), (tone(500, 0.1), quiet, NOTHING)]
     opened = study(fan=clips, pump=clips[1:])
-    removed, whole = removal.removal(*opened), retention.overall(retention.audit(*opened))
+    removed, whole = removal.removal(*opened), removal.overall(removal.audit(*opened))
     for name in ("refsub", "adasub", "cohgate"):
         assert row(whole, name)["noise"] == pytest.approx(row(removed, name)["noise"], abs=1e-9)
     limited = row(whole, "cohgate")
@@ -129,7 +129,7 @@ def test_a_clip_whose_label_is_concealed_counts_too(study, tmp_path):
     for folder in ("test", "truth"):
         (path,) = (tmp_path / "data" / "fan" / folder).iterdir()
         path.rename(path.with_name("section_00_0000.wav"))
-    found = row(retention.overall(retention.audit(*study())), "refsub")
+    found = row(removal.overall(removal.audit(*study())), "refsub")
     assert [found["noise"], found["anomaly"]] == pytest.approx([QUARTER] * 2, abs=1e-5)
 
 

@@ -9,7 +9,7 @@ from conftest import small_params, write_wav
 
 from asdlib import frontends
 from asdlib.frontends import Near
-from asdlib.measure import removal, retention
+from asdlib.measure import removal
 from asdlib.report import charts_signals, style
 from asdlib.study.recordings import Recordings, open_recordings
 
@@ -80,7 +80,7 @@ def test_a_gain_of_one_removes_nothing(study, rng, monkeypatch):
     params, root, opened = study
     monkeypatch.setitem(frontends.FRONT_ENDS, "refsub", Near)
     scene(root, rng, "fan", [0.02 * rng.standard_normal((RATE, 2))])
-    table = retention.audit(params, opened())
+    table = removal.audit(params, opened())
     same = table[table["front_end"] == "refsub"]
     assert same[["noise", "anomaly"]].to_numpy() == pytest.approx(0, abs=1e-6)
 
@@ -88,21 +88,21 @@ def test_a_gain_of_one_removes_nothing(study, rng, monkeypatch):
 def test_half_the_power_everywhere_is_three_db_of_both_in_every_band(study, rng):
     params, root, opened = study
     scene(root, rng, "fan", [0.02 * rng.standard_normal((RATE, 2)), tone(3000)])
-    table = retention.audit(params, opened())
+    table = removal.audit(params, opened())
     assert set(table["front_end"]) == {"refsub", "adasub"}  # not near, not far
     half = table[table["front_end"] == "refsub"]
-    assert half["band"].tolist()[0] == retention.WHOLE
-    assert len(half) == 1 + retention.BANDS
+    assert half["band"].tolist()[0] == removal.WHOLE
+    assert len(half) == 1 + removal.BANDS
     assert half[["noise", "anomaly"]].to_numpy() == pytest.approx(10 * np.log10(2), abs=1e-4)
     assert half["share"].iloc[1:].sum() == pytest.approx(1)
-    whole = retention.overall(table)
+    whole = removal.overall(table)
     assert whole.loc[whole["front_end"] == "refsub", "difference"].item() == pytest.approx(0)
 
 
 def test_a_band_without_anomaly_has_no_retention(study, rng):
     params, root, opened = study
     scene(root, rng, "fan", [tone(3000, 0.02)])
-    table = retention.audit(params, opened()).set_index("band")
+    table = removal.audit(params, opened()).set_index("band")
     low = table[table["front_end"] == "adasub"]
     inside = [band for band in low.index[1:] if low.loc[band, "share"] > 0.99]
     assert len(inside) == 1
@@ -124,15 +124,15 @@ def test_the_extremes_are_of_bands_that_hold_the_anomaly():
         ("6–8", 2.0, 2.0, 0.1),
     ]
     table = pd.DataFrame(
-        [("fan", "refsub", *row) for row in rows], columns=retention.COLUMNS
+        [("fan", "refsub", *row) for row in rows], columns=removal.COLUMNS
     )  # band, noise, anomaly, share
-    assert [row["band"] for row in retention.extremes(table)] == ["1–2", "2–4"]
+    assert [row["band"] for row in removal.extremes(table)] == ["1–2", "2–4"]
 
 
 def test_energies_are_summed_over_clips_before_they_are_compared(study, rng):
     params, root, opened = study
     scene(root, rng, "fan", [tone(800, 0.08), tone(3000, 0.04)])
-    table = retention.overall(retention.audit(params, opened())).set_index("front_end")
+    table = removal.overall(removal.audit(params, opened())).set_index("front_end")
     expected = -10 * np.log10((0.08**2 / 10 + 0.04**2) / (0.08**2 + 0.04**2))
     assert table.loc["adasub", "anomaly"] == pytest.approx(expected, abs=0.02)
 
@@ -142,12 +142,12 @@ def test_no_truth_is_an_empty_table(study, rng):
     scene(root, rng, "fan", [tone(3000)])
     for path in (root / "fan" / "truth").iterdir():
         path.unlink()
-    table = retention.audit(params, opened())
+    table = removal.audit(params, opened())
     assert table.empty
-    assert list(table.columns) == retention.COLUMNS
-    assert retention.overall(table).empty
-    assert retention.extremes(table) == []
-    assert retention.examples(params, opened()) == []
+    assert list(table.columns) == removal.COLUMNS
+    assert removal.overall(table).empty
+    assert removal.extremes(table) == []
+    assert removal.examples(params, opened()) == []
 
 
 def test_examples_are_the_clearest_and_from_different_machines(study, rng):
@@ -155,7 +155,7 @@ def test_examples_are_the_clearest_and_from_different_machines(study, rng):
     for machine, frequencies in (("a", (800, 900, 3000)), ("b", (3000, 700)), ("c", (5000,))):
         scene(root, rng, machine, [tone(f, 0.02) for f in frequencies])
     recordings = opened()
-    cases = retention.examples(params, recordings)
+    cases = removal.examples(params, recordings)
     *losses, success = cases
     assert [loss(case) for case in cases] == sorted((loss(case) for case in cases), reverse=True)
     assert {case.clip["machine"] for case in losses} == {"a", "b", "c"}
@@ -177,17 +177,17 @@ def test_examples_are_the_clearest_and_from_different_machines(study, rng):
 def test_one_machine_fills_the_examples_alone(study, rng):
     params, root, opened = study
     scene(root, rng, "a", [tone(800, 0.02), tone(3000, 0.02)])
-    cases = retention.examples(params, opened(), count=9)
+    cases = removal.examples(params, opened(), count=9)
     assert len(cases) == 4  # two clips behind two front-ends
-    assert retention.examples(params, opened(), count=1)[0].front_end == "adasub"
-    assert len(retention.examples(params, opened(), count=1)) == 2
+    assert removal.examples(params, opened(), count=1)[0].front_end == "adasub"
+    assert len(removal.examples(params, opened(), count=1)) == 2
 
 
 def test_where_nothing_goes_well_there_is_no_success(study, rng):
     params, root, opened = study
     scene(root, rng, "a", [tone(800, 0.02), tone(900, 0.02)])
     alone = params.model_copy(update={"front_ends": ("adasub",)})
-    cases = retention.examples(alone, opened(), count=1)
+    cases = removal.examples(alone, opened(), count=1)
     assert len(cases) == 1
     assert loss(cases[0]) > 0
 
@@ -195,7 +195,7 @@ def test_where_nothing_goes_well_there_is_no_success(study, rng):
 def test_the_sounds_of_an_example_are_what_they_are_called(study, rng):
     params, root, opened = study
     scene(root, rng, "a", [tone(800, 0.02)])
-    case = retention.examples(params, opened())[0]
+    case = removal.examples(params, opened())[0]
     assert case.front_end == "adasub"
     assert case.anomaly == pytest.approx(10, abs=0.05)
     assert np.abs(case.fault - tone(800, 0.02)[:, 0]).max() < 2 / 2**15
@@ -222,7 +222,7 @@ def test_the_figure_frames_what_costs_more_than_it_brings(study, rng, tmp_path: 
     scene(root, rng, "fan", [tone(800, 0.02)])
     scene(root, rng, "pump", [tone(5000, 0.02)])
     scene(root, rng, "valve", [tone(5000, 0.02)])
-    table = retention.audit(params, opened())
+    table = removal.audit(params, opened())
     fig = charts_signals.retention(table)
     style.save_figure(fig, "fig-x", tmp_path)
     shown = [ax for ax in fig.axes if ax.get_title()]

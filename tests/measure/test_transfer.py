@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import small_params, write_wav
 
-from asdlib.measure import transfer, truth
+from asdlib.measure import truth
 from asdlib.noise import Floors
 from asdlib.study.recordings import open_recordings
 
@@ -40,7 +40,7 @@ def pattern(rng):
 def test_levels_are_those_of_the_signals(study, rng):
     signs = rng.choice((-1.0, 1.0), (2, RATE, 1))
     apart = [sign * [0.1, 0.01] for sign in signs]
-    table = transfer.levels(*study(fan=apart, pump=[sign * [0.1, 0.1] for sign in signs]))
+    table = truth.levels(*study(fan=apart, pump=[sign * [0.1, 0.1] for sign in signs]))
     assert table.loc["fan", ["near (dB)", "far (dB)"]].tolist() == [-20, -40]
     assert table.loc["fan", "median G"] == pytest.approx(100, rel=1e-4)
     assert table.loc["fan", "remark"] == ""
@@ -51,7 +51,7 @@ def test_levels_are_those_of_the_signals(study, rng):
 def test_levels_look_at_the_first_training_clips(study, rng):
     signs = rng.choice((-1.0, 1.0), (2, RATE, 1))
     opened = study(fan=[signs[0] * [0.1, 0.01], signs[1] * [0.5, 0.5]])
-    table = transfer.levels(*opened, clips_per_machine=1)
+    table = truth.levels(*opened, clips_per_machine=1)
     assert table.loc["fan", ["near (dB)", "far (dB)"]].tolist() == [-20, -40]
 
 
@@ -60,7 +60,7 @@ def test_the_table_holds_medians_over_frequency():
         "fan": Floors(np.array([1.0, 2.0, 8.0]), np.ones(3), 1e-10),
         "pump": Floors(np.array([3.0, 5.0, 7.0]), np.ones(3), 1e-10),
     }
-    table = transfer.transfer_table(estimated, {"fan": np.array([2.0, 2.0, 4.0])})
+    table = truth.transfer_table(estimated, {"fan": np.array([2.0, 2.0, 4.0])})
     fan, pump = table.set_index("machine").to_dict("index").values()
     assert (fan["median G"], fan["true median G"]) == (2, 2)
     # errors of 3.01, 0 and 3.01 dB
@@ -72,7 +72,7 @@ def test_the_table_holds_medians_over_frequency():
 def test_a_transfer_that_does_not_move_has_no_offset_but_an_error(study, rng):
     clips = [pattern(rng) * [2, 1], pattern(rng) * [2, 1]]
     opened = study(true={"pump": [40.0, 40.0]}, fan=clips, pump=clips)
-    table = transfer.percentile_sensitivity(*opened, (5, 50)).set_index(["machine", "percentile"])
+    table = truth.percentile_sensitivity(*opened, (5, 50)).set_index(["machine", "percentile"])
     assert table.index.tolist() == [(m, q) for m in ("fan", "pump") for q in (5, 20, 50)]
     assert table.loc["fan", "offset"].to_numpy() == pytest.approx(0, abs=1e-4)
     assert table.loc["pump", "offset"].to_numpy() == pytest.approx(-10, abs=1e-4)  # 4 against 40
@@ -84,7 +84,7 @@ def test_a_machine_that_rests_enters_as_the_percentile_rises(study, rng):
     noise = pattern(rng)
     near = noise.copy()
     near[len(near) // 2 :] *= 2
-    table = transfer.percentile_sensitivity(*study(fan=[np.hstack([near, noise])] * 2), (10, 80))
+    table = truth.percentile_sensitivity(*study(fan=[np.hstack([near, noise])] * 2), (10, 80))
     offsets = table.set_index("percentile")["offset"]
     assert offsets[10] == pytest.approx(0, abs=1e-3)
     assert offsets[20] == 0
