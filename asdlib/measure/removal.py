@@ -25,13 +25,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
-from asdlib import frontends, pipeline
-from asdlib.frontends import gain
-from asdlib.measure.truth import take, truth_of, truths
+from asdlib import pipeline, study
+from asdlib.frontends import gain, trained_front_ends
+from asdlib.measure.truth import denoisers, spectra_of, take, truth_of, truths
 from asdlib.params import Params, Spectra
-from asdlib.spectra import decibels, frequencies, istft, power, stft
+from asdlib.spectra import Power, decibels, frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import Unit
 
 NOISE, MACHINE_SOUND, ANOMALY = range(3)  # order of the parts in Measured.energy
 
@@ -45,8 +44,7 @@ _QUIET = 10  # percent of a recording's cells are quieter than its quiet cells
 WHOLE = "all"  # the row of all bands together
 COLUMNS = ["machine", "front_end", "band", "noise", "anomaly", "share"]
 
-Spectrum = Complex[np.ndarray, "channel frequency frame"]
-Power = Float[np.ndarray, "frequency frame"]
+Spectrum = Complex[np.ndarray, "channel frequency frame"]  # of one microphone or both
 Energies = Float[np.ndarray, "state=2 part=3 frequency"]
 
 
@@ -84,7 +82,7 @@ def removed(energy: Float[np.ndarray, "state=2 *parts"]) -> Float[np.ndarray, "*
     return -decibels(ratio)
 
 
-class Measured(NamedTuple):
+class ClipEnergies(NamedTuple):
     """Energy of one clip's parts at the near microphone, before and after one front-end's gain.
 
     Attributes
@@ -98,32 +96,43 @@ class Measured(NamedTuple):
     front_end: str
     energy: Energies
 
+    @property
+    def loss(self) -> float:
+        """Anomaly minus noise removed, over all frequencies, in dB."""
+        over_all = removed(self.energy.sum(axis=-1))
+        return float(over_all[ANOMALY]) - float(over_all[NOISE])
 
-def measure(params: Params, recordings: Recordings) -> Iterator[Measured]:
+
+def clip_energies(params: Params, recordings: Recordings) -> Iterator[ClipEnergies]:
     """Apply every front-end's gain, found on the mixture, to the true parts of every clip.
 
     Yields
     ------
-    Measured, for every front-end but near and far and every clip whose truth lies beside it.
+    Energies, for every front-end but near and far and every clip whose truth lies beside it.
     Labels are not read, so clips with concealed labels count too.
     """
     names = _names(params, without=("near", "far"))
     for machine in recordings.machines:
-        denoisers = _denoisers(params, recordings, machine, names)
+        fitted = denoisers(params, recordings, machine, names)
         for clip, truth in truths(params, recordings, machine):
             spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
             near = power(spectrum[0])
             sounds = np.stack([truth.noise[:1], truth.machine[:1], truth.fault[:1]])
             components = stft(sounds.astype(np.float32), params.spectra)
-            for name, denoise in denoisers.items():
+            for name, denoise in fitted.items():
                 scaled = partial(_scaled, gain=gain(denoise(spectrum), near))
-                yield Measured(clip, name, energies(components, scaled))
+                yield ClipEnergies(clip, name, energies(components, scaled))
+
+
+def _scaled(part: Spectrum, gain: Power) -> Power:
+    """Power of a part at the near microphone after a gain."""
+    return gain * power(part[0])
 
 
 def totals(params: Params, recordings: Recordings) -> dict[tuple[str, str], Energies]:
-    """Energies of :func:`measure`, summed over clips, per machine and front-end."""
+    """Energies of :func:`clip_energies`, summed over clips, per machine and front-end."""
     sums: dict[tuple[str, str], Energies] = {}
-    for one in measure(params, recordings):
+    for one in clip_energies(params, recordings):
         key = (one.clip["machine"], one.front_end)
         sums[key] = sums[key] + one.energy if key in sums else one.energy
     return sums
@@ -157,33 +166,24 @@ def attenuation(
     10 log10(out / P_n) over the cells of test clips, in dB; no rows without test clips.
     """
     names = _names(params, without=("near", "far"))
-    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    snrs = []
-    for machine in recordings.machines:
-        unit = Unit(params, machine, "near", recordings.clips(machine))
-        transfer = unit.floors().transfer[:, None]
-        denoisers = _denoisers(params, recordings, machine, names)
-        for _, clip in recordings.clips(machine, "test").head(clips_per_machine).iterrows():
-            spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
-            near, far = power(spectrum)
-            snrs.append(decibels(near / np.maximum(transfer * far, _LEAST_POWER)).ravel())
-            for name, denoise in denoisers.items():
-                gains = decibels(gain(denoise(spectrum), near))
-                found[name].append(gains.ravel().astype(np.float32))
-    columns = ["front_end", "snr", "mean", "low", "high"]
-    if not snrs:
-        return pd.DataFrame(columns=columns)
-    place = np.digitize(np.concatenate(snrs), _SNR_EDGES)
-    centres = (_SNR_EDGES[:-1] + _SNR_EDGES[1:]) / 2
-    rows = []
+    floors, places = study.floors(params, recordings), [np.zeros(0, int)]
+    found: dict[str, list[np.ndarray]] = {name: [np.zeros(0, np.float32)] for name in names}
+    for machine, spectrum, outputs in _tested(params, recordings, names, clips_per_machine):
+        near, far = power(spectrum)
+        reference = floors[machine].transfer[:, None] * far
+        snr = decibels(near / np.maximum(reference, _LEAST_POWER))
+        places.append(np.digitize(snr.ravel(), _SNR_EDGES))
+        for name, out in outputs.items():
+            found[name].append(decibels(gain(out, near)).ravel().astype(np.float32))
+    place, rows = np.concatenate(places), []
     for name, values in found.items():
         gains = np.concatenate(values)
-        for i, centre in enumerate(centres, start=1):
+        for i, edges in enumerate(pairwise(_SNR_EDGES), start=1):
             inside = gains[place == i]
             if len(inside) >= _LEAST_CELLS:
                 low, high = np.percentile(inside, [10, 90])
-                rows.append([name, centre, float(inside.mean()), float(low), float(high)])
-    return pd.DataFrame(rows, columns=columns)
+                rows.append([name, np.mean(edges), float(inside.mean()), float(low), float(high)])
+    return pd.DataFrame(rows, columns=["front_end", "snr", "mean", "low", "high"])
 
 
 def strength(
@@ -198,33 +198,27 @@ def strength(
     """
     names = _names(params, without=("far",))
     found: dict[str, list[float]] = {name: [] for name in names}
-    for machine in recordings.machines:
-        denoisers = _denoisers(params, recordings, machine, names)
-        for _, clip in recordings.clips(machine, "test").head(clips_per_machine).iterrows():
-            spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
-            near = power(spectrum[0]).sum()
-            for name, denoise in denoisers.items():
-                found[name].append(-10 * float(np.log10(denoise(spectrum).sum() / near)))
+    for _, spectrum, outputs in _tested(params, recordings, names, clips_per_machine):
+        near = power(spectrum[0]).sum()
+        for name, out in outputs.items():
+            found[name].append(-10 * float(np.log10(out.sum() / near)))
     rows = [(name, np.mean(values)) for name, values in found.items() if values]
     return pd.DataFrame(rows, columns=["front_end", "attenuation"])
 
 
 def _names(params: Params, *, without: tuple[str, ...]) -> list[str]:
     """Front-ends of the study, combinations taken apart, without those named."""
-    return [name for name in frontends.trained_front_ends(params.front_ends) if name not in without]
+    return [name for name in trained_front_ends(params.front_ends) if name not in without]
 
 
-def _denoisers(
-    params: Params, recordings: Recordings, machine: str, names: list[str]
-) -> dict[str, frontends.FrontEnd]:
-    """Front-ends fitted on the machine's training-normal clips, by name."""
-    clips = recordings.clips(machine)
-    return {name: Unit(params, machine, name, clips).denoiser() for name in names}
-
-
-def _scaled(part: Spectrum, gain: Power) -> Power:
-    """Power of a part at the near microphone after a gain."""
-    return gain * power(part[0])
+def _tested(
+    params: Params, recordings: Recordings, names: list[str], count: int
+) -> Iterator[tuple[str, Spectrum, dict[str, Power]]]:
+    """Machine, spectrum and outputs of the front-ends, for every machine's first test clips."""
+    for machine in recordings.machines:
+        fitted = denoisers(params, recordings, machine, names)
+        for spectrum in spectra_of(params, recordings.clips(machine, "test").head(count)):
+            yield machine, spectrum, {name: own(spectrum) for name, own in fitted.items()}
 
 
 def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -249,25 +243,20 @@ def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _band_edges(spectra: Spectra, count: int = BANDS) -> Float[np.ndarray, " edge"]:
-    """Edges of bands of equal width on the Slaney mel scale, 0 to half the sample rate, in Hz."""
-    import librosa  # seconds to import, needed nowhere else
-
-    return librosa.mel_frequencies(count + 1, fmin=0, fmax=spectra.sample_rate / 2)
-
-
 def _by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float, float]]:
     """Band, noise removed (dB), anomaly removed (dB) and share of the fault's energy.
 
     Parameters
     ----------
-    energy : of :func:`asdlib.measure.removal.totals`, with some anomaly in it.
+    energy : of :func:`totals`, with some anomaly in it.
 
     Returns
     -------
     One row for all bands together, then one per band.
     """
-    edges = _band_edges(spectra)
+    import librosa  # seconds to import, needed nowhere else
+
+    edges = librosa.mel_frequencies(BANDS + 1, fmin=0, fmax=spectra.sample_rate / 2)
     place = np.digitize(frequencies(spectra), edges[1:-1])
     inside = {WHOLE: np.ones(len(place), bool)}
     for i, (low, high) in enumerate(pairwise(edges / 1000)):
@@ -276,9 +265,9 @@ def _by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float
     rows = []
     for band, chosen in inside.items():
         sums = energy[:, :, chosen].sum(axis=-1)
-        decibels, share = removed(sums), sums[0, ANOMALY] / whole
-        anomaly = decibels[ANOMALY] if share >= LEAST_SHARE else np.nan
-        rows.append((band, float(decibels[NOISE]), float(anomaly), float(share)))
+        noise, _, anomaly = map(float, removed(sums))
+        share = float(sums[0, ANOMALY] / whole)
+        rows.append((band, noise, anomaly if share >= LEAST_SHARE else np.nan, share))
     return rows
 
 
@@ -362,43 +351,26 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
     Up to ``count + 1`` cases, by falling anomaly minus noise removed. The success is the case
     with the smallest value of all; it is left out where that is not below 0.
     """
-
-    def loss(one: Measured) -> float:
-        noise, anomaly = _removed(one)
-        return anomaly - noise
-
-    faulty = (one for one in measure(params, recordings) if one.energy[0, ANOMALY].any())
-    found = sorted(faulty, key=loss, reverse=True)
-    success = [found.pop()] if found and loss(found[-1]) < 0 and len(found) > 1 else []
-    first: dict[str, Measured] = {}
+    every = clip_energies(params, recordings)
+    faulty = (one for one in every if one.energy[0, ANOMALY].any())
+    found = sorted(faulty, key=lambda one: one.loss, reverse=True)
+    success = [found.pop()] if len(found) > 1 and found[-1].loss < 0 else []
+    first: dict[str, ClipEnergies] = {}
     for one in found:
         first.setdefault(one.clip["machine"], one)
     others = [one for one in found if first[one.clip["machine"]] is not one]
-    losses = sorted([*first.values(), *others][:count], key=loss, reverse=True)
+    losses = sorted([*first.values(), *others][:count], key=lambda one: one.loss, reverse=True)
     return [_case(one, params, recordings) for one in [*losses, *success]]
 
 
-def _removed(one: Measured) -> tuple[float, float]:
-    """Noise and anomaly removed from one clip over all frequencies, in dB."""
-    decibels = removed(one.energy.sum(axis=-1))
-    return float(decibels[NOISE]), float(decibels[ANOMALY])
-
-
-def _case(one: Measured, params: Params, recordings: Recordings) -> Case:
+def _case(one: ClipEnergies, params: Params, recordings: Recordings) -> Case:
     """Render the sounds of a measured clip."""
-    spectra = params.spectra
     clip = take(params, recordings, one.clip, [one.front_end])
     truth = truth_of(params, recordings, one.clip)
     assert truth is not None  # measured from it
-    near, fault = clip.spectrum[0], stft(truth.fault[0].astype(np.float32), spectra)
+    near, fault = clip.spectrum[0], stft(truth.fault[0].astype(np.float32), params.spectra)
     root = np.sqrt(gain(clip.denoised[one.front_end], power(near)))
-    denoised, left = (istft(root * x, clip.signal.shape[1], spectra) for x in (near, fault))
-    return Case(
-        one.clip,
-        one.front_end,
-        *_removed(one),
-        near=clip.signal[0],
-        denoised=denoised,
-        fault=truth.fault[0],
-        left=left,
-    )
+    denoised, left = (istft(root * x, clip.signal.shape[1], params.spectra) for x in (near, fault))
+    noise, _, anomaly = map(float, removed(one.energy.sum(axis=-1)))
+    sounds = (clip.signal[0], denoised, truth.fault[0], left)
+    return Case(one.clip, one.front_end, noise, anomaly, *sounds)

@@ -15,12 +15,12 @@ import pandas as pd
 from jaxtyping import Complex, Float
 
 from asdlib import dataset, pipeline
-from asdlib.frontends import gain
+from asdlib.frontends import FrontEnd, gain, trained_front_ends
 from asdlib.noise import Floors, noise_transfer
 from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
-from asdlib.spectra import decibels, frequencies, istft, power, stft
+from asdlib.spectra import Spectrum, decibels, frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
 from asdlib.study.unit import Unit
 
@@ -93,6 +93,20 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
 
 
+def spectra_of(params: Params, clips: pd.DataFrame) -> Iterator[Spectrum]:
+    """Yield the spectrum (2, frequency, frame) of every clip, rows of the manifest."""
+    for path, content in zip(clips["path"], clips["hash"], strict=True):
+        yield pipeline.spectrum(path, params.spectra, content)
+
+
+def denoisers(
+    params: Params, recordings: Recordings, machine: str, names: Sequence[str]
+) -> dict[str, FrontEnd]:
+    """Return front-ends that are fitted on the machine's training-normal clips, by name."""
+    clips = recordings.clips(machine)
+    return {name: Unit(params, machine, name, clips).denoiser() for name in names}
+
+
 def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 10) -> pd.DataFrame:
     """Levels and noise transfer of every machine, from its first training clips.
 
@@ -107,17 +121,12 @@ def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 1
         signals = list(dataset.read_all(clips, params.spectra))
         near, far = decibels(np.mean([np.mean(x**2, axis=-1) for x in signals], axis=0))
         fitted = Floors.fit((stft(x, params.spectra) for x in signals), params.denoising)
-        same = all(np.array_equal(*x) for x in signals)
-        rows.append(
-            {
-                "machine": machine,
-                "near (dB)": round(float(near), 1),
-                "far (dB)": round(float(far), 1),
-                "median G": round(float(np.median(fitted.transfer)), 3),
-                "remark": "both channels are the same signal: no noise reference" if same else "",
-            }
-        )
-    return pd.DataFrame(rows).set_index("machine")
+        transfer, remark = round(float(np.median(fitted.transfer)), 3), ""
+        if all(np.array_equal(*x) for x in signals):
+            remark = "both channels are the same signal: no noise reference"
+        rows.append([machine, round(float(near), 1), round(float(far), 1), transfer, remark])
+    columns = ["machine", "near (dB)", "far (dB)", "median G", "remark"]
+    return pd.DataFrame(rows, columns=columns).set_index("machine")
 
 
 def transfer_table(
@@ -137,15 +146,11 @@ def transfer_table(
     """
     rows = []
     for machine, own in estimated.items():
-        truth = true.get(machine)
-        row = {"machine": machine, "median G": np.median(own.transfer)}
-        if truth is None:
-            row |= {"true median G": np.nan, "median error (dB)": np.nan}
-        else:
-            errors = np.abs(decibels(own.transfer) - decibels(truth))
-            row |= {"true median G": np.median(truth), "median error (dB)": np.median(errors)}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        truth = true.get(machine, np.full_like(own.transfer, np.nan))
+        error = np.abs(decibels(own.transfer) - decibels(truth))
+        rows.append([machine, *map(np.median, (own.transfer, truth, error))])
+    columns = ["machine", "median G", "true median G", "median error (dB)"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def percentile_sensitivity(
@@ -164,37 +169,27 @@ def percentile_sensitivity(
     the study's own percentile.
     """
     true = true_transfers(params, recordings)
-    wanted = sorted({*percentiles, params.denoising.percentile})
+    own = params.denoising.percentile
+    wanted = sorted({*percentiles, own})
     rows = []
     for machine in recordings.machines:
         train = recordings.clips(machine, "train")
         spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
         clips = train.iloc[spread.astype(int)]
         quiet = [
-            np.percentile(
-                power(pipeline.spectrum(clip["path"], params.spectra, clip["hash"])),
-                wanted,
-                axis=-1,
-            )
-            for _, clip in clips.iterrows()
+            np.percentile(power(spectrum), wanted, axis=-1)
+            for spectrum in spectra_of(params, clips)
         ]
-        levels = {
+        estimated = {
             q: decibels(noise_transfer(*both, far_bound=params.denoising.far_bound))
             for q, both in zip(wanted, np.mean(quiet, axis=0), strict=True)
         }
-        known = machine in true
-        against = decibels(true[machine]) if known else levels[params.denoising.percentile]
-        name = "true" if known else f"P{params.denoising.percentile:g}"
-        for q in wanted:
-            rows.append(
-                {
-                    "machine": machine,
-                    "percentile": q,
-                    "offset": float(np.median(levels[q] - against)),
-                    "what": f"$G_m$ against {name} (dB, median over $k$)",
-                }
-            )
-    return pd.DataFrame(rows)
+        against, name = estimated[own], f"P{own:g}"
+        if machine in true:
+            against, name = decibels(true[machine]), "true"
+        what = f"$G_m$ against {name} (dB, median over $k$)"
+        rows += [[machine, q, float(np.median(estimated[q] - against)), what] for q in wanted]
+    return pd.DataFrame(rows, columns=["machine", "percentile", "offset", "what"])
 
 
 @dataclass(frozen=True)
@@ -243,11 +238,10 @@ class Example:
         powers = self.powers()
         sounds = {"near": self.signal[0], "far": self.signal[1]}
         sounds |= {name: self.sound(name, params) for name in powers if name not in sounds}
-        found = {name: (sound, powers[name]) for name, sound in sounds.items()}
-        if truth is None:
-            return found
-        machine = np.asarray(truth.machine[0], np.float32)
-        return found | {"truth": (machine, power(stft(machine, params.spectra)))}
+        if truth is not None:
+            sounds["truth"] = np.asarray(truth.machine[0], np.float32)
+            powers["truth"] = power(stft(sounds["truth"], params.spectra))
+        return {name: (sound, powers[name]) for name, sound in sounds.items()}
 
 
 def example(params: Params, recordings: Recordings, machine: str) -> Example:
@@ -272,10 +266,7 @@ def named(
 
 def take(params: Params, recordings: Recordings, clip: pd.Series, names: Sequence[str]) -> Example:
     """Return one clip, a row of the manifest, after the named front-ends."""
-    clips = recordings.clips(clip["machine"])
     signal = dataset.read(clip["path"], params.spectra, content=clip["hash"])
     spectrum = stft(signal, params.spectra)
-    denoised = {
-        name: Unit(params, clip["machine"], name, clips).denoiser()(spectrum) for name in names
-    }
-    return Example(clip, signal, spectrum, denoised)
+    fitted = denoisers(params, recordings, clip["machine"], names)
+    return Example(clip, signal, spectrum, {name: own(spectrum) for name, own in fitted.items()})

@@ -160,7 +160,7 @@ def test_examples_are_the_clearest_and_from_different_machines(study, rng):
     assert [loss(case) for case in cases] == sorted((loss(case) for case in cases), reverse=True)
     assert {case.clip["machine"] for case in losses} == {"a", "b", "c"}
     gaps = []
-    for one in removal.measure(params, recordings):
+    for one in removal.clip_energies(params, recordings):
         noise, _, anomaly = removal.removed(one.energy.sum(axis=-1))
         if one.clip["label"] == "anomaly":
             gaps.append((anomaly - noise, one.clip["machine"]))
