@@ -24,11 +24,11 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics
 from asdlib.params import Params
-from asdlib.report import browse, charts_scores, panels, reported, sentences, style, tables
+from asdlib.report import charts_scores, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
-chapter = Chapter.open(globals(), players=True)
+chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
 
 # %% [markdown]
@@ -120,11 +120,6 @@ chapter.figure(
     missing="Ω needs anomalies and normal test clips of both domains for every machine, and seeds need "
     "autoencoders: these recordings or this study do not have them.",
 )
-
-# %%
-if compared:
-    live = browse.live_seeds(compared, results.per_seed, results.ensembles)
-    panels.show_live(live, title="The same with values under the pointer")
 
 # %% [markdown]
 # ## The official baseline and its quirks

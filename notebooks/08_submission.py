@@ -27,16 +27,8 @@ from asdlib import frontends, study
 from asdlib.compare import alarms, failures, findings, statistics, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import truth
-from asdlib.report import (
-    browse,
-    charts_scores,
-    charts_evidence,
-    first_page,
-    panels,
-    reported,
-    sentences,
-)
-from asdlib.report import style
+from asdlib.report import browse, charts_evidence, charts_scores, first_page, panels, reported
+from asdlib.report import sentences, style
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
 from asdlib.study import views
@@ -164,12 +156,6 @@ chapter.figure(
     "means that the choice of the system matters for that machine.",
     missing="Ω needs labelled test clips of both domains: these recordings do not have them.",
 )
-
-# %%
-parts = {name: system.evaluate() for name, system in {"MAHALA": official, **applied}.items()}
-parts = {name: values for name, values in parts.items() if values is not None}
-if parts:
-    panels.show_live(browse.live_machines(parts), title="The same with values under the pointer")
 
 # %%
 chapter.table(

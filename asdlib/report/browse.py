@@ -1,4 +1,4 @@
-"""Charts that answer in the page: a clip browser with a threshold, and values under the pointer.
+"""A clip browser that answers in the page: every clip's score, and a threshold to move.
 
 Data in, Bokeh models out; what moves is CustomJS, so that the pages need no kernel.
 Notebook: 08_submission.
@@ -7,18 +7,17 @@ Notebook: 08_submission.
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from asdlib.report import js, panels
-from asdlib.report.style import COLOURS, PALETTE, sound_name, system_name
+from asdlib.report.style import PALETTE, sound_name
 
 _ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
 _MARKS = {"normal": ("circle", PALETTE[0]), "anomaly": ("triangle", PALETTE[1])}
-_BOKEH_MARKS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "plus", "x")
 
 
 def show_clips(
@@ -221,101 +220,3 @@ def _ends(
     scores = [*clips.loc[clips["machine"] == machine, "score"], thresholds[machine]]
     margin = 0.02 * (max(scores) - min(scores)) + 0.01
     return min(scores) - margin, max(scores) + margin
-
-
-def live_seeds(
-    systems: Sequence[tuple[str, str]], per_seed: pd.DataFrame, ensembles: pd.DataFrame
-) -> Any:
-    """Fig. 2 with values under the pointer.
-
-    Parameters
-    ----------
-    systems : front-end and scorer of each system shown.
-    per_seed, ensembles : of :class:`asdlib.compare.statistics.Results`.
-    """
-    from bokeh.models import FactorRange
-    from bokeh.plotting import figure
-
-    numbers = per_seed["seed"].astype(str)
-    places = [*numbers.unique(), "ensemble"]
-    values = pd.concat([per_seed.assign(seed=numbers), ensembles.assign(seed="ensemble")])
-    plot = figure(
-        height=300,
-        sizing_mode="stretch_width",
-        x_range=FactorRange(factors=places),
-        x_axis_label="seed",
-        y_axis_label="Ω",
-        tools="",
-        toolbar_location=None,
-        tooltips=[
-            ("system", "@system"),
-            ("seed", "@seed"),
-            ("Ω", "@omega{0.0000}"),
-            ("source AUC", "@auc_source{0.000}"),
-            ("target AUC", "@auc_target{0.000}"),
-            ("pAUC", "@pauc{0.000}"),
-        ],
-    )
-    for (front_end, scorer), marker in zip(systems, _BOKEH_MARKS, strict=False):
-        rows = values[(values["front_end"] == front_end) & (values["scorer"] == scorer)]
-        rows = rows.assign(system=system_name(front_end, scorer))
-        plot.scatter(
-            "seed",
-            "omega",
-            source=rows,
-            size=10,
-            marker=marker,
-            color=COLOURS[front_end],
-            legend_label=rows["system"].iloc[0],
-        )
-    _outside(plot)
-    return plot
-
-
-def live_machines(results: Mapping[str, pd.DataFrame]) -> Any:
-    """Values of every system on every machine, under the pointer.
-
-    Parameters
-    ----------
-    results : system name to :func:`asdlib.metrics.evaluate`'s table.
-    """
-    from bokeh.models import FactorRange
-    from bokeh.plotting import figure
-
-    machines = sorted({machine for table in results.values() for machine in table.index})
-    plot = figure(
-        height=60 + 44 * len(machines),
-        sizing_mode="stretch_width",
-        y_range=FactorRange(factors=machines[::-1]),
-        x_axis_label="Ω of the machine",
-        tools="",
-        toolbar_location=None,
-        tooltips=[
-            ("machine", "@machine"),
-            ("system", "@system"),
-            ("Ω", "@omega{0.0000}"),
-            ("source AUC", "@auc_source{0.000}"),
-            ("target AUC", "@auc_target{0.000}"),
-            ("pAUC", "@pauc{0.000}"),
-        ],
-    )
-    for i, (system, table) in enumerate(results.items()):
-        rows = table.rename_axis("machine").reset_index().assign(system=system)
-        plot.scatter(
-            "omega",
-            "machine",
-            source=rows,
-            size=10,
-            color=PALETTE[i],
-            marker=_BOKEH_MARKS[i],
-            legend_label=system,
-        )
-    _outside(plot)
-    return plot
-
-
-def _outside(plot: Any) -> None:
-    legend = plot.legend[0]
-    legend.orientation, legend.border_line_alpha, legend.click_policy = "horizontal", 0, "hide"
-    legend.ncols = 3
-    plot.add_layout(legend, "above")

@@ -45,7 +45,7 @@ class Chapter:
         namespace : ``globals()`` of the notebook.
         numbers_from : what the chapter's numbers are measured on; ``{}`` is replaced by the
             description of the recordings.
-        players : whether the chapter plays sound or has charts with values under the pointer.
+        players : whether the chapter plays sound or has charts that answer.
 
         Raises
         ------

@@ -100,13 +100,12 @@ def start() -> None:
     display({"text/markdown": nothing, "text/html": scripts, "text/plain": ""}, raw=True)
 
 
-def show_live(layout: Any, *, before: str = "", after: str = "", title: str = "") -> None:
+def show_live(layout: Any, *, before: str = "", after: str = "") -> None:
     """Show something that Bokeh draws, between two pieces of HTML, with or without a kernel.
 
     Parameters
     ----------
     layout : a Bokeh model, whose callbacks all run in the page.
-    title : folded away under this heading where it is given.
     """
     from bokeh.embed import components
     from bokeh.themes import Theme
@@ -114,12 +113,9 @@ def show_live(layout: Any, *, before: str = "", after: str = "", title: str = ""
     theme = Theme(json={"attrs": _THEME})
     script, division = components(layout, wrap_script=True, theme=theme)
     body = f"<div class='asd-live'>{before}{division}{after}</div>"
-    if title:
-        summary = f"<summary>{html.escape(title)}</summary>"
-        body = f"<details class='asd-fold'>{summary}{body}</details>"
     page = f"{body}{script}"
     block = f"{_FENCE}{{raw}} html\n{page}\n{_FENCE}"
-    display({"text/markdown": block, "text/html": page, "text/plain": title}, raw=True)
+    display({"text/markdown": block, "text/html": page, "text/plain": ""}, raw=True)
 
 
 def show_panel(

@@ -236,26 +236,6 @@ def test_a_machine_and_a_fault_are_picked_and_the_shares_add_up(visit):
     assert wrong == []
 
 
-def test_values_appear_under_the_pointer(visit):
-    page = visit[0]("notebooks/04_seed_study")
-    page.locator("details.asd-fold summary").click()
-    plot = page.locator("details.asd-fold .bk-Figure")
-    plot.scroll_into_view_if_needed()
-    page.wait_for_timeout(400)
-    place = plot.bounding_box()
-    x, y = page.evaluate(
-        """() => {
-            const plot = [...Bokeh.index.roots].find(view => view.model.type == "Figure");
-            const marks = plot.model.renderers[0].data_source.data;
-            const {x_scale, y_scale} = plot.frame;
-            return [x_scale.compute(marks.seed[0]), y_scale.compute(marks.omega[0])];
-        }"""
-    )
-    page.mouse.move(place["x"] + x, place["y"] + y)
-    page.wait_for_timeout(500)
-    assert page.get_by_text("source AUC").last.is_visible()
-
-
 def test_chapters_link_to_one_another(visit, pages):
     page = visit[0]("index")
     page.locator("article a", has_text="The seed study").first.click()
