@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.clipstats import NAMES
 from asdlib.compare import failures, statistics, systems, untrained
-from asdlib.report import carriers, charts_evidence, sentences_untrained, style, tables
+from asdlib.report import charts_evidence, controls, sentences_untrained, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -161,7 +161,7 @@ else:
 
 # %%
 if not reason:
-    carriers.show(failures.fault_contributions(params, values))
+    controls.show_faults(failures.fault_contributions(params, values))
 
 # %% [markdown]
 # ## How many training clips it needs

@@ -27,8 +27,8 @@ from asdlib import frontends, study
 from asdlib.compare import alarms, failures, findings, statistics, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import truth
-from asdlib.report import browse, charts_evidence, charts_scores, first_page, panels, reported
-from asdlib.report import sentences, style
+from asdlib.report import browse, charts_evidence, charts_scores, controls, first_page, panels
+from asdlib.report import reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
 from asdlib.study import views
@@ -205,8 +205,6 @@ chapter.table(
 # its true rate of false alarms would lie in the interval.
 
 # %%
-from asdlib.report import tables
-
 found = alarms.by_domain(alarms.counted(params, recordings, results.table))
 chapter.table(
     tables.alarms(found),
@@ -227,10 +225,8 @@ chapter.table(
 )
 
 # %%
-from asdlib.report import alarm_rates
-
 counted = alarms.counted(params, recordings, results.table, alarms.RATES)
-alarm_rates.show(alarms.by_rate(counted), 1 - params.scoring.quantile)
+controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 
 # %% [markdown]
 # ## Clips and the threshold

@@ -25,7 +25,7 @@ from asdlib import study
 from asdlib.compare import alarms, findings, negative, statistics
 from asdlib.monitor import evaluation
 from asdlib.params import Params
-from asdlib.report import alarm_rates, charts_scores, first_page, reported, sentences
+from asdlib.report import charts_scores, controls, first_page, reported, sentences
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -98,7 +98,7 @@ chapter.say("\n".join(f"- {sentence}" for sentence in found))
 
 # %%
 by_rate = alarms.by_rate(alarms.counted(params, recordings, results.table, alarms.RATES))
-alarm_rates.show(by_rate, rate, label="first-rates")
+controls.show_rates(by_rate, rate, label="first-rates")
 
 # %% [markdown]
 # ## Which system to submit

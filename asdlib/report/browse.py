@@ -12,6 +12,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from bokeh.models import (
+    CDSView,
+    ColumnDataSource,
+    CustomJS,
+    Div,
+    GroupFilter,
+    HoverTool,
+    Range1d,
+    Select,
+    Slider,
+    Span,
+)
 
 from asdlib.report import js, panels
 from asdlib.report.style import PALETTE, sound_name
@@ -38,10 +50,6 @@ def show_clips(
     thresholds : of that system, per machine.
     heard : machine and clip name of the worst errors to their sounds, as label and data URI.
     """
-    from bokeh.document import Document
-    from bokeh.layouts import column
-    from bokeh.models import CustomJS, Div, Select, Slider
-
     machines = sorted(thresholds)
     highest = clips.groupby("machine")["score"].max()  # an infinite threshold has no place
     thresholds = {machine: min(thresholds[machine], highest[machine]) for machine in machines}
@@ -71,15 +79,13 @@ def show_clips(
         "ends": ends,
         "label": label,
     }
-    document = Document()
-    document.add_root(column(menu, plot, slider, counts, sizing_mode="stretch_width"))
     count = CustomJS(args=arguments, code=js.script("text", "clips_count"))
     slider.js_on_change("value", count)
-    document.js_on_event("document_ready", count)
     change = CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))
     menu.js_on_change("value", change)
     lists = "".join(_worst(clips, m, thresholds[m], heard, label, m != first) for m in machines)
-    panels.show_live(document.roots[0], after=f"<div class='asd-clips'>{lists}</div>")
+    below = f"<div class='asd-clips'>{lists}</div>"
+    panels.show_live(menu, plot, slider, counts, ready=count, after=below)
 
 
 def _scatter(
@@ -100,19 +106,13 @@ def _scatter(
     -------
     The plot, and its models that move: points, chosen (machine), span (of scores) and line.
     """
-    from bokeh.models import CDSView, GroupFilter, HoverTool, Range1d, Span
-    from bokeh.plotting import figure
-
     points = _points(clips, heard)
     chosen = GroupFilter(column_name="machine", group=machine)
     span = Range1d(start=ends[0], end=ends[1])
-    plot = figure(
+    plot = panels.plot(
         height=260,
-        sizing_mode="stretch_width",
         x_range=span,
         y_range=(0, len(_ROWS)),
-        tools="",
-        toolbar_location=None,
         x_axis_label="z of the ensemble",
     )
     for kind, (marker, colour) in _MARKS.items():
@@ -140,8 +140,6 @@ def _scatter(
 
 def _points(clips: pd.DataFrame, heard: Collection[tuple[str, str]]) -> Any:
     """Return a data source of all clips: scores, and heights that tell domain and label."""
-    from bokeh.models import ColumnDataSource
-
     height = [_ROWS.index(place) for place in clips["domain"] + " " + clips["label"]]
     # golden-ratio steps spread neighbours evenly, without a generator
     jitter = (np.arange(len(clips)) * 0.618034 % 1 - 0.5) * 0.7

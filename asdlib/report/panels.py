@@ -15,6 +15,15 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from bokeh.document import Document
+from bokeh.embed import components
+from bokeh.events import Tap
+from bokeh.layouts import column
+from bokeh.models import ColorBar, CustomJS, LinearColorMapper, RadioButtonGroup, Span
+from bokeh.palettes import Magma256
+from bokeh.plotting import figure
+from bokeh.resources import Resources
+from bokeh.themes import Theme
 from IPython.display import display
 from jaxtyping import Float, Int8
 
@@ -92,30 +101,33 @@ def audio(source: str, label: str, attributes: str = "") -> str:
 
 def start() -> None:
     """Give a notebook in JupyterLab the library that panels need; the pages have it already."""
-    from bokeh.resources import Resources
-
     needed = Resources(mode="inline", components=["bokeh", "bokeh-widgets"])
     scripts = "".join(f"<script>{text}</script>" for text in needed.js_raw)
     nothing = "% a comment, so that the pages do not take the scripts"
     display({"text/markdown": nothing, "text/html": scripts, "text/plain": ""}, raw=True)
 
 
-def show_live(layout: Any, *, before: str = "", after: str = "") -> None:
-    """Show something that Bokeh draws, between two pieces of HTML, with or without a kernel.
+def show_live(*models: Any, ready: CustomJS, before: str = "", after: str = "") -> None:
+    """Show what Bokeh draws, between two pieces of HTML, with or without a kernel.
 
     Parameters
     ----------
-    layout : a Bokeh model, whose callbacks all run in the page.
+    models : one below the other; their callbacks all run in the page.
+    ready : runs when the page has them.
     """
-    from bokeh.embed import components
-    from bokeh.themes import Theme
-
+    document = Document()
+    document.add_root(column(*models, sizing_mode="stretch_width"))
+    document.js_on_event("document_ready", ready)
     theme = Theme(json={"attrs": _THEME})
-    script, division = components(layout, wrap_script=True, theme=theme)
-    body = f"<div class='asd-live'>{before}{division}{after}</div>"
-    page = f"{body}{script}"
+    script, division = components(document.roots[0], wrap_script=True, theme=theme)
+    page = f"<div class='asd-live'>{before}{division}{after}</div>{script}"
     block = f"{_FENCE}{{raw}} html\n{page}\n{_FENCE}"
     display({"text/markdown": block, "text/html": page, "text/plain": ""}, raw=True)
+
+
+def plot(**options: Any) -> figure:
+    """Return an empty plot as wide as the page, without tools."""
+    return figure(sizing_mode="stretch_width", tools="", toolbar_location=None, **options)
 
 
 def show_panel(
@@ -136,15 +148,9 @@ def show_panel(
     matched : bring every track to one level; else all get one gain, so that differences of
         loudness are heard too.
     """
-    from bokeh.document import Document
-    from bokeh.events import Tap
-    from bokeh.layouts import column
-    from bokeh.models import CustomJS, RadioButtonGroup
-
     seconds = max(len(signal) for signal, _ in tracks.values()) / spectra.sample_rate
     top = spectra.sample_rate / 2000  # kHz
-    powers = [power for _, power in tracks.values()]
-    plot, shown, playhead = _spectrogram(powers, seconds, top)
+    drawn, shown, playhead = _spectrogram([power for _, power in tracks.values()], seconds, top)
     playhead.name = f"{label} playhead"
     narrow = ".bk-btn-group { flex-wrap: wrap; } .bk-btn { flex: 0 1 auto; }"
     buttons = RadioButtonGroup(
@@ -153,22 +159,18 @@ def show_panel(
     player = f"{label}-audio"
     sources = _sources([signal for signal, _ in tracks.values()], spectra.sample_rate, matched)
     arguments = {"player": player, "shown": shown, "sources": sources, "playhead": playhead}
-    plot.js_on_event(Tap, CustomJS(args={"player": player}, code=js.script("panel_seek")))
+    drawn.js_on_event(Tap, CustomJS(args={"player": player}, code=js.script("panel_seek")))
     buttons.js_on_change("active", CustomJS(args=arguments, code=js.script("panel_switch")))
-    document = Document()
-    layout = column(buttons, plot, sizing_mode="stretch_width")
-    document.add_root(layout)
     follow = CustomJS(args=arguments, code=js.script("panel_follow"))
-    document.js_on_event("document_ready", follow)
     above = f"<div class='asd-title'>{html.escape(title)}</div>" if title else ""
     name = f"{title or label}: player, with a spectrogram that follows it"
     below = audio(sources[0], name, f' id="{html.escape(player, quote=True)}"')
-    show_live(layout, before=above, after=below)
+    show_live(buttons, drawn, ready=follow, before=above, after=below)
 
 
 def _spectrogram(
     powers: Sequence[Float[np.ndarray, "frequency frame"]], seconds: float, top: float
-) -> tuple[Any, list[Any], Any]:
+) -> tuple[figure, list[Any], Span]:
     """Draw several spectra into one plot, on one colour scale; the first is visible.
 
     Parameters
@@ -179,33 +181,26 @@ def _spectrogram(
     -------
     The plot, its images, and the playhead.
     """
-    from bokeh.models import ColorBar, LinearColorMapper, Span
-    from bokeh.palettes import Magma256
-    from bokeh.plotting import figure
-
     images = [_image(power) for power in powers]
     low, high = np.percentile(np.concatenate([image.ravel() for image in images]), _RANGE)
     colours = LinearColorMapper(palette=Magma256, low=float(low), high=float(max(high, low + 1)))
-    plot = figure(
+    drawn = plot(
         height=280,
-        sizing_mode="stretch_width",
         x_range=(0, seconds),
         y_range=(0, top),
         x_axis_label="time (s)",
         y_axis_label="frequency (kHz)",
-        toolbar_location=None,
-        tools="",
         tooltips=[("time", "$x{0.00} s"), ("frequency", "$y{0.00} kHz"), ("power", "@image dB")],
     )
     place = {"x": 0, "y": 0, "dw": seconds, "dh": top}
     shown = [
-        plot.image(image=[image], color_mapper=colours, visible=not i, **place)
+        drawn.image(image=[image], color_mapper=colours, visible=not i, **place)
         for i, image in enumerate(images)
     ]
-    plot.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
+    drawn.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
     playhead = Span(location=0, dimension="height", line_color="#35e0ff", line_width=2)
-    plot.add_layout(playhead)
-    return plot, shown, playhead
+    drawn.add_layout(playhead)
+    return drawn, shown, playhead
 
 
 def _sources(signals: Sequence[np.ndarray], sample_rate: int, matched: bool) -> list[str]:

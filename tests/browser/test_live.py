@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from asdlib import params, spectra
 from asdlib.compare import alarms, failures
-from asdlib.report import alarm_rates, browse, build, carriers, panels
+from asdlib.report import browse, build, controls, panels
 
 EVIL = "</script><script>alert(1)</script> `$x$` <img src=x onerror=alert(2)>.wav"
 SPECTRA = params.Spectra()
@@ -110,7 +110,7 @@ def test_the_wanted_rate_moves_the_line_the_dots_and_the_numbers(opened, page_of
         *counted("S5", "held out", ("source", "normal"), (0, 0, 0), 20, able=False),
         *counted("S5", "held out", ("target", "anomaly"), (0, 7, 8), 10, able=False),
     ]
-    alarm_rates.show(alarms.by_rate(pd.DataFrame(rows)), 0.12)
+    controls.show_rates(alarms.by_rate(pd.DataFrame(rows)), 0.12)
     page = open_page(page_of(), width)
     heads = ["", "false alarms, source", "false alarms, target", "hits"]
     none = ["0 of 40: 0% (0% to 9%), fewer than promised", ""]
@@ -165,7 +165,7 @@ def test_who_cannot_promise_a_rate_is_told(opened, page_of, machines, where):
     rows = counted("S5", "held out", ("source", "normal"), (0, 4, 5), 10, able=False)
     table = pd.DataFrame(rows)
     table["able"] |= table["machine"] != "fan"
-    alarm_rates.show(alarms.by_rate(table[table["machine"].isin(machines)]))
+    controls.show_rates(alarms.by_rate(table[table["machine"].isin(machines)]), 0.1)
     page = opened[0](page_of())
     assert page.get_by_text("too few training clips").inner_text() == (
         f"S5, held out: too few training clips to promise 10%{where}. No clip is an alarm there."
@@ -176,10 +176,10 @@ def test_who_cannot_promise_a_rate_is_told(opened, page_of, machines, where):
 
 def test_where_alarms_or_faults_are_missing_a_sentence_says_so(monkeypatch):
     said = []
-    monkeypatch.setattr(alarm_rates.tables, "say", said.append)
-    alarm_rates.show(alarms.by_rate(pd.DataFrame(columns=alarms.COLUMNS)))
-    carriers.show([])
-    assert said == [alarm_rates._NOTHING, carriers._NOTHING]
+    monkeypatch.setattr(controls.tables, "say", said.append)
+    controls.show_rates(alarms.by_rate(pd.DataFrame(columns=alarms.COLUMNS)), 0.1)
+    controls.show_faults([])
+    assert said == [controls._NO_ALARMS, controls._NO_FAULTS]
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def two_machines():
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_picked_fault_shows_what_carries_it(opened, page_of, two_machines, width):
     open_page, wrong = opened
-    carriers.show(two_machines)
+    controls.show_faults(two_machines)
     page = open_page(page_of(), width)
     machine, fault = page.locator("select").all()
     heads = ["statistic", "contribution to D²", "share", "normal clips, mean"]
