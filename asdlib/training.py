@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -98,9 +97,8 @@ def train(
     error_of = _error
     if count >= training.batch_size and hardware.worth_compiling(work, training.compiled, device):
         first = windows[rows[:, : training.batch_size].long()]
-        error_of = _compiled(device).tried(
-            model, *views(first, training.objective, frames.stack), dtype
-        )
+        others = views(first, training.objective, frames.stack)
+        error_of = hardware.compiled(_error, device, model, *others, dtype)
     hardware.keep_memory()
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
@@ -149,12 +147,6 @@ def _error(
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         reconstructed = model(x)
     return F.mse_loss(reconstructed.float(), y, reduction="none").mean(dim=(1, 2))
-
-
-@cache
-def _compiled(device: str) -> hardware.Compiled:
-    """:func:`_error`, compiled; CUDA graphs where there is a GPU."""
-    return hardware.Compiled(_error, mode="reduce-overhead" if device == "cuda" else None)
 
 
 def views(

@@ -256,11 +256,11 @@ def test_precision_follows_the_processor(monkeypatch):
 
 
 def test_only_long_trainings_are_compiled_and_a_missing_compiler_is_told(monkeypatch, capsys):
-    assert not hardware.worth_compiling(1e12, Training(), "cpu")
-    assert not hardware.worth_compiling(1e16, Training(compiled="never"), "cpu")
-    assert hardware.worth_compiling(1e16, Training(), "cuda")
+    assert not hardware.worth_compiling(1e12, "auto", "cpu")
+    assert not hardware.worth_compiling(1e16, "never", "cpu")
+    assert hardware.worth_compiling(1e16, "auto", "cuda")
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert not hardware.worth_compiling(1e16, Training(), "cpu")
+    assert not hardware.worth_compiling(1e16, "auto", "cpu")
     said = capsys.readouterr().err.strip()
     assert said == (
         "No C++ compiler (no-such-compiler): training runs without torch.compile, slower."
@@ -284,7 +284,8 @@ def test_where_compiling_fails_the_training_is_the_uncompiled_one_and_told_once(
     monkeypatch.setattr(torch, "compile", lambda function, **options: failing)
     monkeypatch.setattr(hardware, "WORTH_COMPILING", 0.0)
     monkeypatch.setenv("CXX", sys.executable)  # a program that is there
-    training._compiled.cache_clear()
+    hardware._compiled.cache_clear()
+    hardware._FAILED.clear()
     for told in (1, 0):
         model, losses = trained()
         said = capsys.readouterr().err.splitlines()
@@ -293,7 +294,8 @@ def test_where_compiling_fails_the_training_is_the_uncompiled_one_and_told_once(
         assert np.array_equal(losses, expected_losses)
         for name, value in model.state_dict().items():
             assert torch.equal(value, expected.state_dict()[name]), name
-    training._compiled.cache_clear()
+    hardware._compiled.cache_clear()
+    hardware._FAILED.clear()
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler on this machine")
@@ -312,7 +314,9 @@ def trained(worth):
     hardware.WORTH_COMPILING = worth
     return training.train(frames, seeds=[0, 1], autoencoder=shape, training=constants)
 (eager, a), (compiled, b) = trained(1e30), trained(0)
-assert training._compiled.cache_info().misses == 1
+from asdlib.runtime import hardware
+assert hardware._compiled.cache_info().misses == 1
+assert not hardware._FAILED
 assert np.allclose(a, b, rtol=1e-4), (a, b)
 for (name, x), y in zip(eager.state_dict().items(), compiled.state_dict().values()):
     assert torch.allclose(x, y, atol=1e-3), name

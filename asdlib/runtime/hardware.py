@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from asdlib.runtime.errors import AsdError
 
 WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
+_FAILED: set[tuple[Callable[..., Tensor], str]] = set()  # what could not be compiled
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -109,49 +111,47 @@ def worth_compiling(operations: float, wanted: str, device: str) -> bool:
     return True
 
 
-class Compiled:
-    """A loss of a model, compiled by torch; as it is where compiling fails here.
+@cache
+def _compiled(loss: Callable[..., Tensor], device: str) -> Callable[..., Tensor]:
+    return torch.compile(loss, mode="reduce-overhead" if device == "cuda" else None)
 
-    Whether it fails shows in the first step only: Python's headers are missing, the cache cannot be
-    written, the temporary folder allows no programs. The loss has the same value without compiling,
-    so such an error costs time alone; an error of the loss's own comes up again.
+
+def compiled(
+    loss: Callable[..., Tensor], device: str, model: nn.Module, *others: Any
+) -> Callable[..., Tensor]:
+    """Return a loss compiled by torch, or the loss itself where compiling fails here.
+
+    Whether it fails shows in one step: Python's headers are missing, the cache cannot be written,
+    the temporary folder allows no programs. The value is the same, so such an error costs time
+    alone, and an error of the loss's own comes up again. The model stays as it is.
 
     Parameters
     ----------
     loss : function of the model and other arguments, that gives one value per seed.
-    options : of ``torch.compile``.
+    others : its arguments for that step.
 
     Examples
     --------
-    >>> def broken(graph, inputs):
-    ...     raise OSError("Read-only file system")
-    >>> squares = Compiled(lambda model, x: model(x).square().sum(0), backend=broken)
-    >>> usable = squares.tried(nn.Linear(2, 1), torch.ones(3, 2))  # tells it on standard error
-    >>> usable is squares.loss
+    >>> def loss(model, x):
+    ...     raise ArithmeticError("not here")
+    >>> compiled(loss, "cpu", nn.Linear(2, 1), torch.ones(3, 2)) is loss  # tells it on stderr
     True
     """
-
-    def __init__(self, loss: Callable[..., Tensor], **options: Any) -> None:
-        self.loss = loss
-        self._fast: Callable[..., Tensor] | None = torch.compile(loss, **options)
-
-    def tried(self, model: nn.Module, *others: Any) -> Callable[..., Tensor]:
-        """Return the loss to use, after one step with these arguments; the model stays as it is."""
-        if self._fast is None:
-            return self.loss
-        before = [buffer.clone() for buffer in model.buffers()]
-        try:
-            self._fast(model, *others).sum().backward()
-        except Exception as error:
-            self._fast = None
-            tqdm.write(
-                f"torch.compile fails here ({_reason(error)}): training runs without it, slower.",
-                file=sys.stderr,
-            )
-        for buffer, old in zip(model.buffers(), before, strict=True):
-            buffer.copy_(old)
-        model.zero_grad(set_to_none=True)
-        return self._fast or self.loss
+    if (loss, device) in _FAILED:
+        return loss
+    fast = _compiled(loss, device)
+    before = [buffer.clone() for buffer in model.buffers()]
+    try:
+        fast(model, *others).sum().backward()
+    except Exception as error:
+        _FAILED.add((loss, device))
+        fast = loss
+        told = f"torch.compile fails here ({_reason(error)}): training runs without it, slower."
+        tqdm.write(told, file=sys.stderr)
+    for buffer, old in zip(model.buffers(), before, strict=True):
+        buffer.copy_(old)
+    model.zero_grad(set_to_none=True)
+    return fast
 
 
 def _reason(error: Exception) -> str:
