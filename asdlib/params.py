@@ -1,7 +1,8 @@
 """Typed, validated parameters: every constant of the method lives here, once.
 
 A parameter file (YAML) only names what differs from these defaults. Unknown keys are refused.
-The same file serves ``asd``, papermill and the notebooks.
+The same file serves ``asd``, papermill and the notebooks. First the groups of parameters, then
+:func:`load`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
@@ -63,16 +62,11 @@ class Scenes(Section):
 
     @model_validator(mode="after")
     def _one_room(self) -> Scenes:
-        for name in ("far_distance", "reverberation", "corners"):
-            unset = type(self).model_fields[name].default
-            if self.impulse_response_folder is not None and getattr(self, name) != unset:
-                off = str(unset).lower()
-                raise ValueError(f"measured responses have their own room: {name} must be {off}")
+        own = [n for n in ("far_distance", "reverberation", "corners") if getattr(self, n)]
+        if own and self.impulse_response_folder is not None:
+            raise ValueError(f"measured responses have their own room: {own[0]} must not be set")
         if self.corners and self.noise_sources is not None:
-            raise ValueError(
-                "noise_sources replace the four noises that stand in the corners: "
-                "noise_sources must be none or corners false"
-            )
+            raise ValueError("noise_sources and corners exclude each other: set one of them")
         return self
 
 
@@ -115,10 +109,7 @@ class Denoising(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Denoising:
         if self.a_min > self.a_max:
-            raise ValueError(
-                f"a_min is {self.a_min:g} and a_max is {self.a_max:g}; a_min must not lie above "
-                "a_max"
-            )
+            raise ValueError(f"a_min {self.a_min:g} must not lie above a_max {self.a_max:g}")
         return self
 
 
@@ -166,9 +157,7 @@ class Statistics(Section):
     """Detectors without training: clip statistics. Notebook: 05_without_training."""
 
     folds: Annotated[int, Field(ge=2)] = 10  # blocks of training clips that are held out in turn
-    psd_segment: Annotated[int, Field(ge=64, le=2**20)] = (
-        8192  # samples of a Welch segment: 2 Hz at 16 kHz
-    )
+    psd_segment: Annotated[int, Field(ge=64, le=2**20)] = 8192  # samples, 2 Hz at 16 kHz
     psd_bands: Size = 96
     fine_bands: Size = 64
     lowest: Annotated[float, Field(gt=0)] = 10.0  # Hz, where the logarithmic bands begin
@@ -253,19 +242,12 @@ class Params(Section):
             raise ValueError("a folder of its own is needed, such as 'results'")
         return place
 
-    @field_validator("seeds")
+    @field_validator("seeds", "front_ends", "scorers")
     @classmethod
-    def _some_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if not seeds or len(set(seeds)) != len(seeds):
-            raise ValueError("seeds must be a list of different numbers, such as [0, 1, 2]")
-        return seeds
-
-    @field_validator("front_ends", "scorers")
-    @classmethod
-    def _not_empty(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not names or len(set(names)) != len(names):
-            raise ValueError("at least one name, each once")
-        return names
+    def _each_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not values or len(set(values)) != len(values):
+            raise ValueError("at least one value is needed, and each once")
+        return values
 
     @model_validator(mode="after")
     def _enough_frames(self) -> Params:
@@ -299,28 +281,16 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     Traceback (most recent call last):
     asdlib.runtime.errors.AsdError: parameters: unknown key 'training.epoch'; ...
     """
-    where = "parameters"
     values: Any
+    where, values = "parameters", source or {}
     if isinstance(source, Params):
         values = source.model_dump()
     elif isinstance(source, str | Path):
-        where = str(source)
-        values = _read_yaml(Path(source))
-        if isinstance(values, Mapping):
-            values = {"name": Path(source).stem, **values}
-    else:
-        values = dict(source or {})
-    if not isinstance(values, Mapping):
-        raise AsdError(f"{where}: found {type(values).__name__}, expected 'key: value' lines.")
+        where, values = str(source), _read_yaml(Path(source))
     try:
-        return Params(**{**values, **changes})
+        return Params.model_validate({**values, **changes})
     except ValidationError as error:
         raise AsdError(f"{where}: {sentence(error)}") from None
-    except TypeError:
-        strange = next(key for key in values if not isinstance(key, str))
-        raise AsdError(
-            f"{where}: {strange!r} is no key; a key is a word, as in 'name: x'."
-        ) from None
 
 
 def from_notebook(namespace: Mapping[str, Any]) -> Params:
@@ -347,7 +317,10 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     >>> from_notebook({"name": "mine", "seeds": [3], "data": None}).seeds
     (3,)
     """
-    for key, value in takewhile(lambda item: not _from_here(item[1]), namespace.items()):
+    for key, value in namespace.items():
+        home = getattr(value, "__module__", None) or getattr(value, "__name__", None)
+        if str(home).partition(".")[0] == "asdlib":
+            break
         plain = isinstance(value, str | int | float | list | tuple | dict)
         known = key in Params.model_fields or key.startswith("_") or key in ("In", "Out")
         if plain and not known:
@@ -364,25 +337,15 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     return load({**base, **given})
 
 
-def _from_here(value: Any) -> bool:
-    """Tell whether a value was imported from this package."""
-    home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-    return str(home).partition(".")[0] == "asdlib"
-
-
-def _read_yaml(path: Path) -> Any:
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    """Values of a parameter file; its name is theirs, unless they have one."""
     try:
-        return parse_yaml(read_bytes(path, _MOST_BYTES).decode("utf-8")) or {}
-    except FileNotFoundError:
-        raise AsdError(
-            f"{path}: no such parameter file; see the folder params/ for examples."
-        ) from None
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError as error:
-        raise AsdError(f"{path}: cannot be read ({error}).") from None
+        values = parse_yaml(read_bytes(path, _MOST_BYTES).decode("utf-8")) or {}
     except ValueError as error:
         raise AsdError(f"{path}: not valid YAML ({error}).") from None
+    if not isinstance(values, dict):
+        raise AsdError(f"{path}: found {type(values).__name__}, expected 'key: value' lines.")
+    return {"name": path.stem, **values}
 
 
 def sentence(error: ValidationError) -> str:
@@ -392,7 +355,7 @@ def sentence(error: ValidationError) -> str:
     ...     Denoising(a_min=5)
     ... except ValidationError as error:
     ...     print(sentence(error))
-    a_min is 5 and a_max is 4; a_min must not lie above a_max.
+    a_min 5 must not lie above a_max 4.
     """
     first = error.errors()[0]
     parents = first["loc"][:-1]
@@ -400,6 +363,8 @@ def sentence(error: ValidationError) -> str:
     said = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], Mapping) and first["type"] == "value_error":
         return f"{name}: {said}." if name else f"{said}."
+    if first["type"] == "invalid_key":
+        return f"{name} is no key; a key is a word, as in 'name: x'."
     if first["type"] == "tuple_type":
         said = "a list is needed, in square brackets"
     if first["type"] != "extra_forbidden":
@@ -412,20 +377,9 @@ def sentence(error: ValidationError) -> str:
 
 def _unknown(name: str, section: type[BaseModel]) -> str:
     known = sorted(section.model_fields)
-    wanted = name.split(".")[-1]
-    close = difflib.get_close_matches(wanted, known, n=1) or _within_groups(wanted, section)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    close = difflib.get_close_matches(name.split(".")[-1], known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown key {name!r}; {hint}known here: {', '.join(known)}."
-
-
-def _within_groups(wanted: str, section: type[BaseModel]) -> list[str]:
-    """Dotted names of the closest key inside the groups of a section."""
-    groups = {
-        name: list(getattr(field.annotation, "model_fields", ()))
-        for name, field in section.model_fields.items()
-    }
-    close = difflib.get_close_matches(wanted, {k for keys in groups.values() for k in keys}, n=1)
-    return [f"{name}.{key}" for name, keys in groups.items() for key in keys if key in close]
 
 
 class _Plain(yaml.SafeLoader):

@@ -141,9 +141,9 @@ def test_metrics_of_real_scores(real, capsys):
         (["metrics", "none.csv"], "none.csv: no such file."),
         (["validate", "none.zip"], "none.zip: no such folder or zip."),
         (["doctor", "nowhere"], "nowhere: no such folder"),
-        (["study", "--params", "none.yaml"], "none.yaml: no such parameter file"),
-        (["report", "--params", "none.yaml"], "none.yaml: no such parameter file"),
-        (["scenes", "x", "--params", "none.yaml"], "none.yaml: no such parameter file"),
+        (["study", "--params", "none.yaml"], "none.yaml: cannot be read"),
+        (["report", "--params", "none.yaml"], "none.yaml: cannot be read"),
+        (["scenes", "x", "--params", "none.yaml"], "none.yaml: cannot be read"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(words, sentence, capsys):

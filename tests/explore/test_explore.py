@@ -199,7 +199,7 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied):
     app.sliders["percentile"].value = 70.0
     assert app.view.z != z
     app.sliders["a_min"].value = 8.0
-    assert "a_min is 8 and a_max is 7" in app.status.value
+    assert "a_min 8 must not lie above a_max 7" in app.status.value
     app.reset.click()
     assert (app.picture.value, app.players["denoised"].value, app.view.z) == start
     assert "a_min" not in app.status.value
