@@ -1,6 +1,8 @@
 """A folder in the DCASE 2026 layout: one row per clip, reading, and checks before any work.
 
-The layout is ``<machine>/{train,test}/*.wav``; see :func:`scan`. Notebook: 01_noise_floor.
+The layout is ``<machine>/{train,test}/*.wav``. Names of DCASE give section, domain and label, see
+:func:`scan`; the table ``attributes_00.csv`` of a machine gives attributes where names do not.
+A clip has two channels, near and far, and full scale is 1. Notebook: 01_noise_floor.
 """
 
 from __future__ import annotations
@@ -19,51 +21,26 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib.io import kept, wav
-from asdlib.io.files import content_digest
-from asdlib.io.folders import (
-    below,
-    composed,
-    is_machine,
-    is_one_machines,
-    misplaced,
-    not_text,
-    twins,
-    wavs,
-)
-from asdlib.io.keys import code_digest
+from asdlib.io import folders, store, wav
+from asdlib.io.files import content_digest, named, read_bytes
 from asdlib.params import AsdError, Spectra
-from asdlib.runtime.errors import plural
 from asdlib.runtime.process import bar as progressing
+from asdlib.spectra import format_problem, problem_of, resampled
 
 COLUMNS = [
-    "machine",
-    "section",
-    "split",
-    "domain",
-    "label",
-    "name",
-    "path",
-    "seconds",
-    "sample_rate",
-    "channels",
-    "attributes",
+    *("machine", "section", "split", "domain", "label", "name"),
+    *("path", "seconds", "sample_rate", "channels", "attributes"),
 ]
-
 ATTRIBUTES = "attributes_00.csv"
 """Table of a machine: a row per clip, and columns d1p, d1v, d2p, ...: a parameter and its value."""
 
 _NAME = re.compile(
     r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
-    r"(?P<label>normal|anomaly)_(?P<index>\d{4,})(?:_(?P<attributes>.+))?\.wav"
+    r"(?P<label>normal|anomaly)_\d{4,}(?:_(?P<attributes>.+))?\.wav"
 )
-_CONCEALED = re.compile(r"section_(?P<section>\d{2})_(?P<index>\d{4,})\.wav")
-_SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
-_LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
-_RATES = 1000, 1_000_000  # Hz; what is outside is no recorder's
-_MOST_TABLE = 2**26  # bytes
-_COLUMN = "file_name"
+_CONCEALED = re.compile(r"section_(?P<section>\d{2})_\d{4,}\.wav")
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
+_MOST_TABLE = 2**26  # bytes
 
 
 class Problems(AsdError):
@@ -135,29 +112,29 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
-    if wrong := not_text(root):
+    if wrong := folders.not_text(root):
         raise AsdError(wrong)
-    inside = [root] if is_machine(root) else sorted(p for p in root.iterdir() if is_machine(p))
-    wanted = {composed(name) for name in machines}
-    folders = [p for p in inside if not wanted or _name(p) in wanted]
-    if inside and (missing := wanted - {_name(p) for p in folders}):
+    inside = [root] if folders.is_machine(root) else sorted(root.iterdir())
+    places = [place for place in inside if folders.is_machine(place)]
+    held = [_name(place) for place in places]
+    wanted = {folders.composed(name) for name in machines} or set(held)
+    if held and (missing := wanted - set(held)):
         raise AsdError(
-            f"{root}: no machine {', '.join(sorted(missing))}; "
-            f"it holds {', '.join(_name(p) for p in inside)}."
+            f"{root}: no machine {', '.join(sorted(missing))}; it holds {', '.join(held)}."
         )
-    unread = [] if wanted else misplaced(root, [_name(p) for p in inside])
-    if not folders:
-        nothing = [
+    unread = [] if machines else folders.misplaced(root, held)
+    if not held:
+        nothing = (
             f"{root}: found no machine folder; expected <machine>/train/*.wav and "
-            "<machine>/test/*.wav, or train/ and test/ of one machine."
-        ]
-        if is_one_machines(root):
-            nothing = [f"{nothing[0]} Recordings without these folders are for asd fit."]
-        raise Problems(nothing + unread)
+            "<machine>/test/*.wav, or train/ and test/ of one machine. Recordings without these "
+            "folders are for asd fit."
+        )
+        raise Problems([nothing, *unread])
+    chosen = [place for place, name in zip(places, held, strict=True) if name in wanted]
     rows: list[dict] = []
-    problems = twins(folders) + unread
-    for folder in folders:
-        found, told = _clips(folder)
+    problems = folders.twins(chosen) + unread
+    for place in chosen:
+        found, told = _clips(place)
         rows += found
         problems += told
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -256,24 +233,23 @@ def check(
     """
     from asdlib.runtime.parallel import clip_by_clip  # a second to import
 
-    known: dict[str, list[str]] = (None if cache is None else kept.json_value(cache)) or {}
+    known: dict[str, list[str]] = (None if cache is None else store.load(cache)) or {}
     shortest = (spectra.stack - 1) * spectra.hop_length
-    settings = [spectra.sample_rate, spectra.resample, shortest, code_digest("dataset.check")]
+    settings = [spectra.sample_rate, spectra.resample, shortest, store.code("dataset")]
 
     def one(path: str) -> tuple[str, list[str]]:
         """How the cache names the file, empty where it may still change, and what it holds."""
         try:
-            status = Path(path).stat()
+            with named(Path(path)):
+                status = os.stat(path)
             # the time of change cannot be set back, unlike that of modification
             times = [status.st_mtime_ns, status.st_ctime_ns]
-            file = [str(Path(path).absolute()), status.st_dev, status.st_ino, status.st_size]
+            file = [os.path.abspath(path), status.st_dev, status.st_ino, status.st_size]
             key = json.dumps(file + times + settings)
-            examined = known.get(key) or _examine(Path(path), spectra, shortest)
-        except OSError as error:
-            return "", ["", f"{path}: cannot be read ({error.strerror})."]
+            settled = time.time_ns() - status.st_ctime_ns > _SETTLED
+            return key if settled else "", known.get(key) or _examine(path, spectra, shortest)
         except AsdError as error:
             return "", ["", str(error)]
-        return key if time.time_ns() - status.st_ctime_ns > _SETTLED else "", examined
 
     found = []
     with progressing("checking clips", len(manifest), "clip", progress=progress) as bar:
@@ -283,7 +259,7 @@ def check(
                 known[key] = examined
             bar.update()
     if cache is not None:
-        kept.write_json(known, cache)
+        store.save(known, cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
     problems = [problem for _, problem in found if problem]
     return hashes, problems + _machine_problems(manifest)
@@ -332,82 +308,9 @@ def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
 
-def resampled(
-    signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
-) -> Float[np.ndarray, "channel _"]:
-    """Return a signal at the sample rate of the spectra, in an order that is fast to read.
-
-    >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape
-    (2, 16000)
-    """
-    if rate != spectra.sample_rate:
-        import soxr
-
-        signal = soxr.resample(signal.T, rate, spectra.sample_rate).T
-    return np.ascontiguousarray(signal)
-
-
-def problem_of(
-    signal: Float[np.ndarray, "channel sample"],
-    rate: int,
-    spectra: Spectra = Spectra(),
-    shortest: int = 1,
-) -> str:
-    """Say what keeps a decoded recording from being used; empty where nothing does.
-
-    Parameters
-    ----------
-    rate : sample rate in Hz.
-    shortest : samples that are needed, at the sample rate of the spectra.
-
-    Examples
-    --------
-    >>> problem_of(np.ones((1, 16000)), 16000)
-    '1 channel; near and far (2 channels) are needed.'
-    """
-    if signal.shape[1] == 0:
-        return "holds no samples."
-    wrong = format_problem(rate, len(signal), spectra)
-    if wrong:
-        return wrong
-    if not np.isfinite(signal).all():
-        return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
-    if (peak := float(np.abs(signal).max())) > _LOUDEST:
-        return f"samples of up to {peak:.0e}; full scale is 1, at most {_LOUDEST:.0e} is allowed."
-    silent = [name for name, x in zip(("near", "far"), signal, strict=True) if _silent(x)]
-    if silent:
-        return f"the {' and '.join(silent)} channel is silent."
-    samples = signal.shape[1] * spectra.sample_rate // rate
-    if samples < shortest:
-        return f"{samples} samples long; at least {shortest} are needed for one vector."
-    return ""
-
-
-def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
-    """Say which number of channels or sample rate is wrong; empty where both are right.
-
-    >>> format_problem(8000, 2, Spectra()).partition(" (")[0]
-    'sample rate 8000 Hz; 16000 Hz is needed'
-    """
-    if channels != 2:
-        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed."
-    if rate != spectra.sample_rate and not spectra.resample:
-        return (
-            f"sample rate {rate} Hz; {spectra.sample_rate} Hz is needed "
-            "(asd fit --resample or spectra.resample: true converts)."
-        )
-    if not _RATES[0] <= rate <= _RATES[1]:
-        return f"sample rate {rate} Hz; {_RATES[0]} to {_RATES[1]} Hz can be converted."
-    return ""
-
-
-def _silent(channel: Float[np.ndarray, " sample"]) -> bool:
-    return bool(np.ptp(channel) < _SILENCE)  # a constant offset is silence too
-
-
 def _name(folder: Path) -> str:
     """Name a machine by its folder as given, not by what a link leads to."""
-    return composed(os.path.basename(os.path.abspath(folder)))
+    return folders.composed(os.path.basename(os.path.abspath(folder)))
 
 
 def _clips(folder: Path) -> tuple[list[dict], list[str]]:
@@ -415,16 +318,15 @@ def _clips(folder: Path) -> tuple[list[dict], list[str]]:
     rows: list[dict] = []
     problems: list[str] = []
     for split in ("train", "test"):
-        paths = wavs(folder / split)
-        problems += twins(paths) + below(folder / split)
+        paths = folders.wavs(folder / split)
+        problems += folders.twins(paths) + folders.below(folder / split)
         if split == "train" and not paths:
             problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
         for path in paths:
-            row = _row(path, split)
-            if isinstance(row, str):
-                problems.append(row)
-            else:
-                rows.append({"machine": _name(folder), **row})
+            try:
+                rows.append({"machine": _name(folder), **_row(path, split)})
+            except AsdError as error:
+                problems.append(str(error))
     try:
         attributes = read_attributes(folder, [row["name"] for row in rows])
     except AsdError as error:
@@ -434,44 +336,37 @@ def _clips(folder: Path) -> tuple[list[dict], list[str]]:
     return rows, problems
 
 
-def _row(path: Path, split: str) -> dict | str:
-    """The row of a file, or the sentence about what is wrong with its kind or its name."""
+def _row(path: Path, split: str) -> dict:
+    """The row of a file; an error says what is wrong with its kind or its name."""
+    if wrong := folders.not_text(path):
+        raise AsdError(wrong)
+    name = folders.composed(path.name)
+    match = _NAME.fullmatch(name) or _CONCEALED.fullmatch(name)
+    said = match.groupdict() if match else {}
     if not path.is_file():
-        return f"{path}: not a file (a folder, a pipe or a broken link)."
-    if wrong := not_text(path):
-        return wrong
-    row = _parse(path, composed(path.name), split)
-    return row if isinstance(row, str) else {**row, **wav.header(path)}
-
-
-def _parse(path: Path, name: str, split: str) -> dict | str:
-    """What a name stands for, or the sentence about what is wrong with it."""
-    row = {"name": name, "path": str(path), "split": split, "attributes": ""}
-    if match := _NAME.fullmatch(name):
-        found = match.groupdict()
-        if found["split"] != split:
-            return f"{path}: named as a {found['split']} clip, but lies in {split}/."
-        if split == "train" and found["label"] != "normal":
-            return f"{path}: an anomaly in train/; training clips must be normal."
-        attributes = found["attributes"] or ""
-        row["attributes"] = "" if attributes == "noAttribute" else attributes
-        return row | {k: found[k] for k in ("section", "domain", "label")}
-    if match := _CONCEALED.fullmatch(name):
-        if split == "train":
-            return f"{path}: a concealed test name (section_NN_NNNN.wav), but lies in train/."
-        return row | {"section": match["section"], "domain": "unknown", "label": "unknown"}
-    if name.startswith("section_"):
-        return (
-            f"{path}: not a DCASE 2026 name; expected section_00_{{source|target}}_"
-            f"{{train|test}}_{{normal|anomaly}}_0000_<attributes>.wav or section_00_0000.wav."
+        wrong = "not a file (a folder, a pipe or a broken link)."
+    elif name.startswith("section_") and not match:
+        wrong = (
+            "not a DCASE 2026 name; expected section_00_{source|target}_{train|test}_"
+            "{normal|anomaly}_0000_<attributes>.wav or section_00_0000.wav."
         )
-    known = {"domain": "source", "label": "normal"}
-    unknown = {"domain": "unknown", "label": "unknown"}
-    return row | {"section": "00"} | (known if split == "train" else unknown)
+    elif match and "label" not in said and split == "train":
+        wrong = "a concealed test name (section_NN_NNNN.wav), but lies in train/."
+    elif said.get("split", split) != split:
+        wrong = f"named as a {said['split']} clip, but lies in {split}/."
+    elif split == "train" and said.get("label", "normal") != "normal":
+        wrong = "an anomaly in train/; training clips must be normal."
+    if wrong:
+        raise AsdError(f"{path}: {wrong}")
+    domain, label = ("source", "normal") if split == "train" else ("unknown", "unknown")
+    attributes = said.pop("attributes", None) or "noAttribute"
+    own = {"attributes": "" if attributes == "noAttribute" else attributes}
+    row = {"section": "00", "domain": domain, "label": label, "split": split, **said, **own}
+    return {**row, "name": name, "path": str(path), **wav.header(path)}
 
 
 def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
-    r"""Read the attributes of a machine's clips.
+    r"""Read the attribute table of a machine, also as other programs have saved it again.
 
     Parameters
     ----------
@@ -491,94 +386,42 @@ def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / ATTRIBUTES).write_table_text("file_name,d1p,d1v\nfan/train/a.wav,spd,1\n")
+    >>> _ = (folder / ATTRIBUTES).write_text("file_name,d1p,d1v\nfan/train/a.wav,spd,1\n")
     >>> read_attributes(folder, ["a.wav", "b.wav"])
     {'a.wav': 'spd_1'}
     """
     path = folder / ATTRIBUTES
     if not path.exists():
         return {}
+    found: dict[str, str] = {}
     try:
-        rows = _attribute_rows(path)
-    except AsdError as error:
-        raise AsdError(f"{path}{error}") from None
-    named = {clip: attributes for clip, (attributes, _) in rows.items()}
-    if rows and clips and not named.keys() & set(clips):
-        clip, (_, line) = next(iter(rows.items()))
-        raise AsdError(
-            f"{path}, line {line}: names {clip!r}; neither this nor any other of its "
-            f"{len(rows)} rows is a clip of this machine."
-        )
-    return named
-
-
-def _attribute_rows(path: Path) -> dict[str, tuple[str, int]]:
-    """Attributes and line of every clip in a table; errors begin with what follows its path."""
-    lines = _table_lines(_table_text(path))
-    _, header = next(lines, (0, [""]))
-    if header.count(_COLUMN) != 1:
-        raise AsdError(
-            f": not an attribute table with a {_COLUMN} column (it begins with {header[0][:80]!r})."
-        )
-    found: dict[str, tuple[str, int]] = {}
-    for number, cells in lines:
-        if len(cells) > len(header):
-            raise AsdError(
-                f", line {number}: {len(cells)} cells, where the first line has {len(header)}."
-            )
-        own = dict(zip(header, cells, strict=False))
-        clip = _clip_of(own.pop(_COLUMN, ""))
-        if not clip:
-            raise AsdError(f", line {number}: names no file.")
-        attributes = "_".join(value for value in own.values() if value)
-        known, line = found.setdefault(clip, (attributes, number))
-        if known != attributes:
-            raise AsdError(
-                f", line {number}: gives {clip} the attributes {attributes!r}, and line {line} "
-                f"{known!r}; keep one of them."
-            )
+        text = read_bytes(path, _MOST_TABLE).decode("utf-8-sig").lstrip()
+        mark = max(",;\t", key=text.partition("\n")[0].count)
+        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
+        if "file_name" not in (table.fieldnames or ()):
+            raise AsdError(f"{path}: not an attribute table with a file_name column.")
+        for cells in table:
+            where = f"{path}, line {table.line_num}"
+            if any(cells.pop(None, ())):
+                raise AsdError(f"{where}: more cells than in the first line.")
+            own = {column: (cell or "").strip() for column, cell in cells.items()}
+            file = own.pop("file_name").replace("\\", "/")  # of Windows
+            clip = folders.composed(file.rpartition("/")[2])
+            attributes = "_".join(filter(None, own.values()))
+            if attributes and not clip:
+                raise AsdError(f"{where}: names no file.")
+            if found.setdefault(clip, attributes) != attributes:
+                raise AsdError(f"{where}: {clip} has other attributes above; keep one line.")
+    except ValueError as error:  # no UTF-8
+        raise AsdError(f"{path}: not UTF-8 text ({error}); save it as UTF-8.") from None
+    except csv.Error as error:
+        raise AsdError(f"{path}: not a table ({error}).") from None
+    if found and clips and not found.keys() & set(clips):
+        raise AsdError(f"{path}: names {next(iter(found))!r} and no clip of this machine.")
     return found
 
 
-def _table_lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of every line that is not blank; empty cells at its end do not count."""
-    first = text.lstrip().splitlines()[:1]
-    mark = next((mark for mark in (",", ";", "\t") if mark in "".join(first)), ",")
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
-    try:
-        for row in table:
-            cells = [cell.strip() for cell in row]
-            while cells and not cells[-1]:
-                cells.pop()
-            if cells:
-                yield table.line_num, cells
-    except csv.Error as error:
-        raise AsdError(f", line {table.line_num}: not a table ({error}).") from None
-
-
-def _table_text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise AsdError(": not a file (a folder, a pipe or a device).")
-        if path.stat().st_size > _MOST_TABLE:
-            raise AsdError(f": over {_MOST_TABLE:,} bytes; no attribute table is so long.")
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise AsdError(
-            f", line {line}: not UTF-8 text (byte {content[error.start]:#04x}); save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise AsdError(f": cannot be read ({error.strerror or error}).") from None
-
-
-def _clip_of(path: str) -> str:
-    """Name of a clip without its folders, which Windows parts otherwise."""
-    return composed(path.replace("\\", "/").rpartition("/")[2])
-
-
-def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
+def _examine(path: str, spectra: Spectra, shortest: int) -> list[str]:
     """Content hash of a file and what is wrong with it, or an empty sentence."""
     content = wav.content_of(path)
     try:
@@ -591,10 +434,9 @@ def _examine(path: Path, spectra: Spectra, shortest: int) -> list[str]:
 def _machine_problems(manifest: pd.DataFrame) -> list[str]:
     problems = []
     for machine, clips in manifest.groupby("machine"):
-        for name, same in clips.groupby("name"):
-            if same["split"].nunique() > 1:
-                problems.append(f"{machine}: {name} lies in train/ and test/; names must differ.")
-        train = clips[clips["split"] == "train"]
-        if 0 < len(train) < 2:
+        train, test = (clips[clips["split"] == split] for split in ("train", "test"))
+        for name in sorted({*train["name"]} & {*test["name"]}):
+            problems.append(f"{machine}: {name} lies in train/ and test/; names must differ.")
+        if len(train) == 1:
             problems.append(f"{machine}: 1 training clip; at least 2 are needed.")
     return problems

@@ -1,5 +1,7 @@
 """Complex spectra, power, log-mel frames and stacked frames (paper, section 3.1).
 
+L(b, t) = 10 log10(max(M(b, t), 1e-16)) dB, with M the mel bands of the power P(k, t) = |X(k, t)|^2
+and X the short-time spectrum; frequency k, band b, frame t. A vector stacks 5 frames in time order.
 Notebook: 02_front_ends.
 """
 
@@ -15,11 +17,82 @@ import scipy.signal
 from jaxtyping import Complex, Float, Int
 
 from asdlib.params import AsdError, Spectra
+from asdlib.runtime.errors import plural
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]  # near and far microphone
 Power = Float[np.ndarray, "frequency frame"]
 
 _SMALLEST_POWER = 1e-16  # floor under the logarithm: -160 dB
+_SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
+_LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
+_RATES = 1000, 1_000_000  # Hz; what is outside is no recorder's
+
+
+def problem_of(
+    signal: Float[np.ndarray, "channel sample"],
+    rate: int,
+    spectra: Spectra = Spectra(),
+    shortest: int = 1,
+) -> str:
+    """Say what keeps a recording from being used; empty where nothing does.
+
+    Parameters
+    ----------
+    rate : sample rate in Hz.
+    shortest : samples that are needed, at the sample rate of the spectra.
+
+    Examples
+    --------
+    >>> problem_of(np.ones((1, 16000)), 16000)
+    '1 channel; near and far (2 channels) are needed.'
+    """
+    if signal.shape[1] == 0:
+        return "holds no samples."
+    if wrong := format_problem(rate, len(signal), spectra):
+        return wrong
+    if not np.isfinite(signal).all():
+        return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
+    if (peak := float(np.abs(signal).max())) > _LOUDEST:
+        return f"samples of up to {peak:.0e}; full scale is 1, at most {_LOUDEST:.0e} is allowed."
+    flat = np.ptp(signal, axis=1) < _SILENCE  # a constant offset is silence too
+    if flat.any():
+        silent = [name for name, is_flat in zip(("near", "far"), flat, strict=True) if is_flat]
+        return f"the {' and '.join(silent)} channel is silent."
+    if (samples := signal.shape[1] * spectra.sample_rate // rate) < shortest:
+        return f"{samples} samples long; at least {shortest} are needed for one vector."
+    return ""
+
+
+def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
+    """Say which number of channels or sample rate is wrong; empty where both are right.
+
+    >>> format_problem(8000, 2, Spectra()).partition(" (")[0]
+    'sample rate 8000 Hz; 16000 Hz is needed'
+    """
+    wanted = spectra.sample_rate
+    if channels != 2:
+        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed."
+    if rate != wanted and not spectra.resample:
+        how = "asd fit --resample or spectra.resample: true converts"
+        return f"sample rate {rate} Hz; {wanted} Hz is needed ({how})."
+    if not _RATES[0] <= rate <= _RATES[1]:
+        return f"sample rate {rate} Hz; {_RATES[0]} to {_RATES[1]} Hz can be converted."
+    return ""
+
+
+def resampled(
+    signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
+) -> Float[np.ndarray, "channel _"]:
+    """Return a signal at the sample rate of the spectra, in an order that is fast to read.
+
+    >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape
+    (2, 16000)
+    """
+    if rate != spectra.sample_rate:
+        import soxr
+
+        signal = soxr.resample(signal.T, rate, spectra.sample_rate).T
+    return np.ascontiguousarray(signal)
 
 
 def stft(

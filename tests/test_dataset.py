@@ -8,7 +8,7 @@ from conftest import machine_folder, two_channels, write_wav
 
 from asdlib import dataset
 from asdlib.dataset import Problems
-from asdlib.io import kept
+from asdlib.io import store
 from asdlib.params import AsdError, Spectra
 
 
@@ -217,7 +217,7 @@ def test_an_old_file_is_remembered_and_a_young_one_read_again(tmp_path, rng, mon
     machine_folder(tmp_path, rng)
     table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
     dataset.check(table, cache=cache)
-    assert kept.json_value(cache) == {}
+    assert store.load(cache) == {}
     monkeypatch.setattr(dataset, "_SETTLED", 0)
     hashes, problems = dataset.check(table, cache=cache)
     monkeypatch.setattr(dataset, "_examine", None)
@@ -233,7 +233,7 @@ def test_a_cache_of_something_else_is_not_used(tmp_path, rng, text, capsys):
     cache.write_text(text)
     assert dataset.check(table, cache=cache)[1] == []
     assert f"{cache}: damaged" in capsys.readouterr().err
-    assert kept.json_value(cache) == {}
+    assert store.load(cache) == {}
 
 
 def test_what_is_no_file_is_one_sentence(tmp_path, rng):

@@ -77,7 +77,7 @@ def test_bad_files_get_one_sentence(tmp_path, text, sentence):
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(AsdError, match="none.yaml: cannot be read .No such file"):
+    with pytest.raises(AsdError, match=r"none\.yaml: cannot be read \(No such file"):
         params.load(tmp_path / "none.yaml")
 
 

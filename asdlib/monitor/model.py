@@ -26,7 +26,7 @@ from asdlib.params import AsdError, Params, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
 from asdlib.runtime.parallel import clip_by_clip, one_thread
-from asdlib.spectra import Spectrum, stft
+from asdlib.spectra import Spectrum, problem_of, resampled, stft
 from asdlib.study import views
 
 _LEAST = 2  # normal recordings
@@ -283,9 +283,9 @@ class Monitor:
                     f"an array of shape {signal.shape}; (2, samples) is needed, near and far."
                 )
         shortest = 2 * spectra.n_fft  # two frames of the longer window
-        if wrong := dataset.problem_of(signal, rate, spectra, shortest):
+        if wrong := problem_of(signal, rate, spectra, shortest):
             raise AsdError(f"{where}{wrong}")
-        return dataset.resampled(signal, rate, spectra)
+        return resampled(signal, rate, spectra)
 
     def _score(
         self, signal: Float[np.ndarray, "channel=2 sample"], name: str

@@ -30,6 +30,7 @@ from asdlib.simulate.rooms import (
     wavs,
 )
 from asdlib.simulate.sounds import RATE, coloured, harmonics, ring, slow
+from asdlib.spectra import resampled
 
 # level of each noise at the near microphone, in dB; the mixture depends on the domain
 _LEVELS = {
@@ -175,7 +176,7 @@ def _excerpt(rng: np.random.Generator, samples: int, files: list[Path]) -> np.nd
         frames = int(min(file.frames, (samples / RATE + 0.1) * file.samplerate))
         file.seek(int(place * (file.frames - frames)))
         part, rate = file.read(frames, always_2d=True), file.samplerate
-    signal = dataset.resampled(part.T, rate, ANY_RATE).mean(axis=0)
+    signal = resampled(part.T, rate, ANY_RATE).mean(axis=0)
     fade = min(RATE // 4, len(signal) // 2)
     ramp = np.sqrt(np.linspace(0, 1, fade))  # keeps the power of uncorrelated signals
     whole = signal

@@ -20,6 +20,7 @@ from asdlib.guard import PerClip
 from asdlib.io import wav
 from asdlib.monitor import Monitor
 from asdlib.params import AsdError, load
+from asdlib.spectra import problem_of
 
 _LONGEST = 5.0  # s of one input; all of them take milliseconds
 _NUMBERS = [b"\x00" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", b"\x01\x00\x00\x00"]
@@ -103,7 +104,7 @@ def encoded(rng, format, subtype, **keys):
 )
 def test_recordings(format, subtype, rng, fuzz):
     def use(content):
-        told = dataset.problem_of(*wav.decode(content))
+        told = problem_of(*wav.decode(content))
         return [told] if told else []
 
     fuzz(f"{format} in memory", [encoded(rng, format, subtype)], use)
