@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from asdlib.io import kept, owned
+from asdlib.io import store
 from asdlib.io.files import sweep, temporary_folder
-from asdlib.io.folders import is_foreign
+from asdlib.io.folders import MARK, is_foreign
 from asdlib.runtime.errors import AsdError, plural
 from asdlib.runtime.process import bar
 
@@ -120,10 +120,10 @@ def download(
     asdlib.runtime.errors.AsdError: pump: no machine of the development set; ...
     """
     wanted = chosen(kind, machines)
-    own, record = out / owned.MARK / "archives", out / owned.MARK / "official.json"
+    own, record = out / MARK / "archives", out / MARK / "official.json"
     own.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    known: dict[str, Any] = kept.json_value(record) or {}
+    known: dict[str, Any] = store.load(record) or {}
     missing = [archive for archive in wanted if not _is_there(out, archive, known)]
     if missing:
         print(LICENCE, file=sys.stderr)
@@ -138,7 +138,7 @@ def download(
                 "move it away to fetch that one."
             )
         known[archive.name] = {"md5": archive.md5, "files": unpack(path, archive.machine, out)}
-        kept.write_json(known, record)
+        store.save(known, record)
         if keep and path != stays:
             stays.parent.mkdir(exist_ok=True)
             path.replace(stays)

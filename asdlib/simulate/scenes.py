@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +24,11 @@ import scipy.fft
 import soundfile
 from jaxtyping import Complex, Float
 
-from asdlib.io import files
+from asdlib.io import folders, store, wav
 from asdlib.io.files import digest, resolve
-from asdlib.io.kept import name_instead
-from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.runtime.process import bar
-from asdlib.simulate import machines
-from asdlib.simulate.machines import MACHINES
+from asdlib.simulate.machines import MACHINES, SEVERITY, MachineSpec
 from asdlib.simulate.noises import noise, real_noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
 from asdlib.simulate.sounds import RATE, Condition
@@ -77,7 +73,7 @@ def render(
     AsdError
         For a machine that is not simulated, or unusable noise or impulse-response folders.
     """
-    spec = _specs((machine,))[machine]
+    spec = _spec(machine)
     cell = Cell(machine, split, domain, label, index)
     samples = int(params.seconds * spec.lengths[index % len(spec.lengths)] * RATE)
     condition = _condition(cell, params)
@@ -85,7 +81,7 @@ def render(
 
     draw = cell.generator(params.seed, "fault")
     fault = str(draw.choice(list(spec.faults))) if label == "anomaly" else None
-    severity = draw.uniform(*spec.faults[fault]) * machines.SEVERITY if fault else 0.0
+    severity = draw.uniform(*spec.faults[fault]) * SEVERITY if fault else 0.0
     loudness = 10 ** (cell.generator(params.seed, "level").uniform(-2, 2) / 20)
 
     def sound(with_fault: str | None) -> np.ndarray:
@@ -112,8 +108,8 @@ def write(
 ) -> str:
     """Write the data set in the DCASE 2026 layout.
 
-    A finished set of the same parameters is left as it is. Files are written into a folder beside
-    ``out`` that is renamed at the end, so an interrupted run leaves nothing in ``out``.
+    A finished set of the same parameters is left as it is. Another set in ``out`` is replaced once
+    the new one is whole.
 
     Parameters
     ----------
@@ -127,68 +123,43 @@ def write(
     ------
     AsdError
         For an unknown machine, an unusable noise or response folder, or an ``out`` that holds
-        something else.
+        what asd did not write.
     """
-    out = Path(out)
-    specs = _specs(params.machines)
     note = {"params": params.model_dump(mode="json"), "recipe": recipe(params)}
-    if (manifest := _finished(out, note)) is not None:
-        return manifest
-    if os.path.ismount(out):
-        raise AsdError(f"{out}: another disk; give a folder in it, such as {out / 'scenes'}.")
+    there = store.load(Path(out) / "scenes.json") or {}
+    if note == {key: there.get(key) for key in note}:
+        return str(there["manifest"])
     if params.noise_folder is not None:
         real_noise(resolve(params.noise_folder))
-    # its own name for every run: two that write the same set do not disturb each other
-    beside = files.part_of(out.absolute())
-    jobs = [(name, cell, stem) for name in specs for cell, stem in cells(name, params)]
-    transfers: dict[str, list[np.ndarray]] = {name: [] for name in specs}
-    try:
-        for name in specs:
-            for folder in ("train", "test", *(["truth"] if params.truth else [])):
-                (beside / name / folder).mkdir(parents=True)
-            room_of(name, params)  # once, not once per thread
-        with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
-            spectra = pool.map(lambda job: _write_clip(beside, params, *job), jobs)
-            with bar("writing simulated clips", len(jobs), "clip", progress=progress) as shown:
-                for (name, _, _), noise in zip(jobs, spectra, strict=True):
-                    shown.update()
-                    if noise is not None:
-                        transfers[name].append(noise)
-        for name in specs:
-            _write_tables(beside / name, name, transfers[name], params)
-        manifest = _manifest(beside)
-        (beside / "scenes.json").write_text(json.dumps(note | {"manifest": manifest}))
-        try:
-            os.replace(beside, out)  # also over an empty folder
-        except OSError:
-            if _finished(out, note) != manifest:  # unless another run was first
-                raise
-    except OSError as error:
-        name_instead(error, beside, out)
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    names = params.machines or tuple(MACHINES)
+    for name in names:
+        _spec(name)
+        room_of(name, params)  # once, not once per thread
+    jobs = [(cell, stem) for name in names for cell, stem in cells(name, params)]
+    transfers: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    with folders.replacing_folder(Path(out), "OUT") as root:
+        for name, folder in product(names, ("train", "test", *(["truth"] if params.truth else []))):
+            (root / name / folder).mkdir(parents=True)
+        with (
+            ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool,
+            bar("writing simulated clips", len(jobs), "clip", progress=progress) as shown,
+        ):
+            spectra = pool.map(lambda job: _write_clip(root, params, *job), jobs)
+            for (cell, _), own in zip(jobs, spectra, strict=True):
+                shown.update()
+                if own is not None:
+                    transfers[cell.machine].append(own)
+        for name in names:
+            _write_tables(root / name, name, transfers[name], params)
+        manifest = _manifest(root)
+        store.save(note | {"manifest": manifest}, root / "scenes.json")
     return manifest
 
 
 def recipe(params: Scenes) -> str:
     """Name what a set will be: its parameters and the code that makes it."""
-    code = code_digest("simulate.scenes.write")
     sizes = Spectra().model_dump()  # of the spectra that the true transfer is made of
-    return digest([params.model_dump(mode="json"), sizes, machines.SEVERITY, code])
-
-
-def _finished(out: Path, note: dict) -> str | None:
-    """Return the manifest of the same set in ``out``, None where ``out`` is free."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return None
-    try:
-        stored = json.loads((out / "scenes.json").read_text())
-        if {key: stored[key] for key in note} == note:
-            return str(stored["manifest"])
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
-    raise AsdError(f"{out}: holds something else already; give a new or an empty folder.")
+    return digest([params.model_dump(mode="json"), sizes, store.code("simulate.scenes")])
 
 
 def read_truth(root: Path, machine: str, stem: str) -> Clip | None:
@@ -196,8 +167,8 @@ def read_truth(root: Path, machine: str, stem: str) -> Clip | None:
     path = Path(root) / machine / "truth" / f"{stem}.wav"
     if not path.exists():
         return None
-    signal, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    return Clip(signal.T[0:2], signal.T[2:4], signal.T[4:6])
+    signal, _ = wav.decode(wav.content_of(path))
+    return Clip(signal[0:2], signal[2:4], signal[4:6])
 
 
 def read_transfer(root: Path, machine: str) -> pd.DataFrame | None:
@@ -212,11 +183,10 @@ def read_transfer(root: Path, machine: str) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.exists() else None
 
 
-def _specs(names: tuple[str, ...]) -> dict[str, machines.MachineSpec]:
-    for name in names:
-        if name not in MACHINES:
-            raise AsdError(f"No simulated machine {name!r}; there are {', '.join(MACHINES)}.")
-    return {name: MACHINES[name] for name in names or MACHINES}
+def _spec(name: str) -> MachineSpec:
+    if name not in MACHINES:
+        raise AsdError(f"No simulated machine {name!r}; there are {', '.join(MACHINES)}.")
+    return MACHINES[name]
 
 
 def _condition(cell: Cell, params: Scenes) -> Condition:
@@ -230,17 +200,11 @@ def cells(machine: str, params: Scenes) -> Iterator[tuple[Cell, str]]:
         for index in range(count):
             cell = Cell(machine, "train", domain, "normal", index)
             yield cell, _stem(cell, params, index)
-    spec, test = MACHINES[machine], params.test_per_cell
-    tested = [
-        Cell(machine, "test", domain, label, index)
-        for domain in ("source", "target")
-        for label in ("normal", "anomaly")
-        for index in range(test)
-    ]
-    order = (
-        Cell(machine, "test", "", "", 0).generator(params.seed, "order").permutation(len(tested))
-    )
-    for number, (cell, place) in enumerate(zip(tested, order, strict=True)):
+    spec = MACHINES[machine]
+    every = product(("source", "target"), ("normal", "anomaly"), range(params.test_per_cell))
+    tested = [Cell(machine, "test", *own) for own in every]
+    rng = Cell(machine, "test", "", "", 0).generator(params.seed, "order")
+    for number, (cell, place) in enumerate(zip(tested, rng.permutation(len(tested)), strict=True)):
         if spec.evaluation:
             yield cell, f"section_00_{place:04d}"
         else:
@@ -253,7 +217,7 @@ def _stem(cell: Cell, params: Scenes, number: int) -> str:
 
 
 def _write_clip(
-    root: Path, params: Scenes, name: str, cell: Cell, stem: str
+    root: Path, params: Scenes, cell: Cell, stem: str
 ) -> Complex[np.ndarray, "3 frequency"] | None:
     """Write one clip (and its truth, if asked for).
 
@@ -261,11 +225,11 @@ def _write_clip(
     -------
     Mean near, far and cross power spectra of a training clip's noise, where the truth needs them.
     """
-    clip = render(name, cell.split, cell.domain, cell.label, cell.index, params)
-    _wav(root / name / cell.split / f"{stem}.wav", clip.mixture)
+    clip = render(cell.machine, cell.split, cell.domain, cell.label, cell.index, params)
+    _wav(root / cell.machine / cell.split / f"{stem}.wav", clip.mixture)
     if params.truth < 0 or cell.index < params.truth:
         parts = np.concatenate([clip.machine, clip.noise, clip.fault])
-        _wav(root / name / "truth" / f"{stem}.wav", parts)
+        _wav(root / cell.machine / "truth" / f"{stem}.wav", parts)
     if cell.split != "train" or not params.truth:
         return None
     near, far = stft(clip.noise)
@@ -273,8 +237,7 @@ def _write_clip(
 
 
 def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
-    content = io.BytesIO()
-    samples = np.clip(signal.T, -1, 1 - 2**-15)
+    content, samples = io.BytesIO(), np.clip(signal.T, -1, 1 - 2**-15)
     soundfile.write(content, samples, RATE, format="WAV", subtype="PCM_16")
     path.write_bytes(content.getvalue())
 
@@ -282,13 +245,12 @@ def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
 def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: Scenes) -> None:
     """Write the attribute file of DCASE, and the true labels and noise transfer if asked for."""
     listed = list(cells(machine, params))
-    names = [f"{machine}/{c.split}/{stem}.wav" for c, stem in listed if c.split == "train"]
-    pairs = [stem.split("_")[6:] for c, stem in listed if c.split == "train"]
-    width = max(len(pair) for pair in pairs) // 2
-    if width:
+    train = [stem for cell, stem in listed if cell.split == "train"]
+    pairs = [stem.split("_")[6:] for stem in train]
+    if width := max(map(len, pairs)) // 2:
         columns = [f"d{i + 1}{kind}" for i in range(width) for kind in "pv"]
         table = pd.DataFrame(pairs, columns=columns)
-        table.insert(0, "file_name", names)
+        table.insert(0, "file_name", [f"{machine}/train/{stem}.wav" for stem in train])
         table.to_csv(folder / "attributes_00.csv", index=False)
     if not params.truth:
         return
@@ -296,14 +258,12 @@ def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: S
     labels = pd.DataFrame(test, columns=["name", "domain", "label"])
     labels.to_csv(folder / "truth" / "labels.csv", index=False)
     near, far, cross = np.mean(noise, axis=0)  # every clip counts the same, long or short
-    truth = pd.DataFrame(
-        {
-            "frequency": np.linspace(0, RATE / 2, len(near)),
-            "noise_transfer": near.real / far.real,
-            "msc": power(cross) / (near.real * far.real),
-        }
-    )
-    truth.to_csv(folder / "truth" / "noise_transfer.csv", index=False)
+    truth = {
+        "frequency": np.linspace(0, RATE / 2, len(near)),
+        "noise_transfer": near.real / far.real,
+        "msc": power(cross) / (near.real * far.real),
+    }
+    pd.DataFrame(truth).to_csv(folder / "truth" / "noise_transfer.csv", index=False)
 
 
 def _manifest(root: Path) -> str:
