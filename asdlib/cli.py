@@ -348,41 +348,32 @@ def _watch(options: argparse.Namespace) -> None:
 
 def _metrics(options: argparse.Namespace) -> None:
     from asdlib import metrics
+    from asdlib.compare import score_files
 
-    table = metrics.evaluate(metrics.parse_scores(options.scores))
+    table = metrics.evaluate(score_files.read_table(options.scores))
     print(table.to_string(float_format=lambda value: f"{100 * value:.2f}"))
     print(f"official score {100 * metrics.omega(table)} %")
 
 
 def _compare(options: argparse.Namespace) -> None:
     from asdlib import study
-    from asdlib.compare import others, statistics, systems
+    from asdlib.compare import score_files, statistics, systems
 
-    theirs = others.read(options.folder, options.truth)
-    ours = {}
+    theirs, ours = score_files.read(options.folder, options.truth), {}
     if options.params is not None:
         params = _with_data(options)
-        results = statistics.Results(study.run(params, progress=True))
-        ours = others.own(systems.apply_all(results, params.scoring.quantile))
-    compared, told = others.in_common({**ours, **theirs})
-    reference = next(iter(compared))
-    found = others.compare(compared, reference)
-    print(found.to_string(float_format="{:.4f}".format))
-    print(f"change and verdict: in place of {reference}.", *told, sep="\n")
+        recordings = study.open_recordings(params, progress=True)
+        results = statistics.results(params, recordings, progress=True)
+        ours = score_files.of_study(systems.apply_all(results, params.scoring.quantile))
+    print(*score_files.lines_to_print(ours, theirs), sep="\n")
 
 
 def _validate(options: argparse.Namespace) -> None:
     from asdlib import dataset
-    from asdlib.compare import submission
+    from asdlib.compare import validation
 
-    expected = None
-    if options.data:
-        clips = dataset.scan(options.data)
-        test = clips[clips["split"] == "test"]
-        concealed = test[test["label"] == "unknown"]
-        chosen = concealed if len(concealed) else test
-        expected = {str(m): set(rows["name"]) for m, rows in chosen.groupby("machine")}
-    problems = submission.validate(options.package, expected)
+    expected = validation.expected_clips(dataset.scan(options.data)) if options.data else None
+    problems = validation.validate(options.package, expected)
     if problems:
         raise AsdError("\n".join(problems))
     print(f"{options.package}: no problems found.")

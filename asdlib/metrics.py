@@ -5,21 +5,17 @@ As in mir_eval: ``validate``, one function per metric, ``evaluate``. Notebook: 0
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
-from asdlib.io.files import read_bytes
 from asdlib.params import AsdError
 from asdlib.runtime.errors import form, plural
 
 MAX_FPR = 0.1  # of the partial AUC
-_MOST_BYTES = 2**26  # of a table; one of ten machines has less than a megabyte
 SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (paper, 4.1)
 
 Score = Float[np.ndarray, " clip"]
@@ -331,69 +327,6 @@ def kind_of(name: str) -> tuple[str, str] | None:
     """
     match = _NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
     return (match["domain"], match["label"]) if match else None
-
-
-def parse_scores(path: str | Path) -> pd.DataFrame:
-    r"""Read a ``file,score`` table; machine, domain and label come from the file names.
-
-    Returns
-    -------
-    DataFrame with machine, domain, label, name, score.
-
-    Raises
-    ------
-    AsdError
-        Naming the file, and the line where there is one.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "scores.csv"
-    ...     name = "fan/test/section_00_source_test_normal_0000_spd_1.wav"
-    ...     _ = path.write_text(f"file,score\n{name},1.5\n")
-    ...     row = parse_scores(path).loc[0]
-    >>> row["machine"], row["domain"], row["label"], float(row["score"])
-    ('fan', 'source', 'normal', 1.5)
-    """
-    path = Path(path)
-    try:
-        content = io.BytesIO(read_bytes(path, _MOST_BYTES))
-        table = pd.read_csv(content, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise AsdError(f"{path}: no such file.") from None
-    except OSError as error:
-        raise AsdError(f"{path}: cannot be read ({error.strerror}).") from None
-    except ValueError as error:
-        raise AsdError(f"{path}: not a CSV table ({' '.join(str(error).split())}).") from None
-    missing = [c for c in ("file", "score") if c not in table]
-    if missing:
-        raise AsdError(
-            f"{path}: lacks the {form(len(missing), 'column', 'columns')} {', '.join(missing)}; "
-            "the first line must be file,score."
-        )
-    rows = []
-    for line, (file, score) in enumerate(zip(table["file"], table["score"], strict=True), start=2):
-        folders = file.replace("\\", "/").split("/")[:-1]
-        folders = [folder for folder in folders if folder not in ("train", "test")]
-        kind = kind_of(file)
-        if kind is None:
-            raise AsdError(
-                f"{path}, line {line}: {file!r} is not <machine>/section_00_{{source|target}}_test_"
-                "{normal|anomaly}_0000_<attributes>.wav."
-            )
-        try:
-            value = float(score)
-        except ValueError:
-            raise AsdError(f"{path}, line {line}: {score!r} is not a number.") from None
-        machine = folders[-1] if folders else path.stem
-        rows.append([machine, *kind, file, value])
-    result = pd.DataFrame(rows, columns=["machine", "domain", "label", "name", "score"])
-    twice = result["name"][result["name"].duplicated()]
-    if len(twice):
-        raise AsdError(f"{path}: {twice.iloc[0]} is listed more than once.")
-    validate(result)
-    return result
 
 
 def _roc(anomalous: Anomalous, score: Score, max_fpr: float = 1.0) -> float:

@@ -138,8 +138,8 @@ def test_metrics_of_real_scores(real, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["metrics", "none.csv"], "none.csv: no such file."),
-        (["validate", "none.zip"], "none.zip: no such folder or zip."),
+        (["metrics", "none.csv"], "none.csv: cannot be read (No such file or directory)"),
+        (["validate", "none.zip"], "none.zip: cannot be read (No such file or directory)"),
         (["doctor", "nowhere"], "nowhere: no such folder"),
         (["study", "--params", "none.yaml"], "none.yaml: cannot be read"),
         (["report", "--params", "none.yaml"], "none.yaml: cannot be read"),

@@ -246,9 +246,10 @@ class Results:
         return found.assign(verdict=[verdict(own) for own in found.to_dict("records")])
 
 
-def results(params: Params, recordings: Recordings) -> Results:
+def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
     """Results of a study, and of the submission without training, S5, where it can be formed."""
-    return kept(params, with_untrained(study.run(params, recordings=recordings)))
+    table = study.run(params, recordings=recordings, progress=progress)
+    return kept(params, with_untrained(table))
 
 
 def kept(params: Params, table: pd.DataFrame) -> Results:

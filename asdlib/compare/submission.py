@@ -6,7 +6,6 @@ Notebook: 08_submission.
 
 from __future__ import annotations
 
-import copy
 import csv
 import io
 import shutil
@@ -20,13 +19,14 @@ import yaml
 
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
+from asdlib.compare.score_files import csv_lines
 from asdlib.compare.systems import PAPER, Applied, System
 from asdlib.compare.validation import DECISIONS, SCORES, check_label, file_name
 from asdlib.compare.validation import validate as validate
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
-from asdlib.io import owned
-from asdlib.io.files import replacing, write_text
+from asdlib.io import folders
+from asdlib.io.files import read_bytes, replacing, write_text
 from asdlib.params import AsdError, Params
 from asdlib.study.grid import Model
 
@@ -46,15 +46,6 @@ _DESCRIPTION = (
     "external_data_usage",
     "development_data_usage",
 )
-_AUTHORS: list[dict[str, Any]] = [
-    {
-        "firstname": None,
-        "lastname": None,
-        "email": None,
-        "corresponding": True,
-        "affiliation": {"institution": None, "department": None, "location": None},
-    }
-]  # to be filled in by hand
 _NULL = "__null__"
 
 
@@ -103,7 +94,7 @@ def meta(
             "label": label,
             "name": name,
             "abbreviation": abbreviation,
-            "authors": copy.deepcopy(_AUTHORS),
+            "authors": [_author()],
         },
         "system": {
             "description": {key: description.get(key) for key in _DESCRIPTION},
@@ -113,6 +104,13 @@ def meta(
         },
         "results": {"development_dataset": development},
     }
+
+
+def _author() -> dict[str, Any]:
+    """To be filled in by hand."""
+    who = dict.fromkeys(("firstname", "lastname", "email"))
+    place = dict.fromkeys(("institution", "department", "location"))
+    return {**who, "corresponding": True, "affiliation": place}
 
 
 def write_system(
@@ -172,7 +170,7 @@ def write_all(
     -------
     Path of ``task2.zip``.
     """
-    owned.folder(Path(folder), "the parameter results or name")
+    folders.managed(Path(folder), "the parameter results or name")
     if (written := Path(folder) / "task2").exists():
         shutil.rmtree(written)  # a system of an earlier run must not stay in the zip
     for system in systems:
@@ -199,8 +197,7 @@ def write_all(
 def read_scores(package: Path, label: str, machine: str) -> PerClip:
     """Read the anomaly scores that a written package holds."""
     path = Path(package) / "task2" / label / file_name(SCORES, machine)
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))
+    rows = csv_lines(read_bytes(path), path)
     return PerClip([float(value) for _, value in rows], [name for name, _ in rows])
 
 

@@ -176,7 +176,10 @@ BREAK = {
         f"{NAME}, line 3: not a wav name",
     ),
     "empty": (lambda p: score_file(p).write_bytes(b""), f"{NAME}: empty"),
-    "latin-1": (lambda p: score_file(p).write_bytes(b"\xe9.wav,1\n"), f"{NAME}: not UTF-8"),
+    "latin-1": (
+        lambda p: score_file(p).write_bytes(b"\xe9.wav,1\n"),
+        f"{NAME}: not a CSV table ('utf-8' codec",
+    ),
     "byte order mark": (
         lambda p: score_file(p).write_bytes(b"\xef\xbb\xbf" + score_file(p).read_bytes()),
         f"{NAME}: begins with a byte order mark",
@@ -223,7 +226,7 @@ BREAK = {
         "cannot be read",
     ),
     "deep meta": (lambda p: meta_file(p).write_text(9000 * "["), "cannot be read"),
-    "long field": (lambda p: score_file(p).write_text(2**18 * "x" + ".wav,1"), "not a table"),
+    "long field": (lambda p: score_file(p).write_text(2**18 * "x" + ".wav,1"), "not a CSV table"),
 }
 
 
@@ -284,11 +287,13 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(5):
             archive.writestr(f"task2/{LABELS[0]}/{i}.csv", bytes(2**26))
-    assert submission.validate(bomb) == [f"{bomb}: unpacks to more than 268,435,456 bytes."]
+    assert submission.validate(bomb) == [
+        f"{bomb}: holds more than 268,435,456 bytes; no package does."
+    ]
 
 
 def test_bad_archives(tmp_path):
-    with pytest.raises(AsdError, match="no such folder or zip"):
+    with pytest.raises(AsdError, match="cannot be read"):
         submission.validate(tmp_path / "none.zip")
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK not really")

@@ -15,7 +15,7 @@ from conftest import SMALL, machine_folder, two_channels, write_wav
 from walks import bounded
 
 from asdlib import dataset, metrics
-from asdlib.compare import submission
+from asdlib.compare import score_files, submission
 from asdlib.guard import PerClip
 from asdlib.io import wav
 from asdlib.monitor import Monitor
@@ -155,7 +155,7 @@ def test_score_tables(tmp_path, fuzz):
 
     def use(content):
         path.write_bytes(content)
-        metrics.evaluate(metrics.parse_scores(path))
+        metrics.evaluate(score_files.read_table(path))
 
     words = [b'"', b",", b"nan", b"inf", b"\x00", b"1e999"]
     fuzz("score tables", ["\n".join(["file,score", *rows]).encode()], use, few=40, words=words)

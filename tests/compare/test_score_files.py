@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from asdlib import cli, metrics
-from asdlib.compare import others
+from asdlib.compare import score_files
 from asdlib.params import AsdError
 
 KINDS = [(d, k) for d in ("source", "target") for k in ("normal", "anomaly")]
@@ -45,17 +45,17 @@ def team(tmp_path):
 
 
 def test_systems_are_what_lies_in_one_folder_and_ends_alike(team):
-    found = others.read(team)
+    found = score_files.read(team)
     assert list(found) == ["base seed13711 Eval", "one", "two"]
     for table in found.values():
         assert sorted(table["machine"].unique()) == ["fan", "valve"]
         assert table.groupby(["machine", "domain", "label"]).size().tolist() == [6] * 8
-    assert list(others.read(team / "one")) == ["one"]
+    assert list(score_files.read(team / "one")) == ["one"]
 
 
 def test_values_are_the_official_ones_and_differences_are_paired(team):
-    found = others.read(team)
-    table = others.compare(found, "two", resamples=200)
+    found = score_files.read(team)
+    table = score_files.compare(found, "two")
     assert table.index.tolist() == ["one", "base seed13711 Eval", "two"]
     for name, own in found.items():
         values = metrics.evaluate(own)
@@ -67,14 +67,16 @@ def test_values_are_the_official_ones_and_differences_are_paired(team):
     assert table.loc["one", "verdict"] == "helps"
     assert table.loc["two", ["change", "change_low", "change_high"]].tolist() == [0, 0, 0]
     assert table.loc["two", "verdict"] == ""
-    turned = others.compare(found, "one", resamples=200)
+    turned = score_files.compare(found, "one")
     assert turned.loc["two", "change_low"] == pytest.approx(-table.loc["one", "change_high"])
     assert turned.loc["two", "verdict"] == "harms"
 
 
 def test_without_a_target_domain_there_is_no_interval(team):
-    found = {name: table[table["domain"] == "source"] for name, table in others.read(team).items()}
-    table = others.compare(found, "one")
+    found = {
+        name: table[table["domain"] == "source"] for name, table in score_files.read(team).items()
+    }
+    table = score_files.compare(found, "one")
     assert table["auc_source"].notna().all()
     assert table[["omega", "low", "change_high"]].isna().all(axis=None)
     assert table["verdict"]["two"] == "Ω cannot be computed from these labels"
@@ -83,10 +85,12 @@ def test_without_a_target_domain_there_is_no_interval(team):
 def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
     hidden = {name: f"section_00_{i:04d}.wav" for i, (*_, name) in enumerate(clips())}
     path = left(tmp_path / "us", "fan", [(hidden[n], v) for n, v in scores("fan", 2)])
-    with pytest.raises(AsdError, match=r"line 1: nothing tells the label of section_00_0000\.wav"):
-        others.read(tmp_path / "us")
+    with pytest.raises(
+        AsdError, match=r"line 1: nothing tells the label of 'section_00_0000\.wav'"
+    ):
+        score_files.read(tmp_path / "us")
     by_names = left(tmp_path / "open", "fan", scores("fan", 2))
-    expected = others.read(tmp_path / "open")["open"]
+    expected = score_files.read(tmp_path / "open")["open"]
     truth = tmp_path / "truth"
     whole = truth / "ground_truth_attributes" / "ground_truth_fan_section_00_test.csv"
     whole.parent.mkdir(parents=True)
@@ -98,11 +102,11 @@ def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
         file.write_text("".join(f"{hidden[n]},{int(of in n)}\r\n" for n in hidden))
     columns = ["machine", "domain", "label", "score"]
     for folder in (truth, parts):
-        found = others.read(tmp_path / "us", folder)["us"]
+        found = score_files.read(tmp_path / "us", folder)["us"]
         pd.testing.assert_frame_equal(found[columns], expected[columns])
     (parts / "ground_truth_domain" / "ground_truth_DCASE2026T2fan_section_00_test.csv").unlink()
     with pytest.raises(AsdError, match="nothing tells the label"):
-        others.read(tmp_path / "us", parts)
+        score_files.read(tmp_path / "us", parts)
     assert path.exists()
     assert by_names.exists()
 
@@ -110,11 +114,11 @@ def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a.wav\n", "line 1: 'a.wav'; 'file,value' is needed"),
+        ("a.wav\n", "line 1: 'a.wav'; a file and a value are needed"),
         ("{0},1\n{1},high\n", "line 2: 'high' is not a number"),
         ("{0},1\n{0},2\n", "is listed more than once"),
         ("{0},nan\n", "1 score not finite"),
-        ("file,score\nx.wav,1\n", "line 1: 'score' is not a number"),
+        ("file,score\nx.wav,1\n", "line 1: nothing tells the label of 'file'"),
         ("\x00\xff", "not a CSV table"),
     ],
 )
@@ -123,38 +127,62 @@ def test_what_is_no_score_is_named(tmp_path, text, told):
     path = left(tmp_path / "team", "fan", [])
     path.write_bytes(text.format(*names).encode("latin-1"))
     with pytest.raises(AsdError, match=f"{path.name}.*{told}"):
-        others.read(tmp_path / "team")
+        score_files.read(tmp_path / "team")
+
+
+GOOD = "fan/test/section_00_source_test_normal_0000_a.wav,1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name,score\n" + GOOD, "lacks the column file"),
+        ("file,score\n" + GOOD + "x.wav,1\n", "line 3: nothing tells the label of 'x.wav'"),
+        ("file,score\n" + GOOD.replace("1.0", "one"), "line 2: 'one' is not a number"),
+        ("file,score\n" + GOOD.replace("1.0", "nan"), "not finite"),
+        ("file,score\n" + GOOD + GOOD, "more than once"),
+        ("file,score\n", "no scores"),
+        ("file,score\n" + GOOD + "a.wav,1,2\n", "line 3: 'a.wav,1,2'; a file and a value are"),
+        ("", "lacks the columns file, score"),
+    ],
+)
+def test_bad_score_files_get_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    with pytest.raises(AsdError) as error:
+        score_files.read_table(path)
+    assert sentence in str(error.value)
 
 
 def test_folders_without_scores_or_truth_are_told(tmp_path, team):
     with pytest.raises(AsdError, match="nowhere: no such folder"):
-        others.read(tmp_path / "nowhere")
+        score_files.read(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(AsdError, match="empty: holds no scores"):
-        others.read(tmp_path / "empty")
+        score_files.read(tmp_path / "empty")
     with pytest.raises(AsdError, match="empty: holds no ground truth"):
-        others.read(team, tmp_path / "empty")
+        score_files.read(team, tmp_path / "empty")
     with pytest.raises(AsdError, match="nowhere: no such folder"):
-        others.read(team, tmp_path / "nowhere")
+        score_files.read(team, tmp_path / "nowhere")
     bad = tmp_path / "bad" / "ground_truth_fan_section_00_test.csv"
     bad.parent.mkdir()
     bad.write_text("a.wav,perhaps\n")
     with pytest.raises(AsdError, match="line 1: 'perhaps'; 0, 1 or the clip's official name"):
-        others.read(team, tmp_path / "bad")
+        score_files.read(team, tmp_path / "bad")
 
 
 def test_only_what_all_systems_have_is_compared(team):
-    found = others.read(team)
+    found = score_files.read(team)
     found["one"] = found["one"][found["one"]["machine"] == "fan"]
-    kept, told = others.in_common(found)
+    kept, told = score_files.in_common(found)
     assert {m for table in kept.values() for m in table["machine"]} == {"fan"}
     assert told == [f"{n}: valve left out; not all systems have it." for n in found if n != "one"]
     lacking = found | {"one": found["one"].iloc[1:]}
     with pytest.raises(AsdError, match=r"one: has no score of fan/section.*which base.*1 clip mis"):
-        others.in_common(lacking)
+        score_files.in_common(lacking)
     alone = {"a": found["one"], "b": found["two"].assign(machine="pump")}
     with pytest.raises(AsdError, match=r"no machine that all systems have \(a: fan; b: pump\)"):
-        others.in_common(alone)
+        score_files.in_common(alone)
 
 
 def test_the_command_puts_a_study_beside_them(trained, tmp_path, capsys):
@@ -172,11 +200,10 @@ def test_the_command_puts_a_study_beside_them(trained, tmp_path, capsys):
     assert "change and verdict: in place of S1." in printed
 
 
-@pytest.mark.parametrize("mode", ["mse", "mahala"])
-def test_real_scores_of_the_baseline(real, mode):
-    found = others.read(real / "dcase2026_scores")
-    table = others.compare(found, f"official_baseline_{mode}_dev", resamples=100)
-    expected = {"mse": 57.19418133424542, "mahala": 57.20483897712284}[mode]
-    omega = table.loc[f"official_baseline_{mode}_dev", "omega"]
-    assert 100 * omega == pytest.approx(expected, abs=1e-12, rel=0)
+def test_real_scores_of_the_baseline(real):
+    found = score_files.read(real / "dcase2026_scores")
+    table = score_files.compare(found, "official_baseline_mse_dev")
+    for mode, expected in (("mse", 57.19418133424542), ("mahala", 57.20483897712284)):
+        omega = table.loc[f"official_baseline_{mode}_dev", "omega"]
+        assert 100 * omega == pytest.approx(expected, abs=1e-12, rel=0)
     assert set(table["verdict"]) == {"", "no robust difference"}

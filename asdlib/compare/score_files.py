@@ -1,0 +1,294 @@
+"""Files of scores: tables of ``asd metrics``, files of the official evaluator, systems beside ours.
+
+Truth comes from the names of the clips, or from the evaluator's ground-truth files where a user has
+them. Notebook: 08_submission.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from asdlib import metrics
+from asdlib.compare.statistics import FUSED, Results
+from asdlib.compare.systems import Applied
+from asdlib.io.files import read_bytes
+from asdlib.params import AsdError
+from asdlib.runtime.errors import form, plural
+
+COLUMNS = ["machine", "domain", "label", "name", "score"]
+Systems = Mapping[str, pd.DataFrame]
+"""Scores of the test clips of every system, with these columns."""
+Kind = tuple[str | None, str | None]
+"""Domain and label of a clip."""
+
+_MOST_BYTES = 2**26  # of one file
+_SCORES = re.compile(r"anomaly_score_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test(.*)\.csv")
+_TRUTH = re.compile(r"ground_truth_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test.*\.csv")
+_DOMAINS, _LABELS = ("source", "target"), ("normal", "anomaly")  # 0 and 1 of ground-truth files
+
+
+def csv_lines(content: bytes, where: str | Path) -> list[list[str]]:
+    r"""Cells of every line of a CSV table; an empty line has none.
+
+    Parameters
+    ----------
+    where : what the sentence names where this is no table.
+
+    >>> csv_lines(b'a.wav,1\n\n"b, c.wav",2\n', "scores.csv")
+    [['a.wav', '1'], [], ['b, c.wav', '2']]
+    """
+    try:
+        return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except (ValueError, csv.Error) as error:
+        raise AsdError(f"{where}: not a CSV table ({error}).") from None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    r"""Read a ``file,score`` table; machine, domain and label come from the file names.
+
+    Returns
+    -------
+    DataFrame with :data:`COLUMNS`. The machine is the folder above ``train`` or ``test``, or where
+    a clip has none, the table's own name.
+
+    Raises
+    ------
+    AsdError
+        Naming the file, and the line where there is one.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "scores.csv"
+    >>> name = "fan/test/section_00_source_test_normal_0000_spd_1.wav"
+    >>> _ = path.write_text(f"file,score\n{name},1.5\n")
+    >>> row = read_table(path).loc[0]
+    >>> row["machine"], row["domain"], row["label"], float(row["score"])
+    ('fan', 'source', 'normal', 1.5)
+    """
+    lines = _lines(path)
+    header = lines[0][1] if lines else []
+    missing = [name for name in ("file", "score") if name not in header]
+    if missing:
+        raise AsdError(
+            f"{path}: lacks the {form(len(missing), 'column', 'columns')} {', '.join(missing)}; "
+            "the first line must be file,score."
+        )
+    at = [header.index(name) for name in ("file", "score")]
+    rows = [(n, [own[i] for i in at] if len(own) == len(header) else own) for n, own in lines[1:]]
+    return _labelled(path, rows)
+
+
+def read(folder: str | Path, truth: str | Path | None = None) -> dict[str, pd.DataFrame]:
+    r"""Read all scores below a folder.
+
+    Parameters
+    ----------
+    folder : holds ``anomaly_score_<machine>_section_00_test*.csv`` (lines of ``file,value`` without
+        a header; a system is what lies in one folder and ends alike), or tables with the header
+        ``file,score`` of whole systems.
+    truth : folder of ``ground_truth_<machine>_section_00_test.csv``: the clip's official name, or 0
+        and 1 for source and target (a path with "domain") and for normal and anomaly. None: the
+        names of the clips tell.
+
+    Returns
+    -------
+    Scores by system, see :data:`Systems`.
+
+    Raises
+    ------
+    AsdError
+        Naming the file, for what is no score, is there twice or has no label.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> name = "section_00_source_test_normal_0000_spd_1.wav"
+    >>> _ = (folder / "anomaly_score_fan_section_00_test.csv").write_text(f"{name},1.5\n")
+    >>> (table,) = read(folder).values()
+    >>> table.iloc[0, :3].tolist(), float(table["score"][0])
+    (['fan', 'source', 'normal'], 1.5)
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise AsdError(f"{folder}: no such folder; give one with anomaly_score_*.csv.")
+    known = {} if truth is None else _truth(Path(truth))
+    found: dict[str, list[pd.DataFrame]] = {}
+    for path in sorted(folder.rglob("*.csv")):
+        if match := _SCORES.fullmatch(path.name):
+            name = " ".join([_place(path.parent, folder), *match[2].strip("_").split("_")]).strip()
+            own = _labelled(path, _lines(path), match[1], known)
+            found.setdefault(name, []).append(own)
+        elif [cells for _, cells in _lines(path)[:1]] == [["file", "score"]]:
+            found[_place(path.with_suffix(""), folder)] = [read_table(path)]
+    if not found:
+        raise AsdError(
+            f"{folder}: holds no scores; anomaly_score_<machine>_section_00_test.csv is needed, or "
+            "a table with the header file,score."
+        )
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+
+
+def of_study(applied: Applied) -> dict[str, pd.DataFrame]:
+    """Return the labelled test clips' scores of every system of a study that could be formed.
+
+    Parameters
+    ----------
+    applied : of :func:`asdlib.compare.systems.apply_all`.
+    """
+    tables = {name: metrics.labelled(own.clips) for name, own in applied.items() if own.members}
+    return {name: table[COLUMNS] for name, table in tables.items() if len(table)}
+
+
+def in_common(systems: Systems) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Keep the machines that all systems have, and say which are left out.
+
+    Raises
+    ------
+    AsdError
+        If no machine is in all systems, or if two systems have other clips of a machine.
+    """
+    sets = {name: set(table["machine"]) for name, table in systems.items()}
+    common = set.intersection(*sets.values())
+    if not common:
+        each = "; ".join(f"{name}: {', '.join(sorted(own))}" for name, own in sets.items())
+        raise AsdError(f"There is no machine that all systems have ({each}).")
+    shared = {n: t[t["machine"].isin(common)].reset_index(drop=True) for n, t in systems.items()}
+    clips = {name: set(zip(t["machine"], t["name"], strict=True)) for name, t in shared.items()}
+    first, *others = shared
+    for one, other in [*((first, name) for name in others), *((name, first) for name in others)]:
+        if missing := sorted(clips[one] - clips[other]):
+            machine, clip = missing[0]
+            raise AsdError(
+                f"{other}: has no score of {machine}/{clip}, which {one} has; a comparison "
+                f"needs the same clips ({plural(len(missing), 'clip')} missing)."
+            )
+    left_out = [
+        f"{name}: {', '.join(sorted(own - common))} left out; not all systems have it."
+        for name, own in sets.items()
+        if own - common
+    ]
+    return shared, left_out
+
+
+def compare(systems: Systems, reference: str) -> pd.DataFrame:
+    """Official values of every system, with intervals over clips, and its difference to one.
+
+    Parameters
+    ----------
+    systems : of the same clips, see :func:`in_common`.
+    reference : the system that the others are compared with.
+
+    Returns
+    -------
+    DataFrame indexed by system, the highest Omega first: auc_source, auc_target and pauc (means
+    over machines), omega with the 95 % interval low to high; the difference of Omega to the
+    reference with its interval, change_low to change_high, both paired over resampled clips, and
+    the verdict. NaN where the labels do not allow a value.
+    """
+    parts = [table.assign(front_end=name) for name, table in systems.items()]
+    whole = pd.concat(parts, ignore_index=True).assign(scorer=FUSED, seed=0, split="test")
+    results = Results(whole)
+    keys = [(name, FUSED) for name in systems]
+    paired = results.paired((key, (reference, FUSED)) for key in keys)
+    table = results.per_seed[["auc_source", "auc_target", "pauc", "omega"]]
+    table = table.set_axis(pd.Index(systems, name="system"))
+    table[["low", "high"]] = results.intervals(keys)
+    table[["change", "change_low", "change_high"]] = paired[["mean", "low", "high"]].to_numpy()
+    table["verdict"] = paired["verdict"].to_numpy()
+    table.loc[reference, "verdict"] = ""
+    return table.sort_values("omega", ascending=False, kind="stable")
+
+
+def lines_to_print(ours: Systems, theirs: Systems) -> list[str]:
+    """Compare the systems of a study, if there is one, with those that others left, in words."""
+    systems, left_out = in_common({**ours, **theirs})
+    reference = next(iter(systems))
+    table = compare(systems, reference).to_string(float_format="{:.4f}".format)
+    return [table, f"change and verdict: in place of {reference}.", *left_out]
+
+
+def _place(path: Path, folder: Path) -> str:
+    """A folder or file below another one, in words; the folder's own name where they are one."""
+    return folder.absolute().name if path == folder else path.relative_to(folder).as_posix()
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines of a CSV file that are not empty, with their numbers."""
+    lines = csv_lines(read_bytes(path, _MOST_BYTES), path)
+    return [(number, cells) for number, cells in enumerate(lines, start=1) if cells]
+
+
+def _labelled(
+    path: Path,
+    lines: Iterable[tuple[int, list[str]]],
+    machine: str = "",
+    known: Mapping[tuple[str, str], Kind] | None = None,
+) -> pd.DataFrame:
+    """Scores of one file, with what is known of its clips or what their names tell."""
+    rows = []
+    for number, cells in lines:
+        where = f"{path}, line {number}"
+        if len(cells) != 2:
+            raise AsdError(f"{where}: {','.join(cells)!r}; a file and a value are needed.")
+        *folders, name = cells[0].replace("\\", "/").split("/")
+        folders = [folder for folder in folders if folder not in ("train", "test")]
+        own = machine or (folders[-1] if folders else path.stem)
+        kind = (known or {}).get((own, name)) or metrics.kind_of(name)
+        if kind is None or None in kind:
+            raise AsdError(
+                f"{where}: nothing tells the label of {cells[0]!r}; it is not named section_00_"
+                "{source|target}_test_{normal|anomaly}_0000_<attributes>.wav, and asd compare "
+                "takes the folder of the ground truth with --truth."
+            )
+        try:
+            rows.append([own, *kind, name, float(cells[1])])
+        except ValueError:
+            raise AsdError(f"{where}: {cells[1]!r} is not a number.") from None
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    twice = table["name"][table.duplicated(["machine", "name"])]
+    if len(twice):
+        raise AsdError(f"{path}: {twice.iloc[0]} is listed more than once.")
+    try:
+        metrics.validate(table)
+    except AsdError as error:
+        raise AsdError(f"{path}: {error}") from None
+    return table
+
+
+def _truth(folder: Path) -> dict[tuple[str, str], Kind]:
+    """Domain and label of every clip, by machine and name, as far as the files tell."""
+    if not folder.is_dir():
+        raise AsdError(f"{folder}: no such folder; give that of the ground truth.")
+    found: dict[tuple[str, str], Kind] = {}
+    for path in sorted(folder.rglob("*.csv")):
+        if (match := _TRUTH.fullmatch(path.name)) is None:
+            continue
+        of_domains = "domain" in path.relative_to(folder).as_posix()
+        for number, (name, *values) in _lines(path):
+            clip = (match[1], name.rpartition("/")[2])
+            domain, label = found.get(clip, (None, None))
+            value = values[0].strip() if len(values) == 1 else ""
+            if kind := metrics.kind_of(value):
+                found[clip] = kind
+            elif value in ("0", "1"):
+                own = (_DOMAINS if of_domains else _LABELS)[int(value)]
+                found[clip] = (own, label) if of_domains else (domain, own)
+            else:
+                raise AsdError(
+                    f"{path}, line {number}: {','.join(values)!r}; 0, 1 or the clip's official "
+                    "name is needed."
+                )
+    if not found:
+        raise AsdError(
+            f"{folder}: holds no ground truth; ground_truth_<machine>_section_00_test.csv is "
+            "needed."
+        )
+    return found
