@@ -21,7 +21,9 @@ from asdlib import clipstats, dataset, pipeline
 from asdlib.calibration import Alarm
 from asdlib.io import files
 from asdlib.monitor import health, reasons, recordings, stored
+from asdlib.monitor.quantities import measure
 from asdlib.monitor.reading import Evidence, Reading
+from asdlib.monitor.reference import Reference
 from asdlib.params import AsdError, Params, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
@@ -67,7 +69,7 @@ class Monitor:
     domains: tuple[str, ...]
     folds: Int[np.ndarray, " recording"]
     contents: tuple[str, ...]
-    usual: health.Reference
+    usual: Reference
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
 
@@ -118,7 +120,7 @@ class Monitor:
             for (_, scorer), front_end, found in zip(clipstats.S5, front_ends, values, strict=True)
         )
         found = recordings.measured(table, spectra)
-        usual, contents = health.Reference.fit(found), tuple(table["hash"])
+        usual, contents = Reference.fit(found), tuple(table["hash"])
         faulty = tuple(health.summary(table["name"].tolist(), found, usual))
         return cls(fitted, values, tuple(domains), folds, contents, usual, faulty, false_alarms)
 
@@ -143,7 +145,7 @@ class Monitor:
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
             own = stored.tensors_of(view, values)
             tensors |= {f"{number}.{name}": value for name, value in own.items()}
-        tensors |= {f"usual.{name}": value for name, value in self.usual.arrays().items()}
+        tensors |= {f"usual.{name}": value for name, value in vars(self.usual).items()}
         about = {
             "views": clipstats.S5,
             "false_alarms": self.false_alarms,
@@ -178,7 +180,7 @@ class Monitor:
                 tuple(about["domains"]),
                 tensors["folds"],
                 tuple(about["contents"]),
-                health.Reference.of(stored.part(tensors, "usual")),
+                Reference(**stored.part(tensors, "usual")),
                 tuple(about["faulty"]),
                 about["false_alarms"],
             )
@@ -298,7 +300,7 @@ class Monitor:
             alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
             told = reasons.of(self.views[strongest], values[strongest], self.views[-1], spectra)
-            measured = health.measure(signal, self.views[0].spectra)
+            measured = measure(signal, self.views[0].spectra)
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         sound = health.problems(measured, self.usual)
         decided = not alarm.remark

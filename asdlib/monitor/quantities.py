@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -112,12 +112,6 @@ def measure(
     )
 
 
-def stacked(measured: list[RecordingQuantities]) -> dict[str, np.ndarray]:
-    """Every quantity of many recordings as one array, the recordings along its first axis."""
-    names = [field.name for field in fields(RecordingQuantities)]
-    return {name: np.stack([getattr(one, name) for one in measured]) for name in names}
-
-
 def _segments(
     signal: Float[np.ndarray, "channel sample"],
 ) -> Float[np.ndarray, "channel segment taken"]:
@@ -173,9 +167,6 @@ def _clipped(channel: Float[np.ndarray, " sample"]) -> float:
 
 def _silent(channel: Float[np.ndarray, " sample"], shortest: int) -> float:
     """Share of samples in stretches of one value that is not a peak's."""
-    coarse = channel[:: max(shortest // 2, 1)]  # a stretch holds two of these that follow
-    if not np.any(coarse[1:] == coarse[:-1]):
-        return 0.0
     changes = np.flatnonzero(channel[1:] != channel[:-1])
     edges = np.concatenate([[-1], changes, [len(channel) - 1]])
     runs = np.diff(edges)

@@ -17,6 +17,7 @@ from jaxtyping import Int
 from asdlib import calibration, dataset
 from asdlib.io.folders import composed, is_foreign, not_text, twins, wavs_below
 from asdlib.monitor import health
+from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
@@ -96,12 +97,12 @@ def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
     return calibration.folds(names, domains, groups, count, sessions=whole)
 
 
-def measured(table: pd.DataFrame, spectra: Spectra) -> list[health.RecordingQuantities]:
+def measured(table: pd.DataFrame, spectra: Spectra) -> list[RecordingQuantities]:
     """What is measured of the health of recordings."""
     contents = dict(zip(table["path"], table["hash"], strict=True))
 
-    def one(path: str) -> health.RecordingQuantities:
-        return health.measure(dataset.read(path, spectra, content=contents[path]), spectra)
+    def one(path: str) -> RecordingQuantities:
+        return measure(dataset.read(path, spectra, content=contents[path]), spectra)
 
     return list(clip_by_clip(one, table["path"]))
 

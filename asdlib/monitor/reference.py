@@ -6,15 +6,16 @@ much the same in all recordings of a machine, and their cross-correlation has a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import scipy.signal
 from jaxtyping import Float
 from numpy.lib.stride_tricks import sliding_window_view
 
-from asdlib.monitor.quantities import BANDS, LAG, RecordingQuantities, stacked
+from asdlib.monitor.quantities import BANDS, LAG, RecordingQuantities
 
 CHANNELS = ("near", "far")
 EVIDENT = 8.0
@@ -30,9 +31,33 @@ _NEARLY = 0.9  # of the strongest match
 _PER_CHANNEL = ("level", "offset", "clipped", "silent", "drop", "gain", "quiet", "cut")
 _OF_BOTH = ("unlike", "match", "mirror", "crossed", "delay", "drift")
 QUANTITIES = (*(f"{name} {c}" for name in _PER_CHANNEL for c in CHANNELS), *_OF_BOTH)
-"""Names of the quantities of :class:`Reference`, in their order."""
+"""Names of the quantities of a recording, in their order."""
 
-Profile = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # the first four of Reference
+
+class Range(NamedTuple):
+    """Lowest, middle and highest value of a quantity over the training recordings, and the spread.
+
+    The spread is the median absolute deviation, as a standard deviation of normal values.
+
+    Examples
+    --------
+    >>> level = Range(-22.0, -20.0, -19.0, 0.5)
+    >>> level.up_to(least=1.5), level.down_to(least=1.5)
+    (-18.0, -22.0)
+    """
+
+    low: float
+    centre: float
+    high: float
+    spread: float
+
+    def up_to(self, least: float) -> float:
+        """Highest value that is not a fault; it lies ``least`` or more from the centre."""
+        return max(self.centre + max(least, _SPREADS * self.spread), self.high)
+
+    def down_to(self, least: float) -> float:
+        """Lowest value that is not a fault."""
+        return min(self.centre - max(least, _SPREADS * self.spread), self.low)
 
 
 @dataclass(frozen=True)
@@ -45,18 +70,16 @@ class Reference:
     contrast : usual difference of the channels' levels, near minus far, dB.
     scatter : of that difference, dB.
     template : mean cross-correlation of the training recordings around no delay, of unit norm.
-    centre, spread : median, and median absolute deviation as a standard deviation, of every
-        quantity of :data:`QUANTITIES`.
-    low, high : its range over the training recordings.
+    centre, spread, low, high : of every quantity of :data:`QUANTITIES`, see :class:`Range`.
 
     Examples
     --------
     >>> from asdlib.monitor.quantities import measure
     >>> rng = np.random.default_rng(0)
     >>> clips = [0.1 * rng.normal(size=(2, 32000)) * [[1], [0.5]] for _ in range(8)]
-    >>> usual = Reference.fit([measure(clip) for clip in clips])
-    >>> [round(value) for value in usual.of_name("level far")]
-    [-26, -26, -26]
+    >>> reference = Reference.fit([measure(clip) for clip in clips])
+    >>> round(reference.range("level far").centre)
+    -26
     """
 
     bands: Float[np.ndarray, "channel=2 band"]
@@ -69,121 +92,78 @@ class Reference:
     high: Float[np.ndarray, " quantity"]
 
     @classmethod
-    def fit(cls, measurements: Sequence[RecordingQuantities]) -> Reference:
+    def fit(cls, recordings: Sequence[RecordingQuantities]) -> Reference:
         """Take what is usual from training recordings, at least one.
 
         The cross-correlation of each is compared to the mean of the others.
         """
-        found = stacked(list(measurements))
-        bands = np.median(found["bands"], axis=0)
-        contrasts = found["bands"][:, 0] - found["bands"][:, 1]
-        contrast = np.median(contrasts, axis=0)
-        profile = bands, contrast, _deviation(contrasts)
-        middle = found["lags"].sum(axis=1)[:, LAG - _HALF : LAG + _HALF].astype(np.float64)
-        whole = middle.sum(axis=0)
-        values = np.array(
-            [
-                list(quantities(one, (*profile, _unit(whole - own))).values())
-                for one, own in zip(measurements, middle, strict=True)
-            ]
-        )
-        return cls(
-            *profile,
-            _unit(whole),
-            np.median(values, axis=0),
-            _deviation(values),
-            values.min(axis=0),
-            values.max(axis=0),
+        bands = np.stack([one.bands for one in recordings])
+        contrasts = bands[:, 0] - bands[:, 1]
+        lags = np.stack([one.lags for one in recordings]).sum(axis=1)
+        middle = lags[:, LAG - _HALF : LAG + _HALF].astype(np.float64)
+        whole, none = middle.sum(axis=0), np.zeros(0)
+        usual, contrast = np.median(bands, axis=0), np.median(contrasts, axis=0)
+        shape = cls(usual, contrast, _spread(contrasts), _unit(whole), none, none, none, none)
+        others = [replace(shape, template=_unit(whole - own)) for own in middle]
+        values = np.stack([_all(*pair) for pair in zip(recordings, others, strict=True)])
+        return replace(
+            shape,
+            centre=np.median(values, axis=0),
+            spread=_spread(values),
+            low=values.min(axis=0),
+            high=values.max(axis=0),
         )
 
-    @property
-    def profile(self) -> Profile:
-        """What the quantities of a recording are measured against."""
-        return self.bands, self.contrast, self.scatter, self.template
-
-    def widened(self, measurements: Sequence[RecordingQuantities]) -> Reference:
+    def widened(self, recordings: Sequence[RecordingQuantities]) -> Reference:
         """Return the same with ranges that hold more training recordings."""
-        values = np.array([list(quantities(one, self.profile).values()) for one in measurements])
+        values = np.stack([_all(one, self) for one in recordings])
         low = np.minimum(self.low, values.min(axis=0))
         return replace(self, low=low, high=np.maximum(self.high, values.max(axis=0)))
 
     @property
     def narrowed(self) -> Reference:
-        """The same without ranges: single training recordings may be faulty against it."""
+        """The same without the ranges, so that a training recording can be faulty too."""
         return replace(self, low=self.centre, high=self.centre)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays of a model file."""
-        return dict(vars(self))
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray]) -> Reference:
-        """Return what :meth:`arrays` gave.
-
-        Raises
-        ------
-        KeyError
-            If an array is missing.
-        """
-        return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
-
-    def up_to(self, name: str, least: float) -> float:
-        """Highest value of a quantity that is not a fault.
-
-        Parameters
-        ----------
-        least : no limit lies closer to the centre.
-        """
-        at = QUANTITIES.index(name)
-        away = max(least, _SPREADS * float(self.spread[at]))
-        return max(float(self.centre[at]) + away, float(self.high[at]))
-
-    def down_to(self, name: str, least: float) -> float:
-        """Lowest value of a quantity that is not a fault."""
-        at = QUANTITIES.index(name)
-        away = max(least, _SPREADS * float(self.spread[at]))
-        return min(float(self.centre[at]) - away, float(self.low[at]))
-
-    def of_name(self, name: str) -> tuple[float, float, float]:
-        """Lowest, middle and highest value of a quantity over the training recordings."""
-        at = QUANTITIES.index(name)
-        return float(self.low[at]), float(self.centre[at]), float(self.high[at])
+    def range(self, quantity: str) -> Range:
+        """Return what is usual of one quantity."""
+        at = QUANTITIES.index(quantity)
+        return Range(*(float(v[at]) for v in (self.low, self.centre, self.high, self.spread)))
 
 
-def quantities(measured: RecordingQuantities, profile: Profile | None) -> dict[str, float]:
-    """All quantities of one recording in the order of QUANTITIES, or those without a profile.
+def quantities(found: RecordingQuantities, reference: Reference | None = None) -> dict[str, float]:
+    """All quantities of one recording in the order of QUANTITIES, or those without a reference.
 
     >>> from asdlib.monitor.quantities import measure
     >>> tone = 0.5 * np.sin(np.arange(16000) / 5, dtype=np.float32)
-    >>> found = quantities(measure(np.stack([tone + 0.25, tone])), None)
-    >>> round(found["offset near"], 2), round(found["level far"])
+    >>> values = quantities(measure(np.stack([tone + 0.25, tone])))
+    >>> round(values["offset near"], 2), round(values["level far"])
     (0.25, -9)
     """
-    plain: dict[str, np.ndarray] = {
-        "level": measured.level,
-        "offset": np.abs(measured.offset),
-        "clipped": measured.clipped,
-        "silent": measured.silent,
-        "drop": np.array([steepest(one)[0] for one in measured.bands]),
+    of_one = {
+        "level": found.level,
+        "offset": np.abs(found.offset),
+        "clipped": found.clipped,
+        "silent": found.silent,
+        "drop": [steepest(one)[0] for one in found.bands],
     }
-    pair = {"unlike": measured.unlike}
-    if profile is not None:
-        bands, contrast, scatter, template = profile
-        apart = measured.bands - bands
-        plain |= {
+    of_both = {"unlike": found.unlike}
+    if reference is not None:
+        apart = found.bands - reference.bands
+        of_one |= {
             "gain": np.median(apart, axis=1),
-            "quiet": measured.quiet,
-            "cut": np.array([steepest(one)[0] for one in apart]),
+            "quiet": found.quiet,
+            "cut": [steepest(one)[0] for one in apart],
         }
-        pair |= _matches(measured, template)
-        pair["crossed"] = _crossed(measured.bands[0] - measured.bands[1], contrast, scatter)
-    flat = {f"{name} {c}": float(v) for name, own in plain.items() for c, v in _named(own)}
-    flat |= {name: float(v) for name, v in pair.items()}
-    return {name: flat[name] for name in QUANTITIES if name in flat}
+        of_both |= _matches(found.lags, reference.template)
+        of_both["crossed"] = _crossed(found.bands[0] - found.bands[1], reference)
+    for name, values in of_one.items():
+        of_both |= {f"{name} {c}": v for c, v in zip(CHANNELS, values, strict=True)}
+    return {name: float(of_both[name]) for name in QUANTITIES if name in of_both}
 
 
-def _named(values: np.ndarray) -> list[tuple[str, float]]:
-    return list(zip(CHANNELS, values.tolist(), strict=True))
+def _all(found: RecordingQuantities, reference: Reference) -> Float[np.ndarray, " quantity"]:
+    return np.array(list(quantities(found, reference).values()))
 
 
 def steepest(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
@@ -198,28 +178,24 @@ def steepest(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
     return float(below[best] - above[best]), best + _SUPPORT
 
 
-def _crossed(
-    difference: Float[np.ndarray, " band"],
-    contrast: Float[np.ndarray, " band"],
-    scatter: Float[np.ndarray, " band"],
-) -> float:
+def _crossed(difference: Float[np.ndarray, " band"], reference: Reference) -> float:
     """Distance of the channels' difference to the swapped one, relative to the usual one.
 
     The usual one may have any gain, so that a change of level is no swap.
     """
-    weight = 1 / (scatter**2 + 1)
+    weight = 1 / (reference.scatter**2 + 1)
     weight /= weight.sum()
-    straight = difference - contrast
+    straight = difference - reference.contrast
     free = straight - np.sum(weight * straight)
 
     def size(x: np.ndarray) -> float:
         return float(np.sqrt(np.sum(weight * x**2)))
 
-    return size(difference + contrast) / max(min(size(straight), size(free)), 1e-6)
+    return size(difference + reference.contrast) / max(min(size(straight), size(free)), 1e-6)
 
 
 def _matches(
-    measured: RecordingQuantities, template: Float[np.ndarray, " around"]
+    lags: Float[np.ndarray, "half=2 lag"], template: Float[np.ndarray, " around"]
 ) -> dict[str, float]:
     """How the cross-correlation matches the usual one, in standard deviations of chance.
 
@@ -229,7 +205,7 @@ def _matches(
     swapped channels without delay minus that of the given ones, without delay or nearly as strong
     as with any; drift, delay in the second half minus the first.
     """
-    whole = measured.lags.sum(axis=0) / np.sqrt(2)
+    whole = lags.sum(axis=0) / np.sqrt(2)
     found = scipy.signal.correlate(whole, template, "valid")
     best, none = int(np.abs(found).argmax()), LAG - _HALF
     match = float(found[best])
@@ -238,7 +214,7 @@ def _matches(
         float(np.abs(one[none - _NEIGHBOURS : none + _NEIGHBOURS + 1]).max())
         for one in (found, swapped)
     )
-    early, late = (_peak(half, template) for half in measured.lags)
+    early, late = (_peak(half, template) for half in lags)
     return {
         "match": match,
         "mirror": mirrored - max(straight, _NEARLY * abs(match)),
@@ -258,7 +234,7 @@ def _peak(
     return float(best + (0.5 * (left - right) / curve if curve < 0 else 0.0)), float(top)
 
 
-def _deviation(values: np.ndarray) -> np.ndarray:
+def _spread(values: np.ndarray) -> np.ndarray:
     """Median absolute deviation of each column, as a standard deviation of normal values."""
     return 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from asdlib.cli import main
 from asdlib.monitor import Monitor, health, model, quantities, reference
-from asdlib.monitor.health import faults, measure, problems
+from asdlib.monitor.health import faults, problems
+from asdlib.monitor.quantities import measure
 from asdlib.monitor.reference import Reference
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate import scenes
