@@ -1,15 +1,22 @@
-"""Why a recording is unlike normal ones, in sentences: where, how, how much, and when."""
+"""What a monitor says about a recording: score, alarm, and the reasons in sentences.
+
+A reason tells where a recording is unlike normal ones, how, how much, and when. The share of alarms
+among the latest recordings tells whether recordings still fit the monitor.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
+from asdlib.calibration import proportion_interval
 from asdlib.params import Spectra
 from asdlib.spectra import Spectrum, decibels, frequencies, power
 
@@ -22,6 +29,8 @@ _NEIGHBOURHOOD = 20  # bins to either side
 _LEAST_SCATTER = 0.1  # dB, of a level over time
 _SPAN = 0.8  # share of the excess that a stretch of time holds
 _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
+_LATEST = 50  # recordings whose share of alarms is looked at
+_LEAST = 20  # recordings: fewer say little about a rate of one in ten
 
 _WORDS = {
     ("level", True): "louder than normal",
@@ -31,6 +40,119 @@ _WORDS = {
     ("d", True): "changing faster than normal",
     ("d", False): "changing more slowly than normal",
 }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Score and alarm of one recording, and what made them.
+
+    Attributes
+    ----------
+    score : mean z of the detectors; 0 is the mean of held-out normal recordings.
+    p_value : share of normal recordings, at most, that score as high.
+    alarm : whether the p value is at most the wanted rate of false alarms.
+    reasons : sentences about what differs from normal, the most important one first.
+    health : sentences about faults of the recording itself; empty for a sound one.
+    name : of the recording.
+    decided : whether the monitor can raise an alarm at all; not with too few normal recordings.
+
+    Examples
+    --------
+    >>> reading = Reading(2.5, 0.02, True, ("louder than normal",), (), "a.wav")
+    >>> json.loads(reading.json())["alarm"]
+    True
+    """
+
+    score: float
+    p_value: float
+    alarm: bool
+    reasons: tuple[str, ...]
+    health: tuple[str, ...]
+    name: str = ""
+    decided: bool = True
+
+    def __str__(self) -> str:
+        """Lines for a reader: score and name, and the reasons of an alarm below them."""
+        verdict = ("ALARM" if self.alarm else "normal") if self.decided else "no verdict"
+        first = f"{verdict:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
+        below = [*self.health, *(self.reasons if self.alarm else ())]
+        return "\n".join([first, *(f"        {sentence}" for sentence in below)])
+
+    def record(self) -> dict[str, Any]:
+        """Return what a line of JSON holds."""
+        return {
+            "name": self.name,
+            "score": self.score,
+            "p_value": self.p_value,
+            "alarm": self.alarm if self.decided else None,
+            "reasons": list(self.reasons),
+            "health": list(self.health),
+        }
+
+    def json(self) -> str:
+        """One line of JSON, in ASCII."""
+        return json.dumps(self.record())
+
+
+@dataclass(frozen=True)
+class ReadingEvidence:
+    """What a picture of a reading shows.
+
+    Attributes
+    ----------
+    reading : what was said.
+    levels : (frame, band), log-mel frames behind the front-end, in dB.
+    deviation : (frame, band), of :func:`deviation`.
+    centres : (band,), frequencies in Hz.
+    seconds : from one frame to the next.
+    front_end, scorer : of the detector with the highest score.
+    table : of :meth:`asdlib.pipeline.FittedView.explained`, of that detector.
+    """
+
+    reading: Reading
+    levels: Float[np.ndarray, "frame band"]
+    deviation: Float[np.ndarray, "frame band"]
+    centres: Float[np.ndarray, " band"]
+    seconds: float
+    front_end: str
+    scorer: str
+    table: pd.DataFrame
+
+
+def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
+    """Tell whether clearly more of the latest recordings are alarms than the wanted share.
+
+    Parameters
+    ----------
+    p_values : of recordings in the order of time; the last 50 count.
+    rate : wanted share of false alarms.
+
+    Returns
+    -------
+    Whether the recordings have changed, and the sentence; no sentence for fewer than 20.
+
+    Examples
+    --------
+    >>> drift([0.5] * 19, 0.1)
+    (False, '')
+    >>> drift([0.5] * 45 + [0.01] * 5, 0.1)[1]
+    'Of the last 50 recordings 5 are alarms (10%; 95 % interval 3% to 22%), wanted 10%: they fit.'
+    """
+    count = min(len(p_values), _LATEST)
+    if count < _LEAST:
+        return False, ""
+    alarms = sum(p <= rate for p in p_values[-count:])
+    low, high = proportion_interval(alarms, count)
+    text = (
+        f"Of the last {count} recordings {alarms} are alarms ({alarms / count:.0%}; 95 % interval "
+        f"{low:.0%} to {high:.0%}), wanted {rate:.0%}"
+    )
+    if low <= rate:
+        return False, f"{text}: they fit."
+    return True, (
+        f"{text}: more than normal recordings would raise. If these are normal, the machine, its "
+        "surroundings or the microphones have changed: fit again with recordings of now."
+    )
 
 
 @dataclass(frozen=True)
@@ -60,14 +182,12 @@ class Reason:
 
     def __str__(self) -> str:
         """The sentence."""
-        where = f"a line at {_hertz(self.line)}" if self.line else _range(self.low, self.high)
-        told = (
+        where = f"a line at {self.line:,.0f} Hz" if self.line else _range(self.low, self.high)
+        when = f", most from {self.start:.1f} to {self.end:.1f} s" if self.end else ""
+        return (
             f"{_WORDS[self.kind, self.higher]}: {where}, by {abs(self.deviation):.1f} standard "
-            f"deviations ({self.share:.0%} of the distance)"
+            f"deviations ({self.share:.0%} of the distance){when}."
         )
-        if self.end:
-            told += f", most from {self.start:.1f} to {self.end:.1f} s"
-        return f"{told}."
 
 
 def of(
@@ -75,7 +195,7 @@ def of(
     values: Float[np.ndarray, " value"],
     mel: pipeline.FittedView,
     spectra: Mapping[str, Spectrum],
-) -> list[str]:
+) -> tuple[str, ...]:
     """Sentences about what a detector found most unlike normal, the largest share first.
 
     Parameters
@@ -89,8 +209,8 @@ def of(
     if any(one.higher for one in found):
         levels = pipeline.frames(spectra["mel"], mel.front_end, mel.spectra)
         near = decibels(power(spectra["fine"][0]).mean(axis=-1))
-        found = [_placed(one, mel, levels, near) for one in found]
-    return [str(one) for one in found]
+        found = [_placed(one, mel, levels, near) if one.higher else one for one in found]
+    return tuple(map(str, found))
 
 
 def grouped(table: pd.DataFrame) -> list[Reason]:
@@ -152,8 +272,6 @@ def _placed(
     levels : log-mel frames, dB.
     near : mean power of the near channel in fine bins, dB.
     """
-    if not one.higher:
-        return one
     line = _line(one, near, mel.spectra) if one.kind == "level" else 0.0
     start, end = _stretch(one, mel, levels)
     return replace(one, line=line, start=start, end=end)
@@ -216,6 +334,3 @@ def _range(low: float, high: float) -> str:
     first, last = (f"{round(value, -1 if value >= 1000 else 0):,.0f}" for value in (low, high))
     return f"{first} to {last} Hz" if first != last else f"around {first} Hz"
 
-
-def _hertz(value: float) -> str:
-    return f"{value:,.0f} Hz"
