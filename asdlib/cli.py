@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import shlex
 import signal
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -261,7 +259,8 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from asdlib.monitor import Monitor, drift, recordings
+    from asdlib.monitor import Monitor, recordings
+    from asdlib.monitor.reasons import drift
 
     monitor = Monitor.load(options.model)
     clips = recordings.listed(options.clips)
@@ -283,7 +282,7 @@ def _score(options: argparse.Namespace) -> int:
         alarms += reading.alarm
         p_values.append(reading.p_value)
         print(reading.json() if options.json else printable(str(reading)), flush=True)
-    if not options.json and (told := drift.sentence(p_values, monitor.false_alarms)):
+    if not options.json and (told := drift(p_values, monitor.false_alarms)[1]):
         print(told)
     if problems:
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
@@ -310,40 +309,29 @@ def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
 
 
 def _watch(options: argparse.Namespace) -> None:
-    stopped: list[int] = []
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda got, _: stopped.append(got)) for number in numbers]
-    try:
-        from asdlib.monitor import Monitor, drift  # takes seconds, in which a signal may come
-        from asdlib.monitor.watch import watch
+    from asdlib.monitor import Monitor
+    from asdlib.monitor.watch import watch
 
-        monitor = Monitor.load(options.model)
-        print(*monitor.remarks or [monitor.promise], sep="\n", file=sys.stderr, flush=True)
-        lines = watch(
-            monitor,
-            options.folder,
-            every=options.every,
-            patience=options.patience,
-            once=options.once,
-            log=options.log,
-            stop=lambda: bool(stopped),
-            say=lambda sentence: print(printable(sentence), file=sys.stderr, flush=True),
-        )
-        latest: deque[float] = deque(maxlen=drift.WINDOW)
-        warned = False
-        for line in lines:
-            print(line, flush=True)
-            if warned or (p_value := json.loads(line).get("p_value")) is None:
-                continue
-            latest.append(p_value)
-            told = drift.sentence(list(latest), monitor.false_alarms)
-            if told and not told.endswith("they fit."):
-                print(told, file=sys.stderr, flush=True)
-                warned = True
-    finally:
-        if not stopped:  # a second signal must not break the end after the first
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
+    stopped: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):  # the recording at hand is finished first
+        signal.signal(number, lambda got, _: stopped.append(got))
+
+    def say(sentence: str) -> None:
+        print(printable(sentence), file=sys.stderr, flush=True)
+
+    monitor = Monitor.load(options.model)
+    say("\n".join(monitor.remarks or [monitor.promise]))
+    for line in watch(
+        monitor,
+        options.folder,
+        every=options.every,
+        patience=options.patience,
+        once=options.once,
+        log=options.log,
+        stop=lambda: bool(stopped),
+        say=say,
+    ):
+        print(line, flush=True)
 
 
 def _metrics(options: argparse.Namespace) -> None:

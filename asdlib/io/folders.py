@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
@@ -65,11 +65,17 @@ def wavs(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if _is_wav(p.name))
 
 
-def wavs_below(folder: Path) -> list[Path]:
+def wavs_below(folder: Path, onerror: Callable[[OSError], object] | None = None) -> list[Path]:
     """List what is named as a WAV file in and below a folder, in the order of the names.
 
-    Folders behind links are left out.
+    Folders behind links are left out, and those that cannot be listed.
 
+    Parameters
+    ----------
+    onerror : gets the error of every folder that cannot be listed.
+
+    Examples
+    --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> for name in ("monday/a.wav", "@eaDir/a.wav"):
@@ -79,7 +85,7 @@ def wavs_below(folder: Path) -> list[Path]:
     ['monday']
     """
     found = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=onerror):
         folders[:] = [name for name in folders if not is_foreign(name)]
         found += [Path(place, name) for name in (*folders, *files) if _is_wav(name)]
     return sorted(found)

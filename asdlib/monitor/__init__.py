@@ -5,6 +5,6 @@
 """
 
 from asdlib.monitor.model import Monitor
-from asdlib.monitor.reading import Reading
+from asdlib.monitor.reasons import Reading
 
 __all__ = ["Monitor", "Reading"]

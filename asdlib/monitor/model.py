@@ -22,7 +22,7 @@ from asdlib.calibration import Alarm
 from asdlib.io import files
 from asdlib.monitor import health, reasons, recordings, stored
 from asdlib.monitor.quantities import measure
-from asdlib.monitor.reading import Evidence, Reading
+from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.monitor.reference import Reference
 from asdlib.params import AsdError, Params, Spectra
 from asdlib.runtime.errors import plural
@@ -244,7 +244,7 @@ class Monitor:
         rate: int | None = None,
         *,
         name: str | None = None,
-    ) -> Evidence:
+    ) -> ReadingEvidence:
         """Score one recording alone, with what a picture of the reading shows.
 
         Parameters and errors are those of :meth:`score`.
@@ -256,7 +256,7 @@ class Monitor:
             spectrum = stft(signal, mel.spectra)
             levels = pipeline.frames(spectrum, mel.front_end, mel.spectra)
             deviation, table = reasons.deviation(levels, mel), view.explained(values)
-        return Evidence(
+        return ReadingEvidence(
             reading,
             levels,
             deviation,
@@ -304,7 +304,7 @@ class Monitor:
         p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
         sound = health.problems(measured, self.usual)
         decided = not alarm.remark
-        reading = Reading(float(score), p_value, raised, tuple(told), sound, name, decided)
+        reading = Reading(float(score), p_value, raised, told, sound, name, decided)
         return reading, strongest, values[strongest]
 
     def values_of(

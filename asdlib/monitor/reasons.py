@@ -29,8 +29,10 @@ _NEIGHBOURHOOD = 20  # bins to either side
 _LEAST_SCATTER = 0.1  # dB, of a level over time
 _SPAN = 0.8  # share of the excess that a stretch of time holds
 _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
-_LATEST = 50  # recordings whose share of alarms is looked at
 _LEAST = 20  # recordings: fewer say little about a rate of one in ten
+
+LATEST = 50
+"""Recordings whose share of alarms tells a drift."""
 
 _WORDS = {
     ("level", True): "louder than normal",
@@ -138,7 +140,7 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
     >>> drift([0.5] * 45 + [0.01] * 5, 0.1)[1]
     'Of the last 50 recordings 5 are alarms (10%; 95 % interval 3% to 22%), wanted 10%: they fit.'
     """
-    count = min(len(p_values), _LATEST)
+    count = min(len(p_values), LATEST)
     if count < _LEAST:
         return False, ""
     alarms = sum(p <= rate for p in p_values[-count:])
@@ -333,4 +335,3 @@ def deviation(
 def _range(low: float, high: float) -> str:
     first, last = (f"{round(value, -1 if value >= 1000 else 0):,.0f}" for value in (low, high))
     return f"{first} to {last} Hz" if first != last else f"around {first} Hz"
-

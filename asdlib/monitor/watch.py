@@ -1,4 +1,4 @@
-"""Recordings that arrive in a folder, scored one after the other.
+"""Recordings that arrive in a folder, scored one after the other, and the log of their lines.
 
 The folder is looked at again and again. That a file is complete shows only when it has stopped to
 change, so it must be looked at twice in any case; and shared folders report no events.
@@ -6,27 +6,30 @@ change, so it must be looked at twice in any case; and shared folders report no 
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
-import stat
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asdlib.io import wav
-from asdlib.io.files import content_digest
-from asdlib.io.folders import is_foreign
-from asdlib.monitor.log import Log, State
-from asdlib.monitor.model import Monitor
-from asdlib.params import AsdError
+from filelock import FileLock, Timeout
 
-_FORMATS = (".wav",)
+from asdlib.io import wav
+from asdlib.io.files import content_digest, named, read_bytes
+from asdlib.io.folders import wavs_below
+from asdlib.monitor.model import Monitor
+from asdlib.monitor.reasons import LATEST, drift
+from asdlib.runtime.errors import AsdError, FileError
+
 _NAP = 0.1  # s; a request to stop is seen that soon
+_MOST_BYTES = 2**40  # of a log
+
+State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
 
 
 def watch(
@@ -50,8 +53,8 @@ def watch(
 
     A line holds what :meth:`asdlib.monitor.Reading.json` tells, or else ``name`` and
     ``problem``: a sentence about a file that could not be scored for as long as ``patience``.
-    Both are followed by ``size``, ``changed_ns`` and ``content``, see
-    :class:`asdlib.monitor.log.State`, and ``model``, :attr:`asdlib.monitor.Monitor.identity`.
+    Both are followed by ``size``, ``changed_ns`` (time of change), ``content`` (hash; empty where
+    the file could not be read) and ``model``, :attr:`asdlib.monitor.Monitor.identity`.
     Lines are ASCII: bytes of a name that are no UTF-8 are escaped as Python's ``os.fsdecode``
     gives them.
 
@@ -59,13 +62,14 @@ def watch(
     ----------
     every : seconds between two looks; above 0.
     patience : seconds without a change after which a file that cannot be scored is a problem.
-    once : end when all that was there at the first look has its line. Then ``patience`` is the
-        longest time that a file may take.
+    once : end when all that was there at the first look has its line. With ``once``, ``patience``
+        limits the time for each file.
     log : file to which each line is appended before it is yielded. What has a line in it is
         left out, unless the content has changed since, or another model wrote the line. One log
-        is for one folder.
+        is for one folder, and for one process at a time: a lock lies beside it.
     stop : asked between recordings; the watch ends where it is true.
-    say : gets a sentence when the folder vanishes, and one when it is back.
+    say : gets a sentence when the folder vanishes, when it is back, and once when the latest
+        recordings no longer fit the monitor, see :func:`asdlib.monitor.reasons.drift`.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def watch(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, soundfile
     >>> import numpy as np
     >>> folder, rng = Path(tempfile.mkdtemp()), np.random.default_rng(0)
     >>> for i in range(12):
@@ -87,48 +91,63 @@ def watch(
     (13, 'Cannot be read as audio (Format not recognised).')
     """
     folder = Path(folder).expanduser()
-    _check(folder, every, patience, log)
-    with Log(log, monitor.identity) if log is not None else nullcontext() as kept:
-        watcher = _Watcher(monitor, folder, patience, once, kept.known if kept else {})
+    record = None if log is None else Path(log).expanduser()
+    _check(folder, every, patience, record)
+    with nullcontext() if record is None else _locked(record):
+        files = {} if record is None else _logged(record, monitor.identity)
+        watcher = _Watcher(monitor, folder, patience, once, say, files)
         first: set[str] | None = None
+        gone = False
         while not stop():
-            found, spent = _looked(folder, 0 if first is None or once else every, stop, say)
-            for name in sorted(found):
+            began = time.monotonic()
+            try:
+                found = _look(folder)
+            except FileError as error:
+                if once:
+                    raise
+                if not gone:
+                    say(f"{error} The watch goes on as soon as it can.")
+                gone = True
+                _rest(every, stop)
+                continue
+            if gone:
+                say(f"{folder}: the folder is there again.")
+                gone = False
+            spent = time.monotonic() - began
+            for name, state in found.items():
                 if stop():
                     return
-                line = watcher.line(name, found[name])
+                line = watcher.line(name, state)
                 if line is not None:
-                    if kept:
-                        kept.append(line)
+                    if record is not None:
+                        _append(line, record)
                     yield line
-            watcher.forget(found)
             first = set(found) if first is None else first
-            if once and not first & watcher.waiting.keys():
+            if once and not watcher.waits(first & found.keys()):
                 return
             _rest(max(every, spent), stop)  # at least half of the time
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A file at one look; ``problem`` where it is none that could be opened."""
-
-    size: int = 0
-    changed_ns: int = 0
-    problem: str = ""
-
-
 @dataclass
-class _Waiting:
-    """A file without a line of its present state."""
+class _File:
+    """What is known of a file.
 
-    found: _Found
-    first: float  # when it was seen, in seconds
-    still: float  # when it was seen in its present state
-    tried: bool = False
+    Attributes
+    ----------
+    state : at the last look.
+    content : hash of what has a line; empty without one.
+    due : when it is opened next, in seconds; never where it has its line.
+    deadline : when it becomes a problem, in seconds.
+    """
+
+    state: State | None = None
+    content: str = ""
+    due: float = math.inf
+    deadline: float = math.inf
 
 
 class _Watcher:
-    """What is known about the files of a folder."""
+    """What is known of the files of a folder."""
 
     def __init__(
         self,
@@ -136,193 +155,107 @@ class _Watcher:
         folder: Path,
         patience: float,
         once: bool,
-        known: dict[str, State],
+        say: Callable[[str], object],
+        files: dict[str, _File],
     ):
         self.monitor, self.folder = monitor, folder
-        self.patience, self.once = patience, once
-        self.known = known
-        self.waiting: dict[str, _Waiting] = {}
+        self.patience, self.once, self.say = patience, once, say
+        self.files = files
+        self.p_values: deque[float] = deque(maxlen=LATEST)
+        self.has_warned = False
 
-    def forget(self, found: dict[str, _Found]) -> None:
-        """Wait no more for files that are gone."""
-        for name in self.waiting.keys() - found.keys():
-            del self.waiting[name]
+    def waits(self, names: set[str]) -> bool:
+        """Whether a file has no line yet."""
+        return any(self.files[name].due < math.inf for name in names)
 
-    def line(self, name: str, found: _Found) -> str | None:
+    def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
-        known = self.known.get(name)
-        if known and known[:2] == (found.size, found.changed_ns):
-            self.waiting.pop(name, None)
-            return None
         now = time.monotonic()
-        own = self.waiting.get(name)
-        if own is None:
-            self.waiting[name] = _Waiting(found, now, now)
+        file = self.files.setdefault(name, _File())
+        if file.state != state:  # it must look the same twice
+            waited = file.due < math.inf
+            file.state, file.due = state, now
+            if not (self.once and waited):
+                file.deadline = now + self.patience
+            elif now >= file.deadline:
+                return self._problem(name, file, "is still being written.")
             return None
-        moved = own.found != found
-        if moved:
-            own.found, own.still, own.tried = found, now, False
-        late = now - (own.first if self.once else own.still) >= self.patience
-        if moved:
-            if not (self.once and late):
-                return None
-            return self._problem(name, found, "", found.problem or "Is still being written.")
-        if own.tried and not late:
+        if now < file.due:
             return None
-        own.tried = True
-        return self._attempt(name, found, late)
+        file.due = file.deadline  # nothing new is expected before
+        return self._attempt(name, file, late=now >= file.deadline)
 
-    def _attempt(self, name: str, found: _Found, late: bool) -> str | None:
+    def _attempt(self, name: str, file: _File, *, late: bool) -> str | None:
         """The line of a file that is still; none for a problem that time may cure."""
-        content = b""
+        path, content = self.folder / name, ""
         try:
-            read = _content(self.folder / name, found)
-            if read is None:
+            if name.endswith("/"):
+                os.listdir(path)  # says why it could not be listed
+            data = wav.content_of(path)
+            if _state(path) != file.state:
                 return None  # it changed meanwhile, which the next look sees
-            content = read
-            known = self.known.get(name)
-            if known and known.content == content_digest(content):
-                self._settled(name, State(found.size, found.changed_ns, known.content))
+            content = content_digest(data)
+            if content == file.content:
+                file.due = math.inf
                 return None  # moved or touched, no more
-            told = self._scored(name, content, late)
-            return None if told is None else self._told(name, found, content_digest(content), told)
-        except FileNotFoundError:
-            return self._problem(name, found, "", "Was removed before it could be scored.")
-        except OSError as error:
-            problem = f"Cannot be read ({error.strerror or error})."
+            signal, rate = wav.decode(data)
+            if not late and not wav.is_finished(data):
+                return None
+            reading = self.monitor.score(signal, rate, name=name)
+            line = self._line(file, reading.record(), content)
+            self._note(reading.p_value)
+            return line
         except AsdError as error:
-            problem = _sentence(str(error))
+            problem = str(error)
         except Exception as error:  # whatever one file does, the next one is scored
-            problem = f"Cannot be scored ({type(error).__name__}: {error})."
-        if not late:
-            return None
-        return self._problem(name, found, content_digest(content) if content else "", problem)
+            problem = f"cannot be scored ({type(error).__name__}: {error})."
+        return self._problem(name, file, problem, content) if late else None
 
-    def _scored(self, name: str, content: bytes, late: bool) -> dict[str, Any] | None:
-        """What there is to tell about the bytes of a file; none where more may follow."""
-        signal, rate = wav.decode(content)
-        if not (late or wav.is_finished(content)):
-            return None
-        told: dict[str, Any] = json.loads(self.monitor.score(signal, rate, name=name).json())
-        return told
+    def _problem(self, name: str, file: _File, problem: str, content: str = "") -> str:
+        sentence = problem[:1].upper() + problem[1:]
+        return self._line(file, {"name": name, "problem": sentence}, content)
 
-    def _problem(self, name: str, found: _Found, content: str, problem: str) -> str:
-        return self._told(name, found, content, {"name": name, "problem": problem})
-
-    def _told(self, name: str, found: _Found, content: str, told: dict[str, Any]) -> str:
-        state = State(found.size, found.changed_ns, content)
-        own = state._asdict() | {"model": self.monitor.identity}
-        line = json.dumps(told | own, allow_nan=False)
-        self._settled(name, state)
+    def _line(self, file: _File, record: dict[str, Any], content: str) -> str:
+        size, changed = file.state or (0, 0)
+        state = {"size": size, "changed_ns": changed, "content": content}
+        own = record | state | {"model": self.monitor.identity}
+        line = json.dumps(own, allow_nan=False)
+        file.content, file.due = content, math.inf
         return line
 
-    def _settled(self, name: str, state: State) -> None:
-        self.known[name] = state
-        self.waiting.pop(name, None)
+    def _note(self, p_value: float) -> None:
+        """Say once that the recordings no longer fit."""
+        self.p_values.append(p_value)
+        changed, sentence = drift(list(self.p_values), self.monitor.false_alarms)
+        if changed and not self.has_warned:
+            self.say(sentence)
+            self.has_warned = True
 
 
-def _looked(
-    folder: Path, every: float, stop: Callable[[], bool], say: Callable[[str], object]
-) -> tuple[dict[str, _Found], float]:
-    """What is found, and the seconds that it took; a folder that has vanished is waited for.
-
-    With an ``every`` of 0 it is not, and with a request to stop there is nothing to find.
-    """
-    gone = False
-    while not (gone and stop()):
-        began = time.monotonic()
-        try:
-            found = _look(folder)
-        except AsdError as error:
-            if not every:
-                raise
-            if not gone:
-                say(f"{error} The watch goes on as soon as it can.")
-            gone = True
-            _rest(every, stop)
-            continue
-        if gone:
-            say(f"{folder}: the folder is there again.")
-        return found, time.monotonic() - began
-    return {}, 0.0
-
-
-def _look(folder: Path) -> dict[str, _Found]:
-    """WAV files in and below a folder, by their names relative to it.
+def _look(folder: Path) -> dict[str, State]:
+    """WAV files in and below a folder, and subfolders that cannot be listed, by relative name.
 
     Raises
     ------
-    AsdError
+    FileError
         If the folder itself cannot be listed.
     """
-    found: dict[str, _Found] = {}
-    inside = [""]
-    while inside:
-        place = inside.pop()
-        try:
-            with os.scandir(folder / place) as entries:
-                for entry in entries:
-                    name = f"{place}{entry.name}"
-                    if is_foreign(entry.name):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        inside.append(f"{name}/")
-                    if name.lower().endswith(_FORMATS) and (file := _file(entry)):
-                        found[name] = file
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if not place:
-                raise AsdError(f"{folder}: the folder cannot be watched ({reason}).") from None
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):  # not just removed
-                found[place] = _Found(problem=f"The folder cannot be listed ({reason}).")
-    return found
+    closed: list[OSError] = []
+    paths = list(map(str, wavs_below(folder, closed.append)))
+    for error in closed:
+        if error.filename == str(folder):
+            raise FileError(folder, error, "watched")
+        if not isinstance(error, FileNotFoundError):  # as of one that has just been removed
+            paths.append(f"{error.filename}/")
+    start = len(os.path.join(folder, ""))
+    return {path[start:]: _state(path) for path in paths}
 
 
-def _file(entry: os.DirEntry[str]) -> _Found | None:
-    """State of an entry; none where it has been removed already."""
-    try:
-        status = entry.stat()
-    except FileNotFoundError:
-        return _Found(problem="Is a broken link.") if entry.is_symlink() else None
-    except OSError as error:
-        return _Found(problem=f"Cannot be read ({error.strerror or error}).")
-    if not stat.S_ISREG(status.st_mode):
-        return _Found(problem="Is not a file, but a folder, a pipe or a device.")
-    return _Found(status.st_size, status.st_ctime_ns)
-
-
-def _content(path: Path, found: _Found) -> bytes | None:
-    """Bytes of a file; none if it is not, or does not stay, as it was found.
-
-    Raises
-    ------
-    AsdError, OSError
-        If it cannot be read.
-    """
-    if found.problem:
-        raise AsdError(found.problem)
-    if found.size > wav.MOST_BYTES:
-        raise AsdError(f"Holds {found.size} bytes; a recording may have {wav.MOST_BYTES}.")
-    with open(path, "rb", opener=_open) as file:
-        if not _is(file.fileno(), found):
-            return None
-        content = file.read(found.size + 1)
-        if not _is(file.fileno(), found):
-            return None
-    if len(content) != found.size:
-        raise AsdError(f"Gives {len(content)} bytes, but has a size of {found.size}.")
-    return content
-
-
-def _open(path: str, flags: int) -> int:
-    """Open a file; a pipe that has taken its place is not waited for."""
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _is(file: int, found: _Found) -> bool:
-    status = os.fstat(file)
-    regular = stat.S_ISREG(status.st_mode)
-    return regular and (status.st_size, status.st_ctime_ns) == (found.size, found.changed_ns)
+def _state(path: str | Path) -> State:
+    with suppress(OSError):  # of a link that leads nowhere
+        status = os.stat(path)
+        return status.st_size, status.st_ctime_ns
+    return 0, 0
 
 
 def _rest(seconds: float, stop: Callable[[], bool]) -> None:
@@ -332,17 +265,55 @@ def _rest(seconds: float, stop: Callable[[], bool]) -> None:
         time.sleep(min(left, _NAP))
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _locked(log: Path) -> AbstractContextManager[Any]:
+    """Take the lock of a log, one for all links to it; a killed process holds none."""
+    with named(log, "locked"):
+        try:
+            return FileLock(f"{os.path.realpath(log)}.lock").acquire(timeout=0)
+        except Timeout:
+            raise AsdError(
+                f"{log}: in use by another process; stop that watcher, or give this one a log of "
+                "its own."
+            ) from None
 
 
-def _check(folder: Path, every: float, patience: float, log: str | Path | None) -> None:
-    if not os.path.isdir(folder):
-        what = "not a folder" if os.path.exists(folder) else "no such folder"
+def _logged(log: Path, model: str) -> dict[str, _File]:
+    """The files that have a line of this model; a cut last line is ended, and says nothing.
+
+    What could not be read is not known: it is tried again.
+    """
+    content = read_bytes(log, _MOST_BYTES) if log.exists() else b""
+    if content[:1] not in (b"", b"{"):
+        raise AsdError(f"{log}: holds something else than the log of a watcher.")
+    if content and not content.endswith(b"\n"):
+        _append("", log)
+    files = {}
+    for line in content.splitlines():
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            told = json.loads(line)
+            if told.get("model", model) == model and told["content"]:
+                state = told["size"], told["changed_ns"]
+                files[told["name"]] = _File(state, told["content"])
+    return files
+
+
+def _append(line: str, log: Path) -> None:
+    """Write one line and wait until it is on the disk."""
+    with named(log, "written"), log.open("ab") as file:
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check(folder: Path, every: float, patience: float, log: Path | None) -> None:
+    if not folder.is_dir():
+        what = "not a folder" if folder.exists() else "no such folder"
         raise AsdError(f"{folder}: {what}; give the one in which recordings arrive.")
     if not (0 < every < math.inf):
         raise AsdError(f"A look every {every:g} s was asked for; a number above 0 is needed.")
     if not (0 <= patience < math.inf):
         raise AsdError(f"A patience of {patience:g} s was given; a number from 0 on is needed.")
-    if log is not None and str(log).lower().endswith(_FORMATS):
+    if log and log.suffix.lower() == ".wav":
         raise AsdError(f"{log}: named as a recording; give the log another ending, such as .jsonl.")
+    if log and not log.parent.is_dir():
+        raise AsdError(f"{log.parent}: no such folder for a log.")

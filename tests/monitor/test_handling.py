@@ -90,29 +90,6 @@ def test_clips_beside_a_training_folder_are_said_to_be_left_out(tmp_path, capsys
     assert f"Only the clips of {tmp_path / 'fan' / 'train'} were taken." in capsys.readouterr().out
 
 
-def test_another_model_scores_again_what_the_log_holds(few, tmp_path, capsys):
-    folder, log = write(tmp_path / "in", range(3)), tmp_path / "log"
-    other = tmp_path / "other.safetensors"
-    Monitor.fit(write(tmp_path / "normal", range(6))).save(other)
-    for model, lines in ((few, 3), (few, 0), (other, 3), (other, 0), (few, 0)):
-        asked = ["watch", str(model), str(folder), "--once", "--every", "0.01", "--log", str(log)]
-        assert cli.main(asked) == 0
-        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert len(told) == lines
-        assert {line["model"] for line in told} <= {Monitor.load(model).identity}
-
-
-def test_a_watch_tells_that_recordings_no_longer_fit(tmp_path, capsys):
-    model = tmp_path / "model.safetensors"
-    Monitor.fit(write(tmp_path / "normal", range(12))).save(model)
-    changed = write(tmp_path / "in", range(50, 72), gain=4)
-    asked = ["watch", str(model), str(changed), "--once", "--every", "0.01"]
-    assert cli.main(asked) == 0
-    told = capsys.readouterr()
-    assert len(told.out.splitlines()) == 22
-    assert told.err.count("the microphones have changed") == 1
-
-
 def test_a_reader_who_leaves_is_no_traceback(few, tmp_path):
     folder = write(tmp_path, range(40))
     command = [sys.executable, "-m", "asdlib.cli", "score", str(few), str(folder)]
@@ -122,13 +99,3 @@ def test_a_reader_who_leaves_is_no_traceback(few, tmp_path):
         score.stdout.close()
         assert score.stderr.read() == "Nobody reads standard output any more.\n"
     assert score.returncode == 2
-
-
-def test_one_channel_alone_is_a_sentence(few):
-    asked = "import sys, numpy; from asdlib.monitor import Monitor\n"
-    asked += "Monitor.load(sys.argv[1]).score(numpy.zeros(16000))"
-    command = [sys.executable, "-c", asked, str(few)]  # without the shapes that tests check
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1] == (
-        "asdlib.params.AsdError: an array of shape (16000,); (2, samples) is needed, near and far."
-    )
