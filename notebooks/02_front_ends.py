@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import findings, statistics
+from asdlib.compare import findings, statistics as stats
 from asdlib.measure import removal, truth
 from asdlib.report import charts_scores, charts_signals, panels, reported, sentences, style, tables
 from asdlib.report.tables import escape
@@ -233,10 +233,10 @@ for i, case in enumerate(removal.examples(params, recordings)):
 # machine with a fan in its name, or the first one.
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 scorer = findings.common_scorer(params.scorers)
 by = f"scored by {style.SCORER_NAMES[scorer]}"
-fan = statistics.Results(results.table[results.table["machine"] == fan_like])
+fan = stats.Results(results.table[results.table["machine"] == fan_like])
 entries = reported.table_2(reported.load(), params.front_ends)
 measured = {
     head: [own.row(entry["front_end"], scorer) for entry in entries]

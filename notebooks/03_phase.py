@@ -21,7 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib.compare import findings, statistics
+from asdlib.compare import findings, statistics as stats
 from asdlib.measure import phase
 from asdlib.report import charts_scores, charts_signals, sentences, style, tables
 from asdlib.report.chapter import Chapter
@@ -209,7 +209,7 @@ chapter.table(
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 table = results.table[results.table["front_end"] != "baseline"]
 new = table[table["front_end"].isin(findings.WITH_PHASE)]
 shared = [own for own in ("mse", "eq1", "s1", "pmsd", "fine") if own in set(new["scorer"])]

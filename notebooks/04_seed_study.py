@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import metrics, study
-from asdlib.compare import bootstrap, findings, statistics
+from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
 from asdlib.report import charts_scores, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
@@ -68,7 +68,7 @@ chapter.say(
 )
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 chapter.figure(
     charts_scores.learning_curves,
     study.losses(params, recordings),

@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.clipstats import NAMES
-from asdlib.compare import failures, statistics, systems, untrained
+from asdlib.compare import failures, statistics as stats, systems, untrained
 from asdlib.report import charts_evidence, controls, sentences_untrained, style, tables
 from asdlib.report.chapter import Chapter
 
@@ -81,7 +81,7 @@ params, recordings = chapter.params, chapter.recordings
 # training: it joins the scores of three views, see {doc}`08_submission`.
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 compared = untrained.against_autoencoders(results)
 chapter.table(
     tables.without_training(compared, style.system_name),

@@ -21,7 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib.compare import findings, negative, statistics
+from asdlib.compare import findings, negative, statistics as stats
 from asdlib.report import charts_scores, reported, sentences, style, tables
 from asdlib.report.chapter import Chapter
 
@@ -49,7 +49,7 @@ params, recordings = chapter.params, chapter.recordings
 # All of them use training-normal residuals only, and every clip is still scored alone.
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 manifest = recordings.manifest
 domains = sorted(manifest.loc[manifest["split"] == "train", "domain"].unique())
 alone = " With one domain there is nothing to shrink towards: DM and shrinkage then only use that domain's statistics."

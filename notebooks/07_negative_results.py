@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import metrics
-from asdlib.compare import bootstrap, negative, statistics
+from asdlib.compare import bootstrap, negative, statistics as stats
 from asdlib.report import charts_scores, reported, sentences, tables
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
@@ -45,7 +45,7 @@ params, recordings = chapter.params, chapter.recordings
 # in which two seeds of one network differ, and concluded that only all changes together are robust.
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 steps = negative.build_up(params, recordings, results)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
 chapter.figure(

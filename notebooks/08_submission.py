@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from functools import partial
 
 from asdlib import frontends, study
-from asdlib.compare import alarms, failures, findings, statistics, submission, systems
+from asdlib.compare import alarms, failures, findings, statistics as stats, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import truth
 from asdlib.report import browse, charts_evidence, charts_scores, controls, first_page, panels
@@ -58,7 +58,7 @@ params, recordings = chapter.params, chapter.recordings
 # | S5 | clip statistics: near/fine, AdaSub/fine and AdaLS/pmsd | mean of $z$ | no training |
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 package = study.place(params, recordings) / "submission"
 told = f"{params.results}/{params.name}/submission"
 where = {s.name: told for s in systems.PAPER}

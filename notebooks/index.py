@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import alarms, findings, negative, statistics
+from asdlib.compare import alarms, findings, negative, statistics as stats
 from asdlib.monitor import evaluation
 from asdlib.params import Params
 from asdlib.report import charts_scores, controls, first_page, reported, sentences
@@ -50,7 +50,7 @@ params, recordings = chapter.params, chapter.recordings
 # trained with several seeds, and $\Omega$ is their mean.
 
 # %%
-results = statistics.results(params, recordings)
+results = stats.results(params, recordings)
 ladder = findings.ladder(results, reported.load()["table_1"])
 chapter.figure(
     charts_scores.ladder,
