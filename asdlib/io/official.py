@@ -16,13 +16,14 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from asdlib.io import store
-from asdlib.io.files import sweep, temporary_folder
+from asdlib.io.files import named, sweep, temporary_folder
 from asdlib.io.folders import MARK, is_foreign
 from asdlib.runtime.errors import AsdError, plural
 from asdlib.runtime.process import bar
@@ -71,9 +72,8 @@ class Archive(NamedTuple):
         return f"https://zenodo.org/records/{self.record}/files/{self.name}?download=1"
 
 
-ARCHIVES = [
-    Archive(*row) for row in pd.read_csv(Path(__file__).with_suffix(".csv")).itertuples(index=False)
-]
+_TABLE = pd.read_csv(Path(__file__).with_suffix(".csv"))
+ARCHIVES = [Archive(*row) for row in _TABLE.itertuples(index=False)]
 _TRAINING = {("train", "source", "normal"): 990, ("train", "target", "normal"): 10}
 _TESTED = [(domain, label) for domain in ("source", "target") for label in ("normal", "anomaly")]
 COUNTS: dict[str, dict[tuple[str, str, str], int]] = {
@@ -121,28 +121,25 @@ def download(
     """
     wanted = chosen(kind, machines)
     own, record = out / MARK / "archives", out / MARK / "official.json"
-    own.mkdir(parents=True, exist_ok=True)
-    sweep(out)
-    known: dict[str, Any] = store.load(record) or {}
-    missing = [archive for archive in wanted if not _is_there(out, archive, known)]
-    if missing:
-        print(LICENCE, file=sys.stderr)
-        _check_space(out, [a for a in missing if not (out / KEPT / a.name).exists()], mirror)
-    for archive in missing:
-        stays = out / KEPT / archive.name
-        if not stays.exists():
-            path = _fetched(archive, own, mirror, progress)
-        elif (found := _md5(path := stays)) != archive.md5:
-            raise AsdError(
-                f"{stays}: not the published archive: its MD5 is {archive.md5}, found {found}; "
-                "move it away to fetch that one."
-            )
-        known[archive.name] = {"md5": archive.md5, "files": unpack(path, archive.machine, out)}
-        store.save(known, record)
-        if keep and path != stays:
-            stays.parent.mkdir(exist_ok=True)
-            path.replace(stays)
-        (own / archive.name).unlink(missing_ok=True)
+    with named(own, "written"):
+        own.mkdir(parents=True, exist_ok=True)
+        sweep(out)
+        known: dict[str, Any] = store.load(record) or {}
+        missing = [archive for archive in wanted if not _is_there(out, archive, known)]
+        if missing:
+            print(LICENCE, file=sys.stderr)
+            _check_space(out, [a for a in missing if not (out / KEPT / a.name).exists()], mirror)
+        for archive in missing:
+            stays = out / KEPT / archive.name
+            path = stays if stays.exists() else _fetched(archive, own, mirror, progress)
+            if (found := _md5(path)) != archive.md5:
+                raise AsdError(f"{path}: not the published archive (MD5 {found}); move it away.")
+            known[archive.name] = {"md5": archive.md5, "files": unpack(path, archive.machine, out)}
+            store.save(known, record)
+            if keep and path != stays:
+                stays.parent.mkdir(exist_ok=True)
+                path.replace(stays)
+            (own / archive.name).unlink(missing_ok=True)
     return out
 
 
@@ -152,7 +149,7 @@ def chosen(kind: str, machines: Sequence[str] = ()) -> list[Archive]:
     Raises
     ------
     AsdError
-        For a set or a machine that does not exist.
+        For a machine that the set does not have.
 
     Examples
     --------
@@ -160,8 +157,6 @@ def chosen(kind: str, machines: Sequence[str] = ()) -> list[Archive]:
     ['dev_ToyCar_r2.zip']
     """
     archives = [archive for archive in ARCHIVES if archive.kind == kind]
-    if not archives:
-        raise AsdError(f"{kind}: no such set; there are {', '.join(COUNTS)}.")
     known = [archive.machine for archive in archives]
     if strange := [machine for machine in machines if machine not in known]:
         raise AsdError(
@@ -234,8 +229,7 @@ def _resume(url: str, path: Path, progress: bool) -> None:
         if 400 <= answer.status_code < 500 and answer.status_code not in (408, 429):
             raise AsdError(f"{url}: the server answers {answer.status_code} {answer.reason}.")
         answer.raise_for_status()
-        told = answer.headers.get("Content-Range", "")
-        start = have if answer.status_code == 206 and told.startswith(f"bytes {have}-") else 0
+        start = have if answer.status_code == 206 else 0  # it serves parts
         length = start + int(answer.headers.get("Content-Length", 0))
         with (
             path.open("ab" if start else "wb") as file,
@@ -342,12 +336,11 @@ def lacking(manifest: pd.DataFrame, root: Path) -> list[str]:
     for kind, cells in COUNTS.items():
         machines = [archive.machine for archive in chosen(kind)]
         present = [name for name in machines if name in there]
-        for machine in present:
-            for cell, expected in cells.items():
-                if (found := counts.get((machine, *cell), 0)) != expected:
-                    split, *kinds = cell
-                    clips = f"{plural(found, f'{split} clip')} ({', '.join(kinds)})"
-                    told.append(f"{machine}: {clips}; the {kind} set has {expected}.")
+        for machine, (split, domain, label) in product(present, cells):
+            expected = cells[split, domain, label]
+            if (found := counts.get((machine, split, domain, label), 0)) != expected:
+                clips = f"{plural(found, f'{split} clip')} ({domain}, {label})"
+                told.append(f"{machine}: {clips}; the {kind} set has {expected}.")
         if present and (missing := [name for name in machines if name not in there]):
             told.append(
                 f"The {kind} set has {len(machines)} machines; not here: {', '.join(missing)}."
