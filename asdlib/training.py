@@ -1,8 +1,9 @@
 """One readable loop that trains the autoencoders of all seeds at once (paper, section 4.1).
 
-Matrix products are computed in bfloat16 if the processor supports it; weights, batch-norm
-statistics, loss and optimiser stay in float32. Long trainings are compiled, on a GPU into CUDA
-graphs. Decisions about device, precision and compiler are made in :mod:`asdlib.runtime.hardware`.
+Adam minimises the mean squared error of each batch, per seed. Every epoch takes each stacked vector
+once, in an order of the seed's own. Matrix products are computed in bfloat16 if the processor
+supports it; weights, batch-norm statistics, loss and optimiser stay in float32. Long trainings are
+compiled, on a GPU into CUDA graphs, see :mod:`asdlib.runtime.hardware`.
 
 Notebook: 04_seed_study.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from torch.nn import functional as F
 
 from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.io import kept
+from asdlib.io import store
 from asdlib.params import AsdError, Training
 from asdlib.runtime import hardware
 from asdlib.runtime.errors import form
@@ -84,7 +86,8 @@ def train(
     count = rows.shape[1]
     if count < 2:
         raise AsdError(f"Training needs at least 2 stacked vectors; the clips give {count}.")
-    inputs, outputs = (x.shape[1] for x in views(windows[:1], training.objective, frames.stack))
+    sides = partial(views, objective=training.objective, stack=frames.stack)
+    inputs, outputs = (x.shape[1] for x in sides(windows[:1]))
     model = SeedAutoencoder(inputs, seeds, autoencoder, outputs).to(device).train()
     optimiser = torch.optim.Adam(
         model.parameters(),
@@ -97,8 +100,7 @@ def train(
     error_of = _error
     if count >= training.batch_size and hardware.worth_compiling(work, training.compiled, device):
         first = windows[rows[:, : training.batch_size].long()]
-        others = views(first, training.objective, frames.stack)
-        error_of = hardware.compiled(_error, device, model, *others, dtype)
+        error_of = hardware.compiled(_error, device, model, *sides(first), dtype)
     hardware.keep_memory()
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
@@ -111,7 +113,7 @@ def train(
         for batch in order.split(training.batch_size, dim=1):
             if batch.shape[1] < 2:  # one vector has no batch statistics
                 continue
-            x, y = views(windows[rows.gather(1, batch.long())], training.objective, frames.stack)
+            x, y = sides(windows[rows.gather(1, batch.long())])
             whole = batch.shape[1] == training.batch_size  # another shape would compile again
             error = (error_of if whole else _error)(model, x, y, dtype)
             optimiser.zero_grad(set_to_none=True)
@@ -208,8 +210,9 @@ def ran_on(checkpoint: Path, device: str) -> list[str]:
     >>> ran_on(Path("nowhere.safetensors"), "cpu") == [hardware.describe_training("cpu")]
     True
     """
-    before = kept.told(checkpoint) or {"ran_on": []}
-    return list(dict.fromkeys([*before["ran_on"], hardware.describe_training(device)]))
+    stored = store.load(checkpoint) or {}
+    before = bytes(stored["ran_on"].tolist()).decode().splitlines() if stored else []
+    return list(dict.fromkeys([*before, hardware.describe_training(device)]))
 
 
 def _save(
@@ -220,20 +223,22 @@ def _save(
         for key, value in optimiser.state[parameter].items():
             tensors[f"{key}.{name}"] = value
     device = next(model.parameters()).device.type
-    kept.write_tensors(tensors, path, losses=losses, ran_on=ran_on(path, device))
+    told = "\n".join(ran_on(path, device)).encode()
+    tensors["ran_on"] = torch.tensor(list(told), dtype=torch.uint8)  # text
+    tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
+    store.save(tensors, path)
 
 
 def _resume(
     path: Path | None, model: SeedAutoencoder, optimiser: torch.optim.Adam
 ) -> list[list[float]]:
-    found = None if path is None else kept.tensors(path)
-    if found is None:
+    stored = None if path is None else store.load(path)
+    if stored is None:
         return []
-    stored, told = found
     model.load_state_dict({name: stored[f"model.{name}"] for name in model.state_dict()})
     for name, parameter in model.named_parameters():
         optimiser.state[parameter] = {
             key: stored[f"{key}.{name}"].to(parameter.device)
             for key in ("step", "exp_avg", "exp_avg_sq")
         }
-    return list(told["losses"])
+    return stored["losses"].tolist()

@@ -2,7 +2,6 @@ import shutil
 import subprocess
 import sys
 
-import damaged
 import numpy as np
 import pytest
 import torch
@@ -67,12 +66,6 @@ def test_a_seed_alone_and_among_others_is_the_same_model(frames):
     assert not torch.allclose(other[0], other[1], atol=1e-2)
 
 
-def test_training_learns(frames):
-    long = Training(epochs=30, batch_size=32)
-    _, losses = training.train(frames, seeds=[0], autoencoder=SMALL, training=long)
-    assert losses[-1, 0] < 0.9 * losses[0, 0]
-
-
 def test_every_vector_is_seen_once_an_epoch_in_an_order_of_the_seeds_own():
     orders = [training.shuffled(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     assert all(sorted(o.tolist()) == list(range(50)) for o in orders)
@@ -111,13 +104,12 @@ def test_a_run_cut_off_goes_on_to_the_same_bytes(frames, tmp_path):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("how", damaged.KINDS)
-def test_a_damaged_checkpoint_is_told_and_training_starts_anew(frames, tmp_path, how, capsys):
+def test_a_damaged_checkpoint_is_told_and_training_starts_anew(frames, tmp_path, capsys):
     keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
     path = tmp_path / "checkpoint.safetensors"
     own = {"seeds": [0, 1], "autoencoder": SMALL, "training": keen, "checkpoint": path}
     whole, _ = training.train(frames, **own)
-    damaged.damage(path, how)
+    path.write_bytes(path.read_bytes()[:-1])
     begun = []
     again, _ = training.train(frames, **own, on_epoch=begun.append)
     assert begun[0] == 0
