@@ -24,7 +24,8 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import removal, truth
-from asdlib.report import charts_scores, charts_signals, panels, reported, sentences, style, tables
+from asdlib.report import charts_scores, charts_signals, layouts, panels, reported, style
+from asdlib.report import text
 from asdlib.report.tables import escape
 from asdlib.report.chapter import Chapter
 
@@ -146,7 +147,7 @@ chapter.figure(
 )
 
 # %%
-gain = tables.snr_gain(removed, style.NAMES)
+gain = layouts.snr_gain(removed)
 chapter.table(
     gain,
     label="tab-snr-gain",
@@ -154,8 +155,6 @@ chapter.table(
     decimals=2,
     empty=no_truth,
 )
-if len(gain):
-    chapter.say(sentences.snr_gain(gain))
 
 # %% [markdown]
 # ## Which front-end removes the anomaly?
@@ -183,7 +182,8 @@ chapter.figure(
 # %%
 whole = removal.overall(audit)
 chapter.table(
-    tables.retention(whole, style.NAMES),
+    whole,
+    columns=layouts.RETENTION,
     label="tab-retention",
     caption="Noise and anomaly removed over all frequencies, and the difference: how much the level of the "
     "anomaly rises relative to the noise. Where it is below 0, more anomaly than noise is removed. The noise is that "
@@ -195,12 +195,6 @@ chapter.table(
 # %% [markdown]
 # The first column of the figure weighs the bands by their energy, the noise by that of the noise and the anomaly by that
 # of the anomaly; these need not lie in the same band. A band in which the fault changes nothing is grey.
-
-# %%
-if len(whole):
-    chapter.say(sentences.retained(whole, style.NAMES))
-for what, row in zip(("Worst kept", "Best kept"), removal.extremes(audit), strict=False):
-    chapter.say(sentences.retained_band(what, row, style.NAMES))
 
 # %% [markdown]
 # Where the truth is known, these are the clips and front-ends with the clearest losses, from different
@@ -248,10 +242,10 @@ compared = results.paired((own, near) for own in others)
 
 # %%
 chapter.table(
-    tables.front_ends(entries, measured, style.NAMES, compared),
+    layouts.front_ends(entries, measured, compared),
     label="tab-front-ends",
     caption="Front-ends, as Table 2 of the paper: mean ± standard deviation of $\\Omega$ over seeds, measured here, "
-    f"{by} ({sentences.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds). The verdict compares "
+    f"{by} ({text.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds). The verdict compares "
     "with AE ch1 over all machines.",
 )
 

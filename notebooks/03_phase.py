@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import phase
-from asdlib.report import charts_scores, charts_signals, sentences, style, tables
+from asdlib.report import charts_scores, charts_signals, layouts, style, text
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -172,8 +172,9 @@ chapter.figure(
 
 # %%
 gated = phase.gates(params, recordings, (0.3, 0.8))
+heads = [f"{what}, {kind}" for kind in ("plain", "gated") for what in ("noise", "machine")]
 chapter.table(
-    tables.gates(gated),
+    gated.set_axis(["machine", "recordings", *heads], axis=1),
     label="tab-gates",
     caption="Noise removed and machine sound lost, in dB over all bins, by plain least squares and by the fit with two "
     "gates: on these recordings, and on scenes with the far microphone at other distances.",
@@ -181,7 +182,7 @@ chapter.table(
     empty=no_truth,
 )
 if len(gated):
-    chapter.say(sentences.gates(gated))
+    chapter.say(text.gates(gated))
 
 # %% [markdown]
 # ## A filter per clip or per machine
@@ -190,8 +191,9 @@ if len(gated):
 # share: where the noise comes from another place in the next clip, its phase differs, and the common filter averages.
 
 # %%
+heads = [f"{what}, {kind}" for kind in ("per clip", "trained") for what in ("noise", "machine")]
 chapter.table(
-    tables.fixed_filters(phase.fixed(params, recordings)),
+    phase.fixed(params, recordings).set_axis(["machine", *heads], axis=1),
     label="tab-fixed",
     caption="Noise removed and machine sound lost, in dB over all bins, by a filter for every clip and by one from all "
     "training-normal clips of the machine.",
@@ -219,16 +221,15 @@ compared = findings.against_adasub(results, shared)
 
 # %%
 chapter.table(
-    tables.against_adasub(compared, style.NAMES, style.SCORER_NAMES),
+    compared,
+    columns=layouts.ADASUB,
     label="tab-phase",
-    caption=f"Every front-end under every score, {sentences.seeds(params, scorer)}: $\\Omega$ (mean over seeds), the "
+    caption=f"Every front-end under every score, {text.seeds(params, scorer)}: $\\Omega$ (mean over seeds), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
     "clips and seeds, and the verdict.",
     decimals=3,
     empty="Not run here: params/phase.yaml names these front-ends.",
 )
-if len(compared):
-    chapter.say(sentences.phase(compared, findings.WITH_PHASE, style.system_name))
 
 # %%
 chapter.figure(

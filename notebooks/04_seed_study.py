@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
-from asdlib.report import charts_scores, reported, sentences, style, tables
+from asdlib.report import charts_scores, layouts, reported, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -61,11 +61,8 @@ params, recordings = chapter.params, chapter.recordings
 # %%
 not_trained = "No autoencoder was trained here (`scorers` names detectors without training only)."
 trained = variants.trained(params)
-chapter.say(
-    f"Here: {sentences.training(params)}. The paper: {sentences.training(Params())}."
-    if trained
-    else not_trained
-)
+own, paper = text.training(params), text.training(Params())
+chapter.say(f"Here: {own}. The paper: {paper}." if trained else not_trained)
 
 # %%
 results = stats.results(params, recordings)
@@ -94,15 +91,14 @@ chapter.figure(
 # %%
 ladder = findings.ladder(results, reported.load()["table_1"])
 chapter.table(
-    tables.ladder(ladder),
+    ladder,
+    columns=layouts.LADDER,
     label="tab-ladder",
-    caption=f"The ladder of $\\Omega$, as Table 1 of the paper: {sentences.seeds(params, 'eq1')} measured here, ten seeds reported "
+    caption=f"The ladder of $\\Omega$, as Table 1 of the paper: {text.seeds(params, 'eq1')} measured here, ten seeds reported "
     f"on DCASE 2026 development data. The 95 % interval is that of the mean over {bootstrap.RESAMPLES:,} resamples of clips and seeds. The verdict says "
     "what each row does in place of the paper's champion (+ DM + shrink + P95). n/a: not computed here, not reported, or not "
     "to be computed from these labels.",
 )
-if trained:
-    chapter.say(sentences.ladder_change(ladder))
 
 # %%
 wanted = (("near", "eq1"), ("adasub", "s1"))
@@ -133,7 +129,8 @@ chapter.figure(
 # %%
 found = findings.steps(results, "baseline", ("mahala", "mse", "mahala_corrected"))
 chapter.table(
-    tables.steps(found, style.SCORER_NAMES),
+    found,
+    columns=layouts.STEPS,
     label="tab-baseline",
     caption="The official baseline, measured here: source AUC, target AUC, pAUC (means over machines) and "
     "$\\Omega$ of the ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired "
@@ -181,7 +178,8 @@ pairs = [
 # %%
 paired = results.paired(pairs)
 chapter.table(
-    tables.paired(paired, style.system_name),
+    paired,
+    columns=layouts.PAIRED,
     label="tab-paired",
     caption="Paired per-seed differences of $\\Omega$ (row system minus the one that it is compared with): mean ± "
     "standard deviation, p values of the paired t test, of the same with Holm's correction over the "

@@ -22,9 +22,8 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.clipstats import NAMES
 from asdlib.compare import failures, statistics as stats, systems, untrained
-from asdlib.report import charts_evidence, controls, sentences_untrained, style, tables
+from asdlib.report import charts_evidence, controls, layouts, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -84,7 +83,8 @@ params, recordings = chapter.params, chapter.recordings
 results = stats.results(params, recordings)
 compared = untrained.against_autoencoders(results)
 chapter.table(
-    tables.without_training(compared, style.system_name),
+    compared,
+    columns=layouts.UNTRAINED,
     label="tab-untrained",
     caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels. Source AUC, target "
     "AUC and pAUC are means over machines, and all values are means over seeds. The difference is that of $\\Omega$ to the "
@@ -92,9 +92,8 @@ chapter.table(
     "these labels.",
     empty="No detector without training was scored on test clips (scorers).",
 )
-fused = systems.UNTRAINED
-lack = fused.missing_reason(results.per_seed)
-chapter.say(sentences_untrained.without_training(compared, style.system_name, fused.name, lack))
+if lack := systems.UNTRAINED.missing_reason(results.per_seed):
+    chapter.say(f"{systems.UNTRAINED.name} is not in the table. {lack}")
 
 # %% [markdown]
 # ## Why it works
@@ -133,12 +132,11 @@ if not reason:
 if not reason:
     by_level = untrained.by_level(values)
     chapter.table(
-        tables.by_machine(by_level),
+        layouts.by_machine(by_level),
         label="tab-level",
         caption="$\\Omega$ with the level of the clip, without it, and of the level alone (two values per clip: "
         "the mean over the bands of $p$ and of $m$). 0.5 is chance.",
     )
-    chapter.say(sentences_untrained.level(by_level))
 
 # %% [markdown]
 # ## Which statistic carries which fault
@@ -152,12 +150,11 @@ if reason:
 else:
     by_statistic = untrained.by_statistic(values)
     chapter.table(
-        tables.by_machine(by_statistic),
+        layouts.by_machine(by_statistic),
         label="tab-ablation",
         caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
         decimals=3,
     )
-    chapter.say(sentences_untrained.carriers(by_statistic, NAMES))
 
 # %%
 if not reason:
@@ -182,7 +179,6 @@ else:
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
         "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
     )
-    chapter.say(sentences_untrained.needed_clips(curve))
 
 # %% [markdown]
 # ## What a change of level costs
@@ -197,18 +193,25 @@ if reason:
 else:
     by_gain = untrained.by_gain(params, recordings, chosen)
     chapter.table(
-        tables.by_gain(by_gain, style.system_name, chosen),
+        layouts.by_gain(by_gain, chosen),
         label="tab-gain",
         caption="$\\Omega$ over all machines where the test clips are as loud as recorded, and louder or quieter than the training clips by 6 dB.",
     )
-    chapter.say(sentences_untrained.gain_cost(by_gain))
 
 # %% [markdown]
 # ## Where the autoencoder still helps
+#
+# {numref}`tab-autoencoder` compares the best autoencoder with the best detector without training, machine by machine.
 
 # %%
-gained = untrained.autoencoder_gain(results, compared)
-chapter.say(sentences_untrained.autoencoder_gain(gained, style.system_name))
+chapter.table(
+    untrained.autoencoder_gain(results, compared),
+    columns=layouts.GAIN,
+    label="tab-autoencoder",
+    caption="Difference of $\\Omega$ between the best autoencoder and the best detector without training, both chosen over "
+    "all machines by test labels. Above 0 the autoencoder is better.",
+    empty="There is no autoencoder whose Ω could be compared here.",
+)
 
 # %% [markdown]
 # ## Remarks on the recordings

@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import findings, negative, statistics as stats
-from asdlib.report import charts_scores, reported, sentences, style, tables
+from asdlib.report import charts_scores, layouts, reported
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -75,7 +75,8 @@ for label, found, caption, why in (
     ("tab-alone", alone, "Each change alone, measured here", ""),
 ):
     chapter.table(
-        tables.steps(found, style.SCORER_NAMES),
+        found,
+        columns=layouts.STEPS,
         label=label,
         caption=f"{caption}: source AUC, target AUC, pAUC (means over machines) and $\\Omega$ of the "
         "ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired difference to "
@@ -129,10 +130,8 @@ chapter.figure(
 # covariance explain a difference? The covariance in eq. 1 has a row for each of the stacked values. It is estimated from
 # the training vectors, of which neighbours share frames, and the Mahalanobis term weighs the directions of its smallest
 # eigenvalues most. A ridge limits that weight: with a large ridge, the distance becomes the squared error about the mean
-# residual. If a larger ridge removes the difference, the covariance was its cause.
-
-# %%
-chapter.say(sentences.squared_error(changes))
+# residual. If a larger ridge removes the difference, the covariance was its cause: compare the rows of the squared error
+# (MSE), of the ridges, and of the energy alone ($\alpha = 1$) in {numref}`fig-sensitivity`.
 
 # %% [markdown]
 # ## As reported
@@ -147,8 +146,6 @@ chapter.table(
     caption="Source AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "
     "development data.",
 )
-if len(steps):
-    chapter.say(sentences.stack_change(steps, given["ensemble Ω"].tolist()))
 
 # %% [markdown]
 # The functions of this chapter are documented in the reference: {py:mod}`asdlib.scoring`, {py:mod}`asdlib.calibration` and {py:mod}`asdlib.compare.negative`.

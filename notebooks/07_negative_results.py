@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import metrics
 from asdlib.compare import bootstrap, negative, statistics as stats
-from asdlib.report import charts_scores, reported, sentences, tables
+from asdlib.report import charts_scores, layouts, reported
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
 
@@ -62,7 +62,8 @@ chapter.figure(
 
 # %%
 chapter.table(
-    tables.build_up(negative.build_up_steps(steps)) if len(steps) else steps,
+    negative.build_up_steps(steps) if len(steps) else steps,
+    columns=layouts.BUILD_UP,
     label="tab-build-up",
     caption="The same steps: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
     "before, p value of the paired t test, the largest change at one seed, and how "
@@ -133,7 +134,8 @@ chapter.figure(
 
 # %%
 chapter.table(
-    tables.against_champion(compared[:0] if lacking else compared),
+    compared[:0] if lacking else compared,
+    columns=layouts.CHAMPION,
     label="tab-negative",
     caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test, the 95 % interval of "
@@ -141,10 +143,6 @@ chapter.table(
     "or the reason why it was not run.",
     empty="",
 )
-
-# %%
-if not lacking:
-    chapter.say(sentences.ideas(run))
 
 # %% [markdown]
 # ## As reported

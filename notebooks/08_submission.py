@@ -27,8 +27,8 @@ from asdlib import frontends, study
 from asdlib.compare import alarms, failures, findings, statistics as stats, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import truth
-from asdlib.report import browse, charts_evidence, charts_scores, controls, first_page, panels
-from asdlib.report import reported, sentences, style, tables
+from asdlib.report import browse, charts_evidence, charts_scores, controls, layouts, panels
+from asdlib.report import reported, style, text
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
 from asdlib.study import views
@@ -64,7 +64,7 @@ told = f"{params.results}/{params.name}/submission"
 where = {s.name: told for s in systems.PAPER}
 where[systems.UNTRAINED.name] = f"{told}/without_training"
 best = findings.submission(results)
-chapter.say(first_page.submission(best, where))
+chapter.say(text.submission(best, where))
 
 # %%
 applied = systems.apply_all(results, params.scoring.quantile)
@@ -89,7 +89,7 @@ submitted = {machine: names for machine, names in submitted.items() if names}
 entered = [s for s in systems.SYSTEMS if submitted.keys() & applied[s.name].scored.keys()]
 if entered:
     first = applied[entered[0].name].scored[next(iter(submitted))]
-    for line in sentences.guarded(first.scores):
+    for line in text.guarded(first.scores):
         chapter.say(line)
 else:
     chapter.say("No system could score a test clip here, so there is nothing to guard.")
@@ -207,13 +207,14 @@ chapter.table(
 # %%
 found = alarms.by_domain(alarms.counted(params, recordings, results.table))
 chapter.table(
-    tables.alarms(found),
+    layouts.alarms(found),
     label="tab-rules",
     caption=f"Share of alarms by two rules that both want {1 - params.scoring.quantile:.0%} false alarms, over all machines: "
     "alarms among normal clips (false) and among anomalies (hits), with 95 % intervals (Clopper and Pearson), by domain.",
     empty="There is no labelled test clip, or no system: alarms cannot be counted.",
 )
-chapter.say(sentences.alarms(found, 1 - params.scoring.quantile))
+for sentence in text.alarms(found, 1 - params.scoring.quantile):
+    chapter.say(sentence)
 
 # %%
 chapter.table(

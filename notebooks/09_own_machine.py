@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import alarms
 from asdlib.monitor import evaluation
-from asdlib.report import charts_evidence, sentences, tables
+from asdlib.report import charts_evidence, layouts, tables, text
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -56,13 +56,14 @@ chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.pr
 table = evaluation.readings(monitor, recordings.clips(machine, "test"))
 found = alarms.by_domain(evaluation.counted(table, machine))
 chapter.table(
-    tables.alarms(found),
+    layouts.alarms(found),
     label="tab-monitor",
     caption=f"Alarms of the monitor at {1 - params.scoring.quantile:.0%} wanted false alarms among labelled test clips, with "
     "95 % intervals.",
     empty="There is no labelled test clip.",
 )
-chapter.say(sentences.alarms(found, 1 - params.scoring.quantile))
+for sentence in text.alarms(found, 1 - params.scoring.quantile):
+    chapter.say(sentence)
 
 # %% [markdown]
 # ## How many recordings are enough
@@ -80,7 +81,7 @@ chapter.figure(
     "rate of false alarms, for the wanted rate (dashed).",
     missing="There are too few normal recordings to fit on fewer of them.",
 )
-chapter.say(sentences.enough(curve))
+chapter.say(text.enough(curve))
 
 # %% [markdown]
 # ## What an anomalous clip looks like

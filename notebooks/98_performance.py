@@ -21,7 +21,9 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib.report import charts_scores, provenance, tables
+import pandas as pd
+
+from asdlib.report import charts_scores, layouts, provenance
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(
@@ -46,7 +48,8 @@ not_run = "Nothing was measured on this machine: make bench does it, in about te
 if bench:
     chapter.say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
 chapter.table(
-    tables.benchmarks(bench.get("rows", [])),
+    pd.DataFrame(bench.get("rows", [])),
+    columns=layouts.BENCHMARKS,
     label="tab-benchmarks",
     caption="What was measured, and the target. The usual loop is plain PyTorch for one seed in float32; the "
     "official loop feeds vectors one by one, in float64, with their file names, and looks for anomalies in "

@@ -25,7 +25,7 @@ from asdlib import study
 from asdlib.compare import alarms, findings, negative, statistics as stats
 from asdlib.monitor import evaluation
 from asdlib.params import Params
-from asdlib.report import charts_scores, controls, first_page, reported, sentences
+from asdlib.report import charts_scores, controls, reported, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -60,7 +60,7 @@ chapter.figure(
     "without training (last rows). Left: measured here, with 95 % intervals over clips and seeds. Right: as reported by the "
     "paper, mean and standard deviation over ten seeds. The recordings differ: compare the order, not the values.",
     needs="mean",
-    missing=first_page.NO_LABELS,
+    missing=text.NO_LABELS,
 )
 
 # %% [markdown]
@@ -81,7 +81,7 @@ chapter.figure(
 
 # %%
 if variants.trained(params):
-    own, paper = sentences.training(params), sentences.training(Params())
+    own, paper = text.training(params), text.training(Params())
     chapter.say(f"The autoencoders here: {own}. Those of the paper: {paper}.")
 
 # %%
@@ -90,9 +90,9 @@ compared = findings.compared(results, params.scorers)
 submission = findings.submission(results)
 counted = alarms.by_domain(alarms.counted(params, recordings, results.table))
 found = [
-    *first_page.comparisons(compared),
-    *first_page.highest(findings.highest(results, submission.name), submission.name),
-    *first_page.alarms(counted, rate),
+    *text.comparisons(compared),
+    *text.highest(findings.highest(results, submission.name), submission.name),
+    *text.alarms(counted, rate, chapter="08_submission"),
 ]
 chapter.say("\n".join(f"- {sentence}" for sentence in found))
 
@@ -110,15 +110,15 @@ controls.show_rates(by_rate, rate, label="first-rates")
 # %%
 package = f"{params.results}/{params.name}/submission"
 packages = dict.fromkeys(("S1", "S2", "S3", "S4"), package) | {"S5": f"{package}/without_training"}
-chapter.say(first_page.submission(submission, packages))
+chapter.say(text.submission(submission, packages))
 
 # %% [markdown]
 # ## What else was tried, and what it cost
 
 # %%
 ideas = negative.against_champion(negative.idea_scores(params, recordings, results.table))
-chapter.say(first_page.ideas(ideas))
-chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.seeds)))
+chapter.say(text.ideas(ideas))
+chapter.say(text.cost(len(study.units(params, recordings)), len(params.seeds)))
 
 # %% [markdown]
 # ## A machine of your own
@@ -129,8 +129,8 @@ chapter.say(first_page.cost(len(study.units(params, recordings)), len(params.see
 # new recordings are made in the same conditions:
 
 # %%
-promised = first_page.promise(alarms.promised(params, recordings), rate)
-healthy = first_page.health(evaluation.faulty(params, recordings))
+promised = text.promise(alarms.promised(params, recordings), rate)
+healthy = text.health(evaluation.faulty(params, recordings))
 chapter.say("\n".join(f"- {sentence}" for sentence in [*promised, *healthy]))
 
 # %% [markdown]

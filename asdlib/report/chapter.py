@@ -13,7 +13,7 @@ from asdlib import study
 from asdlib.io import owned
 from asdlib.io.files import resolve
 from asdlib.params import Params, from_notebook
-from asdlib.report import left_out, panels, style, tables
+from asdlib.report import layouts, left_out, panels, style, tables
 
 _NOTHING = "These recordings do not have what this figure needs."
 _NO_ROWS = "There is nothing to show here."
@@ -93,6 +93,7 @@ class Chapter:
         *,
         label: str,
         caption: str,
+        columns: Mapping[str, layouts.Column] | None = None,
         empty: str = _NO_ROWS,
         **options: Any,
     ) -> None:
@@ -100,8 +101,11 @@ class Chapter:
 
         Parameters
         ----------
+        columns : which columns are shown, and how: of :mod:`asdlib.report.layouts`; all by default.
         empty : the reason why there are no rows, in one sentence.
         """
+        if columns is not None:
+            df = layouts.lay_out(df, columns)
         if df.empty:
             self._leave_out(label, empty)
             return

@@ -8,7 +8,7 @@ from test_monitor import sound, write
 from asdlib import study
 from asdlib.monitor import Monitor, evaluation
 from asdlib.params import load
-from asdlib.report import charts_evidence, sentences
+from asdlib.report import charts_evidence, text
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,13 @@ def test_fewer_recordings_promise_less(recordings):
     table = evaluation.readings(monitor, found.clips("fan", "test"))
     normal = table[table["label"] == "normal"]
     assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
-    told = sentences.enough(curve)
+    told = text.enough(curve)
     assert told.startswith("The true rate of false alarms lies in this interval: 5 recordings: ")
     line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
     unlabelled = evaluation.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
     assert unlabelled["hits"].isna().all()
-    assert "anomalies" not in sentences.enough(unlabelled)
+    assert "anomalies" not in text.enough(unlabelled)
 
 
 def test_a_monitor_fitted_on_all_of_its_values_is_the_monitor(recordings, tmp_path):

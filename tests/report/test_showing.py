@@ -153,27 +153,6 @@ def test_the_same_data_give_the_same_figure(tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_steps_are_laid_out_with_their_spreads():
-    parts = {"auc_source": 0.7, "auc_target": 0.6, "pauc": 0.5, "omega": 0.66, "std": 0.0707}
-    nothing = dict.fromkeys(("difference", "difference_std", "p_t", "low", "high"), np.nan)
-    found = pd.DataFrame(
-        [
-            {"scorer": "eq1", "mean": 0.65, **parts, **nothing, "verdict": ""},
-            {
-                **{"scorer": "dm", "mean": 0.66, **parts, "difference": 0.01, "difference_std": 0},
-                **{"p_t": 0.031, "low": 0.002, "high": 0.02, "verdict": "helps"},
-            },
-        ]
-    )
-    shown = tables.steps(found, style.SCORER_NAMES)
-    assert shown["score"].tolist() == ["eq. 1", "+ DM"]
-    assert shown["mean ± std"].tolist() == ["0.6500 ± 0.0707", "0.6600 ± 0.0707"]
-    assert shown["difference ± std"].tolist() == ["", "+0.0100 ± 0.0000"]
-    assert shown["95 % interval"].tolist() == ["", "+0.0020 to +0.0200"]
-    assert shown["p"].tolist() == ["", "0.0310"]
-    assert tables.steps(pd.DataFrame(), {}).empty
-
-
 def decoded(source):
     signal, rate = soundfile.read(io.BytesIO(base64.b64decode(source.partition("base64,")[2])))
     assert rate == 16000

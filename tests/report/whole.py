@@ -73,6 +73,7 @@ TABLES = {
     "tab-negative-reported",
     "tab-benchmarks",
     "tab-untrained",
+    "tab-autoencoder",
 }
 OF_VIEWS = {"fig-level", "tab-level", "tab-ablation", "fig-clips", "tab-gain"}
 """Only where detectors without training were run, and Ω can be computed."""
@@ -84,13 +85,13 @@ def text_of(page):
 
 NOT_TRAINED = {
     *("fig-learning", "fig-seeds", "tab-paired", "tab-baseline", "tab-rule", "tab-units"),
-    *("tab-steps", "tab-alone", "fig-decomposition", "fig-sensitivity"),
+    *("tab-steps", "tab-alone", "fig-decomposition", "fig-sensitivity", "tab-autoencoder"),
     *("fig-build-up", "tab-build-up", "fig-negative", "tab-negative"),
 }
 NO_PHASE = {"tab-phase", "fig-phase-machines", "tab-rule-phase"}
 NOT_MEASURED = {"tab-benchmarks", "fig-growth"}
 NO_OMEGA = {
-    *("fig-ladder", "fig-phase-machines", "tab-rule-phase"),
+    *("fig-ladder", "fig-phase-machines", "tab-rule-phase", "tab-autoencoder"),
     *("fig-seeds", "fig-decomposition", "fig-sensitivity", "fig-aggressiveness", "fig-machines"),
     *("fig-build-up", "tab-build-up", "fig-negative"),
     *OF_VIEWS,

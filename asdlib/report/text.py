@@ -1,47 +1,49 @@
-"""Sentences of the first page: one finding each, with its number, its interval and a link."""
+"""Sentences with measured values: the findings of the first page, and what no table can say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from asdlib.clipstats import VIEWS
 from asdlib.compare.alarms import HELD_OUT, PAPER
 from asdlib.compare.findings import Submission
+from asdlib.guard import PerClip
+from asdlib.params import Params
 from asdlib.report.style import system_name
 from asdlib.report.tables import escape
-from asdlib.runtime.errors import form, plural
+from asdlib.runtime.errors import AsdError, form, plural
 
 _HEADS = {
     "far": (
+        "04_seed_study",
         "Subtracting the far microphone helps.",
         "Subtracting the far microphone harms.",
         "It is not shown that subtracting the far microphone helps.",
     ),
     "champion": (
+        "06_rescoring",
         "The paper's champion beats plain AdaSub.",
         "The paper's champion loses to plain AdaSub.",
         "It is not shown that the paper's champion beats plain AdaSub.",
     ),
     "untrained": (
+        "05_without_training",
         "A detector that trains nothing beats the autoencoder.",
         "The detector that trains nothing loses to the autoencoder.",
         "It is not shown that a detector that trains nothing beats the autoencoder.",
     ),
     "phase": (
+        "03_phase",
         "The phase of the far microphone helps further.",
         "Using the phase of the far microphone harms.",
         "It is not shown that the phase of the far microphone helps.",
     ),
 }
 _RULES = {PAPER: "the paper's threshold", HELD_OUT: "held-out p values"}
-_WHERE = {
-    "far": "04_seed_study",
-    "champion": "06_rescoring",
-    "untrained": "05_without_training",
-    "phase": "03_phase",
-}
 NO_LABELS = (
     "Ω needs labelled test clips, normal and anomalous, of both domains. These recordings do not "
     "have them, so nothing here says which system is better."
@@ -60,17 +62,17 @@ def comparisons(compared: pd.DataFrame) -> list[str]:
     MyST sentences: the answer in bold, the numbers, a link.
     """
     found = []
-    for question, heads in _HEADS.items():
+    for question, (chapter, helps, harms, neither) in _HEADS.items():
         if question not in compared.index:
             continue
         row: Any = compared.loc[question]
-        order = ("helps", "harms")
-        head = heads[order.index(row["verdict"]) if row["verdict"] in order else 2]
-        told = f"**{head}** {_changes(row)}"
+        head = {"helps": helps, "harms": harms}.get(row["verdict"], neither)
+        pair = f"{system_name(*row['system'])} in place of {system_name(*row['against'])}"
+        told = f"**{head}** {pair} changes Ω by {_numbers(row)}."
         if question == "untrained" and "untrained_champion" in compared.index:
             champion: Any = compared.loc["untrained_champion"]
             told += f" In place of the champion, S5 changes it by {_numbers(champion)}."
-        found.append(f"{told} {_link(_WHERE[question])}")
+        found.append(f"{told} {_link(chapter)}")
     return found
 
 
@@ -124,12 +126,13 @@ def submission(chosen: Submission, packages: Mapping[Any, str]) -> str:
     return f"{told}{listed}.{doubt} Its package: {escape(packages[chosen.name])}. {where}"
 
 
-def alarms(found: pd.DataFrame, rate: float) -> list[str]:
+def alarms(found: pd.DataFrame, rate: float, *, chapter: str = "") -> list[str]:
     """Return how many false alarms every rule raises where ``rate`` was wanted.
 
     Parameters
     ----------
     found : of :func:`asdlib.compare.alarms.by_domain`.
+    chapter : where the reader finds more; empty for no link.
     """
     normal = found[found["label"] == "normal"] if len(found) else found
     if normal.empty:
@@ -147,10 +150,8 @@ def alarms(found: pd.DataFrame, rate: float) -> list[str]:
         told.append(f"{system} with {_RULES[str(rule)]} gives {shares}{finds}")
     broken = (normal["low"] > rate).any()
     head = "Not every alarm means what it says." if broken else "The alarms mean what they say."
-    return [
-        f"**{head}** The limits are set for {rate:.0%} false alarms. {'; '.join(told)}. "
-        f"{_link('08_submission')}"
-    ]
+    more = f" {_link(chapter)}" if chapter else ""
+    return [f"**{head}** The limits are set for {rate:.0%} false alarms. {'; '.join(told)}.{more}"]
 
 
 def promise(promised: pd.DataFrame, rate: float) -> list[str]:
@@ -240,12 +241,97 @@ def cost(units: int, seeds: int) -> str:
     return f"{trained}{rest} {_link('98_performance')}"
 
 
-def _changes(row: Any) -> str:
-    """A paired difference as a sentence."""
+def seeds(params: Params, scorer: str) -> str:
+    """Return how many seeds a scorer's values are taken over.
+
+    >>> seeds(Params(seeds=(0, 1)), "eq1"), seeds(Params(), "pmsd")
+    ('2 seeds', 'no seed')
+    """
+    return "no seed" if scorer in VIEWS else plural(len(params.seeds), "seed")
+
+
+def training(params: Params) -> str:
+    """Return the size of the autoencoders and of their training.
+
+    >>> training(Params())
+    'width 512, 4 residual blocks, 100 epochs, batches of 256, 10 seeds'
+    """
+    a, t = params.autoencoder, params.training
     return (
-        f"{system_name(*row['system'])} in place of {system_name(*row['against'])} changes Ω by "
-        f"{_numbers(row)}."
+        f"width {a.width}, {plural(a.blocks, 'residual block')}, {plural(t.epochs, 'epoch')}, "
+        f"batches of {t.batch_size}, {seeds(params, 'eq1')}"
     )
+
+
+def gates(table: pd.DataFrame, most: float = 1.0) -> str:
+    """Return whether the gated fit costs too much anywhere among some cases.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.measure.phase.gates`, with at least one row.
+    most : noise that it may remove less, and machine sound that it may lose more, in dB.
+    """
+    noise = table["gated noise"] - table["plain noise"]
+    sound = table["gated machine_sound"] - table["plain machine_sound"]
+    cost = pd.concat([-noise, sound], axis=1).max(axis=1)
+    worst = table.iloc[int(cost.to_numpy().argmax())]
+    told = (
+        f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
+        f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB."
+    )
+    if cost.max() <= most:
+        return f"{told} Nowhere here do they cost more than {most:g} dB: the condition holds."
+    return (
+        f"{told} They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
+        f"{worst['case']}: the condition does not hold here."
+    )
+
+
+def enough(curve: pd.DataFrame) -> str:
+    """Return what more normal recordings bring.
+
+    Parameters
+    ----------
+    curve : of :func:`asdlib.monitor.evaluation.enough`.
+    """
+    told, shares = [], []
+    for _, row in curve.iloc[[0, -1] if len(curve) > 1 else [0]].iterrows():
+        count, low, high = row[["recordings", "low", "high"]]
+        told.append(f"{plural(int(count), 'recording')}: {low:.0%} to {high:.0%}")
+        shares.append(f"{row['hits']:.0%}")
+    known = f"The true rate of false alarms lies in this interval: {'; '.join(told)}."
+    if curve["hits"].isna().any():
+        return known
+    goes = f"goes from {' to '.join(shares)}" if len(curve) > 1 else f"is {shares[0]}"
+    return f"{known} The share of anomalies that are found {goes}."
+
+
+def guarded(scores: PerClip) -> list[str]:
+    """Try on guarded scores what needs a second clip, and return what the guard answers.
+
+    Parameters
+    ----------
+    scores : of one system and machine.
+
+    Returns
+    -------
+    One item of a list for every attempt.
+    """
+    attempts: dict[str, Callable[[], object]] = {
+        "the mean over clips": lambda: np.mean(scores),
+        "a rank": lambda: np.argsort(scores),
+        "a normalisation": lambda: scores - scores.max(),
+        "a comparison of two clips": lambda: scores < scores[::-1],
+    }
+    return [f"- {what}: {_answer(attempt)}" for what, attempt in attempts.items()]
+
+
+def _answer(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except AsdError as error:
+        return f"refused. *{error}*"
+    return "allowed"
 
 
 def _numbers(row: Any) -> str:
