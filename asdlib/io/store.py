@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from asdlib.io.files import digest, named, read_bytes, write_bytes
+from asdlib.io.files import digest, named, read_bytes, replacing, write_bytes
 from asdlib.runtime.errors import AsdError, printable
 
 if TYPE_CHECKING:
@@ -55,9 +55,11 @@ def save(value: Any, path: Path) -> None:
     >>> load(path), (path.parent / "one.json.sha256").read_text()[64:]
     ({'a': 1}, '  one.json\n')
     """
-    content = _encoded(value, path)
-    write_bytes(_checksum(content, path), _beside(path))
-    write_bytes(content, path)
+    content, beside = _encoded(value, path), _beside(path)
+    with replacing(beside) as line, replacing(path) as part:
+        line.write_bytes(_checksum(content, path))
+        part.write_bytes(content)
+        beside.unlink(missing_ok=True)  # from here to the end the file counts as missing
 
 
 def write(value: Any, path: Path) -> None:
@@ -74,17 +76,18 @@ def write(value: Any, path: Path) -> None:
 
 
 def load(path: Path) -> Any:
-    """Read what :func:`save` wrote; None where it is missing or damaged.
+    """Read what :func:`save` wrote; None where it is missing, unfinished or damaged.
+
+    A file is unfinished as long as its checksum is missing.
 
     >>> load(Path("nowhere.json"))
     """
-    if not path.exists():
+    beside = _beside(path)
+    if not path.exists() or not beside.exists():
         return None
     before = path.stat()
     content = read_bytes(path, _MOST)
-    beside = _beside(path)
-    written = read_bytes(beside, _MOST) if beside.exists() else b""
-    if written == _checksum(content, path):
+    if read_bytes(beside, _MOST) == _checksum(content, path):
         return _decoded(content, path)
     with named(path, "renamed"):
         _set_aside(path, before)

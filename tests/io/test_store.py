@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -51,7 +52,6 @@ DAMAGES = {
     "empty": lambda path: path.write_bytes(b""),
     "flipped": flip,
     "another file": of_another,
-    "no checksum": lambda path: path.with_name(f"{path.name}.sha256").unlink(),
 }
 
 
@@ -70,6 +70,26 @@ def test_a_damaged_file_is_set_aside_told_and_made_again(tmp_path, name, damage,
     assert path.with_name(f"{name}.damaged").exists()
 
 
+def test_a_file_without_its_checksum_is_unfinished_and_counts_as_missing(tmp_path, capsys):
+    store.save([1], path := tmp_path / "one.json")
+    (tmp_path / "one.json.sha256").unlink()
+    assert store.load(path) is None
+    assert store.made(path, lambda: [2]) == [2]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_value_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    store.save([1], path := tmp_path / "one.json")
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(AsdError, match="cannot be written"):
+        patch.setattr(Path, "write_bytes", full)
+        store.save([2], path)
+    assert store.load(path) == [1]
+
+
 def test_what_is_kept_beside_the_rows_of_a_table_is_kept_with_them(tmp_path):
     table = TABLE.copy()
     table.attrs = {"made_on": "torch 2 on cpu"}
@@ -85,8 +105,8 @@ def test_the_checksum_is_the_one_of_sha256sum(tmp_path):
 
 
 def test_a_disk_that_changes_what_is_written_is_told(tmp_path, monkeypatch):
-    written = store.write_bytes
-    monkeypatch.setattr(store, "write_bytes", lambda content, path: written(content[1:], path))
+    whole = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, content: whole(path, content[1:]))
     with pytest.raises(AsdError, match="is damaged right after writing; check the disk"):
         store.made(tmp_path / "one.json", lambda: [1])
 
@@ -120,7 +140,7 @@ def package(tmp_path_factory):
         ("dataset.py", '"""Read a two', '"""Read the two', False),
         ("dataset.py", "# ", "# really ", False),
         ("dataset.py", "has changed since", "changed after", False),  # a raised sentence
-        ("dataset.py", "np.ascontiguousarray(signal)", "-signal", True),
+        ("dataset.py", "return resampled(signal", "return resampled(-signal", True),
         ("io/wav.py", "file.read(size", "-file.read(size", True),
         ("io/files.py", "sort_keys=True", "sort_keys=False", False),
         ("runtime/parallel.py", "yield pending.popleft", "yield pending.pop", False),
