@@ -171,28 +171,23 @@ def adasub_or_cohgate(
     DataFrame with machine, "median G", AdaSub, CohGate and oracle: Omega of the ensembles over
     seeds. The last row is over all machines. No rows without labelled test clips.
     """
-    names = {"adasub": "AdaSub", "cohgate": "CohGate"}
-    table = table[(table["scorer"] == scorer) & table["front_end"].isin(names)]
-    rows, best = [], []
-    for machine, own in table.groupby("machine"):
-        if metrics.labelled(own).empty:
-            continue
-        whole = _ensembles(own)
-        transfer = np.median(floors[str(machine)].transfer)
-        rows.append({"machine": machine, "median G": transfer, **whole.rename(names)})
-        if len(whole) == len(names) and whole.notna().all():
-            rows[-1]["oracle"] = whole.max()
-            best.append(own[own["front_end"] == whole.idxmax()].assign(front_end="oracle"))
-    if best and len(best) == len(rows):
-        table = pd.concat([table, *best])
-    if len(rows):
-        rows.append({"machine": "all", **_ensembles(table).rename(names)})
-    return pd.DataFrame(rows, columns=["machine", "median G", *names.values(), "oracle"])
-
-
-def _ensembles(table: pd.DataFrame) -> pd.Series:
-    """Omega of the ensemble over seeds of every front-end of one scorer."""
-    return Results(table).ensembles.set_index("front_end")["omega"]
+    known = metrics.labelled(table[table["scorer"] == scorer])
+    values = {
+        name: metrics.evaluate(statistics.ensemble(known[known["front_end"] == front_end]))
+        for front_end, name in (("adasub", "AdaSub"), ("cohgate", "CohGate"))
+        if front_end in set(known["front_end"])
+    }
+    found = pd.DataFrame({name: own["omega"] for name, own in values.items()})
+    overall = {name: metrics.omega(own) for name, own in values.items()}
+    if len(values) == 2 and found.notna().all(axis=None):
+        best = found.idxmax(axis=1)
+        picked = [values[str(name)].loc[[machine]] for machine, name in best.items()]
+        found["oracle"], overall["oracle"] = found.max(axis=1), metrics.omega(pd.concat(picked))
+    found["median G"] = [np.median(floors[str(machine)].transfer) for machine in found.index]
+    rows = [{"machine": "all", **overall}] if len(found) else []
+    columns = ["machine", "median G", "AdaSub", "CohGate", "oracle"]
+    found = found.rename_axis("machine").reset_index()
+    return pd.concat([found, pd.DataFrame(rows)], ignore_index=True).reindex(columns=columns)
 
 
 def questions(scorers: Collection[str]) -> dict[str, tuple[statistics.System, statistics.System]]:

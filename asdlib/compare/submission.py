@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
@@ -31,31 +32,12 @@ from asdlib.params import AsdError, Params
 from asdlib.study.grid import Model
 
 _DESCRIPTION = (
-    "input_sampling_rate",
-    "data_augmentation",
-    "front_end",
-    "acoustic_features",
-    "embeddings",
-    "machine_learning_method",
-    "aggregation_method",
-    "domain_adaptation_method",
-    "domain_generalization_method",
-    "ensemble_method_subsystem_count",
-    "decision_making",
-    "attribute_usage",
-    "external_data_usage",
-    "development_data_usage",
+    *("input_sampling_rate", "data_augmentation", "front_end", "acoustic_features", "embeddings"),
+    *("machine_learning_method", "aggregation_method", "domain_adaptation_method"),
+    *("domain_generalization_method", "ensemble_method_subsystem_count", "decision_making"),
+    *("attribute_usage", "external_data_usage", "development_data_usage"),
 )
-_NULL = "__null__"
-
-
-class _NullDumper(yaml.SafeDumper):
-    """Marks nulls by a text, so that they can be written as ``!!null``; PyYAML writes ``null``."""
-
-
-_NullDumper.add_representer(
-    type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:str", _NULL)
-)
+_NULL = re.compile(r"(?<=: )null$", re.MULTILINE)  # PyYAML quotes a text that reads so
 
 
 def meta(
@@ -71,31 +53,17 @@ def meta(
 
     Parameters
     ----------
-    label : ``Name_INST_task2_N``, institute at most 10 characters, N from 1 to 4.
     description : values for the keys of ``system.description``; others stay null.
     results : table of :func:`asdlib.metrics.evaluate`; given in percent with two decimals.
-
-    Raises
-    ------
-    AsdError
-        For a label of another form, or an unknown key of the description.
     """
-    check_label(label)
-    unknown = set(description) - set(_DESCRIPTION)
-    if unknown:
-        raise AsdError(f"Unknown description key {min(unknown)!r}; known: {_DESCRIPTION}.")
     development = {}
     for machine, row in (results if results is not None else pd.DataFrame()).iterrows():
         values = row[["auc_source", "auc_target", "pauc"]]
         if values.notna().all():
             development[str(machine)] = {k: round(100 * float(v), 2) for k, v in values.items()}
     return {
-        "submission": {
-            "label": label,
-            "name": name,
-            "abbreviation": abbreviation,
-            "authors": [_author()],
-        },
+        "submission": {"label": label, "name": name, "abbreviation": abbreviation}
+        | {"authors": [_author()]},
         "system": {
             "description": {key: description.get(key) for key in _DESCRIPTION},
             "complexity": {"total_parameters": total_parameters},
@@ -137,17 +105,15 @@ def write_system(
     for kind, values in ((SCORES, scores), (DECISIONS, decisions)):
         for machine, clips in values.items():
             if not isinstance(clips, PerClip):
-                raise AsdError(
-                    f"{label}, {machine}: found {type(clips).__name__}; only PerClip can be "
-                    "submitted."
-                )
+                found = type(clips).__name__
+                raise AsdError(f"{label}, {machine}: found {found}; only PerClip can be submitted.")
             number = repr if kind == SCORES else lambda value: str(int(value))
             lines = io.StringIO(newline="")
             rows = csv.writer(lines, lineterminator="\n")  # a name may hold a comma
             rows.writerows((name, number(value)) for name, value in sorted(clips.items()))
             write_text(lines.getvalue(), target / file_name(kind, machine))
-    dumped = yaml.dump(description, Dumper=_NullDumper, sort_keys=False, allow_unicode=True)
-    write_text(dumped.replace(_NULL, "!!null"), target / f"{label}.meta.yaml")
+    dumped = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
+    write_text(_NULL.sub("!!null", dumped), target / f"{label}.meta.yaml")
     return target
 
 
@@ -187,10 +153,9 @@ def write_all(
             results=own.evaluate(),
         )
         chosen = {m: own.scored[m] for m in machines if m in own.scored}
-        scores = {m: s.scores for m, s in chosen.items()}
-        write_system(
-            folder, label, scores, {m: s.decisions for m, s in chosen.items()}, description
-        )
+        scores = {machine: one.scores for machine, one in chosen.items()}
+        decisions = {machine: one.decisions for machine, one in chosen.items()}
+        write_system(folder, label, scores, decisions, description)
     return pack(folder)
 
 
