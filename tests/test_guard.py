@@ -14,97 +14,29 @@ from asdlib.params import AsdError
 
 VALUES = np.array([0.3, 2.0, -1.5, 0.7])
 
-REFUSED = {
-    **{
-        f"np.{name}": getattr(np, name)
-        for name in (
-            "mean",
-            "std",
-            "var",
-            "sum",
-            "prod",
-            "min",
-            "max",
-            "median",
-            "ptp",
-            "argmin",
-            "argmax",
-            "sort",
-            "argsort",
-            "cumsum",
-            "cumprod",
-            "diff",
-            "unique",
-            "any",
-            "all",
-            "nanmean",
-            "nanmax",
-            "count_nonzero",
-            "histogram",
-            "average",
-            "trapezoid",
-            "gradient",
-            "flip",
-            "array",
-            "asarray",
-            "atleast_2d",
-            "ravel",
-            "nonzero",
-        )
-    },
+REFUSED = {  # one for every way in: functions, ufuncs, conversion, iteration, methods, identities
+    "np.mean": np.mean,
     "np.percentile": lambda p: np.percentile(p, 90),
-    "np.quantile": lambda p: np.quantile(p, 0.9),
-    "np.searchsorted": lambda p: np.searchsorted(p, 0.5),
-    "np.linalg.norm": np.linalg.norm,
-    "np.roll": lambda p: np.roll(p, 1),
     "np.concatenate": lambda p: np.concatenate([p, p]),
-    "np.stack": lambda p: np.stack([p, p]),
-    "np.dot": lambda p: np.dot(p, p),
-    "np.matmul": lambda p: np.matmul(p, p),
-    "np.corrcoef": np.corrcoef,
-    "np.add.reduce": np.add.reduce,
-    "np.maximum.accumulate": np.maximum.accumulate,
-    "np.subtract.outer": lambda p: np.subtract.outer(p, p),
-    "np.add.at": lambda p: np.add.at(p, [0], 1),
-    "np.add.reduceat": lambda p: np.add.reduceat(p, [0, 1]),
     "np.where alone": np.where,
-    "rankdata": scipy.stats.rankdata,
+    "np.add.reduce": np.add.reduce,
+    "np.subtract.outer": lambda p: np.subtract.outer(p, p),
+    "np.matmul": lambda p: np.matmul(p, p),
+    "np.asarray": np.asarray,
     "zscore": scipy.stats.zscore,
     "torch.mean": torch.mean,
-    "torch.sort": torch.sort,
     "builtin sum": sum,
-    "builtin min": min,
-    "builtin max": max,
     "builtin sorted": sorted,
-    "method mean": lambda p: p.mean(),
-    "method argsort": lambda p: p.argsort(),
     "method rank": lambda p: p.rank(),
-    "method quantile": lambda p: p.quantile(0.9),
     "float of many": float,
     "neighbours": lambda p: p[1:] - p[:-1],
     "two clips": lambda p: p[0] < p[1],
     "reversed": lambda p: p - p[::-1],
     "a plain array": lambda p: p - VALUES.max() * np.ones(len(p)),
-    "a list": lambda p: np.add(p, [1, 2, 3, 4]),
+    "a list": lambda p: np.add(p, [1, 2, 3, 4][: len(p)]),
     "pick by another": lambda p: p[p[::-1] > 0],
     "out": lambda p: np.add(p, 1, out=np.zeros(len(p))),
 }
-
-
-# one for every way in: functions, ufuncs, torch, conversion, iteration, methods, identities
-WAYS = (
-    "np.mean",
-    "np.argsort",
-    "np.add.reduce",
-    "np.asarray",
-    "torch.mean",
-    "builtin max",
-    "method rank",
-    "float of many",
-    "two clips",
-    "reversed",
-    "a plain array",
-)
 
 MAKERS = {
     "new": lambda: PerClip(VALUES),
@@ -116,17 +48,11 @@ MAKERS = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_whatever_mixes_clips_is_refused(name):
-    with pytest.raises(CrossClipError):
-        REFUSED[name](PerClip(VALUES))
-
-
 @pytest.mark.parametrize("maker", MAKERS)
-def test_however_it_was_made_it_is_guarded(maker):
-    for name in WAYS:
+def test_whatever_mixes_clips_is_refused_however_the_scores_were_made(maker):
+    for name, mix in REFUSED.items():
         with pytest.raises(CrossClipError):
-            REFUSED[name](MAKERS[maker]())
+            mix(MAKERS[maker]())
             pytest.fail(f"{name} was allowed")
 
 
@@ -214,32 +140,16 @@ def test_private_protocols_answer_as_python_expects():
     assert not hasattr(PerClip(VALUES), "_private")
 
 
+APART = """
+    save savez savez_compressed savetxt load loadtxt fromfile memmap info source lookfor
+    show_config show_runtime test get_include set_printoptions seterr seterrcall setbufsize
+    printoptions errstate
+"""
+
+
 def surface(module):
     """Public callables of a numerical library, without those that act on files or the process."""
-    apart = {
-        "save",
-        "savez",
-        "savez_compressed",
-        "savetxt",
-        "load",
-        "loadtxt",
-        "fromfile",
-        "memmap",
-        "info",
-        "source",
-        "lookfor",
-        "show_config",
-        "show_runtime",
-        "test",
-        "get_include",
-        "set_printoptions",
-        "seterr",
-        "seterrcall",
-        "setbufsize",
-        "printoptions",
-        "errstate",
-    }
-    names = [n for n in dir(module) if not n.startswith("_") and n not in apart]
+    names = [n for n in dir(module) if not n.startswith("_") and n not in APART.split()]
     found = {n: getattr(module, n) for n in names}
     return {n: f for n, f in found.items() if callable(f) and not isinstance(f, type)}
 
@@ -271,7 +181,7 @@ def told(function, values, extra):
 EXTRAS = [(), ("same",), (0,), (2,), (0.5,), (0, 1), ("same", 1)]
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(
     values=st.lists(st.floats(-100, 100), min_size=3, max_size=6, unique=True),
     other=st.floats(-100, 100),
