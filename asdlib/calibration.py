@@ -1,5 +1,8 @@
 """From A to z: the gamma distribution of training-normal scores, and scores that are held out.
 
+z = (A - mean) / std of the fitted gamma distribution. The p value of a clip is (1 + held-out scores
+at or above its own) / (n + 1), and p <= q is an alarm.
+
 The gamma distribution and the decision threshold are those of the paper (section 3.1). A model
 gives the clips that it was fitted on lower scores than other normal clips. Therefore held-out
 scores come from models that were fitted without the clip's fold.
@@ -19,6 +22,9 @@ from jaxtyping import Bool, Float, Int
 
 from asdlib.params import AsdError, Scoring
 from asdlib.runtime.errors import plural
+
+Scores = Float[np.ndarray, " clip"]
+Values = Float[np.ndarray, "*shape"]
 
 _UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
 _TERMS = 200  # of series and continued fraction
@@ -53,7 +59,7 @@ class Calibration:
     @classmethod
     def fit(
         cls,
-        scores: Float[np.ndarray, " clip"],
+        scores: Scores,
         quantile: float = Scoring().quantile,
         mode: str = Scoring().standardise,
     ) -> Calibration:
@@ -76,9 +82,7 @@ class Calibration:
         shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
         return cls(float(shape), float(scale), quantile, mode)
 
-    def standardise(
-        self, scores: Float[np.ndarray, "*shape"] | float
-    ) -> Float[np.ndarray, "*shape"]:
+    def standardise(self, scores: Values | float) -> Values:
         """Return z: ``gamma_z`` is (A - mean) / std of the gamma distribution.
 
         ``gamma_normal`` is the normal quantile of A's gamma probability, in log space, so that no
@@ -118,11 +122,11 @@ class HeldOut:
     array([2.])
     """
 
-    scores: Float[np.ndarray, " clip"]
+    scores: Scores
     logarithmic: bool = False
 
     @classmethod
-    def fit(cls, scores: Float[np.ndarray, " clip"]) -> HeldOut:
+    def fit(cls, scores: Scores) -> HeldOut:
         """Take the logarithms of the held-out training clips' A.
 
         Raises
@@ -134,11 +138,11 @@ class HeldOut:
         return cls(np.log(scores), logarithmic=True)
 
     @property
-    def z(self) -> Float[np.ndarray, " clip"]:
+    def z(self) -> Scores:
         """The held-out scores themselves, standardised."""
         return self.standardise(np.exp(self.scores) if self.logarithmic else self.scores)
 
-    def standardise(self, scores: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    def standardise(self, scores: Values) -> Values:
         """Return z: (score - mean) / std of the held-out scores.
 
         The mean counts as 0 without any score, and the standard deviation as 1 where they do not
@@ -149,7 +153,7 @@ class HeldOut:
         return (values - mean) / (std if std > 1e-12 * max(abs(mean), 1.0) else 1.0)
 
 
-def _refuse(scores: Float[np.ndarray, " clip"]) -> None:
+def _refuse(scores: Scores) -> None:
     """Raise an error for scores that no distribution can be fitted to."""
     if not (np.isfinite(scores) & (scores > 0)).all():
         raise AsdError(
@@ -187,16 +191,16 @@ class Alarm:
     [0.0, 0.26]
     """
 
-    held_out: Float[np.ndarray, " clip"]
+    held_out: Scores
     rate: float = 1 - Scoring().quantile
 
-    def p_values(self, scores: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    def p_values(self, scores: Values) -> Values:
         """Share of normal clips, at most, that score as high."""
         ordered = np.sort(self.held_out)
         above = len(ordered) - np.searchsorted(ordered, scores, side="left")
         return np.asarray((1 + above) / (len(ordered) + 1))
 
-    def __call__(self, scores: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    def __call__(self, scores: Values) -> Bool[np.ndarray, "*shape"]:
         """Return whether each score is an alarm."""
         return np.asarray(np.asarray(scores) > self.threshold)
 
@@ -296,13 +300,13 @@ def folds(
     return found
 
 
-def log_gamma_tails(
-    shape: float, x: Float[np.ndarray, "*shape"]
-) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+def log_gamma_tails(shape: float, x: Values) -> tuple[Values, Values]:
     """Log of the regularised incomplete gamma functions P(shape, x) and Q(shape, x).
 
     The library's values, and beyond their underflow the series of P and the continued fraction of
-    Q (Abramowitz and Stegun 6.5.29 and 6.5.31), where both converge in a few terms.
+    Q (Abramowitz and Stegun 6.5.29 and 6.5.31), where both converge in a few terms. With a = shape,
+    P = h (1/a + x/(a (a+1)) + x^2/(a (a+1) (a+2)) + ...), h = x^a exp(-x) / Gamma(a), and
+    Q = h / (x + 1 - a - f_1), f_n = n (n - a) / (x + 2n + 1 - a - f_(n+1)).
 
     >>> lower, upper = log_gamma_tails(1.0, np.array([2.0]))  # an exponential distribution
     >>> lower.round(4), upper.round(4)

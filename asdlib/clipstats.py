@@ -1,8 +1,9 @@
 """Clip statistics: detectors without training.
 
-A few numbers describe a clip: its level and its scatter over time in every band. Their Mahalanobis
-distance to the normal clips is the score. Nothing is trained and there is no seed.
-Notebook: 05_without_training.
+A few numbers x describe a clip: its level and its scatter over time in every band, dB. The distance
+D(x) = min over d of sqrt((x - c_d)^T S^-1 (x - c_d)), with the centre c_d of the normal clips of
+domain d and one covariance S, gives z = (log D - mean) / std, with mean and std of held-out clips.
+Nothing is trained and there is no seed. Notebook: 05_without_training.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from asdlib.spectra import Power, decibels, frequencies, mel_filters
 
 NAMES = ("p", "m", "s", "d")
 """Statistics over the frames of a clip, in the order of :func:`over_time`."""
+
+Vector = Float[np.ndarray, " value"]  # statistics of one clip
+Table = Float[np.ndarray, "clip value"]
+OfClips = Float[np.ndarray, " clip"]
+Matrix = Float[np.ndarray, "value value"]
 
 _JITTER = 1e-6  # of the mean variance: keeps the covariance of few clips regular
 
@@ -57,7 +63,7 @@ S5 = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
 
 
 def chosen(
-    values: Float[np.ndarray, "*clips statistic_band"], wanted: str, held: str = "".join(NAMES)
+    values: Float[np.ndarray, "*clips statistic_band"], wanted: str, held: str = "pmsd"
 ) -> Float[np.ndarray, "*clips value"]:
     """Pick the values of some statistics.
 
@@ -249,16 +255,16 @@ class Normal:
     (2, True)
     """
 
-    mean: Float[np.ndarray, " value"]
-    std: Float[np.ndarray, " value"]
+    mean: Vector
+    std: Vector
     centres: Float[np.ndarray, "domain value"]
-    whitening: Float[np.ndarray, "value value"]
+    whitening: Matrix
     held_out: HeldOut
 
     @classmethod
     def fit(
         cls,
-        values: Float[np.ndarray, "clip value"],
+        values: Table,
         domains: Sequence[str] | Shaped[np.ndarray, " clip"],
         folds: Int[np.ndarray, " clip"] | None = None,
     ) -> Normal:
@@ -305,7 +311,7 @@ class Normal:
         inverse = scipy.linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
         return cls(mean, std, centres, np.ascontiguousarray(inverse.T), HeldOut(np.zeros(0)))
 
-    def distance(self, values: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, " clip"]:
+    def distance(self, values: Table) -> OfClips:
         """D(x), the smallest over the domains of the Mahalanobis distances to their centres.
 
         A clip's distance is the same bytes alone and among others.
@@ -313,15 +319,15 @@ class Normal:
         squares = np.square(self._whitened(values)).sum(axis=2)
         return np.sqrt(squares.min(axis=1))
 
-    def log_distance(self, values: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, " clip"]:
+    def log_distance(self, values: Table) -> OfClips:
         """Return log D(x), of a distance that is at least 1e-6."""
         return np.log(np.maximum(self.distance(values), 1e-6))
 
-    def z(self, values: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, " clip"]:
+    def z(self, values: Table) -> OfClips:
         """Score of every clip: log D(x), standardised by the held-out training clips'."""
         return self.held_out.standardise(self.log_distance(values))
 
-    def contributions(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+    def contributions(self, values: Vector) -> Vector:
         """Share of every value in the squared distance of one clip.
 
         With S the covariance, D^2 is the squared length of S^(-1/2) (x - c). Its elements belong to
@@ -336,12 +342,12 @@ class Normal:
             return np.square(self._root @ self.deviation(values))
 
     @cached_property
-    def _root(self) -> Float[np.ndarray, "value value"]:
+    def _root(self) -> Matrix:
         """S^(-1/2), symmetric."""
         eigenvalues, vectors = scipy.linalg.eigh(self.whitening @ self.whitening.T)
         return (vectors * np.sqrt(np.maximum(eigenvalues, 0))) @ vectors.T
 
-    def deviation(self, values: Float[np.ndarray, " value"]) -> Float[np.ndarray, " value"]:
+    def deviation(self, values: Vector) -> Vector:
         """Distance of every value of one clip from the centre of the nearest domain, with its sign.
 
         Returns
@@ -361,16 +367,14 @@ class Normal:
             return f"{clips} training clips with the same statistics: nothing scatters."
         return ""
 
-    def _whitened(
-        self, values: Float[np.ndarray, "clip value"]
-    ) -> Float[np.ndarray, "clip domain value"]:
+    def _whitened(self, values: Table) -> Float[np.ndarray, "clip domain value"]:
         """W^T (x - c_d): a product of its own for every clip, so that no other one matters."""
         offsets = ((values - self.mean) / self.std)[:, None] - self.centres
         with one_thread():
             return np.matmul(offsets[:, :, None], self.whitening)[:, :, 0]
 
 
-def _shrunk(offsets: Float[np.ndarray, "clip value"]) -> Float[np.ndarray, "value value"]:
+def _shrunk(offsets: Table) -> Matrix:
     """Covariance of the offsets, shrunk by Ledoit and Wolf; the identity where nothing scatters."""
     from sklearn.covariance import ledoit_wolf  # a second to import
 

@@ -21,6 +21,8 @@ from asdlib.runtime.errors import plural
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]  # near and far microphone
 Power = Float[np.ndarray, "frequency frame"]
+Signal = Float[np.ndarray, "channel sample"]
+LogMel = Float[np.ndarray, "frame band"]  # dB
 
 _SMALLEST_POWER = 1e-16  # floor under the logarithm: -160 dB
 _SILENCE = 1e-6  # peak of full scale; one step of PCM 16 is 3e-5
@@ -28,12 +30,7 @@ _LOUDEST = 1e15  # of full scale; the square of a spectrum still is a float32
 _RATES = 1000, 1_000_000  # Hz; what is outside is no recorder's
 
 
-def problem_of(
-    signal: Float[np.ndarray, "channel sample"],
-    rate: int,
-    spectra: Spectra = Spectra(),
-    shortest: int = 1,
-) -> str:
+def problem_of(signal: Signal, rate: int, spectra: Spectra = Spectra(), shortest: int = 1) -> str:
     """Say what keeps a recording from being used; empty where nothing does.
 
     Parameters
@@ -81,7 +78,7 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
 
 
 def resampled(
-    signal: Float[np.ndarray, "channel sample"], rate: int, spectra: Spectra = Spectra()
+    signal: Signal, rate: int, spectra: Spectra = Spectra()
 ) -> Float[np.ndarray, "channel _"]:
     """Return a signal at the sample rate of the spectra, in an order that is fast to read.
 
@@ -136,9 +133,8 @@ def istft(
     """
     import librosa
 
-    return librosa.istft(
-        spectrum, n_fft=spectra.n_fft, hop_length=spectra.hop_length, length=samples
-    )
+    n_fft, hop = spectra.n_fft, spectra.hop_length
+    return librosa.istft(spectrum, n_fft=n_fft, hop_length=hop, length=samples)
 
 
 def frequencies(spectra: Spectra = Spectra()) -> Float[np.ndarray, " frequency"]:
@@ -168,9 +164,7 @@ def decibels(power: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*
     return np.asarray(10 * np.log10(np.maximum(power, _SMALLEST_POWER)))
 
 
-def log_mel(
-    power: Float[np.ndarray, "frequency frame"], spectra: Spectra = Spectra()
-) -> Float[np.ndarray, "frame band"]:
+def log_mel(power: Power, spectra: Spectra = Spectra()) -> LogMel:
     """Log-mel energies in dB: 10 log10(max(mel power, 1e-16)), Slaney bands up to sr / 2.
 
     Parameters
@@ -186,10 +180,8 @@ def log_mel(
     >>> log_mel(np.zeros((513, 32))).shape, float(log_mel(np.zeros((513, 32))).max())
     ((32, 128), -160.0)
     """
-    mel = power.T @ mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels).T.astype(
-        power.dtype
-    )
-    return decibels(mel)
+    filters = mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels)
+    return decibels(power.T @ filters.T.astype(power.dtype))
 
 
 @lru_cache
@@ -307,12 +299,7 @@ class Standardiser:
         std = np.atleast_1d(frames.values.std(axis, dtype=np.float64))
         return cls(mean, np.maximum(std, 1e-8))
 
-    def __call__(
-        self,
-        values: Float[np.ndarray, "frame band"],
-        *,
-        out: Float[np.ndarray, "frame band"] | None = None,
-    ) -> Float[np.ndarray, "frame band"]:
+    def __call__(self, values: LogMel, *, out: LogMel | None = None) -> LogMel:
         """Standardise, in float32; into ``out`` where it is given, which may be ``values``."""
         centred = np.subtract(values, self.mean.astype(np.float32), out=out)
         return np.divide(centred, self.std.astype(np.float32), out=centred)
