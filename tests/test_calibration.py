@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import clipstats
-from asdlib.calibration import Alarm, Calibration, folds, proportion_interval
+from asdlib.calibration import Alarm, Calibration, folds
 
 
 @given(
@@ -30,14 +30,6 @@ def test_too_few_clips_promise_nothing():
     assert "at least 9 are needed" in alarm.remark
     assert Alarm(np.zeros(9), 0.1).remark == ""
     assert Alarm(np.zeros(0), 0.1).interval == (0.0, 1.0)
-
-
-def test_the_interval_of_a_share_is_that_of_clopper_and_pearson():
-    low, high = proportion_interval(3, 40)
-    assert low == pytest.approx(scipy.stats.beta.ppf(0.025, 3, 38))
-    assert high == pytest.approx(scipy.stats.beta.ppf(0.975, 4, 37))
-    assert proportion_interval(0, 10)[0] == 0.0
-    assert proportion_interval(10, 10)[1] == 1.0
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.05, 0.1])
@@ -67,10 +59,3 @@ def test_scores_that_hardly_differ_have_a_gamma_distribution(rng, spread, mode):
         if 1e-5 <= spread <= 1e-2 and mode == "gamma_z":
             assert z[:-2].std() == pytest.approx(1, abs=0.01)
         assert z[-2] < z[:-2].min() <= z[:-2].max() < z[-1]
-
-
-def test_a_narrow_gamma_distribution_is_the_most_likely_one(rng):
-    scores = 1 + 3e-5 * rng.standard_normal(50)
-    likely = Calibration.fit(scores).shape
-    narrow = 1 + (scores - 1) / 4
-    assert Calibration.fit(narrow).shape == pytest.approx(16 * likely, rel=1e-3)

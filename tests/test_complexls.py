@@ -3,7 +3,7 @@ import pytest
 import threadpoolctl
 
 from asdlib import complexls
-from asdlib.complexls import correlations, far_filter, subtract, unpredicted
+from asdlib.complexls import far_filter, subtract, unpredicted
 from asdlib.frontends import FRONT_ENDS
 from asdlib.measure.removal import energies, removed
 from asdlib.params import Denoising
@@ -63,16 +63,6 @@ def test_a_machine_that_the_far_microphone_hears_is_kept_and_its_noise_removed(
     assert abs(gated[1] - true[1]) < 0.5
 
 
-def test_plain_least_squares_takes_a_loud_line_for_noise(rng):
-    """Without the gate the filter is the machine's transfer a / b, and nothing is left of it."""
-    pair = parts(rng, line(rng, level=30.0), gaussian(rng, BINS, FRAMES))
-    assert np.allclose(far_filter(sum(pair)), NEAR / LEAK, rtol=0.02)
-    plain, gated = (losses(pair, fit) for fit in FITS)
-    assert plain[1] > 20
-    assert gated[1] < 1
-    assert gated[0] > plain[0] + 15
-
-
 def test_tonal_noise_is_removed_as_without_the_gates(rng):
     noise = line(rng, level=5.0) + gaussian(rng, BINS, FRAMES)
     pair = parts(rng, 0.2 * gaussian(rng, BINS, FRAMES), noise)
@@ -124,15 +114,6 @@ def test_remainders_are_those_of_a_least_squares_fit_per_bin(rng):
         now = np.concatenate([channel[4:], np.zeros(3)])
         weights = np.linalg.lstsq(np.concatenate([past, ridge]), now, rcond=None)[0]
         np.testing.assert_allclose(left[4:], channel[4:] - past @ weights, atol=1e-9)
-
-
-def test_weights_of_zero_and_one_choose_frames(rng):
-    clip = gaussian(rng, 2, 3, 40).astype(np.complex128)
-    chosen = rng.random((3, 40)) < 0.5
-    gram, cross = correlations(clip, weights=chosen.astype(float))
-    kept = [correlations(clip[:, k : k + 1, chosen[k]]) for k in range(3)]
-    np.testing.assert_allclose(gram, np.concatenate([g for g, _ in kept]))
-    np.testing.assert_allclose(cross, np.concatenate([c for _, c in kept]))
 
 
 def test_the_reweighted_fit_is_five_weighted_fits_written_out(rng):

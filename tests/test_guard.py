@@ -56,13 +56,6 @@ def test_whatever_mixes_clips_is_refused_however_the_scores_were_made(maker):
             pytest.fail(f"{name} was allowed")
 
 
-def test_series_and_tensors_cannot_be_made_of_it():
-    with pytest.raises((CrossClipError, TypeError, ValueError)):
-        torch.as_tensor(PerClip(VALUES))
-    with pytest.raises((CrossClipError, TypeError, ValueError)):
-        pd.Series(PerClip(VALUES)).rank()
-
-
 def values_of(p):
     return np.array([value for _, value in p.items()])
 
@@ -115,12 +108,6 @@ def test_indexing_keeps_identities():
     assert (len(p), p.shape, p.size, np.shape(p), np.ndim(p)) == (4, (4,), 4, (4,), 1)
 
 
-def test_values_come_in_many_kinds():
-    for given_ in ([1, 2], np.array([1.0, 2.0]), pd.Series([1, 2]), torch.tensor([1.0, 2.0])):
-        assert values_of(PerClip(given_)).tolist() == [1.0, 2.0]
-    assert PerClip(PerClip([1.0], ["x"])).names == ("x",)
-
-
 def test_wrong_input_is_one_sentence():
     with pytest.raises(AsdError, match="one number per clip"):
         PerClip([[1, 2], [3, 4]])
@@ -133,11 +120,6 @@ def test_scoring_again_alone_finds_a_score_that_saw_other_clips():
     rederive(lambda name: x[name] * 2, PerClip([2.0, 6.0], ["a", "b"]))
     with pytest.raises(CrossClipError, match="b: scored alone"):
         rederive(lambda name: x[name] * 2, PerClip([2.0, 6.0000001], ["a", "b"]))
-
-
-def test_private_protocols_answer_as_python_expects():
-    assert not hasattr(PerClip(VALUES), "__array_interface__")
-    assert not hasattr(PerClip(VALUES), "_private")
 
 
 APART = """

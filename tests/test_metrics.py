@@ -103,24 +103,9 @@ def test_only_normal_clips_and_concealed_clips_give_no_value():
     assert np.isnan(metrics.omega(metrics.evaluate(concealed)))
 
 
-def test_labelled_clips_are_test_clips_with_a_known_label():
-    clips = pd.DataFrame(
-        {
-            "split": ["train", "test", "test", "test"],
-            "label": ["normal", "normal", "unknown", "anomaly"],
-        }
-    )
-    assert metrics.labelled(clips).index.tolist() == [1, 3]
-
-
 def test_a_perfectly_wrong_machine_makes_omega_zero():
     wrong = SMALL.assign(score=(SMALL["label"] == "normal").astype(float))
     assert metrics.omega(metrics.evaluate(wrong)) == 0.0
-
-
-def test_numbers_serve_as_labels():
-    numbers = SMALL.assign(label=(SMALL["label"] == "anomaly").astype(int))
-    pd.testing.assert_frame_equal(metrics.evaluate(numbers), metrics.evaluate(SMALL))
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=6, max_size=6))
@@ -171,12 +156,3 @@ def test_paired_differences_are_taken_by_seed():
     agree = metrics.paired_difference([0.7, 0.6, 0.9], [0.6, 0.5, 0.8])  # but for rounding
     assert (agree["mean"], agree["std"]) == (pytest.approx(0.1), 0)
     assert np.isnan(agree["p_t"])
-
-
-def test_error_counts():
-    labels = ["normal", "normal", "anomaly", "anomaly", "anomaly"]
-    found = metrics.error_counts([1, 0, 1, 1, 0], labels)
-    assert (found["false alarms"], found["misses"]) == (1, 1)
-    assert found["precision"] == found["recall"] == found["F1"] == pytest.approx(2 / 3)
-    nothing = metrics.error_counts([0, 0], ["normal", "normal"])
-    assert np.isnan(nothing["F1"])

@@ -21,26 +21,6 @@ def frames(rng):
     return Frames.join([rng.standard_normal((n, 6)).astype(np.float32) for n in (40, 25, 60)])
 
 
-def test_the_network_is_the_one_described():
-    model = SeedAutoencoder(640, [0], Autoencoder())
-    w, v, b, r = 512, 640, 16, 4
-    dense = lambda i, o: i * o + o + 2 * o  # noqa: E731  # weights, bias, batch norm
-    expected = dense(v, w) + r * dense(w, w) + w * b + b + dense(b, w) + r * dense(w, w) + w * v + v
-    assert model.parameters_per_seed == expected
-    x = torch.randn(1, 8, 640)
-    assert model(x).shape == (1, 8, 640)
-
-
-def test_a_residual_block_is_x_plus_gelu_of_normalised_linear():
-    model = SeedAutoencoder(10, [4], Autoencoder(width=8, blocks=1, bottleneck=2)).eval()
-    block = model.encoder[1]
-    x = torch.randn(1, 5, 8)
-    linear, norm = block.body[0].linear, block.body[0].norm
-    h = x @ linear.weight + linear.bias
-    h = h / torch.sqrt(torch.tensor(1 + 1e-5)) * norm.weight[:, None] + norm.bias[:, None]
-    assert torch.allclose(block(x), x + torch.nn.functional.gelu(h), atol=1e-6)
-
-
 def test_batch_norm_equals_torchs_seed_by_seed():
     from asdlib.autoencoder import SeedBatchNorm
 
@@ -147,26 +127,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames
         )
     assert epochs == [0]
     assert not path.exists()
-
-
-def test_a_run_that_diverges_leaves_its_checkpoint_as_it_was(frames, tmp_path):
-    path = tmp_path / "checkpoint.safetensors"
-    keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
-    training.train(frames, seeds=[0], autoencoder=SMALL, training=keen, checkpoint=path)
-    good = path.read_bytes()
-    wild = keen.model_copy(update={"learning_rate": 1e30, "epochs": 5})
-    with pytest.raises(AsdError, match="the loss of epoch 3 is not finite"):
-        training.train(frames, seeds=[0], autoencoder=SMALL, training=wild, checkpoint=path)
-    assert path.read_bytes() == good
-
-
-def test_nothing_reads_the_global_random_state(frames):
-    torch.manual_seed(1)
-    a, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
-    torch.manual_seed(2)
-    b, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
-    for x, y in zip(a.parameters(), b.parameters(), strict=True):
-        assert torch.equal(x, y)
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
