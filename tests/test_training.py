@@ -129,6 +129,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames
     assert not path.exists()
 
 
+def test_nothing_reads_the_global_random_state(frames):
+    torch.manual_seed(1)
+    a, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
+    torch.manual_seed(2)
+    b, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
+    for x, y in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(x, y)
+
+
 def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert hardware.choose_device("auto") == "cpu"
