@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.measure import truth
-from asdlib.report import charts_signals, reported
+from asdlib.report import charts_signals, paper
 from asdlib.report.chapter import Chapter
 from asdlib.spectra import frequencies
 
@@ -113,9 +113,9 @@ chapter.table(
 # much of the machine it hears and on how alike the noise is at both places.
 
 # %%
-values = reported.load()
+values = paper.load()
 chapter.table(
-    reported.transfers(reported.printed()),
+    paper.transfers(paper.printed()),
     label="tab-transfer-reported",
     caption="Median of $G_m$ as reported on DCASE 2026 development data; "
     "its evaluation machines lie between {} and {}.".format(*values["evaluation_G"]),

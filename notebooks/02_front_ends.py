@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import removal, truth
-from asdlib.report import charts_scores, charts_signals, layouts, panels, reported, style
+from asdlib.report import charts_scores, charts_signals, layouts, panels, paper, style
 from asdlib.report import text
 from asdlib.report.tables import escape
 from asdlib.report.chapter import Chapter
@@ -231,7 +231,7 @@ results = stats.results(params, recordings)
 scorer = findings.common_scorer(params.scorers)
 by = f"scored by {style.SCORER_NAMES[scorer]}"
 fan = stats.Results(results.table[results.table["machine"] == fan_like])
-entries = reported.table_2(reported.load(), params.front_ends)
+entries = paper.table_2(paper.load(), params.front_ends)
 measured = {
     head: [own.row(entry["front_end"], scorer) for entry in entries]
     for head, own in (("all machines", results), (fan_like, fan))
@@ -290,7 +290,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    reported.table_4(reported.printed()),
+    paper.table_4(paper.printed()),
     label="tab-choice-reported",
     caption="The same as reported on DCASE 2026 development data.",
     missing="",

@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
-from asdlib.report import charts_scores, layouts, reported, text
+from asdlib.report import charts_scores, layouts, paper, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -61,8 +61,8 @@ params, recordings = chapter.params, chapter.recordings
 # %%
 not_trained = "No autoencoder was trained here (`scorers` names detectors without training only)."
 trained = variants.trained(params)
-own, paper = text.training(params), text.training(Params())
-chapter.say(f"Here: {own}. The paper: {paper}." if trained else not_trained)
+own, theirs = text.training(params), text.training(Params())
+chapter.say(f"Here: {own}. The paper: {theirs}." if trained else not_trained)
 
 # %%
 results = stats.results(params, recordings)
@@ -89,7 +89,7 @@ chapter.figure(
 # wherever it stands. Among many pairs, one may pass by chance: {numref}`tab-paired` also gives p with Holm's correction.
 
 # %%
-ladder = findings.ladder(results, reported.load()["table_1"])
+ladder = findings.ladder(results, paper.load()["table_1"])
 chapter.table(
     ladder,
     columns=layouts.LADDER,
@@ -108,7 +108,7 @@ chapter.figure(
     compared,
     results.per_seed,
     results.ensembles,
-    reported.baseline(recordings.development),
+    paper.baseline(recordings.development),
     label="fig-seeds",
     caption="$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all three re-scorings), "
     "as Fig. 2 of the paper. Means are dashed, ensembles are stars. Look at how far "

@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import metrics
 from asdlib.compare import bootstrap, negative, statistics as stats
-from asdlib.report import charts_scores, layouts, reported
+from asdlib.report import charts_scores, layouts, paper
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
 
@@ -149,7 +149,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    reported.negative(reported.load()),
+    paper.negative(paper.load()),
     label="tab-negative-reported",
     caption="Negative results as reported on DCASE 2026 development data: changes of $\\Omega$ at one seed and over ten, "
     "or $\\Omega$ itself.",

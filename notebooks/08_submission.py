@@ -28,7 +28,7 @@ from asdlib.compare import alarms, failures, findings, statistics as stats, subm
 from asdlib.guard import rederive
 from asdlib.measure import truth
 from asdlib.report import browse, charts_evidence, charts_scores, controls, layouts, panels
-from asdlib.report import reported, style, text
+from asdlib.report import paper, style, text
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
 from asdlib.study import views
@@ -169,7 +169,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    reported.table_3(reported.printed()),
+    paper.table_3(paper.printed()),
     label="tab-systems-reported",
     caption="The same as reported on DCASE 2026 development data.",
 )

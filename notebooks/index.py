@@ -25,7 +25,7 @@ from asdlib import study
 from asdlib.compare import alarms, findings, negative, statistics as stats
 from asdlib.monitor import evaluation
 from asdlib.params import Params
-from asdlib.report import charts_scores, controls, reported, text
+from asdlib.report import charts_scores, controls, paper, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -51,7 +51,7 @@ params, recordings = chapter.params, chapter.recordings
 
 # %%
 results = stats.results(params, recordings)
-ladder = findings.ladder(results, reported.load()["table_1"])
+ladder = findings.ladder(results, paper.load()["table_1"])
 chapter.figure(
     charts_scores.ladder,
     ladder,
@@ -81,8 +81,8 @@ chapter.figure(
 
 # %%
 if variants.trained(params):
-    own, paper = text.training(params), text.training(Params())
-    chapter.say(f"The autoencoders here: {own}. Those of the paper: {paper}.")
+    own, theirs = text.training(params), text.training(Params())
+    chapter.say(f"The autoencoders here: {own}. Those of the paper: {theirs}.")
 
 # %%
 rate = 1 - params.scoring.quantile

@@ -215,7 +215,7 @@ def front_ends(
 
     Parameters
     ----------
-    entries : of :func:`asdlib.report.reported.table_2`.
+    entries : of :func:`asdlib.report.paper.table_2`.
     measured : head of a column to mean and std of every entry's front-end.
     compared : of :meth:`asdlib.compare.statistics.Results.paired`, each with the near microphone.
     """

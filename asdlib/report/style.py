@@ -104,18 +104,7 @@ STATISTIC_NAMES = {
     "d": "$d$, scatter of steps",
     "psd": "Welch spectrum",
 }
-_EAST_ASIAN = (
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Hiragino Sans",
-    "Yu Gothic",
-    "MS Gothic",
-    "PingFang SC",
-    "Microsoft YaHei",
-    "Apple SD Gothic Neo",
-    "Malgun Gothic",
-    "Arial Unicode MS",
-)
+_EAST_ASIAN = ("Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Arial Unicode MS")
 
 
 def system_name(front_end: str, scorer: str = "eq1") -> str:

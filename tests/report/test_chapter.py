@@ -7,7 +7,7 @@ from conftest import machine_folder
 from matplotlib import pyplot as plt
 
 from asdlib.params import AsdError
-from asdlib.report import layouts, panels, reported, style, tables
+from asdlib.report import layouts, panels, paper, style, tables
 from asdlib.report.chapter import Chapter
 
 
@@ -99,7 +99,7 @@ def test_a_table_without_rows_is_one_sentence(chapter, shown):
 
 
 def test_the_reported_decomposition_has_two_rows_and_readable_heads():
-    table = reported.decomposition(reported.load())
+    table = paper.decomposition(paper.load())
     assert table.columns.tolist()[-4:] == ["source AUC", "target AUC", "pAUC", "ensemble Ω"]
     assert "scorer" not in table
     assert len(table) == 2
