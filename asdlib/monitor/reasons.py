@@ -73,10 +73,14 @@ class Reading:
     name: str = ""
     decided: bool = True
 
+    @property
+    def verdict(self) -> str:
+        """In words whether it is an alarm."""
+        return ("ALARM" if self.alarm else "normal") if self.decided else "no verdict"
+
     def __str__(self) -> str:
         """Lines for a reader: score and name, and the reasons of an alarm below them."""
-        verdict = ("ALARM" if self.alarm else "normal") if self.decided else "no verdict"
-        first = f"{verdict:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
+        first = f"{self.verdict:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
         below = [*self.health, *(self.reasons if self.alarm else ())]
         return "\n".join([first, *(f"        {sentence}" for sentence in below)])
 

@@ -61,7 +61,6 @@ TABLES = {
     "tab-fixed",
     "tab-gates",
     "tab-phase",
-    "tab-rule-phase",
     "tab-baseline",
     "tab-rule",
     "tab-recordings",
@@ -88,10 +87,10 @@ NOT_TRAINED = {
     *("tab-steps", "tab-alone", "fig-decomposition", "fig-sensitivity", "tab-autoencoder"),
     *("fig-build-up", "tab-build-up", "fig-negative", "tab-negative"),
 }
-NO_PHASE = {"tab-phase", "fig-phase-machines", "tab-rule-phase"}
+NO_PHASE = {"tab-phase", "fig-phase-machines"}
 NOT_MEASURED = {"tab-benchmarks", "fig-growth"}
 NO_OMEGA = {
-    *("fig-ladder", "fig-phase-machines", "tab-rule-phase", "tab-autoencoder"),
+    *("fig-ladder", "fig-phase-machines", "tab-autoencoder"),
     *("fig-seeds", "fig-decomposition", "fig-sensitivity", "fig-aggressiveness", "fig-machines"),
     *("fig-build-up", "tab-build-up", "fig-negative"),
     *OF_VIEWS,
