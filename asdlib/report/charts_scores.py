@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -98,33 +99,22 @@ def seeds(
     baseline : a dotted line, where one is comparable.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    numbers = per_seed["seed"].unique()
     for front_end, scorer in systems:
-        single, whole = (
-            rows[(rows["front_end"] == front_end) & (rows["scorer"] == scorer)]
+        single, (whole,) = (
+            rows.loc[(rows["front_end"] == front_end) & (rows["scorer"] == scorer), "omega"]
             for rows in (per_seed, ensembles)
         )
-        colour, count = COLOURS[front_end], len(single)
-        ax.plot(range(count), single["omega"], color=colour, ls="", marker=MARKERS[front_end])
-        mean = single["omega"].mean()
-        ax.hlines(mean, -0.4, count - 0.6, color=colour, ls="--", lw=1)
-        ax.plot(count, whole["omega"].iloc[0], color=colour, marker="*", ms=13, ls="")
-        ax.annotate(
-            f"{system_name(front_end, scorer)}, mean {mean:.3f}",
-            (-0.4, mean),
-            color=colour,
-            fontsize=8,
-            xytext=(0, 3),
-            textcoords="offset points",
-            va="bottom",
-        )
-    numbers = per_seed["seed"].unique()
-    ax.set_xticks([*range(len(numbers)), len(numbers)], [*map(str, numbers), "ensemble"])
+        look: dict[str, Any] = {"color": COLOURS[front_end], "ls": ""}
+        name = f"{system_name(front_end, scorer)}, mean {single.mean():.3f}"
+        ax.plot(range(len(single)), single, marker=MARKERS[front_end], label=name, **look)
+        ax.plot(len(numbers), whole, marker="*", ms=13, **look)
+        ax.axhline(single.mean(), color=COLOURS[front_end], ls="--", lw=1)
     if baseline is not None:
-        ax.axhline(baseline, color="#444444", ls=":", lw=1.2)
-        ax.annotate(
-            "reported baseline", (len(numbers), baseline), fontsize=8, va="bottom", ha="right"
-        )
+        ax.axhline(baseline, color="#444444", ls=":", lw=1.2, label="reported baseline")
+    ax.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "ensemble"])
     ax.set(xlabel="seed", ylabel=r"$\Omega$")
+    fig.legend(frameon=False, fontsize="small", loc="outside upper left")
     return fig
 
 
@@ -238,27 +228,29 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
     rows : what (clips, seeds, machines, seconds), size, seconds, peak (bytes).
     """
     names = {"clips": "training clips", "seconds": "clip length (s)"}
-    kinds = list(dict.fromkeys(row["what"] for row in rows))
-    fig, axes = plt.subplots(
-        2,
-        len(kinds),
-        figsize=(2.5 * len(kinds), 4.6),
-        sharex="col",
-        sharey="row",
-        squeeze=False,
-        layout="constrained",
+    units = {"seconds": "time (s)", "peak": "peak memory (GB)"}
+    table = pd.DataFrame(rows).replace({"what": names})
+    table["peak"] /= 1e9
+    grid = sns.relplot(
+        table.melt(["what", "size"], list(units), "quantity"),
+        row="quantity",
+        col="what",
+        kind="line",
+        x="size",
+        y="value",
+        hue="quantity",
+        marker="o",
+        legend=False,
+        height=2.3,
+        aspect=1.1,
+        facet_kws={"sharex": "col", "sharey": "row", "subplot_kws": {"xscale": "log"}},
     )
-    for column, what in enumerate(kinds):
-        own = [row for row in rows if row["what"] == what]
-        sizes = np.array([row["size"] for row in own], float)
-        values = ([row["seconds"] for row in own], [row["peak"] / 1e9 for row in own])
-        for ax, y, colour in zip(axes[:, column], values, PALETTE, strict=False):
-            ax.plot(sizes, y, marker="o", color=colour)
-            ax.plot(sizes, y[-1] * sizes / sizes[-1], color="#999999", ls=":", lw=1)
-            ax.set(xscale="log", yscale="log")
-            ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
-            ax.minorticks_off()
-        axes[1, column].set_xlabel(names.get(what, what))
-    axes[0, 0].set_ylabel("time (s)")
-    axes[1, 0].set_ylabel("peak memory (GB)")
-    return fig
+    for (quantity, what), ax in grid.axes_dict.items():
+        size, value = table.loc[table["what"] == what, ["size", quantity]].to_numpy().T
+        ax.plot(size, value[-1] * size / size[-1], color="#999999", ls=":", lw=1)
+        ax.set_yscale("log")
+        ax.set_xticks(size, [f"{own:g}" for own in size])
+        ax.minorticks_off()
+        ax.set(title="", xlabel=what, ylabel=units[quantity])
+        ax.label_outer()
+    return grid.figure
