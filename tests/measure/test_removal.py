@@ -1,12 +1,14 @@
 """How much is removed, from parts that are written by hand and front-ends whose gain is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import small_params, write_wav
 
 from asdlib import frontends
 from asdlib.frontends import Near
 from asdlib.measure import removal
+from asdlib.report import charts_signals
 from asdlib.study.recordings import open_recordings
 
 RATE = 16000
@@ -54,8 +56,8 @@ def write(root, machine, clips, rng):
     for i, (sound, noise, fault) in enumerate(clips):
         label = "anomaly" if fault.any() else "normal"
         name = f"section_00_source_test_{label}_{i:04d}_x.wav"
-        write_wav(root / machine / "test" / name, sound + noise, subtype="FLOAT")
-        parts = np.hstack([sound, noise, fault])
+        write_wav(root / machine / "test" / name, sound + fault + noise, subtype="FLOAT")
+        parts = np.hstack([sound + fault, noise, fault])
         write_wav(root / machine / "truth" / name, parts, subtype="FLOAT")
 
 
@@ -75,29 +77,37 @@ def study(tmp_path, monkeypatch, rng):
     return made
 
 
+@pytest.fixture
+def faulty(study, rng):
+    """As ``study``, with tones for faults over white noise; no fault in the last clip."""
+
+    def made(front_ends=("near", "refsub", "adasub"), **machines):
+        def clips(faults):
+            for fault in (*faults, NOTHING):
+                yield tone(200, 0.05), 0.05 * rng.standard_normal((RATE, 2)), fault
+
+        params, recordings = study(**{name: clips(faults) for name, faults in machines.items()})
+        return params.model_copy(update={"front_ends": front_ends}), recordings
+
+    return made
+
+
 def row(table, front_end, machine="fan"):
-    (found,) = table[(table["front_end"] == front_end) & (table["machine"] == machine)].to_dict(
-        "records"
-    )
+    own = table[(table["front_end"] == front_end) & (table["machine"] == machine)]
+    (found,) = own.to_dict("records")
     return found
 
 
-def test_a_quarter_of_the_power_is_six_db_of_everything(study, rng):
-    noise = 0.05 * rng.standard_normal((RATE, 2))
-    table = removal.removal(*study(fan=[(tone(500, 0.1), noise, NOTHING)]))
-    assert table["front_end"].tolist() == ["refsub", "adasub", "cohgate"]  # not near, not far
-    found = row(table, "refsub")
-    assert [found["noise"], found["machine_sound"]] == pytest.approx([QUARTER] * 2, abs=1e-5)
-
-
 def test_a_gain_removes_what_lies_where_it_is_low(study):
-    clips = [(tone(1000, 0.1), tone(6000, 0.1), NOTHING)]
-    table = removal.removal(*study(fan=clips, pump=[(clips[0][1], clips[0][0], NOTHING)]))
-    fan, pump = row(table, "adasub"), row(table, "adasub", "pump")
-    assert fan["noise"] == pytest.approx(20, abs=0.05)
-    assert fan["machine_sound"] == pytest.approx(0, abs=0.05)
-    assert pump["noise"] == pytest.approx(0, abs=0.05)
-    assert pump["machine_sound"] == pytest.approx(20, abs=0.05)
+    low, high = tone(1000, 0.1), tone(6000, 0.1)
+    table = removal.removal(*study(fan=[(low, high, NOTHING)], pump=[(high, low, NOTHING)]))
+    assert table["front_end"].unique().tolist() == ["refsub", "adasub", "cohgate"]  # not near, far
+    for machine, expected in (("fan", [20, 0]), ("pump", [0, 20])):
+        found = row(table, "adasub", machine)
+        assert [found["noise"], found["machine_sound"]] == pytest.approx(expected, abs=0.05)
+        everywhere = row(table, "refsub", machine)
+        removed = [everywhere["noise"], everywhere["machine_sound"]]
+        assert removed == pytest.approx([QUARTER] * 2, abs=1e-5)
 
 
 def test_energies_are_summed_over_clips_before_they_are_compared(study):
@@ -111,7 +121,7 @@ def test_energies_are_summed_over_clips_before_they_are_compared(study):
 
 def test_noise_removed_is_one_number_also_where_only_some_clips_hold_a_fault(study):
     loud, quiet, fault = tone(2000, 0.4), tone(2000, 0.1), tone(3000, 0.3)
-    clips = [(tone(500, 0.1) + fault, loud, fault), (tone(500, 0.1), quiet, NOTHING)]
+    clips = [(tone(500, 0.1), loud, fault), (tone(500, 0.1), quiet, NOTHING)]
     opened = study(fan=clips, pump=clips[1:])
     removed, whole = removal.removal(*opened), removal.overall(removal.audit(*opened))
     for name in ("refsub", "adasub", "cohgate"):
@@ -124,8 +134,7 @@ def test_noise_removed_is_one_number_also_where_only_some_clips_hold_a_fault(stu
 
 
 def test_a_clip_whose_label_is_concealed_counts_too(study, tmp_path):
-    noise, fault = tone(2000, 0.4), tone(3000, 0.3)
-    study(fan=[(tone(500, 0.1) + fault, noise, fault)])
+    study(fan=[(tone(500, 0.1), tone(2000, 0.4), tone(3000, 0.3))])
     for folder in ("test", "truth"):
         (path,) = (tmp_path / "data" / "fan" / folder).iterdir()
         path.rename(path.with_name("section_00_0000.wav"))
@@ -136,11 +145,15 @@ def test_a_clip_whose_label_is_concealed_counts_too(study, tmp_path):
 def test_without_truth_or_machine_sound_there_is_no_row(study, tmp_path):
     opened = study(fan=[(NOTHING, tone(2000, 0.1), NOTHING)])
     assert removal.removal(*opened).empty
-    for path in (tmp_path / "data" / "fan" / "truth").iterdir():
-        path.unlink()
-    table = removal.removal(*opened)
+    (path,) = (tmp_path / "data" / "fan" / "truth").iterdir()
+    path.unlink()
+    table, audit = removal.removal(*opened), removal.audit(*opened)
     assert table.empty
     assert list(table.columns) == ["machine", "front_end", "noise", "machine_sound"]
+    assert audit.empty
+    assert list(audit.columns) == removal.COLUMNS
+    assert removal.overall(audit).empty
+    assert removal.extremes(audit) == removal.examples(*opened) == []
 
 
 def test_nothing_cannot_be_removed_and_a_part_that_is_gone_is_160_db():
@@ -164,15 +177,15 @@ def test_the_strength_is_the_mean_of_the_clips_decibels(study):
     loud, quiet = tone(2000, 0.4), tone(2000, 0.1)
     table = removal.strength(*study(fan=[(NOTHING, loud, NOTHING), (NOTHING, quiet, NOTHING)]))
     assert table["front_end"].tolist() == ["near", "refsub", "adasub", "cohgate"]
-    values = table.set_index("front_end")["attenuation"]
-    assert values["near"] == 0
-    assert values["refsub"] == pytest.approx(QUARTER, abs=1e-5)
-    assert values["cohgate"] == pytest.approx(5, abs=1e-5)  # 10 and 0
+    assert table["attenuation"].tolist()[:2] == pytest.approx([0, QUARTER], abs=1e-5)
+    assert table["attenuation"].tolist()[3] == pytest.approx(5, abs=1e-5)  # 10 and 0
 
 
 def test_attenuation_is_told_at_the_local_snr_of_the_cells(study, tmp_path, rng, monkeypatch):
     monkeypatch.setitem(frontends.FRONT_ENDS, "adasub", frontends.RefSub)
-    study(fan=[])
+    opened = study(fan=[])
+    assert removal.attenuation(*opened).empty  # no test clips
+    assert removal.strength(*opened).empty
     for path in (tmp_path / "data" / "fan" / "train").iterdir():  # G_m is 1
         write_wav(path, np.repeat(0.05 * rng.standard_normal((RATE, 1)), 2, axis=1))
     snr = 6.25  # dB, the middle of a bin
@@ -188,7 +201,103 @@ def test_attenuation_is_told_at_the_local_snr_of_the_cells(study, tmp_path, rng,
         assert found == pytest.approx([expected] * 3, abs=0.01), front_end
 
 
-def test_without_test_clips_there_is_no_attenuation(study):
-    opened = study(fan=[])
-    assert removal.attenuation(*opened).empty
-    assert removal.strength(*opened).empty
+def test_a_quarter_of_the_power_is_six_db_of_both_in_every_band(faulty, rng):
+    white = 0.02 * rng.standard_normal((RATE, 2))
+    table = removal.audit(*faulty(fan=[white, tone(3000, 0.05)]))
+    quarter = table[table["front_end"] == "refsub"]
+    assert quarter["band"].tolist()[0] == removal.WHOLE
+    assert len(quarter) == 1 + removal.BANDS
+    assert quarter[["noise", "anomaly"]].to_numpy() == pytest.approx(QUARTER, abs=1e-4)
+    assert quarter["share"].iloc[1:].sum() == pytest.approx(1)
+    assert row(removal.overall(table), "refsub")["difference"] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_band_without_anomaly_has_no_retention(faulty):
+    table = removal.audit(*faulty(fan=[tone(3000, 0.02)])).set_index("band")
+    low = table[table["front_end"] == "adasub"]
+    (inside,) = [band for band in low.index[1:] if low.loc[band, "share"] > 0.99]
+    bottom, top = map(float, inside.split("–"))
+    assert bottom < 3 < top
+    assert low["anomaly"].notna().tolist() == [band in {"all", inside} for band in low.index]
+    assert low["noise"].notna().all()
+    assert low.loc[inside, "anomaly"] == pytest.approx(0, abs=1e-4)
+    assert low["noise"].iloc[-1] == pytest.approx(20, abs=1e-3)
+
+
+def test_the_extremes_are_of_bands_that_hold_the_anomaly():
+    rows = [
+        ("all", 1.0, 20.0, 1.0),
+        ("0–1", 1.0, 9.0, 0.02),
+        ("1–2", 4.0, 6.0, 0.3),
+        ("2–4", 5.0, 3.0, 0.5),
+        ("4–6", 8.0, 1.0, 0.08),
+        ("6–8", 2.0, 2.0, 0.1),
+    ]  # band, noise, anomaly, share
+    table = pd.DataFrame([("fan", "refsub", *row) for row in rows], columns=removal.COLUMNS)
+    assert [row["band"] for row in removal.extremes(table)] == ["1–2", "2–4"]
+
+
+def loss(case):
+    return case.anomaly - case.noise
+
+
+def test_examples_are_the_clearest_and_from_different_machines(faulty):
+    tones = {"a": (6000, 6500, 3000), "b": (3000, 7000), "c": (5000,)}
+    opened = faulty(**{name: [tone(f, 0.02) for f in own] for name, own in tones.items()})
+    cases = removal.examples(*opened)
+    *losses, success = cases
+    assert [loss(case) for case in cases] == sorted(map(loss, cases), reverse=True)
+    assert {case.clip["machine"] for case in losses} == {"a", "b", "c"}
+    gaps = {}
+    for one in removal.clip_energies(*opened):
+        noise, _, anomaly = removal.removed(one.energy.sum(axis=-1))
+        if one.clip["label"] == "anomaly":
+            gaps.setdefault(one.clip["machine"], []).append(anomaly - noise)
+    for case in losses:  # the worst of its machine
+        assert loss(case) == pytest.approx(max(gaps[case.clip["machine"]]))
+    assert loss(success) == pytest.approx(min(min(gaps.values(), key=min)))
+    assert loss(success) < 0
+    assert len({(c.clip["machine"], c.clip["name"], c.front_end) for c in cases}) == 4
+
+
+def test_one_machine_fills_the_examples_alone_and_without_success_there_is_none(faulty):
+    params, recordings = faulty(a=[tone(6000, 0.02), tone(3000, 0.02)])
+    assert len(removal.examples(params, recordings, count=9)) == 4  # two clips, two front-ends
+    worst, best = removal.examples(params, recordings, count=1)
+    assert worst.front_end == best.front_end == "adasub"
+    params, recordings = faulty(("adasub",), a=[tone(6000, 0.02), tone(6500, 0.02)])
+    (case,) = removal.examples(params, recordings, count=1)
+    assert loss(case) > 0
+
+
+def test_the_sounds_of_an_example_are_what_they_are_called(faulty):
+    params, recordings = faulty(a=[tone(6000, 0.02)])
+    case = removal.examples(params, recordings)[0]
+    assert case.front_end == "adasub"
+    assert case.anomaly == pytest.approx(20, abs=0.05)
+    assert np.abs(case.fault - tone(6000, 0.02)[:, 0]).max() < 1e-6
+    assert np.abs(case.left - case.fault / 10)[600:-600].max() < 1e-3
+    tracks = case.tracks("AdaSub", params.spectra)
+    assert list(tracks) == [
+        "near microphone",
+        "near after AdaSub",
+        "the anomaly alone (truth)",
+        "what is left of the anomaly",
+    ]
+    energy = [np.sum(signal**2) for signal, _ in tracks.values()]
+    assert energy[1] < energy[0]
+    assert 10 * np.log10(energy[2] / energy[3]) == pytest.approx(case.anomaly, abs=0.05)
+    near, *_, left = [10 * np.log10(shown) for _, shown in tracks.values()]
+    assert left.min() == pytest.approx(np.percentile(near, 10) - 10, abs=0.1)
+    assert all(len(signal) == RATE for signal, _ in tracks.values())
+    assert all(shown.shape == (513, 1 + RATE // 512) for _, shown in tracks.values())
+
+
+def test_the_figure_frames_what_costs_more_than_it_brings(faulty):
+    table = removal.audit(*faulty(fan=[tone(6000, 0.02)], pump=[tone(3000, 0.02)]))
+    shown = [ax for ax in charts_signals.retention(table).axes if ax.get_title()]
+    assert [ax.get_title() for ax in shown] == ["fan", "pump"]
+    for ax in shown:
+        own = table[table["machine"] == ax.get_title()]
+        frames = [patch for patch in ax.patches if not patch.get_fill()]
+        assert len(frames) == (own["anomaly"] > own["noise"] + 0.05).sum()
