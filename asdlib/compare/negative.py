@@ -82,7 +82,7 @@ def idea_scores(params: Params, recordings: Recordings, table: pd.DataFrame) -> 
             reasons[name] = outcome
         else:
             found.append(outcome.assign(front_end=name))
-    return IdeaScores(statistics.kept(params, pd.concat(found, ignore_index=True)), reasons)
+    return IdeaScores(statistics.of_table(params, pd.concat(found, ignore_index=True)), reasons)
 
 
 def _outcomes(

@@ -249,10 +249,10 @@ class Results:
 def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
     """Results of a study, and of the submission without training, S5, where it can be formed."""
     table = study.run(params, recordings=recordings, progress=progress)
-    return kept(params, with_untrained(table))
+    return of_table(params, with_untrained(table))
 
 
-def kept(params: Params, table: pd.DataFrame) -> Results:
+def of_table(params: Params, table: pd.DataFrame) -> Results:
     """Results of a table that are computed once, and kept beside the study's files."""
     return Results(table, resolve(params.results) / "statistics")
 
