@@ -25,6 +25,7 @@ from asdlib.runtime.errors import printable, sentence
 
 if TYPE_CHECKING:
     from asdlib.monitor import Monitor
+    from asdlib.study import Recordings
 
 _PICTURES = (".png", ".svg", ".pdf")
 _DEPTH = 4  # of a study's folder of results
@@ -212,35 +213,38 @@ def _doctor(options: argparse.Namespace) -> None:
     print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
 
 
-def _study(options: argparse.Namespace) -> None:
+def _opened(options: argparse.Namespace) -> tuple[Params, Recordings]:
+    """The parameters and recordings of a study, checked; told with what the study will take."""
     from asdlib import study
-    from asdlib.compare import statistics, systems
-    from asdlib.study import everything, forecast
-
-    params = _with_data(options)
-    files.sweep(resolve(params.results), depth=_DEPTH)
-    recordings = study.open_recordings(params, progress=True)
-    folder = study.place(params, recordings)
-    cost = forecast.sentence(forecast.forecast(params, recordings))
-    print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
-    everything.compute(params, recordings, progress=True)
-    results = statistics.results(params, recordings)
-    print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
-
-
-def _report(options: argparse.Namespace) -> None:
-    from asdlib import study
-    from asdlib.report import build
     from asdlib.study import forecast
 
     params = _with_data(options)
     files.sweep(resolve(params.results), depth=_DEPTH)
-    files.sweep(resolve(params.figures))
-    files.sweep(options.out, depth=1)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
     cost = forecast.sentence(forecast.forecast(params, recordings))
     print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
+    return params, recordings
+
+
+def _study(options: argparse.Namespace) -> None:
+    from asdlib import study
+    from asdlib.compare import statistics, systems
+    from asdlib.study import everything
+
+    params, recordings = _opened(options)
+    everything.compute(params, recordings, progress=True)
+    results = statistics.results(params, recordings)
+    folder = study.place(params, recordings)
+    print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from asdlib.report import build
+
+    for folder, depth in ((resolve(_with_data(options).figures), 0), (options.out, 1)):
+        files.sweep(folder, depth=depth)
+    params, recordings = _opened(options)
     print("The chapters take a few minutes more.", file=sys.stderr)
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
     print(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}", file=sys.stderr)

@@ -16,15 +16,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
 from asdlib.io.files import digest, named, read_bytes, replacing, write_bytes
 from asdlib.runtime.errors import AsdError, printable
-
-if TYPE_CHECKING:
-    pass
 
 DAMAGED = ".damaged"
 """What the name of a damaged file ends with afterwards."""
