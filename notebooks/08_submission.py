@@ -240,15 +240,14 @@ controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 # %%
 clips = failures.found_clips(applied, recordings)
 browsed = clips[clips["system"] == judged.name]
-thresholds = dict(zip(browsed["machine"], browsed["threshold"], strict=True))
-if thresholds:
+if len(browsed):
     chapter.say(f"The scores are those of {judged.name}.")
-    errors = browse.worst(browsed, thresholds)
+    errors = browse.worst(browsed)
     used = frontends.trained_front_ends(judged.front_ends)
     tracks = [truth.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
-    browse.show_clips(browsed, thresholds, heard)
+    browse.show_clips(browsed, heard)
 else:
     chapter.say("There is no labelled test clip, or no system: nothing to browse.")
 

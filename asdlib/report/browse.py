@@ -7,7 +7,7 @@ Notebook: 08_submission.
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,6 @@ _MARKS = {"normal": ("circle", PALETTE[0]), "anomaly": ("triangle", PALETTE[1])}
 
 def show_clips(
     clips: pd.DataFrame,
-    thresholds: Mapping[str, float],
     heard: Mapping[tuple[str, str], Mapping[str, str]],
     *,
     label: str = "clips",
@@ -46,15 +45,17 @@ def show_clips(
 
     Parameters
     ----------
-    clips : machine, domain, label, name, score: labelled test clips of one system.
-    thresholds : of that system, per machine.
+    clips : machine, domain, label, name, score and threshold (of the machine): labelled test clips
+        of one system.
     heard : machine and clip name of the worst errors to their sounds, as label and data URI.
     """
-    machines = sorted(thresholds)
-    highest = clips.groupby("machine")["score"].max()  # an infinite threshold has no place
-    thresholds = {machine: min(thresholds[machine], highest[machine]) for machine in machines}
+    by_machine = clips.groupby("machine")
+    # an infinite threshold has no place
+    lowest = by_machine[["threshold", "score"]].max().min(axis=1)
+    thresholds = {str(machine): float(value) for machine, value in lowest.items()}
+    machines = list(thresholds)
     first = machines[0]
-    ends = {machine: _ends(clips, machine, thresholds) for machine in machines}
+    ends = {str(m): _ends([*own["score"], thresholds[str(m)]]) for m, own in by_machine}
     low, high = ends[first]
     plot, moved = _scatter(clips, heard, first, thresholds[first], ends[first])
     plot.name = f"{label} plot"
@@ -75,7 +76,7 @@ def show_clips(
         "slider": slider,
         "menu": menu,
         "counts": counts,
-        "own": dict(thresholds),
+        "own": thresholds,
         "ends": ends,
         "label": label,
     }
@@ -83,8 +84,13 @@ def show_clips(
     slider.js_on_change("value", count)
     change = CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))
     menu.js_on_change("value", change)
-    lists = "".join(_worst(clips, m, thresholds[m], heard, label, m != first) for m in machines)
-    below = f"<div class='asd-clips'>{lists}</div>"
+    wrong = errors(clips)
+    lists = [
+        f"<div data-machine='{html.escape(m, quote=True)}' data-panel='{html.escape(label)}'"
+        f"{' hidden' * (m != first)}>{_players(wrong[wrong['machine'] == m], heard)}</div>"
+        for m in machines
+    ]
+    below = f"<div class='asd-clips'>{''.join(lists)}</div>"
     panels.show_live(menu, plot, slider, counts, ready=count, after=below)
 
 
@@ -153,16 +159,18 @@ def _points(clips: pd.DataFrame, heard: Collection[tuple[str, str]]) -> Any:
     )
 
 
-def worst(
-    clips: pd.DataFrame, thresholds: Mapping[str, float], count: int = 3
-) -> list[tuple[str, str]]:
+def errors(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the false alarms and misses, with a column kind; the worst of either kind first."""
+    normal = clips["label"] == "normal"
+    wrong = clips[normal == (clips["score"] > clips["threshold"])]
+    kind = wrong["label"].map({"normal": "false alarms", "anomaly": "misses"})
+    order = wrong["score"].where(kind == "misses", -wrong["score"])
+    return wrong.assign(kind=kind, order=order).sort_values(["kind", "order"]).drop(columns="order")
+
+
+def worst(clips: pd.DataFrame, count: int = 3) -> list[tuple[str, str]]:
     """Machine and name of the loudest false alarms and the deepest misses of every machine."""
-    return [
-        key
-        for machine, threshold in thresholds.items()
-        for rows in _errors(clips[clips["machine"] == machine], threshold).values()
-        for key in _keys(rows.head(count))
-    ]
+    return _keys(errors(clips).groupby(["machine", "kind"]).head(count))
 
 
 def encoded(tracks: Mapping[str, panels.Track], sample_rate: int) -> dict[str, str]:
@@ -174,26 +182,11 @@ def encoded(tracks: Mapping[str, panels.Track], sample_rate: int) -> dict[str, s
     }
 
 
-def _errors(own: pd.DataFrame, threshold: float) -> dict[str, pd.DataFrame]:
-    """False alarms and misses of one machine, the worst first."""
-    above = own["score"] > threshold
-    normal = own["label"] == "normal"
-    return {
-        "false alarms": own[above & normal].sort_values("score", ascending=False),
-        "misses": own[~above & ~normal].sort_values("score"),
-    }
-
-
-def _worst(
-    clips: pd.DataFrame,
-    machine: str,
-    threshold: float,
-    heard: Mapping[tuple[str, str], Mapping[str, str]],
-    label: str,
-    hidden: bool,
-) -> str:
+def _players(wrong: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
+    """Players of the errors that can be heard, below how many there are of either kind."""
     parts = []
-    for kind, rows in _errors(clips[clips["machine"] == machine], threshold).items():
+    for kind in ("false alarms", "misses"):
+        rows = wrong[wrong["kind"] == kind]
         parts.append(f"<h4>Worst {kind} ({len(rows)} in all)</h4>")
         for key, score in zip(_keys(rows), rows["score"], strict=True):
             sounds = "".join(
@@ -203,18 +196,14 @@ def _worst(
             if sounds:
                 line = f"{html.escape(key[1])}, z = {score:.2f}"
                 parts.append(f"<div>{line}<div class='asd-players'>{sounds}</div></div>")
-    attributes = f"data-panel='{html.escape(label, quote=True)}'" + (" hidden" if hidden else "")
-    name = html.escape(machine, quote=True)
-    return f'<div data-machine="{name}" {attributes}>{"".join(parts)}</div>'
+    return "".join(parts)
 
 
 def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows["machine"], rows["name"], strict=True))
 
 
-def _ends(
-    clips: pd.DataFrame, machine: str, thresholds: Mapping[str, float]
-) -> tuple[float, float]:
-    scores = [*clips.loc[clips["machine"] == machine, "score"], thresholds[machine]]
+def _ends(scores: Sequence[float]) -> tuple[float, float]:
+    """Return ends of an axis with a little room on either side."""
     margin = 0.02 * (max(scores) - min(scores)) + 0.01
     return min(scores) - margin, max(scores) + margin

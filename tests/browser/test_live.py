@@ -62,11 +62,10 @@ def test_names_like_markup_are_text_in_the_clip_browser(opened, page_of, rng):
             for i in range(3)
         ],
         columns=["machine", "domain", "label", "name", "score"],
-    )
-    limits = {EVIL: 0.5}
+    ).assign(threshold=0.5)
     sounds = {"near": panels.encode(0.1 * rng.standard_normal(8000), 16000, lossless=False)}
-    heard = dict.fromkeys(browse.worst(clips, limits), sounds)
-    browse.show_clips(clips, limits, heard)
+    heard = dict.fromkeys(browse.worst(clips), sounds)
+    browse.show_clips(clips, heard)
     page = open_page(page_of())
     rows = page.get_by_role("table").locator("tbody tr")
     assert rows.first.locator("td").all_inner_texts() == [

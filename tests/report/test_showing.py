@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.report import charts, charts_signals, panels, style, tables
+from asdlib.report import browse, charts, charts_signals, panels, style, tables
 from asdlib.scoring import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -203,3 +203,18 @@ def test_a_spectrogram_in_a_page_is_small_and_in_decibels():
     assert image.shape[1] <= 640
     assert image.dtype == np.int8
     assert (image[1, 0], image[1, -1]) == (-120, 20)
+
+
+def test_the_worst_errors_are_the_loudest_false_alarms_and_the_deepest_misses():
+    clips = pd.DataFrame(
+        [
+            ("fan", label, f"{label} {score}", float(score), threshold)
+            for label in ("normal", "anomaly")
+            for score, threshold in ((3, 2.0), (5, 2.0), (1, 2.0), (0, 2.0))
+        ],
+        columns=["machine", "label", "name", "score", "threshold"],
+    )
+    assert browse.worst(clips, 1) == [("fan", "normal 5"), ("fan", "anomaly 0")]
+    found = browse.errors(clips)
+    assert found["name"].tolist() == ["normal 5", "normal 3", "anomaly 0", "anomaly 1"]
+    assert (browse.errors(clips.assign(threshold=np.inf))["kind"] == "misses").all()
