@@ -252,9 +252,9 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from asdlib.monitor import Monitor, recordings, stored
+    from asdlib.monitor import Monitor, model_file, recordings
 
-    stored.check_place(options.out)  # before any work
+    model_file.check_place(options.out)  # before any work
     files.sweep(options.out.parent)
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)

@@ -7,14 +7,13 @@ Notebook: 09_own_machine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Int
 
-from asdlib import clipstats, metrics
+from asdlib import metrics
 from asdlib.monitor import health
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.recordings import measured
@@ -139,7 +138,7 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
     rows = []
     for count in [*(count for count in counts if count < most), most]:
         kept = np.arange(count) * most // count
-        fewer = _with(monitor, kept)
+        fewer = on_some(monitor, kept)
         alarm = fewer.alarm
         raised = alarm(np.array([fewer.score_of(values) for values in heard]))
         shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
@@ -149,15 +148,11 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
     return pd.DataFrame(rows, columns=names)
 
 
-def _with(monitor: Monitor, kept: np.ndarray) -> Monitor:
-    """The same monitor, fitted on some of its recordings."""
-    values: tuple[Float[np.ndarray, "recording _"], ...] = tuple(v[kept] for v in monitor.values)
-    domains, folds = tuple(monitor.domains[i] for i in kept), monitor.folds[kept]
-    views = tuple(
-        replace(view, normal=clipstats.Normal.fit(own, domains, folds))
-        for view, own in zip(monitor.views, values, strict=True)
-    )
-    contents = tuple(monitor.contents[i] for i in kept)
-    return replace(
-        monitor, views=views, values=values, domains=domains, folds=folds, contents=contents
+def on_some(monitor: Monitor, kept: Int[np.ndarray, " kept"]) -> Monitor:
+    """Return the same monitor, fitted on some of its recordings, given by their numbers."""
+    return monitor.on(
+        tuple(values[kept] for values in monitor.values),
+        tuple(monitor.domains[i] for i in kept),
+        monitor.folds[kept],
+        tuple(monitor.contents[i] for i in kept),
     )

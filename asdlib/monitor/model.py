@@ -18,20 +18,21 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from asdlib import clipstats, dataset, pipeline
-from asdlib.calibration import Alarm
-from asdlib.io import files
-from asdlib.monitor import health, reasons, recordings, stored
-from asdlib.monitor.quantities import measure
+from asdlib.calibration import Alarm, HeldOut
+from asdlib.frontends import FRONT_ENDS, FrontEnd
+from asdlib.monitor import health, model_file, reasons, recordings
+from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.monitor.reference import Reference
-from asdlib.params import AsdError, Params, Spectra
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
 from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.spectra import Spectrum, problem_of, resampled, stft
-from asdlib.study import views
 
 _LEAST = 2  # normal recordings
+_OF_NORMAL = ("mean", "std", "centres", "whitening")  # arrays of clipstats.Normal
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Monitor:
     domains : of the training recordings.
     folds : number of the block in which each training recording was held out.
     contents : hash of each training recording.
-    usual : what the training recordings look like, see :mod:`asdlib.monitor.health`.
+    reference : what the training recordings look like.
     faulty : sentences about training recordings that are not sound themselves.
     false_alarms : wanted share of alarms among normal recordings.
 
@@ -69,7 +70,7 @@ class Monitor:
     domains: tuple[str, ...]
     folds: Int[np.ndarray, " recording"]
     contents: tuple[str, ...]
-    usual: Reference
+    reference: Reference
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
 
@@ -104,25 +105,36 @@ class Monitor:
                 f"{plural(len(table), 'different normal recording')} found; at least {_LEAST} are "
                 "needed."
             )
-        with files.temporary_folder() as folder:
-            scorers = tuple("/".join(view) for view in clipstats.S5)
-            params = Params(spectra=spectra, results=str(folder), scorers=scorers)
-            own = [views.View(params, "machine", *view, table) for view in clipstats.S5]
-            views.measure(own)
-            values = tuple(view.values() for view in own)
-            front_ends = [view.unit.denoiser() for view in own]
-        domains = table["domain"].tolist()
-        folds = recordings.folds(table, params.statistics.folds)
-        fitted = tuple(
-            pipeline.FittedView(
-                scorer, front_end, clipstats.Normal.fit(found, domains, folds), spectra
-            )
-            for (_, scorer), front_end, found in zip(clipstats.S5, front_ends, values, strict=True)
+        front_ends = [_front_end(name, kind, table, spectra) for name, kind in _KINDS]
+        constants = Statistics()
+
+        def examine(signal: np.ndarray) -> tuple[list[np.ndarray], RecordingQuantities]:
+            shared = _transformed(signal, spectra)
+            own = [
+                pipeline.statistics(signal, kind, front_end, spectra, constants, shared[kind])
+                for (_, kind), front_end in zip(_KINDS, front_ends, strict=True)
+            ]
+            return own, measure(signal, spectra)
+
+        statistics, found = zip(*recordings.each(examine, table, spectra), strict=True)
+        views, values = [], []
+        domains, folds = table["domain"].tolist(), recordings.folds(table, constants.folds)
+        for number, (_, scorer) in enumerate(clipstats.S5):
+            whole = np.stack([own[number] for own in statistics])
+            values.append(clipstats.chosen(whole, clipstats.VIEWS[scorer].statistics))
+            known = clipstats.Normal.fit(values[number], domains, folds)
+            views.append(pipeline.FittedView(scorer, front_ends[number], known, spectra))
+        reference = Reference.fit(found)
+        return cls(
+            tuple(views),
+            tuple(values),
+            tuple(domains),
+            folds,
+            tuple(table["hash"]),
+            reference,
+            tuple(health.summary(table["name"].tolist(), found, reference)),
+            false_alarms,
         )
-        found = recordings.measured(table, spectra)
-        usual, contents = Reference.fit(found), tuple(table["hash"])
-        faulty = tuple(health.summary(table["name"].tolist(), found, usual))
-        return cls(fitted, values, tuple(domains), folds, contents, usual, faulty, false_alarms)
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings.
@@ -132,20 +144,23 @@ class Monitor:
         AsdError
             Where it cannot be written, or another file would be lost.
         """
-        stored.write(*self._packed(), Path(path))
+        model_file.write(*self._packed(), Path(path))
 
     @cached_property
     def identity(self) -> str:
         """Sixteen hexadecimal digits that name the model by all that it holds."""
-        return stored.digest(*self._packed())
+        return model_file.digest(*self._packed())
 
     def _packed(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors of the model file, and what stands beside them."""
-        tensors: dict[str, np.ndarray] = {"folds": self.folds}
+        tensors = {"folds": self.folds, **model_file.named("usual", vars(self.reference))}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
-            own = stored.tensors_of(view, values)
-            tensors |= {f"{number}.{name}": value for name, value in own.items()}
-        tensors |= {f"usual.{name}": value for name, value in vars(self.usual).items()}
+            normal, floors = view.normal, view.front_end.floors
+            own = {name: getattr(normal, name) for name in _OF_NORMAL}
+            own |= {"values": values, "held_out": normal.held_out.scores}
+            if floors is not None:  # the near microphone as it is needs none
+                own |= {"floor_near": floors.near, "floor_far": floors.far}
+            tensors |= model_file.named(number, own)
         about = {
             "views": clipstats.S5,
             "false_alarms": self.false_alarms,
@@ -167,20 +182,17 @@ class Monitor:
         AsdError
             For a file that is missing, cut, changed, of another kind or of a newer version.
         """
-        tensors, about = stored.read(Path(path))
+        tensors, about = model_file.read(Path(path))
         keep_memory()  # every recording needs the same blocks again
         try:
-            views = tuple(
-                stored.view_of(tensors, about, number) for number in range(len(about["views"]))
-            )
-            values = tuple(tensors[f"{number}.values"] for number in range(len(views)))
+            numbers = range(len(about["views"]))
             return cls(
-                views,
-                values,
+                tuple(_view(tensors, about, number) for number in numbers),
+                tuple(tensors[f"{number}.values"] for number in numbers),
                 tuple(about["domains"]),
                 tensors["folds"],
                 tuple(about["contents"]),
-                Reference(**stored.part(tensors, "usual")),
+                Reference(**model_file.part(tensors, "usual")),
                 tuple(about["faulty"]),
                 about["false_alarms"],
             )
@@ -294,17 +306,22 @@ class Monitor:
     ) -> tuple[Reading, int, Float[np.ndarray, " value"]]:
         """The reading, and the detector with the highest score: its number and its values."""
         with one_thread():
-            spectra = self._spectra(signal)
+            spectra = _transformed(signal, self.views[0].spectra)
             values = self._values(signal, spectra)
             z = self._z(values)
-            alarm, score = self.alarm, np.array(np.mean(z))
             strongest = int(np.argmax(z))
-            told = reasons.of(self.views[strongest], values[strongest], self.views[-1], spectra)
-            measured = measure(signal, self.views[0].spectra)
-        p_value, raised = float(alarm.p_values(score)), bool(alarm(score))
-        sound = health.problems(measured, self.usual)
-        decided = not alarm.remark
-        reading = Reading(float(score), p_value, raised, told, sound, name, decided)
+            why = reasons.of(self.views[strongest], values[strongest], self.views[-1], spectra)
+            found = measure(signal, self.views[0].spectra)
+        alarm, score = self.alarm, np.array(np.mean(z))
+        reading = Reading(
+            score=float(score),
+            p_value=float(alarm.p_values(score)),
+            alarm=bool(alarm(score)),
+            reasons=why,
+            health=health.problems(found, self.reference),
+            name=name,
+            decided=not alarm.remark,
+        )
         return reading, strongest, values[strongest]
 
     def values_of(
@@ -318,25 +335,17 @@ class Monitor:
         """
         signal = self._signal(recording, None, content)
         with one_thread():
-            return self._values(signal, self._spectra(signal))
+            return self._values(signal, _transformed(signal, self.views[0].spectra))
 
     def score_of(self, values: Sequence[Float[np.ndarray, " _"]]) -> float:
         """Score of a recording whose values are at hand, see :meth:`values_of`."""
         with one_thread():
             return float(np.mean(self._z(values)))
 
-    def _spectra(self, signal: Float[np.ndarray, "channel=2 sample"]) -> dict[str, Spectrum]:
-        """Complex spectra by the kind of view that they are for."""
-        sizes = {kind: clipstats.sizes(kind, self.views[0].spectra) for kind in ("fine", "mel")}
-        return {kind: stft(signal, own) for kind, own in sizes.items()}
-
     def _values(
         self, signal: Float[np.ndarray, "channel=2 sample"], spectra: dict[str, Spectrum]
     ) -> list[Float[np.ndarray, " _"]]:
-        kinds = [clipstats.VIEWS[view.scorer].kind for view in self.views]
-        return [
-            view.values(signal, spectra[kind]) for view, kind in zip(self.views, kinds, strict=True)
-        ]
+        return [view.values(signal, spectra[_kind(view.scorer)]) for view in self.views]
 
     def _z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
         return [
@@ -360,22 +369,82 @@ class Monitor:
             np.vstack([known, *(own[number][None] for own in new)])
             for number, known in enumerate(self.values)
         )
-        domains = (*self.domains, *table["domain"])
         folds = np.concatenate([self.folds, recordings.folds(table, self.views[0].constants.folds)])
-        views = tuple(
-            replace(view, normal=clipstats.Normal.fit(found, domains, folds))
-            for view, found in zip(self.views, values, strict=True)
-        )
-        contents = (*self.contents, *table["hash"])
+        domains, contents = (*self.domains, *table["domain"]), (*self.contents, *table["hash"])
         found = recordings.measured(table, spectra)
-        told = health.summary(table["name"].tolist(), found, self.usual)
-        usual, faulty = self.usual.widened(found), (*self.faulty, *told)
-        return Monitor(views, values, domains, folds, contents, usual, faulty, self.false_alarms)
+        faulty = health.summary(table["name"].tolist(), found, self.reference)
+        return replace(
+            self.on(values, domains, folds, contents),
+            reference=self.reference.widened(found),
+            faulty=(*self.faulty, *faulty),
+        )
+
+    def on(
+        self,
+        values: tuple[Float[np.ndarray, "recording _"], ...],
+        domains: tuple[str, ...],
+        folds: Int[np.ndarray, " recording"],
+        contents: tuple[str, ...],
+    ) -> Monitor:
+        """Return a monitor on other recordings, behind the same front-ends.
+
+        The parameters are the attributes of the same names.
+        """
+        views = tuple(
+            replace(view, normal=clipstats.Normal.fit(own, domains, folds))
+            for view, own in zip(self.views, values, strict=True)
+        )
+        return replace(
+            self, views=views, values=values, domains=domains, folds=folds, contents=contents
+        )
 
     def with_false_alarms(self, false_alarms: float) -> Monitor:
         """Return the same monitor with another wanted rate."""
         _check_rate(false_alarms)
         return replace(self, false_alarms=false_alarms)
+
+
+def _kind(scorer: str) -> str:
+    return clipstats.VIEWS[scorer].kind
+
+
+_KINDS = [(front_end, _kind(scorer)) for front_end, scorer in clipstats.S5]
+
+
+def _transformed(
+    signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra
+) -> dict[str, Spectrum]:
+    """Complex spectra by the kind of view that they are for."""
+    return {kind: stft(signal, clipstats.sizes(kind, spectra)) for kind in ("fine", "mel")}
+
+
+def _front_end(name: str, kind: str, table: pd.DataFrame, spectra: Spectra) -> FrontEnd:
+    """A front-end for one kind of view, fitted on normal recordings."""
+    sizes = clipstats.sizes(kind, spectra)
+    context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)  # as many seconds
+    front_end = FRONT_ENDS[name](Denoising(context=context))
+    if front_end.needs_floors:
+
+        def quiet(signal: np.ndarray) -> np.ndarray:
+            return front_end.quiet_power(stft(signal, sizes))
+
+        levels = recordings.each(quiet, table, spectra)
+        front_end.floors = Floors.average(levels, front_end.constants)
+    return front_end
+
+
+def _view(tensors: model_file.Tensors, about: dict[str, Any], number: int) -> pipeline.FittedView:
+    """One detector of a model file, by its number among them."""
+    name, scorer = about["views"][number]
+    own, kind = model_file.part(tensors, number), FRONT_ENDS[name]
+    constants = Denoising(**about["denoising"][number])
+    floors = None
+    if kind.needs_floors:
+        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+    arrays = {name: own[name] for name in _OF_NORMAL}
+    normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
+    sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])
+    return pipeline.FittedView(scorer, kind(constants, floors=floors), normal, sizes, statistics)
 
 
 def _name(recording: object, given: str | None) -> str:

@@ -75,7 +75,7 @@ class Reading:
 
     @property
     def verdict(self) -> str:
-        """In words whether it is an alarm."""
+        """ALARM, normal, or no verdict."""
         return ("ALARM" if self.alarm else "normal") if self.decided else "no verdict"
 
     def __str__(self) -> str:

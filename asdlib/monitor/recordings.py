@@ -7,8 +7,9 @@ DCASE, and then the clips of ``train/`` are taken.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
+
+Result = TypeVar("Result")
 
 
 def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
@@ -97,14 +100,21 @@ def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
     return calibration.folds(names, domains, groups, count, sessions=whole)
 
 
+def each(
+    function: Callable[[np.ndarray], Result], table: pd.DataFrame, spectra: Spectra
+) -> Iterator[Result]:
+    """Apply a function to the signal of every recording of a manifest."""
+
+    def one(file: tuple[str, str]) -> Result:
+        path, content = file
+        return function(dataset.read(path, spectra, content=content))
+
+    return clip_by_clip(one, zip(table["path"], table["hash"], strict=True))
+
+
 def measured(table: pd.DataFrame, spectra: Spectra) -> list[RecordingQuantities]:
     """What is measured of the health of recordings."""
-    contents = dict(zip(table["path"], table["hash"], strict=True))
-
-    def one(path: str) -> RecordingQuantities:
-        return measure(dataset.read(path, spectra, content=contents[path]), spectra)
-
-    return list(clip_by_clip(one, table["path"]))
+    return list(each(lambda signal: measure(signal, spectra), table, spectra))
 
 
 def listed(paths: Iterable[Path]) -> list[Path]:

@@ -67,7 +67,7 @@ def test_fewer_recordings_promise_less(recordings):
 
 def test_a_monitor_fitted_on_all_of_its_values_is_the_monitor(recordings, tmp_path):
     monitor = Monitor.fit(write(tmp_path, range(12)))
-    again = evaluation._with(monitor, np.arange(12))
+    again = evaluation.on_some(monitor, np.arange(12))
     assert again.score(sound(99)).score == pytest.approx(monitor.score(sound(99)).score)
 
 

@@ -6,7 +6,6 @@ import signal
 import struct
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,8 @@ import scipy.stats
 import soundfile
 
 from asdlib import cli
-from asdlib.clipstats import S5
-from asdlib.monitor import Monitor, recordings, stored
+from asdlib.monitor import Monitor, model_file, recordings
+from asdlib.monitor.reasons import drift
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.report import charts_evidence
 from asdlib.simulate import scenes
@@ -50,14 +49,19 @@ def monitor(normal):
     return Monitor.fit(normal)
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A model of five recordings, which cannot promise a rate of .1."""
+    folder = tmp_path_factory.mktemp("few")
+    path = folder / "few.safetensors"
+    Monitor.fit(write(folder / "normal", range(5))).save(path)
+    return path
+
+
 @pytest.fixture
 def model(monitor, tmp_path):
     monitor.save(tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
-
-
-def test_the_detectors_are_those_of_the_submission_without_training(monitor):
-    assert [view.scorer for view in monitor.views] == [scorer for _, scorer in S5]
 
 
 def test_a_loaded_monitor_scores_the_same_bytes_as_the_one_that_was_saved(monitor, model, normal):
@@ -68,20 +72,10 @@ def test_a_loaded_monitor_scores_the_same_bytes_as_the_one_that_was_saved(monito
     assert loaded.alarm.threshold == monitor.alarm.threshold
 
 
-def test_the_same_recordings_give_the_same_file_on_one_thread_or_two(model, normal, tmp_path):
-    code = (
-        "import sys; from asdlib.monitor import Monitor; Monitor.fit(sys.argv[1]).save(sys.argv[2])"
-    )
-    out = tmp_path / "one.safetensors"
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", code, normal, out], env=alone, check=True)
-    assert out.read_bytes() == model.read_bytes()
-
-
 def test_normal_scenes_are_alarms_at_the_promised_rate(tmp_path):
-    """Five sets of scenes; the clips of the source domain could all change places."""
+    """Two sets of scenes; the clips of the source domain could all change places."""
     alarms, total = dict.fromkeys((0.02, 0.05, 0.1), 0), 0
-    for seed in range(5):
+    for seed in range(2):
         params = Scenes(
             machines=("SimFan",),
             seed=seed,
@@ -99,7 +93,7 @@ def test_normal_scenes_are_alarms_at_the_promised_rate(tmp_path):
         for rate in alarms:
             alarms[rate] += int((p_values <= rate).sum())
             assert fitted.with_false_alarms(rate).score(clips[0]).alarm == (p_values[0] <= rate)
-    assert total == 60
+    assert total == 24
     for rate, count in alarms.items():
         assert scipy.stats.binomtest(count, total, rate, "greater").pvalue > 0.01, (rate, count)
     assert alarms[0.1] > 0  # and not by never raising one
@@ -141,15 +135,6 @@ def test_recordings_are_found_under_any_name_in_subfolders(tmp_path):
     assert len(set(fitted.folds)) == 2
     paths = sorted(tmp_path.glob("*day/*.wav"))
     assert recordings.collect(paths, Spectra())["session"].nunique() == 2
-
-
-def test_copies_of_one_recording_do_not_make_the_threshold_low(tmp_path):
-    """Held-out copies would score as if the model knew them."""
-    write(tmp_path, range(12))
-    fitted = Monitor.fit(tmp_path)
-    for i in range(40):
-        (tmp_path / f"copy {i}.wav").write_bytes((tmp_path / "000.wav").read_bytes())
-    assert Monitor.fit(tmp_path).alarm.threshold == fitted.alarm.threshold
 
 
 def test_a_folder_in_the_layout_of_dcase_gives_its_training_clips(tmp_path):
@@ -236,79 +221,6 @@ def test_what_a_monitor_cannot_be_fitted_on_is_one_sentence(tmp_path):
     assert not few.score(20 * sound(99)).alarm
 
 
-def test_a_model_file_that_is_no_model_file_is_refused(model, tmp_path):
-    other = tmp_path / "other"
-    whole = model.read_bytes()
-    places = {
-        "text": b"hello",
-        "nothing": b"",
-        "cut": whole[:-9],
-        "a long header": struct.pack("<Q", 2**60) + b"{}",
-        "nested": struct.pack("<Q", 100_000) + b"[" * 100_000,
-    }
-    for name, content in places.items():
-        other.write_bytes(content)
-        with pytest.raises(AsdError, match="not a model file"):
-            Monitor.load(other)
-            pytest.fail(name)
-    with zipfile.ZipFile(other, "w") as bomb:
-        bomb.writestr("zeros", bytes(10**6))
-    with pytest.raises(AsdError, match="not a model file"):
-        Monitor.load(other)
-    other.write_bytes(whole[:-9] + b"\x01" + whole[-8:])
-    with pytest.raises(AsdError, match="changed after it was written"):
-        Monitor.load(other)
-    with pytest.raises(AsdError, match="cannot be read"):
-        Monitor.load(tmp_path / "nowhere")
-    with pytest.raises(AsdError, match="is a folder"):
-        Monitor.load(tmp_path)
-    safetensors.numpy.save_file({"x": np.zeros(1)}, other)
-    with pytest.raises(AsdError, match="not a model file"):
-        Monitor.load(other)
-
-
-def test_what_is_changed_beside_the_tensors_is_seen(model, tmp_path):
-    whole, other = model.read_bytes(), tmp_path / "other"
-    changed = whole.replace(b'false_alarms\\": 0.1', b'false_alarms\\": 0.9')
-    assert changed != whole
-    other.write_bytes(changed)
-    with pytest.raises(AsdError, match="changed after it was written"):
-        Monitor.load(other)
-
-
-def test_tensors_with_anything_else_beside_them_are_no_model_file(tmp_path):
-    other = tmp_path / "other"
-    versions = ('{"version": 0}', '{"version": true}', '{"version": "1"}', '{"version": null}')
-    for told in ("", "{", "[1]", '"text"', "{}", "[" * 100_000, *versions):
-        safetensors.numpy.save_file({"x": np.zeros(1)}, other, metadata={"asd_monitor": told})
-        with pytest.raises(AsdError, match="not a model file"):
-            Monitor.load(other)
-            pytest.fail(told[:20])
-
-
-def test_a_file_larger_than_any_model_is_not_read(tmp_path):
-    (tmp_path / "large").touch()
-    os.truncate(tmp_path / "large", 2**30 + 1)
-    with pytest.raises(AsdError, match=f"{2**30 + 1:,} bytes, where at most {2**30:,}"):
-        Monitor.load(tmp_path / "large")
-
-
-def test_values_that_are_not_finite_newer_formats_and_missing_parts_are_refused(model, tmp_path):
-    tensors, about = stored.read(model)
-    other = tmp_path / "other"
-    stored.write({**tensors, "0.mean": np.full_like(tensors["0.mean"], np.nan)}, about, other)
-    with pytest.raises(AsdError, match=r"0\.mean holds values that are not finite"):
-        Monitor.load(other)
-    stored.write({"folds": tensors["folds"]}, about, other)
-    with pytest.raises(AsdError, match="incomplete model file"):
-        Monitor.load(other)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stored, "VERSION", 2)
-        stored.write(tensors, about, other)
-    with pytest.raises(AsdError, match="of format 2; this asdlib reads up to format 1"):
-        Monitor.load(other)
-
-
 def test_the_command_scores_what_it_can_and_says_what_it_could_not(model, normal, tmp_path, capsys):
     clips = write(tmp_path / "clips", [90, 91])
     assert cli.main(["score", str(model), str(clips)]) == 0
@@ -361,79 +273,135 @@ def test_the_command_fits_a_folder(normal, tmp_path, capsys):
     assert "is a folder; give the name of a model file in it" in capsys.readouterr().err
 
 
-FITS_THAT_END = """
-import json, os, resource, signal, sys
-from pathlib import Path
+def test_what_is_no_whole_model_file_is_refused(model, tmp_path):
+    other, whole = tmp_path / "other", model.read_bytes()
+    plain = {"x": np.zeros(1)}
+    contents = {
+        b"hello": "not a model file",
+        b"": "not a model file",
+        whole[:-9]: "not a model file",
+        struct.pack("<Q", 2**60) + b"{}": "not a model file",
+        struct.pack("<Q", 100_000) + b"[" * 100_000: "not a model file",
+        safetensors.numpy.save(plain): "not a model file",
+        whole[:-9] + b"\x01" + whole[-8:]: "changed after it was written",
+        whole.replace(b'false_alarms\\": 0.1', b'false_alarms\\": 0.9'): "changed after it",
+        **{
+            safetensors.numpy.save(plain, {"asd_monitor": text}): "not a model file"
+            for text in ("", "{", "[1]", '"text"', "{}", "[" * 100_000, '{"version": null}')
+        },
+    }
+    for content, message in contents.items():
+        other.write_bytes(content)
+        with pytest.raises(AsdError, match=message):
+            Monitor.load(other)
+            pytest.fail(str(content[:40]))
+    os.truncate(other, 2**30 + 1)
+    for path, message in (
+        (other, f"{2**30 + 1:,} bytes, where at most"),
+        (tmp_path / "nowhere", "cannot be read"),
+        (tmp_path, "not a file, but a folder"),
+    ):
+        with pytest.raises(AsdError, match=message):
+            Monitor.load(path)
+
+
+def test_values_that_are_not_finite_newer_formats_and_missing_parts_are_refused(
+    model, tmp_path, monkeypatch
+):
+    tensors, about = model_file.read(model)
+    other = tmp_path / "other"
+    broken = {**tensors, "0.mean": np.full_like(tensors["0.mean"], np.nan)}
+    for found, message in ((broken, r"0\.mean holds values that"), ({}, "incomplete model file")):
+        model_file.write(found, about, other)
+        with pytest.raises(AsdError, match=message):
+            Monitor.load(other)
+    with monkeypatch.context() as patch:
+        patch.setattr(model_file, "VERSION", 2)
+        model_file.write(tensors, about, other)
+    with pytest.raises(AsdError, match="of format 2; this asdlib reads up to format 1"):
+        Monitor.load(other)
+
+
+FIT_AND_FIT_AGAIN = """
+import os, signal, sys
+import numpy as np
 from asdlib import cli
+from asdlib.monitor import Monitor
 
-def fit(rate, moment=None):
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    count = 0
-
-    def seen(event, arguments):
-        nonlocal count
-        if moment and event == moment[0] and moment[1] in str(arguments[0]):
-            count += 1
-            if count == moment[2]:
-                end(*moment[3:])
-
-    sys.addaudithook(seen)
-    os._exit(cli.main(["fit", normal, "--out", str(model), "--false-alarms", rate]))
-
-def end(size=None):
-    if size is None:
-        os.kill(os.getpid(), signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-
-normal, model = sys.argv[1], Path(sys.argv[2])
-contents = {}
-assert cli.main(["fit", normal, "--out", str(model)]) == 0  # what it imports, all children have
-contents["new"] = model.read_bytes()
-assert fit("0.2") == 0
-contents["old"] = model.read_bytes()
-names = {content: name for name, content in contents.items()}
-part = ["os.mkdir", str(model.parent), 1, len(contents["new"]) // 2]
-for before, *moment in [*json.loads(sys.argv[3]), ["old", *part], ["none", *part]]:
-    model.unlink(missing_ok=True)
-    if before == "old":
-        model.write_bytes(contents["old"])
-    code = fit("0.1", moment)
-    after = names.get(model.read_bytes(), "broken") if model.exists() else "none"
-    print(json.dumps([moment, code, before, after]), flush=True)
-assert fit("0.1") == 0
-assert model.read_bytes() == contents["new"]
+_, normal, out = sys.argv
+assert cli.main(["fit", normal, "--out", out]) == 0
+try:
+    Monitor.load(out).score(np.zeros(16000))
+except Exception as error:  # without the shapes that tests check
+    print(error, flush=True)
+end = lambda event, _: os.kill(os.getpid(), signal.SIGKILL) if event == "os.rename" else None
+sys.addaudithook(end)
+cli.main(["fit", normal, "--out", out, "--false-alarms", "0.2"])
 """
 
 
-def test_a_fit_that_is_killed_leaves_the_old_model_or_the_whole_new_one(tmp_path):
-    normal = write(tmp_path / "normal", range(12))
-    model, temporary = tmp_path / "out" / "fan.safetensors", tmp_path / "temporary"
-    temporary.mkdir()
-    moments = [
-        ("old", "tempfile.mkdtemp", "", 1),
-        ("old", "os.rename", "floors", 1),
-        ("none", "os.rename", "floors", 2),
-        ("old", "os.rename", "statistics", 1),
-        ("none", "os.rename", "statistics", 3),
-        ("old", "os.rmdir", str(temporary), 1),
-        ("old", "os.rename", str(model.parent), 1),
-        ("none", "os.rename", str(model.parent), 1),
-        ("old", "os.remove", str(model.parent), 1),  # of what the one before has left
-    ]
-    command = [sys.executable, "-c", FITS_THAT_END, normal, model, json.dumps(moments)]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
-    assert [code for _, code, *_ in told] == [-signal.SIGKILL] * 9 + [-signal.SIGXFSZ] * 2
-    for moment, _, before, after in told:
-        assert after == before, moment
-    assert all(path.name.startswith(".") for path in model.parent.iterdir() if path != model)
+def test_two_threads_give_the_same_file_and_a_killed_fit_leaves_it(model, normal, tmp_path):
+    out = tmp_path / "new" / "one.safetensors"
+    command = [sys.executable, "-c", FIT_AND_FIT_AGAIN, normal, out]
+    threads = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(command, env=threads, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == -signal.SIGKILL
+    assert "an array of shape (16000,); (2, samples) is needed, near and far." in done.stdout
+    assert out.read_bytes() == model.read_bytes()
+    assert all(path.name.startswith(".") for path in out.parent.iterdir() if path != out)
+    assert cli.main(["fit", str(normal), "--out", str(out), "--false-alarms", "0.2"]) == 0
+    assert Monitor.load(out).false_alarms == 0.2
+
+
+@pytest.mark.parametrize("name", ["mine.wav", "notes.txt", "folder", "pipe"])
+def test_a_model_replaces_models_alone(few, tmp_path, name, capsys):
+    (tmp_path / "mine.wav").write_bytes(b"RIFF")
+    (tmp_path / "notes.txt").write_text("by hand")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert cli.main(["fit", str(few.parent / "normal"), "--out", str(tmp_path / name)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert (tmp_path / "mine.wav").read_bytes() == b"RIFF"
+    assert (tmp_path / "notes.txt").read_text() == "by hand"
+    with pytest.raises(AsdError):
+        Monitor.load(few).save(tmp_path / name)
+
+
+def test_too_few_recordings_give_no_verdict(few, tmp_path, capsys):
+    loud = write(tmp_path, [9], gain=9)
+    assert cli.main(["score", str(few), str(loud)]) == 0
+    told = capsys.readouterr().out
+    assert "no verdict  z" in told
+    assert "normal  z" not in told
+    assert cli.main(["score", str(few), str(loud), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["alarm"] is None
+    assert cli.main(["score", str(few), str(loud), "--fail-on-alarm"]) == 2
+    assert "cannot promise a false-alarm rate of 0.1" in capsys.readouterr().err
+
+
+def test_a_folder_that_may_not_be_written_or_read_is_told_before_any_work(
+    few, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for a user who is not root
+    assert cli.main(["fit", str(tmp_path), "--out", str(tmp_path / "m")]) == 2
+    assert "nothing may be written into this folder" in capsys.readouterr().err
+
+
+def test_clips_beside_a_training_folder_are_said_to_be_left_out(tmp_path, capsys):
+    write(tmp_path / "fan" / "train", range(3))
+    assert cli.main(["fit", str(tmp_path / "fan"), "--out", str(tmp_path / "m")]) == 0
+    assert f"Only the clips of {tmp_path / 'fan' / 'train'} were taken." in capsys.readouterr().out
+
+
+def test_normal_recordings_fit_and_changed_ones_do_not(model, tmp_path, capsys):
+    mixed = np.random.default_rng(0).permutation(np.arange(1, 101) / 100).tolist()
+    assert drift(mixed, 0.1)[1].endswith(": they fit.")
+    changed, sentence = drift([*mixed, *(p / 4 for p in mixed[:50])], 0.1)
+    assert changed
+    assert "the microphones have changed: fit again" in sentence
+    assert drift([*mixed[:50], *mixed[50:]], 0.1) == drift(mixed[50:], 0.1)
+    assert drift([0.01] * 19, 0.1) == (False, "")
+    for gain, told in ((1.0, "they fit"), (2.0, "fit again with recordings")):
+        folder = write(tmp_path / str(gain), range(100, 120), gain=gain)
+        assert cli.main(["score", str(model), str(folder)]) == 0
+        assert told in capsys.readouterr().out
