@@ -156,11 +156,9 @@ class HeldOut:
 def _refuse(scores: Scores) -> None:
     """Raise an error for scores that no distribution can be fitted to."""
     if not (np.isfinite(scores) & (scores > 0)).all():
-        raise AsdError(
-            "Standardising needs positive finite training scores; found "
-            f"{scores.min():.3g} to {scores.max():.3g}: the training clips are all the same, or "
-            "the training diverged."
-        )
+        found = f"{scores.min():.3g} to {scores.max():.3g}"
+        why = "the training clips are all the same, or the training diverged"
+        raise AsdError(f"Training scores must be positive and finite; found {found}: {why}.")
 
 
 @dataclass(frozen=True)

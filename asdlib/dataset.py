@@ -124,18 +124,14 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
         )
     unread = [] if machines else folders.misplaced(root, held)
     if not held:
-        nothing = (
-            f"{root}: found no machine folder; expected <machine>/train/*.wav and "
-            "<machine>/test/*.wav, or train/ and test/ of one machine. Recordings without these "
-            "folders are for asd fit."
-        )
-        raise Problems([nothing, *unread])
+        found = f"{root}: found no machine folder, <machine>/train/*.wav."
+        raise Problems([f"{found} Recordings without these folders are for asd fit.", *unread])
     chosen = [place for place, name in zip(places, held, strict=True) if name in wanted]
     rows: list[dict] = []
     problems = folders.twins(chosen) + unread
     for place in chosen:
-        found, told = _clips(place)
-        rows += found
+        own, told = _clips(place)
+        rows += own
         problems += told
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values(["machine", "split", "name"], ignore_index=True), problems
@@ -170,10 +166,7 @@ def read(
     """
     found = wav.content_of(path)
     if content is not None and content_digest(found) != content:
-        raise AsdError(
-            f"{path}: the file has changed since it was checked; nothing was kept of it. "
-            "Run the same command again."
-        )
+        raise AsdError(f"{path}: the file has changed since it was checked; run the command again.")
     try:
         signal, rate = wav.decode(found)
     except AsdError as error:

@@ -240,17 +240,12 @@ class RefSub(FrontEnd):
     def expected_noise(self, spectrum: Spectrum) -> Power:
         """Noise power expected at the near microphone: G_m(k) P_f(k, t)."""
         if self.floors is None:
-            raise AsdError(
-                f"{type(self).__name__} has no noise floors yet; call fit with the machine's "
-                "training-normal clips first."
-            )
+            raise AsdError(f"{self.title} has no noise floors yet; call fit with normal clips.")
         far = power(spectrum[1])
         transfer = self.floors.transfer
         if len(transfer) != len(far):
-            raise AsdError(
-                f"{type(self).__name__} was fitted on {len(transfer)} frequency bins and got "
-                f"{len(far)}; use one n_fft."
-            )
+            bins = f"{len(transfer)} frequency bins and got {len(far)}"
+            raise AsdError(f"{self.title} was fitted on {bins}; use one n_fft.")
         return expected_noise(far, transfer)
 
     def over_subtraction(self, near: Power, noise: Power) -> Power | float:

@@ -8,7 +8,9 @@ picking one clip and writing out are allowed. Notebook: 08_submission.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Any, cast
 
 import numpy as np
@@ -61,16 +63,14 @@ class PerClip(NDArrayOperatorsMixin):
             values = values.detach().cpu().numpy()
         array = np.array(values if np.ndim(values) else [values])
         if array.ndim != 1 or array.dtype.kind not in "fiub":
-            raise AsdError(
-                f"PerClip takes one number per clip; found shape {array.shape} of {array.dtype}."
-            )
+            found = f"shape {array.shape} of {array.dtype}"
+            raise AsdError(f"PerClip takes one number per clip; found {found}.")
         self._values: np.ndarray = array if array.dtype == bool else array.astype(np.float64)
         self._names: tuple[Any, ...] = tuple(range(len(array)) if names is None else names)
-        if len(self._names) != len(self._values) or len(set(self._names)) != len(self._names):
-            raise AsdError(
-                f"PerClip needs one name per clip, each once; found {len(set(self._names))} "
-                f"different names for {len(self._values)} values."
-            )
+        different = len(set(self._names))
+        if not different == len(self._names) == len(self._values):
+            found = f"{different} different names for {len(self._values)} values"
+            raise AsdError(f"PerClip needs one name per clip, each once; found {found}.")
 
     @classmethod
     def combine(
@@ -82,11 +82,9 @@ class PerClip(NDArrayOperatorsMixin):
         """
         if not parts:
             raise AsdError("PerClip.combine needs at least one score.")
-        weights = [1.0] * len(parts) if weights is None else list(weights)
-        total = parts[0] * float(weights[0])
-        for part, weight in zip(parts[1:], weights[1:], strict=True):
-            total = total + part * float(weight)
-        return total / float(sum(weights))
+        weights = [1.0] * len(parts) if weights is None else weights
+        weighted = [part * float(weight) for part, weight in zip(parts, weights, strict=True)]
+        return reduce(operator.add, weighted) / float(sum(weights))
 
     @classmethod
     def maximum(cls, parts: Sequence[PerClip]) -> PerClip:
@@ -97,10 +95,7 @@ class PerClip(NDArrayOperatorsMixin):
         """
         if not parts:
             raise AsdError("PerClip.maximum needs at least one score.")
-        largest = parts[0]
-        for part in parts[1:]:
-            largest = cast(PerClip, np.maximum(largest, part))
-        return largest
+        return reduce(lambda a, b: cast(PerClip, np.maximum(a, b)), parts)
 
     def items(self) -> Iterator[tuple[Any, float]]:
         """Write out: name and value of every clip."""
@@ -109,10 +104,7 @@ class PerClip(NDArrayOperatorsMixin):
     def item(self) -> float:
         """Value of a single clip."""
         if len(self._values) != 1:
-            raise CrossClipError(
-                f"Only a single clip has a value of its own; this holds {len(self._values)}: "
-                "index one clip first."
-            )
+            raise CrossClipError(f"Index one clip first; this holds {len(self._values)}.")
         return self._values[0].item()
 
     def copy(self) -> PerClip:
@@ -217,26 +209,19 @@ def rederive(score_one: Callable[[Any], float], submitted: PerClip) -> None:
     for name, value in submitted.items():
         again = np.float64(score_one(name))
         if again.tobytes() != np.float64(value).tobytes():
-            raise CrossClipError(
-                f"{name}: scored alone it is {again!r}, submitted is {value!r}; the score depends "
-                "on other clips, or was computed elsewhere."
-            )
+            why = "the score depends on other clips, or was computed elsewhere"
+            raise CrossClipError(f"{name}: scored alone it is {again!r}, not {value!r}; {why}.")
 
 
 def _plain(x: Any, names: tuple) -> Any:
     """Values of the same clips, or one value for all of them."""
     if isinstance(x, PerClip):
         if x._names != names:
-            raise CrossClipError(
-                "An operation between different clips was refused: a score may only be combined "
-                "with other scores of the same clips."
-            )
+            raise CrossClipError("An operation between different clips was refused.")
         return x._values
     if np.ndim(x) or isinstance(x, str | bytes):
-        raise CrossClipError(
-            "An operation with a plain array was refused: it may hold statistics of other clips; "
-            "use a number or another PerClip of the same clips."
-        )
+        what = "it may hold statistics of other clips; use a number or a PerClip of the same clips"
+        raise CrossClipError(f"An operation with a plain array was refused: {what}.")
     return x
 
 

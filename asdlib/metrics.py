@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
 from asdlib.params import AsdError
-from asdlib.runtime.errors import form, plural
+from asdlib.runtime.errors import plural
 
 MAX_FPR = 0.1  # of the partial AUC
 SEED_BAND = 0.022  # single-seed differences of Omega below this are variance (paper, 4.1)
@@ -42,13 +42,11 @@ def validate(scores: pd.DataFrame) -> None:
     --------
     >>> validate(pd.DataFrame({"machine": ["fan"], "domain": ["source"], "score": [1.0]}))
     Traceback (most recent call last):
-    asdlib.runtime.errors.AsdError: The scores lack label, a column.
+    asdlib.runtime.errors.AsdError: The scores lack these columns: label.
     """
     missing = [c for c in ("machine", "domain", "label", "score") if c not in scores]
     if missing:
-        raise AsdError(
-            f"The scores lack {', '.join(missing)}, {form(len(missing), 'a column', 'columns')}."
-        )
+        raise AsdError(f"The scores lack these columns: {', '.join(missing)}.")
     if scores.empty:
         raise AsdError("There are no scores to evaluate.")
     wrong = set(scores["label"].unique()) - {*_LABELS, "unknown"}
@@ -60,10 +58,7 @@ def validate(scores: pd.DataFrame) -> None:
     values = pd.to_numeric(scores["score"], errors="coerce")
     bad = scores[~np.isfinite(values.to_numpy(np.float64))]
     if len(bad):
-        raise AsdError(
-            f"{bad['machine'].iloc[0]}: {plural(len(bad), 'score')} not finite, such as "
-            f"{bad['score'].iloc[0]!r}."
-        )
+        raise AsdError(f"{bad['machine'].iloc[0]}: {plural(len(bad), 'score')} not finite.")
 
 
 def labelled(clips: pd.DataFrame) -> pd.DataFrame:

@@ -327,10 +327,7 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
             raise AsdError(f"parameters: {_unknown(key, Params)}")
     given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
     if given and "name" not in given:
-        raise AsdError(
-            "parameters: name is missing; 'demo' changes params/demo.yaml, and a name without a "
-            "file in params/ changes the defaults of asdlib/params.py."
-        )
+        raise AsdError("parameters: name is missing; 'demo' changes what is in params/demo.yaml.")
     given = given or {"name": "demo"}
     preset = project_root() / "params" / f"{given['name']}.yaml"
     base = _read_yaml(preset) if preset.exists() else {}

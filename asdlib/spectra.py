@@ -245,10 +245,8 @@ class Frames:
         """Lay the clips' frames one after the other, as float32."""
         lengths = [len(clip) for clip in clips]
         if not lengths or min(lengths) < stack:
-            raise AsdError(
-                f"A clip has {min(lengths, default=0)} frames; one vector needs {stack}: "
-                "use longer clips or a smaller spectra.stack."
-            )
+            fewest = min(lengths, default=0)
+            raise AsdError(f"A clip has {fewest} frames; one vector needs {stack} (spectra.stack).")
         values = np.concatenate(clips, dtype=np.float32)
         return cls(values, np.concatenate([[0], np.cumsum(lengths)]), stack)
 

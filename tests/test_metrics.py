@@ -130,7 +130,7 @@ def test_bad_tables_get_one_sentence(change, sentence):
 
 
 def test_missing_columns_and_rows_get_one_sentence():
-    with pytest.raises(AsdError, match="lack domain, a column"):
+    with pytest.raises(AsdError, match="lack these columns: domain"):
         metrics.evaluate(SMALL.drop(columns="domain"))
     with pytest.raises(AsdError, match="no scores"):
         metrics.evaluate(SMALL.head(0))
