@@ -188,7 +188,6 @@ def _doctor(options: argparse.Namespace) -> None:
     from asdlib.io import folders, official
     from asdlib.measure import truth
     from asdlib.monitor import recordings as own
-    from asdlib.study import forecast
 
     root = Path(options.data)
     params = load(options.params, data=str(root.absolute()))
@@ -210,19 +209,18 @@ def _doctor(options: argparse.Namespace) -> None:
     for machine in recordings.machines:
         for told in own.faults(recordings.clips(machine), params.spectra):
             print(printable(f"{machine}: {told}"))
-    print(f"\nWith these parameters: {forecast.sentence(forecast.forecast(params, recordings))}")
+    print(f"\nWith these parameters: {study.forecast(params, recordings)}")
 
 
 def _opened(options: argparse.Namespace) -> tuple[Params, Recordings]:
     """The parameters and recordings of a study, checked; told with what the study will take."""
     from asdlib import study
-    from asdlib.study import forecast
 
     params = _with_data(options)
     files.sweep(resolve(params.results), depth=_DEPTH)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
-    cost = forecast.sentence(forecast.forecast(params, recordings))
+    cost = study.forecast(params, recordings)
     print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
     return params, recordings
 
@@ -230,10 +228,12 @@ def _opened(options: argparse.Namespace) -> tuple[Params, Recordings]:
 def _study(options: argparse.Namespace) -> None:
     from asdlib import study
     from asdlib.compare import statistics, systems
-    from asdlib.study import everything
+    from asdlib.report import provenance
 
     params, recordings = _opened(options)
-    everything.compute(params, recordings, progress=True)
+    study.everything(params, recordings, progress=True)
+    if apart := provenance.trained_apart(params, recordings):
+        print(printable(apart), file=sys.stderr)
     results = statistics.results(params, recordings)
     folder = study.place(params, recordings)
     print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")

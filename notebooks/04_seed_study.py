@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
-from asdlib.report import charts_scores, layouts, paper, text
+from asdlib.report import charts_scores, layouts, paper, provenance, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -68,7 +68,7 @@ chapter.say(f"Here: {own}. The paper: {theirs}." if trained else not_trained)
 results = stats.results(params, recordings)
 chapter.figure(
     charts_scores.learning_curves,
-    study.losses(params, recordings),
+    provenance.losses(params, recordings),
     label="fig-learning",
     caption="Training loss, mean over seeds with the range of the seeds. Curves of different front-ends "
     "are not comparable in height: each is standardised by its own training frames. Look at "

@@ -28,10 +28,10 @@ from asdlib.compare import alarms, failures, findings, statistics as stats, subm
 from asdlib.guard import rederive
 from asdlib.measure import truth
 from asdlib.report import browse, charts_evidence, charts_scores, controls, layouts, panels
-from asdlib.report import paper, style, text
+from asdlib.report import paper, provenance, style, text
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
-from asdlib.study import views
+from asdlib.study import detectors
 
 chapter = Chapter.open(globals(), players=True)
 params, recordings = chapter.params, chapter.recordings
@@ -123,7 +123,7 @@ if not entered:
 # scores have to be equal to those of the score files, to the last bit.
 
 # %%
-elsewhere = study.made_elsewhere(params, recordings)
+elsewhere = provenance.made_elsewhere(params, recordings)
 if elsewhere:
     other = f"the scores were computed on other hardware ({elsewhere}); last bits may differ"
     chapter.say(f"Left out: {other}.")
@@ -144,7 +144,7 @@ for machine in submitted if entered and not elsewhere else ():
 optimistic = "chosen by the same labels that its row is evaluated with: that row is optimistic"
 if applied["S4"].members:
     chapter.say(f"The models of S4 are {optimistic}.")
-if not views.trained(params).scorers:
+if not detectors.trained(params).scorers:
     chapter.say("S1 to S4 need autoencoders, which this study does not have.")
 official = systems.apply(systems.BASELINE, results, params.scoring.quantile)
 omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})

@@ -63,8 +63,8 @@ chapter.table(provenance.versions(), label="tab-versions", caption="Software and
 
 # %%
 study.run(params, recordings=recordings)  # computes what is missing
-units = study.inventory(params, recordings)
-if apart := study.trained_apart(params, recordings):
+units = provenance.inventory(params, recordings)
+if apart := provenance.trained_apart(params, recordings):
     chapter.say(escape(apart))
 nothing = "No autoencoder was trained: this study has no models."
 chapter.table(units, label="tab-units", caption="Computed units.", decimals=1, empty=nothing)

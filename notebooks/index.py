@@ -118,7 +118,7 @@ chapter.say(text.submission(submission, packages))
 # %%
 ideas = negative.against_champion(negative.idea_scores(params, recordings, results.table))
 chapter.say(text.ideas(ideas))
-chapter.say(text.cost(len(study.units(params, recordings)), len(params.seeds)))
+chapter.say(text.cost(len(study.tasks(params, recordings)), len(params.seeds)))
 
 # %% [markdown]
 # ## A machine of your own

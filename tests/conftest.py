@@ -20,7 +20,6 @@ install_import_hook("asdlib", "typechecker.check")
 
 from asdlib import params, study  # noqa: E402  # after the hook, so that shapes are checked
 from asdlib.report import build  # noqa: E402
-from asdlib.study import everything  # noqa: E402
 
 settings.register_profile("untimed", deadline=None)  # machines are busy: speed is for make bench
 settings.load_profile("untimed")
@@ -128,7 +127,7 @@ def trained_folder(tmp_path_factory, worker_id):
     def make(folder):
         data = str(two_machines(folder / "data"))
         own = params.load({**SMALL, "data": data, "results": str(folder / "results")})
-        everything.compute(own, study.open_recordings(own))
+        study.everything(own, study.open_recordings(own))
 
     return shared_folder(tmp_path_factory, worker_id, "trained", make)
 

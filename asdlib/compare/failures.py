@@ -19,10 +19,8 @@ from asdlib.compare import systems
 from asdlib.compare.untrained import ViewValues
 from asdlib.params import Params
 from asdlib.runtime.parallel import one_thread
-from asdlib.study import detectors, views
+from asdlib.study import detectors, scores, stages, views, walk
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import Unit
-from asdlib.study.views import View
 
 FALSE_ALARMS = 0.1
 """Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
@@ -165,8 +163,8 @@ def _terms(
     params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
 ) -> dict:
     """Evidence of the autoencoders."""
-    own, constants = views.trained(params), params.spectra
-    fitted = Unit(own, clip["machine"], front_end, clips).fitted([scorer])
+    own, constants = detectors.trained(params), params.spectra
+    fitted = scores.fitted(stages.Task(own, clips, front_end), [scorer])
     detector = detectors.eq1(fitted.detectors)
     frames = fitted.frames(pipeline.spectrum(clip["path"], constants, clip["hash"]))
     terms, residuals = detector.over_time(fitted.vectors(frames), scorer)
@@ -186,9 +184,8 @@ def _contributions(
     params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
 ) -> dict:
     """Evidence of a detector without training."""
-    machine, constants = clip["machine"], params.spectra
-    fitted = View(params, machine, front_end, scorer, clips).fitted()
-    denoiser = Unit(params, machine, front_end, clips).denoiser()
+    constants, denoiser = params.spectra, walk.front_end(params, clips, front_end)
+    fitted = views.fitted(params, clips, front_end, scorer)
     signal = dataset.read(clip["path"], constants, content=clip["hash"])
     frames = pipeline.frames(spectra.stft(signal, constants), denoiser, constants)
     return {"frames": frames, "table": fitted.explain(signal), "z": float(fitted.z(signal))}

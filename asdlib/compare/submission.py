@@ -29,7 +29,7 @@ from asdlib.guard import PerClip
 from asdlib.io import folders
 from asdlib.io.files import read_bytes, replacing, write_text
 from asdlib.params import AsdError, Params
-from asdlib.study.grid import Model
+from asdlib.study.runs import Model
 
 _DESCRIPTION = (
     *("input_sampling_rate", "data_augmentation", "front_end", "acoustic_features", "embeddings"),

@@ -21,8 +21,8 @@ from asdlib.compare.statistics import Results, among, ensemble
 from asdlib.guard import PerClip
 from asdlib.io import store
 from asdlib.study import baseline
-from asdlib.study.grid import Model
 from asdlib.study.recordings import Recordings
+from asdlib.study.runs import Model
 
 ADASUB, CHAMPION = ("adasub", "eq1"), ("adasub", "s1")
 """The front-end that the paper builds on, under eq. 1, and its champion, under all re-scorings."""

@@ -20,7 +20,7 @@ from asdlib.compare.statistics import FUSED, Results
 from asdlib.compare.systems import ADASUB
 from asdlib.guard import PerClip
 from asdlib.params import Params
-from asdlib.study import views
+from asdlib.study import detectors, views
 from asdlib.study.recordings import Recordings
 
 SETS = (*NAMES, "pm", "pms", "pmsd")  # of statistics, in the ablation
@@ -85,13 +85,13 @@ def front_end(params: Params) -> str:
     >>> front_end(load({"scorers": ["eq1", "near/pmsd", "adasub/pmsd"]}))
     'adasub'
     """
-    run = [name for name, scorer in views.wanted(params) if scorer == "pmsd"]
+    run = [name for name, scorer in detectors.wanted(params) if scorer == "pmsd"]
     return next((name for name in (*_FRONT_ENDS, *run) if name in run), "")
 
 
 def missing_reason(params: Params, recordings: Recordings) -> str:
     """Say in one sentence why the detectors cannot be looked into; empty where they can."""
-    if not views.wanted(params):
+    if not detectors.wanted(params):
         return "No detector without training was asked for (`scorers`)."
     if not front_end(params):
         return "The statistics `pmsd` were asked for with no front-end (`scorers`)."
@@ -114,7 +114,7 @@ def view_values(params: Params, recordings: Recordings, name: str, scorer: str) 
     found = []
     for machine in recordings.development:
         clips = recordings.clips(machine)
-        values = views.View(params, machine, name, scorer, clips).values()
+        values = views.values(params, clips, name, scorer)
         found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values))
     return found
 
@@ -289,7 +289,7 @@ def by_gain(params: Params, recordings: Recordings, name: str) -> pd.DataFrame:
     DataFrame with scorer, level_free, and Omega over all machines in a column per gain in dB.
     """
     rows: list[list] = []
-    for scorer in (scorer for own, scorer in views.wanted(params) if own == name):
+    for scorer in (scorer for own, scorer in detectors.wanted(params) if own == name):
         machines = view_values(params, recordings, name, scorer)
         for form in ("with level", "level-free") if VIEWS[scorer].statistics else ("with level",):
             found = [evaluate(machines, LEVELS[form], gain=gain)["overall"] for gain in GAINS]

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from pydantic import ValidationError
 
 from asdlib import dataset
+from asdlib.clipstats import VIEWS
 from asdlib.compare import systems
 from asdlib.explore.board import Bars, Board
 from asdlib.explore.data import (
@@ -36,8 +37,7 @@ from asdlib.params import AsdError, Denoising, Params, sentence
 from asdlib.pipeline import FittedView
 from asdlib.report import panels
 from asdlib.report.style import NAMES, SCORER_NAMES, sound_name, system_name
-from asdlib.study import views
-from asdlib.study.unit import Unit
+from asdlib.study import detectors, scores, stages, views, walk
 from asdlib.study.views import View as Viewed
 
 SLIDERS = {
@@ -195,7 +195,7 @@ class Explorer:
         scorer = self.scorer.value
         key = (machine, front_end, scorer)
         if key not in self._views:
-            self._views[key] = found[scorer].fitted()
+            self._views[key] = views.fitted(*found[scorer])
         if self._explained is None or self._explained[0] != (key, self.clip.value):
             fitted = self._views[key]
             own = (key, self.clip.value)
@@ -298,27 +298,27 @@ class Explorer:
             source = panels.encode(panels.match_level(sound), rate)
             player.value = panels.player(source, label or sound_name(name))
 
-    def _unit(self, machine: str, front_end: str) -> Unit:
-        own = views.trained(self.params)
-        return Unit(own, machine, front_end, self.recordings.clips(machine))
+    def _task(self, machine: str, front_end: str) -> stages.Task:
+        own = detectors.trained(self.params)
+        return stages.Task(own, self.recordings.clips(machine), front_end)
 
     def _trained(self, machine: str, front_end: str) -> Trained | None:
         key = (machine, front_end)
         if key not in self._units:
             self._say(f"loading the models of {machine} with {NAMES[front_end]}")
-            self._units[key] = Trained.load(self._unit(*key))
+            self._units[key] = Trained.load(self._task(*key))
         return self._units[key]
 
     def _floors(self, machine: str, constants: Denoising) -> tuple[Floors | None, str]:
         """Floors at the constants' percentile, and a sentence where they are not the study's."""
-        known = any(
-            self._unit(machine, name).done for name in trained_front_ends(self.params.front_ends)
-        )
+        names = trained_front_ends(self.params.front_ends)
+        known = any(scores.done(self._task(machine, name)) for name in names)
         if not known and FRONT_ENDS[self.front_end.value].needs_floors:
             found = viewed(self.params, self.recordings, machine, self.front_end.value)
-            known = any(view.kind != "fine" for view in found.values())
+            known = any(VIEWS[name].kind != "fine" for name in found)
         if known and constants.percentile == self.params.denoising.percentile:
-            return self._unit(machine, self.front_end.value).own_floors(), ""
+            clips = self.recordings.clips(machine)
+            return walk.floors(self.params, clips, self.front_end.value), ""
         own = FRONT_ENDS[self.front_end.value].uses_own_floors
         key = (machine, self.front_end.value if own else "near")
         if key not in self._quiet:

@@ -25,10 +25,8 @@ from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
 from asdlib.spectra import power, stft
-from asdlib.study import detectors, views
+from asdlib.study import detectors, scores, stages, views
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import Unit
-from asdlib.study.views import View
 
 MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
 Sentences = tuple[str, ...]
@@ -110,17 +108,17 @@ class Trained:
     threshold: float
 
     @classmethod
-    def load(cls, unit: Unit) -> Trained | None:
+    def load(cls, task: stages.Task) -> Trained | None:
         """Read a unit back; none where it was not trained, and nothing is trained here."""
-        known = [name for name in unit.params.scorers if name in detectors.EQ1]
-        if not (known and unit.done and unit.trained):
+        known = [name for name in task.params.scorers if name in detectors.EQ1]
+        if not (known and scores.done(task) and stages.trained(task)):
             return None
         scorer = "eq1" if "eq1" in known else min(known)
-        fitted, table = unit.fitted([scorer]), unit.read()
+        fitted, table = scores.fitted(task, [scorer]), scores.read(task)
         normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
         training = statistics.ensemble(normal)["score"].to_numpy()
-        threshold = float(np.quantile(training, unit.params.scoring.quantile))
-        own = [fitted.gammas[scorer, seed] for seed in unit.params.seeds]
+        threshold = float(np.quantile(training, task.params.scoring.quantile))
+        own = [fitted.gammas[scorer, seed] for seed in task.params.seeds]
         gammas = [gamma for gamma in own if isinstance(gamma, Calibration)]
         return cls(fitted, scorer, gammas, training, threshold)
 
@@ -161,7 +159,9 @@ def machine_sound(
     return None if truth is None else truth.machine[0].astype(np.float32)
 
 
-def viewed(params: Params, recordings: Recordings, machine: str, front_end: str) -> dict[str, View]:
+def viewed(
+    params: Params, recordings: Recordings, machine: str, front_end: str
+) -> dict[str, views.View]:
     """Detectors without training that the study has computed for a machine and a front-end.
 
     Returns
@@ -170,11 +170,11 @@ def viewed(params: Params, recordings: Recordings, machine: str, front_end: str)
     """
     clips = recordings.clips(machine)
     found = {
-        scorer: View(params, machine, name, scorer, clips)
-        for name, scorer in views.wanted(params)
+        scorer: (params, clips, name, scorer)
+        for name, scorer in detectors.wanted(params)
         if name == front_end
     }
-    return {name: view for name, view in found.items() if view.done and view.values_file.exists()}
+    return {name: view for name, view in found.items() if _measured(view)}
 
 
 def apply_systems(params: Params, recordings: Recordings) -> systems.Applied:
@@ -184,16 +184,16 @@ def apply_systems(params: Params, recordings: Recordings) -> systems.Applied:
     nothing is trained or measured here.
     """
     needed = dict.fromkeys(view for s in systems.SYSTEMS for view in s.views)
-    trained = views.trained(params)
+    trained = detectors.trained(params)
     seen: list[str] = []
     names = dict.fromkeys(name for name, scorer in needed if scorer not in VIEWS)
     wanted = tuple(name for name in names if name in params.front_ends)
     own = trained.model_copy(update={"front_ends": wanted, "baseline": False})
-    if not (own.scorers and wanted and _done(study.units(own, recordings))):
+    if not (own.scorers and wanted and all(map(scores.done, study.tasks(own, recordings)))):
         own = own.model_copy(update={"scorers": ()})
-    for front_end, scorer in views.wanted(params):
+    for front_end, scorer in detectors.wanted(params):
         one = params.model_copy(update={"scorers": (f"{front_end}/{scorer}",)})
-        if (front_end, scorer) in needed and _done(views.views(one, recordings)):
+        if (front_end, scorer) in needed and all(map(_measured, study.all_views(one, recordings))):
             seen += one.scorers
     own = own.model_copy(update={"scorers": (*own.scorers, *seen)})
     if not own.scorers:
@@ -204,8 +204,9 @@ def apply_systems(params: Params, recordings: Recordings) -> systems.Applied:
     return systems.apply_all(statistics.Results(table), params.scoring.quantile)
 
 
-def _done(tasks: Sequence[Unit | View]) -> bool:
-    return bool(tasks) and all(task.done for task in tasks)
+def _measured(view: views.View) -> bool:
+    """Whether the scores and the statistics of a detector without training are there."""
+    return views.scores_file(*view).exists() and views.values_file(*view).exists()
 
 
 def describe_decisions(results: systems.Applied, clip: pd.Series) -> str:

@@ -21,8 +21,8 @@ from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
 from asdlib.spectra import Spectrum, decibels, frequencies, istft, power, stft
+from asdlib.study import walk
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import Unit
 
 _SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
 
@@ -104,7 +104,7 @@ def denoisers(
 ) -> dict[str, FrontEnd]:
     """Return front-ends that are fitted on the machine's training-normal clips, by name."""
     clips = recordings.clips(machine)
-    return {name: Unit(params, machine, name, clips).denoiser() for name in names}
+    return {name: walk.front_end(params, clips, name) for name in names}
 
 
 def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 10) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from asdlib.report import left_out, provenance, single
 from asdlib.report.alone import alone
 from asdlib.report.kernels import Kernel, kernel
 from asdlib.runtime.process import bar as progressing
-from asdlib.study import everything, exposure
+from asdlib.study import exposure
 
 CHAPTERS = (
     "index",
@@ -98,7 +98,9 @@ def _report(
         owned.refuse_foreign(resolve(params.figures) / name, owned.FIGURES)
     recordings = recordings or study.open_recordings(params, progress=progress)
     place = study.place(params, recordings)
-    everything.compute(params, recordings, progress=progress)
+    study.everything(params, recordings, progress=progress)
+    if apart := provenance.trained_apart(params, recordings):
+        tqdm.write(apart, file=sys.stderr)
     key = digest([recordings.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
     figures = out / "figures"
     chapter_params = params.model_copy(update={"figures": str(figures.absolute())})

@@ -13,12 +13,18 @@ import shutil
 import subprocess
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import asdlib
+from asdlib.io import store
 from asdlib.io.files import digest, project_root, resolve
 from asdlib.params import AsdError, Params
+from asdlib.runtime import hardware
+from asdlib.study import scores, stages, tasks, variants
+from asdlib.study.recordings import Recordings
 
+_NAMED = 10  # units in a sentence
 _PACKAGES = (
     "numpy",
     "scipy",
@@ -75,3 +81,75 @@ def revision() -> str:
     command = [git, "-C", str(project_root()), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
+
+
+def made_elsewhere(params: Params, recordings: Recordings) -> str:
+    """Hardware other than this that some scores were computed on; empty where there is none."""
+    here = hardware.describe(params.device)
+    found = {str(scores.raw(task).attrs["made_on"]) for task in tasks(params, recordings)}
+    return ", ".join(sorted(found - {here}))
+
+
+def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
+    """Learning curves: machine, front_end, seed, epoch, loss; no rows where nothing is trained."""
+    found = []
+    for task in tasks(params, recordings):
+        values = np.array(stages.about(task)["losses"])
+        epoch, seed = np.indices(values.shape)
+        columns = {
+            "machine": task.machine,
+            "front_end": task.name,
+            "seed": np.array(params.seeds)[seed.ravel()],
+            "epoch": epoch.ravel() + 1,
+            "loss": values.ravel(),
+        }
+        found.append(pd.DataFrame(columns))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
+    """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
+    rows = []
+    for task in tasks(params, recordings):
+        about, folder = stages.about(task), stages.model_folder(task)
+        made_on = scores.raw(task).attrs["made_on"]
+        files = [file for file in folder.iterdir() if file.suffix != store.DAMAGED]
+        rows.append(
+            {
+                "unit": folder.name,
+                "values per seed": stages.network(task).parameters_per_seed,
+                "MB": sum(file.stat().st_size for file in files) / 1e6,
+                "products": about["products"],
+                "trained by": about["trained_on"],
+                "scored by": made_on,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def trained_apart(params: Params, recordings: Recordings) -> str:
+    """One sentence where models were trained on different threads or hardware; empty otherwise.
+
+    Those of all that a report computes are looked at, as far as they are there.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for own in (params, *variants.studies(params)):
+        for task in tasks(own, recordings):
+            about = store.load(stages.model_folder(task) / "training.json")
+            if about is not None:
+                found.setdefault(about["trained_on"], {})[stages.model_folder(task).name] = None
+    if len(found) < 2:
+        return ""
+    usual = max(found, key=lambda place: len(found[place]))
+    others = [
+        f"{place}: {', '.join(list(names)[:_NAMED])}"
+        + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        for place, names in found.items()
+        if place != usual
+    ]
+    return (
+        f"Not all models were trained alike, which changes scores by about 1e-5 of their value; "
+        f"with bfloat16, and those of the official baseline, by some per cent. Trained on {usual}: "
+        f"{len(found[usual])} units. On {'; on '.join(others)}. With the same OMP_NUM_THREADS "
+        "everywhere, threads are equal."
+    )

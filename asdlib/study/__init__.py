@@ -1,33 +1,31 @@
 """The study: every machine and front-end with all seeds, computed once, read back as one table."""
 
-from asdlib.study.grid import (
+from asdlib.study.costs import forecast
+from asdlib.study.recordings import Recordings, open_recordings, place
+from asdlib.study.runs import (
+    all_views,
     combination,
+    everything,
     floors,
-    inventory,
-    losses,
-    made_elsewhere,
     official_thresholds,
     remarks,
     run,
     score_alone,
-    trained_apart,
-    units,
+    tasks,
 )
-from asdlib.study.recordings import Recordings, open_recordings, place
 
 __all__ = [
     "Recordings",
+    "all_views",
     "combination",
+    "everything",
     "floors",
-    "inventory",
-    "losses",
-    "made_elsewhere",
+    "forecast",
     "official_thresholds",
     "open_recordings",
     "place",
     "remarks",
     "run",
     "score_alone",
-    "trained_apart",
-    "units",
+    "tasks",
 ]

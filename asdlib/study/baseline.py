@@ -143,7 +143,7 @@ def thresholds(scores: pd.DataFrame, quantile: float) -> pd.DataFrame:
 
     Parameters
     ----------
-    scores : A of every clip of one machine, as of :meth:`asdlib.study.unit.Unit.raw`.
+    scores : A of every clip of one machine, as of :func:`asdlib.study.scores.raw`.
     quantile : of the gamma distribution that a threshold is.
 
     Returns

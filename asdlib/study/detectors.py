@@ -19,6 +19,7 @@ from torch import Tensor
 from asdlib import pipeline, scoring, training
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.clipstats import VIEWS
+from asdlib.frontends import trained_front_ends
 from asdlib.params import AsdError, Bottleneck, Params, Scoring
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import one_thread
@@ -56,6 +57,36 @@ def check(params: Params) -> None:
                 f"scorer {name!r} looks at whole vectors and training.objective is "
                 f"{params.training.objective!r}; it needs 'reconstruct'."
             )
+
+
+def trained(params: Params) -> Params:
+    """Return the same study with only the scorers that need an autoencoder; maybe none."""
+    names = tuple(name for name in params.scorers if name.rpartition("/")[2] not in VIEWS)
+    return params.model_copy(update={"scorers": names})
+
+
+def wanted(params: Params) -> list[tuple[str, str]]:
+    """Front-end and scorer of every detector without training of a study.
+
+    A scorer such as ``pmsd`` belongs to every front-end of the study, one such as ``adals/pmsd`` to
+    the front-end that it names.
+
+    Raises
+    ------
+    AsdError
+        For a front-end that is not known.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for name in params.scorers:
+        front_end, _, scorer = name.rpartition("/")
+        if scorer in VIEWS:
+            names = trained_front_ends([front_end] if front_end else params.front_ends)
+            found.update(dict.fromkeys((own, scorer) for own in names))
+        elif front_end:
+            raise AsdError(
+                f"Unknown scorer {name!r}: a front-end may be named before {', '.join(VIEWS)} only."
+            )
+    return list(found)
 
 
 def constants(params: Params) -> dict[str, Any]:

@@ -26,14 +26,13 @@ from torch.nn import functional as F
 from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
-from asdlib.io import kept
+from asdlib.io import store
 from asdlib.io.files import digest, resolve
-from asdlib.io.keys import code_digest
 from asdlib.params import AsdError, Encoder, Params
 from asdlib.runtime.hardware import choose_device
 from asdlib.runtime.process import bar as progressing
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import COLUMNS
+from asdlib.study.views import COLUMNS
 from asdlib.training import shuffled
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
@@ -101,7 +100,7 @@ def _unfit(folder: Path, error: Exception) -> AsdError:
 def scores(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
     """Score every clip by the frozen encoder's head, and by the adapted encoder if asked for.
 
-    Scores are computed once and kept, keyed by the encoder's files, the clips and the parameters.
+    Scores are computed once, keyed by the encoder's files, the clips and the parameters.
 
     Returns
     -------
@@ -112,13 +111,20 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
         return pd.DataFrame(columns=COLUMNS)
     _library()
     clips = recordings.manifest
-    tables = [_kept("exposure", _frozen, params, clips, params.seeds, progress)]
+    tables = [_table("exposure", _frozen, params, clips, params.seeds, progress)]
     if params.encoder.lora_rank:  # one encoder per seed, so one file per seed
-        tables += [_kept("lora", _adapted, params, clips, [s], progress) for s in params.seeds]
-    return _standardised(params, pd.concat(tables, ignore_index=True))
+        tables += [_table("lora", _adapted, params, clips, [s], progress) for s in params.seeds]
+    parts = []
+    raw = pd.concat(tables, ignore_index=True)
+    for _, rows in raw.groupby(["machine", "front_end", "seed"], sort=False):
+        constants = params.scoring
+        normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
+        gamma = Calibration.fit(normal, constants.quantile, constants.standardise)
+        parts.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def _kept(
+def _table(
     name: str,
     compute: Callable[[Params, pd.DataFrame, Sequence[int], bool], Float[np.ndarray, "seed clip"]],
     params: Params,
@@ -126,46 +132,47 @@ def _kept(
     seeds: Sequence[int],
     progress: bool,
 ) -> pd.DataFrame:
-    """Read the scores A of some seeds from their file; where there is none, compute it first."""
-    key = _key(params, clips, name, seeds, tested=True)
-    path = resolve(params.results) / "exposure" / f"{name}.{key}.parquet"
+    """A of every clip by some seeds."""
 
-    def make() -> None:
+    def make() -> pd.DataFrame:
         a = compute(params, clips, seeds, progress)
-        kept.write_table(_rows(clips, a, name, seeds), path)
+        columns = clips[["machine", "split", "domain", "label", "name"]]
+        own = columns.assign(front_end=name, scorer="machine")
+        parts = [own.assign(seed=seed, A=values) for seed, values in zip(seeds, a, strict=True)]
+        return pd.concat(parts)
 
-    return kept.made(path, kept.table, make)
+    columns = ["hash", "machine", "split", "domain", "label", "name"]
+    key = _key(params, clips[columns], name, seeds=list(seeds))
+    found: pd.DataFrame = store.made(_folder(params) / f"{name}.{key}.parquet", make)
+    return found
 
 
-def _key(
-    params: Params, clips: pd.DataFrame, what: str, seeds: Sequence[int], *, tested: bool
-) -> str:
-    """Digest of all that an embedding, a trained adapter or a table of scores depends on.
+def _folder(params: Params) -> Path:
+    return resolve(params.results) / "exposure"
+
+
+def _key(params: Params, clips: pd.DataFrame, kind: str, **values: Any) -> str:
+    """Name an embedding, an adapter or a table of scores by all that it depends on.
 
     Parameters
     ----------
-    what : "embedding", "exposure" or "lora".
-    tested : whether test clips are scored; training reads the training clips only.
+    clips : their columns that matter.
+    kind : "embedding", "exposure" or "lora"; each depends on some constants only.
     """
-    constants = params.encoder.model_dump(exclude={"folder"})
-    read = {
-        "embedding": set(),
-        "exposure": constants.keys() - {"lora_rank", "lora_epochs"},
-        "lora": constants.keys() - {"epochs"},
+    unread = {
+        "embedding": set(Encoder.model_fields),
+        "exposure": {"folder", "lora_rank", "lora_epochs"},
+        "lora": {"folder", "epochs"},
     }
-    used = clips if tested else clips[clips["split"] == "train"]
-    columns = ["hash"]  # an embedding depends on a clip's content only
-    if what != "embedding":
-        columns += ["machine", "split", "domain", "label", "name"]
     return digest(
         {
-            "what": what,
+            "kind": kind,
+            "code": store.code("study.exposure"),
             "encoder": fingerprint(params),
-            "method": code_digest("study.exposure.scores"),
-            "clips": used[columns].to_numpy().tolist(),
-            "constants": {name: constants[name] for name in sorted(read[what])},
+            "constants": params.encoder.model_dump(exclude=unread[kind]),
+            "clips": clips.to_numpy().tolist(),
             "spectra": [params.spectra.sample_rate, params.spectra.resample],
-            "seeds": list(seeds),
+            **values,
         }
     )
 
@@ -224,6 +231,13 @@ class AudioEncoder:
         found = self._extract(signal, sampling_rate=self._rate, return_tensors="pt")
         return {name: value.to(self._device) for name, value in found.items()}
 
+    def adapt(self, rank: int) -> None:
+        """Add low-rank matrices to all linear layers, which alone are trained."""
+        from peft import LoraConfig, get_peft_model
+
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+        self.model = get_peft_model(self.model, config)
+
     def embed(self, inputs: dict[str, Tensor]) -> Float[Tensor, "clip value"]:
         """Mean of the last hidden states over time."""
         return self.model(**inputs).last_hidden_state.mean(1)
@@ -244,109 +258,81 @@ def _library() -> None:
     transformers.logging.disable_progress_bar()
 
 
+Embed = Callable[[Int[Tensor, "seed clip"]], Float[Tensor, "seed clip value"]]
+"""Numbers of clips to their embeddings."""
+
+
 def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Tensor, "clip value"]:
-    """Embed every clip once and keep the embeddings in a file."""
-    key = _key(params, clips, "embedding", (), tested=True)
-    path = resolve(params.results) / "exposure" / f"embedding.{key}.safetensors"
+    """Embed every clip once; the embeddings depend on the contents of the clips only."""
 
-    def make() -> None:
-        encoder = _encoder(params)
-        with torch.inference_mode():
-            signals = dataset.read_all(clips, params.spectra)
-            rows = []
-            with progressing("frozen encoder", len(clips), "clip", progress=progress) as bar:
-                for signal in signals:
-                    rows.append(encoder.embed(encoder.inputs(signal[0]))[0].cpu())
-                    bar.update()
-        kept.write_tensors({"embeddings": torch.stack(rows)}, path)
+    def make() -> dict[str, Tensor]:
+        encoder, rows = _encoder(params), []
+        with (
+            torch.inference_mode(),
+            progressing("frozen encoder", len(clips), "clip", progress=progress) as bar,
+        ):
+            for signal in dataset.read_all(clips, params.spectra):
+                rows.append(encoder.embed(encoder.inputs(signal[0]))[0].cpu())
+                bar.update()
+        return {"embeddings": torch.stack(rows)}
 
-    tensors, _ = kept.made(path, kept.tensors, make)
-    return tensors["embeddings"]
+    key = _key(params, clips[["hash"]], "embedding")
+    found: Tensor = store.made(_folder(params) / f"embedding.{key}.safetensors", make)["embeddings"]
+    return found
 
 
 def _frozen(
     params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
 ) -> Float[np.ndarray, "seed clip"]:
+    """A by heads of all seeds on the embeddings of the frozen encoder."""
     embeddings = _embeddings(params, clips, progress)
     train = torch.from_numpy((clips["split"] == "train").to_numpy(copy=True))
     mean, std = embeddings[train].mean(0), embeddings[train].std(0).clamp_min(1e-8)
-    x = ((embeddings - mean) / std).expand(len(seeds), -1, -1)
-    machine = _machine(clips)
-    constants = params.encoder
-    head = Head(seeds, x.shape[2], constants.hidden, int(machine.max()) + 1)
-
-    def step(batch: Int[Tensor, "seed clip"]) -> Tensor:
-        own = x[:, train].gather(1, batch[:, :, None].expand(-1, -1, x.shape[2]))
-        return _loss(head(own), machine[train][batch])
-
-    _fit(head.parameters(), step, int(train.sum()), seeds, constants, constants.epochs)
-    with torch.inference_mode():  # clip by clip: a score must not depend on other clips
-        each = [head(x[:, i : i + 1]) for i in range(len(clips))]
-    return _surprise(torch.cat(each, 1), machine)
+    x = (embeddings - mean) / std
+    head = Head(seeds, x.shape[1], params.encoder.hidden, clips["machine"].nunique())
+    _fit(x.__getitem__, head, list(head.parameters()), clips, seeds, params.encoder)
+    return _surprise(x.__getitem__, head, clips, seeds)
 
 
 def _adapted(
     params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
 ) -> Float[np.ndarray, "1 clip"]:
-    """One seed's encoder and head, trained together; the trained weights are kept in a file."""
-    from peft import LoraConfig, get_peft_model
+    """A by one seed's encoder and head, trained together; the trained weights are kept."""
+    (seed,), constants = seeds, params.encoder
+    encoder, files = _encoder(params), list(zip(clips["path"], clips["hash"], strict=True))
+    epochs, train = constants.lora_epochs, clips["split"] == "train"
+    steps = epochs * int(train.sum()) + len(clips)
+    bar = progressing(f"LoRA, seed {seed}", steps, "clip", progress=progress)
 
-    (seed,) = seeds
-    constants = params.encoder
-    device = choose_device(params.device)
-    machine = _machine(clips)
-    train = np.flatnonzero(clips["split"] == "train")
-    files = list(zip(clips["path"], clips["hash"], strict=True))
-    encoder = _encoder(params)
-
-    def embed(clip: int) -> Tensor:
-        path, content = files[clip]
-        signal = dataset.read(path, params.spectra, content=content)
-        return encoder.embed(encoder.inputs(signal[0]))
+    def embed(numbers: Int[Tensor, "1 clip"]) -> Float[Tensor, "1 clip value"]:
+        rows = []
+        for path, content in (files[i] for i in numbers[0].tolist()):
+            signal = dataset.read(path, params.spectra, content=content)
+            rows.append(encoder.embed(encoder.inputs(signal[0])))
+            bar.update()
+        return torch.cat(rows)[None]
 
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
-        rank = constants.lora_rank
-        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
-        encoder.model = get_peft_model(encoder.model, config)
-    size, machines = embed(0).shape[1], int(machine.max()) + 1
-    head = Head([seed], size, constants.hidden, machines).to(device)
-    learnt = {
-        name: p
-        for part in (encoder.model, head)
-        for name, p in part.named_parameters()
-        if p.requires_grad
-    }
-    bar = progressing(
-        f"LoRA, seed {seed}",
-        constants.lora_epochs * len(train) + len(clips),
-        "clip",
-        progress=progress,
-    )
+        encoder.adapt(constants.lora_rank)
+    size = encoder.model.config.hidden_size
+    head = Head(seeds, size, constants.hidden, clips["machine"].nunique())
+    head.to(choose_device(params.device))
+    parts = [*encoder.model.named_parameters(), *head.named_parameters()]
+    learnt = {name: weight for name, weight in parts if weight.requires_grad}
 
-    def step(batch: Int[Tensor, "seed clip"]) -> Tensor:
-        rows = train[batch[0].numpy()]
-        bar.update(len(rows))
-        embeddings = torch.cat([embed(int(i)) for i in rows])
-        return _loss(head(embeddings[None]), machine[rows][None].to(device))
+    def make() -> dict[str, Tensor]:
+        _fit(embed, head, list(learnt.values()), clips, seeds, constants, epochs)
+        return dict(learnt)
 
-    key = _key(params, clips, "lora", seeds, tested=False)
-    path = resolve(params.results) / "exposure" / f"lora.{key}.safetensors"
-
-    def make() -> None:
-        _fit(list(learnt.values()), step, len(train), seeds, constants, constants.lora_epochs)
-        kept.write_tensors(learnt, path)
-
+    columns = ["hash", "machine", "domain", "label", "name"]
+    key = _key(params, clips.loc[train, columns], "lora", seeds=list(seeds))
     with bar:
-        stored, _ = kept.made(path, kept.tensors, make)
-        logits = []
+        stored = store.made(_folder(params) / f"lora.{key}.safetensors", make)
         with torch.inference_mode():
-            for name, parameter in learnt.items():
-                parameter.copy_(stored[name])
-            for i in range(len(clips)):
-                logits.append(head(embed(i)[None]).cpu())
-                bar.update()
-    return _surprise(torch.cat(logits, 1), machine)
+            for name, weight in learnt.items():
+                weight.copy_(stored[name])
+        return _surprise(embed, head, clips, seeds)
 
 
 def _encoder(params: Params) -> AudioEncoder:
@@ -355,19 +341,25 @@ def _encoder(params: Params) -> AudioEncoder:
 
 
 def _fit(
-    weights: Any,
-    step: Callable[[Int[Tensor, "seed clip"]], Tensor],
-    clips: int,
+    embed: Embed,
+    head: Head,
+    weights: Sequence[Tensor],
+    clips: pd.DataFrame,
     seeds: Sequence[int],
     constants: Encoder,
-    epochs: int,
+    epochs: int | None = None,
 ) -> None:
+    """Train on the training clips; seeds do not affect each other's gradients."""
     optimiser = torch.optim.AdamW(weights, lr=constants.learning_rate)
-    for epoch in range(epochs):
-        order = torch.stack([shuffled(clips, seed, epoch) for seed in seeds])
+    train = torch.from_numpy(np.flatnonzero(clips["split"] == "train"))
+    for epoch in range(constants.epochs if epochs is None else epochs):
+        order = torch.stack([shuffled(len(train), seed, epoch) for seed in seeds])
         for batch in order.split(constants.batch_size, dim=1):
+            logits = head(embed(train[batch]))
+            wanted = _machine(clips)[train[batch]].to(logits.device)
+            each = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
             optimiser.zero_grad()
-            step(batch).backward()
+            each.view(wanted.shape).mean(1).sum().backward()
             optimiser.step()
 
 
@@ -375,38 +367,13 @@ def _machine(clips: pd.DataFrame) -> Int[Tensor, " clip"]:
     return torch.from_numpy(pd.factorize(clips["machine"])[0].astype(np.int64))
 
 
-def _loss(logits: Float[Tensor, "seed clip machine"], machine: Int[Tensor, "seed clip"]) -> Tensor:
-    """Cross entropy, summed over seeds so that seeds do not affect each other's gradients."""
-    each = F.cross_entropy(logits.flatten(0, 1), machine.flatten(), reduction="none")
-    return each.view(machine.shape).mean(1).sum()
-
-
 def _surprise(
-    logits: Float[Tensor, "seed clip machine"], machine: Int[Tensor, " clip"]
+    embed: Embed, head: Head, clips: pd.DataFrame, seeds: Sequence[int]
 ) -> Float[np.ndarray, "seed clip"]:
-    """-log p(own machine)."""
-    log_p = logits.double().log_softmax(2)
-    own = log_p.gather(2, machine.expand(len(logits), -1)[:, :, None])[:, :, 0]
+    """-log p(own machine), clip by clip: a score must not depend on other clips."""
+    numbers = torch.arange(len(clips)).expand(len(seeds), -1)
+    with torch.inference_mode():
+        logits = [head(embed(own)).cpu() for own in numbers.split(1, dim=1)]
+    log_p = torch.cat(logits, 1).double().log_softmax(2)
+    own = log_p.gather(2, _machine(clips).expand(len(seeds), -1)[:, :, None])[:, :, 0]
     return np.maximum(-own.numpy(), _SMALLEST)
-
-
-def _rows(
-    clips: pd.DataFrame, a: Float[np.ndarray, "seed clip"], name: str, seeds: Sequence[int]
-) -> pd.DataFrame:
-    columns = clips[["machine", "split", "domain", "label", "name"]]
-    return pd.concat(
-        [
-            columns.assign(front_end=name, scorer="machine", seed=seed, A=values)
-            for seed, values in zip(seeds, a, strict=True)
-        ]
-    )
-
-
-def _standardised(params: Params, raw: pd.DataFrame) -> pd.DataFrame:
-    parts = []
-    for _, rows in raw.groupby(["machine", "front_end", "seed"], sort=False):
-        constants = params.scoring
-        normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
-        gamma = Calibration.fit(normal, constants.quantile, constants.standardise)
-        parts.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
-    return pd.concat(parts, ignore_index=True)[COLUMNS]

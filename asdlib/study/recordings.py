@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import dataset, metrics
-from asdlib.io import kept
+from asdlib.io import store
 from asdlib.io.files import digest, resolve
 from asdlib.params import AsdError, Params
 from asdlib.simulate import scenes
@@ -121,7 +121,7 @@ def place(params: Params, recordings: Recordings) -> Path:
     folder = resolve(params.results) / params.name
     home = "" if recordings.embedded else str(recordings.root.absolute())
     own = {"manifest": recordings.digest, "folder": home, "about": recordings.describe()}
-    found = kept.json_value(folder / NOTE)
+    found = store.load(folder / NOTE)
     if found is not None and not any(found[key] == own[key] for key in ("manifest", "folder")):
         raise AsdError(
             f"{folder}: holds the tables of other recordings ({found['about']}), and these are "
@@ -129,5 +129,5 @@ def place(params: Params, recordings: Recordings) -> Path:
             "it under another file name), or remove that folder."
         )
     if found != own:
-        kept.write_json(own, folder / NOTE)
+        store.save(own, folder / NOTE)
     return folder

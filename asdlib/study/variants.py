@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from asdlib.params import INTERPOLATION_NEEDS, Autoencoder, Extra, Params
 from asdlib.scoring import VARIANTS
-from asdlib.study import views
+from asdlib.study import detectors
 from asdlib.study.baseline import official
 from asdlib.study.detectors import BOTTLENECK
 
@@ -87,7 +87,7 @@ def trained(params: Params) -> bool:
     >>> trained(Params(scorers=("eq1",))), trained(Params(scorers=("pm",), baseline=False))
     (True, False)
     """
-    return params.baseline or bool(views.trained(params).scorers)
+    return params.baseline or bool(detectors.trained(params).scorers)
 
 
 def lacking(params: Params, what: str) -> str:

@@ -211,7 +211,6 @@ def foretold(table, results):
     """Forecast of the demo, and how long two of its machines then take."""
     from asdlib import params, study
     from asdlib.simulate import scenes as simulated
-    from asdlib.study import everything, forecast
 
     demo = params.load("params/demo.yaml")
     scenes = results / f"scenes-{simulated.recipe(demo.scenes)}"  # where a report of it looks
@@ -221,9 +220,9 @@ def foretold(table, results):
         )
         simulated.write(scenes, demo.scenes)
         recordings = study.open_recordings(own)
-        seconds = forecast.forecast(own, recordings)["seconds"]
+        seconds = study.forecast(own, recordings).seconds
         start = time.perf_counter()
-        everything.compute(own, recordings)
+        study.everything(own, recordings)
         took = time.perf_counter() - start
     table.add("demo, two machines: foretold", seconds, "s")
     table.add("demo, two machines: took", took, "s")

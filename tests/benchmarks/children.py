@@ -278,6 +278,7 @@ def unit(
 ):
     """Seconds and peak memory of whole units, or of features and the first epoch."""
     from asdlib import params, study
+    from asdlib.study import scores
 
     root = noise_folder(folder, clips, test, seconds, machines)
     own = params.load(
@@ -295,14 +296,14 @@ def unit(
     )
     recordings = study.open_recordings(own)
 
-    def tick(what):
-        if what.startswith("epoch ") and not whole:
+    def tick(what, steps):
+        if "epoch 1/" in what and not whole:
             raise Trained
 
     start = time.perf_counter()
-    for one in study.units(own, recordings):
+    for one in study.tasks(own, recordings):
         try:
-            one.compute(tick)
+            scores.compute([one], tick=tick)
         except Trained:
             continue
     seconds_taken = time.perf_counter() - start
@@ -316,7 +317,6 @@ def untrained(folder, clips, test, seconds=10.0, foretell=False):
     """
     from asdlib import params, study
     from asdlib.compare import statistics
-    from asdlib.study import forecast
 
     root = noise_folder(folder, clips, test, seconds, machines=1)
     own = params.load(
@@ -338,7 +338,7 @@ def untrained(folder, clips, test, seconds=10.0, foretell=False):
     if foretell:
         changes = {"front_ends": ("adasub",), "scorers": ("eq1",), "seeds": tuple(range(10))}
         trained = own.model_copy(update=changes)
-        found["trained"] = forecast.forecast(trained, recordings)["seconds"]
+        found["trained"] = study.forecast(trained, recordings).seconds
     return found
 
 

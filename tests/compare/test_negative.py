@@ -18,9 +18,8 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError
 from asdlib.scoring import VARIANTS
 from asdlib.spectra import Frames, log_mel, power
-from asdlib.study import baseline, everything, variants
+from asdlib.study import baseline, stages, variants, walk
 from asdlib.study.recordings import Recordings
-from asdlib.study.unit import Unit
 
 GAIN = 1 - OMEGA_OF_HALF
 RECORDINGS = Recordings(Path("data"), pd.DataFrame(), "", embedded=False)
@@ -67,14 +66,13 @@ def test_denoising_frames_hold_the_noise_added_once_more(trained):
     recordings = study.open_recordings(trained)
     clips = recordings.clips("fan")
     own = variants.objective(trained, "denoise")
-    unit = Unit(own, "fan", "adasub", clips)
-    (values,) = unit.frames(clips.head(1))
-    (plain,) = Unit(trained, "fan", "adasub", clips).frames(clips.head(1))
+    of_both = [stages.branch_of(stages.Task(one, clips, "adasub")) for one in (own, trained)]
+    values, plain = next(walk.walk(own, of_both, clips))
     bands = own.spectra.n_mels
     assert values.shape[1] == 2 * bands
     assert np.array_equal(values[:, :bands], plain)
     near, far = power(pipeline.spectrum(clips["path"].iloc[0], own.spectra))
-    noisier = near + unit.floors().transfer[:, None] * far
+    noisier = near + walk.floors(own, clips).transfer[:, None] * far
     assert np.allclose(values[:, bands:], log_mel(noisier.astype(np.float32), own.spectra))
 
 
@@ -85,7 +83,7 @@ def test_what_cannot_be_run_is_refused_before_any_training(tiny, monkeypatch):
         study.run(own)
     own = params.load(tiny, encoder={"folder": "nowhere"})
     with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere is no folder"):
-        everything.compute(own, study.open_recordings(own))
+        study.everything(own, study.open_recordings(own))
 
 
 def test_the_build_up_goes_from_the_official_network_to_ours():
@@ -153,7 +151,7 @@ def test_the_gate_never_sees_labels_of_the_machine_it_scores(rng):
 
 def test_every_idea_is_compared_or_says_why_not(trained):
     recordings = study.open_recordings(trained)
-    table = everything.compute(trained, recordings)
+    table = study.everything(trained, recordings)
     ideas = negative.idea_scores(trained, recordings, table)
     assert set(ideas.reasons) == {"exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"}
     compared = negative.against_champion(ideas).set_index("idea")

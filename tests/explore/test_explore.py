@@ -29,8 +29,7 @@ from asdlib.explore.view import compute
 from asdlib.measure.truth import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
-from asdlib.study import views
-from asdlib.study.unit import Unit
+from asdlib.study import scores, stages, views, walk
 
 FRONT_ENDS = ["near", "refsub", "adasub", "cohgate", "combo"]
 
@@ -52,7 +51,7 @@ def studied(tmp_path_factory):
 @pytest.fixture
 def unit(studied):
     chosen, recordings, _ = studied
-    return Unit(chosen, "fan", "adasub", recordings.clips("fan"))
+    return stages.Task(chosen, recordings.clips("fan"), "adasub")
 
 
 def moved(**changes):
@@ -67,7 +66,8 @@ def picture(png):
 def test_a_view_is_the_pipeline(studied, front_end):
     chosen, recordings, _ = studied
     clip = recordings.clips("fan", "test").iloc[1]
-    own = Unit(chosen, "fan", front_end, recordings.clips("fan"))
+    clips = recordings.clips("fan")
+    own = stages.Task(chosen, clips, front_end)
     trained = Trained.load(own)
     assert (trained is None) == (front_end not in FRONT_ENDS)
     signal = dataset.read(clip["path"])
@@ -76,15 +76,15 @@ def test_a_view_is_the_pipeline(studied, front_end):
         chosen.denoising,
         front_end=front_end,
         params=chosen,
-        floors=own.own_floors(),
+        floors=walk.floors(chosen, clips, front_end),
         trained=trained,
     )
     near, far = power(stft(signal))
-    denoised = own.denoiser()(stft(signal))
+    denoised = walk.front_end(chosen, clips, front_end)(stft(signal))
     np.testing.assert_array_equal(view.denoised, denoised)
     np.testing.assert_array_equal(view.near, near)
     np.testing.assert_allclose(10 ** (view.gain / 10), denoised / near, rtol=1e-4)
-    noise = own.own_floors().transfer[:, None] * far
+    noise = walk.floors(chosen, clips, front_end).transfer[:, None] * far
     np.testing.assert_allclose(10 ** (view.snr / 10), near / noise, rtol=1e-3)
     example = take(chosen, recordings, clip, [front_end])
     np.testing.assert_array_equal(view.sound, example.sound(front_end, chosen))
@@ -92,21 +92,21 @@ def test_a_view_is_the_pipeline(studied, front_end):
         assert "asd study" in view.note
         assert np.isnan(view.z)
         return
-    table = own.read()
+    table = scores.read(own)
     rows = table[(table["name"] == clip["name"]) & (table["scorer"] == "eq1")]
     np.testing.assert_allclose(view.seed_z, rows["score"], rtol=1e-5)
     assert view.z == pytest.approx(rows["score"].mean(), rel=1e-5)
-    fitted = own.fitted()
+    fitted = scores.fitted(own)
     residuals = fitted.detectors[0].residual(fitted.vectors(fitted.frames(stft(signal))))
     energy = residuals.square().sum(2).mean(0).numpy()
     np.testing.assert_allclose(view.energy, energy, rtol=1e-5)
     assert view.quantile == pytest.approx(np.percentile(energy, 90), rel=1e-5)
-    assert trained.gammas[0] == own.gammas()["eq1", chosen.seeds[0]]
+    assert trained.gammas[0] == scores.gammas(own)["eq1", chosen.seeds[0]]
 
 
 def test_the_threshold_and_the_density_are_those_of_the_training_clips(unit):
     trained = Trained.load(unit)
-    table = unit.read()
+    table = scores.read(unit)
     train = table[(table["split"] == "train") & (table["scorer"] == "eq1")]
     means = train.groupby("name")["score"].mean()
     assert trained.threshold == pytest.approx(np.quantile(means, 0.9))
@@ -149,7 +149,7 @@ def test_the_percentile_moves_the_floors_as_numpy_has_it(studied):
         floors = quiet.floors(moved(percentile=percentile))
         expected = np.mean([np.percentile(p, percentile, axis=-1) for p in powers], axis=0)
         np.testing.assert_allclose([floors.near, floors.far], expected, rtol=1e-5)
-    own = Unit(chosen, "fan", "near", recordings.clips("fan")).floors()
+    own = walk.floors(chosen, recordings.clips("fan"))
     np.testing.assert_allclose(quiet.floors(chosen.denoising).transfer, own.transfer, rtol=1e-5)
 
 
@@ -240,14 +240,14 @@ def test_the_study_says_what_each_system_made_of_a_clip(studied):
 
 def test_nothing_is_ever_trained(studied, tmp_path, monkeypatch):
     chosen, recordings, _ = studied
-    monkeypatch.setattr(Unit, "train_models", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
     app = Explorer(chosen.model_copy(update={"results": str(tmp_path)}))
     app.refresh()
     assert "no trained model: run asd study" in app.status.value
     assert "has not been run" in app.decisions.value
     assert app.view.note == "no trained model: run asd study"
-    own = Unit(chosen, "fan", "cohgate", recordings.clips("fan"))
-    for needed in (own.folder / "model.safetensors", own.scores_file):
+    own = stages.Task(chosen, recordings.clips("fan"), "cohgate")
+    for needed in (stages.model_folder(own) / "model.safetensors", scores.scores_file(own)):
         needed.rename(tmp_path / "away")
         try:
             assert Trained.load(own) is None
@@ -318,7 +318,7 @@ def test_a_trained_machine_says_that_a_clip_is_too_short(studied, unit):
         Denoising(),
         front_end="adasub",
         params=studied[0],
-        floors=unit.floors(),
+        floors=walk.floors(unit.params, unit.clips),
         trained=Trained.load(unit),
     )
     assert view.note == "2 frames are too few: one vector needs 5"
@@ -417,7 +417,7 @@ def test_a_shared_scale_and_shared_axes(studied, unit):
         Denoising(),
         front_end="adasub",
         params=chosen,
-        floors=unit.floors(),
+        floors=walk.floors(unit.params, unit.clips),
         trained=Trained.load(unit),
     )
     board.draw(view, title="", front_end="adasub", trained=Trained.load(unit))
@@ -433,8 +433,8 @@ def test_a_shared_scale_and_shared_axes(studied, unit):
 
 def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
     chosen, recordings, _ = studied
-    own = Unit(chosen, "fan", "adasub", recordings.clips("fan"))
-    trained = Trained.load(own)
+    clips = recordings.clips("fan")
+    trained = Trained.load(stages.Task(chosen, clips, "adasub"))
     board = Board(chosen)
     signals = [
         dataset.read(recordings.clips("fan").iloc[0]["path"]),
@@ -448,7 +448,7 @@ def test_a_picture_redrawn_is_the_same_as_a_new_one(studied, rng):
                 Denoising(),
                 front_end="adasub",
                 params=chosen,
-                floors=own.own_floors(),
+                floors=walk.floors(chosen, clips, "adasub"),
                 trained=fitted,
             )
             shown = [
@@ -483,9 +483,9 @@ def test_a_clip_is_explained_by_the_views_that_were_computed(seen, monkeypatch):
     app.clip.value = clip
     for front_end, scorer in (("adasub", "psd"), ("adasub", "fine"), ("adals", "pmsd")):
         app.front_end.value, app.scorer.value = front_end, scorer
-        own = views.View(chosen, "fan", front_end, scorer, recordings.clips("fan"))
+        own = (chosen, recordings.clips("fan"), front_end, scorer)
         shares, title = drawn[-1]
-        expected = own.fitted().explain(dataset.read(app.row["path"]))
+        expected = views.fitted(*own).explain(dataset.read(app.row["path"]))
         pd.testing.assert_frame_equal(shares, expected)
         keys = {"name": app.row["name"], "front_end": front_end, "scorer": scorer}
         (z,) = table.loc[(table[list(keys)] == pd.Series(keys)).all(axis=1), "score"]
@@ -515,7 +515,7 @@ def test_models_are_found_where_views_are_asked_for_too(seen):
 
 def test_only_what_is_there_is_read_back(seen, tmp_path, monkeypatch):
     chosen, recordings, table = seen
-    monkeypatch.setattr(Unit, "train_models", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
     monkeypatch.setattr(views, "measure", lambda *a: pytest.fail("measured"))
     formed = {name for name, own in apply_systems(chosen, recordings).items() if own.members}
     assert formed == {"S1", "S2", "S3", "S4", "S5"}

@@ -120,7 +120,7 @@ def package(data, work):
     """Write the package of a study as the chapter on it does."""
     params = load(data / "study.yaml", data=str(data / "pump"))
     own = open_recordings(params)
-    table = everything.compute(params, own)
+    table = everything(params, own)
     results = systems.apply_all(statistics.Results(table), params.scoring.quantile)
     submission.write_all(work / "submission", results, own.machines, params)
     return 0

@@ -196,8 +196,7 @@ def test_the_command_prints_where_the_file_is(tmp_path, monkeypatch, capsys):
         return out / "report.html"
 
     monkeypatch.setattr(build, "report", report)
-    monkeypatch.setattr("asdlib.study.forecast.forecast", lambda *_: None)
-    monkeypatch.setattr("asdlib.study.forecast.sentence", lambda _: "")
+    monkeypatch.setattr("asdlib.study.forecast", lambda *_: "")
     monkeypatch.setattr(
         study, "open_recordings", lambda *_, **__: type("S", (), {"describe": str})()
     )

@@ -1,7 +1,6 @@
 """A study on a Dask cluster: the same table, and one sentence where it cannot be."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -29,22 +28,12 @@ def elsewhere(tiny, tmp_path, address, **changes):
     return params.load(tiny, results=str(tmp_path / "there"), cluster=address, **changes)
 
 
-def test_a_cluster_gives_the_same_table(tiny, tmp_path):
-    local = study.run(tiny)
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as there:
-        own = elsewhere(tiny, tmp_path, there.scheduler_address)
-        pd.testing.assert_frame_equal(local, study.run(own))
-    left = {path.name for path in (tmp_path / "there").iterdir() if "seen" in path.name}
-    assert left == set()
-
-
 def test_processes_of_this_machine_give_the_same_table(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(1))  # one process and thread
-    table = study.run(elsewhere(tiny, tmp_path, "local"))
-    local = study.run(tiny)
-    pd.testing.assert_frame_equal(table, local)
+    own = params.load(tiny, scorers=["eq1", "pm"])
+    table = study.run(elsewhere(own, tmp_path, "local"))
+    pd.testing.assert_frame_equal(table, study.run(own))
+    assert not list((tmp_path / "there").glob(".asd-*"))
 
 
 @pytest.mark.parametrize("address", ["localhost", "http://127.0.0.1:8786", "tcp://127.0.0.1", "/x"])
@@ -68,26 +57,30 @@ def test_a_cluster_without_a_worker_is_one_sentence(tiny, tmp_path, monkeypatch)
         study.run(elsewhere(tiny, tmp_path, there.scheduler_address))
 
 
+def test_workers_that_go_are_one_sentence(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_SECONDS", 3)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as there:
+        monkeypatch.setattr(cluster, "_check_workers", lambda *_: there.scale(0))
+        with pytest.raises(AsdError, match=r"has lost its workers; 2 jobs left\. What was"):
+            study.run(elsewhere(tiny, tmp_path, there.scheduler_address))
+
+
 def test_a_worker_that_sees_or_is_something_else_is_named(tmp_path):
-    same = {"asked": "t", "answer": "a", "versions": cluster.versions()}
-    assert cluster._problem(same, True, tmp_path) == ""
-    other = same | {"versions": cluster.versions() | {"torch": "1.0"}}
-    told = cluster._problem(other, True, tmp_path)
-    assert told.startswith("it has other versions (torch 1.0 there, ")
-    assert "does not arrive here" in cluster._problem(same, False, tmp_path)
-    assert cluster._problem(OSError("gone"), False, tmp_path) == "OSError: gone"
-    clip = tmp_path / "a.wav"
-    for wrong in (
-        cluster._seen(str(tmp_path / "absent"), "token", str(clip), ""),
-        cluster._seen(str(tmp_path), "token", str(clip), ""),
-    ):
-        told = cluster._problem(wrong, False, tmp_path)
-        assert told.startswith("it does not see the same files (")
-        assert told.endswith("No such file or directory)")
-    (tmp_path / "token").write_text("token")
-    clip.write_bytes(b"other")
-    wrong = cluster._seen(str(tmp_path), "token", str(clip), "0f")
-    assert wrong == {"problem": f"{clip} holds something else there"}
+    clip, token = tmp_path / "a.wav", tmp_path / "token"
+    for file in (clip, token):
+        file.write_text(file.name)
+    files = [str(token), str(clip)]
+    here = cluster._seen(files)
+    assert cluster._problem(here, here) == ""
+    told = cluster._problem(here | {"torch": "1.0"}, here)
+    assert told == f"torch is 1.0 there, {here['torch']} here"
+    assert cluster._problem(OSError("gone"), here) == "OSError: gone"
+    clip.write_text("other")
+    assert f"{clip} is " in cluster._problem(cluster._seen(files), here)
+    token.unlink()
+    assert f"{token}: cannot be read (No such file" in cluster._problem(cluster._seen(files), here)
 
 
 class Processes:
@@ -133,54 +126,35 @@ def processes(tmp_path):
     made.end()
 
 
-def after_a_step(monkeypatch, action):
-    """Do something once, after the first step that is told."""
-    seen = threading.Event()
-    run = cluster._run
+def once_training(folder, action):
+    """Do something as soon as a model is being trained."""
 
-    def watched(client, where, tasks, tick):
-        def told(done):
-            tick(done)
-            if not seen.is_set():
-                seen.set()
-                action()
+    def watch():
+        while not list(folder.rglob("checkpoint.safetensors")):
+            time.sleep(0.02)
+        action()
 
-        run(client, where, tasks, told)
+    threading.Thread(target=watch, daemon=True).start()
 
-    monkeypatch.setattr(cluster, "_run", watched)
-    return seen
+
+LONG = {**SMALL["training"], "epochs": 60, "checkpoint_seconds": 0}
 
 
 def test_a_worker_that_is_killed_costs_nothing_but_time(tiny, tmp_path, processes, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    long = {**SMALL["training"], "epochs": 30, "checkpoint_seconds": 0}
     own = params.load(
-        tiny, results="there", data="data", cluster=str(processes.file), training=long
+        tiny, results="there", data="data", cluster=str(processes.file), training=LONG
     )
-    killed = after_a_step(monkeypatch, processes.workers[0].kill)
+    once_training(tmp_path / "there", processes.workers[0].kill)
     table = study.run(own)
-    assert killed.is_set()
+    assert processes.workers[0].poll() is not None
     assert not (processes.folder / "there").exists()  # relative paths are this process's
-    local = study.run(params.load(tiny, training=long))
-    pd.testing.assert_frame_equal(table, local)
+    pd.testing.assert_frame_equal(table, study.run(params.load(tiny, training=LONG)))
 
 
-@pytest.mark.parametrize("who", ["scheduler", "workers"])
-def test_who_is_gone_is_one_sentence_and_the_next_run_goes_on(
-    tiny, tmp_path, processes, monkeypatch, who
-):
+def test_a_scheduler_that_is_gone_is_one_sentence(tiny, tmp_path, processes, monkeypatch):
     monkeypatch.setattr(cluster, "_SECONDS", 5)
-    long = {**SMALL["training"], "epochs": 500, "checkpoint_seconds": 0}
-    gone = [processes.scheduler] if who == "scheduler" else processes.workers
-
-    def stop():
-        for process in gone:
-            os.kill(process.pid, signal.SIGKILL)
-
-    after_a_step(monkeypatch, stop)
-    told = {"scheduler": "went away", "workers": "has lost its workers; 2 units left"}[who]
-    with pytest.raises(AsdError, match=f"{told}. What was computed stays"):
-        study.run(elsewhere(tiny, tmp_path, str(processes.file), training=long))
-    short = {**long, "epochs": 2}
-    table = study.run(params.load(tiny, results=str(tmp_path / "there"), training=short))
-    assert len(table)
+    once_training(tmp_path / "there", processes.scheduler.kill)
+    own = elsewhere(tiny, tmp_path, str(processes.file), training={**LONG, "epochs": 500})
+    with pytest.raises(AsdError, match=r"went away\. What was computed stays"):
+        study.run(own)

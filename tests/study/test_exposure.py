@@ -1,6 +1,5 @@
 """Outlier exposure over an audio encoder: a tiny model from a folder, through the same code."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -83,24 +82,14 @@ def test_clips_that_sound_like_another_machine_score_higher(
     pd.testing.assert_frame_equal(table, exposure.scores(own, recordings))
 
 
-def test_a_seed_alone_is_the_seed_among_others(tmp_path, data_folder, encoder):
-    both = exposure.scores(
-        own := chosen(tmp_path, data_folder, encoder), recordings := study.open_recordings(own)
-    )
-    alone = exposure.scores(own.model_copy(update={"seeds": (1,)}), recordings)
-    keys = ["machine", "front_end", "name"]
-    merged = alone.merge(both[both["seed"] == 1], on=keys)
-    assert len(merged) == len(alone)
-    assert np.allclose(merged["score_x"], merged["score_y"], rtol=1e-4)
-
-
 def test_low_rank_adaptation_changes_the_encoder(tmp_path, data_folder, encoder, monkeypatch):
     fit, trained = exposure._fit, []
-    monkeypatch.setattr(
-        exposure,
-        "_fit",
-        lambda weights, *rest: (trained.append(list(weights)), fit(*trained[-1:], *rest)),
-    )
+
+    def watched(embed, head, weights, *rest):
+        trained.append(weights)
+        fit(embed, head, weights, *rest)
+
+    monkeypatch.setattr(exposure, "_fit", watched)
     own = chosen(tmp_path, data_folder, encoder, lora_epochs=1)
     table = exposure.scores(own, study.open_recordings(own))
     head, *adapted = trained
@@ -114,10 +103,6 @@ def test_low_rank_adaptation_changes_the_encoder(tmp_path, data_folder, encoder,
     same = table["front_end"] == "exposure"
     assert np.array_equal(table["score"][same], again["score"][same])
     assert not np.allclose(table["score"][~same], again["score"][~same])
-    without = chosen(tmp_path, data_folder, encoder, lora_rank=0)
-    assert set(exposure.scores(without, study.open_recordings(without))["front_end"]) == {
-        "exposure"
-    }
 
 
 def test_without_an_encoder_or_other_machines_there_is_nothing(tmp_path, data_folder, encoder):
@@ -144,9 +129,6 @@ def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, data_folder, enco
     save_file(bent, broken / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(AsdError, match="broken lacks weights of the model, such as "):
         exposure.check(own)
-    half = {name: value.bfloat16() for name, value in whole.items()}
-    save_file(half, broken / "model.safetensors", metadata={"format": "pt"})
-    exposure.check(own)
     (broken / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
     with pytest.raises(AsdError, match=r"broken cannot be used \(SafetensorError"):
         exposure.check(own)
@@ -156,9 +138,6 @@ def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, data_folder, enco
         json.dumps({**settings, "sampling_rate": 8000})
     )
     with pytest.raises(AsdError, match="wants 8000 Hz and the study has 16000 Hz"):
-        exposure.check(own)
-    (broken / "preprocessor_config.json").unlink()
-    with pytest.raises(AsdError, match=r"broken holds config.json, model.safetensors; it must"):
         exposure.check(own)
 
 
@@ -174,7 +153,3 @@ def test_what_was_computed_is_used_again(tmp_path, data_folder, encoder, monkeyp
     both = first.merge(table, on=["machine", "front_end", "seed", "name"])
     assert len(both) == len(first)
     assert np.allclose(both["score_x"], both["score_y"], rtol=1e-4)
-    moved = recordings.manifest.copy()
-    moved.loc[moved["label"] == "anomaly", "label"] = "unknown"
-    other = exposure.scores(own, dataclasses.replace(recordings, manifest=moved))
-    assert "unknown" in set(other["label"])

@@ -51,12 +51,12 @@ def test_it_is_refused_before_any_work(tmp_path, rng, monkeypatch, capsys, comma
     one = machine_folder(tmp_path / "one", rng)
     own = small_params(tmp_path, data=str(one))
     study.place(own, study.open_recordings(own))
-    for name in ("asdlib.study.forecast.forecast", "asdlib.study.everything.compute"):
+    for name in ("asdlib.study.forecast", "asdlib.study.everything"):
         monkeypatch.setattr(name, None)
     other = machine_folder(tmp_path / "other", rng)
     assert cli.main([command, "--params", "small.yaml", "--data", str(other)]) == 2
     assert "holds the tables of other recordings" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "results" / "small")
-    monkeypatch.setattr("asdlib.study.forecast.forecast", lambda *_: 1 / 0)
+    monkeypatch.setattr("asdlib.study.forecast", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main([command, "--params", "small.yaml", "--data", str(other)])
