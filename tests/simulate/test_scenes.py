@@ -42,10 +42,6 @@ def test_the_default_scenes_keep_their_bytes(written):
     assert digest == "2b2ec29a09e823c0"
 
 
-def test_another_seed_is_another_set(tmp_path):
-    assert scenes.write(tmp_path / "a", few()) != scenes.write(tmp_path / "b", few(seed=1))
-
-
 def test_the_layout_is_that_of_dcase(written):
     root, _ = written
     table = dataset.scan(root)
@@ -141,11 +137,9 @@ def test_bearing_impacts_follow_the_shaft(rng):
     phase = 2 * np.pi * (10 * t + 2.5 * t**2)  # from 10 to 30 turns per second
     signal = sounds.bearing(rng, phase, 1.0, 3000, "outer")
     envelope = np.convolve(np.abs(signal), np.ones(80) / 80, "same")
-    high = envelope > envelope.max() / 4
-    starts = np.flatnonzero(np.diff(high.astype(int)) == 1)
-    first, last = starts[t[starts] < 1], starts[t[starts] >= 3]
-    assert len(first) == pytest.approx(12.5, abs=2)
-    assert len(last) == pytest.approx(27.5, abs=3)
+    starts = t[1:][np.diff((envelope > envelope.max() / 4).astype(int)) == 1]
+    assert np.sum(starts < 1) == pytest.approx(12.5, abs=2)
+    assert np.sum(starts >= 3) == pytest.approx(27.5, abs=3)
 
 
 def test_a_finished_set_is_left_alone_and_another_one_takes_its_place(tmp_path):
@@ -191,46 +185,39 @@ def test_real_noise_and_measured_rooms_take_the_place_of_modelled_ones(real, tmp
 
 
 def test_unusable_options_are_one_sentence(tmp_path, rng):
-    mono = tmp_path / "mono"
-    mono.mkdir()
-    soundfile.write(mono / "a.wav", rng.standard_normal(800), 16000)
-    silent = tmp_path / "silent"
-    silent.mkdir()
-    soundfile.write(silent / "b.wav", np.zeros(16000), 16000)
+    for name, signal in (("mono", np.ones(800)), ("silent", np.zeros((800, 2)))):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", signal, 16000)
     (tmp_path / "empty").mkdir()
-    for change, sentence in (
-        ({"machines": ["SimTrain"]}, "No simulated machine 'SimTrain'; there are SimFan"),
-        ({"noise_folder": str(tmp_path / "none")}, "none: no such folder"),
-        ({"noise_folder": str(tmp_path / "empty")}, "empty: holds no wav"),
-        ({"noise_folder": str(silent)}, "b.wav: a noise clip needs"),
-        ({"impulse_response_folder": str(mono)}, "a.wav: 1 channel; near and far"),
+    for option, value, sentence in (
+        ("machines", ["SimTrain"], "No simulated machine 'SimTrain'; there are SimFan"),
+        ("noise_folder", str(tmp_path / "none"), "none: no such folder"),
+        ("noise_folder", str(tmp_path / "empty"), "empty: holds no wav"),
+        ("impulse_response_folder", str(tmp_path / "mono"), "a.wav: 1 channel; near and far"),
+        ("impulse_response_folder", str(tmp_path / "silent"), "a.wav: no impulse response"),
     ):
         with pytest.raises(AsdError) as error:
-            scenes.write(tmp_path / "out", few(**change))
+            scenes.write(tmp_path / "out", few(**{option: value}))
         assert sentence in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
 def test_noise_that_cannot_be_used_is_named_before_any_work(tmp_path, rng):
-    noise = tmp_path / "noise"
+    noise, sound = tmp_path / "noise", 0.1 * rng.standard_normal(16000)
     noise.mkdir()
-    sound = 0.1 * rng.standard_normal(16000)
-    broken, endless = sound.copy(), sound.copy()
-    broken[9000:] = np.nan
-    endless[5] = np.inf
+    quiet = "a noise clip needs at least 0.1 s of sound that is not silence or constant."
     told = {
-        "broken.wav": (broken, "7000 samples are NaN or infinite."),
-        "endless.wav": (endless, "1 samples are NaN or infinite."),
-        "level.wav": (np.full(16000, 0.25), "a noise clip needs at least 0.1 s of sound that is"),
-        "short.wav": (sound[:100], "a noise clip needs at least 0.1 s of sound that is not"),
+        "broken.wav": (np.where(np.arange(16000) < 9000, sound, np.nan), "7000 samples are NaN"),
+        "endless.wav": (np.append(sound, np.inf), "1 samples are NaN or infinite."),
+        "level.wav": (np.full(16000, 0.25), quiet),
+        "short.wav": (sound[:100], quiet),
     }
     for name, (signal, _) in told.items():
         soundfile.write(noise / name, signal, 16000, subtype="FLOAT")
     soundfile.write(noise / "good.wav", sound, 16000)
     (noise / "text.wav").write_text("no sound")
-    (noise / "unfinished.wav").write_bytes(
-        (noise / "good.wav").read_bytes().replace(b"data\x00\x7d\x00\x00", b"data" + bytes(4))
-    )
+    unfinished = (noise / "good.wav").read_bytes().replace(b"data\0\x7d\0\0", b"data" + bytes(4))
+    (noise / "unfinished.wav").write_bytes(unfinished)
     (noise / "._good.wav").write_bytes(b"left by a Mac")
     with pytest.raises(AsdError) as error:
         scenes.write(tmp_path / "out", few(noise_folder=str(noise)))
@@ -239,7 +226,6 @@ def test_noise_that_cannot_be_used_is_named_before_any_work(tmp_path, rng):
         "unfinished.wav": "its header announces no length",
     }
     lines = str(error.value).splitlines()
-    assert len(lines) == len(expected)
     for line, (name, sentence) in zip(lines, sorted(expected.items()), strict=True):
         assert line.startswith(f"{noise / name}: {sentence}")
     assert not (tmp_path / "out").exists()
@@ -256,9 +242,8 @@ def test_option_folders_start_at_the_project(real, tmp_path, monkeypatch):
 
 def leak(**changes):
     """Machine power at the far microphone over that at the near one."""
-    near, far = np.sum(
-        scenes.render("SimFan", "train", "source", "normal", 0, few(**changes)).machine ** 2, 1
-    )
+    clip = scenes.render("SimFan", "train", "source", "normal", 0, few(**changes))
+    near, far = np.sum(clip.machine**2, axis=1)
     return far / near
 
 
@@ -283,34 +268,22 @@ def test_a_dry_room_and_few_sources_are_more_coherent():
 
 def test_more_sources_share_one_power():
     def loudness(count):
-        sounds = [
+        clips = [
             scenes.render(machine, "train", "source", "normal", 0, few(noise_sources=count))
             for machine in ("SimFan", "SimGearbox", "SimSlider", "SimValve")
         ]
-        return np.mean([np.mean(clip.noise[0] ** 2) for clip in sounds])
+        return np.mean([np.mean(clip.noise[0] ** 2) for clip in clips])
 
     assert 0.5 < loudness(16) / loudness(1) < 2
 
 
 def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
-    for change, off in (
-        ({"far_distance": 2.0}, "none"),
-        ({"reverberation": 0.3}, "none"),
-        ({"corners": True}, "false"),
-    ):
-        with pytest.raises(AsdError, match=f"measured.*{next(iter(change))} must be {off}"):
-            few(impulse_response_folder="responses", **change)
-    with pytest.raises(AsdError, match="noise_sources must be none or corners false"):
+    for name, value in (("far_distance", 2.0), ("reverberation", 0.3), ("corners", True)):
+        with pytest.raises(AsdError, match=f"have their own room: {name} must not be set"):
+            few(impulse_response_folder="responses", **{name: value})
+    with pytest.raises(AsdError, match="noise_sources and corners exclude each other"):
         few(noise_sources=3, corners=True)
     assert few(impulse_response_folder="responses", noise_sources=3).noise_sources == 3
-    for wrong in (
-        {"far_distance": 5},
-        {"far_distance": 0.2},
-        {"reverberation": 0.05},
-        {"noise_sources": 0},
-    ):
-        with pytest.raises(AsdError, match=next(iter(wrong))):
-            few(**wrong)
 
 
 def prominence(signal, low, high):
