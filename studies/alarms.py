@@ -12,7 +12,7 @@ import pandas as pd
 
 from asdlib import params, study
 from asdlib.compare import alarms, systems
-from asdlib.io.files import write_table
+from asdlib.io import store
 from asdlib.study.recordings import open_recordings
 
 SYSTEMS = (systems.PAPER[0], systems.UNTRAINED)
@@ -59,7 +59,7 @@ def main():
         "promised": promise.drop_duplicates(["domain", "clips"]).drop(columns="machine"),
     }
     for name, own in shown.items():
-        write_table(own, given.out / f"{name}.csv")
+        store.write(own, given.out / f"{name}.csv")
         print(own.round(3).to_string(index=False), flush=True)
 
 

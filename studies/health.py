@@ -1,9 +1,10 @@
 """What the health of a recording tells: every fault put into embedded scenes, and none.
 
-A monitor's :class:`asdlib.monitor.health.Usual` is fitted on the training clips of each machine.
-Test clips, normal and anomalous, get one fault each at several severities; unhurt ones show how
-often a fault is claimed wrongly. Thresholds were chosen on scene seed 0. Tables are printed and
-written to ``results/health``. Run it as ``python studies/health.py``; ``--seeds 0`` for one set.
+A monitor's :class:`asdlib.monitor.reference.Reference` is fitted on the training clips of each
+machine. Test clips, normal and anomalous, get one fault each at several severities; unhurt ones
+show how often a fault is claimed wrongly. Thresholds were chosen on scene seed 0. Tables are
+printed and written to ``results/health``. Run it as ``python studies/health.py``; ``--seeds 0`` for
+one set.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import scipy.ndimage
 import soxr
 
 from asdlib import dataset
-from asdlib.io.files import write_table
-from asdlib.monitor import health
+from asdlib.io import store
+from asdlib.monitor import health, quantities
+from asdlib.monitor.reference import Reference
 from asdlib.params import Scenes
 from asdlib.simulate import scenes
 
@@ -149,9 +151,9 @@ def machine(root, name, seed, every, most):
     params = Scenes(seed=seed)
     label = {stem: cell.label for cell, stem in scenes.cells(name, params) if cell.split == "test"}
     train = [dataset.read(path) for path in sorted((root / name / "train").glob("*.wav"))]
-    known = [health.measure(one) for one in train[:: max(len(train) // most, 1)]]
-    usual = health.Usual.fit(known)
-    levels = health.Usual.fit([blind(one) for one in known])
+    known = [quantities.measure(one) for one in train[:: max(len(train) // most, 1)]]
+    usual = Reference.fit(known)
+    levels = Reference.fit([blind(one) for one in known])
     rows = []
     for number, path in enumerate(sorted((root / name / "test").glob("*.wav"))):
         signal, other = dataset.read(path), train[number % len(train)]
@@ -162,7 +164,7 @@ def machine(root, name, seed, every, most):
             if fault is not None:
                 rng = np.random.default_rng([seed, number])
                 hurt = recorded(FAULTS[fault][0](signal.astype(np.float64), rng, other))
-            found = health.measure(hurt)
+            found = quantities.measure(hurt)
             told = {fault.kind for fault in health.faults(found, usual)}
             alone = {fault.kind for fault in health.faults(found)}
             rows.append({**own, "fault": fault or "", "told": told, "alone": alone})
@@ -227,7 +229,7 @@ def main():
             continue
         print(f"\n{name}: scene seeds {', '.join(map(str, own['seed'].unique()))}")
         for what, shown in {"found": found(own), "claimed": claimed(own)}.items():
-            write_table(shown, given.out / f"{what}-{name.replace(' ', '-')}.csv")
+            store.write(shown, given.out / f"{what}-{name.replace(' ', '-')}.csv")
             print(shown.round(3).to_string(index=False))
 
 

@@ -17,7 +17,6 @@ from asdlib import params, study
 from asdlib.compare import findings, statistics
 from asdlib.io import files
 from asdlib.measure import phase
-from asdlib.report import style, tables
 from asdlib.study.recordings import open_recordings
 
 CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
@@ -75,7 +74,7 @@ def write_tables(base, chosen, out):
     table = pd.concat([study.run(one, recordings=recordings) for one in studies], ignore_index=True)
     compared = findings.against_adasub(statistics.Results(table), table["scorer"].unique())
     shown = {
-        "verdict": tables.against_adasub(compared, style.NAMES, style.SCORER_NAMES),
+        "verdict": compared,
         "fixed": phase.fixed(base, recordings),
     }
     for scorer in base.scorers:
