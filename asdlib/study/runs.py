@@ -97,7 +97,7 @@ def everything(params: Params, recordings: Recordings, *, progress: bool = False
     exposure.check(params)
     studies = [params, *variants.studies(params)]
     _compute(studies, recordings, progress)
-    table, *_ = [_table(own, recordings) for own in studies]
+    table, *_ = [run(own, recordings=recordings) for own in studies]  # reads back
     exposure.scores(params, recordings, progress=progress)
     return table
 
