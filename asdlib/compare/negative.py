@@ -138,9 +138,8 @@ def against_champion(ideas: IdeaScores) -> pd.DataFrame:
     results, scorer = ideas.results, COMPARED[0]
     run = [name for name in IDEAS if name not in ideas.reasons]
     paired = results.paired(((name, scorer), (CHAMPION, scorer)) for name in run)
-    differences: dict[str, Any] = dict(
-        zip(run, paired[_DIFFERENCE].to_dict("records"), strict=True)
-    )
+    records = paired[_DIFFERENCE].to_dict("records")
+    differences: dict[str, Any] = dict(zip(run, records, strict=True))
     rows: list[dict[str, Any]] = []
     for name, title in {CHAMPION: "the champion", **IDEAS}.items():
         row: dict[str, Any] = {"idea": title, "verdict": ideas.reasons.get(name, "")}
@@ -317,8 +316,8 @@ def gate_refusal(champion: pd.DataFrame) -> str:
     -------
     The sentence with which the guard refuses.
     """
-    own = champion[champion["split"] == "test"].drop_duplicates("name")
-    scores = PerClip(own["score"], own["name"])
+    test = champion[champion["split"] == "test"].drop_duplicates("name")
+    scores = PerClip(test["score"], test["name"])
     try:
         (scores - np.mean(scores)) / np.std(scores)
     except CrossClipError as error:
