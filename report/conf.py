@@ -38,6 +38,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {
+    "logo": {"text": project},
     "show_toc_level": 2,
     "use_download_button": False,
     "use_fullscreen_button": False,

@@ -20,6 +20,7 @@ install_import_hook("asdlib", "typechecker.check")
 
 from asdlib import params, study  # noqa: E402  # after the hook, so that shapes are checked
 from asdlib.report import build  # noqa: E402
+from asdlib.simulate import scenes  # noqa: E402
 
 settings.register_profile("untimed", deadline=None)  # machines are busy: speed is for make bench
 settings.load_profile("untimed")
@@ -144,24 +145,34 @@ def trained(trained_folder, tmp_path):
 def scenes_report(tmp_path_factory, worker_id):
     """A report on small scenes with everything there is: truth, both domains, concealed clips.
 
-    The first process that wants it makes it; the others wait and take it.
+    A machine and some of its clips have names that a browser would run. The first process that
+    wants it makes it; the others wait and take it.
     """
-    scenes = {
-        "seconds": 1.5,
-        "train_source": 5,
-        "train_target": 3,
-        "test_per_cell": 4,
-        "truth": 2,
-        "machines": ["SimFan", "SimValve", "SimPump"],
-    }
 
     def make(folder):
         (folder / "results").mkdir(parents=True)
         (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
-        small_report(folder, scenes=scenes)
+        small_report(folder, data=str(scenes_with_hostile_names(folder / "data")))
 
     folder = shared_folder(tmp_path_factory, worker_id, "scenes_report", make)
-    return small_params(folder, scenes=scenes), folder / "build" / "html"
+    return small_params(folder, data=str(folder / "data")), folder / "build" / "html"
+
+
+HOSTILE, SCRIPT = "<b>", "<img src=x onerror=alert(1)> `$x$`"
+
+
+def scenes_with_hostile_names(root):
+    """Small scenes, one machine named like markup, and every fourth clip of it like a script."""
+    sizes = {"train_source": 5, "train_target": 3, "test_per_cell": 4, "truth": 2}
+    machines = ("SimFan", "SimValve", "SimPump")
+    scenes.write(root, params.Scenes(seconds=1.5, machines=machines, **sizes))
+    machine = (root / "SimValve").rename(root / HOSTILE)
+    for path in machine.glob("t*/*_0003_*.wav"):
+        path.rename(path.with_name(path.name.replace("_0003_", f"_0003_{SCRIPT}_")))
+    (table,) = machine.glob("*.csv")
+    names = table.read_text().replace("SimValve/", f"{HOSTILE}/")
+    table.write_text(names.replace("_0003_", f"_0003_{SCRIPT}_"))
+    return root
 
 
 MEASURED = {

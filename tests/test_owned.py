@@ -2,74 +2,12 @@
 
 import errno
 import os
-from pathlib import Path
 
-import pandas as pd
 import pytest
-from conftest import small_params
 
 from asdlib.compare import submission
 from asdlib.io import owned
 from asdlib.params import AsdError, load
-from asdlib.report import build, tables
-from asdlib.report.chapter import Chapter
-from asdlib.study.recordings import Recordings
-
-NOTHING = Recordings(Path("data"), pd.DataFrame(), "", embedded=False)
-
-
-@pytest.mark.parametrize("name", ["source", "html", "notebooks", "figures", "doctrees"])
-def test_a_report_refuses_a_folder_of_the_users_before_any_work(tmp_path, name):
-    out = tmp_path / "out"
-    (out / name).mkdir(parents=True)
-    (out / name / "thesis.txt").write_text("years of work")
-    chosen = small_params(tmp_path, data=str(tmp_path / "nowhere"))  # not even looked for
-    with pytest.raises(AsdError, match=f"out/{name}: holds files that asd did not write"):
-        build.report(chosen, out, progress=False)
-    assert (out / name / "thesis.txt").read_text() == "years of work"
-
-
-def test_figures_go_among_the_users_own_files_and_replace_only_their_own(tmp_path):
-    made, mine = tmp_path / "made", tmp_path / "mine"
-    for folder in (made, mine):
-        folder.mkdir()
-    (mine / "fig-mine.svg").write_text("by hand")
-    (made / "fig-a.svg").write_text("first")
-    (made / "tab-b.csv").write_text("first")
-    build._publish(made, mine)
-    (made / "fig-a.svg").write_text("second")
-    (made / "tab-b.csv").unlink()
-    build._publish(made, mine)
-    held = {path.name: path.read_text() for path in mine.iterdir() if path.is_file()}
-    assert held == {"fig-mine.svg": "by hand", "fig-a.svg": "second"}
-    (made / "fig-mine.svg").write_text("of a chapter")
-    with pytest.raises(AsdError, match=r"fig-mine\.svg: was not written by asd"):
-        build._publish(made, mine)
-    assert (mine / "fig-mine.svg").read_text() == "by hand"
-
-
-def test_a_report_refuses_a_figure_of_the_users_before_any_work(tmp_path):
-    own = tmp_path / "figures" / "fig-noise-floors.svg"
-    own.parent.mkdir()
-    own.write_text("by hand")
-    chosen = small_params(tmp_path, data=str(tmp_path / "nowhere"))
-    with pytest.raises(AsdError, match=r"fig-noise-floors\.svg: was not written by asd"):
-        build.report(chosen, tmp_path / "build", progress=False)
-    assert own.read_text() == "by hand"
-
-
-def test_a_chapter_by_hand_keeps_the_users_tables(tmp_path):
-    own = tmp_path / "tab-mine.csv"
-    own.write_text("by hand")
-    table = pd.DataFrame({"a": [1]})
-    with pytest.raises(AsdError, match=r"tab-mine\.csv: was not written by asd"):
-        tables.show_table(table, "tab-mine", "Mine.", folder=tmp_path)
-    chapter = Chapter(load({"name": "x"}), NOTHING, tmp_path)
-    chapter.table(table[:0], label="tab-mine", caption="Mine.")
-    assert own.read_text() == "by hand"
-    tables.show_table(table, "tab-theirs", "Theirs.", folder=tmp_path)
-    chapter.table(table[:0], label="tab-theirs", caption="Theirs.")
-    assert not (tmp_path / "tab-theirs.csv").exists()
 
 
 def test_a_package_refuses_a_folder_of_the_users(tmp_path):

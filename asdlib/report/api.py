@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import asdlib
 
 _PACKAGE = Path(asdlib.__file__).parent
-_ENTRY = re.compile(r"(?P<names>\w[\w, ]*) : (?P<text>.+)")
+_ENTRY = re.compile(r"^(\w[\w, ]*) : ", re.MULTILINE)
 # napoleon would make every attribute's name a link, to any class that has one of that name
-_LISTS = {"Returns": ":returns:", "Attributes": ":attributes:"}
+_LISTED = re.compile(r"^(Returns|Attributes)\n-+\n((?:.+\n)+)", re.MULTILINE)
+_BAR = re.compile(r"^ *>>>.*$|``.*?``|\|", re.MULTILINE)  # outside code it marks a substitution
 _INDEX = """# API
 
 One page for every module of the method, then one for every folder that builds on it. Every function
@@ -22,7 +24,7 @@ says what it takes, with shapes and units, and what it returns.
 {pages}
 ```
 """
-_MODULE = """{heading}
+_MODULE = """{level} {module}
 
 ```{{eval-rst}}
 .. automodule:: {module}
@@ -31,94 +33,46 @@ _MODULE = """{heading}
 """
 
 
-def pages() -> list[str]:
-    """Return the names of the pages: modules of the method, then wings, each by alphabet."""
-    return [path.stem for path in _modules(_PACKAGE)] + [path.name for path in _wings()]
-
-
-def write(folder: Path) -> None:
-    """Write one page per module of the method and one per wing, and their table of contents.
-
-    Parameters
-    ----------
-    folder : for the MyST pages.
-    """
-    texts = {path.stem: _page(f"asdlib.{path.stem}") for path in _modules(_PACKAGE)}
-    for wing in _wings():
-        own = [f"asdlib.{wing.name}.{path.stem}" for path in _modules(wing)]
-        parts = [_page(f"asdlib.{wing.name}"), *(_page(module, level=2) for module in own)]
-        texts[wing.name] = "\n".join(parts)
-    texts["index"] = _INDEX.format(pages="\n".join(pages()))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / f"{name}.md").write_text(text, encoding="utf-8")
-
-
-def _modules(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[!_]*.py"))
-
-
-def _wings() -> list[Path]:
-    return sorted(path.parent for path in _PACKAGE.glob("[!_]*/__init__.py"))
-
-
-def _page(module: str, level: int = 1) -> str:
-    return _MODULE.format(heading=f"{'#' * level} {module}", module=module)
-
-
-def readable(lines: list[str]) -> list[str]:
-    """Rewrite a docstring of this house for napoleon, whose entries read ``name : type``.
-
-    Here the text after the colon describes the value, and the text below Returns is a sentence.
-
-    Parameters
-    ----------
-    lines : of the docstring.
-
-    Returns
-    -------
-    Lines in which descriptions stand below their names, and fields in place of the sections Returns
-    and Attributes.
-    """
-    found: list[str] = []
-    section = ""
-    for i, line in enumerate(map(_without_substitutions, lines)):
-        if re.fullmatch("-{3,}", line) and i:
-            section = lines[i - 1]
-            if section in _LISTS:
-                found[-1:] = ["", _LISTS[section]]  # a second blank line ends the section before
-                continue
-        elif not line:
-            section = section if _continues(lines[i + 1 :]) else ""
-        entry = _ENTRY.fullmatch(line)
-        if section in _LISTS and entry:  # several values: a list
-            found.append(f"    * **{entry['names']}**: {entry['text']}")
-        elif section in _LISTS:
-            found.append(f"    {'  ' * line.startswith(' ')}{line.strip()}".rstrip())
-        elif section == "Parameters" and entry:
-            found += [entry["names"], f"    {entry['text']}"]
-        else:
-            found.append(line)
+def pages() -> dict[str, list[Path]]:
+    """Name every page and its files: a module of the method, or a folder with its modules."""
+    found = {path.stem: [path] for path in sorted(_PACKAGE.glob("[!_]*.py"))}
+    for room in sorted(path.parent for path in _PACKAGE.glob("[!_]*/__init__.py")):
+        found[room.name] = [room, *sorted(room.glob("[!_]*.py"))]
     return found
 
 
-def _without_substitutions(line: str) -> str:
-    """Escape the bars of an absolute value, outside literals: they would mark a substitution."""
-    if line.lstrip().startswith(">>>"):
-        return line
-    parts = line.split("``")
-    return "``".join(part if i % 2 else part.replace("|", r"\|") for i, part in enumerate(parts))
+def write(folder: Path) -> None:
+    """Write the pages and their table of contents, as MyST."""
+    folder.mkdir(parents=True)
+    for name, files in pages().items():
+        modules = [".".join(p.relative_to(_PACKAGE.parent).with_suffix("").parts) for p in files]
+        parts = [_MODULE.format(level="##", module=module) for module in modules]
+        (folder / f"{name}.md").write_text("\n".join(parts)[1:], encoding="utf-8")  # "#": the title
+    text = _INDEX.format(pages="\n".join(pages()))
+    (folder / "index.md").write_text(text, encoding="utf-8")
 
 
-def _continues(rest: list[str]) -> bool:
-    """Tell whether a section goes on after a blank line: no heading follows, and something does."""
-    return bool(rest) and bool(rest[0]) and not (len(rest) > 1 and rest[1].startswith("---"))
+def described(text: str) -> str:
+    r"""Rewrite a docstring of this house, whose entries describe values, for napoleon.
+
+    There an entry reads ``name : type``, and below Returns stands a type.
+
+    >>> described("Parameters\n---\nx : a signal").splitlines()
+    ['Parameters', '---', 'x', '    a signal']
+    """
+
+    def listed(found: re.Match[str]) -> str:
+        entries = _ENTRY.sub(r"* **\1**: ", found[2].replace("\n    ", "\n  "))
+        return f":{found[1].lower()}:\n" + indent(entries, "    ")
+
+    text = _BAR.sub(lambda found: r"\|" if found[0] == "|" else found[0], text + "\n")
+    return _ENTRY.sub(r"\1\n    ", _LISTED.sub(listed, text))
 
 
 def setup(app: Any) -> None:
-    """Make Sphinx read docstrings through :func:`readable`, before napoleon does."""
+    """Make Sphinx read docstrings through :func:`described`, before napoleon does."""
 
     def rewrite(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-        lines[:] = readable(lines)
+        lines[:] = described("\n".join(lines)).split("\n")
 
     app.connect("autodoc-process-docstring", rewrite, priority=400)

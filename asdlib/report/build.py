@@ -7,28 +7,32 @@ the recordings are the same.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import io
-import logging
-import re
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 
 import jupytext
 import nbformat
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-import asdlib
 from asdlib import study
-from asdlib.io import kept, owned
-from asdlib.io.files import content_digest, digest, project_root, replacing, resolve
+from asdlib.io.files import (
+    digest,
+    named,
+    project_root,
+    resolve,
+    temporary_folder,
+)
+from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
-from asdlib.report import left_out, provenance, single
-from asdlib.report.alone import alone
-from asdlib.report.kernels import Kernel, kernel
+from asdlib.report import api, provenance, single
+from asdlib.report.chapter import FIGURES, resolve_references
+from asdlib.report.execution import Kernel, check_parameters, execute, kernel, path_of
 from asdlib.runtime.process import bar as progressing
 from asdlib.study import exposure
 
@@ -50,7 +54,7 @@ AT_A_TIME = 2
 """Chapters that run beside one another: each kernel holds the study's table in memory."""
 _LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
-_LABEL = re.compile(r'"((?:fig|tab)-[\w-]+)"')
+_OUT = "--out"  # how another folder is given
 
 
 def report(
@@ -79,10 +83,36 @@ def report(
         For a failing chapter or an unclean build, naming it; what is computed stays.
     """
     for chapter in CHAPTERS:  # before any work
-        path = _notebook(chapter)
+        path = path_of(chapter)
         check_parameters(path, jupytext.read(path))
     with alone(out):
         return _report(params, out, recordings, single_file, progress)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other report works in a folder, and let no other one begin.
+
+    The system drops the lock of a process that ends in any way.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with alone(Path(tempfile.mkdtemp())):
+    ...     print("ours")
+    ours
+    """
+    lock = FileLock(folder / MARK / "lock")
+    with named(folder, "written"):
+        (folder / MARK).mkdir(parents=True, exist_ok=True)
+        try:
+            held = lock.acquire(blocking=False)
+        except Timeout:
+            said = f"{folder}: another report is being built there; this one goes on after it."
+            tqdm.write(said, file=sys.stderr)
+            held = lock.acquire()
+    with held:
+        yield
 
 
 def _report(
@@ -93,152 +123,55 @@ def _report(
     progress: bool,
 ) -> Path:
     for own in _FOLDERS:
-        owned.folder(out / own, owned.OUT)
-    for name in _names():
-        owned.refuse_foreign(resolve(params.figures) / name, owned.FIGURES)
+        managed(out / own, _OUT)
+    managed(resolve(params.figures), FIGURES)
     recordings = recordings or study.open_recordings(params, progress=progress)
     place = study.place(params, recordings)
     study.everything(params, recordings, progress=progress)
     if apart := provenance.trained_apart(params, recordings):
         tqdm.write(apart, file=sys.stderr)
     key = digest([recordings.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
-    figures = out / "figures"
-    chapter_params = params.model_copy(update={"figures": str(figures.absolute())})
+    figures, published = out / "figures", resolve(params.figures)
+    places = {"figures": str(figures.absolute())}
     if params.data is not None:
-        chapter_params = chapter_params.model_copy(
-            update={"data": str(resolve(params.data).absolute())}
-        )
-    waiting = iter(sorted(CHAPTERS, key=lambda name: name not in _LONG))
+        places["data"] = str(resolve(params.data).absolute())
     bar = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
     with alone(place), bar:
-        kernels: list[Kernel] = []
-
-        def work() -> None:
-            with kernel() as own:
-                kernels.append(own)
-                for chapter in waiting:
-                    execute(chapter, chapter_params, out / "notebooks", key, own)
-                    bar.update()
-
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            workers = [pool.submit(work) for _ in range(AT_A_TIME)]
-            try:
-                for done in as_completed(workers):
-                    done.result()
-            except KeyboardInterrupt:
-                list(waiting)
-                while wait(workers, timeout=0.1).not_done:
-                    for started in kernels:
-                        started.kill()
-                raise
-            finally:
-                list(waiting)  # of a failing chapter's report, nothing new is begun
+        _execute_all(params.model_copy(update=places), out / "notebooks", key, bar)
         bar.set_description("HTML")
         index = html(out)
         if single_file:
-            index = single.write(index.parent, out / "report.html")
+            index = one_file(out)
         bar.update()
-    _publish(figures, resolve(params.figures))
+    if figures.absolute() != published.absolute():
+        with replacing_folder(published, FIGURES) as folder:
+            shutil.copytree(figures, folder, dirs_exist_ok=True)
     return index
 
 
-def execute(
-    chapter: str, params: Params, folder: Path, key: str = "", executor: Kernel | None = None
-) -> Path:
-    """Execute one chapter with papermill, unless the very same is there already.
+def _execute_all(params: Params, folder: Path, key: str, bar: tqdm) -> None:
+    """Execute the chapters, some beside one another; after an error no other one is begun."""
+    waiting = iter(sorted(CHAPTERS, key=lambda name: name not in _LONG))
+    kernels: list[Kernel] = []
 
-    Parameters
-    ----------
-    key : what the chapter depends on besides its text, the parameters and the package.
-    executor : the kernel of other chapters; one of its own by default.
-    """
-    if executor is None:
+    def work() -> None:
         with kernel() as own:
-            return execute(chapter, params, folder, key, own)
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
+            kernels.append(own)
+            for chapter in waiting:
+                execute(chapter, params, folder, key, own)
+                bar.update()
 
-    path = _notebook(chapter)
-    text = path.read_text(encoding="utf-8")
-    notebook = jupytext.reads(text, "py:percent")
-    values = params.model_dump(mode="json")
-    key = digest([text, values, key, _package_digest()])
-    done = folder / f"{chapter}.ipynb"
-    if _is_done(done, key, Path(params.figures)):
-        return done
-    logging.getLogger("papermill").addFilter(_not_of_parameters)
-    failed = folder / f".{chapter}.part.ipynb"
-    with replacing(done) as beside:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        workers = [pool.submit(work) for _ in range(AT_A_TIME)]
         try:
-            executed = papermill.execute_notebook(
-                notebook,
-                str(beside).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
-                parameters=values,
-                progress_bar=False,
-                km=executor.fresh(),
-            )
-        except PapermillExecutionError as error:
-            beside.replace(failed)
-            raise AsdError(
-                f"Chapter {chapter} failed in cell {error.exec_count}: {error.ename}: "
-                f"{error.evalue} (the notebook up to there: {failed})."
-            ) from None
-        except DeadKernelError:
-            raise AsdError(
-                f"Chapter {chapter}: its process was ended by the system or another program, "
-                "perhaps for lack of memory; the same command resumes."
-            ) from None
-        if told := without_stderr(executed):
-            tqdm.write(f"{chapter} said:\n{told}", file=sys.stderr)
-        for cell in executed.cells:
-            if cell.cell_type == "code":
-                tags = {*cell.metadata.get("tags", [])}
-                cell.metadata["tags"] = sorted(tags | {shown(tags)})
-        executed = nbformat.reads(nbformat.writes(executed), as_version=4)  # as it will be read
-        files = [Path(params.figures) / name for name in sorted(_names(text))]
-        drawn = {file.name: content_digest(file.read_bytes()) for file in files if file.exists()}
-        executed.metadata["asd"] = {"key": key, "drawn": drawn, "digest": digest(executed.cells)}
-        nbformat.write(executed, beside)
-    failed.unlink(missing_ok=True)
-    return done
-
-
-def _not_of_parameters(record: logging.LogRecord) -> bool:
-    """Drop papermill's warning of keys that the cell does not name: the chapter checks them all."""
-    return not record.getMessage().startswith("Passed unknown parameter")
-
-
-def shown(tags: set[str]) -> str:
-    """How much of a code cell the pages show."""
-    if tags & {"parameters", "injected-parameters"}:
-        return "remove-cell"  # they stand in the chapter on provenance
-    return "remove-input" if "setup" in tags else "hide-input"  # the data set is the first line
-
-
-def check_parameters(path: Path, notebook: nbformat.NotebookNode) -> None:
-    """Refuse a chapter without exactly one parameters cell, after which papermill injects."""
-    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        raise AsdError(f"{path}: {len(tagged)} cells are tagged 'parameters'; one is needed.")
-
-
-def without_stderr(notebook: nbformat.NotebookNode) -> str:
-    """Take out of a chapter what its environment says, and return that text.
-
-    >>> cell = nbformat.v4.new_code_cell(outputs=[
-    ...     nbformat.v4.new_output("stream", name="stderr", text="building the font cache")])
-    >>> without_stderr(nbformat.v4.new_notebook(cells=[cell]))
-    'building the font cache'
-    >>> cell.outputs
-    []
-    """
-    told = ""
-    for cell in notebook.cells:
-        outputs = cell.get("outputs", [])
-        told += "".join(o["text"] for o in outputs if o.get("name") == "stderr")
-        outputs[:] = [o for o in outputs if o.get("name") != "stderr"]
-    return told.strip()
+            for done in as_completed(workers):
+                done.result()
+        except BaseException as error:
+            list(waiting)
+            while isinstance(error, KeyboardInterrupt) and wait(workers, timeout=0.1).not_done:
+                for started in kernels:
+                    started.kill()
+            raise
 
 
 def html(out: Path) -> Path:
@@ -246,85 +179,42 @@ def html(out: Path) -> Path:
 
     The pages of the last build stay until the new ones are whole.
     """
-    from sphinx.cmd.build import main as sphinx_build
-
-    from asdlib.report import api
-
     source = out / "source"
-    shutil.copytree(project_root() / "report", owned.emptied(source, owned.OUT), dirs_exist_ok=True)
+    shutil.copytree(project_root() / "report", emptied(source, _OUT), dirs_exist_ok=True)
     (source / "notebooks").mkdir()
     chapters = {f"{c}.ipynb": nbformat.read(out / "notebooks" / f"{c}.ipynb", 4) for c in CHAPTERS}
-    left_out.resolve(chapters.values())
+    resolve_references(chapters.values())
     for name, notebook in chapters.items():
         folder = source if name == "index.ipynb" else source / "notebooks"
         nbformat.write(notebook, folder / name)
     api.write(source / "api")
-    damaged = shutil.ignore_patterns(f"*{kept.SET_ASIDE}")
-    shutil.copytree(out / "figures", source / "figures", ignore=damaged)
+    shutil.copytree(out / "figures", source / "figures")
     shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
     for script in _bokeh():
         shutil.copy(script, source / "_static")
-    log = io.StringIO()
-    doctrees = ["-d", str(out / "doctrees")]
-    arguments = ["-n", "-W", "--keep-going", "-q", "-E", "-j", "2", *doctrees, "-b", "html"]
-    with owned.replacing_folder(out / "html", owned.OUT) as pages:
-        with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
-            status = sphinx_build([*arguments, str(source), str(pages)])
-        if status:
-            raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
+    with replacing_folder(out / "html", _OUT) as pages:
+        _sphinx(out, "html", pages, "-n", "-W", "--keep-going", "-E")
         for unused in (pages / "_static").rglob("*.map"):  # megabytes for the theme's authors
             unused.unlink()
     return out / "html" / "index.html"
 
 
-def _publish(figures: Path, folder: Path) -> None:
-    """Put this run's figures and tables into the project's folder, in place of the last run's."""
-    if figures.absolute() == folder.absolute():
-        return
-    new = [p for p in figures.iterdir() if p.is_file() and p.suffix != kept.SET_ASIDE]
-    for old in owned.marked(folder):
-        if old.name not in {path.name for path in new}:
-            owned.remove(old)
-    for path in new:
-        owned.copy(path, folder / path.name, owned.FIGURES)
+def one_file(out: Path) -> Path:
+    """Write the pages that :func:`html` has built as one file, without those of the package."""
+    with temporary_folder() as folder:
+        _sphinx(out, "singlehtml", folder, "-D", "exclude_patterns=_build,api")
+        return single.write(folder / "index.html", out / "report.html")
 
 
-def _names(text: str | None = None) -> set[str]:
-    """Files that chapters may write, by the labels in their text; that of all by default."""
-    if text is None:
-        text = "".join(_notebook(chapter).read_text(encoding="utf-8") for chapter in CHAPTERS)
-    return {
-        f"{label}.{'svg' if label.startswith('fig') else 'csv'}" for label in _LABEL.findall(text)
-    }
+def _sphinx(out: Path, builder: str, target: Path, *options: str) -> None:
+    from sphinx.cmd.build import main as sphinx_build
 
-
-def _notebook(chapter: str) -> Path:
-    path = project_root() / "notebooks" / f"{chapter}.py"
-    if not path.exists():
-        raise AsdError(f"{path}: no such chapter; run asd report inside the project's folder.")
-    return path
-
-
-def _is_done(done: Path, key: str, figures: Path) -> bool:
-    """Whether a chapter was executed, and it and all that it drew are as they were then."""
-
-    def reader(path: Path) -> dict[str, str] | None:
-        found = nbformat.read(path, as_version=4)
-        about = found.metadata.get("asd", {})
-        if about.get("key") != key:
-            return None
-        if about["digest"] != digest(found.cells):
-            raise kept.Damaged
-        return dict(about["drawn"])
-
-    drawn = kept.read(done, reader)
-    return drawn is not None and all(kept.same(figures / name, drawn[name]) for name in drawn)
-
-
-def _package_digest() -> str:
-    folder = Path(asdlib.__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".js"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    log = io.StringIO()
+    places = ["-d", str(out / "doctrees"), str(out / "source"), str(target)]
+    with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
+        status = sphinx_build(["-q", "-j", "2", "-b", builder, *options, *places])
+    if status:
+        raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
 
 
 def _bokeh() -> list[Path]:

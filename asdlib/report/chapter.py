@@ -1,8 +1,13 @@
-"""What the chapters share: parameters, recordings, and numbered figures and tables."""
+"""What the chapters share: parameters, recordings, and numbered figures and tables.
+
+Where a figure or a table is left out, because what it shows was not run, a sentence says why. Text
+that refers to it, in any chapter, gets words in place of its number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +15,16 @@ from typing import Any
 import pandas as pd
 
 from asdlib import study
-from asdlib.io import owned
 from asdlib.io.files import resolve
+from asdlib.io.folders import managed
 from asdlib.params import Params, from_notebook
-from asdlib.report import layouts, left_out, panels, style, tables
+from asdlib.report import layouts, panels, style, tables
 
+FIGURES = "the parameter figures"
+"""How another folder for figures is given, for a sentence."""
+
+_MARK = re.compile(r"<!-- left out: ([\w-]+) -->")  # readers do not see it
+_REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
 _NOTHING = "These recordings do not have what this figure needs."
 _NO_ROWS = "There is nothing to show here."
 
@@ -53,7 +63,8 @@ class Chapter:
             For a parameter or a recording that cannot be used.
         """
         params = from_notebook(namespace)
-        chapter = cls(params, study.open_recordings(params), resolve(params.figures))
+        folder = managed(resolve(params.figures), FIGURES)
+        chapter = cls(params, study.open_recordings(params), folder)
         style.style()
         if players:
             panels.start()
@@ -114,8 +125,8 @@ class Chapter:
     def _leave_out(self, label: str, why: str) -> None:
         """Say why a figure or table is not there, and let the pages know."""
         for last in self.folder.glob(f"{label}.*"):  # of a run that had it
-            owned.remove(last)
-        self.say(f"{why}\n\n{left_out.mark(label)}".lstrip())
+            last.unlink()
+        self.say(f"{why}\n\n<!-- left out: {label} -->".lstrip())
 
     def say(self, text: str) -> None:
         """Show a paragraph of MyST text with measured values in it."""
@@ -126,3 +137,40 @@ def _holds(data: Any, column: str | None) -> bool:
     if not len(data) or not isinstance(data, pd.DataFrame):
         return len(data) > 0
     return bool((data if column is None else data[[column]]).notna().any(axis=None))
+
+
+def resolve_references(notebooks: Iterable[Any]) -> None:
+    """Change every reference to what is left out, in executed chapters as nbformat reads them."""
+    cells = [cell for notebook in notebooks for cell in notebook.cells]
+    outputs = [out.get("data", {}) for cell in cells for out in cell.get("outputs", [])]
+    shown = [data for data in outputs if "text/markdown" in data]
+    missing = {label for data in shown for label in _MARK.findall(data["text/markdown"])}
+    for data in shown:
+        data["text/markdown"] = unnumbered(data["text/markdown"], missing)
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = unnumbered(cell.source, missing)
+
+
+def unnumbered(text: str, missing: set[str]) -> str:
+    """Put words in place of references to what is left out.
+
+    Parameters
+    ----------
+    text : MyST.
+    missing : labels; all other references stay.
+
+    Examples
+    --------
+    >>> unnumbered("See {numref}`fig-a` and {numref}`tab-b`. {numref}`tab-b` ends.", {"tab-b"})
+    'See {numref}`fig-a` and the table that is left out. The table that is left out ends.'
+    """
+
+    def words(found: re.Match[str]) -> str:
+        if found[2] not in missing:
+            return found[0]
+        kind = "figure" if found[2].startswith("fig") else "table"
+        first = "the" if found[1] is None else f"{found[1]}The"
+        return f"{first} {kind} that is left out"
+
+    return _REFERENCE.sub(words, text)

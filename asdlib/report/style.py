@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from asdlib.clipstats import VIEWS
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.io import owned
+from asdlib.io import files
 
 PALETTE = sns.color_palette("colorblind").as_hex()
 _COLOURS = {
@@ -160,7 +160,7 @@ def style() -> None:
 def save_figure(fig: Figure, label: str, folder: Path) -> Path:
     """Write a figure as SVG, without dates, so that the same data give the same bytes."""
     path = folder / f"{label}.svg"
-    with owned.replacing(path, owned.FIGURES) as beside:
+    with files.replacing(path) as beside:
         fig.savefig(beside, format="svg", metadata={"Date": None})
     return path
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from asdlib.io import owned
+from asdlib.io import files
 
 
 def show_table(
@@ -34,7 +34,7 @@ def show_table(
     """
     if df.empty:
         df = pd.DataFrame({"": [empty]})
-    with owned.replacing(folder / f"{label}.csv", owned.FIGURES) as beside:
+    with files.replacing(folder / f"{label}.csv") as beside:
         df.to_csv(beside, index=False)
     cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
     heads = [str(column) for column in df.columns]

@@ -5,15 +5,15 @@ import shutil
 
 import pytest
 
-from asdlib.report import single
+from asdlib.report import build
 
 CAPTIONS = re.compile(r'class="caption-number">((?:Fig\.|Table) \d+) ?<')
 
 
 @pytest.fixture(scope="module")
 def alone(pages, tmp_path_factory):
-    made = single.write(pages, tmp_path_factory.mktemp("made") / "report.html")
-    return shutil.copy(made, tmp_path_factory.mktemp("alone") / "mailed 100% <&>.html")
+    made = build.one_file(pages.parent)
+    return shutil.move(made, tmp_path_factory.mktemp("alone") / "mailed 100% <&>.html")
 
 
 @pytest.fixture

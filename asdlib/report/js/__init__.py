@@ -1,4 +1,4 @@
-"""JavaScript of the pages: callbacks of the panels and live charts, and menus."""
+"""JavaScript of the pages: callbacks of the panels and live charts."""
 
 from importlib import resources
 

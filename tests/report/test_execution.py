@@ -1,4 +1,4 @@
-"""One kernel for many chapters."""
+"""Chapters that are executed, one after the other, by one kernel."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from asdlib.report.kernels import kernel
+from asdlib.report.execution import kernel
 
 
 def executed(own, *cells):
