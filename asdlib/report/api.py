@@ -61,9 +61,9 @@ def described(text: str) -> str:
     ['Parameters', '---', 'x', '    a signal']
     """
 
-    def listed(found: re.Match[str]) -> str:
+    def listed(found: re.Match[str]) -> str:  # a second blank line ends the section before
         entries = _ENTRY.sub(r"* **\1**: ", found[2].replace("\n    ", "\n  "))
-        return f":{found[1].lower()}:\n" + indent(entries, "    ")
+        return f"\n:{found[1].lower()}:\n" + indent(entries, "    ")
 
     text = _BAR.sub(lambda found: r"\|" if found[0] == "|" else found[0], text + "\n")
     return _ENTRY.sub(r"\1\n    ", _LISTED.sub(listed, text))

@@ -97,6 +97,8 @@ def _list_chapters(whole: BeautifulSoup) -> None:
     """Fill the menu at the left, which Sphinx leaves empty, from the contents at the right."""
     for home in whole.select("a[href='#']"):
         home["href"] = f"#{whole.select('article section')[0]['id']}"
+    for tag in whole.select("nav.bd-links .active"):  # it would stay so, wherever the reader is
+        del tag["class"]
     for menu in whole.select("nav.bd-links ul:not(.bd-sidenav__home-link)")[:1]:
         for link in whole.select("#pst-page-toc-nav > ul > li > a"):
             entry, target = Tag(name="li"), Tag(name="a", attrs={"href": str(link["href"])})

@@ -42,6 +42,7 @@ AsdError
         "    \\|two\\| of ``|x|``",
         "    them.",
         "",
+        "",
         ":returns:",
         "    * **c**: one of",
         "      two.",
