@@ -17,22 +17,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from asdlib import clipstats, dataset, pipeline
-from asdlib.calibration import Alarm, HeldOut
-from asdlib.frontends import FRONT_ENDS, FrontEnd
-from asdlib.monitor import health, model_file, reasons, recordings
-from asdlib.monitor.quantities import RecordingQuantities, measure
+from asdlib import clipstats, pipeline
+from asdlib.calibration import Alarm
+from asdlib.monitor import detectors, health, model_file, reasons, recordings
+from asdlib.monitor.quantities import measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.monitor.reference import Reference
-from asdlib.noise import Floors
-from asdlib.params import AsdError, Denoising, Spectra, Statistics
+from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
 from asdlib.runtime.parallel import clip_by_clip, one_thread
-from asdlib.spectra import Spectrum, problem_of, resampled, stft
+from asdlib.spectra import stft
 
 _LEAST = 2  # normal recordings
-_OF_NORMAL = ("mean", "std", "centres", "whitening")  # arrays of clipstats.Normal
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,10 @@ class Monitor:
             For a wrong rate, fewer than two different recordings, or recordings that cannot be
             used.
         """
-        _check_rate(false_alarms)
+        if not 0 < false_alarms < 1:
+            raise AsdError(
+                f"A false-alarm rate of {false_alarms:g} was given; it must lie between 0 and 1."
+            )
         spectra = Spectra(resample=resample)
         table = recordings.collect(normal, spectra)
         if len(table) < _LEAST:
@@ -105,36 +105,13 @@ class Monitor:
                 f"{plural(len(table), 'different normal recording')} found; at least {_LEAST} are "
                 "needed."
             )
-        front_ends = [_front_end(name, kind, table, spectra) for name, kind in _KINDS]
-        constants = Statistics()
-
-        def examine(signal: np.ndarray) -> tuple[list[np.ndarray], RecordingQuantities]:
-            shared = _transformed(signal, spectra)
-            own = [
-                pipeline.statistics(signal, kind, front_end, spectra, constants, shared[kind])
-                for (_, kind), front_end in zip(_KINDS, front_ends, strict=True)
-            ]
-            return own, measure(signal, spectra)
-
-        statistics, found = zip(*recordings.each(examine, table, spectra), strict=True)
-        views, values = [], []
-        domains, folds = table["domain"].tolist(), recordings.folds(table, constants.folds)
-        for number, (_, scorer) in enumerate(clipstats.S5):
-            whole = np.stack([own[number] for own in statistics])
-            values.append(clipstats.chosen(whole, clipstats.VIEWS[scorer].statistics))
-            known = clipstats.Normal.fit(values[number], domains, folds)
-            views.append(pipeline.FittedView(scorer, front_ends[number], known, spectra))
+        domains = tuple(table["domain"])
+        folds = recordings.folds(table, Statistics().folds)
+        views, values, found = detectors.fit(table, folds, spectra)
         reference = Reference.fit(found)
-        return cls(
-            tuple(views),
-            tuple(values),
-            tuple(domains),
-            folds,
-            tuple(table["hash"]),
-            reference,
-            tuple(health.summary(table["name"].tolist(), found, reference)),
-            false_alarms,
-        )
+        faulty = tuple(health.summary(table["name"].tolist(), found, reference))
+        contents = tuple(table["hash"])
+        return cls(views, values, domains, folds, contents, reference, faulty, false_alarms)
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings.
@@ -155,19 +132,14 @@ class Monitor:
         """Tensors of the model file, and what stands beside them."""
         tensors = {"folds": self.folds, **model_file.named("usual", vars(self.reference))}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
-            normal, floors = view.normal, view.front_end.floors
-            own = {name: getattr(normal, name) for name in _OF_NORMAL}
-            own |= {"values": values, "held_out": normal.held_out.scores}
-            if floors is not None:  # the near microphone as it is needs none
-                own |= {"floor_near": floors.near, "floor_far": floors.far}
-            tensors |= model_file.named(number, own)
+            tensors |= model_file.named(number, detectors.tensors_of(view, values))
         about = {
             "views": clipstats.S5,
             "false_alarms": self.false_alarms,
             "domains": self.domains,
             "contents": self.contents,
             "faulty": self.faulty,
-            "spectra": self.views[0].spectra.model_dump(),
+            "spectra": self._spectra.model_dump(),
             "statistics": self.views[0].constants.model_dump(),
             "denoising": [view.front_end.constants.model_dump() for view in self.views],
         }
@@ -187,7 +159,7 @@ class Monitor:
         try:
             numbers = range(len(about["views"]))
             return cls(
-                tuple(_view(tensors, about, number) for number in numbers),
+                tuple(detectors.view_of(tensors, about, number) for number in numbers),
                 tuple(tensors[f"{number}.values"] for number in numbers),
                 tuple(about["domains"]),
                 tensors["folds"],
@@ -248,7 +220,8 @@ class Monitor:
         AsdError
             For a recording that cannot be used.
         """
-        return self._score(self._signal(recording, rate), _name(recording, name))[0]
+        signal = recordings.signal(recording, rate, self._spectra)
+        return self._score(signal, _name(recording, name))[0]
 
     def evidence(
         self,
@@ -261,57 +234,32 @@ class Monitor:
 
         Parameters and errors are those of :meth:`score`.
         """
-        signal = self._signal(recording, rate)
+        signal = recordings.signal(recording, rate, self._spectra)
         reading, strongest, values = self._score(signal, _name(recording, name))
         mel, view = self.views[-1], self.views[strongest]
         with one_thread():
-            spectrum = stft(signal, mel.spectra)
-            levels = pipeline.frames(spectrum, mel.front_end, mel.spectra)
+            levels = pipeline.frames(stft(signal, mel.spectra), mel.front_end, mel.spectra)
             deviation, table = reasons.deviation(levels, mel), view.explained(values)
-        return ReadingEvidence(
-            reading,
-            levels,
-            deviation,
-            clipstats.centres(mel.scorer, mel.spectra),
-            mel.spectra.hop_length / mel.spectra.sample_rate,
-            *clipstats.S5[strongest],
-            table,
-        )
+        centres = clipstats.centres(mel.scorer, mel.spectra)
+        hop = mel.spectra.hop_length / mel.spectra.sample_rate
+        names = clipstats.S5[strongest]
+        return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
 
-    def _signal(
-        self,
-        recording: str | Path | Float[np.ndarray, "channel sample"],
-        rate: int | None,
-        content: str | None = None,
-    ) -> Float[np.ndarray, "channel=2 _"]:
-        """Both channels at the sample rate of the detectors."""
-        spectra = self.views[0].spectra
-        if isinstance(recording, str | Path):
-            signal = dataset.read(recording, spectra, content=content)
-            where, rate = f"{recording}: ", spectra.sample_rate
-        else:
-            where, rate = "", spectra.sample_rate if rate is None else rate
-            signal = np.asarray(recording, np.float32)
-            if signal.ndim != 2:
-                raise AsdError(
-                    f"an array of shape {signal.shape}; (2, samples) is needed, near and far."
-                )
-        shortest = 2 * spectra.n_fft  # two frames of the longer window
-        if wrong := problem_of(signal, rate, spectra, shortest):
-            raise AsdError(f"{where}{wrong}")
-        return resampled(signal, rate, spectra)
+    @property
+    def _spectra(self) -> Spectra:
+        return self.views[0].spectra
 
     def _score(
         self, signal: Float[np.ndarray, "channel=2 sample"], name: str
     ) -> tuple[Reading, int, Float[np.ndarray, " value"]]:
         """The reading, and the detector with the highest score: its number and its values."""
         with one_thread():
-            spectra = _transformed(signal, self.views[0].spectra)
-            values = self._values(signal, spectra)
+            spectra = detectors.transformed(signal, self._spectra)
+            values = detectors.values(self.views, signal, spectra)
             z = self._z(values)
             strongest = int(np.argmax(z))
             why = reasons.of(self.views[strongest], values[strongest], self.views[-1], spectra)
-            found = measure(signal, self.views[0].spectra)
+            found = measure(signal, self._spectra)
         alarm, score = self.alarm, np.array(np.mean(z))
         reading = Reading(
             score=float(score),
@@ -333,19 +281,16 @@ class Monitor:
         ----------
         content : hash that the file must have, see :func:`asdlib.dataset.read`.
         """
-        signal = self._signal(recording, None, content)
+        signal = recordings.signal(recording, None, self._spectra, content)
         with one_thread():
-            return self._values(signal, _transformed(signal, self.views[0].spectra))
+            return detectors.values(
+                self.views, signal, detectors.transformed(signal, self._spectra)
+            )
 
     def score_of(self, values: Sequence[Float[np.ndarray, " _"]]) -> float:
         """Score of a recording whose values are at hand, see :meth:`values_of`."""
         with one_thread():
             return float(np.mean(self._z(values)))
-
-    def _values(
-        self, signal: Float[np.ndarray, "channel=2 sample"], spectra: dict[str, Spectrum]
-    ) -> list[Float[np.ndarray, " _"]]:
-        return [view.values(signal, spectra[_kind(view.scorer)]) for view in self.views]
 
     def _z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
         return [
@@ -358,7 +303,7 @@ class Monitor:
         Recordings that it knows already are left out. The noise floors stay those of the first
         fit: fit again on all recordings where the surroundings have changed.
         """
-        spectra = self.views[0].spectra
+        spectra = self._spectra
         table = recordings.collect(more, spectra)
         table = table[~table["hash"].isin(self.contents)]
         if table.empty:
@@ -398,61 +343,8 @@ class Monitor:
             self, views=views, values=values, domains=domains, folds=folds, contents=contents
         )
 
-    def with_false_alarms(self, false_alarms: float) -> Monitor:
-        """Return the same monitor with another wanted rate."""
-        _check_rate(false_alarms)
-        return replace(self, false_alarms=false_alarms)
-
-
-def _kind(scorer: str) -> str:
-    return clipstats.VIEWS[scorer].kind
-
-
-_KINDS = [(front_end, _kind(scorer)) for front_end, scorer in clipstats.S5]
-
-
-def _transformed(
-    signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra
-) -> dict[str, Spectrum]:
-    """Complex spectra by the kind of view that they are for."""
-    return {kind: stft(signal, clipstats.sizes(kind, spectra)) for kind in ("fine", "mel")}
-
-
-def _front_end(name: str, kind: str, table: pd.DataFrame, spectra: Spectra) -> FrontEnd:
-    """A front-end for one kind of view, fitted on normal recordings."""
-    sizes = clipstats.sizes(kind, spectra)
-    context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)  # as many seconds
-    front_end = FRONT_ENDS[name](Denoising(context=context))
-    if front_end.needs_floors:
-
-        def quiet(signal: np.ndarray) -> np.ndarray:
-            return front_end.quiet_power(stft(signal, sizes))
-
-        levels = recordings.each(quiet, table, spectra)
-        front_end.floors = Floors.average(levels, front_end.constants)
-    return front_end
-
-
-def _view(tensors: model_file.Tensors, about: dict[str, Any], number: int) -> pipeline.FittedView:
-    """One detector of a model file, by its number among them."""
-    name, scorer = about["views"][number]
-    own, kind = model_file.part(tensors, number), FRONT_ENDS[name]
-    constants = Denoising(**about["denoising"][number])
-    floors = None
-    if kind.needs_floors:
-        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
-    arrays = {name: own[name] for name in _OF_NORMAL}
-    normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
-    sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])
-    return pipeline.FittedView(scorer, kind(constants, floors=floors), normal, sizes, statistics)
-
 
 def _name(recording: object, given: str | None) -> str:
     if given is not None:
         return given
     return Path(recording).name if isinstance(recording, str | Path) else ""
-
-
-def _check_rate(rate: float) -> None:
-    if not 0 < rate < 1:
-        raise AsdError(f"A false-alarm rate of {rate:g} was given; it must lie between 0 and 1.")

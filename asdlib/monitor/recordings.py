@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from asdlib import calibration, dataset
 from asdlib.io.folders import composed, is_foreign, not_text, twins, wavs_below
@@ -22,6 +22,7 @@ from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
+from asdlib.spectra import problem_of, resampled
 
 Result = TypeVar("Result")
 
@@ -98,6 +99,41 @@ def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
     groups = (table["attributes"] + table["session"]).tolist()
     whole = bool(table["session"].any())
     return calibration.folds(names, domains, groups, count, sessions=whole)
+
+
+def signal(
+    recording: str | Path | Float[np.ndarray, "channel sample"],
+    rate: int | None,
+    spectra: Spectra,
+    content: str | None = None,
+) -> Float[np.ndarray, "channel=2 _"]:
+    """Both channels of a recording at the sample rate of the spectra.
+
+    Parameters
+    ----------
+    recording : file, or array (2, sample) with its sample rate beside it.
+    rate : of the array, in Hz; that of the spectra by default.
+    content : hash that the file must have, see :func:`asdlib.dataset.read`.
+
+    Raises
+    ------
+    AsdError
+        For a recording that cannot be used.
+    """
+    where, own = "", spectra.sample_rate if rate is None else rate
+    if isinstance(recording, str | Path):
+        found = dataset.read(recording, spectra, content=content)
+        where, own = f"{recording}: ", spectra.sample_rate
+    else:
+        found = np.asarray(recording, np.float32)
+        if found.ndim != 2:
+            raise AsdError(
+                f"an array of shape {found.shape}; (2, samples) is needed, near and far."
+            )
+    shortest = 2 * spectra.n_fft  # two frames of the longer window
+    if wrong := problem_of(found, own, spectra, shortest):
+        raise AsdError(f"{where}{wrong}")
+    return resampled(found, own, spectra)
 
 
 def each(

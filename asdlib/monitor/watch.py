@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -146,23 +146,18 @@ class _File:
     deadline: float = math.inf
 
 
+@dataclass
 class _Watcher:
     """What is known of the files of a folder."""
 
-    def __init__(
-        self,
-        monitor: Monitor,
-        folder: Path,
-        patience: float,
-        once: bool,
-        say: Callable[[str], object],
-        files: dict[str, _File],
-    ):
-        self.monitor, self.folder = monitor, folder
-        self.patience, self.once, self.say = patience, once, say
-        self.files = files
-        self.p_values: deque[float] = deque(maxlen=LATEST)
-        self.has_warned = False
+    monitor: Monitor
+    folder: Path
+    patience: float
+    once: bool
+    say: Callable[[str], object]
+    files: dict[str, _File]
+    p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
+    has_warned: bool = False
 
     def waits(self, names: set[str]) -> bool:
         """Whether a file has no line yet."""

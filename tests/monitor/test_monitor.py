@@ -6,6 +6,7 @@ import signal
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_normal_scenes_are_alarms_at_the_promised_rate(tmp_path):
         total += len(clips)
         for rate in alarms:
             alarms[rate] += int((p_values <= rate).sum())
-            assert fitted.with_false_alarms(rate).score(clips[0]).alarm == (p_values[0] <= rate)
+            assert replace(fitted, false_alarms=rate).score(clips[0]).alarm == (p_values[0] <= rate)
     assert total == 24
     for rate, count in alarms.items():
         assert scipy.stats.binomtest(count, total, rate, "greater").pvalue > 0.01, (rate, count)
