@@ -31,6 +31,10 @@ from asdlib.params import Spectra, Statistics
 from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Frames, Power, Spectrum, Standardiser, istft, log_mel, stft
 
+Sound = Float[np.ndarray, "channel=2 sample"]
+Values = Float[np.ndarray, " value"]
+Scores = dict[str, Float[np.ndarray, " seed"]]
+
 Denoiser = Callable[[Spectrum], Power]
 """A fitted front-end: the complex spectra of one clip to one near power spectrum."""
 
@@ -147,13 +151,11 @@ class Fitted:
         """Standardised frames, ``stack`` of them in every vector."""
         return Frames.join([self.standardise(frames)], self.spectra.stack).clip(0)
 
-    def a(
-        self, vectors: Float[np.ndarray, "vector value"]
-    ) -> dict[str, Float[np.ndarray, " seed"]]:
+    def a(self, vectors: Float[np.ndarray, "vector value"]) -> Scores:
         """A(x) by all detectors, per scorer and seed."""
         return {name: a for detector in self.detectors for name, a in detector(vectors).items()}
 
-    def z(self, a: Mapping[str, Float[np.ndarray, " seed"]]) -> dict[tuple[str, int], float]:
+    def z(self, a: Scores) -> dict[tuple[str, int], float]:
         """A(x) standardised by the training-normal clips' A, see :class:`Calibration`."""
         seeds = list(dict.fromkeys(seed for _, seed in self.gammas))
         return {
@@ -164,13 +166,13 @@ class Fitted:
 
 
 def statistics(
-    signal: Float[np.ndarray, "channel=2 sample"],
+    signal: Sound,
     kind: str,
     front_end: FrontEnd,
     spectra: Spectra = Spectra(),
     constants: Statistics = Statistics(),
     spectrum: Spectrum | None = None,
-) -> Float[np.ndarray, " value"]:
+) -> Values:
     """All statistics of one clip that one kind of view has.
 
     Parameters
@@ -245,9 +247,7 @@ class FittedView:
         with one_thread():  # as in the study, so that the bytes are the same
             return float(self.z(dataset.read(path, self.spectra, content=content)))
 
-    def values(
-        self, signal: Float[np.ndarray, "channel=2 sample"], spectrum: Spectrum | None = None
-    ) -> Float[np.ndarray, " value"]:
+    def values(self, signal: Sound, spectrum: Spectrum | None = None) -> Values:
         """Statistics of the clip that this view looks at.
 
         Parameters
@@ -260,11 +260,11 @@ class FittedView:
         )
         return clipstats.chosen(found, view.statistics)
 
-    def z(self, signal: Float[np.ndarray, "channel=2 sample"]) -> np.float64:
+    def z(self, signal: Sound) -> np.float64:
         """Score of one clip."""
         return self.normal.z(self.values(signal)[None])[0]
 
-    def explain(self, signal: Float[np.ndarray, "channel=2 sample"]) -> pd.DataFrame:
+    def explain(self, signal: Sound) -> pd.DataFrame:
         """Share of every band and statistic in the squared distance of one clip.
 
         Returns
@@ -275,7 +275,7 @@ class FittedView:
         """
         return self.explained(self.values(signal))
 
-    def explained(self, values: Float[np.ndarray, " value"]) -> pd.DataFrame:
+    def explained(self, values: Values) -> pd.DataFrame:
         """Do the same with statistics that are at hand, of :meth:`values`."""
         names = list(clipstats.VIEWS[self.scorer].statistics) or [self.scorer]
         bands = clipstats.centres(self.scorer, self.spectra, self.constants)
