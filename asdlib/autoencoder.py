@@ -1,5 +1,6 @@
 """The residual autoencoder with a leading seed axis (paper, section 3.1).
 
+640 -> linear 512, batch norm, GELU -> 4 blocks x + GELU(BN(W x)) -> linear 16 -> the mirror -> 640.
 All seeds of one machine are one model: every weight has the shape (seed, ...), every product is
 batched over seeds, and no value ever crosses from one seed to another. Notebook: 04_seed_study.
 """
