@@ -5,11 +5,9 @@ computes A from the vectors; that of the paper by the autoencoder's residuals an
 (:mod:`asdlib.scoring`). A detector without training takes another way from the frames to z, over
 clip statistics and their distance to normal clips (:mod:`asdlib.clipstats`).
 
-What the walk needs of a machine is learnt in :mod:`asdlib.study`;
-the ensemble over seeds, the fusion of views, and the decision are made
-of z in :mod:`asdlib.compare.systems`.
-
-The study, the scoring of one file alone, the failure gallery and the explorer take this walk.
+What the walk needs of a machine is learnt in :mod:`asdlib.study`. The ensemble over seeds, the
+fusion of views and the decision are made of z in :mod:`asdlib.compare.systems`. The study, the
+scoring of one file alone, the failure gallery, the monitor and the explorer take this walk.
 Notebook: 04_seed_study.
 """
 
