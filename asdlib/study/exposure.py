@@ -49,27 +49,8 @@ def check(params: Params) -> None:
     AsdError
         Naming the folder, what was found and what is needed.
     """
-    if params.encoder.folder is None:
-        return
-    folder = resolve(params.encoder.folder)
-    if not folder.is_dir():
-        raise AsdError(f"encoder.folder: {folder} is no folder; it must hold {_NEEDED}.")
-    found = {p.name for p in folder.iterdir()}
-    if not {"config.json", "preprocessor_config.json"} <= found or not _weights(folder):
-        names = ", ".join(sorted(found)[:5]) or "nothing"
-        raise AsdError(f"encoder.folder: {folder} holds {names}; it must hold {_NEEDED}.")
-    _library()
-    encoder = AudioEncoder(folder, params.spectra.sample_rate, choose_device(params.device))
-    noise = np.random.default_rng(0).standard_normal(params.spectra.sample_rate)
-    try:
-        shape = encoder.embed(encoder.inputs(noise.astype(np.float32))).shape
-    except Exception as error:  # the model is the user's and may raise anything
-        raise _unfit(folder, error) from error
-    if len(shape) != 2:
-        raise AsdError(
-            f"encoder.folder: {folder} gives embeddings of shape {tuple(shape)}; it "
-            "must give one vector per clip."
-        )
+    if params.encoder.folder is not None:
+        AudioEncoder(params)
 
 
 def fingerprint(params: Params) -> str:
@@ -90,11 +71,6 @@ def _content(file: Path, size: int, changed: int) -> str:
 
 def _weights(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.safetensors"))
-
-
-def _unfit(folder: Path, error: Exception) -> AsdError:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return AsdError(f"encoder.folder: {folder} cannot be used ({reason[:300]}).")
 
 
 def scores(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
@@ -197,39 +173,54 @@ class AudioEncoder:
     Attributes
     ----------
     model : maps its inputs to hidden states; the encoder alone where there is a decoder too.
+    size : values of an embedding.
     """
 
-    def __init__(self, folder: Path, sample_rate: int, device: str):
+    def __init__(self, params: Params):
+        folder = resolve(str(params.encoder.folder))
+        where, rate = f"encoder.folder: {folder}", params.spectra.sample_rate
+        if not folder.is_dir():
+            raise AsdError(f"{where} is no folder; it must hold {_NEEDED}.")
+        found = {p.name for p in folder.iterdir()}
+        if not {"config.json", "preprocessor_config.json"} <= found or not _weights(folder):
+            names = ", ".join(sorted(found)[:5]) or "nothing"
+            raise AsdError(f"{where} holds {names}; it must hold {_NEEDED}.")
+        _library()
+        self._rate, self._device = rate, choose_device(params.device)
+        try:
+            lacking = self._load(folder)
+            wanted = getattr(self._extract, "sampling_rate", rate)
+            noise = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
+            shape = self.embed(noise).shape if wanted == rate and not lacking else (1, 0)
+        except Exception as error:  # the folder is the user's and the library may raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise AsdError(f"{where} cannot be used ({reason[:300]}).") from error
+        if lacking:  # the library would fill them with random numbers
+            few = ", ".join(lacking[:3])
+            raise AsdError(f"{where} lacks weights of the model, such as {few}.")
+        if wanted != rate:
+            raise AsdError(
+                f"{where} wants {wanted} Hz and the study has {rate} Hz; use an encoder of the "
+                "study's sample rate."
+            )
+        if len(shape) != 2:
+            raise AsdError(
+                f"{where} gives embeddings of shape {tuple(shape)}; it must give one vector per "
+                "clip."
+            )
+        self.size = int(shape[1])
+
+    def _load(self, folder: Path) -> list[str]:
+        """Load model and feature extractor; return the names of weights that are missing."""
         from transformers import AutoFeatureExtractor, AutoModel
 
-        try:
-            extract = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-            model, info = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                dtype=torch.float32,
-                output_loading_info=True,
-            )
-        except Exception as error:  # the folder is the user's and the library may raise anything
-            raise _unfit(folder, error) from error
-        if info["missing_keys"]:  # the library would fill them with random numbers
-            few = ", ".join(sorted(info["missing_keys"])[:3])
-            raise AsdError(f"encoder.folder: {folder} lacks weights of the model, such as {few}.")
-        wanted = getattr(extract, "sampling_rate", sample_rate)
-        if wanted != sample_rate:
-            raise AsdError(
-                f"encoder.folder: {folder} wants {wanted} Hz and the study has {sample_rate} Hz; "
-                "use an encoder of the study's sample rate."
-            )
-        self._extract, self._rate, self._device = extract, sample_rate, device
-        self.model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(device)
-        self.model.eval().requires_grad_(False)
-
-    def inputs(self, signal: Float[np.ndarray, " sample"]) -> dict[str, Tensor]:
-        """Turn one waveform into the model's inputs."""
-        found = self._extract(signal, sampling_rate=self._rate, return_tensors="pt")
-        return {name: value.to(self._device) for name, value in found.items()}
+        local: dict[str, Any] = {"local_files_only": True}
+        self._extract = AutoFeatureExtractor.from_pretrained(folder, **local)
+        own = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+        model, info = AutoModel.from_pretrained(folder, **local, **own)
+        whole = model.get_encoder() if model.config.is_encoder_decoder else model
+        self.model = whole.to(self._device).eval().requires_grad_(False)
+        return sorted(info["missing_keys"])
 
     def adapt(self, rank: int) -> None:
         """Add low-rank matrices to all linear layers, which alone are trained."""
@@ -238,9 +229,12 @@ class AudioEncoder:
         config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         self.model = get_peft_model(self.model, config)
 
-    def embed(self, inputs: dict[str, Tensor]) -> Float[Tensor, "clip value"]:
-        """Mean of the last hidden states over time."""
-        return self.model(**inputs).last_hidden_state.mean(1)
+    def embed(self, signal: Float[np.ndarray, " sample"]) -> Float[Tensor, "1 value"]:
+        """Mean over time of the last hidden states of one waveform."""
+        found = self._extract(signal, sampling_rate=self._rate, return_tensors="pt")
+        inputs = {name: value.to(self._device) for name, value in found.items()}
+        hidden: Tensor = self.model(**inputs).last_hidden_state
+        return hidden.mean(1)
 
 
 def _library() -> None:
@@ -266,13 +260,13 @@ def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Te
     """Embed every clip once; the embeddings depend on the contents of the clips only."""
 
     def make() -> dict[str, Tensor]:
-        encoder, rows = _encoder(params), []
+        encoder, rows = AudioEncoder(params), []
         with (
             torch.inference_mode(),
             progressing("frozen encoder", len(clips), "clip", progress=progress) as bar,
         ):
             for signal in dataset.read_all(clips, params.spectra):
-                rows.append(encoder.embed(encoder.inputs(signal[0]))[0].cpu())
+                rows.append(encoder.embed(signal[0])[0].cpu())
                 bar.update()
         return {"embeddings": torch.stack(rows)}
 
@@ -299,7 +293,7 @@ def _adapted(
 ) -> Float[np.ndarray, "1 clip"]:
     """A by one seed's encoder and head, trained together; the trained weights are kept."""
     (seed,), constants = seeds, params.encoder
-    encoder, files = _encoder(params), list(zip(clips["path"], clips["hash"], strict=True))
+    encoder, files = AudioEncoder(params), list(zip(clips["path"], clips["hash"], strict=True))
     epochs, train = constants.lora_epochs, clips["split"] == "train"
     steps = epochs * int(train.sum()) + len(clips)
     bar = progressing(f"LoRA, seed {seed}", steps, "clip", progress=progress)
@@ -308,15 +302,14 @@ def _adapted(
         rows = []
         for path, content in (files[i] for i in numbers[0].tolist()):
             signal = dataset.read(path, params.spectra, content=content)
-            rows.append(encoder.embed(encoder.inputs(signal[0])))
+            rows.append(encoder.embed(signal[0]))
             bar.update()
         return torch.cat(rows)[None]
 
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
         encoder.adapt(constants.lora_rank)
-    size = encoder.model.config.hidden_size
-    head = Head(seeds, size, constants.hidden, clips["machine"].nunique())
+    head = Head(seeds, encoder.size, constants.hidden, clips["machine"].nunique())
     head.to(choose_device(params.device))
     parts = [*encoder.model.named_parameters(), *head.named_parameters()]
     learnt = {name: weight for name, weight in parts if weight.requires_grad}
@@ -333,11 +326,6 @@ def _adapted(
             for name, weight in learnt.items():
                 weight.copy_(stored[name])
         return _surprise(embed, head, clips, seeds)
-
-
-def _encoder(params: Params) -> AudioEncoder:
-    folder = resolve(str(params.encoder.folder))
-    return AudioEncoder(folder, params.spectra.sample_rate, choose_device(params.device))
 
 
 def _fit(
