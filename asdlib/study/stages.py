@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,6 @@ from asdlib.spectra import Frames, Standardiser
 from asdlib.study import walk
 from asdlib.study.walk import Branch, Setting, contents, of_split
 
-Result = TypeVar("Result")
 Tick = Callable[[str, int], None]
 """Called with what was done, and with the number of steps that it was."""
 

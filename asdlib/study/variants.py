@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from asdlib.params import INTERPOLATION_NEEDS, Autoencoder, Extra, Params
+from asdlib.runtime.errors import form
 from asdlib.scoring import VARIANTS
 from asdlib.study import detectors
 from asdlib.study.baseline import official
@@ -98,17 +99,14 @@ def lacking(params: Params, what: str) -> str:
     what : an extra, an objective, "rescored" for other constants of eq. 1, "held_out" for the
         champion's alarms, or "champion" for what every idea is held against.
     """
-    if what == "rescored":
-        run = CHAMPION in params.front_ends and "eq1" in params.scorers
-        return "" if run else f"needs {CHAMPION} with the scorer eq1, which was not run"
-    if what == "held_out":
-        run = CHAMPION in params.front_ends and COMPARED[0] in params.scorers
-        return "" if run else f"needs {CHAMPION} with the scorer {COMPARED[0]}, which was not run"
+    scorers = {"rescored": ("eq1",), "held_out": COMPARED[:1]}.get(what, COMPARED)
     if what == "build_up":
         if not params.baseline or "near" not in params.front_ends or "eq1" not in params.scorers:
             return "needs the baseline, and near with the scorer eq1"
-    elif CHAMPION not in params.front_ends or not set(COMPARED) <= set(params.scorers):
-        return f"needs {CHAMPION} with the scorers {' and '.join(COMPARED)}, which were not run"
+    elif CHAMPION not in params.front_ends or not set(scorers) <= set(params.scorers):
+        names, were = " and ".join(scorers), form(len(scorers), "was", "were")
+        scorer = form(len(scorers), "scorer", "scorers")
+        return f"needs {CHAMPION} with the {scorer} {names}, which {were} not run"
     if what == "interpolate" and params.spectra.stack < 3:
         return INTERPOLATION_NEEDS
     extra = "objectives" if what in OBJECTIVES else what
