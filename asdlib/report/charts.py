@@ -131,3 +131,11 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
             annotation_clip=False,
             parse_math=False,
         )
+
+
+def count_axis(ax: Axes, counts: Iterable[float]) -> None:
+    """Make the horizontal axis logarithmic, with a tick at every count."""
+    ticks = list(counts)
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 
 from asdlib import spectra
-from asdlib.report.charts import label_ends, lines, name_axes, panels
+from asdlib.report.charts import count_axis, lines, name_axes, panels
 from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 
 _MOST = 6.0  # standard deviations at the ends of the colour scale
@@ -170,18 +170,12 @@ def enough(table: pd.DataFrame) -> Figure:
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     x = table["recordings"]
-    colours = {"false_alarms": "#d7191c", "hits": "#2c7bb6"}
     ax.fill_between(x, table["low"], table["high"], color="#999999", alpha=0.25, lw=0)
     ax.plot(x, table["promised"], color="#444444", ls="--", lw=1)
-    ends = [(table["promised"].iloc[-1], "wanted false alarms", "#444444")]
-    for name, colour in colours.items():
-        if table[name].notna().any():
-            ax.plot(x, table[name], color=colour, marker="o", lw=1.6)
-            ends.append((table[name].iloc[-1], name.replace("_", " "), colour))
-    ax.set_xscale("log")
-    ax.set_xticks(x, [str(count) for count in x])
-    ax.minorticks_off()
-    label_ends(ax, ends)
+    shown = table.rename(columns={"false_alarms": "false alarms"})
+    shown = shown.melt("recordings", ["false alarms", "hits"]).dropna()
+    lines(ax, shown, "recordings", "value", "variable")
+    count_axis(ax, x)
     ax.set(xlabel="normal recordings", ylabel="share that is an alarm", ylim=(0, 1.02))
     return fig
 
@@ -238,8 +232,6 @@ def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figur
             fontsize=8,
             va="bottom",
         )
-    ax.set_xscale("log")
-    ax.set_xticks(curve.index, [str(count) for count in curve.index])
-    ax.minorticks_off()
+    count_axis(ax, curve.index)
     ax.set(xlabel="training clips of the source domain", ylabel=r"$\Omega$")
     return fig

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asdlib.report.charts import forest, lines, name_axes, panels
+from asdlib.report.charts import count_axis, forest, lines, name_axes, panels
 from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, system_name
 
 _PARTS = {
@@ -243,14 +243,13 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
         legend=False,
         height=2.3,
         aspect=1.1,
-        facet_kws={"sharex": "col", "sharey": "row", "subplot_kws": {"xscale": "log"}},
+        facet_kws={"sharex": "col", "sharey": "row"},
     )
     for (quantity, what), ax in grid.axes_dict.items():
         size, value = table.loc[table["what"] == what, ["size", quantity]].to_numpy().T
         ax.plot(size, value[-1] * size / size[-1], color="#999999", ls=":", lw=1)
         ax.set_yscale("log")
-        ax.set_xticks(size, [f"{own:g}" for own in size])
-        ax.minorticks_off()
+        count_axis(ax, size)
         ax.set(title="", xlabel=what, ylabel=units[quantity])
         ax.label_outer()
     return grid.figure
