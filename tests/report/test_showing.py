@@ -36,34 +36,8 @@ def test_every_system_has_a_name_and_a_colour():
     assert style.system_name("baseline", "mahala") == "Baseline MAHALA"
     assert style.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
     assert style.system_name("near") == "AE ch1"
-    assert len(set(style.COLOURS.values())) == len(style.COLOURS)
-
-
-def test_todays_systems_keep_their_looks():
-    looks = {name: (style.NAMES[name], style.COLOURS[name], style.MARKERS[name]) for name in NAMED}
-    assert looks == NAMED
-    assert list(style.NAMES)[: len(NAMED)] == list(NAMED)
-    assert style.MARKERS["truth"] == "*"
-
-
-NAMED = {
-    "near": ("AE ch1", "#6e6e6e", "o"),
-    "far": ("AE ch2 (far)", "#ca9161", "s"),
-    "refsub": ("RefSub", "#029e73", "^"),
-    "adasub": ("AdaSub", "#0173b2", "D"),
-    "cohgate": ("CohGate", "#de8f05", "v"),
-    "combo": ("Combo", "#cc78bc", "P"),
-    "cohsub": ("CohSub", "#fbafe4", "<"),
-    "wiener": ("Wiener", "#d55e00", ">"),
-    "lsa": ("LSA", "#56b4e9", "h"),
-    "complexls": ("ComplexLS", "#7a3b00", "X"),
-    "lsada": ("LSAda", "#00798c", "d"),
-    "adals": ("AdaLS", "#8f2d56", "8"),
-    "gatedls": ("GatedLS", "#6b8e23", "x"),
-    "gatedlsada": ("GatedLSAda", "#7b52ab", "+"),
-    "gatedadals": ("GatedAdaLS", "#b22222", "H"),
-    "baseline": ("Baseline", "#8c6d31", "p"),
-}
+    for looks in (style.COLOURS, style.MARKERS):
+        assert len(set(looks.values())) == len(looks)
 
 
 def test_a_new_front_end_gets_a_colour_and_a_marker_by_itself():
