@@ -20,17 +20,18 @@ from pydantic import ValidationError
 from asdlib import dataset
 from asdlib.clipstats import VIEWS
 from asdlib.compare import systems
-from asdlib.explore.board import Bars, Board
+from asdlib.explore import picture
 from asdlib.explore.data import (
+    ClipPicture,
     QuietPowers,
     Trained,
     apply_systems,
+    clip_picture,
     describe_decisions,
     machine_sound,
     open_folder,
     viewed,
 )
-from asdlib.explore.view import View, compute
 from asdlib.frontends import FRONT_ENDS, trained_front_ends
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params, sentence
@@ -65,8 +66,7 @@ class Explorer:
     def __init__(self, params: Params):
         self.params = params
         self.recordings, self.problems = open_folder(params, progress=True)
-        self.board, self.bars = Board(params), Bars()
-        self.view: View | None = None
+        self.view: ClipPicture | None = None
         self._units: dict[tuple[str, str], Trained | None] = {}
         self._views: dict[tuple[str, str, str], FittedView] = {}
         self._explained: tuple[Any, pd.DataFrame, float] | None = None
@@ -160,14 +160,14 @@ class Explorer:
         except AsdError as error:
             self.view = None
             self._say(*(wrong or [str(error)]))
-            self.picture.value = self.board.say(f"cannot be shown: {title}")
+            self.picture.value = picture.message(f"cannot be shown: {title}")
             for name in _SOUNDS:
                 self._play(name, None)
             self._list_views({})
             return
         trained = self._trained(row["machine"], self.front_end.value)
         floors, remark = self._floors(row["machine"], constants)
-        self.view = compute(
+        self.view = clip_picture(
             signal,
             constants,
             front_end=self.front_end.value,
@@ -175,8 +175,8 @@ class Explorer:
             floors=floors,
             trained=trained,
         )
-        self.picture.value = self.board.draw(
-            self.view, title=title, front_end=self.front_end.value, trained=trained
+        self.picture.value = picture.panels(
+            self.view, self.params, title=title, front_end=self.front_end.value, trained=trained
         )
         name = sound_name(self.front_end.value).replace("microphone", "microphone, again")
         self._play("denoised", self.view.sound, name)
@@ -208,7 +208,7 @@ class Explorer:
             title += "; with the study's constants, not those of the sliders"
         if row["split"] == "train":
             title += "; fitted on this clip too"
-        self.shares.value = self.bars.draw(table, title)
+        self.shares.value = picture.shares(table, title)
 
     def _list_views(self, found: dict[str, Viewed]) -> None:
         """Offer the scorers that were computed; hide their part of the page without any."""
