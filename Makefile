@@ -45,6 +45,8 @@ verdict: env
 	$(BIN)/python studies/verdict.py $(if $(NOISE),--noise "$$NOISE") \
 	  $(if $(RESPONSES),--impulse-responses "$$RESPONSES")
 
+# notebooks open on a double click; the settings for that are the project's, not the user's
+lab: export JUPYTER_CONFIG_DIR := $(CURDIR)/.venv/jupyter
 lab: env
 	$(BIN)/jupytext-config set-default-viewer python
 	$(BIN)/jupyter lab notebooks --LabApp.news_url=None \
