@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import clipstats
-from asdlib.calibration import Alarm, Calibration, folds
+from asdlib.calibration import Alarm, Calibration, folds, proportion_interval
 
 
 @given(
@@ -59,3 +59,10 @@ def test_scores_that_hardly_differ_have_a_gamma_distribution(rng, spread, mode):
         if 1e-5 <= spread <= 1e-2 and mode == "gamma_z":
             assert z[:-2].std() == pytest.approx(1, abs=0.01)
         assert z[-2] < z[:-2].min() <= z[:-2].max() < z[-1]
+
+
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson():
+    low, high = proportion_interval(3, 40)
+    assert low == pytest.approx(scipy.stats.beta.ppf(0.025, 3, 38))
+    assert high == pytest.approx(scipy.stats.beta.ppf(0.975, 4, 37))
+    assert (proportion_interval(0, 10)[0], proportion_interval(10, 10)[1]) == (0, 1)

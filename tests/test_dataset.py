@@ -269,3 +269,10 @@ def test_the_overview_counts_what_lies_there(tmp_path, rng):
         ["fan", "train", "source", "normal", 3, "1, 2", "16000", "2"],
         ["pump", "train", "source", "normal", 1, "0.5", "8000", "2"],
     ]
+
+
+def test_real_recordings_can_be_used(real):
+    table = dataset.scan(real / "mimii_two_mic")
+    assert len(table) == 20
+    assert dataset.check(table)[1] == []
+    assert dataset.read(table["path"][0]).shape == (2, 160000)

@@ -156,3 +156,11 @@ def test_paired_differences_are_taken_by_seed():
     agree = metrics.paired_difference([0.7, 0.6, 0.9], [0.6, 0.5, 0.8])  # but for rounding
     assert (agree["mean"], agree["std"]) == (pytest.approx(0.1), 0)
     assert np.isnan(agree["p_t"])
+
+
+def test_errors_are_counted():
+    labels = ["normal", "normal", "anomaly", "anomaly", "anomaly"]
+    found = metrics.error_counts([1, 0, 1, 1, 0], labels)
+    assert (found["false alarms"], found["misses"]) == (1, 1)
+    assert found["precision"] == found["recall"] == found["F1"] == pytest.approx(2 / 3)
+    assert np.isnan(metrics.error_counts([0, 0], ["normal", "normal"])["F1"])
