@@ -52,15 +52,15 @@ def resolve(path: str | Path) -> Path:
 
 
 @contextmanager
-def named(path: Path, done: str = "read", part: Path | None = None) -> Iterator[None]:
+def named(path: Path, done: str = "read", *parts: Path) -> Iterator[None]:
     """Raise an error of the system as a :class:`FileError`.
 
-    It names the file that the system names, and ``path`` where that is ``part`` or nothing.
+    It names the file that the system names, and ``path`` where that is nothing or in a part.
 
     Parameters
     ----------
     done : what was tried with the file, "read" or "written".
-    part : file or folder that will be renamed to ``path``.
+    parts : files or folders that will be renamed to ``path``.
 
     Examples
     --------
@@ -73,13 +73,12 @@ def named(path: Path, done: str = "read", part: Path | None = None) -> Iterator[
     """
     try:
         yield
-    except FileError:
-        raise
     except OSError as error:
         found = Path(os.fsdecode(error.filename or path))
-        if part is not None and (found == part or part in found.parents):
-            found = path
-        raise FileError(found, error, done) from None
+        inside = not {found, *found.parents}.isdisjoint(parts)
+        if isinstance(error, FileError) and not inside:
+            raise
+        raise FileError(path if inside else found, error, done) from None
 
 
 def part_of(path: Path) -> Path:

@@ -17,11 +17,17 @@ class FileError(AsdError, OSError):
     ----------
     errno : number of the system's error.
     filename : of the file.
+    strerror : what the system says.
     """
 
     def __init__(self, path: Path | str, error: OSError, done: str = "read or written"):
         super().__init__(f"{printable(os.fsdecode(path))}: cannot be {done} ({reason(error)}).")
         self.errno, self.filename = error.errno, os.fsdecode(path)
+        self.strerror, self._done = reason(error), done
+
+    def __reduce__(self) -> tuple:
+        """Come through from a worker of a cluster as what it is."""
+        return FileError, (self.filename, OSError(self.errno, self.strerror), self._done)
 
     def __str__(self) -> str:
         """Return the sentence."""

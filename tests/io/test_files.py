@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import time
 
 import pytest
@@ -49,6 +50,7 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")  # a failing write names no file
     assert str(caught.value) == f"{path}: cannot be written (No space left on device)."
     assert caught.value.errno == errno.ENOSPC
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # of a worker
     assert [file.name for file in tmp_path.iterdir()] == ["scores.csv"]
     assert path.read_text() == "old"
 

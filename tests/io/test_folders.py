@@ -9,9 +9,10 @@ from conftest import machine_folder, two_channels, write_wav
 from asdlib import cli, dataset
 from asdlib.compare import validation
 from asdlib.dataset import Problems
-from asdlib.io import folders
+from asdlib.io import files, folders
 from asdlib.monitor import recordings, watch
 from asdlib.params import AsdError, Spectra
+from asdlib.runtime.errors import FileError
 from asdlib.simulate import rooms
 
 LEFT = ("._a.wav", "@eaDir/a.wav", "__MACOSX/._a.wav", ".DS_Store", "Thumbs.db", "#recycle/a.wav")
@@ -233,3 +234,13 @@ def test_a_link_to_a_folder_is_written_in_place(tmp_path):
         (part / "new.html").touch()
     assert (tmp_path / "html").is_symlink()
     assert (own / "new.html").exists()
+
+
+def test_what_fails_in_a_part_of_a_folder_names_the_folder(tmp_path):
+    with (
+        pytest.raises(FileError) as caught,
+        folders.replacing_folder(tmp_path / "scenes", "OUT") as part,
+    ):
+        files.read_bytes(part / "a.wav")
+    wanted = f"{tmp_path / 'scenes'}: cannot be written (No such file or directory)."
+    assert str(caught.value) == wanted
