@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from faults.table import pytest_addoption, pytest_terminal_summary, tell  # noqa: F401  # of pytest
 from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -36,6 +35,10 @@ _LONG = (
     "monitor/",
     "study/",
 )
+
+
+def pytest_addoption(parser):
+    parser.addoption("--every-fault", action="store_true", help="at every access, not at one")
 
 
 def pytest_collection_modifyitems(items):

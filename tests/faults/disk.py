@@ -9,16 +9,14 @@ import errno
 import io
 import os
 import threading
-from contextlib import contextmanager
-from pathlib import Path
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 ERRORS = {name: getattr(errno, name) for name in ("ENOSPC", "EROFS", "EACCES", "EIO")}
 _AT_NAMES = ("EROFS", "EACCES")  # say that something may not be opened or renamed; never a write's
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_BY_PATH = ("mkdir", "rmdir", "unlink", "remove", "truncate", "utime", "chmod")
-_BY_TWO = ("rename", "replace", "link", "symlink")
-_BY_FILE = ("write", "pwrite", "fsync", "ftruncate", "sendfile")
+_real_open = io.open
 
 
 class Disk:
@@ -27,94 +25,78 @@ class Disk:
     Parameters
     ----------
     kind : of the accesses, "write" or "read".
-    fault : name of an error; none: accesses are counted only.
+    error : name of an error; none: accesses are counted only.
     at : number of the access that fails, from 1.
     lasting : whether all later ones fail too, as on a disk that stays full.
 
     Attributes
     ----------
-    counts : accesses so far, by their kind.
-    what : the one that failed, as a sentence; empty if none has.
+    counts : accesses so far, by their kind and whether they name the file.
+    failed : the one that failed, as its function and path; empty if none has.
     written : names of the files that were filled.
     """
 
-    def __init__(self, *roots, kind="write", fault=None, at=0, lasting=False):
-        self.roots = [f"{os.path.realpath(root)}{os.sep}" for root in roots]
-        self.kind, self.fault, self.at, self.lasting = kind, fault, at, lasting
-        self.counts, self.what, self.written = {"read": 0, "write": 0}, "", set()
+    def __init__(self, *roots, kind="write", error=None, at=0, lasting=False):
+        self.roots = tuple(f"{os.path.realpath(root)}{os.sep}" for root in roots)
+        self.kind, self.error, self.at, self.lasting = kind, error, at, lasting
+        self.counts, self.failed, self.written = Counter(), (), set()
         self._lock = threading.Lock()
 
     @contextmanager
     def mounted(self):
         """Let all accesses of this process pass through here."""
-        with (
-            mock.patch.object(builtins, "open", self._open),
-            mock.patch.object(io, "open", self._open),
-            mock.patch.object(os, "open", self._os_open(os.open)),
+        calls = [(builtins, "open", self._open), (io, "open", self._open)]
+        calls.append((os, "open", self._os_open(os.open)))
+        for names, where in (
+            (("mkdir", "rmdir", "unlink", "remove", "truncate", "utime", "chmod"), _first),
+            (("rename", "replace", "link", "symlink"), _second),
+            (("write", "pwrite", "fsync", "ftruncate", "sendfile"), _file),
         ):
-            patches = [
-                mock.patch.object(os, name, self._patched(getattr(os, name), where))
-                for names, where in ((_BY_PATH, _first), (_BY_TWO, _second), (_BY_FILE, _file))
-                for name in names
-            ]
-            for patch in patches:
-                patch.start()
-            try:
-                yield self
-            finally:
-                for patch in patches:
-                    patch.stop()
+            calls += [(os, name, self._patched(getattr(os, name), where)) for name in names]
+        with ExitStack() as patches:
+            for call in calls:
+                patches.enter_context(mock.patch.object(*call))
+            yield self
 
-    def access(self, kind, path, what, *, by_name=True):
+    def access(self, kind, path, function, *, by_name=True):
         """Count one access; raise if its turn to fail has come."""
         path = os.fsdecode(path)
-        inside = os.path.realpath(os.path.dirname(path)) + os.sep
-        if not any(inside.startswith(root) for root in self.roots):
-            return
-        if not by_name and self.fault in _AT_NAMES:
+        if not (os.path.realpath(os.path.dirname(path)) + os.sep).startswith(self.roots):
             return
         with self._lock:
-            self.counts[kind] += 1
-            number = self.counts[kind]
-            if what in ("write", "sendfile"):
+            self.counts[kind, by_name] += 1
+            number = self.reached(kind, self.error)
+            if function in ("write", "sendfile"):
                 self.written.add(os.path.basename(path))
             due = number >= self.at if self.lasting else number == self.at
-            if self.fault and kind == self.kind and due:
-                self.what = self.what or f"{what} {path}"
-                code = ERRORS[self.fault]
+            met = by_name or self.error not in _AT_NAMES
+            if self.error and kind == self.kind and due and met:
+                self.failed = self.failed or (function, path)
+                code = ERRORS[self.error]
                 raise OSError(code, os.strerror(code), *([path] if by_name else []))
 
-    def _patched(self, real, where):
-        by_name = where is not _file
+    def reached(self, kind, error):
+        """How many of the accesses so far an error can meet."""
+        return self.counts[kind, True] + (error not in _AT_NAMES) * self.counts[kind, False]
 
+    def _patched(self, real, where):
         def call(*args, **keys):
             if path := where(*args, **keys):
-                self.access("write", path, real.__name__, by_name=by_name)
+                self.access("write", path, real.__name__, by_name=where is not _file)
             return real(*args, **keys)
 
         return call
 
     def _os_open(self, real):
         def call(path, flags, *args, **keys):
-            kind = "write" if flags & _WRITES else "read"
-            self.access(kind, _first(path, **keys), "os.open")
+            self.access("write" if flags & _WRITES else "read", _first(path, **keys), "os.open")
             return real(path, flags, *args, **keys)
 
         return call
 
-    def _open(
-        self,
-        file,
-        mode="r",
-        buffering=-1,
-        encoding=None,
-        errors=None,
-        newline=None,
-        closefd=True,
-        opener=None,
-    ):
+    def _open(self, file, mode="r", buffering=-1, *text, closefd=True, opener=None, **texts):
         if isinstance(file, int):
-            return _open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+            return _real_open(file, mode, buffering, *text, closefd=closefd, opener=opener, **texts)
         file, writes = os.fspath(file), bool(set(mode) & set("wax+"))
         if opener is None:
             self.access("write" if writes else "read", file, "open")
@@ -126,35 +108,32 @@ class Disk:
         buffer = (kind or io.BufferedReader)(raw)
         if "b" in mode:
             return buffer
-        text = io.TextIOWrapper(buffer, encoding, errors, newline)
-        text.mode = mode
-        return text
+        wrapper = io.TextIOWrapper(buffer, *text, **texts)
+        wrapper.mode = mode
+        return wrapper
 
 
 class _Raw(io.FileIO):
-    """A file whose writes or reads are accesses; of one that fails, half is done."""
+    """A file whose writes or reads are accesses; of a write that fails, half is done."""
 
     def write(self, data):
         try:
-            self._asked("write")
+            self._access("write")
         except OSError:
             super().write(memoryview(data).cast("B")[: len(data) // 2])
             raise
         return super().write(data)
 
     def readinto(self, buffer):
-        self._asked("read")
+        self._access("read")
         return super().readinto(buffer)
 
     def readall(self):
-        self._asked("read")
+        self._access("read")
         return super().readall()
 
-    def _asked(self, kind):
+    def _access(self, kind):
         self.disk.access(kind, self.name, kind, by_name=False)
-
-
-_open = io.open
 
 
 def _first(path, *args, dir_fd=None, **keys):
@@ -172,15 +151,3 @@ def _file(file, *args, **keys):
         return os.readlink(f"/proc/self/fd/{file}")
     except OSError:
         return ""
-
-
-def held(root):
-    """Content of every file below a folder by its path; of a folder or a link, what it is."""
-    root, found = Path(root), {}
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if path.is_symlink():
-            found[name] = f"link to {os.readlink(path)}"
-        elif path.is_file():
-            found[name] = path.read_bytes()
-    return found
