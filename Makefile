@@ -29,7 +29,7 @@ test: env
 	$(BIN)/python -m pytest
 
 faults: env
-	$(BIN)/python -m pytest tests/faults --every-fault --dist load
+	$(BIN)/python -m pytest tests/faults --every-fault -m "" --dist load
 
 lint: env
 	$(BIN)/ruff format --check .
@@ -37,7 +37,7 @@ lint: env
 	$(BIN)/mypy
 
 bench: env
-	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python benchmarks/bench.py
 
 verdict: env
 	$(BIN)/python studies/untrained.py $(if $(NOISE),--noise "$$NOISE") \
