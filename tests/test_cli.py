@@ -24,16 +24,17 @@ def written(tmp_path, **changes):
     return path
 
 
-@pytest.fixture
-def params_file(tmp_path):
-    """With all that a report computes."""
-    return written(tmp_path)
-
-
-@pytest.fixture
-def lean_file(tmp_path):
+def lean(tmp_path):
     """With what S1 to S3 need, and no more."""
     return written(tmp_path, extras=[], baseline=False)
+
+
+def pump(tmp_path, rng):
+    """Recordings of one's own machine, with other names than those of DCASE."""
+    for split, names in (("train", "abcd"), ("test", "xy")):
+        for name in names:
+            write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
+    return tmp_path / "pump"
 
 
 def asd(*words):
@@ -72,14 +73,15 @@ def test_scenes_are_written_and_named(tmp_path, capsys):
     assert f"seed 5, manifest {stored['manifest']}" in printed
     assert (tmp_path / "out" / "SimValve" / "truth" / "labels.csv").exists()
     assert len(dataset.scan(tmp_path / "out")) == 7
-    assert "holds something else" in refused(capsys, "scenes", tmp_path / "out", "--params", path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    line = refused(capsys, "scenes", tmp_path / "mine", "--params", path)
+    assert "holds files that asd did not write" in line
 
 
-def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(tmp_path, rng, lean_file, capsys):
-    for split, names in (("train", "abcd"), ("test", "xy")):
-        for name in names:
-            write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
-    assert asd("study", "--params", lean_file, "--data", tmp_path / "pump") == 0
+def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(tmp_path, rng, capsys):
+    study = ("study", "--params", lean(tmp_path), "--data", pump(tmp_path, rng))
+    assert asd(*study) == 0
     out, err = capsys.readouterr()
     assert "units to compute: about" in err
     assert "S1 pump: " in out
@@ -89,13 +91,13 @@ def test_a_study_of_ones_own_machine_gives_scores_and_a_threshold(tmp_path, rng,
     assert s1["threshold"].nunique() == 1
     assert (s1["decision"] == (s1["score"] > s1["threshold"])).all()
     assert set(table["system"]) == {"S1", "S2", "S3", "S5"}  # S4 needs labels to be chosen
-    assert asd("study", "--params", lean_file, "--data", tmp_path / "pump") == 0
+    assert asd(*study) == 0
     assert "Everything is computed already" in capsys.readouterr().err
 
 
-def test_the_doctor_says_what_is_there_and_what_is_wrong(tmp_path, rng, params_file, capsys):
+def test_the_doctor_says_what_is_there_and_what_is_wrong(tmp_path, rng, capsys):
     machine_folder(tmp_path / "data", rng, "fan", domains=("source", "target"))
-    assert asd("doctor", tmp_path / "data", "--params", params_file) == 0
+    assert asd("doctor", tmp_path / "data", "--params", written(tmp_path)) == 0
     printed = capsys.readouterr().out
     for part in ("16000", "all 16 clips can be read", "median G", "36 units to compute"):
         assert part in printed
@@ -116,14 +118,14 @@ def test_the_doctor_says_what_is_there_and_what_is_wrong(tmp_path, rng, params_f
     assert all(s.endswith(".") for s in found)
 
 
-def test_broken_recordings_stop_a_report_before_any_work(tmp_path, rng, params_file, capsys):
+def test_broken_recordings_stop_a_report_before_any_work(tmp_path, rng, capsys):
     machine_folder(tmp_path / "data", rng, "fan")
     soundfile.write(
         tmp_path / "data/fan/train/section_00_source_train_normal_0099_x.wav",
         two_channels(rng),
         44100,
     )
-    line = refused(capsys, "report", "--params", params_file, "--data", tmp_path / "data")
+    line = refused(capsys, "report", "--params", written(tmp_path), "--data", tmp_path / "data")
     assert "0099_x.wav: sample rate 44100 Hz; 16000 Hz is needed" in line
     assert not list((tmp_path / "results").glob("units/*"))
 
@@ -150,7 +152,7 @@ def test_what_is_not_there_is_one_sentence(words, sentence, capsys):
     assert sentence in refused(capsys, *words)
 
 
-def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, params_file, capsys):
+def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, capsys):
     data = tmp_path / "data"
     for i in range(3):
         write_wav(data / f"Sander/train/{i}.wav", two_channels(rng))
@@ -167,15 +169,14 @@ def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, params_file,
 
 
 @pytest.mark.parametrize("command", ["study", "report"])
-def test_what_a_killed_run_left_goes_before_any_work(tmp_path, command, capsys):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    name = files.part_of(tmp_path / "x").name.replace(f"-{os.getpid()}-", f"-{gone.pid}-")
+def test_what_a_killed_run_left_long_ago_goes_before_any_work(tmp_path, command, capsys):
+    name = files.part_of(tmp_path / "x").name
     places = ["results/units/fan.near.0123", "results/mine/submission/task2"]
     places += ["figures", "out/notebooks"] if command == "report" else []
     for place in places:
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / name).write_text("half")
+        os.utime(tmp_path / place / name, (0, 0))
     words = ["--params", written(tmp_path), "--data", tmp_path / "nowhere"]
     words += ["--out", tmp_path / "out"] if command == "report" else []
     assert "no such folder" in refused(capsys, command, *words)
@@ -183,10 +184,8 @@ def test_what_a_killed_run_left_goes_before_any_work(tmp_path, command, capsys):
 
 
 def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path):
-    scores, cells = (
-        tmp_path / "scores.csv",
-        itertools.product(("source", "target"), ("normal", "anomaly")),
-    )
+    scores = tmp_path / "scores.csv"
+    cells = itertools.product(("source", "target"), ("normal", "anomaly"))
     lines = [f"fan/section_00_{domain}_test_{label}_0000_a.wav,1" for domain, label in cells]
     scores.write_text("\n".join(["file,score", *lines]))
     with open("/dev/full", "w") as full:
@@ -201,11 +200,8 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_what_the_system_refuses_is_one_sentence(tmp_path, lean_file, rng, capsys):
-    for split, names in (("train", "abcd"), ("test", "xy")):
-        for name in names:
-            write_wav(tmp_path / "pump" / split / f"{name}.wav", two_channels(rng))
+def test_what_the_system_refuses_is_one_sentence(tmp_path, rng, capsys):
+    study = ("study", "--params", lean(tmp_path), "--data", pump(tmp_path, rng))
     (tmp_path / "results").write_text("a file")
-    line = refused(capsys, "study", "--params", lean_file, "--data", tmp_path / "pump")
-    assert line.startswith(f"{tmp_path / 'results'}/checked-")
-    assert line.endswith("(Not a directory); mend that and run the same command again.")
+    line = refused(capsys, *study)
+    assert line == f"{tmp_path / 'results'}: cannot be written (File exists)."
