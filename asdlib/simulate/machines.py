@@ -20,7 +20,7 @@ class MachineSpec:
     Attributes
     ----------
     sound : a kind of :mod:`asdlib.simulate.sounds`.
-    faults : names that ``sound`` knows, each with the range its severity is drawn from.
+    faults : names that ``sound`` knows.
     source, target : operating conditions of the two domains.
     snr : nominal level of the machine over the noise, in dB, before the room colours both; a
         machine that rests most of the time lies several dB lower on average. What arrives at the
@@ -33,7 +33,7 @@ class MachineSpec:
     """
 
     sound: Sound
-    faults: dict[str, tuple[float, float]]
+    faults: tuple[str, ...]
     source: tuple[Condition, ...]
     target: tuple[Condition, ...]
     snr: float
@@ -43,17 +43,10 @@ class MachineSpec:
     running_index: bool = False
 
 
-def _faults(*names: str, **scaled: float) -> dict[str, tuple[float, float]]:
-    """Give every fault its range of severities: the common one, times its own factor."""
-    low, high = FAULT_RANGE
-    factors = dict.fromkeys(names, 1.0) | scaled
-    return {name: (low * factor, high * factor) for name, factor in factors.items()}
-
-
 MACHINES: dict[str, MachineSpec] = {
     "SimFan": MachineSpec(
         fan,
-        _faults("imbalance", "blade", "bearing"),
+        ("imbalance", "blade", "bearing"),
         (Condition("spd_1", 0.9), Condition("spd_2", 1.0), Condition("spd_3", 1.1)),
         (Condition("spd_4", 1.18, 1.1),),
         snr=0.0,
@@ -61,7 +54,7 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimGearbox": MachineSpec(
         gears(23, 17.0, 23 / 31),
-        _faults("tooth", "wear", "bearing"),
+        ("tooth", "wear", "bearing"),
         (Condition("load_1_pro_a", 1.0, 0.9), Condition("load_2_pro_a", 1.0, 1.1)),
         (Condition("load_3_pro_A", 1.05, 1.15),),
         snr=2.0,
@@ -69,7 +62,7 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimSlider": MachineSpec(
         slider,
-        _faults("friction", "rail", "loose"),
+        ("friction", "rail", "loose"),
         (Condition("noAttribute", 0.9), Condition("noAttribute", 1.05)),
         (Condition("noAttribute", 1.15, 1.1),),
         snr=1.0,
@@ -78,7 +71,7 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimValve": MachineSpec(
         valve,
-        _faults("leak", "sticking", "worn"),
+        ("leak", "sticking", "worn"),
         (Condition("v_1_mic_2_mic_1", 0.9), Condition("v_2_mic_2_mic_1", 1.1)),
         (Condition("v_3_mic_2_mic_1", 1.25, 1.1),),
         snr=-2.0,
@@ -86,7 +79,7 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimGrinder": MachineSpec(
         grinder,
-        _faults("imbalance", "chatter", "bearing"),
+        ("imbalance", "chatter", "bearing"),
         (Condition("grit_80", 1.0, 0.9), Condition("grit_120", 1.0, 1.1)),
         (Condition("grit_240", 1.1, 0.85),),
         snr=0.0,
@@ -96,7 +89,7 @@ MACHINES: dict[str, MachineSpec] = {
     ),
     "SimPump": MachineSpec(
         gears(9, 24.5, 1.0),
-        _faults("cavitation", "wear", "bearing"),
+        ("cavitation", "wear", "bearing"),
         (Condition("pow_1", 0.95), Condition("pow_2", 1.05)),
         (Condition("pow_3", 1.12, 1.1),),
         snr=1.0,

@@ -17,26 +17,12 @@ from asdlib import dataset
 from asdlib.io import wav
 from asdlib.io.files import resolve
 from asdlib.params import AsdError, Scenes
+from asdlib.simulate import rooms
 from asdlib.simulate.machines import MACHINES
-from asdlib.simulate.rooms import (
-    ANY_RATE,
-    NEIGHBOUR,
-    PATH,
-    Cell,
-    Room,
-    TwoChannels,
-    hear,
-    steady_sources,
-    wavs,
-)
+from asdlib.simulate.rooms import ANY_RATE, NEIGHBOUR, PATH, Cell, Room, TwoChannels
 from asdlib.simulate.sounds import RATE, coloured, harmonics, ring, slow
 from asdlib.spectra import resampled
 
-# level of each noise at the near microphone, in dB; the mixture depends on the domain
-_LEVELS = {
-    "source": {"ventilation": 0.0, "cart": -1.0, "compressor": -5.0, "clatter": -6.0},
-    "target": {"ventilation": -1.5, "cart": -4.0, "compressor": -2.0, "clatter": -4.0},
-}
 _NEIGHBOUR_DB = 0.0  # the same for a neighbouring machine: as loud as the loudest of the four
 _SILENCE = 1e-3  # real noise below -60 dB of full scale is not raised to unit power
 
@@ -75,11 +61,12 @@ def _clatter(rng: np.random.Generator, samples: int) -> np.ndarray:
     return 4.0 * ring(samples, rng.uniform(0, seconds, blows), strengths, modes)
 
 
-_MODELLED = {
-    "ventilation": _ventilation,
-    "cart": _cart,
-    "compressor": _compressor,
-    "clatter": _clatter,
+# how a noise sounds, and its level at the near microphone in dB, which depends on the domain
+_KINDS = {
+    "ventilation": (_ventilation, {"source": 0.0, "target": -1.5}),
+    "cart": (_cart, {"source": -1.0, "target": -4.0}),
+    "compressor": (_compressor, {"source": -5.0, "target": -2.0}),
+    "clatter": (_clatter, {"source": -6.0, "target": -4.0}),
 }
 
 
@@ -98,20 +85,21 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
     AsdError
         For an unusable folder of real noise.
     """
-    levels = dict.fromkeys(steady_sources(params), 0.0) or _LEVELS[cell.domain]
+    steady = dict.fromkeys(rooms.steady_sources(params), 0.0)
+    levels = steady or {name: level[cell.domain] for name, (_, level) in _KINDS.items()}
     if params.neighbour:
-        levels = levels | {NEIGHBOUR: _NEIGHBOUR_DB}
+        levels[NEIGHBOUR] = _NEIGHBOUR_DB
     total = np.sqrt(sum(10 ** (level / 10) for level in levels.values()))
     sounds = []
     for name, level in levels.items():
         rng = cell.generator(params.seed, name)
         if name == NEIGHBOUR:
             signal = _neighbour(rng, samples, cell.machine)
-        elif params.noise_folder is None:
-            # steady sources, where the parameters ask for them, are ventilation too
-            signal = _MODELLED.get(name, _ventilation)(rng, samples)
-        else:
+        elif params.noise_folder is not None:
             signal = _excerpt(rng, samples, real_noise(resolve(params.noise_folder)))
+        else:
+            sound, _ = _KINDS["ventilation" if name in steady else name]
+            signal = sound(rng, samples)
         signal = signal * (10 ** ((level + rng.uniform(-3, 3)) / 20) / total)
         heard = room.spectra(name, length)
         if name == "cart" and len(heard) > 1:  # in a corner it stands still
@@ -119,7 +107,7 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
             sounds += [(signal * w, h) for w, h in zip(weights, heard, strict=True) if w.any()]
         else:
             sounds.append((signal, heard[rng.integers(len(heard))]))
-    return hear(sounds, samples, length)
+    return rooms.hear(sounds, samples, length)
 
 
 def _neighbour(rng: np.random.Generator, samples: int, machine: str) -> np.ndarray:
@@ -148,7 +136,7 @@ def real_noise(folder: Path) -> list[Path]:
     asdlib.dataset.Problems
         One sentence per file: unreadable, cut short, NaN, too short, silent or constant.
     """
-    paths = wavs(folder)
+    paths = rooms.wavs(folder)
     if problems := [f"{path}: {wrong}" for path in paths if (wrong := _unusable(path))]:
         raise dataset.Problems(problems)
     return paths

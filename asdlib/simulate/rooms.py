@@ -11,18 +11,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
 from jaxtyping import Complex, Float
+from numpy.typing import ArrayLike
 
 from asdlib import dataset
 from asdlib.io.files import resolve
 from asdlib.io.folders import wavs_below
 from asdlib.params import AsdError, Scenes, Spectra
+from asdlib.simulate.machines import MACHINES
 from asdlib.simulate.sounds import RATE
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ ANY_RATE = Spectra(sample_rate=RATE, resample=True)  # what is measured is conve
 
 TwoChannels = Float[np.ndarray, "channel=2 sample"]
 Response = Float[np.ndarray, "channel=2 tap"]
-Places = dict[str, list[np.ndarray]]
+Responses = dict[str, Float[np.ndarray, "place channel=2 tap"]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Room:
     gains : (2,), electrical gain of each channel, in amplitude.
     """
 
-    responses: dict[str, Float[np.ndarray, "place channel=2 tap"]]
+    responses: Responses
     gains: Float[np.ndarray, " channel"]
 
     @lru_cache(maxsize=16)  # noqa: B019  # one machine's, at two lengths: 20 MB each at 60 s
@@ -88,16 +90,23 @@ class Room:
 
 @lru_cache
 def room_of(machine: str, params: Scenes) -> Room:
-    """Return the room of a machine: simulated, or of measured responses from a folder."""
+    """Return the room of a machine: simulated, or of measured responses from a folder.
+
+    Raises
+    ------
+    AsdError
+        For a machine that is not simulated, or an unusable folder of responses.
+    """
+    if machine not in MACHINES:
+        raise AsdError(f"No simulated machine {machine!r}; there are {', '.join(MACHINES)}.")
     cell, folder = Cell(machine, "", "", "", 0), params.impulse_response_folder
     rng = cell.generator(params.seed, "room")
     gains = 10 ** (rng.uniform(-6, 6, 2) / 20)
     if folder is None:
-        raw = _simulated(rng, cell, params)
+        responses = _simulated(rng, cell, params)
     else:
-        raw = _measured(rng, cell, resolve(folder), params)
-    responses = {}
-    for name, response in raw.items():
+        responses = _measured(rng, cell, wavs(resolve(folder)), params)
+    for name, response in responses.items():
         energy = np.mean(np.sum(response[:, 0] ** 2, axis=-1))
         responses[name] = response / np.sqrt(energy)
     return Room(responses, gains)
@@ -108,8 +117,8 @@ def steady_sources(params: Scenes) -> list[str]:
     return [f"steady{i}" for i in range(params.noise_sources or 0)]
 
 
-def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> dict[str, np.ndarray]:
-    """Impulse responses of a shoebox room: the machine at one end, most noise at the other."""
+def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> Responses:
+    """Responses of a shoebox room: the machine at one end, most noise at the other."""
     # one generator for each option: none changes what the others draw
     corners, neighbour, steady = (
         cell.generator(params.seed, purpose) for purpose in ("corners", NEIGHBOUR, "steady")
@@ -118,19 +127,30 @@ def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> dict[str
     length, width, height = size
     room = _walls(rng, corners, size, params)
     machine, microphones = _pair(rng, width, params)
-    places: Places = {"machine": [machine]} | _noises(rng, size)
+    draw = rng.uniform
+    places: dict[str, list[ArrayLike]] = {
+        "machine": [machine],
+        "ventilation": [(length - 0.6, width * draw(0.2, 0.8), height - 0.3)],
+        "cart": [(length * draw(0.7, 0.75), width * y, 0.4) for y in np.linspace(0.15, 0.85, PATH)],
+        "compressor": [(length - 0.7, 0.7, 0.6)],
+        "clatter": [(length * draw(0.45, 0.9), width * draw(0.1, 0.9), 0.9) for _ in range(4)],
+    }
     if params.corners:
         ends = [(_CORNER, length - _CORNER), (_CORNER, width - _CORNER)]
         floor = corners.permutation(list(product(*ends)))
         heights = {"ventilation": height - 0.3, "cart": 0.4, "compressor": 0.6, "clatter": 0.9}
-        for (name, z), corner in zip(heights.items(), floor, strict=True):
-            places[name] = [np.array([*corner, z])]
+        places |= {name: [(*xy, z)] for (name, z), xy in zip(heights.items(), floor, strict=True)}
     if params.neighbour:  # at a side wall, beside the place of a distant far microphone
         side = width * neighbour.choice((0.1, 0.9))
-        places[NEIGHBOUR] = [np.array([length * neighbour.uniform(0.5, 0.8), side, 1.0])]
+        places[NEIGHBOUR] = [(length * neighbour.uniform(0.5, 0.8), side, 1.0)]
     for name in steady_sources(params):
         places[name] = [size * steady.uniform((0.45, 0.1, 0.15), (0.9, 0.9, 0.9))]
-    return _responses(room, microphones, places, size)
+    for position in chain.from_iterable(places.values()):
+        room.add_source(np.clip(position, 0.2, size - 0.2))
+    room.add_microphone_array(microphones)
+    room.compute_rir()
+    pairs = map(_cut, zip(*room.rir, strict=True))
+    return {name: np.array(list(islice(pairs, len(group)))) for name, group in places.items()}
 
 
 def _walls(
@@ -151,9 +171,8 @@ def _walls(
     speed = 343.0  # m/s, of sound, as in pyroomacoustics
     shortest = 24 * np.log(10) * np.prod(size) / (speed * surface * _MOST_ABSORPTION)
     absorption, order = pra.inverse_sabine(max(t60, shortest), size)
-    return pra.ShoeBox(
-        size, fs=RATE, materials=pra.Material(absorption), max_order=min(order, most)
-    )
+    material = pra.Material(absorption)
+    return pra.ShoeBox(size, fs=RATE, materials=material, max_order=min(order, most))
 
 
 def _pair(
@@ -171,39 +190,11 @@ def _pair(
     return machine, np.stack([near, machine + away], axis=1)
 
 
-def _noises(rng: np.random.Generator, size: np.ndarray) -> Places:
-    """Places of the four kinds of noise, in m."""
-    length, width, height = size
-    draw = rng.uniform
-    places = {
-        "ventilation": [(length - 0.6, width * draw(0.2, 0.8), height - 0.3)],
-        "cart": [(length * draw(0.7, 0.75), width * y, 0.4) for y in np.linspace(0.15, 0.85, PATH)],
-        "compressor": [(length - 0.7, 0.7, 0.6)],
-        "clatter": [(length * draw(0.45, 0.9), width * draw(0.1, 0.9), 0.9) for _ in range(4)],
-    }
-    return {name: list(map(np.array, group)) for name, group in places.items()}
-
-
-def _responses(
-    room: pra.ShoeBox, microphones: np.ndarray, places: Places, size: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Impulse responses (place, 2, tap) from every place to both microphones."""
-    for position in (p for group in places.values() for p in group):
-        room.add_source(np.clip(position, 0.2, size - 0.2))
-    room.add_microphone_array(microphones)
-    room.compute_rir()
-    pairs = (_cut(pair) for pair in zip(*room.rir, strict=True))
-    return {name: np.array(list(islice(pairs, len(group)))) for name, group in places.items()}
-
-
-def _measured(
-    rng: np.random.Generator, cell: Cell, folder: Path, params: Scenes
-) -> dict[str, np.ndarray]:
-    """Two-channel responses from a folder, one file for every place of every source.
+def _measured(rng: np.random.Generator, cell: Cell, files: list[Path], params: Scenes) -> Responses:
+    """Two-channel responses from files, one for every place of every source.
 
     The neighbour's file is one that no other source has, as far as there are enough.
     """
-    files = wavs(folder)
     wanted = _PLACES | dict.fromkeys(steady_sources(params), 1)
     count = sum(wanted.values())
     chosen = list(rng.choice(len(files), count, replace=len(files) < count))
@@ -256,7 +247,6 @@ def wavs(folder: Path) -> list[Path]:
     """WAV files in and below a folder, sorted; an error where there is none."""
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder.")
-    files = wavs_below(folder)
-    if not files:
+    if not (files := wavs_below(folder)):
         raise AsdError(f"{folder}: holds no wav file.")
     return files

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from jaxtyping import Complex, Float
 
 from asdlib.io import folders, store, wav
 from asdlib.io.files import digest, resolve
-from asdlib.params import AsdError, Scenes, Spectra
+from asdlib.params import Scenes, Spectra
 from asdlib.runtime.process import bar
-from asdlib.simulate.machines import MACHINES, SEVERITY, MachineSpec
+from asdlib.simulate.machines import FAULT_RANGE, MACHINES, SEVERITY
 from asdlib.simulate.noises import noise, real_noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
 from asdlib.simulate.sounds import RATE, Condition
@@ -73,15 +74,13 @@ def render(
     AsdError
         For a machine that is not simulated, or unusable noise or impulse-response folders.
     """
-    spec = _spec(machine)
-    cell = Cell(machine, split, domain, label, index)
+    room, cell = room_of(machine, params), Cell(machine, split, domain, label, index)
+    spec, condition = MACHINES[machine], _condition(cell, params)
     samples = int(params.seconds * spec.lengths[index % len(spec.lengths)] * RATE)
-    condition = _condition(cell, params)
-    room = room_of(machine, params)
 
     draw = cell.generator(params.seed, "fault")
-    fault = str(draw.choice(list(spec.faults))) if label == "anomaly" else None
-    severity = draw.uniform(*spec.faults[fault]) * SEVERITY if fault else 0.0
+    fault = str(draw.choice(spec.faults)) if label == "anomaly" else None
+    severity = draw.uniform(*FAULT_RANGE) * SEVERITY if fault else 0.0
     loudness = 10 ** (cell.generator(params.seed, "level").uniform(-2, 2) / 20)
 
     def sound(with_fault: str | None) -> np.ndarray:
@@ -103,17 +102,11 @@ def render(
     )
 
 
-def write(
-    out: Path, params: Scenes = Scenes(), *, progress: bool = False, workers: int | None = None
-) -> str:
+def write(out: Path, params: Scenes = Scenes(), *, progress: bool = False) -> str:
     """Write the data set in the DCASE 2026 layout.
 
     A finished set of the same parameters is left as it is. Another set in ``out`` is replaced once
     the new one is whole.
-
-    Parameters
-    ----------
-    workers : threads, by default one per core and at most 4; the bytes do not depend on it.
 
     Returns
     -------
@@ -127,31 +120,35 @@ def write(
     """
     note = {"params": params.model_dump(mode="json"), "recipe": recipe(params)}
     there = store.load(Path(out) / "scenes.json") or {}
-    if note == {key: there.get(key) for key in note}:
+    if there.get("recipe") == note["recipe"]:
         return str(there["manifest"])
     if params.noise_folder is not None:
         real_noise(resolve(params.noise_folder))
-    names = params.machines or tuple(MACHINES)
-    for name in names:
-        _spec(name)
+    listed = {}
+    for name in params.machines or MACHINES:
         room_of(name, params)  # once, not once per thread
-    jobs = [(cell, stem) for name in names for cell, stem in cells(name, params)]
-    transfers: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    with folders.replacing_folder(Path(out), "OUT") as root:
-        for name, folder in product(names, ("train", "test", *(["truth"] if params.truth else []))):
-            (root / name / folder).mkdir(parents=True)
-        with (
-            ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool,
-            bar("writing simulated clips", len(jobs), "clip", progress=progress) as shown,
-        ):
-            spectra = pool.map(lambda job: _write_clip(root, params, *job), jobs)
-            for (cell, _), own in zip(jobs, spectra, strict=True):
+        listed[name] = list(cells(name, params))
+    count = sum(map(len, listed.values()))
+    with (
+        folders.replacing_folder(Path(out), "OUT") as root,
+        ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,  # the bytes do not depend on it
+        bar("writing simulated clips", count, "clip", progress=progress) as shown,
+    ):
+        for name, clips in listed.items():
+            for folder in ("train", "test", *(["truth"] if params.truth else [])):
+                (root / name / folder).mkdir(parents=True)
+            noise = []
+            for powers in pool.map(partial(_write_clip, root, params), clips):
                 shown.update()
-                if own is not None:
-                    transfers[cell.machine].append(own)
-        for name in names:
-            _write_tables(root / name, name, transfers[name], params)
-        manifest = _manifest(root)
+                if powers is not None:
+                    noise.append(powers)
+            _write_tables(root / name, clips, noise, params)
+        digest = hashlib.sha256()
+        for path in sorted(root.glob("*/t[re]*/*.wav")):
+            if path.parent.name != "truth":
+                digest.update(str(path.relative_to(root)).encode())
+                digest.update(path.read_bytes())
+        manifest = digest.hexdigest()[:16]
         store.save(note | {"manifest": manifest}, root / "scenes.json")
     return manifest
 
@@ -183,14 +180,8 @@ def read_transfer(root: Path, machine: str) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.exists() else None
 
 
-def _spec(name: str) -> MachineSpec:
-    if name not in MACHINES:
-        raise AsdError(f"No simulated machine {name!r}; there are {', '.join(MACHINES)}.")
-    return MACHINES[name]
-
-
 def _condition(cell: Cell, params: Scenes) -> Condition:
-    conditions = getattr(MACHINES[cell.machine], cell.domain)
+    conditions = getattr(MACHINES[cell.machine], cell.domain)  # its source or its target
     return conditions[cell.generator(params.seed, "condition").integers(len(conditions))]
 
 
@@ -217,7 +208,7 @@ def _stem(cell: Cell, params: Scenes, number: int) -> str:
 
 
 def _write_clip(
-    root: Path, params: Scenes, cell: Cell, stem: str
+    root: Path, params: Scenes, named: tuple[Cell, str]
 ) -> Complex[np.ndarray, "3 frequency"] | None:
     """Write one clip (and its truth, if asked for).
 
@@ -225,6 +216,7 @@ def _write_clip(
     -------
     Mean near, far and cross power spectra of a training clip's noise, where the truth needs them.
     """
+    cell, stem = named
     clip = render(cell.machine, cell.split, cell.domain, cell.label, cell.index, params)
     _wav(root / cell.machine / cell.split / f"{stem}.wav", clip.mixture)
     if params.truth < 0 or cell.index < params.truth:
@@ -242,15 +234,16 @@ def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
     path.write_bytes(content.getvalue())
 
 
-def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: Scenes) -> None:
+def _write_tables(
+    folder: Path, listed: list[tuple[Cell, str]], noise: list[np.ndarray], params: Scenes
+) -> None:
     """Write the attribute file of DCASE, and the true labels and noise transfer if asked for."""
-    listed = list(cells(machine, params))
     train = [stem for cell, stem in listed if cell.split == "train"]
     pairs = [stem.split("_")[6:] for stem in train]
     if width := max(map(len, pairs)) // 2:
         columns = [f"d{i + 1}{kind}" for i in range(width) for kind in "pv"]
         table = pd.DataFrame(pairs, columns=columns)
-        table.insert(0, "file_name", [f"{machine}/train/{stem}.wav" for stem in train])
+        table.insert(0, "file_name", [f"{folder.name}/train/{stem}.wav" for stem in train])
         table.to_csv(folder / "attributes_00.csv", index=False)
     if not params.truth:
         return
@@ -264,12 +257,3 @@ def _write_tables(folder: Path, machine: str, noise: list[np.ndarray], params: S
         "msc": power(cross) / (near.real * far.real),
     }
     pd.DataFrame(truth).to_csv(folder / "truth" / "noise_transfer.csv", index=False)
-
-
-def _manifest(root: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(root.glob("*/t[re]*/*.wav")):
-        if path.parent.name != "truth":
-            digest.update(str(path.relative_to(root)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

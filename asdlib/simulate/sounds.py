@@ -128,10 +128,8 @@ def fan(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: fl
     """Stationary broadband flow noise with tones at the blade passing frequency."""
     shaft = 24.0 * c.speed * (1 + 0.01 * rng.standard_normal())
     phase = shaft_phase(rng, samples, shaft)
-    strengths = (
-        0.5 * c.load * np.array([1, 0.6, 0.4, 0.25, 0.15]) * 10 ** (0.1 * rng.standard_normal(5))
-    )
-    tones = harmonics(rng, 7 * phase, strengths)
+    strengths = 0.5 * c.load * np.array([1, 0.6, 0.4, 0.25, 0.15])
+    tones = harmonics(rng, 7 * phase, strengths * 10 ** (0.1 * rng.standard_normal(5)))
     flow = 0.75 * c.load * coloured(rng, samples, -4, ((620 * c.speed, 150, 8), (1900, 400, 6)))
     hum = 0.15 * np.cos(2 * np.pi * 100 * np.arange(samples) / RATE)
     if fault == "imbalance":  # the flow pulses once per turn, and the housing shakes
@@ -141,10 +139,9 @@ def fan(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: fl
         turn = np.cos(phase + damage.uniform(0, 2 * np.pi))
         ticks = harmonics(damage, phase, 0.12 * sev * np.ones(18))
         return tones * (1 + 0.8 * sev * turn) + flow + hum + ticks
-    healthy = tones + flow + hum
     if fault == "bearing":
-        return healthy + 0.45 * sev * bearing(damage, phase, 3.57, 3100, "outer")
-    return healthy
+        return tones + flow + hum + 0.45 * sev * bearing(damage, phase, 3.57, 3100, "outer")
+    return tones + flow + hum
 
 
 def valve(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float) -> Signal:
@@ -154,7 +151,7 @@ def valve(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: 
     opens = np.cumsum(period * (1 + 0.03 * rng.standard_normal(count))) - rng.uniform(0, period)
     closes = opens + 0.3 * period
     strength = 1 + 0.08 * rng.standard_normal(count)
-    shift, damping = 1.0, 1.0
+    shift, damping, bounce = 1.0, 1.0, np.zeros(samples)
     if fault == "worn":  # a worn seat: softer and lower
         shift, damping = 1 - 0.18 * sev, 1 / (1 + sev)
     healthy = ((1150.0, 0.012, 1.0), (2700.0, 0.006, 0.8), (4600.0, 0.003, 0.5))
@@ -162,8 +159,6 @@ def valve(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: 
     if fault == "sticking":  # it hesitates, then strikes twice
         opens = opens + 0.06 * sev * damage.uniform(0.5, 1, count)
         bounce = ring(samples, opens + 0.022, 0.7 * sev * strength, modes)
-    else:
-        bounce = np.zeros(samples)
     clicks = ring(samples, opens, strength, modes) + ring(samples, closes, 0.5 * strength, modes)
     t = np.arange(samples) / RATE
     since = t - opens[np.clip(np.searchsorted(opens, t) - 1, 0, None)]

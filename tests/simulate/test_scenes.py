@@ -1,13 +1,14 @@
 import json
 import re
-from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pyroomacoustics
 import pytest
 import soundfile
+from conftest import write_wav
 
 from asdlib import dataset, params
 from asdlib.params import AsdError, Scenes
@@ -28,18 +29,15 @@ def few(**changes):
     return params.load({"scenes": TINY.model_dump() | {"machines": ["SimValve"]} | changes}).scenes
 
 
-def test_the_same_seed_gives_the_same_bits_with_any_number_of_workers(written, tmp_path):
+def test_a_seed_gives_the_same_bytes_also_on_one_core(written, tmp_path, monkeypatch):
     root, digest = written
-    assert scenes.write(tmp_path / "again", TINY, workers=1) == digest
+    assert digest == "2b2ec29a09e823c0"
+    monkeypatch.setattr(scenes.os, "cpu_count", lambda: 1)
+    assert scenes.write(tmp_path / "again", TINY) == digest
     files = [path for path in root.rglob("*.*") if path.is_file()]
     assert len(files) > 100
     for path in files:
         assert (tmp_path / "again" / path.relative_to(root)).read_bytes() == path.read_bytes()
-
-
-def test_the_default_scenes_keep_their_bytes(written):
-    _, digest = written
-    assert digest == "2b2ec29a09e823c0"
 
 
 def test_the_layout_is_that_of_dcase(written):
@@ -81,11 +79,8 @@ def test_the_truth_adds_up_to_the_recording(written):
 
 def test_the_true_transfer_is_the_ratio_of_the_noise_powers(written):
     root, _ = written
-    noise = []
-    for index in range(3):
-        noise.append(scenes.render("SimFan", "train", "source", "normal", index, TINY).noise)
-    for index in range(2):
-        noise.append(scenes.render("SimFan", "train", "target", "normal", index, TINY).noise)
+    clips = [("source", 0), ("source", 1), ("source", 2), ("target", 0), ("target", 1)]
+    noise = [scenes.render("SimFan", "train", d, "normal", i, TINY).noise for d, i in clips]
     near, far = np.mean([power(stft(x)).mean(axis=-1) for x in noise], axis=0)
     stored = scenes.read_transfer(root, "SimFan")
     assert np.allclose(stored["noise_transfer"], near / far, rtol=1e-6)
@@ -142,139 +137,100 @@ def test_bearing_impacts_follow_the_shaft(rng):
     assert np.sum(starts >= 3) == pytest.approx(27.5, abs=3)
 
 
-def test_a_finished_set_is_left_alone_and_another_one_takes_its_place(tmp_path):
+def test_a_finished_set_is_left_alone_and_another_one_takes_its_place_once_it_is_whole(
+    tmp_path, monkeypatch
+):
     root, other = tmp_path / "set", few(seed=1)
     digest = scenes.write(root, few())
-    stamp = (root / "scenes.json").stat().st_mtime_ns
+    clips = {path: path.stat().st_mtime_ns for path in root.rglob("*.wav")}
     assert scenes.write(root, few()) == digest
-    assert (root / "scenes.json").stat().st_mtime_ns == stamp
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(scenes, "_write_tables", lambda *_: 1 / 0)
+        scenes.write(root, other)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.wav")} == clips
     assert json.loads((root / "scenes.json").read_text())["manifest"] == digest
     assert scenes.write(root, other) != digest
     assert scenes.recipe(other) != scenes.recipe(few())
-
-
-def test_what_others_wrote_is_not_overwritten(tmp_path):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(AsdError, match=r"mine: holds files that asd did not write.*\(OUT\)"):
         scenes.write(tmp_path / "mine", few())
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
-def test_an_interrupted_set_leaves_no_clip(tmp_path, monkeypatch):
-    monkeypatch.setattr(scenes, "_manifest", lambda root: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        scenes.write(tmp_path / "set", few())
-    assert not list(tmp_path.rglob("*.wav"))
-
-
-def test_real_noise_and_measured_rooms_take_the_place_of_modelled_ones(real, tmp_path):
-    options = {
-        "noise_folder": str(real / "esc10_noise_16k"),
-        "impulse_response_folder": str(real / "surrey_brir_16k"),
-    }
-    digests = {scenes.write(tmp_path / "plain", few())}
-    for name, value in options.items():
-        digests.add(scenes.write(tmp_path / name, few(**{name: value})))
-    digests.add(scenes.write(tmp_path / "both", few(**options)))
-    assert len(digests) == 4
-    assert scenes.write(tmp_path / "twice", few(**options)) in digests
-    clip = scenes.render("SimValve", "train", "source", "normal", 0, few(**options))
-    near, far = np.mean(clip.machine**2, axis=1) / np.mean(clip.noise**2, axis=1)
+def test_real_noise_and_measured_rooms_take_the_place_of_modelled_ones(real, monkeypatch):
+    options = {"noise_folder": "esc10_noise_16k", "impulse_response_folder": "surrey_brir_16k"}
+    monkeypatch.setattr("asdlib.io.files.project_root", lambda: real)  # where folders start
+    chosen = [{}, *({name: value} for name, value in options.items()), options]
+    clips = [
+        scenes.render("SimValve", "train", "source", "normal", 0, few(**own)) for own in chosen
+    ]
+    assert len({clip.mixture.tobytes() for clip in clips}) == 4
+    near, far = np.mean(clips[-1].machine ** 2, axis=1) / np.mean(clips[-1].noise ** 2, axis=1)
     assert near > far
 
 
-def test_unusable_options_are_one_sentence(tmp_path, rng):
-    for name, signal in (("mono", np.ones(800)), ("silent", np.zeros((800, 2)))):
-        (tmp_path / name).mkdir()
-        soundfile.write(tmp_path / name / "a.wav", signal, 16000)
+def test_unusable_options_are_named_before_any_work(tmp_path, rng):
+    sound, noise = 0.1 * rng.standard_normal(16000), tmp_path / "noise"
+    quiet = "a noise clip needs at least 0.1 s of sound that is not silence or constant."
+    told = {
+        "level.wav": (np.full(16000, 0.25), quiet),
+        "nan.wav": (np.where(np.arange(16000) < 9000, sound, np.nan), "7000 samples are NaN"),
+        "short.wav": (sound[:100], quiet),
+        "text.wav": (None, "cannot be read as audio"),
+        "unfinished.wav": (sound, "its header announces no length"),
+    }
+    for name, (signal, _) in told.items():
+        if signal is not None:
+            write_wav(noise / name, signal, subtype="FLOAT")
+    (noise / "text.wav").write_text("no sound")
+    content = write_wav(noise / "good.wav", sound).read_bytes()
+    unfinished = content.replace(b"data\0\x7d\0\0", b"data" + bytes(4))
+    (noise / "unfinished.wav").write_bytes(unfinished)
+    write_wav(tmp_path / "mono" / "a.wav", np.ones(800))
+    write_wav(tmp_path / "silent" / "a.wav", np.zeros((800, 2)))
     (tmp_path / "empty").mkdir()
-    for option, value, sentence in (
+    for option, value, *sentences in (
         ("machines", ["SimTrain"], "No simulated machine 'SimTrain'; there are SimFan"),
         ("noise_folder", str(tmp_path / "none"), "none: no such folder"),
         ("noise_folder", str(tmp_path / "empty"), "empty: holds no wav"),
+        ("noise_folder", str(noise), *(f"{name}: {wrong}" for name, (_, wrong) in told.items())),
         ("impulse_response_folder", str(tmp_path / "mono"), "a.wav: 1 channel; near and far"),
         ("impulse_response_folder", str(tmp_path / "silent"), "a.wav: no impulse response"),
     ):
         with pytest.raises(AsdError) as error:
             scenes.write(tmp_path / "out", few(**{option: value}))
-        assert sentence in str(error.value)
+        for line, sentence in zip(str(error.value).splitlines(), sentences, strict=True):
+            assert sentence in line
     assert not (tmp_path / "out").exists()
 
 
-def test_noise_that_cannot_be_used_is_named_before_any_work(tmp_path, rng):
-    noise, sound = tmp_path / "noise", 0.1 * rng.standard_normal(16000)
-    noise.mkdir()
-    quiet = "a noise clip needs at least 0.1 s of sound that is not silence or constant."
-    told = {
-        "broken.wav": (np.where(np.arange(16000) < 9000, sound, np.nan), "7000 samples are NaN"),
-        "endless.wav": (np.append(sound, np.inf), "1 samples are NaN or infinite."),
-        "level.wav": (np.full(16000, 0.25), quiet),
-        "short.wav": (sound[:100], quiet),
-    }
-    for name, (signal, _) in told.items():
-        soundfile.write(noise / name, signal, 16000, subtype="FLOAT")
-    soundfile.write(noise / "good.wav", sound, 16000)
-    (noise / "text.wav").write_text("no sound")
-    unfinished = (noise / "good.wav").read_bytes().replace(b"data\0\x7d\0\0", b"data" + bytes(4))
-    (noise / "unfinished.wav").write_bytes(unfinished)
-    (noise / "._good.wav").write_bytes(b"left by a Mac")
-    with pytest.raises(AsdError) as error:
-        scenes.write(tmp_path / "out", few(noise_folder=str(noise)))
-    expected = {name: sentence for name, (_, sentence) in told.items()} | {
-        "text.wav": "cannot be read as audio",
-        "unfinished.wav": "its header announces no length",
-    }
-    lines = str(error.value).splitlines()
-    for line, (name, sentence) in zip(lines, sorted(expected.items()), strict=True):
-        assert line.startswith(f"{noise / name}: {sentence}")
-    assert not (tmp_path / "out").exists()
+def rendered(count=4, machine="SimFan", **changes):
+    """Normal clips of a machine."""
+    chosen = few(**changes)
+    return [scenes.render(machine, "train", "source", "normal", i, chosen) for i in range(count)]
 
 
-def test_option_folders_start_at_the_project(real, tmp_path, monkeypatch):
-    whole = few(noise_folder=str(real / "esc10_noise_16k"))
-    monkeypatch.setattr("asdlib.io.files.project_root", lambda: real)
-    monkeypatch.chdir(tmp_path)
-    part = few(noise_folder="esc10_noise_16k")
-    clips = [scenes.render("SimValve", "train", "source", "normal", 0, p) for p in (whole, part)]
-    assert np.array_equal(clips[0].mixture, clips[1].mixture)
+def test_distance_reverberation_and_the_number_of_sources_do_what_they_say():
+    def leak(**changes):
+        """Machine power at the far microphone over that at the near one."""
+        near, far = np.sum(rendered(1, **changes)[0].machine ** 2, axis=1)
+        return far / near
 
+    def coherence(**changes):
+        """Median coherence of the noise between the microphones."""
+        spectra = np.concatenate([stft(clip.noise) for clip in rendered(**changes)], axis=-1)
+        near, far = power(spectra).mean(-1)
+        return np.median(power((spectra[0] * spectra[1].conj()).mean(-1)) / (near * far))
 
-def leak(**changes):
-    """Machine power at the far microphone over that at the near one."""
-    clip = scenes.render("SimFan", "train", "source", "normal", 0, few(**changes))
-    near, far = np.sum(clip.machine**2, axis=1)
-    return far / near
-
-
-def coherence(**changes):
-    """Median coherence of the noise between the microphones."""
-    clips = [
-        scenes.render("SimFan", "train", "source", "normal", i, few(**changes)) for i in range(4)
-    ]
-    spectra = np.concatenate([stft(clip.noise) for clip in clips], axis=-1)
-    near, far = power(spectra).mean(-1)
-    return np.median(power((spectra[0] * spectra[1].conj()).mean(-1)) / (near * far))
-
-
-def test_a_far_microphone_further_away_hears_less_of_the_machine():
-    assert leak(far_distance=0.8) > 2 * leak(far_distance=2) > 2 * leak(far_distance=4)
-
-
-def test_a_dry_room_and_few_sources_are_more_coherent():
-    assert coherence(reverberation=0.2) > 1.3 * coherence(reverberation=0.8)
-    assert coherence(noise_sources=1) > 1.3 * coherence(noise_sources=8)
-
-
-def test_more_sources_share_one_power():
     def loudness(count):
-        clips = [
-            scenes.render(machine, "train", "source", "normal", 0, few(noise_sources=count))
-            for machine in ("SimFan", "SimGearbox", "SimSlider", "SimValve")
-        ]
+        machines = ("SimFan", "SimGearbox", "SimSlider", "SimValve")
+        clips = [rendered(1, name, noise_sources=count)[0] for name in machines]
         return np.mean([np.mean(clip.noise[0] ** 2) for clip in clips])
 
-    assert 0.5 < loudness(16) / loudness(1) < 2
+    assert leak(far_distance=0.8) > 2 * leak(far_distance=2) > 2 * leak(far_distance=4)
+    assert coherence(reverberation=0.2) > 1.3 * coherence(reverberation=0.8)
+    assert coherence(noise_sources=1) > 1.3 * coherence(noise_sources=8)
+    assert 0.5 < loudness(16) / loudness(1) < 2  # they share one power
 
 
 def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
@@ -283,7 +239,6 @@ def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
             few(impulse_response_folder="responses", **{name: value})
     with pytest.raises(AsdError, match="noise_sources and corners exclude each other"):
         few(noise_sources=3, corners=True)
-    assert few(impulse_response_folder="responses", noise_sources=3).noise_sources == 3
 
 
 def prominence(signal, low, high):
@@ -296,7 +251,6 @@ def prominence(signal, low, high):
 
 @pytest.mark.parametrize("label", ["normal", "anomaly"])
 def test_the_lines_of_a_neighbour_are_noise_and_the_machine_stays_the_same(label):
-    assert MACHINES["SimFan"].neighbour == "SimPump"
     rise = []
     for index in range(4):
         clip = ("SimFan", "test", "source", label, index)
@@ -313,15 +267,15 @@ def test_the_lines_of_a_neighbour_are_noise_and_the_machine_stays_the_same(label
     assert (np.median(rise, axis=0) > 10).all()
 
 
-def test_a_neighbour_is_another_kind_with_lines_that_runs_steadily():
-    kind = lambda name: MACHINES[name].sound.__qualname__  # noqa: E731  # two are gears
+@pytest.mark.parametrize("is_real", [False, True])
+def test_a_neighbour_is_another_healthy_modelled_machine_in_any_condition(
+    tmp_path, rng, monkeypatch, is_real
+):
     for name, spec in MACHINES.items():
-        assert kind(spec.neighbour) != kind(name)
-        assert spec.neighbour not in ("SimSlider", "SimValve")
-
-
-def test_a_neighbour_is_healthy_modelled_and_in_any_condition(tmp_path, rng, monkeypatch):
-    soundfile.write(tmp_path / "real.wav", 0.1 * rng.standard_normal(32000), 16000)
+        kinds = {MACHINES[own].sound.__qualname__ for own in (name, spec.neighbour)}
+        assert len(kinds) == 2
+    write_wav(tmp_path / "real.wav", 0.1 * rng.standard_normal(32000))
+    options = {"noise_folder": str(tmp_path)} if is_real else {}
     spec, heard = MACHINES["SimPump"], []
 
     def sound(draw, fault_draw, samples, condition, fault, severity):
@@ -329,16 +283,11 @@ def test_a_neighbour_is_healthy_modelled_and_in_any_condition(tmp_path, rng, mon
         return spec.sound(draw, fault_draw, samples, condition, fault, severity)
 
     monkeypatch.setitem(MACHINES, "SimPump", replace(spec, sound=sound))
-    for options in ({}, {"noise_folder": str(tmp_path)}):
-        heard.clear()
-        for domain in ("source", "target"):
-            for label in ("normal", "anomaly"):
-                for index in range(6):
-                    p = few(neighbour=True, **options)
-                    scenes.render("SimFan", "test", domain, label, index, p)
-        assert {fault for _, fault in heard} == {None}
-        assert {condition for condition, _ in heard} == {*spec.source, *spec.target}
-        assert len(heard) == 24
+    for cell in product(("source", "target"), ("normal", "anomaly"), range(6)):
+        scenes.render("SimFan", "test", *cell, few(neighbour=True, **options))
+    assert {fault for _, fault in heard} == {None}
+    assert {condition for condition, _ in heard} == {*spec.source, *spec.target}
+    assert len(heard) == 24
 
 
 def test_a_neighbour_takes_one_more_measured_response(tmp_path):
@@ -346,7 +295,7 @@ def test_a_neighbour_takes_one_more_measured_response(tmp_path):
     for number in range(count + 1):  # the delay tells the file
         response = np.zeros((400, 2))
         response[10 * number] = 0.5
-        soundfile.write(tmp_path / f"{number:02d}.wav", response, 16000)
+        write_wav(tmp_path / f"{number:02d}.wav", response)
     found = {}
     for on in (False, True):
         room = rooms.room_of("SimFan", few(impulse_response_folder=str(tmp_path), neighbour=on))
@@ -354,19 +303,6 @@ def test_a_neighbour_takes_one_more_measured_response(tmp_path):
     own = found[True].pop("neighbour")
     assert all(np.array_equal(found[True][name], found[False][name]) for name in found[False])
     assert sorted(np.concatenate([own, *found[True].values()])) == list(range(count + 1))
-
-
-def far_over_near(name, **changes):
-    """Energy of the machine's response at the far microphone over that at the near one."""
-    near, far = np.sum(rooms.room_of(name, few(**changes)).responses["machine"][0] ** 2, axis=-1)
-    return far / near
-
-
-@pytest.mark.parametrize("machine", MACHINES)
-def test_a_close_far_microphone_hears_the_machine_as_loudly_as_the_near_one(machine):
-    assert far_over_near(machine) < 0.5
-    assert far_over_near(machine, far_distance=0.3) > 1
-    assert far_over_near(machine, far_distance=0.3, corners=True) > 1
 
 
 def placed(monkeypatch, name, **changes):
@@ -395,8 +331,24 @@ def test_a_close_far_microphone_stands_apart_from_the_near_one(monkeypatch, dist
         assert ((far > 0.2) & (far < size - 0.2)).all()
 
 
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_close_far_microphone_hears_the_machine_and_noise_from_corners_like_the_near_one(machine):
+    def far_over_near(**changes):
+        room = rooms.room_of(machine, few(**changes))
+        near, far = np.sum(room.responses["machine"][0] ** 2, axis=-1)
+        return far / near
+
+    assert far_over_near() < 0.5
+    assert far_over_near(far_distance=0.3) > 1
+    close = {"far_distance": 0.3, "corners": True}
+    assert far_over_near(**close) > 1
+    (clip,) = rendered(1, machine, **close)
+    near, far = np.mean(clip.noise**2, axis=1) / rooms.room_of(machine, few(**close)).gains ** 2
+    assert 0.5 < far / near < 2
+
+
 def test_each_of_the_four_noises_has_a_corner(monkeypatch):
-    orders = Counter()
+    orders = set()
     for name in MACHINES:
         size, sources, _ = placed(monkeypatch, name, corners=True, neighbour=True)
         assert len(sources) == 1 + 4 + 1
@@ -404,7 +356,7 @@ def test_each_of_the_four_noises_has_a_corner(monkeypatch):
         assert np.minimum(floor, size[:2] - floor) == pytest.approx(np.full((4, 2), 0.5))
         order = tuple(map(tuple, floor > size[:2] / 2))
         assert len(set(order)) == 4
-        orders[order] += 1
+        orders.add(order)
         assert 1.5 < np.linalg.norm(sources[5] - sources[0]) < 8
     assert len(orders) > 1  # drawn for each machine
 
@@ -422,17 +374,9 @@ def decay(machine, **changes):
 
 
 def test_a_room_decays_as_fast_as_it_is_told():
-    for t60 in (0.1, 0.2, 0.4):
+    for t60 in (0.1, 0.4):
         found = [decay(name, reverberation=t60) for name in MACHINES]
         assert np.median(found) == pytest.approx(t60, rel=0.3)
-    drawn = [decay(name, corners=True, seed=seed) for name in MACHINES for seed in range(2)]
+    drawn = [decay(name, corners=True) for name in MACHINES]
     assert 0.06 < min(drawn) < 0.15
     assert 0.2 < max(drawn) < 0.45
-
-
-@pytest.mark.parametrize("machine", MACHINES)
-def test_noise_from_corners_is_about_as_loud_at_both_close_microphones(machine):
-    p = few(far_distance=0.3, corners=True)
-    noise = scenes.render(machine, "train", "source", "normal", 0, p).noise
-    near, far = np.mean(noise**2, axis=1) / rooms.room_of(machine, p).gains ** 2
-    assert 0.5 < far / near < 2
