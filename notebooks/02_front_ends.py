@@ -210,7 +210,7 @@ for i, case in enumerate(removal.examples(params, recordings)):
         f"anomaly removed, {case.noise:.1f} dB of the noise."
     )
     panels.show_panel(
-        case.tracks(called, params.spectra),
+        case.tracks,
         spectra=params.spectra,
         label=f"retention-{i}",
         matched=False,

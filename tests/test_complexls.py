@@ -42,7 +42,8 @@ def parts(rng, machine, noise):
 def losses(pair, fit):
     """Noise removed and machine sound lost, in dB over all bins."""
     found = fit(sum(pair))
-    return removed(energies(pair, lambda part: power(subtract(part, found))).sum(-1))
+    left = [power(subtract(part, found)) for part in pair]
+    return removed(energies([power(part[0]) for part in pair], left).sum(-1))
 
 
 @pytest.mark.parametrize("context", [1, 3])

@@ -46,29 +46,22 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
     DataFrame with machine, frequency (Hz, middle of a band of eight bins), bound, noise (removed)
     and machine_sound (lost), in dB; no rows where no truth was written.
     """
-    bins, parts = frequencies(params.spectra), []
+    bins, rows = frequencies(params.spectra), []
     edges = np.arange(0, len(bins) - _BAND + 1, _BAND)
+    centres = bins[edges] + bins[_BAND // 2]
     fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
     for machine in recordings.machines:
         true = scenes.read_transfer(recordings.root, machine)
         sums = _sums(_recorded(params, recordings, machine), fit)
-        if true is None or sums is None:
+        if true is None or not sums.any():
             continue
         msc = np.interp(bins, true["frequency"], true["msc"])
         before = sums[0, 0]
         least = np.stack([before, before * (1 - np.minimum(msc, 1 - 1e-9))])
-        noise, sound = removed(np.add.reduceat(sums, edges, axis=-1))
-        columns = {
-            "machine": machine,
-            "frequency": bins[edges] + bins[_BAND // 2],
-            "bound": removed(np.add.reduceat(least, edges, axis=-1)),
-            "noise": noise,
-            "machine_sound": sound,
-        }
-        parts.append(pd.DataFrame(columns))
-    if not parts:
-        return pd.DataFrame(columns=["machine", "frequency", "bound", "noise", "machine_sound"])
-    return pd.concat(parts, ignore_index=True)
+        bound = removed(np.add.reduceat(least, edges, axis=-1))
+        both = removed(np.add.reduceat(sums, edges, axis=-1))
+        rows += [[machine, *row] for row in zip(centres, bound, *both, strict=True)]
+    return pd.DataFrame(rows, columns=["machine", "frequency", "bound", "noise", "machine_sound"])
 
 
 def sweep(
@@ -172,13 +165,12 @@ def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:
 
 def _whole(parts: Parts, fit: Callable[[Spectrum], Filter]) -> list[float]:
     """Noise removed and machine sound lost over all bins, in dB; NaN without clips."""
-    sums = _sums(parts, fit)
-    return [np.nan, np.nan] if sums is None else removed(sums.sum(-1)).tolist()
+    return removed(_sums(parts, fit).sum(-1)).tolist()
 
 
 def _sums(
     parts: Parts, fit: Callable[[Spectrum], Filter]
-) -> Float[np.ndarray, "state=2 part=2 frequency"] | None:
+) -> Float[np.ndarray, "state=2 part=2 frequency"]:
     """Energies of noise and machine sound before and after the filter, summed over clips.
 
     Parameters
@@ -187,18 +179,14 @@ def _sums(
 
     Returns
     -------
-    None without clips.
+    Zeros at one frequency without clips.
     """
-    total = None
-    for noise, sound in parts:
-        own = energies((noise, sound), partial(_filtered, fit=fit(noise + sound)))
-        total = own if total is None else total + own
+    total = np.zeros((2, 2, 1))
+    for clip in parts:
+        own = fit(clip[0] + clip[1])
+        left = [power(subtract(part, own)) for part in clip]
+        total = total + energies([power(part[0]) for part in clip], left)
     return total
-
-
-def _filtered(part: Spectrum, fit: Filter) -> Float[np.ndarray, "frequency frame"]:
-    """Power of a part at the near microphone after a filter of its far channel."""
-    return power(subtract(part, fit))
 
 
 def _recorded(params: Params, recordings: Recordings, machine: str) -> Parts:

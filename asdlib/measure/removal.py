@@ -15,9 +15,7 @@ with and without the fault. Notebooks: 02_front_ends, 03_phase.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,7 +26,7 @@ from jaxtyping import Complex, Float
 from asdlib import pipeline, study
 from asdlib.frontends import gain, trained_front_ends
 from asdlib.measure.truth import denoisers, spectra_of, take, truth_of, truths
-from asdlib.params import Params, Spectra
+from asdlib.params import Params
 from asdlib.spectra import Power, decibels, frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
 
@@ -39,7 +37,6 @@ _SNR_EDGES = np.arange(-20, 31, 2.5)  # dB, of the bins of the local SNR
 _LEAST_CELLS = 50  # a bin of the local SNR with fewer cells is left out
 BANDS = 8  # of equal width on the mel scale
 LEAST_SHARE = 1e-3  # of the fault's energy: a band with less of it holds no anomaly
-MAIN_SHARE = 0.1  # of the fault's energy: a band with more of it is where the anomaly is
 _QUIET = 10  # percent of a recording's cells are quieter than its quiet cells
 WHOLE = "all"  # the row of all bands together
 COLUMNS = ["machine", "front_end", "band", "noise", "anomaly", "share"]
@@ -49,22 +46,19 @@ Energies = Float[np.ndarray, "state=2 part=3 frequency"]
 
 
 def energies(
-    parts: Iterable[Spectrum], processed: Callable[[Spectrum], Power]
+    before: Iterable[Power], after: Iterable[Power]
 ) -> Float[np.ndarray, "state=2 part frequency"]:
-    """Energy of every part at the near microphone, before and after a processing.
+    """Energy of every part of a clip, before and after a processing.
 
     Parameters
     ----------
-    parts : spectra (channel, frequency, frame), channel 0 is near.
-    processed : maps a part to its power (frequency, frame) after the processing.
+    before, after : powers (frequency, frame) of the parts at the near microphone.
 
     Returns
     -------
-    (2, part, frequency) : |X|^2 summed over time in float64, before and after.
+    (2, part, frequency) : powers summed over time in float64, before and after.
     """
-    pairs = [(power(part[0]), processed(part)) for part in parts]
-    sums = [[x.sum(axis=-1, dtype=np.float64) for x in pair] for pair in pairs]
-    return np.array(sums).swapaxes(0, 1)
+    return np.array([[x.sum(axis=-1, dtype=np.float64) for x in own] for own in (before, after)])
 
 
 def removed(energy: Float[np.ndarray, "state=2 *parts"]) -> Float[np.ndarray, "*parts"]:
@@ -118,15 +112,11 @@ def clip_energies(params: Params, recordings: Recordings) -> Iterator[ClipEnergi
             spectrum = pipeline.spectrum(clip["path"], params.spectra, clip["hash"])
             near = power(spectrum[0])
             sounds = np.stack([truth.noise[:1], truth.machine[:1], truth.fault[:1]])
-            components = stft(sounds.astype(np.float32), params.spectra)
+            parts = [power(x[0]) for x in stft(sounds.astype(np.float32), params.spectra)]
             for name, denoise in fitted.items():
-                scaled = partial(_scaled, gain=gain(denoise(spectrum), near))
-                yield ClipEnergies(clip, name, energies(components, scaled))
-
-
-def _scaled(part: Spectrum, gain: Power) -> Power:
-    """Power of a part at the near microphone after a gain."""
-    return gain * power(part[0])
+                kept = gain(denoise(spectrum), near)
+                own = energies(parts, [kept * part for part in parts])
+                yield ClipEnergies(clip, name, own)
 
 
 def totals(params: Params, recordings: Recordings) -> dict[tuple[str, str], Energies]:
@@ -234,41 +224,22 @@ def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
     energy has no anomaly) and share, of the fault's energy that lies in the band, 0 to 1; no rows
     where no truth was written or no clip with truth holds a fault.
     """
-    rows = [
-        [*key, *row]
-        for key, energy in totals(params, recordings).items()
-        if energy[0, ANOMALY].any()
-        for row in _by_band(energy, params.spectra)
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _by_band(energy: Energies, spectra: Spectra) -> list[tuple[str, float, float, float]]:
-    """Band, noise removed (dB), anomaly removed (dB) and share of the fault's energy.
-
-    Parameters
-    ----------
-    energy : of :func:`totals`, with some anomaly in it.
-
-    Returns
-    -------
-    One row for all bands together, then one per band.
-    """
     import librosa  # seconds to import, needed nowhere else
 
-    edges = librosa.mel_frequencies(BANDS + 1, fmin=0, fmax=spectra.sample_rate / 2)
-    place = np.digitize(frequencies(spectra), edges[1:-1])
+    edges = librosa.mel_frequencies(BANDS + 1, fmin=0, fmax=params.spectra.sample_rate / 2)
+    place = np.digitize(frequencies(params.spectra), edges[1:-1])
     inside = {WHOLE: np.ones(len(place), bool)}
     for i, (low, high) in enumerate(pairwise(edges / 1000)):
         inside[f"{low:.2g}–{high:.2g}"] = place == i
-    whole = energy[0, ANOMALY].sum()
     rows = []
-    for band, chosen in inside.items():
-        sums = energy[:, :, chosen].sum(axis=-1)
-        noise, _, anomaly = map(float, removed(sums))
-        share = float(sums[0, ANOMALY] / whole)
-        rows.append((band, noise, anomaly if share >= LEAST_SHARE else np.nan, share))
-    return rows
+    for key, energy in totals(params, recordings).items():
+        whole = energy[0, ANOMALY].sum()
+        for band, chosen in inside.items() if whole else ():
+            sums = energy[:, :, chosen].sum(axis=-1)
+            noise, _, anomaly = map(float, removed(sums))
+            share = float(sums[0, ANOMALY] / whole)
+            rows.append([*key, band, noise, anomaly if share >= LEAST_SHARE else np.nan, share])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def overall(table: pd.DataFrame) -> pd.DataFrame:
@@ -283,57 +254,24 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     return whole.assign(difference=whole["noise"] - whole["anomaly"]).reset_index(drop=True)
 
 
-def extremes(table: pd.DataFrame) -> list[pd.Series]:
-    """Return the rows of :func:`audit` where the anomaly is kept worst and best.
-
-    The measure is anomaly removed minus noise removed. Only bands that hold at least a tenth of the
-    fault's energy count; without such a band there are no rows.
-    """
-    main = table[(table["band"] != WHOLE) & (table["share"] >= MAIN_SHARE)]
-    order = (main["anomaly"] - main["noise"]).to_numpy().argsort(kind="stable")
-    return [main.iloc[int(i)] for i in (order[-1], order[0])] if len(order) else []
-
-
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """One anomalous clip before and after one front-end, to listen to.
 
     Attributes
     ----------
     clip : its row of the manifest.
     noise, anomaly : removed from this clip, in dB.
-    near, denoised : the recording at the near microphone, before and after.
-    fault, left : the anomaly's own sound, before and after the same gain.
+    tracks : signal (sample,) and power (frequency, frame) by the name to show: the near microphone
+        before and after the front-end, and the anomaly's own sound before and after the same gain.
+        Powers are cut off 10 dB below the recording's quiet cells. Otherwise the silence of the
+        truth would take most of a common colour scale.
     """
 
     clip: pd.Series
     front_end: str
     noise: float
     anomaly: float
-    near: Float[np.ndarray, " sample"]
-    denoised: Float[np.ndarray, " sample"]
-    fault: Float[np.ndarray, " sample"]
-    left: Float[np.ndarray, " sample"]
-
-    def tracks(self, called: str, spectra: Spectra) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Signal (sample,) and power (frequency, frame) of each sound, by the name to show.
-
-        Powers are cut off 10 dB below the recording's quiet cells. Otherwise the silence of the
-        truth would take most of a common colour scale.
-
-        Parameters
-        ----------
-        called : name of the front-end to show.
-        """
-        sounds = {
-            "near microphone": self.near,
-            f"near after {called}": self.denoised,
-            "the anomaly alone (truth)": self.fault,
-            "what is left of the anomaly": self.left,
-        }
-        shown = {name: power(stft(x, spectra)) for name, x in sounds.items()}
-        least = np.percentile(shown["near microphone"], _QUIET) / 10
-        return {name: (x, np.maximum(shown[name], least)) for name, x in sounds.items()}
+    tracks: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[Case]:
@@ -371,6 +309,14 @@ def _case(one: ClipEnergies, params: Params, recordings: Recordings) -> Case:
     near, fault = clip.spectrum[0], stft(truth.fault[0].astype(np.float32), params.spectra)
     root = np.sqrt(gain(clip.denoised[one.front_end], power(near)))
     denoised, left = (istft(root * x, clip.signal.shape[1], params.spectra) for x in (near, fault))
+    sounds = {
+        "near microphone": clip.signal[0],
+        "after the front-end": denoised,
+        "the anomaly alone (truth)": truth.fault[0],
+        "what is left of the anomaly": left,
+    }
+    shown = {name: power(stft(x, params.spectra)) for name, x in sounds.items()}
+    least = np.percentile(shown["near microphone"], _QUIET) / 10
+    tracks = {name: (x, np.maximum(shown[name], least)) for name, x in sounds.items()}
     noise, _, anomaly = map(float, removed(one.energy.sum(axis=-1)))
-    sounds = (clip.signal[0], denoised, truth.fault[0], left)
-    return Case(one.clip, one.front_end, noise, anomaly, *sounds)
+    return Case(one.clip, one.front_end, noise, anomaly, tracks)

@@ -218,8 +218,7 @@ class Example:
     def powers(self) -> dict[str, Float[np.ndarray, "frequency frame"]]:
         """Power spectra (frequency, frame) of both microphones and after every front-end."""
         near, far = power(self.spectrum)
-        rest = {name: out for name, out in self.denoised.items() if name not in ("near", "far")}
-        return {"near": near, "far": far, **rest}
+        return {"near": near, "far": far} | self.denoised
 
     def tracks(
         self, params: Params, truth: scenes.Clip | None = None

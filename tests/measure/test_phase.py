@@ -65,8 +65,7 @@ def test_coherent_noise_goes_and_a_machine_that_is_near_only_stays(study_of, rng
 
 
 def test_a_filter_of_all_clips_fails_where_the_noise_turns_round(study_of, rng):
-    params, recordings = study_of(coherent(rng, lambda i: (-1) ** i), clips=4)
-    (row,) = phase.fixed(params, recordings).to_dict("records")
+    (row,) = phase.fixed(*study_of(coherent(rng, lambda i: (-1) ** i), clips=4)).to_dict("records")
     assert row["own noise"] > 20
     assert abs(row["train noise"]) < 0.5
 
@@ -119,13 +118,11 @@ def test_the_verdict_on_the_gates_follows_their_cost():
 
 def test_more_context_reaches_back_further(study_of, rng):
     def parts(i):
-        noise = white(rng)
+        noise, machine = white(rng), 0.01 * white(rng)
         late = np.concatenate([np.zeros(1024), noise[:-1024]])  # two frames
-        machine = 0.01 * white(rng)
         return np.stack([late, noise]), np.stack([machine, 0 * machine])
 
-    params, recordings = study_of(parts)
-    table = phase.sweep(params, recordings, "context", (1, 2, 3)).set_index("context")["noise"]
+    table = phase.sweep(*study_of(parts), "context", (1, 2, 3)).set_index("context")["noise"]
     assert table[1] < 0.5
     assert table[3] > 15
 
@@ -140,16 +137,6 @@ def test_a_short_clip_gives_the_filter_more_freedom(study_of, rng):
     assert 0 <= table[4.0] < 0.2  # one weight in 125 frames explains less than that
 
 
-def test_without_truth_there_is_nothing_to_measure(tmp_path, study_of, rng):
-    params, recordings = study_of(coherent(rng, lambda i: 1.0))
-    for path in (tmp_path / "data" / "fan" / "truth").iterdir():
-        path.unlink()
-    assert phase.bounds(params, recordings).empty
-    assert phase.sweep(params, recordings, "context", (1,)).empty
-    assert phase.gates(params, recordings, ()).empty
-    assert phase.fixed(params, recordings).empty
-
-
 FEW = {"seconds": 2.0, "train_source": 2, "test_per_cell": 1, "machines": ["SimFan"]}
 
 
@@ -162,9 +149,15 @@ def test_a_far_microphone_that_stands_closer_costs_more_machine_sound(tmp_path):
     assert table.loc[0.8, "noise"] > table.loc[4.0, "noise"] > 0
 
 
-def test_only_simulated_rooms_can_be_changed(tmp_path, study_of, rng):
+def test_without_truth_or_simulated_rooms_there_is_nothing_to_measure(tmp_path, study_of, rng):
     params, recordings = study_of(coherent(rng, lambda i: 1.0))
     assert phase.sweep(params, recordings, "noise_sources", (1,)).empty
+    for path in (tmp_path / "data" / "fan" / "truth").iterdir():
+        path.unlink()
+    assert phase.bounds(params, recordings).empty
+    assert phase.sweep(params, recordings, "context", (1,)).empty
+    assert phase.gates(params, recordings, ()).empty
+    assert phase.fixed(params, recordings).empty
     simulated = small_params(tmp_path, scenes=FEW)
     recordings = open_recordings(simulated)
     measured = simulated.scenes.model_copy(update={"impulse_response_folder": "measured"})
