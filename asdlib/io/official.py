@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -91,7 +91,6 @@ def download(
     *,
     mirror: str | None = None,
     keep: bool = False,
-    progress: bool = True,
 ) -> Path:
     """Fetch a set of the official recordings, and unpack it.
 
@@ -124,17 +123,21 @@ def download(
     with named(own, "written"):
         own.mkdir(parents=True, exist_ok=True)
         sweep(out)
-        known: dict[str, Any] = store.load(record) or {}
-        missing = [archive for archive in wanted if not _is_there(out, archive, known)]
+        known: dict[str, list[str]] = store.load(record) or {}
+        missing = [
+            one
+            for one in wanted
+            if one.md5 not in known or not all((out / name).exists() for name in known[one.md5])
+        ]
         if missing:
             print(LICENCE, file=sys.stderr)
             _check_space(out, [a for a in missing if not (out / KEPT / a.name).exists()], mirror)
         for archive in missing:
             stays = out / KEPT / archive.name
-            path = stays if stays.exists() else _fetched(archive, own, mirror, progress)
+            path = stays if stays.exists() else _fetched(archive, own, mirror)
             if (found := _md5(path)) != archive.md5:
                 raise AsdError(f"{path}: not the published archive (MD5 {found}); move it away.")
-            known[archive.name] = {"md5": archive.md5, "files": unpack(path, archive.machine, out)}
+            known[archive.md5] = unpack(path, archive.machine, out)
             store.save(known, record)
             if keep and path != stays:
                 stays.parent.mkdir(exist_ok=True)
@@ -165,12 +168,6 @@ def chosen(kind: str, machines: Sequence[str] = ()) -> list[Archive]:
     return [archive for archive in archives if not machines or archive.machine in machines]
 
 
-def _is_there(out: Path, archive: Archive, known: dict[str, Any]) -> bool:
-    """Whether this archive was unpacked here and its files are still there."""
-    entry = known.get(archive.name, {})
-    return entry.get("md5") == archive.md5 and all((out / name).exists() for name in entry["files"])
-
-
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
@@ -193,7 +190,7 @@ def _check_space(out: Path, archives: Sequence[Archive], mirror: str | None) -> 
         )
 
 
-def _fetched(archive: Archive, folder: Path, mirror: str | None, progress: bool) -> Path:
+def _fetched(archive: Archive, folder: Path, mirror: str | None) -> Path:
     """The archive with the published MD5; what is there of it is not fetched again."""
     import requests
 
@@ -202,7 +199,7 @@ def _fetched(archive: Archive, folder: Path, mirror: str | None, progress: bool)
         time.sleep(_PAUSE * attempt)
         whole = not path.exists()
         try:
-            _resume(url, path, progress)
+            _resume(url, path)
         except requests.RequestException as error:
             reason = _cause(error)
             continue
@@ -217,7 +214,7 @@ def _fetched(archive: Archive, folder: Path, mirror: str | None, progress: bool)
     )
 
 
-def _resume(url: str, path: Path, progress: bool) -> None:
+def _resume(url: str, path: Path) -> None:
     """Fetch the rest of a file; all of it where the server does not serve parts."""
     import requests
 
@@ -231,10 +228,7 @@ def _resume(url: str, path: Path, progress: bool) -> None:
         answer.raise_for_status()
         start = have if answer.status_code == 206 else 0  # it serves parts
         length = start + int(answer.headers.get("Content-Length", 0))
-        with (
-            path.open("ab" if start else "wb") as file,
-            bar(path.name, length, "B", progress=progress) as shown,
-        ):
+        with path.open("ab" if start else "wb") as file, bar(path.name, length, "B") as shown:
             shown.update(start)
             for block in answer.iter_content(_BLOCK):
                 file.write(block)

@@ -45,49 +45,34 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
-        self.do_GET()
+        self.answer(200, len(self.server.files[self.name]))
 
     def do_GET(self):
-        name = self.path.rpartition("/")[2]
-        body = self.server.files.get(name)
-        head = self.command == "HEAD"
-        fault = None
-        if not head:
-            self.server.asked[name] += 1
-            waiting = self.server.faults.get(name, [])
-            fault = waiting.pop(0) if waiting else None
-        if body is None or fault == 404:
-            self.send_error(404)
-        elif fault == 503:
-            self.send_error(503)
-        elif fault == "elsewhere":
-            self.send_response(302)
-            self.send_header("Location", f"/other/{name}")
-            self.end_headers()
-        else:
-            self._body(body, head, fault)
-
-    def _body(self, body, head, fault):
-        start, asked = 0, self.headers.get("Range")
-        if asked and self.server.ranges:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
-            if start >= len(body):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(body)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        else:
-            self.send_response(200)
+        self.server.asked[self.name] += 1
+        body, waiting = self.server.files[self.name], self.server.faults.get(self.name, [])
+        fault = waiting.pop(0) if waiting else None
+        if fault in (404, 503):
+            self.send_error(fault)
+            return
+        asked = self.headers.get("Range") if self.server.ranges else None
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if start and start >= len(body):
+            self.answer(416, 0)
+            return
         rest = body[start:]
-        self.send_header("Content-Length", str(len(rest)))
+        self.answer(206 if asked else 200, len(rest))
+        sent = rest[: len(rest) // 2] if fault == "cut" else rest
+        self.server.sent.append(len(sent))
+        self.wfile.write(sent)
+
+    @property
+    def name(self):
+        return self.path.rpartition("/")[2]
+
+    def answer(self, status, length):
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
         self.end_headers()
-        if not head:
-            sent = rest[: len(rest) // 2] if fault == "cut" else rest
-            self.server.sent.append(len(sent))
-            self.wfile.write(sent)
 
     def log_message(self, *_):
         pass
@@ -115,7 +100,7 @@ def server(monkeypatch, rng, tmp_path):
 
 
 def fetched(server, out, kind="development", **options):
-    return official.download(kind, out, mirror=server.address, progress=False, **options)
+    return official.download(kind, out, mirror=server.address, **options)
 
 
 def files(out):
@@ -169,7 +154,7 @@ def test_an_archive_of_the_users_own_is_used_and_stays_or_is_refused(server, tmp
     assert not server.asked
 
 
-@pytest.mark.parametrize("faults", [["cut", "cut", 503], [503, 503], ["cut", "elsewhere"]])
+@pytest.mark.parametrize("faults", [["cut", "cut", 503], [503, 503]])
 @pytest.mark.parametrize("ranges", [True, False])
 def test_faults_that_pass_are_survived(server, tmp_path, faults, ranges):
     server.ranges = ranges
@@ -217,21 +202,16 @@ def test_what_is_not_the_published_archive_is_refused(server, tmp_path):
     assert files(tmp_path) == CARS
 
 
-def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
+def test_what_is_not_there_is_not_asked_for_again(server, tmp_path, capsys):
     server.faults["dev_ToyCar_r2.zip"] = [404]
     with pytest.raises(AsdError, match=r"dev_ToyCar_r2\.zip: the server answers 404"):
         fetched(server, tmp_path)
     assert server.asked["dev_ToyCar_r2.zip"] == 1
     with pytest.raises(AsdError, match="pump: no machine of the development set; its machines"):
         fetched(server, tmp_path, machines=["pump"])
-
-
-def test_without_a_server_there_is_one_sentence(server, tmp_path, capsys):
     arguments = ["download", "development", str(tmp_path), "--mirror", "http://127.0.0.1:9"]
     assert cli.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert "http://127.0.0.1:9/dev_ToyCar_r2.zip: cannot be fetched (" in told
-    assert "Connection refused" in told
+    assert "cannot be fetched ([Errno 111] Connection refused)" in capsys.readouterr().err
 
 
 def test_too_little_space_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch):
@@ -262,15 +242,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_the_next_call_goes_on(
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "../evil.wav",
-        "ToyCar/../../evil.wav",
-        "ToyCar\\..\\..\\evil.wav",
-        "/evil.wav",
-        "C:\\evil.wav",
-        "fan/train/0.wav",
-        "evil.wav",
-    ],
+    ["ToyCar/../../evil.wav", "ToyCar\\..\\evil.wav", "/evil.wav", "C:\\evil.wav", "fan/0.wav"],
 )
 def test_an_archive_that_leads_elsewhere_is_not_unpacked(tmp_path, name):
     path = tmp_path / "in" / "a.zip"
@@ -313,9 +285,6 @@ def test_a_users_own_files_and_an_older_release_stay(server, tmp_path):
         fetched(server, tmp_path)
     assert own.read_bytes() == b"mine"
     assert files(tmp_path) == CARS[:1]
-    own.unlink()
-    fetched(server, tmp_path)
-    assert files(tmp_path) == CARS
 
 
 def test_the_published_archives_have_an_address_and_a_sum_each():
@@ -324,17 +293,17 @@ def test_the_published_archives_have_an_address_and_a_sum_each():
     assert {a.kind for a in official.ARCHIVES} == set(official.COUNTS)
 
 
-def test_the_doctor_says_what_is_missing_of_the_official_set(tmp_path, rng, capsys, monkeypatch):
-    monkeypatch.setattr("asdlib.study.forecast", lambda *_: "")
+def test_what_is_missing_of_the_official_sets_is_told(tmp_path, rng, capsys, monkeypatch):
     root = machine_folder(tmp_path / "data", rng, "fan", domains=("source", "target"))
     (root / "dev_ToyCar.zip").touch()
     told = official.lacking(dataset.scan(root / "fan"), root)
     assert told[0].endswith("dev_ToyCar_r2.zip replaces it (asd download development).")
     assert told[1] == "fan: 2 test clips (source, normal); the development set has 50."
     assert told[-1].startswith("The development set has 7 machines; not here: ToyCar, ToyCarEmu,")
+    monkeypatch.setattr("asdlib.study.forecast", lambda *_: "")
     (root / "dev_ToyCar.zip").unlink()
     assert cli.main(["doctor", str(root)]) == 0
-    assert "fan: 4 train clips (target, normal); the devel" in capsys.readouterr().out
+    assert told[1] in capsys.readouterr().out
     whole = [
         {"machine": "Sander", "split": split, "domain": domain, "label": label}
         for kind in ("additional", "evaluation")
@@ -342,8 +311,8 @@ def test_the_doctor_says_what_is_missing_of_the_official_set(tmp_path, rng, caps
         for _ in range(count)
     ]
     table = pd.DataFrame(whole)
-    assert [line.partition("; ")[0] for line in official.lacking(table, root)] == [
+    assert [line.partition("; ")[0] for line in official.lacking(table, tmp_path)] == [
         "The additional set has 5 machines",
         "The evaluation set has 5 machines",
     ]
-    assert official.lacking(table.assign(machine="pump"), root) == []
+    assert official.lacking(table.assign(machine="pump"), tmp_path) == []
