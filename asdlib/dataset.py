@@ -312,7 +312,9 @@ def _clips(folder: Path) -> tuple[list[dict], list[str]]:
     problems: list[str] = []
     for split in ("train", "test"):
         paths = folders.wavs(folder / split)
-        problems += folders.twins(paths) + folders.below(folder / split)
+        problems += folders.twins(paths)
+        if len(folders.wavs_below(folder / split)) > len(paths):
+            problems.append(f"{folder}: wav in folders below {split}/; clips lie in it itself.")
         if split == "train" and not paths:
             problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
         for path in paths:

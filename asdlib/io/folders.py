@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 import pandas as pd
 
 from asdlib.io.files import named, part_of
-from asdlib.runtime.errors import AsdError
+from asdlib.runtime.errors import AsdError, plural
 
 SPLITS = ("train", "test")
 MARK = ".asd"
@@ -167,37 +167,19 @@ def misplaced(root: Path, machines: Collection[str]) -> list[str]:
     >>> misplaced(root, ["fan"])
     []
     """
-    told = _capitals(root)
-    for path in sorted(root.iterdir()):
-        if is_foreign(path.name):
+    told = []
+    for path in sorted([*root.glob("*.zip"), *root.glob("*/"), *root.glob("*/*/")]):
+        if any(map(is_foreign, path.relative_to(root).parts)):
             continue
-        if path.suffix.lower() == ".zip":
+        if path.suffix == ".zip":
             if not any(name.lower() in path.stem.lower() for name in machines):
                 told.append(f"{path}: still packed; unzip it, or move it out of this folder.")
-            continue
-        told += _capitals(path)
-        inside = [] if is_machine(path) else sorted(_folders(path))
-        told += [
-            f"{path / name}: lies one folder too deep and is not read; move it to {root / name}."
-            for name in inside
-            if is_machine(path / name)
-        ]
+        elif path.name.lower() in SPLITS and path.name not in SPLITS:
+            told.append(f"{path}: rename it to {path.name.lower()}; it is not read so.")
+        elif path.parent != root and is_machine(path) and not is_machine(path.parent):
+            move = f"move it to {root / path.name}"
+            told.append(f"{path}: lies one folder too deep and is not read; {move}.")
     return told
-
-
-def below(folder: Path) -> list[str]:
-    """Return a sentence where recordings lie in folders below ``train/`` or ``test/``, unread.
-
-    >>> below(Path("nowhere"))
-    []
-    """
-    deeper = [path for path in wavs_below(folder) if path.parent != folder]
-    if not deeper:
-        return []
-    return [
-        f"{folder}: {len(deeper)} wav in folders below it, such as {deeper[0]}; clips lie in "
-        f"{folder.name}/ itself."
-    ]
 
 
 def remarks(manifest: pd.DataFrame) -> list[str]:
@@ -211,28 +193,21 @@ def remarks(manifest: pd.DataFrame) -> list[str]:
     --------
     >>> clip = {"machine": "fan", "split": "train", "name": "a.wav", "hash": "0f"}
     >>> for told in remarks(pd.DataFrame([clip, clip | {"name": "b.wav"}])):
-    ...     print(told.partition(";")[0])
-    fan: no clip in test/
-    fan: 2 of 2 clips have no DCASE name, such as a.wav
-    fan: 1 clip has the content of another one, such as train/b.wav.
+    ...     print(told)
+    fan: no clip in test/; the machine can be learnt, and nothing is scored.
+    fan: 2 clips without a DCASE name; they are normal in train/, without a label in test/.
+    fan: 1 clip with the content of another one.
     """
     told = []
     for machine, clips in manifest.groupby("machine"):
         if not (clips["split"] == "test").any():
-            told.append(
-                f"{machine}: no clip in test/; the machine can be learnt, and nothing is scored."
-            )
-        if len(own := clips[~clips["name"].str.startswith("section_")]):
-            told.append(
-                f"{machine}: {len(own)} of {len(clips)} clips have no DCASE name, such as "
-                f"{own['name'].iloc[0]}; they are normal in train/, without a label in test/."
-            )
-        if len(copies := clips[clips.duplicated("hash")]):
-            first = copies.iloc[0]
-            told.append(
-                f"{machine}: {len(copies)} clip{'s have' if len(copies) > 1 else ' has'} the "
-                f"content of another one, such as {first['split']}/{first['name']}."
-            )
+            what = "no clip in test/; the machine can be learnt, and nothing is scored"
+            told.append(f"{machine}: {what}.")
+        if own := int((~clips["name"].str.startswith("section_")).sum()):
+            what = "they are normal in train/, without a label in test/"
+            told.append(f"{machine}: {plural(own, 'clip')} without a DCASE name; {what}.")
+        if copies := int(clips.duplicated("hash").sum()):
+            told.append(f"{machine}: {plural(copies, 'clip')} with the content of another one.")
     return told
 
 
@@ -329,17 +304,3 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
 
 def _is_wav(name: str) -> bool:
     return name.lower().endswith(_FORMATS) and not is_foreign(name)
-
-
-def _capitals(folder: Path) -> list[str]:
-    """A sentence for ``Train`` or ``TEST``, which is another folder than the one that is read."""
-    return [
-        f"{folder / name}: rename it to {name.lower()}; it is not read so."
-        for name in sorted(_folders(folder))
-        if name.lower() in SPLITS and name not in SPLITS
-    ]
-
-
-def _folders(folder: Path) -> list[str]:
-    """Names of the folders in a folder; none where it may not be read."""
-    return next(os.walk(folder), ("", [], []))[1]
