@@ -1,13 +1,13 @@
 """Notebooks to papermill to Sphinx: the report from parameters, in one call.
 
-An executed chapter is kept and used again as long as its text, the package, the parameters and
-the recordings are the same.
+An executed chapter is kept and used again as long as its text, the package, the parameters, the
+recordings and what it wrote are the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib.metadata
 import io
 import shutil
 import sys
@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
 
-import jupytext
 import nbformat
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+import asdlib
 from asdlib import study
 from asdlib.io.files import (
+    content_digest,
     digest,
     named,
     project_root,
@@ -32,7 +33,7 @@ from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
 from asdlib.report import api, provenance, single
 from asdlib.report.chapter import FIGURES, resolve_references
-from asdlib.report.execution import Kernel, check_parameters, execute, kernel, path_of
+from asdlib.report.execution import Kernel, execute, kernel, read
 from asdlib.runtime.process import bar as progressing
 from asdlib.study import exposure
 
@@ -55,6 +56,7 @@ AT_A_TIME = 2
 _LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
+_MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # with its fonts in one file
 
 
 def report(
@@ -83,10 +85,36 @@ def report(
         For a failing chapter or an unclean build, naming it; what is computed stays.
     """
     for chapter in CHAPTERS:  # before any work
-        path = path_of(chapter)
-        check_parameters(path, jupytext.read(path))
+        read(chapter)
     with alone(out):
-        return _report(params, out, recordings, single_file, progress)
+        for own in _FOLDERS:
+            managed(out / own, _OUT)
+        managed(resolve(params.figures), FIGURES)
+        recordings = recordings or study.open_recordings(params, progress=progress)
+        place = study.place(params, recordings)
+        study.everything(params, recordings, progress=progress)
+        if apart := provenance.trained_apart(params, recordings):
+            tqdm.write(apart, file=sys.stderr)
+        code = [p for p in Path(asdlib.__file__).parent.rglob("*") if p.suffix in (".py", ".js")]
+        package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
+        bench = provenance.benchmarks(params)
+        key = digest([recordings.digest, exposure.fingerprint(params), bench, package])
+        figures, published = out / "figures", resolve(params.figures)
+        places = {"figures": str(figures.absolute())}
+        if params.data is not None:
+            places["data"] = str(resolve(params.data).absolute())
+        bar = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
+        with alone(place), bar:
+            _execute_all(params.model_copy(update=places), out / "notebooks", key, bar)
+            bar.set_description("HTML")
+            index = html(out)
+            if single_file:
+                index = one_file(out)
+            bar.update()
+        if figures.absolute() != published.absolute():
+            with replacing_folder(published, FIGURES) as folder:
+                shutil.copytree(figures, folder, dirs_exist_ok=True)
+        return index
 
 
 @contextlib.contextmanager
@@ -113,40 +141,6 @@ def alone(folder: Path) -> Iterator[None]:
             held = lock.acquire()
     with held:
         yield
-
-
-def _report(
-    params: Params,
-    out: Path,
-    recordings: study.Recordings | None,
-    single_file: bool,
-    progress: bool,
-) -> Path:
-    for own in _FOLDERS:
-        managed(out / own, _OUT)
-    managed(resolve(params.figures), FIGURES)
-    recordings = recordings or study.open_recordings(params, progress=progress)
-    place = study.place(params, recordings)
-    study.everything(params, recordings, progress=progress)
-    if apart := provenance.trained_apart(params, recordings):
-        tqdm.write(apart, file=sys.stderr)
-    key = digest([recordings.digest, exposure.fingerprint(params), provenance.benchmarks(params)])
-    figures, published = out / "figures", resolve(params.figures)
-    places = {"figures": str(figures.absolute())}
-    if params.data is not None:
-        places["data"] = str(resolve(params.data).absolute())
-    bar = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
-    with alone(place), bar:
-        _execute_all(params.model_copy(update=places), out / "notebooks", key, bar)
-        bar.set_description("HTML")
-        index = html(out)
-        if single_file:
-            index = one_file(out)
-        bar.update()
-    if figures.absolute() != published.absolute():
-        with replacing_folder(published, FIGURES) as folder:
-            shutil.copytree(figures, folder, dirs_exist_ok=True)
-    return index
 
 
 def _execute_all(params: Params, folder: Path, key: str, bar: tqdm) -> None:
@@ -189,7 +183,9 @@ def html(out: Path) -> Path:
         nbformat.write(notebook, folder / name)
     api.write(source / "api")
     shutil.copytree(out / "figures", source / "figures")
-    shutil.copy(_mathjax(), source / "_static" / "mathjax.js")
+    # from the installed packages: no network at reading
+    mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file(_MATHJAX)
+    shutil.copy(str(mathjax), source / "_static" / "mathjax.js")
     for script in _bokeh():
         shutil.copy(script, source / "_static")
     with replacing_folder(out / "html", _OUT) as pages:
@@ -218,15 +214,7 @@ def _sphinx(out: Path, builder: str, target: Path, *options: str) -> None:
 
 
 def _bokeh() -> list[Path]:
-    """Return the scripts that draw panels, from the installed package: no network at reading."""
+    """Return the scripts that draw panels."""
     from bokeh.util.paths import static_path
 
     return [Path(static_path()) / "js" / f"{name}.min.js" for name in ("bokeh", "bokeh-widgets")]
-
-
-def _mathjax() -> Path:
-    """MathJax with its fonts in one file, from the installed package: no network at reading."""
-    package = importlib.util.find_spec("sphinx-mathjax-offline")
-    if package is None or package.origin is None:
-        raise AsdError("sphinx-mathjax-offline is not installed: run make env.")
-    return Path(package.origin).parent / "static" / "mathjax" / "tex-svg.js"

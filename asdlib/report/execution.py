@@ -1,7 +1,7 @@
 """Chapters executed by papermill, and the kernel that executes one after the other.
 
-An executed chapter is used again as long as its text, the package, the parameters, the recordings
-and all that it wrote are the same.
+An executed chapter is used again as long as its text, what it depends on and all that it wrote are
+the same.
 
 Starting a kernel and importing the package takes longer than most chapters: a report of the smoke
 study takes 61 s of processor time for its chapters this way, and 121 s with a kernel for each.
@@ -30,7 +30,6 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 from tqdm import tqdm
 
-import asdlib
 from asdlib.io import store
 from asdlib.io.files import (
     content_digest,
@@ -109,32 +108,34 @@ def kernel() -> Iterator[Kernel]:
                 ensure_event_loop().close()
 
 
-def execute(
-    chapter: str, params: Params, folder: Path, key: str = "", executor: Kernel | None = None
-) -> Path:
+def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kernel) -> Path:
     """Execute one chapter with papermill, unless the very same is there already.
 
     Parameters
     ----------
-    key : what the chapter depends on besides its text, the parameters and the package.
-    executor : the kernel of other chapters; one of its own by default.
+    key : what the chapter depends on besides its text and the parameters.
+    executor : the kernel of other chapters.
     """
-    if executor is None:
-        with kernel() as own:
-            return execute(chapter, params, folder, key, own)
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    path = path_of(chapter)
-    text = path.read_text(encoding="utf-8")
-    values = params.model_dump(mode="json")
-    key = digest([text, values, key, _package_digest()])
+    text, values = read(chapter), params.model_dump(mode="json")
+    key = digest([text, values, key])
     done, record = folder / f"{chapter}.ipynb", folder / f"{chapter}.json"
-    files = [done, *(Path(params.figures) / name for name in _names(text))]
-    if store.load(record) == _state(key, files):
+    endings = {"fig": "svg", "tab": "csv"}
+    names = {f"{label}.{endings[label[:3]]}" for label in LABEL.findall(text)}
+    files = [done, *(Path(params.figures) / name for name in sorted(names))]
+    last, now = store.load(record) or {}, _state(key, files)
+    if last == now:
         return done
-    logging.getLogger("papermill").addFilter(_not_of_parameters)
+    if last.get("key") == key:
+        for file in files:
+            found = now["files"].get(file.name)
+            if found not in (None, last["files"].get(file.name)):
+                tqdm.write(f"{file}: damaged; {chapter} is executed again.", file=sys.stderr)
+    # its warning of keys that the cell does not name: the chapter checks them all
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{chapter}.part.ipynb"
     try:
@@ -155,12 +156,8 @@ def execute(
             f"Chapter {chapter}: its process was ended by the system or another program, "
             "perhaps for lack of memory; the same command resumes."
         ) from None
-    if said := without_stderr(executed):
+    if said := tidied(executed):
         tqdm.write(f"{chapter} said:\n{said}", file=sys.stderr)
-    for cell in executed.cells:
-        if cell.cell_type == "code":
-            tags = {*cell.metadata.get("tags", [])}
-            cell.metadata["tags"] = sorted(tags | {shown(tags)})
     with replacing(done) as beside:
         nbformat.write(executed, beside)
     part.unlink()
@@ -168,65 +165,49 @@ def execute(
     return done
 
 
-def _state(key: str, files: list[Path]) -> dict[str, object]:
+def _state(key: str, files: list[Path]) -> dict[str, Any]:
     """What a chapter was executed for, and the content of what it wrote."""
     found = {file.name: content_digest(file.read_bytes()) for file in files if file.exists()}
     return {"key": key, "files": found}
 
 
-def _not_of_parameters(record: logging.LogRecord) -> bool:
-    """Drop papermill's warning of keys that the cell does not name: the chapter checks them all."""
-    return not record.getMessage().startswith("Passed unknown parameter")
+def read(chapter: str) -> str:
+    """Return the text of a chapter.
 
-
-def shown(tags: set[str]) -> str:
-    """How much of a code cell the pages show."""
-    if tags & {"parameters", "injected-parameters"}:
-        return "remove-cell"  # they stand in the chapter on provenance
-    return "remove-input" if "setup" in tags else "hide-input"  # the data set is the first line
-
-
-def check_parameters(path: Path, notebook: nbformat.NotebookNode) -> None:
-    """Refuse a chapter without exactly one parameters cell, after which papermill injects."""
-    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    if len(tagged) != 1:
-        raise AsdError(f"{path}: {len(tagged)} cells are tagged 'parameters'; one is needed.")
-
-
-def without_stderr(notebook: nbformat.NotebookNode) -> str:
-    """Take out of a chapter what its environment says, and return that text.
-
-    >>> cell = nbformat.v4.new_code_cell(outputs=[
-    ...     nbformat.v4.new_output("stream", name="stderr", text="building the font cache")])
-    >>> without_stderr(nbformat.v4.newnotebook(cells=[cell]))
-    'building the font cache'
-    >>> cell.outputs
-    []
+    Raises
+    ------
+    AsdError
+        Outside the project, and without exactly one cell of parameters, after which papermill
+        injects.
     """
-    told = ""
-    for cell in notebook.cells:
-        outputs = cell.get("outputs", [])
-        told += "".join(o["text"] for o in outputs if o.get("name") == "stderr")
-        outputs[:] = [o for o in outputs if o.get("name") != "stderr"]
-    return told.strip()
-
-
-def _names(text: str) -> set[str]:
-    """Files that a chapter may write, by the labels in its text."""
-    return {
-        f"{label}.{'svg' if label.startswith('fig') else 'csv'}" for label in LABEL.findall(text)
-    }
-
-
-def path_of(chapter: str) -> Path:
-    """Return the file of a chapter, or raise :class:`AsdError` outside the project."""
     path = project_root() / "notebooks" / f"{chapter}.py"
     if not path.exists():
         raise AsdError(f"{path}: no such chapter; run asd report inside the project's folder.")
-    return path
+    text = path.read_text(encoding="utf-8")
+    cells = jupytext.reads(text, "py:percent").cells
+    tagged = sum("parameters" in cell.metadata.get("tags", []) for cell in cells)
+    if tagged != 1:
+        raise AsdError(f"{path}: {tagged} cells are tagged 'parameters'; one is needed.")
+    return text
 
 
-def _package_digest() -> str:
-    folder = Path(asdlib.__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".js"))
-    return content_digest(b"".join(file.read_bytes() for file in files))
+def tidied(notebook: nbformat.NotebookNode) -> str:
+    """Mark code that pages hide, take out what the environment says, and return that text.
+
+    >>> cell = nbformat.v4.new_code_cell(outputs=[
+    ...     nbformat.v4.new_output("stream", name="stderr", text="building the font cache")])
+    >>> tidied(nbformat.v4.new_notebook(cells=[cell]))
+    'building the font cache'
+    >>> cell.outputs, cell.metadata["tags"]
+    ([], ['hide-input'])
+    """
+    told = ""
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        tags = cell.metadata.setdefault("tags", [])
+        if "parameters" in tags or "injected-parameters" in tags:
+            tags.append("remove-cell")  # they stand in the chapter on provenance
+        else:  # of the setup the output is shown: the data set is the first line
+            tags.append("remove-input" if "setup" in tags else "hide-input")
+        told += "".join(o["text"] for o in cell.outputs if o.get("name") == "stderr")
+        cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    return told.strip()

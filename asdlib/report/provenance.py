@@ -24,7 +24,6 @@ from asdlib.runtime import hardware
 from asdlib.study import scores, stages, tasks, variants
 from asdlib.study.recordings import Recordings
 
-_NAMED = 10  # units in a sentence
 _PACKAGES = (
     "numpy",
     "scipy",
@@ -112,7 +111,6 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     rows = []
     for task in tasks(params, recordings):
         about, folder = stages.about(task), stages.model_folder(task)
-        made_on = scores.raw(task).attrs["made_on"]
         files = [file for file in folder.iterdir() if file.suffix != store.DAMAGED]
         rows.append(
             {
@@ -121,7 +119,7 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
                 "MB": sum(file.stat().st_size for file in files) / 1e6,
                 "products": about["products"],
                 "trained by": about["trained_on"],
-                "scored by": made_on,
+                "scored by": scores.raw(task).attrs["made_on"],
             }
         )
     return pd.DataFrame(rows)
@@ -132,24 +130,17 @@ def trained_apart(params: Params, recordings: Recordings) -> str:
 
     Those of all that a report computes are looked at, as far as they are there.
     """
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, set[str]] = {}
     for own in (params, *variants.studies(params)):
         for task in tasks(own, recordings):
             about = store.load(stages.model_folder(task) / "training.json")
             if about is not None:
-                found.setdefault(about["trained_on"], {})[stages.model_folder(task).name] = None
+                found.setdefault(about["trained_on"], set()).add(stages.model_folder(task).name)
     if len(found) < 2:
         return ""
-    usual = max(found, key=lambda place: len(found[place]))
-    others = [
-        f"{place}: {', '.join(list(names)[:_NAMED])}"
-        + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-        for place, names in found.items()
-        if place != usual
-    ]
+    units = [f"{len(names)} on {place}, such as {min(names)}" for place, names in found.items()]
     return (
-        f"Not all models were trained alike, which changes scores by about 1e-5 of their value; "
-        f"with bfloat16, and those of the official baseline, by some per cent. Trained on {usual}: "
-        f"{len(found[usual])} units. On {'; on '.join(others)}. With the same OMP_NUM_THREADS "
-        "everywhere, threads are equal."
+        "Not all models were trained alike, which changes scores by about 1e-5 of their value; "
+        "with bfloat16, and those of the official baseline, by some per cent. Units trained: "
+        f"{'; '.join(units)}. With the same OMP_NUM_THREADS everywhere, threads are equal."
     )

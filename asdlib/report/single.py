@@ -17,12 +17,8 @@ from bs4 import BeautifulSoup, Tag
 from asdlib.io.files import write_text
 from asdlib.params import AsdError
 
-_MEDIA_TYPES = {
-    ".svg": "image/svg+xml",
-    ".woff": "font/woff",
-    ".woff2": "font/woff2",
-    ".flac": "audio/flac",
-}
+# which Python does not know everywhere
+_MEDIA_TYPES = {".woff": "font/woff", ".woff2": "font/woff2", ".flac": "audio/flac"}
 # what needs other pages, or announces files that are inside
 _USELESS = (
     "link[rel=preload], link[rel=search], link[rel=index], #pst-search-dialog, form.bd-search, "
@@ -59,7 +55,17 @@ def write(page: Path, target: Path) -> Path:
         tag.extract()
     _separate(whole)
     _list_chapters(whole)
-    embed(whole, page.parent)
+    for link in whole.select("link[rel=stylesheet]"):
+        style = Tag(name="style")
+        style.string = _css(_local(page.parent, str(link["href"])))
+        link.replace_with(style)
+    for script in whole.select("script[src]"):
+        text = _local(page.parent, str(script["src"])).read_text(encoding="utf-8")
+        script.string = _BREAKS_SCRIPT.sub(r"\\x3C", _SOURCE_MAP.sub("", text))
+        del script["src"]
+    for tag in whole.select("[src], link[rel~=icon]"):
+        name = "src" if "src" in tag.attrs else "href"
+        tag[name] = _data(page.parent, str(tag[name]))
     for script in whole.select("script[defer]"):  # text in a page is never deferred
         whole.select("body")[0].append(script.extract())
     write_text(str(whole), target)
@@ -107,21 +113,6 @@ def _list_chapters(whole: BeautifulSoup) -> None:
             menu.append(entry)
     for sections in whole.select("#pst-page-toc-nav li > ul"):  # they unfold where the reader is
         sections["class"] = "nav section-nav flex-column"
-
-
-def embed(root: Tag, folder: Path) -> None:
-    """Put into ``root`` what it would load; its references are relative to ``folder``."""
-    for link in root.select("link[rel=stylesheet]"):
-        style = Tag(name="style")
-        style.string = _css(_local(folder, str(link["href"])))
-        link.replace_with(style)
-    for script in root.select("script[src]"):
-        text = _local(folder, str(script["src"])).read_text(encoding="utf-8")
-        script.string = _BREAKS_SCRIPT.sub(r"\\x3C", _SOURCE_MAP.sub("", text))
-        del script["src"]
-    for tag in root.select("[src], link[rel~=icon]"):
-        name = "src" if "src" in tag.attrs else "href"
-        tag[name] = _data(folder, str(tag[name]))
 
 
 def _css(path: Path) -> str:

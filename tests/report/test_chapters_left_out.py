@@ -1,4 +1,4 @@
-"""The report of recordings that lack nearly everything: a sentence in place of what is missing."""
+"""Reports of studies that lack nearly everything: a sentence in place of what is missing."""
 
 import re
 import warnings
@@ -6,8 +6,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import jupytext
 import nbformat
+import pandas as pd
 import pytest
-from conftest import ROOT, small_params, small_report, two_channels, write_wav
+from conftest import small_params, small_report, two_channels, write_wav
 from nbformat.v4 import new_output
 from whole import LABELS, OF_VIEWS, drawn, said
 
@@ -34,39 +35,43 @@ def without_kernels(monkeypatch):
         )
 
     def execute(chapter, chosen, folder, key="", executor=None):
-        notebook = jupytext.read(ROOT / "notebooks" / f"{chapter}.py")
+        notebook = jupytext.reads(execution.read(chapter), "py:percent")
         namespace, values = {}, chosen.model_dump(mode="json")
         for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
-            tags = cell.metadata.get("tags", [])
             with warnings.catch_warnings(action="ignore"):  # a kernel's are not shown either
                 exec(compile(cell.source, chapter, "exec"), namespace)
-            namespace |= values if "parameters" in tags else {}
+            namespace |= values if "parameters" in cell.metadata.get("tags", []) else {}
             cell.outputs, shown[:] = list(shown), []
-            cell.metadata["tags"] = [*tags, execution.shown(set(tags))]
         folder.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, folder / f"{chapter}.ipynb")
 
     monkeypatch.setattr(build, "execute", execute)
     monkeypatch.setattr(build, "ThreadPoolExecutor", AtOnce)
-
-
-def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, monkeypatch, without_kernels):
-    for i in range(3):
-        write_wav(tmp_path / f"pump <b>/train/monday {i}.wav", two_channels(rng, 1 + i / 4))
     monkeypatch.setattr(build, "html", lambda out: out / "html" / "index.html")
-    chosen, pages = small_report(
-        tmp_path,
-        data=str(tmp_path / "pump <b>"),
-        front_ends=["near"],
-        scorers=["eq1"],
-        baseline=False,
-    )
-    text = said(pages.parent / "notebooks")
-    assert set(text) == set(build.CHAPTERS)
-    left_out = set(re.findall(r"<!-- left out: ([\w-]+) -->", "".join(text.values())))
-    shown = drawn(files.resolve(chosen.figures))
-    assert shown.isdisjoint(left_out)
-    assert shown | left_out | OF_VIEWS == LABELS
+
+
+@pytest.fixture
+def chapters(tmp_path, without_kernels):
+    """Execute every chapter; return what they say, and what is shown and left out."""
+
+    def make(**changes):
+        chosen, pages = small_report(tmp_path, baseline=False, **changes)
+        text = said(pages.parent / "notebooks")
+        assert set(text) == set(build.CHAPTERS)
+        left_out = set(re.findall(r"<!-- left out: ([\w-]+) -->", "".join(text.values())))
+        shown = drawn(files.resolve(chosen.figures))
+        assert shown.isdisjoint(left_out)
+        assert shown | left_out | OF_VIEWS == LABELS
+        return text, shown, left_out
+
+    return make
+
+
+def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, chapters):
+    data = tmp_path / "pump <b>"
+    for i in range(3):
+        write_wav(data / f"train/monday {i}.wav", two_channels(rng, 1 + i / 4))
+    text, shown, left_out = chapters(data=str(data), front_ends=["near"], scorers=["eq1"])
     assert {"fig-noise-floors", "fig-learning", "tab-recordings", "tab-units"} <= shown
     assert {"fig-ladder", "fig-removal", "tab-decisions", "fig-enough"} <= left_out
     assert "Nothing was scored" in text["08_submission"]
@@ -74,15 +79,39 @@ def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, monkeypatch, wi
     assert "pump <b>" not in "".join(text.values())
     assert tables.escape("pump <b>") in text["99_provenance"]
 
-    notebooks = [
-        nbformat.read(path, as_version=4) for path in pages.parent.glob("notebooks/*.ipynb")
-    ]
+    paths = tmp_path.glob("build/notebooks/*.ipynb")
+    notebooks = [nbformat.read(path, as_version=4) for path in paths]
     chapter.resolve_references(notebooks)
     texts = [cell.source for own in notebooks for cell in own.cells if cell.cell_type == "markdown"]
     referred = set(re.findall(r"{numref}`([\w-]+)`", "".join(texts)))
     assert referred
     assert referred <= shown
     assert "the table that is left out" in "".join(texts)
+
+
+def test_embedded_scenes_without_autoencoders_get_every_chapter(tmp_path, chapters):
+    text, shown, left_out = chapters(
+        scenes={
+            "seconds": 1.5,
+            "train_source": 5,
+            "train_target": 3,
+            "test_per_cell": 2,
+            "truth": 1,
+            "machines": ["SimFan", "SimValve"],
+        },
+        front_ends=["near", "adasub"],
+        scorers=["pmsd", "adasub/fine", "near/psd"],
+        extras=[],
+    )
+    assert not [*tmp_path.glob("results/**/model.safetensors")]
+    assert {"fig-distance", "fig-room", "fig-sources", "tab-untrained"} | OF_VIEWS <= shown
+    assert {"fig-learning", "tab-units"} <= left_out
+    assert "No autoencoder was trained here" in text["04_seed_study"]
+    assert "there is nothing to re-score" in text["06_rescoring"]
+    assert "this study has no models" in text["99_provenance"]
+    ladder = pd.read_csv(tmp_path / "figures" / "tab-ladder.csv").set_index("system")["ensemble"]
+    assert ladder[["AdaSub, statistics pmsd", "AdaSub, fine statistics"]].notna().all()
+    assert ladder[["AE ch1", "S5"]].isna().all()
 
 
 def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(

@@ -33,29 +33,23 @@ def test_the_next_chapter_knows_no_name_of_the_last_one():
         os.kill(int(first[1].outputs[0]["text"]), 0)
 
 
-def test_a_foreign_kernel_and_a_long_temporary_folder_are_not_used(tmp_path, monkeypatch):
+def test_what_a_user_has_set_for_other_sessions_stays_out(tmp_path, monkeypatch):
     spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
-    spec.parent.mkdir(parents=True)
-    spec.write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
-    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
-    deep = tmp_path / ("x" * 90)
-    deep.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with kernel() as own:
-        (cell,) = executed(own, "import sys\nprint(sys.executable)")
-    assert cell.outputs[0]["text"].strip() == sys.executable
-
-
-def test_start_up_files_of_the_user_stay_out_of_the_chapters(tmp_path, monkeypatch):
     startup = tmp_path / "profile_default" / "startup" / "mine.py"
-    startup.parent.mkdir(parents=True)
+    deep = tmp_path / ("x" * 90)  # too long for the name of a socket
+    for folder in (spec.parent, startup.parent, deep):
+        folder.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
     startup.write_text("mine = 1")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONSTARTUP", str(startup))
     monkeypatch.setenv("MPLBACKEND", "module://nobodys")
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
     with kernel() as own:
-        (cell,) = executed(own, "import matplotlib.pyplot\n'mine' in globals()")
-    assert cell.outputs[0]["data"]["text/plain"] == "False"
+        code = "import sys, matplotlib.pyplot\nprint(sys.executable, 'mine' in globals())"
+        (cell,) = executed(own, code)
+    assert cell.outputs[0]["text"] == f"{sys.executable} False\n"
 
 
 def test_a_killed_kernel_ends_what_it_executes(tmp_path):

@@ -9,7 +9,7 @@ from asdlib.report import build, execution
 LABELS = {
     label
     for chapter in build.CHAPTERS
-    for label in execution.LABEL.findall(execution.path_of(chapter).read_text(encoding="utf-8"))
+    for label in execution.LABEL.findall(execution.read(chapter))
 }
 OF_VIEWS = {"fig-level", "tab-level", "tab-ablation", "fig-clips", "tab-gain"}
 """Without detectors that are not trained, one sentence stands for all of these."""

@@ -226,8 +226,8 @@ def test_what_models_and_scores_were_made_on_is_told(tiny, monkeypatch):
     monkeypatch.undo()
     study.everything(few, recordings)
     told = provenance.trained_apart(few, recordings)
-    assert f"Trained on {here}: {len(rest)} units." in told
-    assert f"On {here} of a cluster: {stages.model_folder(first).name}." in told
+    assert f"{len(rest)} on {here}, such as " in told
+    assert f"1 on {here} of a cluster, such as {stages.model_folder(first).name}" in told
     table = provenance.inventory(few, recordings)
     assert table["trained by"].tolist() == [f"{here} of a cluster", *[here] * len(rest)]
     assert provenance.made_elsewhere(few, recordings) == ""
