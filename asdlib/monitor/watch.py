@@ -30,6 +30,7 @@ _NAP = 0.1  # s; a request to stop is seen that soon
 _MOST_BYTES = 2**40  # of a log
 
 State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
+_GONE: State = (0, 0)
 
 
 def watch(
@@ -97,22 +98,20 @@ def watch(
         files = {} if record is None else _logged(record, monitor.identity)
         watcher = _Watcher(monitor, folder, patience, once, say, files)
         first: set[str] | None = None
-        gone = False
+        is_gone = False
         while not stop():
-            began = time.monotonic()
+            began, found = time.monotonic(), {}
             try:
                 found = _look(folder)
+                if is_gone:
+                    say(f"{folder}: the folder is there again.")
+                is_gone = False
             except FileError as error:
                 if once:
                     raise
-                if not gone:
+                if not is_gone:
                     say(f"{error} The watch goes on as soon as it can.")
-                gone = True
-                _rest(every, stop)
-                continue
-            if gone:
-                say(f"{folder}: the folder is there again.")
-                gone = False
+                is_gone = True
             spent = time.monotonic() - began
             for name, state in found.items():
                 if stop():
@@ -123,7 +122,7 @@ def watch(
                         _append(line, record)
                     yield line
             first = set(found) if first is None else first
-            if once and not watcher.waits(first & found.keys()):
+            if once and not any(files[name].due < math.inf for name in first & found.keys()):
                 return
             _rest(max(every, spent), stop)  # at least half of the time
 
@@ -159,26 +158,23 @@ class _Watcher:
     p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
 
-    def waits(self, names: set[str]) -> bool:
-        """Whether a file has no line yet."""
-        return any(self.files[name].due < math.inf for name in names)
-
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
         now = time.monotonic()
         file = self.files.setdefault(name, _File())
+        late = now >= file.deadline
         if file.state != state:  # it must look the same twice
             waited = file.due < math.inf
             file.state, file.due = state, now
-            if not (self.once and waited):
-                file.deadline = now + self.patience
-            elif now >= file.deadline:
-                return self._problem(name, file, "is still being written.")
+            if self.once and waited:
+                told = {"name": name, "problem": "Is still being written."}
+                return self._told(file, told, "") if late else None
+            file.deadline = now + self.patience
             return None
         if now < file.due:
             return None
         file.due = file.deadline  # nothing new is expected before
-        return self._attempt(name, file, late=now >= file.deadline)
+        return self._attempt(name, file, late=late)
 
     def _attempt(self, name: str, file: _File, *, late: bool) -> str | None:
         """The line of a file that is still; none for a problem that time may cure."""
@@ -187,7 +183,7 @@ class _Watcher:
             if name.endswith("/"):
                 os.listdir(path)  # says why it could not be listed
             data = wav.content_of(path)
-            if _state(path) != file.state:
+            if _state(path) not in (file.state, _GONE):
                 return None  # it changed meanwhile, which the next look sees
             content = content_digest(data)
             if content == file.content:
@@ -197,34 +193,30 @@ class _Watcher:
             if not late and not wav.is_finished(data):
                 return None
             reading = self.monitor.score(signal, rate, name=name)
-            line = self._line(file, reading.record(), content)
-            self._note(reading.p_value)
+            line = self._told(file, reading.record(), content)
+            self.p_values.append(reading.p_value)
+            changed, sentence = drift(list(self.p_values), self.monitor.false_alarms)
+            if changed and not self.has_warned:
+                self.say(sentence)
+                self.has_warned = True
             return line
         except AsdError as error:
             problem = str(error)
         except Exception as error:  # whatever one file does, the next one is scored
             problem = f"cannot be scored ({type(error).__name__}: {error})."
-        return self._problem(name, file, problem, content) if late else None
+        if not os.path.lexists(path):
+            problem, late = "was removed before it could be scored.", True  # no look will see it
+        told = {"name": name, "problem": problem[:1].upper() + problem[1:]}
+        return self._told(file, told, content) if late else None
 
-    def _problem(self, name: str, file: _File, problem: str, content: str = "") -> str:
-        sentence = problem[:1].upper() + problem[1:]
-        return self._line(file, {"name": name, "problem": sentence}, content)
-
-    def _line(self, file: _File, record: dict[str, Any], content: str) -> str:
-        size, changed = file.state or (0, 0)
+    def _told(self, file: _File, record: dict[str, Any], content: str) -> str:
+        """The line of a file, which is known from now on."""
+        size, changed = file.state or _GONE
         state = {"size": size, "changed_ns": changed, "content": content}
         own = record | state | {"model": self.monitor.identity}
         line = json.dumps(own, allow_nan=False)
         file.content, file.due = content, math.inf
         return line
-
-    def _note(self, p_value: float) -> None:
-        """Say once that the recordings no longer fit."""
-        self.p_values.append(p_value)
-        changed, sentence = drift(list(self.p_values), self.monitor.false_alarms)
-        if changed and not self.has_warned:
-            self.say(sentence)
-            self.has_warned = True
 
 
 def _look(folder: Path) -> dict[str, State]:
@@ -250,7 +242,7 @@ def _state(path: str | Path) -> State:
     with suppress(OSError):  # of a link that leads nowhere
         status = os.stat(path)
         return status.st_size, status.st_ctime_ns
-    return 0, 0
+    return _GONE
 
 
 def _rest(seconds: float, stop: Callable[[], bool]) -> None:

@@ -200,20 +200,35 @@ def test_a_bad_file_is_a_line_and_neither_an_end_nor_a_hang(model, folder, monke
         assert text in found[name]["problem"], name
 
 
-def test_a_file_that_changes_while_it_is_read_is_read_again(model, folder, monkeypatch):
+def removed(path):
+    path.unlink()
+
+
+def changed(path):
+    path.write_bytes(wav(gain=4) + b"more")
+
+
+@pytest.mark.parametrize("change", [removed, changed])
+@pytest.mark.parametrize("is_read", [False, True])
+def test_what_happens_to_a_file_after_the_look_is_told(model, folder, monkeypatch, change, is_read):
+    """What was read before it was removed has a score; a change is seen by the next look."""
     path, real, reads = folder / "a.wav", watch.wav.content_of, []
     path.write_bytes(wav())
 
     def changing(place):
         reads.append(real(place))
         if len(reads) == 1:
-            path.write_bytes(wav(gain=4) + b"more")
-        return reads[-1]
+            change(path)
+        return reads[-1] if is_read else real(place)
 
     monkeypatch.setattr(watch.wav, "content_of", changing)
-    (line,) = once(model, folder, patience=0.3)
-    assert line["changed_ns"] == path.stat().st_ctime_ns
-    assert line["alarm"]
+    (line,) = once(model, folder, patience=0.3 if change is changed else 600)
+    if change is changed:
+        assert (line["changed_ns"], line["alarm"]) == (path.stat().st_ctime_ns, True)
+    elif is_read:
+        assert line["alarm"] is False
+    else:
+        assert line["problem"] == "Was removed before it could be scored."
 
 
 def test_an_error_of_ours_and_a_score_that_is_no_number_are_problems(
@@ -391,21 +406,18 @@ def test_what_is_no_log_is_left_as_it_is(model, folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("option", "sentence"),
     [
-        ({"every": 0.0}, "A look every 0 s was asked for"),
-        ({"every": float("nan")}, "A look every nan s was asked for"),
-        ({"patience": -1.0}, "A patience of -1 s was given"),
+        (["--every", "0"], "A look every 0 s was asked for"),
+        (["--every", "nan"], "A look every nan s was asked for"),
+        (["--patience", "-1"], "A patience of -1 s was given"),
+        ([], "none: no such folder"),
     ],
 )
-def test_numbers_out_of_range_are_refused(model, folder, changes, sentence):
-    with pytest.raises(AsdError, match=sentence):
-        once(model, folder, **changes)
-
-
-def test_the_command_refuses_a_folder_that_is_not_there(model, tmp_path, capsys):
-    assert cli.main(["watch", str(model), str(tmp_path / "none")]) == 2
-    assert "none: no such folder" in capsys.readouterr().err
+def test_the_command_refuses_wrong_numbers_and_folders(model, folder, capsys, option, sentence):
+    place = folder if option else folder / "none"
+    assert cli.main(["watch", str(model), str(place), *option]) == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_a_watch_tells_once_that_recordings_no_longer_fit(model, folder, capsys):
