@@ -258,8 +258,8 @@ def _fit(options: argparse.Namespace) -> None:
     files.sweep(options.out.parent)
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
-    told = [recordings.counted(options.folder, len(monitor.contents)), *monitor.faulty]
-    print(*monitor.remarks or [monitor.promise], *map(printable, told), options.out, sep="\n")
+    told = [recordings.counted(options.folder, len(monitor.known)), *monitor.faulty]
+    print(monitor.promise, *map(printable, told), options.out, sep="\n")
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -273,7 +273,7 @@ def _score(options: argparse.Namespace) -> int:
     if options.picture:
         _draw(monitor, clips, options.picture)
     if not options.json:
-        print(*monitor.remarks or [monitor.promise], sep="\n")
+        print(monitor.promise)
     alarms, problems = 0, 0
     p_values: list[float] = []
     for clip in clips:
@@ -324,7 +324,7 @@ def _watch(options: argparse.Namespace) -> None:
         print(printable(sentence), file=sys.stderr, flush=True)
 
     monitor = Monitor.load(options.model)
-    say("\n".join(monitor.remarks or [monitor.promise]))
+    say(monitor.promise)
     for line in watch(
         monitor,
         options.folder,

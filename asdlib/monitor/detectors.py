@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
 from asdlib.calibration import HeldOut
@@ -22,36 +22,16 @@ from asdlib.spectra import Spectrum, stft
 _OF_NORMAL = ("mean", "std", "centres", "whitening")  # arrays of clipstats.Normal
 
 
-def fit(
-    table: pd.DataFrame, folds: Int[np.ndarray, " recording"], spectra: Spectra
-) -> tuple[tuple[FittedView, ...], tuple[np.ndarray, ...], list[RecordingQuantities]]:
-    """Fit all detectors on the recordings of a manifest.
-
-    Returns
-    -------
-    views : the detectors, in the order of :data:`asdlib.clipstats.S5`.
-    values : what each of them looks at, (recording, value).
-    found : what is measured of the health of each recording.
-    """
-    sets = [(name, scorer, clipstats.VIEWS[scorer]) for name, scorer in clipstats.S5]
-    front_ends = [_front_end(name, own.kind, table, spectra) for name, _, own in sets]
-
-    def examine(signal: np.ndarray) -> tuple[list[np.ndarray], RecordingQuantities]:
-        shared = transformed(signal, spectra)
-        statistics = [
-            pipeline.statistics(signal, own.kind, front_end, spectra, spectrum=shared[own.kind])
-            for (*_, own), front_end in zip(sets, front_ends, strict=True)
-        ]
-        return statistics, measure(signal, spectra)
-
-    rows, found = zip(*recordings.each(examine, table, spectra), strict=True)
-    views, values = [], []
-    for number, (_, scorer, own) in enumerate(sets):
-        whole = np.stack([row[number] for row in rows])
-        values.append(clipstats.chosen(whole, own.statistics))
-        normal = clipstats.Normal.fit(values[-1], table["domain"].tolist(), folds)
-        views.append(FittedView(scorer, front_ends[number], normal, spectra))
-    return tuple(views), tuple(values), list(found)
+def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:
+    """All detectors with front-ends fitted on a manifest, before they know what is normal."""
+    none = np.zeros(0)
+    nothing = clipstats.Normal(none, none, none[None], np.zeros((0, 0)), HeldOut(none))
+    return tuple(
+        FittedView(
+            scorer, _front_end(name, clipstats.VIEWS[scorer].kind, table, spectra), nothing, spectra
+        )
+        for name, scorer in clipstats.S5
+    )
 
 
 def _front_end(name: str, kind: str, table: pd.DataFrame, spectra: Spectra) -> FrontEnd:
@@ -69,21 +49,36 @@ def _front_end(name: str, kind: str, table: pd.DataFrame, spectra: Spectra) -> F
     return front_end
 
 
-def transformed(
-    signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra
-) -> dict[str, Spectrum]:
+def transformed(signal: pipeline.Sound, spectra: Spectra) -> dict[str, Spectrum]:
     """Complex spectra by the kind of view that they are for."""
     return {kind: stft(signal, clipstats.sizes(kind, spectra)) for kind in ("fine", "mel")}
 
 
 def values(
-    views: Sequence[FittedView],
-    signal: Float[np.ndarray, "channel=2 sample"],
-    spectra: dict[str, Spectrum],
-) -> list[Float[np.ndarray, " _"]]:
+    views: Sequence[FittedView], signal: pipeline.Sound, spectra: dict[str, Spectrum]
+) -> list[pipeline.Values]:
     """What the detectors look at of one recording, with its spectra of :func:`transformed`."""
     kinds = [clipstats.VIEWS[view.scorer].kind for view in views]
     return [view.values(signal, spectra[kind]) for view, kind in zip(views, kinds, strict=True)]
+
+
+def examined(
+    views: Sequence[FittedView], table: pd.DataFrame, spectra: Spectra
+) -> tuple[tuple[Float[np.ndarray, "recording _"], ...], list[RecordingQuantities]]:
+    """What the detectors look at of the recordings of a manifest, and their health.
+
+    Returns
+    -------
+    values : an array (recording, value) per detector.
+    found : what is measured of the health of each recording.
+    """
+
+    def examine(signal: pipeline.Sound) -> tuple[list[pipeline.Values], RecordingQuantities]:
+        return values(views, signal, transformed(signal, spectra)), measure(signal, spectra)
+
+    rows, found = zip(*recordings.each(examine, table, spectra), strict=True)
+    # a value's column lies in one piece: sums over recordings keep their order, and so their bytes
+    return tuple(np.stack(own, axis=1).T for own in zip(*rows, strict=True)), list(found)
 
 
 def tensors_of(view: FittedView, values: Float[np.ndarray, "recording _"]) -> dict[str, np.ndarray]:

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
-from asdlib import metrics
-from asdlib.monitor import health
+from asdlib import metrics, pipeline
+from asdlib.monitor import detectors
 from asdlib.monitor.model import Monitor
-from asdlib.monitor.recordings import measured
+from asdlib.monitor.recordings import each, faults
 from asdlib.params import Params, Spectra
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.study.recordings import Recordings
@@ -76,7 +75,7 @@ def faulty(params: Params, recordings: Recordings, most: int = 100) -> dict[str,
     for machine in recordings.machines:
         train = recordings.clips(machine, "train")
         clips = train.iloc[np.unique(np.linspace(0, len(train) - 1, most).round().astype(int))]
-        found[machine] = health.summary(clips["name"].tolist(), measured(clips, params.spectra))
+        found[machine] = faults(clips, params.spectra)
     return found
 
 
@@ -133,26 +132,22 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
     are alarms; NaN without such clips).
     """
     known = metrics.labelled(clips)
-    heard = list(clip_by_clip(monitor.values_of, known["path"].tolist()))
-    most = len(monitor.contents)
+
+    def examine(signal: pipeline.Sound) -> list[pipeline.Values]:
+        spectra = detectors.transformed(signal, monitor.spectra)
+        return detectors.values(monitor.views, signal, spectra)
+
+    heard = list(each(examine, known, monitor.spectra))
+    most = len(monitor.known)
     rows = []
     for count in [*(count for count in counts if count < most), most]:
         kept = np.arange(count) * most // count
-        fewer = on_some(monitor, kept)
+        values = tuple(own[kept] for own in monitor.values)
+        fewer = monitor.on(values, monitor.known.iloc[kept])
         alarm = fewer.alarm
-        raised = alarm(np.array([fewer.score_of(values) for values in heard]))
+        raised = alarm(np.array([np.mean(fewer.z(values)) for values in heard]))
         shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
         found = [shares.get(label, np.nan) for label in ("normal", "anomaly")]
         rows.append([count, alarm.rate, *alarm.interval, *found])
     names = ["recordings", "promised", "low", "high", "false_alarms", "hits"]
     return pd.DataFrame(rows, columns=names)
-
-
-def on_some(monitor: Monitor, kept: Int[np.ndarray, " kept"]) -> Monitor:
-    """Return the same monitor, fitted on some of its recordings, given by their numbers."""
-    return monitor.on(
-        tuple(values[kept] for values in monitor.values),
-        tuple(monitor.domains[i] for i in kept),
-        monitor.folds[kept],
-        tuple(monitor.contents[i] for i in kept),
-    )

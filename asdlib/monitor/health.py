@@ -8,7 +8,7 @@ polarity between the channels are much the same in all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -64,32 +64,6 @@ class Fault(NamedTuple):
     sentence: str
 
 
-def problems(found: RecordingQuantities, reference: Reference | None = None) -> tuple[str, ...]:
-    """Sentences about the faults of one recording; none where it is sound.
-
-    Parameters
-    ----------
-    found : of :func:`asdlib.monitor.quantities.measure`.
-    reference : what training recordings look like. Without it, only what shows in one recording is
-        found: a channel that is dead, copied, clipped, gated, offset or band-limited.
-
-    Examples
-    --------
-    >>> from asdlib.monitor.quantities import measure
-    >>> rng = np.random.default_rng(0)
-    >>> one = 0.1 * rng.normal(size=64000)
-    >>> problems(measure(np.stack([one, -0.5 * one])))
-    ('Both channels hold the same signal: far is near times -0.50.',)
-    >>> clips = [0.1 * rng.normal(size=(2, 32000)) for _ in range(8)]
-    >>> reference = Reference.fit([measure(clip) for clip in clips])
-    >>> problems(measure(clips[0]), reference)
-    ()
-    >>> print(problems(measure(clips[0] * [[1], [0.1]]), reference)[0])
-    The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
-    """
-    return tuple(fault.sentence for fault in faults(found, reference))
-
-
 def summary(
     names: Sequence[str],
     recordings: Sequence[RecordingQuantities],
@@ -113,8 +87,8 @@ def summary(
     of_kind: dict[str, list[str]] = {}
     for name, found in zip(names, recordings, strict=True):
         own = faults(found)
-        if reference is not None:
-            own += faults(found, reference.narrowed)
+        if reference is not None:  # without its ranges, so that a training recording can be faulty
+            own += faults(found, replace(reference, low=reference.centre, high=reference.centre))
         for kind in {fault.kind for fault in own}:
             of_kind.setdefault(kind, []).append(name)
     return [
@@ -125,23 +99,48 @@ def summary(
 
 
 def faults(found: RecordingQuantities, reference: Reference | None = None) -> list[Fault]:
-    """As :func:`problems`, with the kind of every fault."""
-    channels = [_Channel(found, reference, quantities(found, reference), c) for c in (0, 1)]
-    dead = [_dead(x) for x in channels]
-    told = [fault for of_channel in dead for fault in of_channel] or list(_copied(channels[0]))
+    """Faults of one recording; none where it is sound.
+
+    Parameters
+    ----------
+    found : of :func:`asdlib.monitor.quantities.measure`.
+    reference : what training recordings look like. Without it, only what shows in one recording is
+        found: a channel that is dead, copied, clipped, gated, offset or band-limited.
+
+    Examples
+    --------
+    >>> from asdlib.monitor.quantities import measure
+    >>> rng = np.random.default_rng(0)
+    >>> one = 0.1 * rng.normal(size=64000)
+    >>> faults(measure(np.stack([one, -0.5 * one])))[0].sentence
+    'Both channels hold the same signal: far is near times -0.50.'
+    >>> clips = [0.1 * rng.normal(size=(2, 32000)) for _ in range(8)]
+    >>> reference = Reference.fit([measure(clip) for clip in clips])
+    >>> faults(measure(clips[0]), reference)
+    []
+    >>> print(faults(measure(clips[0] * [[1], [0.1]]), reference)[0].sentence)
+    The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
+    """
+    values = quantities(found, reference)
+    near, far = (_Channel(found, reference, values, c) for c in (0, 1))
+    dead = [list(_dead(x)) for x in (near, far)]
+    told = dead[0] + dead[1] or list(_copied(near))
     is_pair = not told
     # nothing else counts in a dead channel
-    of_one = [[] if own else list(_of_one(x)) for x, own in zip(channels, dead, strict=True)]
-    told += of_one[0] + of_one[1]
+    alone = [[] if own else list(_alone(x)) for x, own in zip((near, far), dead, strict=True)]
+    told += alone[0] + alone[1]
     if reference is None or not is_pair:
         return told
-    limited = any(fault.kind == "limited" for fault in told)
-    pair = list(_between(channels[0], limited))
+    pair = list(_between(near, limited=any(fault.kind == "limited" for fault in told)))
     told += pair
     if "swapped" not in {fault.kind for fault in pair}:
-        for x, own in zip(channels, of_one, strict=True):
+        for x, own in zip((near, far), alone, strict=True):
             told += _level(x, {fault.kind for fault in own})
     return told
+
+
+_UNKNOWN = Range(low=np.inf, centre=np.nan, high=-np.inf, spread=0.0)
+"""Of every quantity, without training recordings: nothing is usual."""
 
 
 @dataclass(frozen=True)
@@ -164,42 +163,43 @@ class _Channel:
         return quantity if quantity in self.values else f"{quantity} {self.name}"
 
     def usual(self, quantity: str) -> Range:
-        assert self.reference is not None
-        return self.reference.range(self._key(quantity))
+        return self.reference.range(self._key(quantity)) if self.reference else _UNKNOWN
 
     def above(self, quantity: str, limit: float) -> bool:
-        if self.reference is not None:
-            limit = max(limit, self.usual(quantity).high)
-        return self[quantity] > limit
+        return self[quantity] > max(limit, self.usual(quantity).high)
 
     def usually(self, quantity: str, form: str) -> str:
-        if self.reference is None:
-            return ""
-        return f", usually at most {self.usual(quantity).high:{form}}"
+        high = self.usual(quantity).high
+        return f", usually at most {high:{form}}" if self.reference else ""
+
+    def outside(self, limit: float, *names: str) -> int:
+        """1 where all quantities lie above their ranges, -1 where all lie below, 0 otherwise."""
+        if all(self[name] > self.usual(name).up_to(limit) for name in names):
+            return 1
+        return -all(self[name] < self.usual(name).down_to(limit) for name in names)
 
 
-def _dead(x: _Channel) -> list[Fault]:
+def _dead(x: _Channel) -> Iterator[Fault]:
     level, other = x["level"], float(x.found.level[1 - x.c])
     flat = float(x.found.bands[x.c].std()) < _FLAT
     gone = level < _DEAD or (flat and level < other - _DEAD_BELOW)
+    gone = gone and level < x.usual("level").low
     words = f"The {x.name} channel is dead: its level is {level:.0f} dB of full scale"
-    if x.reference is not None:
-        usual = x.usual("level")
+    if x.reference:
         lost = abs(x["match"]) < EVIDENT  # otherwise it follows the other channel
-        weak = all(x[name] < x.usual(name).down_to(_GONE) for name in ("level", "gain"))
-        gone = (gone and level < usual.low) or (lost and weak)
-        words += f", usually {usual.centre:.0f} dB"
-    return [Fault("dead", f"{words}.")] if gone else []
+        gone = gone or (lost and x.outside(_GONE, "level", "gain") < 0)
+        words += f", usually {x.usual('level').centre:.0f} dB"
+    if gone:
+        yield Fault("dead", f"{words}.")
 
 
 def _copied(x: _Channel) -> Iterator[Fault]:
-    lowest = _COPY if x.reference is None else min(_COPY, x.usual("unlike").low)
-    if x["unlike"] < lowest:
+    if x["unlike"] < min(_COPY, x.usual("unlike").low):
         words = f"Both channels hold the same signal: far is near times {x.found.gain:.2f}."
         yield Fault("copied", words)
 
 
-def _of_one(x: _Channel) -> Iterator[Fault]:
+def _alone(x: _Channel) -> Iterator[Fault]:
     """Faults of one channel: clipped, gated, offset or band-limited."""
     if x.above("clipped", _CLIPPED):
         words = f"clipped: {x['clipped']:.1%} of its samples lie at a peak value"
@@ -210,13 +210,13 @@ def _of_one(x: _Channel) -> Iterator[Fault]:
     if x.above("offset", max(_OFFSET, _ERRORS * float(x.found.wander[x.c]))):
         words = f"an offset of {x.found.offset[x.c]:.3f} of full scale"
         yield Fault("offset", f"The {x.name} channel has {words}{x.usually('offset', '.3f')}.")
-    bands, reference = x.found.bands[x.c], x.reference
-    usual = np.zeros(BANDS) if reference is None else reference.bands[x.c]
+    bands = x.found.bands[x.c]
+    usual = x.reference.bands[x.c] if x.reference else np.zeros(BANDS)
     drops = x.above("drop", _DROP)
-    if drops or (reference is not None and x["cut"] > x.usual("cut").up_to(_CUT)):
+    if drops or (x.reference and x["cut"] > x.usual("cut").up_to(_CUT)):
         _, edge = steepest(bands if drops else bands - usual)
         words = f"it ends at about {edge / BANDS * x.found.rate / 2:,.0f} Hz"
-        if reference is not None:
+        if x.reference:
             lost = np.median((usual - bands)[edge + 1 :])
             words += f" and is {lost:.0f} dB below its usual level above that"
         yield Fault("limited", f"The {x.name} channel is band-limited: {words}.")
@@ -268,18 +268,11 @@ def _level(x: _Channel, hurt: set[str]) -> Iterator[Fault]:
         return
     level, quiet = x["level"], x["quiet"]
     usual, floor = x.usual("level").centre, x.usual("quiet").centre
-    if side := _outside(x, "gain", "level"):
+    if side := x.outside(_GAIN, "gain", "level"):
         words = f"{abs(level - usual):.0f} dB {'louder' if side > 0 else 'quieter'} than usual"
         told = f"{words}: {level:.0f} dB of full scale, usually {usual:.0f} dB"
         yield Fault("level", f"The {x.name} channel is {told}.")
-    elif (side := _outside(x, "quiet")) and not hurt & {"gated", "clipped"}:
+    elif (side := x.outside(_GAIN, "quiet")) and not hurt & {"gated", "clipped"}:
         words = f"{abs(quiet - floor):.0f} dB {'above' if side > 0 else 'below'} its usual one"
         told = f"{words}: {quiet:.0f} dB of full scale, usually {floor:.0f} dB"
         yield Fault("floor", f"The noise floor of the {x.name} channel is {told}.")
-
-
-def _outside(x: _Channel, *names: str) -> int:
-    """1 where all quantities lie above their ranges, -1 where all lie below, 0 otherwise."""
-    if all(x[name] > x.usual(name).up_to(_GAIN) for name in names):
-        return 1
-    return -all(x[name] < x.usual(name).down_to(_GAIN) for name in names)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
 from asdlib.calibration import Alarm
@@ -23,11 +23,10 @@ from asdlib.monitor import detectors, health, model_file, reasons, recordings
 from asdlib.monitor.quantities import measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.monitor.reference import Reference
-from asdlib.params import AsdError, Spectra, Statistics
+from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
-from asdlib.runtime.parallel import clip_by_clip, one_thread
-from asdlib.spectra import stft
+from asdlib.runtime.parallel import one_thread
 
 _LEAST = 2  # normal recordings
 
@@ -40,9 +39,7 @@ class Monitor:
     ----------
     views : fitted detectors, in the order of :data:`asdlib.clipstats.S5`.
     values : of the training recordings, one array (recording, value) per view.
-    domains : of the training recordings.
-    folds : number of the block in which each training recording was held out.
-    contents : hash of each training recording.
+    known : a row per training recording: domain, fold (block in which it was held out) and hash.
     reference : what the training recordings look like.
     faulty : sentences about training recordings that are not sound themselves.
     false_alarms : wanted share of alarms among normal recordings.
@@ -64,9 +61,7 @@ class Monitor:
 
     views: tuple[pipeline.FittedView, ...]
     values: tuple[Float[np.ndarray, "recording _"], ...]
-    domains: tuple[str, ...]
-    folds: Int[np.ndarray, " recording"]
-    contents: tuple[str, ...]
+    known: pd.DataFrame
     reference: Reference
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
@@ -105,13 +100,12 @@ class Monitor:
                 f"{plural(len(table), 'different normal recording')} found; at least {_LEAST} are "
                 "needed."
             )
-        domains = tuple(table["domain"])
-        folds = recordings.folds(table, Statistics().folds)
-        views, values, found = detectors.fit(table, folds, spectra)
+        views = detectors.unfitted(table, spectra)
+        values, found = detectors.examined(views, table, spectra)
         reference = Reference.fit(found)
         faulty = tuple(health.summary(table["name"].tolist(), found, reference))
-        contents = tuple(table["hash"])
-        return cls(views, values, domains, folds, contents, reference, faulty, false_alarms)
+        none_yet = cls(views, (), table[:0], reference, faulty, false_alarms)
+        return none_yet.on(values, recordings.known(table))
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings.
@@ -130,16 +124,17 @@ class Monitor:
 
     def _packed(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors of the model file, and what stands beside them."""
-        tensors = {"folds": self.folds, **model_file.named("usual", vars(self.reference))}
+        folds = self.known["fold"].to_numpy()
+        tensors = {"folds": folds, **model_file.named("usual", vars(self.reference))}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
             tensors |= model_file.named(number, detectors.tensors_of(view, values))
         about = {
             "views": clipstats.S5,
             "false_alarms": self.false_alarms,
-            "domains": self.domains,
-            "contents": self.contents,
+            "domains": self.known["domain"].tolist(),
+            "contents": self.known["hash"].tolist(),
             "faulty": self.faulty,
-            "spectra": self._spectra.model_dump(),
+            "spectra": self.spectra.model_dump(),
             "statistics": self.views[0].constants.model_dump(),
             "denoising": [view.front_end.constants.model_dump() for view in self.views],
         }
@@ -158,12 +153,11 @@ class Monitor:
         keep_memory()  # every recording needs the same blocks again
         try:
             numbers = range(len(about["views"]))
+            known = {"domain": about["domains"], "hash": about["contents"]}
             return cls(
                 tuple(detectors.view_of(tensors, about, number) for number in numbers),
                 tuple(tensors[f"{number}.values"] for number in numbers),
-                tuple(about["domains"]),
-                tensors["folds"],
-                tuple(about["contents"]),
+                pd.DataFrame(known | {"fold": tensors["folds"]}),
                 Reference(**model_file.part(tensors, "usual")),
                 tuple(about["faulty"]),
                 about["false_alarms"],
@@ -178,27 +172,27 @@ class Monitor:
         return Alarm(np.mean(held_out, axis=0), self.false_alarms)
 
     @property
-    def remarks(self) -> list[str]:
-        """Sentences about what the monitor cannot promise; none where all is well."""
-        told = [self.alarm.remark] if self.alarm.remark else []
-        return told + list(dict.fromkeys(v.normal.remark for v in self.views if v.normal.remark))
-
-    @property
     def promise(self) -> str:
-        """What the alarm promises, in one or two sentences."""
-        alarm, n = self.alarm, len(self.contents)
-        if alarm.remark:
-            return alarm.remark
+        """What the alarm promises in one or two sentences, or else what keeps it from doing so."""
+        alarm, n = self.alarm, len(self.known)
+        remarks = [alarm.remark, *(view.normal.remark for view in self.views)]
+        if any(remarks):
+            return "\n".join(dict.fromkeys(filter(None, remarks)))
         low, high = alarm.interval
         told = (
             f"Alarm at p <= {self.false_alarms:g}: at most {self.false_alarms:.0%} of normal "
             f"recordings like the {n} given ones. With {n} recordings, the true rate is between "
             f"{low:.1%} and {high:.1%} (95 % interval)."
         )
-        counts = pd.Series(self.domains).value_counts()
+        counts = self.known["domain"].value_counts()
         if len(counts) > 1:
             told += f" Recordings by domain: {', '.join(f'{k} {v}' for k, v in counts.items())}."
         return told
+
+    @property
+    def spectra(self) -> Spectra:
+        """Sizes of spectra and frames, and the sample rate."""
+        return self.views[0].spectra
 
     def score(
         self,
@@ -220,8 +214,7 @@ class Monitor:
         AsdError
             For a recording that cannot be used.
         """
-        signal = recordings.signal(recording, rate, self._spectra)
-        return self._score(signal, _name(recording, name))[0]
+        return self.evidence(recording, rate, name=name).reading
 
     def evidence(
         self,
@@ -234,68 +227,38 @@ class Monitor:
 
         Parameters and errors are those of :meth:`score`.
         """
-        signal = recordings.signal(recording, rate, self._spectra)
-        reading, strongest, values = self._score(signal, _name(recording, name))
-        mel, view = self.views[-1], self.views[strongest]
+        signal = recordings.signal(recording, rate, self.spectra)
+        if name is None:
+            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        mel = self.views[-1]
         with one_thread():
-            levels = pipeline.frames(stft(signal, mel.spectra), mel.front_end, mel.spectra)
-            deviation, table = reasons.deviation(levels, mel), view.explained(values)
-        centres = clipstats.centres(mel.scorer, mel.spectra)
-        hop = mel.spectra.hop_length / mel.spectra.sample_rate
-        names = clipstats.S5[strongest]
-        return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
-
-    @property
-    def _spectra(self) -> Spectra:
-        return self.views[0].spectra
-
-    def _score(
-        self, signal: Float[np.ndarray, "channel=2 sample"], name: str
-    ) -> tuple[Reading, int, Float[np.ndarray, " value"]]:
-        """The reading, and the detector with the highest score: its number and its values."""
-        with one_thread():
-            spectra = detectors.transformed(signal, self._spectra)
+            spectra = detectors.transformed(signal, self.spectra)
             values = detectors.values(self.views, signal, spectra)
-            z = self._z(values)
+            z = self.z(values)
             strongest = int(np.argmax(z))
-            why = reasons.of(self.views[strongest], values[strongest], self.views[-1], spectra)
-            found = measure(signal, self._spectra)
+            table = self.views[strongest].explained(values[strongest])
+            levels = pipeline.frames(spectra["mel"], mel.front_end, mel.spectra)
+            deviation = reasons.deviation(levels, mel.normal)
+            centres = clipstats.centres(mel.scorer, mel.spectra)
+            found = measure(signal, self.spectra)
         alarm, score = self.alarm, np.array(np.mean(z))
         reading = Reading(
             score=float(score),
             p_value=float(alarm.p_values(score)),
             alarm=bool(alarm(score)),
-            reasons=why,
-            health=health.problems(found, self.reference),
+            reasons=reasons.of(table, deviation, centres, spectra["fine"], self.spectra),
+            health=tuple(fault.sentence for fault in health.faults(found, self.reference)),
             name=name,
             decided=not alarm.remark,
         )
-        return reading, strongest, values[strongest]
+        hop = mel.spectra.hop_length / mel.spectra.sample_rate
+        names = clipstats.S5[strongest]
+        return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
 
-    def values_of(
-        self, recording: str | Path, content: str | None = None
-    ) -> list[Float[np.ndarray, " _"]]:
-        """What the detectors look at of one recording, one array per view.
-
-        Parameters
-        ----------
-        content : hash that the file must have, see :func:`asdlib.dataset.read`.
-        """
-        signal = recordings.signal(recording, None, self._spectra, content)
-        with one_thread():
-            return detectors.values(
-                self.views, signal, detectors.transformed(signal, self._spectra)
-            )
-
-    def score_of(self, values: Sequence[Float[np.ndarray, " _"]]) -> float:
-        """Score of a recording whose values are at hand, see :meth:`values_of`."""
-        with one_thread():
-            return float(np.mean(self._z(values)))
-
-    def _z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
-        return [
-            float(view.normal.z(own[None])[0]) for view, own in zip(self.views, values, strict=True)
-        ]
+    def z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
+        """Score of each detector, from what it looks at of one recording."""
+        pairs = zip(self.views, values, strict=True)
+        return [float(view.normal.z(own[None])[0]) for view, own in pairs]
 
     def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
@@ -303,48 +266,29 @@ class Monitor:
         Recordings that it knows already are left out. The noise floors stay those of the first
         fit: fit again on all recordings where the surroundings have changed.
         """
-        spectra = self._spectra
-        table = recordings.collect(more, spectra)
-        table = table[~table["hash"].isin(self.contents)]
+        table = recordings.collect(more, self.spectra)
+        table = table[~table["hash"].isin(self.known["hash"])]
         if table.empty:
             raise AsdError("The monitor knows all of these recordings already.")
-        files = zip(table["path"], table["hash"], strict=True)
-        new = list(clip_by_clip(lambda file: self.values_of(*file), files))
-        values = tuple(
-            np.vstack([known, *(own[number][None] for own in new)])
-            for number, known in enumerate(self.values)
-        )
-        folds = np.concatenate([self.folds, recordings.folds(table, self.views[0].constants.folds)])
-        domains, contents = (*self.domains, *table["domain"]), (*self.contents, *table["hash"])
-        found = recordings.measured(table, spectra)
+        new, found = detectors.examined(self.views, table, self.spectra)
+        values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
         faulty = health.summary(table["name"].tolist(), found, self.reference)
         return replace(
-            self.on(values, domains, folds, contents),
+            self.on(values, pd.concat([self.known, recordings.known(table)], ignore_index=True)),
             reference=self.reference.widened(found),
             faulty=(*self.faulty, *faulty),
         )
 
     def on(
-        self,
-        values: tuple[Float[np.ndarray, "recording _"], ...],
-        domains: tuple[str, ...],
-        folds: Int[np.ndarray, " recording"],
-        contents: tuple[str, ...],
+        self, values: tuple[Float[np.ndarray, "recording _"], ...], known: pd.DataFrame
     ) -> Monitor:
         """Return a monitor on other recordings, behind the same front-ends.
 
         The parameters are the attributes of the same names.
         """
+        domains, folds = known["domain"].tolist(), known["fold"].to_numpy()
         views = tuple(
             replace(view, normal=clipstats.Normal.fit(own, domains, folds))
             for view, own in zip(self.views, values, strict=True)
         )
-        return replace(
-            self, views=views, values=values, domains=domains, folds=folds, contents=contents
-        )
-
-
-def _name(recording: object, given: str | None) -> str:
-    if given is not None:
-        return given
-    return Path(recording).name if isinstance(recording, str | Path) else ""
+        return replace(self, views=views, values=values, known=known)

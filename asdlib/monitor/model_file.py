@@ -20,7 +20,6 @@ from asdlib.runtime.errors import AsdError
 VERSION = 1
 """Of the format; a file of a newer one is refused."""
 
-_MOST_BYTES = 2**30  # of a model file
 _ENTRY = "asd_monitor"
 
 Tensors = Mapping[str, np.ndarray]
@@ -69,7 +68,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     AsdError
         For a file that is missing, cut, changed, of another kind or of a newer version.
     """
-    content = read_bytes(path, _MOST_BYTES)
+    content = read_bytes(path)
     try:
         size = int.from_bytes(content[:8], "little")
         whole = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_ENTRY])

@@ -89,10 +89,16 @@ def measure(
     signal = np.ascontiguousarray(signal, np.float32)
     mean = signal.mean(axis=1, dtype=np.float64)
     centred = signal - mean[:, None].astype(np.float32)
-    slices = _sliced(centred, max(int(_SLICE * spectra.sample_rate), 1))
     whole = np.einsum("cs,cs->c", centred, centred) / signal.shape[1]
-    segments = _segments(centred)
-    length = segments.shape[-1]
+    slice_ = max(int(_SLICE * spectra.sample_rate), 1)
+    count = max(signal.shape[1] // slice_, 1)
+    cut = centred[:, : count * slice_].reshape(2, count, -1)
+    slices = np.einsum("cns,cns->cn", cut, cut) / cut.shape[-1]
+    # segments of one length that cover all of the signal, at least two
+    samples = signal.shape[1]
+    length = min(_SEGMENT, 2 ** int(np.log2(max(samples * 2 // 3, 2))))
+    starts = np.linspace(0, samples - length, max(round(samples / length), 2)).astype(int)
+    segments = np.stack([centred[:, start : start + length] for start in starts], axis=1)
     x = scipy.fft.rfft(segments * _window(length), axis=-1)
     power = (x.real**2 + x.imag**2).mean(axis=1, dtype=np.float64)
     cross = x[1] * x[0].conj()
@@ -110,26 +116,6 @@ def measure(
         lags=_lags(cross, length),
         rate=spectra.sample_rate,
     )
-
-
-def _segments(
-    signal: Float[np.ndarray, "channel sample"],
-) -> Float[np.ndarray, "channel segment taken"]:
-    """Cut into segments of one length that cover all of the signal, at least two."""
-    samples = signal.shape[1]
-    length = min(_SEGMENT, 2 ** int(np.log2(max(samples * 2 // 3, 2))))
-    count = max(round(samples / length), 2)
-    starts = np.linspace(0, samples - length, count).astype(int)
-    return np.stack([signal[:, start : start + length] for start in starts], axis=1)
-
-
-def _sliced(
-    signal: Float[np.ndarray, "channel sample"], length: int
-) -> Float[np.ndarray, "channel slice"]:
-    """Power of short slices (channel, slice)."""
-    count = max(signal.shape[1] // length, 1)
-    cut = signal[:, : count * length].reshape(2, count, -1)
-    return np.einsum("cns,cns->cn", cut, cut) / cut.shape[-1]
 
 
 def _banded(values: Float[np.ndarray, "*channel bin"]) -> Float[np.ndarray, "*channel band"]:

@@ -7,15 +7,15 @@ among the latest recordings tells whether recordings still fit the monitor.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import clipstats, pipeline
+from asdlib import clipstats
 from asdlib.calibration import proportion_interval
 from asdlib.params import Spectra
 from asdlib.spectra import Spectrum, decibels, frequencies, power
@@ -161,133 +161,85 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
     )
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Neighbouring bands that differ from normal in one way.
-
-    Attributes
-    ----------
-    kind : "level", "s" or "d", see :data:`asdlib.clipstats.NAMES`.
-    higher : whether the values are above normal.
-    low, high : range of frequencies in Hz.
-    deviation : the largest one, in standard deviations over normal recordings.
-    share : of the squared distance.
-    line : frequency in Hz of a spectral line that stands out in there; none: 0.
-    start, end : stretch of time in seconds that holds most of it; both 0 where it is everywhere.
-    """
-
-    kind: str
-    higher: bool
-    low: float
-    high: float
-    deviation: float
-    share: float
-    line: float = 0.0
-    start: float = 0.0
-    end: float = 0.0
-
-    def __str__(self) -> str:
-        """The sentence."""
-        where = f"a line at {self.line:,.0f} Hz" if self.line else _range(self.low, self.high)
-        when = f", most from {self.start:.1f} to {self.end:.1f} s" if self.end else ""
-        return (
-            f"{_WORDS[self.kind, self.higher]}: {where}, by {abs(self.deviation):.1f} standard "
-            f"deviations ({self.share:.0%} of the distance){when}."
-        )
-
-
 def of(
-    view: pipeline.FittedView,
-    values: Float[np.ndarray, " value"],
-    mel: pipeline.FittedView,
-    spectra: Mapping[str, Spectrum],
+    table: pd.DataFrame,
+    deviation: Float[np.ndarray, "mel_frame band"],
+    centres: Float[np.ndarray, " band"],
+    fine: Spectrum,
+    spectra: Spectra,
 ) -> tuple[str, ...]:
     """Sentences about what a detector found most unlike normal, the largest share first.
 
     Parameters
     ----------
-    view : the detector; ``values`` are what it looked at.
-    mel : a detector with the statistics of mel bands, which tells when something happens.
-    spectra : complex spectra of the recording, of the kinds "mel" and "fine", see
-        :func:`asdlib.clipstats.sizes`.
+    table : of :meth:`asdlib.pipeline.FittedView.explained`.
+    deviation : of :func:`deviation`, which tells when something happens.
+    centres : frequencies of the bands of ``deviation``, in Hz.
+    fine : complex spectra of the recording, of the kind "fine", see :func:`asdlib.clipstats.sizes`.
+    spectra : sizes of the spectra that ``deviation`` is made of.
     """
-    found = grouped(view.explained(values))
-    if any(one.higher for one in found):
-        levels = pipeline.frames(spectra["mel"], mel.front_end, mel.spectra)
-        near = decibels(power(spectra["fine"][0]).mean(axis=-1))
-        found = [_placed(one, mel, levels, near) if one.higher else one for one in found]
-    return tuple(map(str, found))
+    total = table["contribution"].sum()
+    told = []
+    for group in grouped(table):
+        low, high = group["frequency"].min(), group["frequency"].max()
+        largest = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
+        where, when = _range(low, high), ""
+        if largest["higher"]:
+            if largest["kind"] == "level" and (line := _line(low, high, fine, spectra)):
+                where = f"a line at {line:,.0f} Hz"
+            if stretch := _stretch(low, high, deviation, centres):
+                hop = spectra.hop_length / spectra.sample_rate
+                when = f", most from {stretch[0] * hop:.1f} to {stretch[1] * hop:.1f} s"
+        told.append(
+            f"{_WORDS[largest['kind'], bool(largest['higher'])]}: {where}, by "
+            f"{abs(largest['deviation']):.1f} standard deviations "
+            f"({group['contribution'].sum() / total:.0%} of the distance){when}."
+        )
+    return tuple(told)
 
 
-def grouped(table: pd.DataFrame) -> list[Reason]:
-    """Join the values with the largest shares to reasons.
+def grouped(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Values with the largest shares, in groups of neighbouring bands that differ in one way.
 
     Parameters
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explained`.
 
+    Returns
+    -------
+    Rows of the table, the group with the largest share first, with two columns more: kind ("level",
+    "s" or "d", see :data:`asdlib.clipstats.NAMES`) and higher (whether it lies above normal).
+
     Examples
     --------
     >>> table = pd.DataFrame({"statistic": ["p", "p", "s"], "frequency": [100.0, 200.0, 100.0],
     ...     "contribution": [6.0, 6.0, 1.0], "deviation": [5.0, 4.0, 1.0]})
-    >>> str(grouped(table)[0])
-    'louder than normal: 100 to 200 Hz, by 5.0 standard deviations (92% of the distance).'
+    >>> [group["frequency"].tolist() for group in grouped(table)]
+    [[100.0, 200.0]]
     """
     total = table["contribution"].sum()
-    if not total > 0:
-        return []
     bands = np.sort(table["frequency"].unique())
     own = table.sort_values("contribution", ascending=False, kind="stable")
     before = own["contribution"].cumsum() - own["contribution"]
     own = own[before < _SHARE * total].head(_MOST_VALUES)
-    kind = own["statistic"].where(own["statistic"].isin(["s", "d"]), "level")
+    of_level = ~own["statistic"].isin(["s", "d"])
     own = own.assign(
-        kind=kind, higher=own["deviation"] > 0, place=np.searchsorted(bands, own["frequency"])
-    ).sort_values(["kind", "higher", "place"], kind="stable")
-    apart = (
-        own["kind"].ne(own["kind"].shift())
-        | own["higher"].ne(own["higher"].shift())
-        | (own["place"].diff() > _GAP)
-    )
+        kind=own["statistic"].mask(of_level, "level"),
+        higher=own["deviation"] > 0,
+        place=np.searchsorted(bands, own["frequency"]),
+    ).sort_values("place", kind="stable")
     found = []
-    for _, group in own.groupby(apart.cumsum()):
-        largest = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
-        found.append(
-            Reason(
-                str(largest["kind"]),
-                bool(largest["higher"]),
-                float(group["frequency"].min()),
-                float(group["frequency"].max()),
-                float(largest["deviation"]),
-                float(group["contribution"].sum() / total),
-            )
-        )
-    return sorted(found, key=lambda one: -one.share)[:_MOST_REASONS]
+    for _, alike in own.groupby(["kind", "higher"]):
+        found += [own for _, own in alike.groupby((alike["place"].diff() > _GAP).cumsum())]
+    return sorted(found, key=lambda own: -own["contribution"].sum() / total)[:_MOST_REASONS]
 
 
-def _placed(
-    one: Reason,
-    mel: pipeline.FittedView,
-    levels: Float[np.ndarray, "frame band"],
-    near: Float[np.ndarray, " frequency"],
-) -> Reason:
-    """Add the line and the stretch of time that a reason is about.
-
-    Parameters
-    ----------
-    levels : log-mel frames, dB.
-    near : mean power of the near channel in fine bins, dB.
-    """
-    line = _line(one, near, mel.spectra) if one.kind == "level" else 0.0
-    start, end = _stretch(one, mel, levels)
-    return replace(one, line=line, start=start, end=end)
-
-
-def _line(one: Reason, level: Float[np.ndarray, " frequency"], spectra: Spectra) -> float:
+def _line(low: float, high: float, fine: Spectrum, spectra: Spectra) -> float:
     """Frequency of the strongest bin of a range, where it stands above its neighbourhood."""
+    level = decibels(power(fine[0]).mean(axis=-1))
     of_bin = frequencies(clipstats.sizes("fine", spectra))
     margin = 2 * of_bin[1]
-    inside = np.flatnonzero((of_bin >= one.low - margin) & (of_bin <= one.high + margin))
+    inside = np.flatnonzero((of_bin >= low - margin) & (of_bin <= high + margin))
     if not len(inside):
         return 0.0
     peak = int(inside[level[inside].argmax()])
@@ -296,43 +248,41 @@ def _line(one: Reason, level: Float[np.ndarray, " frequency"], spectra: Spectra)
 
 
 def _stretch(
-    one: Reason, mel: pipeline.FittedView, levels: Float[np.ndarray, "frame band"]
-) -> tuple[float, float]:
-    """Start and end, in seconds, of the shortest stretch that holds most of the excess."""
-    spectra = mel.spectra
-    bands = clipstats.centres(mel.scorer, spectra)
-    inside = (bands >= one.low) & (bands <= one.high)
+    low: float,
+    high: float,
+    deviation: Float[np.ndarray, "frame band"],
+    centres: Float[np.ndarray, " band"],
+) -> tuple[int, int] | None:
+    """First frame and end of the shortest stretch that holds most of the excess, if it is short."""
+    inside = (centres >= low) & (centres <= high)
     if not inside.any():
-        inside[np.abs(bands - (one.low + one.high) / 2).argmin()] = True
-    excess = np.maximum(deviation(levels, mel)[:, inside].mean(axis=1) - 1, 0)
+        inside[np.abs(centres - (low + high) / 2).argmin()] = True
+    excess = np.maximum(deviation[:, inside].mean(axis=1) - 1, 0)
     if not excess.any():
-        return 0.0, 0.0
+        return None
     summed = np.concatenate([[0.0], np.cumsum(excess)])
     ends = np.searchsorted(summed, summed + _SPAN * summed[-1] - 1e-9)
     starts = np.flatnonzero(ends < len(summed))
     start = int(starts[(ends[starts] - starts).argmin()])
     end = int(ends[start])
-    if end - start > _THROUGHOUT * len(excess):
-        return 0.0, 0.0
-    hop = spectra.hop_length / spectra.sample_rate
-    return start * hop, end * hop
+    return None if end - start > _THROUGHOUT * len(excess) else (start, end)
 
 
 def deviation(
-    levels: Float[np.ndarray, "frame band"], mel: pipeline.FittedView
+    levels: Float[np.ndarray, "frame band"], normal: clipstats.Normal
 ) -> Float[np.ndarray, "frame band"]:
     """How far frames lie from the mean level of normal recordings.
 
     Parameters
     ----------
-    levels : log-mel frames behind the front-end of ``mel``, in dB.
-    mel : a detector with the statistics "pmsd".
+    levels : log-mel frames behind a front-end, in dB.
+    normal : of the statistics "pmsd" behind the same front-end.
 
     Returns
     -------
     (frame, band), in standard deviations over time of a normal recording.
     """
-    usual, scatter = (clipstats.chosen(mel.normal.mean, letter) for letter in "ms")
+    usual, scatter = (clipstats.chosen(normal.mean, letter) for letter in "ms")
     return (levels - usual) / np.maximum(scatter, _LEAST_SCATTER)
 
 

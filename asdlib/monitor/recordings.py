@@ -6,20 +6,20 @@ DCASE, and then the clips of ``train/`` are taken.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from asdlib import calibration, dataset
+from asdlib.io.files import named
 from asdlib.io.folders import composed, is_foreign, not_text, twins, wavs_below
 from asdlib.monitor import health
-from asdlib.monitor.quantities import RecordingQuantities, measure
-from asdlib.params import AsdError, Spectra
+from asdlib.monitor.quantities import measure
+from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import problem_of, resampled
@@ -50,13 +50,18 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
         table, problems = _in_folder(Path(recordings).expanduser())
     else:
         paths = sorted(Path(path).expanduser() for path in recordings)
-        named = [(path, path.name, path.parent.name) for path in paths]
-        table, problems = _rows("the list", named), []
+        table = _rows("the list", [(path, path.name, path.parent.name) for path in paths])
+        problems = []
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
     if told := problems + found:
-        raise dataset.Problems([*told, _closing(len(told), len(table))])
+        them = "it" if len(told) == 1 else "them"
+        told.append(
+            f"{len(told)} of {len(table)} recordings cannot be used. Repair {them} or move {them} "
+            "out of the folder, then run the same command again."
+        )
+        raise dataset.Problems(told)
     return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
 
 
@@ -80,7 +85,8 @@ def told(root: Path, spectra: Spectra) -> list[str]:
 
 def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
     """Say what is wrong with the sound of recordings that can be used."""
-    return health.summary(table["name"].tolist(), measured(table, spectra))
+    found = list(each(lambda signal: measure(signal, spectra), table, spectra))
+    return health.summary(table["name"].tolist(), found)
 
 
 def counted(root: Path, count: int) -> str:
@@ -93,19 +99,19 @@ def counted(root: Path, count: int) -> str:
     return f"{told} in {where}."
 
 
-def folds(table: pd.DataFrame, count: int) -> Int[np.ndarray, " recording"]:
-    """Blocks that are held out in turn; a session stays in one."""
+def known(table: pd.DataFrame) -> pd.DataFrame:
+    """Domain, hash and fold of recordings: blocks are held out in turn, a session stays in one."""
     names, domains = table["name"].tolist(), table["domain"].tolist()
     groups = (table["attributes"] + table["session"]).tolist()
     whole = bool(table["session"].any())
-    return calibration.folds(names, domains, groups, count, sessions=whole)
+    folds = calibration.folds(names, domains, groups, Statistics().folds, sessions=whole)
+    return table[["domain", "hash"]].assign(fold=folds)
 
 
 def signal(
     recording: str | Path | Float[np.ndarray, "channel sample"],
     rate: int | None,
     spectra: Spectra,
-    content: str | None = None,
 ) -> Float[np.ndarray, "channel=2 _"]:
     """Both channels of a recording at the sample rate of the spectra.
 
@@ -113,7 +119,6 @@ def signal(
     ----------
     recording : file, or array (2, sample) with its sample rate beside it.
     rate : of the array, in Hz; that of the spectra by default.
-    content : hash that the file must have, see :func:`asdlib.dataset.read`.
 
     Raises
     ------
@@ -122,7 +127,7 @@ def signal(
     """
     where, own = "", spectra.sample_rate if rate is None else rate
     if isinstance(recording, str | Path):
-        found = dataset.read(recording, spectra, content=content)
+        found = dataset.read(recording, spectra)
         where, own = f"{recording}: ", spectra.sample_rate
     else:
         found = np.asarray(recording, np.float32)
@@ -140,17 +145,10 @@ def each(
     function: Callable[[np.ndarray], Result], table: pd.DataFrame, spectra: Spectra
 ) -> Iterator[Result]:
     """Apply a function to the signal of every recording of a manifest."""
-
-    def one(file: tuple[str, str]) -> Result:
-        path, content = file
-        return function(dataset.read(path, spectra, content=content))
-
-    return clip_by_clip(one, zip(table["path"], table["hash"], strict=True))
-
-
-def measured(table: pd.DataFrame, spectra: Spectra) -> list[RecordingQuantities]:
-    """What is measured of the health of recordings."""
-    return list(each(lambda signal: measure(signal, spectra), table, spectra))
+    files = zip(table["path"], table["hash"], strict=True)
+    return clip_by_clip(
+        lambda file: function(dataset.read(file[0], spectra, content=file[1])), files
+    )
 
 
 def listed(paths: Iterable[Path]) -> list[Path]:
@@ -163,29 +161,24 @@ def listed(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            found += _wavs(path)
-        elif path.exists():
-            found.append(path)
-        else:
+        if not path.exists():
             raise AsdError(f"{path}: no such file or folder.")
+        found += _wavs(path) if path.is_dir() else [path]
     return found
 
 
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The manifest of a folder, and what is wrong with the names in it."""
     if not root.is_dir():
         what = "not a folder" if root.exists() else "no such folder"
         raise AsdError(f"{root}: {what}; give a folder of normal recordings.")
-    _check_readable(root)
-    if (root / "train").is_dir():
-        table, problems = dataset.survey(root)
-        own = table[table["split"] == "train"].reset_index(drop=True)
-        return own.assign(session=""), problems
-    machines = sorted(
-        path.name
-        for path in root.iterdir()
-        if (path / "train").is_dir() and not is_foreign(path.name)
-    )
+    with named(root):
+        if (root / "train").is_dir():
+            table, problems = dataset.survey(root)
+            own = table[table["split"] == "train"].reset_index(drop=True)
+            return own.assign(session=""), problems
+        inside = sorted(path for path in root.iterdir() if not is_foreign(path.name))
+        machines = [path.name for path in inside if (path / "train").is_dir()]
     if machines:
         raise AsdError(
             f"{root}: holds {plural(len(machines), 'machine')} ({', '.join(machines[:4])}); a "
@@ -193,45 +186,29 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         )
     found = _wavs(root)
     problems = [wrong for path in found if (wrong := not_text(path))]
-    inside = [(path, path.relative_to(root)) for path in found if not not_text(path)]
-    named = [(p, composed(own.as_posix()), composed(own.parent.as_posix())) for p, own in inside]
-    return _rows(str(root), named), [*problems, *twins(found)]
+    files = []
+    for path in found:
+        if not not_text(path):
+            name = path.relative_to(root)
+            files.append((path, composed(name.as_posix()), composed(name.parent.as_posix())))
+    return _rows(str(root), files), [*problems, *twins(found)]
 
 
 def _wavs(root: Path) -> list[Path]:
     """WAV files in and below a folder, in the order of their names."""
-    _check_readable(root)
-    found = wavs_below(root)
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    with named(root):
+        found = wavs_below(root, refuse)
     if not found:
         raise AsdError(f"{root}: found no WAV file, here or in subfolders; only WAV is read.")
     return found
 
 
-def _closing(problems: int, count: int) -> str:
-    """The last sentence about recordings that cannot be used."""
-    them = "it" if problems == 1 else "them"
-    return (
-        f"{problems} of {count} recordings cannot be used. Repair {them} or move {them} out of "
-        "the folder, then run the same command again."
-    )
-
-
-def _check_readable(folder: Path) -> None:
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise AsdError(f"{folder}: this folder may not be read.")
-
-
 def _rows(given: str, files: list[tuple[Path, str, str]]) -> pd.DataFrame:
     """A manifest of normal recordings, given as path, name and session."""
-    same = {
-        "machine": given,
-        "split": "train",
-        "domain": "source",
-        "label": "normal",
-        "attributes": "",
-    }
-    rows = [
-        {**same, "name": name, "path": str(path), "session": session}
-        for path, name, session in files
-    ]
-    return pd.DataFrame(rows, columns=[*same, "name", "path", "session"])
+    table = pd.DataFrame(files, columns=["path", "name", "session"]).astype({"path": str})
+    same = {"split": "train", "domain": "source", "label": "normal", "attributes": ""}
+    return table.assign(machine=given, **same)

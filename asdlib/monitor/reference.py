@@ -120,11 +120,6 @@ class Reference:
         low = np.minimum(self.low, values.min(axis=0))
         return replace(self, low=low, high=np.maximum(self.high, values.max(axis=0)))
 
-    @property
-    def narrowed(self) -> Reference:
-        """The same without the ranges, so that a training recording can be faulty too."""
-        return replace(self, low=self.centre, high=self.centre)
-
     def range(self, quantity: str) -> Range:
         """Return what is usual of one quantity."""
         at = QUANTITIES.index(quantity)

@@ -6,7 +6,7 @@ from conftest import machine_folder, two_channels, write_wav
 from test_monitor import sound, write
 
 from asdlib import study
-from asdlib.monitor import Monitor, evaluation
+from asdlib.monitor import evaluation
 from asdlib.params import load
 from asdlib.report import charts_evidence, text
 
@@ -51,6 +51,9 @@ def test_fewer_recordings_promise_less(recordings):
     monitor = evaluation.fitted(params, found, "fan")
     curve = evaluation.enough(monitor, found.clips("fan", "test"), counts=(5, 10, 20))
     assert curve["recordings"].tolist() == [5, 10, 20, 30]
+    again = monitor.on(monitor.values, monitor.known)
+    clip = sound(99)
+    assert again.score(clip).score == pytest.approx(monitor.score(clip).score)
     assert curve["false_alarms"].iloc[0] == 0  # five recordings allow no alarm
     assert (np.diff(curve["high"]) < 0).all()
     table = evaluation.readings(monitor, found.clips("fan", "test"))
@@ -65,12 +68,6 @@ def test_fewer_recordings_promise_less(recordings):
     assert "anomalies" not in text.enough(unlabelled)
 
 
-def test_a_monitor_fitted_on_all_of_its_values_is_the_monitor(recordings, tmp_path):
-    monitor = Monitor.fit(write(tmp_path, range(12)))
-    again = evaluation.on_some(monitor, np.arange(12))
-    assert again.score(sound(99)).score == pytest.approx(monitor.score(sound(99)).score)
-
-
 def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, rng):
     machine_folder(tmp_path / "data", rng, "fan", train=6, test=1)
     for path in (tmp_path / "data").rglob("*.wav"):
@@ -78,7 +75,7 @@ def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, r
     places = {"data": str(tmp_path / "data"), "results": str(tmp_path / "results")}
     own = load({**places, "scorers": ["pm"], "spectra": {"sample_rate": 48000}})
     monitor = evaluation.fitted(own, study.open_recordings(own), "fan")
-    assert len(monitor.contents) == 6
+    assert len(monitor.known) == 6
 
 
 def test_faults_are_looked_for_in_every_machine_among_some_recordings(recordings, monkeypatch):
@@ -86,7 +83,7 @@ def test_faults_are_looked_for_in_every_machine_among_some_recordings(recordings
     assert evaluation.faulty(params, found) == {"fan": [], "pump": []}
     told = []
     monkeypatch.setattr(
-        evaluation.health, "summary", lambda names, measured: told.append(names) or ["x"]
+        evaluation, "faults", lambda clips, spectra: told.append(clips["name"].tolist()) or ["x"]
     )
     assert evaluation.faulty(params, found, most=2) == {"fan": ["x"], "pump": ["x"]}
     for machine, names in zip(("fan", "pump"), told, strict=True):
