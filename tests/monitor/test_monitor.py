@@ -131,7 +131,7 @@ def test_recordings_are_found_under_any_name_in_subfolders(tmp_path):
     assert "tuesday/Pump, hot.WAV" in table["name"].tolist()
     assert not table["name"].str.contains("copy").any()  # the same content as another one
     fitted = Monitor.fit(tmp_path)
-    assert fitted.known["fold"].tolist() == [0, 0, 0, 5, 5, 5]  # a session stays together
+    assert fitted.known["fold"].tolist() == [0, 0, 0, 1, 1, 1]  # a session stays together
     paths = sorted(tmp_path.glob("*day/*.wav"))
     assert recordings.collect(paths, Spectra())["session"].nunique() == 2
 
@@ -218,9 +218,6 @@ def test_what_a_monitor_cannot_be_fitted_on_is_one_sentence(tmp_path):
         Monitor.fit(write(tmp_path, [0]))
     with pytest.raises(AsdError, match="between 0 and 1"):
         Monitor.fit(tmp_path, 0.0)
-    few = Monitor.fit(write(tmp_path, range(5)))
-    assert "at least 9 are needed" in few.promise
-    assert not few.score(20 * sound(99)).alarm
 
 
 def test_the_command_scores_recordings(model, tmp_path, capsys):
@@ -372,6 +369,7 @@ def test_too_few_recordings_give_no_verdict(few, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "no verdict  z" in told
     assert "normal  z" not in told
+    assert "at least 9 are needed" in told
     assert cli.main(["score", str(few), str(loud), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["alarm"] is None
     assert cli.main(["score", str(few), str(loud), "--fail-on-alarm"]) == 2

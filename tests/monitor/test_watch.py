@@ -380,21 +380,6 @@ def test_lines_of_a_log_that_say_nothing_are_passed_over(model, folder, tmp_path
     assert log.read_bytes().splitlines()[-2] == b'{"name": "b.wav", "si'
 
 
-def test_a_full_disk_is_one_sentence_and_the_log_is_used_again(
-    model, folder, tmp_path, monkeypatch
-):
-    def full(file):
-        raise OSError(28, "No space left on device")
-
-    (folder / "a.wav").write_bytes(wav())
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(AsdError, match=r"log: cannot be written \(No space left on device\)"):
-            once(model, folder, log=tmp_path / "log")
-    (tmp_path / "log").write_text('{"na')
-    assert names(once(model, folder, log=tmp_path / "log")) == ["a.wav"]
-
-
 def test_what_is_no_log_is_left_as_it_is(model, folder, tmp_path):
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(model.read_bytes())
