@@ -183,7 +183,13 @@ chapter.figure(
 whole = removal.overall(audit)
 chapter.table(
     whole,
-    columns=layouts.RETENTION,
+    columns=[
+        "machine",
+        "front-end",
+        "noise removed (dB)",
+        "anomaly removed (dB)",
+        "difference (dB)",
+    ],
     label="tab-retention",
     caption="Noise and anomaly removed over all frequencies, and the difference: how much the level of the "
     "anomaly rises relative to the noise. Where it is below 0, more anomaly than noise is removed. The noise is that "
@@ -231,18 +237,18 @@ results = stats.results(params, recordings)
 scorer = findings.common_scorer(params.scorers)
 by = f"scored by {style.SCORER_NAMES[scorer]}"
 fan = stats.Results(results.table[results.table["machine"] == fan_like])
-entries = paper.table_2(paper.load(), params.front_ends)
+reported = paper.load()["table_2"]
+names = list(dict.fromkeys([*(row["front_end"] for row in reported), *params.front_ends]))
 measured = {
-    head: [own.row(entry["front_end"], scorer) for entry in entries]
+    head: [own.row(name, scorer) for name in names]
     for head, own in (("all machines", results), (fan_like, fan))
 }
 near = ("near", scorer)
-others = [(entry["front_end"], scorer) for entry in entries if entry["front_end"] != "near"]
-compared = results.paired((own, near) for own in others)
+compared = results.paired(((name, scorer), near) for name in names if name != "near")
 
 # %%
 chapter.table(
-    layouts.front_ends(entries, measured, compared),
+    layouts.front_ends(names, measured, compared, reported),
     label="tab-front-ends",
     caption="Front-ends, as Table 2 of the paper: mean ± standard deviation of $\\Omega$ over seeds, measured here, "
     f"{by} ({text.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds). The verdict compares "
@@ -290,10 +296,10 @@ chapter.table(
 
 # %%
 chapter.table(
-    paper.table_4(paper.printed()),
+    paper.table("table_4"),
+    columns=["machine", "median G", "AdaSub", "CohGate", "oracle"],
     label="tab-choice-reported",
     caption="The same as reported on DCASE 2026 development data.",
-    missing="",
 )
 
 # %% [markdown]

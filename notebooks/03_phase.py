@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import phase
-from asdlib.report import charts_scores, charts_signals, layouts, style, text
+from asdlib.report import charts_scores, charts_signals, style, text
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -222,7 +222,10 @@ compared = findings.against_adasub(results, shared)
 # %%
 chapter.table(
     compared,
-    columns=layouts.ADASUB,
+    columns=[
+        *("score", "front-end", "Ω ± std", "ensemble", "source AUC", "target AUC", "pAUC"),
+        *("difference (95 % interval)", "p", "verdict"),
+    ],
     label="tab-phase",
     caption=f"Every front-end under every score, {text.seeds(params, scorer)}: $\\Omega$ (mean over seeds), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "

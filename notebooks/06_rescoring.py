@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import findings, negative, statistics as stats
-from asdlib.report import charts_scores, layouts, paper
+from asdlib.report import charts_scores, paper
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -139,9 +139,9 @@ chapter.figure(
 # The paper gives the decomposition of the two ensembles {cite}`kim2026`.
 
 # %%
-given = paper.decomposition(paper.load())
 chapter.table(
-    paper.decomposition(paper.printed()),
+    paper.table("decomposition"),
+    columns=["step", "source AUC", "target AUC", "pAUC", "Ω"],
     label="tab-steps-reported",
     caption="Source AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "
     "development data.",

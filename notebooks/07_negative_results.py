@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import metrics
 from asdlib.compare import bootstrap, negative, statistics as stats
-from asdlib.report import charts_scores, layouts, paper
+from asdlib.report import charts_scores, paper
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
 
@@ -63,7 +63,7 @@ chapter.figure(
 # %%
 chapter.table(
     negative.build_up_steps(steps) if len(steps) else steps,
-    columns=layouts.BUILD_UP,
+    columns=["step", "Ω ± std", "change", "p", "largest at one seed", "seeds outside the band"],
     label="tab-build-up",
     caption="The same steps: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
     "before, p value of the paired t test, the largest change at one seed, and how "
@@ -135,7 +135,10 @@ chapter.figure(
 # %%
 chapter.table(
     compared[:0] if lacking else compared,
-    columns=layouts.CHAMPION,
+    columns=[
+        *("idea", "Ω ± std", "difference", "p", "95 % interval"),
+        *("difference, eq. 1", "verdict"),
+    ],
     label="tab-negative",
     caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test, the 95 % interval of "
@@ -149,7 +152,9 @@ chapter.table(
 
 # %%
 chapter.table(
-    paper.negative(paper.load()),
+    paper.table("negative"),
+    columns=["idea", "one seed", "ten seeds", "Ω"],
+    missing="",
     label="tab-negative-reported",
     caption="Negative results as reported on DCASE 2026 development data: changes of $\\Omega$ at one seed and over ten, "
     "or $\\Omega$ itself.",

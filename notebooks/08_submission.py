@@ -169,7 +169,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    paper.table_3(paper.printed()),
+    paper.table("table_3"),
     label="tab-systems-reported",
     caption="The same as reported on DCASE 2026 development data.",
 )

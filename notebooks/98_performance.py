@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 import pandas as pd
 
-from asdlib.report import charts_scores, layouts, provenance
+from asdlib.report import charts_scores, provenance
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(
@@ -49,7 +49,7 @@ if bench:
     chapter.say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
 chapter.table(
     pd.DataFrame(bench.get("rows", [])),
-    columns=layouts.BENCHMARKS,
+    columns=["what", "measured", "target", "result"],
     label="tab-benchmarks",
     caption="What was measured, and the target. The usual loop is plain PyTorch for one seed in float32; the "
     "official loop feeds vectors one by one, in float64, with their file names, and looks for anomalies in "

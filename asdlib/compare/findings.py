@@ -113,9 +113,9 @@ def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with scorer, front_end, omega and std over seeds, ensemble, auc_source, auc_target and
-    pauc (of the ensemble), mean, p_t, low, high and verdict of the paired difference of Omega; NaN
-    for AdaSub itself. No rows without test clips or without AdaSub.
+    DataFrame with scorer, front_end, omega and omega_std (over seeds), ensemble, auc_source,
+    auc_target and pauc (of the ensemble), mean, p_t, low, high and verdict of the paired difference
+    of Omega; NaN for AdaSub itself. No rows without test clips or without AdaSub.
     """
     whole = results.ensembles.rename(columns={"omega": "ensemble"})
     whole = whole[whole["scorer"].isin(list(scorers)) & (whole["front_end"] != "baseline")]
@@ -126,14 +126,15 @@ def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     own = whole.assign(
         system=pd.Series(keys, whole.index, dtype=object),
         omega=[row["mean"] for row in over_seeds],
-        std=[row["std"] for row in over_seeds],
+        omega_std=[row["std"] for row in over_seeds],
     )
     pairs = [(key, ("adasub", key[1])) for key in keys if key[0] != "adasub"]
     differences = results.paired(pairs)[["system", "mean", *_DIFFERENCE]]
     found = own.merge(differences, on="system", how="left")
     order = {scorer: place for place, scorer in enumerate(own["scorer"].unique())}
     found = found.sort_values("scorer", key=lambda scorer: scorer.map(order), kind="stable")
-    columns = ["scorer", "front_end", "omega", "std", "ensemble", *_PARTS, "mean", *_DIFFERENCE]
+    omegas = ["omega", "omega_std", "ensemble"]
+    columns = ["scorer", "front_end", *omegas, *_PARTS, "mean", *_DIFFERENCE]
     return found[columns].reset_index(drop=True)
 
 

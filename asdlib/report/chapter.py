@@ -7,7 +7,7 @@ that refers to it, in any chapter, gets words in place of its number.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class Chapter:
         *,
         label: str,
         caption: str,
-        columns: Mapping[str, layouts.Column] | None = None,
+        columns: Sequence[str] = (),
         empty: str = _NO_ROWS,
         **options: Any,
     ) -> None:
@@ -112,10 +112,10 @@ class Chapter:
 
         Parameters
         ----------
-        columns : which columns are shown, and how: of :mod:`asdlib.report.layouts`; all by default.
+        columns : heads of those shown, of :mod:`asdlib.report.layouts`; all as they are by default.
         empty : the reason why there are no rows, in one sentence.
         """
-        if columns is not None:
+        if columns:
             df = layouts.lay_out(df, columns)
         if df.empty:
             self._leave_out(label, empty)

@@ -1,6 +1,7 @@
-"""How tables are laid out for reading: which columns they show, and how their cells are written.
+"""How tables are laid out: every column that a chapter shows has one head and one way to write it.
 
-All but differences of two columns are computed elsewhere.
+All but differences of two columns are computed elsewhere. A level that is not known is None, which
+a table shows as n/a; a difference without anything to compare with is blank.
 """
 
 from __future__ import annotations
@@ -13,43 +14,54 @@ import pandas as pd
 
 from asdlib.report.style import NAMES, SCORER_NAMES, system_name
 
-Column = str | Callable[[pd.DataFrame], Sequence[object]]
-"""A column of a table by its name, or what makes the cells of one."""
+Cells = Callable[[pd.DataFrame], Sequence[object]]
+"""Makes the cells of one column from a table."""
 
 
-def lay_out(table: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
     """Lay out a table for reading.
 
     Parameters
     ----------
-    columns : head of every column shown to the column that it shows, or to what makes its cells.
+    heads : of the columns shown, in order: keys of ``COLUMNS``, or columns of the table.
 
     >>> table = pd.DataFrame({"mean": [0.5, np.nan], "std": [0.01, np.nan], "seeds": [10, 0]})
-    >>> print(lay_out(table, {"Ω": spread("mean", "std"), "seeds": "seeds"}).to_string(index=False))
-                  Ω  seeds
+    >>> print(lay_out(table, ["mean ± std", "seeds"]).to_string(index=False))
+         mean ± std  seeds
     0.5000 ± 0.0100     10
-                         0
+                NaN      0
     """
     if table.empty:
         return table
-    cells = {
-        head: table[own].to_list() if isinstance(own, str) else own(table)
-        for head, own in columns.items()
-    }
-    return pd.DataFrame(cells)
+    made = {head: COLUMNS.get(head, head) for head in heads}
+    return pd.DataFrame(
+        {
+            head: table[own].to_list() if isinstance(own, str) else own(table)
+            for head, own in made.items()
+        }
+    )
 
 
-def spread(mean: str, std: str, *, sign: str = "", missing: str = "") -> Column:
-    """Cells with a mean and its standard deviation; ``sign="+"`` for differences."""
+def value(column: str, std: str = "", form: str = ".4f", *, missing: str | None = None) -> Cells:
+    """Cells with one value, and its standard deviation where that is known."""
 
-    def cell(m: float, s: float) -> str:
-        scatter = f" ± {s:.4f}" if np.isfinite(s) else ""
-        return f"{m:{sign}.4f}{scatter}" if np.isfinite(m) else missing
+    def cell(own: float, spread: float) -> str | None:
+        scatter = f" ± {spread:.4f}" if np.isfinite(spread) else ""
+        return f"{own:{form}}{scatter}" if np.isfinite(own) else missing
 
-    return lambda table: list(map(cell, table[mean], table[std]))
+    def cells(table: pd.DataFrame) -> list[str | None]:
+        spreads = table[std] if std else [np.nan] * len(table)
+        return list(map(cell, table[column], spreads))
+
+    return cells
 
 
-def interval(form: str) -> Column:
+def change(column: str, std: str = "") -> Cells:
+    """Cells with a difference; blank where there is nothing to compare with."""
+    return value(column, std, "+.4f", missing="")
+
+
+def interval(form: str) -> Cells:
     """Cells with the columns low and high, blank where they are not known."""
     return lambda table: [
         f"{low:{form}} to {high:{form}}" if np.isfinite(low) else ""
@@ -65,129 +77,75 @@ def difference(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def number(column: str, form: str = ".4f") -> Column:
-    """Cells with one number, blank where there is none."""
+def named(column: str, names: Mapping[Any, str]) -> Cells:
+    """Cells with names in place of keys; a key without one stands as it is, a missing one blank."""
+    return lambda table: ["" if pd.isna(key) else names.get(key, key) for key in table[column]]
+
+
+def system(column: str) -> Cells:
+    """Cells with the name of a system, where it is a pair of front-end and scorer."""
     return lambda table: [
-        f"{value:{form}}" if np.isfinite(value) else "" for value in table[column]
+        system_name(*own) if isinstance(own, tuple) else own for own in table[column]
     ]
 
 
-def named(column: str, names: Mapping[Any, str]) -> Column:
-    """Cells with names in place of keys; a key without one stands as it is."""
-    return lambda table: [
-        "" if key is None or key != key else names.get(key, key) for key in table[column]
+def measured(table: pd.DataFrame) -> list[str]:
+    """Cells with three digits of a value, and its unit."""
+    return [
+        f"{own:{',.0f' if abs(own) >= 100 else '.3g'}} {unit}".strip()
+        for own, unit in zip(table["value"], table["unit"], strict=True)
     ]
 
 
-def system(column: str) -> Column:
-    """Cells with the name of a system, a pair of front-end and scorer."""
-    return lambda table: [system_name(*own) for own in table[column]]
-
-
-_PARTS: dict[str, Column] = {
+COLUMNS: dict[str, str | Cells] = {
+    "system": system("system"),
+    "against": system("against"),
+    "autoencoder": system("autoencoder"),
+    "no training": system("untrained"),
+    "front-end": named("front_end", NAMES),
+    "score": named("scorer", SCORER_NAMES),
+    "training": named("trained", {True: "autoencoder", False: "none"}),
     "source AUC": "auc_source",
     "target AUC": "auc_target",
     "pAUC": "pauc",
-}
-_OMEGA = spread("omega", "omega_std")
-_CHANGE = spread("mean", "std", sign="+")
-_VERDICT = named("verdict", {})
-STEPS: dict[str, Column] = {
-    "score": named("scorer", SCORER_NAMES),
-    **_PARTS,
     "Ω": "omega",
-    "mean ± std": spread("mean", "std", missing="n/a"),
-    "difference ± std": spread("difference", "difference_std", sign="+"),
+    "Ω ± std": value("omega", "omega_std"),
+    "mean ± std": value("mean", "std"),
+    "95 % interval of the mean": interval(".3f"),
+    "reported mean ± std": value("reported mean", "reported std"),
+    "difference": change("mean", "std"),
+    "change": change("mean", "std"),
+    "difference ± std": change("difference", "difference_std"),
+    "difference, eq. 1": change("eq1", "eq1_std"),
+    "difference (95 % interval)": difference,
     "95 % interval": interval("+.4f"),
-    "p": number("p_t"),
-    "verdict": "verdict",
-}
-"""Of :func:`asdlib.compare.findings.steps`."""
-RETENTION: dict[str, Column] = {
-    "machine": "machine",
-    "front-end": named("front_end", NAMES),
-    "noise removed (dB)": "noise",
-    "anomaly removed (dB)": "anomaly",
-    "difference (dB)": "difference",
-}
-"""Of :func:`asdlib.measure.removal.overall`."""
-LADDER: dict[str, Column] = {
-    "system": "system",
-    "mean ± std": spread("mean", "std", missing="n/a"),
-    "95 % interval": interval(".3f"),
-    "ensemble": "ensemble",
-    "in place of the champion": "verdict",
-    "reported mean ± std": spread("reported mean", "reported std", missing="n/a"),
-    "reported ensemble": "reported ensemble",
-}
-"""Of :func:`asdlib.compare.findings.ladder`."""
-PAIRED: dict[str, Column] = {
-    "system": system("system"),
-    "against": system("against"),
-    "difference": _CHANGE,
+    "p": value("p_t", missing=""),
     "p (t)": "p_t",
     "p (Holm)": "p_holm",
     "p (Wilcoxon)": "p_wilcoxon",
-    "95 % interval": interval("+.4f"),
-    "verdict": "verdict",
-}
-"""Of :meth:`asdlib.compare.statistics.Results.paired`."""
-CHAMPION: dict[str, Column] = {
-    "idea": "idea",
-    "Ω": _OMEGA,
-    "difference": _CHANGE,
-    "p": number("p_t"),
-    "95 % interval": interval("+.4f"),
-    "difference, eq. 1": spread("eq1", "eq1_std", sign="+"),
-    "verdict": "verdict",
-}
-"""Of :func:`asdlib.compare.negative.against_champion`; blank where an idea was not run."""
-UNTRAINED: dict[str, Column] = {
-    "system": system("system"),
-    "training": named("trained", {True: "autoencoder", False: "none"}),
-    **_PARTS,
-    "Ω": "omega",
-    "difference (95 % interval)": difference,
-    "verdict": _VERDICT,
-}
-"""Of :func:`asdlib.compare.untrained.against_autoencoders`."""
-GAIN: dict[str, Column] = {
-    "machine": "machine",
-    "autoencoder": system("autoencoder"),
-    "no training": system("untrained"),
-    "difference": number("gain", "+.4f"),
-}
-"""Of :func:`asdlib.compare.untrained.autoencoder_gain`."""
-BUILD_UP: dict[str, Column] = {
-    "step": "step",
-    "Ω": _OMEGA,
-    "change": _CHANGE,
-    "p": number("p_t"),
-    "largest at one seed": number("most", "+.4f"),
+    "verdict": named("verdict", {}),
+    "in place of the champion": named("verdict", {}),
+    "gain": change("gain"),
+    "largest at one seed": change("most"),
     "seeds outside the band": "outside",
-}
-"""Of :func:`asdlib.compare.negative.build_up_steps`."""
-ADASUB: dict[str, Column] = {
-    "score": named("scorer", SCORER_NAMES),
-    "front-end": named("front_end", NAMES),
-    "Ω": spread("omega", "std"),
-    "ensemble": "ensemble",
-    **_PARTS,
-    "against AdaSub": difference,
-    "p": number("p_t"),
-    "verdict": _VERDICT,
-}
-"""Of :func:`asdlib.compare.findings.against_adasub`."""
-BENCHMARKS: dict[str, Column] = {
+    "one seed": "one_seed",
+    "ten seeds": "ten_seeds",
+    "median G": "median_G",
+    "AdaSub": "adasub",
+    "CohGate": "cohgate",
+    "noise removed (dB)": "noise",
+    "anomaly removed (dB)": "anomaly",
+    "difference (dB)": "difference",
     "what": "name",
-    "measured": lambda table: [
-        f"{value:{',.0f' if abs(value) >= 100 else '.3g'}} {unit}".strip()
-        for value, unit in zip(table["value"], table["unit"], strict=True)
-    ],
+    "measured": measured,
     "target": named("target", {}),
-    "": named("met", {True: "met", False: "missed"}),
+    "result": named("met", {True: "met", False: "missed"}),
 }
-"""Of what ``make bench`` measured: name, value, unit, target, and whether it is met."""
+"""Head to the column it shows, or to what makes its cells."""
+_PARTS = ("source AUC", "target AUC", "pAUC", "Ω")
+_COMPARED = ("mean ± std", "difference ± std", "95 % interval", "p", "verdict")
+STEPS = ("score", *_PARTS, *_COMPARED)
+"""Of :func:`asdlib.compare.findings.steps`."""
 
 
 def snr_gain(removed: pd.DataFrame) -> pd.DataFrame:
@@ -207,29 +165,31 @@ def snr_gain(removed: pd.DataFrame) -> pd.DataFrame:
 
 
 def front_ends(
-    entries: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
     measured: Mapping[str, Sequence[Mapping[str, float]]],
     compared: pd.DataFrame,
+    reported: Sequence[Mapping[str, Any]],
 ) -> pd.DataFrame:
     """Put the measured Omega of every front-end beside the reported one.
 
     Parameters
     ----------
-    entries : of :func:`asdlib.report.paper.table_2`.
-    measured : head of a column to mean and std of every entry's front-end.
+    measured : head of a column to mean and std of every front-end in ``names``.
     compared : of :meth:`asdlib.compare.statistics.Results.paired`, each with the near microphone.
+    reported : rows of the paper's Table 2.
     """
+    given = pd.DataFrame(reported).set_index("front_end").reindex(names)
     verdicts = {own[0]: verdict for own, verdict in compared[["system", "verdict"]].to_numpy()}
-    columns: dict[str, Column] = {
-        "front-end": named("front_end", NAMES),
-        **{head: spread(f"{head} mean", f"{head} std", missing="n/a") for head in measured},
-        "verdict": _VERDICT,
-        "reported, all": spread("mean", "std", missing="n/a"),
-        "reported, fan": spread("fan_mean", "fan_std", missing="n/a"),
-    }
-    parts = [pd.DataFrame(rows).add_prefix(f"{head} ") for head, rows in measured.items()]
-    table = pd.concat([pd.DataFrame(entries), *parts], axis=1)
-    return lay_out(table.assign(verdict=table["front_end"].map(verdicts)), columns)
+    spread = value("mean", "std")
+    return pd.DataFrame(
+        {
+            "front-end": [NAMES[name] for name in names],
+            **{head: spread(pd.DataFrame(rows)) for head, rows in measured.items()},
+            "verdict": [verdicts.get(name, "") for name in names],
+            "reported, all": spread(given),
+            "reported, fan": value("fan_mean", "fan_std")(given),
+        }
+    )
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:

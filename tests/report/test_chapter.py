@@ -7,7 +7,7 @@ from conftest import machine_folder
 from matplotlib import pyplot as plt
 
 from asdlib.params import AsdError
-from asdlib.report import layouts, panels, paper, style, tables
+from asdlib.report import panels, paper, style, tables
 from asdlib.report.chapter import Chapter
 
 
@@ -79,8 +79,7 @@ def test_a_chapters_figures_and_tables_are_files_in_its_folder(chapter, shown):
     chapter.figure(drawn, [1], label="fig-x", caption="Look.")
     chapter.table(pd.DataFrame({"a": [1]}), label="tab-x", caption="Rows.", empty="No clip.")
     rows = pd.DataFrame({"mean": [0.5], "std": [0.1]})
-    columns = {"Ω": layouts.spread("mean", "std")}
-    chapter.table(rows, columns=columns, label="tab-y", caption="Rows.")
+    chapter.table(rows, columns=["mean ± std"], label="tab-y", caption="Rows.")
     assert "| 0.5000 ± 0.1000 |" in shown[-1]["text/markdown"]
     chapter.say("Text.")
     held = {path.name for path in chapter.folder.iterdir() if path.is_file()}
@@ -98,8 +97,8 @@ def test_a_table_without_rows_is_one_sentence(chapter, shown):
     assert not [path for path in chapter.folder.iterdir() if path.is_file()]
 
 
-def test_the_reported_decomposition_has_two_rows_and_readable_heads():
-    table = paper.decomposition(paper.load())
-    assert table.columns.tolist()[-4:] == ["source AUC", "target AUC", "pAUC", "ensemble Ω"]
-    assert "scorer" not in table
-    assert len(table) == 2
+def test_the_papers_figures_keep_their_digits_and_stay_with_its_machines():
+    assert paper.table("table_4")["median_G"].tolist()[:2] == ["44.1", "2.20"]
+    machines = paper.table("table_4")["machine"].tolist()[:-1]
+    assert paper.baseline(machines) == paper.load()["baseline"]["mahala"]
+    assert paper.baseline(machines[:-1]) is None
