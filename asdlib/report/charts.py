@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -15,65 +15,87 @@ from matplotlib.figure import Figure
 
 
 def panels(
-    table: pd.DataFrame, by: str, *, height: float = 2.5, columns: int = 3, **options: Any
+    table: pd.DataFrame,
+    by: str,
+    x: str,
+    y: str,
+    kind: str,
+    *,
+    names: tuple[str, str],
+    colours: Mapping[str, str],
+    markers: Mapping[str, str] | None = None,
+    height: float = 2.5,
+    **options: Any,
 ) -> sns.FacetGrid:
-    """Draw one panel for every value of a column, on the same axes.
+    """Draw one panel for every value of a column, on the same axes: points or lines of some kinds.
 
     Parameters
     ----------
-    by : the column; its values are the titles.
+    by, kind : columns; the values of ``by`` are the titles, those of ``kind`` the legend.
+    names : of the axes, once for all panels.
+    colours, markers : of the kinds; lines in place of points without markers.
     height : of a panel, in inches.
-    columns : panels beside each other, at most.
-    options : of :func:`seaborn.relplot`, such as x, y, hue and kind.
+    options : of :func:`seaborn.relplot`.
     """
-    columns = min(columns, table[by].nunique())
-    grid = sns.relplot(table, col=by, col_wrap=columns, height=height, aspect=1.28, **options)
+    if markers:
+        look = {"style": kind, "style_order": list(markers), "markers": dict(markers)}
+    else:
+        look = {"kind": "line"}
+    grid = sns.relplot(
+        table,
+        x=x,
+        y=y,
+        hue=kind,
+        hue_order=list(colours),
+        palette=dict(colours),
+        col=by,
+        col_wrap=min(3, table[by].nunique()),
+        height=height,
+        aspect=1.28,
+        **look,
+        **options,
+    )
     for value, ax in grid.axes_dict.items():
         ax.set_title(value, parse_math=False)
         if not ax.get_subplotspec().is_first_col():
             ax.tick_params(which="minor", labelleft=False)
+    grid.set_axis_labels("", "")
+    grid.figure.set_layout_engine("constrained")
+    grid.legend.set_title("")
+    sns.move_legend(grid, "outside center right", frameon=False)
+    grid.figure.supxlabel(names[0])
+    grid.figure.supylabel(names[1])
     return grid
 
 
-def name_axes(grid: sns.FacetGrid, x: str, y: str) -> Figure:
-    """Name the axes of panels once for all of them, and return their figure."""
-    grid.set_axis_labels("", "")
-    grid.figure.set_layout_engine("constrained")
-    if grid.legend:
-        sns.move_legend(grid, "outside center right", frameon=False)
-    grid.figure.supxlabel(x)
-    grid.figure.supylabel(y)
-    return grid.figure
-
-
 def forest(
-    ax: Axes, names: Iterable[str], *, line: float = 0, line_name: str = "", xlabel: str
-) -> np.ndarray:
+    names: Iterable[str], *, line: float = 0, line_name: str = "", xlabel: str, columns: int = 1
+) -> tuple[Figure, list[Axes], np.ndarray]:
     """Prepare rows for dots and intervals, the first at the top, and a dotted vertical line.
 
     Parameters
     ----------
     names : of the rows.
     line, line_name : place of the dotted line, and what stands above it.
+    columns : axes beside each other.
 
     Returns
     -------
-    Height of every row.
+    The figure, its axes, and the height of every row.
     """
     names = list(names)
     y = np.arange(len(names))
-    ax.axvline(line, color="#777777", ls=":", lw=1.2)
-    if line_name:
-        place: dict[str, Any] = {
-            "xycoords": ("data", "axes fraction"),
-            "ha": "center",
-            "va": "bottom",
-        }
-        ax.annotate(line_name, (line, 1), fontsize=8, **place)
-    ax.set_yticks(y, names, parse_math=False)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_xlabel(xlabel)
-    return y
+    size = (7.6, 0.4 * len(names) + 1.4)
+    fig, axes = plt.subplots(
+        1, columns, figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat:
+        ax.axvline(line, color="#777777", ls=":", lw=1.2)
+        ax.set_title(line_name, fontsize=8)
+        ax.set_yticks(y, names, parse_math=False)
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        ax.set_xlabel(xlabel)
+    return fig, list(axes.flat), y
 
 
 def grid(count: int, *, width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 
 from asdlib import spectra
-from asdlib.report.charts import count_axis, lines, name_axes, panels
+from asdlib.report.charts import count_axis, lines, panels
 from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 
 _MOST = 6.0  # standard deviations at the ends of the colour scale
-_TICKS = (125, 250, 500, 1000, 2000, 4000)  # Hz
+_TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 
 _KINDS = {
     "normal, source": (PALETTE[0], "o"),
@@ -156,7 +156,10 @@ def _reading(fig: SubFigure, found: Any) -> None:
     contributions(below, found.table)
     below.set_title(system_name(found.front_end, found.scorer), loc="left", fontsize=9)
     words.axis("off")
-    text = words.text(0, 1, _words(found.reading), va="top", fontsize=9, wrap=True)
+    said = found.reading
+    head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
+    paragraphs = "\n\n".join([head, *said.reasons, *said.health])
+    text = words.text(0, 1, paragraphs, va="top", fontsize=9, wrap=True)
     text.set_parse_math(False)
     text.set_in_layout(False)  # it wraps in the room that is left
 
@@ -180,12 +183,6 @@ def enough(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def _words(said: Any) -> str:
-    """Score, reasons and faults of the recording, a paragraph each."""
-    head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
-    return "\n\n".join([head, *said.reasons, *said.health])
-
-
 def level_and_scatter(table: pd.DataFrame) -> Figure:
     """Level and scatter of every test clip, one panel per machine.
 
@@ -196,19 +193,16 @@ def level_and_scatter(table: pd.DataFrame) -> Figure:
     grid = panels(
         table.assign(kind=table["label"] + ", " + table["domain"]),
         "machine",
-        x="level",
-        y="scatter",
-        hue="kind",
-        style="kind",
-        hue_order=list(_KINDS),
-        style_order=list(_KINDS),
-        palette={kind: colour for kind, (colour, _) in _KINDS.items()},
+        "level",
+        "scatter",
+        "kind",
+        names=("level: $m$, mean over bands (dB)", "scatter: $s$ (dB)"),
+        colours={kind: colour for kind, (colour, _) in _KINDS.items()},
         markers={kind: marker for kind, (_, marker) in _KINDS.items()},
         alpha=0.8,
     )
-    grid.legend.set_title("")
     grid.refline(x=0, y=0, color="#999999", lw=0.8, ls="-")
-    return name_axes(grid, "level: $m$, mean over bands (dB)", "scatter: $s$ (dB)")
+    return grid.figure
 
 
 def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figure:

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asdlib.report.charts import count_axis, forest, lines, name_axes, panels
-from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, system_name
+from asdlib.report.charts import count_axis, forest, lines, panels
+from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, looks, system_name
 
 _PARTS = {
     "auc_source": "source AUC",
@@ -32,56 +31,38 @@ def ladder(table: pd.DataFrame) -> Figure:
     ----------
     table : of :func:`asdlib.compare.findings.ladder`.
     """
-    fig, (here, paper) = plt.subplots(
-        1,
-        2,
-        figsize=(8.6, 0.36 * len(table) + 1.3),
-        sharey=True,
-        width_ratios=(1.5, 1),
-        layout="constrained",
-    )
     own = [COLOURS.get(name, "#111111") for name in table["front_end"]]
     reported = table["reported mean"].fillna(table["reported ensemble"])
     spread = table["reported std"].fillna(0)
-    for ax, values, low, high, look in (
-        (here, table["mean"].fillna(table["ensemble"]), table["low"], table["high"], {"c": own}),
-        (paper, reported, reported - spread, reported + spread, {"c": "white", "ec": "#555555"}),
-    ):
-        y = forest(ax, table["system"], line=0.5, xlabel=r"$\Omega$")
-        ax.hlines(y, low, high, color=own if ax is here else "#777777", lw=2.5, alpha=0.5)
-        ax.scatter(values, y, s=40, zorder=3, **look)
+    fig, (here, paper), y = forest(table["system"], line=0.5, xlabel=r"$\Omega$", columns=2)
+    here.hlines(y, table["low"], table["high"], color=own, lw=2.5, alpha=0.5)
+    here.scatter(table["mean"].fillna(table["ensemble"]), y, s=40, zorder=3, c=own)
+    paper.hlines(y, reported - spread, reported + spread, color="#777777", lw=2.5, alpha=0.5)
+    paper.scatter(reported, y, s=40, zorder=3, c="white", ec="#555555")
+    for ax, title in ((here, "measured here"), (paper, "reported on DCASE data")):
+        ax.set_title(title)
         ax.grid(visible=False, axis="y")
-    here.set_title("measured here")
-    paper.set_title("reported on DCASE data")
-    for place in np.flatnonzero(table["mean"].isna()):
-        _blank(here, int(place), "not run")
+    left = here.get_yaxis_transform()
+    for place in np.flatnonzero(table["mean"].isna()).tolist():
+        here.text(0.02, place, "not run", color="#888888", va="center", fontsize=8, transform=left)
     return fig
-
-
-def _blank(ax: Axes, y: int, text: str) -> None:
-    """Say in a row without a value why there is none."""
-    transform = ax.get_yaxis_transform()
-    ax.text(0.02, y, text, color="#888888", va="center", fontsize=8, transform=transform)
 
 
 def aggressiveness(table: pd.DataFrame) -> Figure:
     """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
-    systems = table["front_end"]
-    named = table.assign(front_end=systems.map(NAMES)).rename(columns={"front_end": "front-end"})
     grid = panels(
-        named.melt(["front-end", "attenuation"], var_name="group", value_name="omega"),
-        "group",
+        table.replace({"front_end": NAMES}).melt(["front_end", "attenuation"]),
+        "variable",
+        "attenuation",
+        "value",
+        "front_end",
+        names=("mean attenuation of a test clip (dB)", r"$\Omega$, mean over seeds"),
+        **looks(table["front_end"]),
         height=3.4,
-        x="attenuation",
-        y="omega",
-        hue="front-end",
-        style="front-end",
         s=70,
-        palette={NAMES[key]: COLOURS[key] for key in systems},
-        markers={NAMES[key]: MARKERS[key] for key in systems},
         facet_kws={"sharey": False},
     )
-    return name_axes(grid, "mean attenuation of a test clip (dB)", r"$\Omega$, mean over seeds")
+    return grid.figure
 
 
 def seeds(
@@ -123,16 +104,15 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
     grid = panels(
         losses.assign(name=losses["front_end"].map(NAMES)),
         "machine",
-        kind="line",
-        x="epoch",
-        y="loss",
-        hue="name",
+        "epoch",
+        "loss",
+        "name",
+        names=("epoch", "mean squared error (standardised)"),
+        colours=looks(losses["front_end"].unique())["colours"],
         errorbar=("pi", 100),
         facet_kws={"subplot_kws": {"yscale": "log"}},
-        palette={NAMES[key]: COLOURS[key] for key in losses["front_end"].unique()},
     )
-    grid.legend.set_title("")
-    return name_axes(grid, "epoch", "mean squared error (standardised)")
+    return grid.figure
 
 
 def decomposition(steps: pd.DataFrame) -> Figure:
@@ -156,13 +136,8 @@ def sensitivity(table: pd.DataFrame) -> Figure:
     The dotted line at zero stands for the frozen defaults.
     """
     names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
-    fig, ax = plt.subplots(figsize=(6.8, 0.36 * len(table) + 1.4), layout="constrained")
-    y = forest(
-        ax,
-        [names[variant] for variant in table["variant"]],
-        line_name="frozen defaults",
-        xlabel=r"change of $\Omega$",
-    )
+    variants = table["variant"].map(names)
+    fig, (ax,), y = forest(variants, line_name="frozen defaults", xlabel=r"change of $\Omega$")
     dots: dict[str, Any] = {"color": COLOURS["adasub"], "ls": ""}
     ax.errorbar(
         table["mean"], y, xerr=table["std"], marker="D", capsize=3, label="seed mean ± std", **dots
@@ -174,8 +149,7 @@ def sensitivity(table: pd.DataFrame) -> Figure:
 
 def machines(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
-    fig, ax = plt.subplots(figsize=(6.8, 0.55 * len(table) + 1.2), layout="constrained")
-    y = forest(ax, table.index, line=0.5, xlabel=r"$\Omega$ of the machine")
+    fig, (ax,), y = forest(table.index, line=0.5, xlabel=r"$\Omega$ of the machine")
     known = {NAMES[key]: (COLOURS[key], MARKERS[key]) for key in NAMES}
     others = zip(PALETTE, "osD^vPX<>p", strict=True)
     for system in table.columns:
@@ -195,8 +169,8 @@ def build_up(steps: pd.DataFrame, band: float) -> Figure:
     band : changes of a single seed within it are variance; shaded.
     """
     names = list(steps["step"].unique())[1:]
-    fig, ax = plt.subplots(figsize=(6.8, 0.42 * len(names) + 1.4), layout="constrained")
-    y = forest(ax, names, line_name=f"±{band}", xlabel=r"change of $\Omega$ against the step above")
+    xlabel = r"change of $\Omega$ against the step above"
+    fig, (ax,), y = forest(names, line_name=f"±{band}", xlabel=xlabel)
     ax.axvspan(-band, band, color="#e6e6e6", lw=0, zorder=0)
     changes = steps[steps["step"].isin(names)]
     places = changes["step"].map(dict(zip(names, y, strict=True)))
@@ -211,8 +185,7 @@ def against_champion(table: pd.DataFrame) -> Figure:
 
     The thick bar is the std over seeds, the thin one the interval over clips and seeds.
     """
-    fig, ax = plt.subplots(figsize=(7.6, 0.4 * len(table) + 1.4), layout="constrained")
-    y = forest(ax, table["idea"], line_name="champion", xlabel=r"difference of $\Omega$")
+    fig, (ax,), y = forest(table["idea"], line_name="champion", xlabel=r"difference of $\Omega$")
     colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
     ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
     ax.hlines(y, mean - std, mean + std, color=colour, lw=4, alpha=0.5)

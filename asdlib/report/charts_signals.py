@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from asdlib.report.charts import grid, label_ends, lines, name_axes, panels
-from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, sound_name
+from asdlib.report.charts import grid, label_ends, lines, panels
+from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, looks, sound_name
 from asdlib.spectra import decibels
 
 _FREQUENCY = "frequency (kHz)"
@@ -39,9 +39,10 @@ def noise_floors(
     """Quiet floors of both channels, one panel per machine."""
     channels = ({machine: both[i] for machine, both in floors.items()} for i in (0, 1))
     table = _spectra(dict(zip(("near", "far"), channels, strict=True)), frequency)
-    shown = panels(table, "machine", kind="line", x="kHz", y="dB", hue="kind", palette=COLOURS)
-    shown.legend.set_title("microphone")
-    return name_axes(shown, _FREQUENCY, "floor$_x(k)$ (dB)")
+    names = (_FREQUENCY, "floor$_x(k)$ (dB)")
+    colours = {kind: COLOURS[kind] for kind in ("near", "far")}
+    shown = panels(table, "machine", "kHz", "dB", "kind", names=names, colours=colours)
+    return shown.figure
 
 
 def noise_transfers(
@@ -49,22 +50,13 @@ def noise_transfers(
 ) -> Figure:
     """G_m(k) per machine, with the true transfer where it is known."""
     kinds = {"true": true, "estimated": estimated} if true else {"estimated": estimated}
-    colours = {"true": COLOURS["truth"], "estimated": COLOURS["adasub"]}
-    shown = panels(
-        _spectra(kinds, frequency),
-        "machine",
-        kind="line",
-        x="kHz",
-        y="dB",
-        hue="kind",
-        palette=colours,
-        alpha=0.85,
-    )
-    shown.legend.set_title("")
+    table, names = _spectra(kinds, frequency), (_FREQUENCY, "$G_m(k)$ (dB)")
+    colours = {kind: COLOURS["truth" if kind == "true" else "adasub"] for kind in kinds}
+    shown = panels(table, "machine", "kHz", "dB", "kind", names=names, colours=colours, alpha=0.85)
     for machine, transfer in estimated.items():
         median = decibels(np.median(transfer, keepdims=True))[0]
         shown.axes_dict[machine].axhline(median, color=colours["estimated"], ls=":", lw=1)
-    return name_axes(shown, _FREQUENCY, "$G_m(k)$ (dB)")
+    return shown.figure
 
 
 def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
@@ -127,23 +119,20 @@ def removal(table: pd.DataFrame) -> Figure:
     ----------
     table : columns machine, front_end, noise, machine_sound.
     """
-    named = table.assign(**{"front-end": table["front_end"].map(NAMES)})
-    systems = table["front_end"].unique()
     shown = panels(
-        named,
+        table.replace({"front_end": NAMES}),
         "machine",
-        x="machine_sound",
-        y="noise",
-        hue="front-end",
-        style="front-end",
+        "machine_sound",
+        "noise",
+        "front_end",
+        names=("machine sound lost (dB)", "noise removed (dB)"),
+        **looks(table["front_end"].unique()),
         s=55,
-        palette={NAMES[key]: COLOURS[key] for key in systems},
-        markers={NAMES[key]: MARKERS[key] for key in systems},
     )
     most = max(float(table[["noise", "machine_sound"]].max().max()), 1.0)
     for ax in shown.axes.flat:
         ax.plot([0, most], [0, most], color="#999999", ls=":", lw=1)
-    return name_axes(shown, "machine sound lost (dB)", "noise removed (dB)")
+    return shown.figure
 
 
 def retention(table: pd.DataFrame) -> Figure:
@@ -214,27 +203,22 @@ def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: b
 
 def phase_bounds(table: pd.DataFrame) -> Figure:
     """Bound, noise removed and machine sound lost over frequency, one panel per machine."""
-    names = {
-        "bound": "bound",
-        "noise": "noise removed",
-        "machine_sound": "machine sound lost",
-    }
+    names = {"bound": "bound", "noise": "noise removed", "machine_sound": "machine sound lost"}
     named = table.assign(kHz=table["frequency"] / 1000).rename(columns=names)
     colours = ("#444444", COLOURS["complexls"], PALETTE[3])
     shown = panels(
         named.melt(["machine", "kHz"], list(names.values()), "what", "dB"),
         "machine",
-        kind="line",
-        x="kHz",
-        y="dB",
-        hue="what",
+        "kHz",
+        "dB",
+        "what",
+        names=(_FREQUENCY, "attenuation (dB)"),
+        colours=dict(zip(names.values(), colours, strict=True)),
         style="what",
         dashes=[(4, 2), "", ""],
-        palette=dict(zip(names.values(), colours, strict=True)),
     )
-    shown.legend.set_title("")
     shown.refline(y=0, color="#999999", lw=0.8, ls="-")
-    return name_axes(shown, _FREQUENCY, "attenuation (dB)")
+    return shown.figure
 
 
 def noise_and_sound(

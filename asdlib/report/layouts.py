@@ -36,7 +36,7 @@ def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
     made = {head: COLUMNS.get(head, head) for head in heads}
     return pd.DataFrame(
         {
-            head: table[own].to_list() if isinstance(own, str) else own(table)
+            head: list(table[own] if isinstance(own, str) else own(table))
             for head, own in made.items()
         }
     )
@@ -178,7 +178,7 @@ def front_ends(
     compared : of :meth:`asdlib.compare.statistics.Results.paired`, each with the near microphone.
     reported : rows of the paper's Table 2.
     """
-    given = pd.DataFrame(reported).set_index("front_end").reindex(names)
+    given = pd.DataFrame(reported).set_index("front_end").reindex(list(names))
     verdicts = {own[0]: verdict for own, verdict in compared[["system", "verdict"]].to_numpy()}
     spread = value("mean", "std")
     return pd.DataFrame(

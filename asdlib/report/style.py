@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import seaborn as sns
@@ -115,6 +116,14 @@ def system_name(front_end: str, scorer: str = "eq1") -> str:
         return f"Near {SCORER_NAMES[scorer]}"
     suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
     return NAMES[front_end] + suffix
+
+
+def looks(front_ends: Iterable[str]) -> dict[str, Any]:
+    """Colours and markers of some front-ends, by their titles."""
+    return {
+        "colours": {NAMES[key]: COLOURS[key] for key in front_ends},
+        "markers": {NAMES[key]: MARKERS[key] for key in front_ends},
+    }
 
 
 def sound_name(key: str) -> str:
