@@ -98,7 +98,7 @@ chapter.say("\n".join(f"- {sentence}" for sentence in found))
 
 # %%
 by_rate = alarms.by_rate(alarms.counted(params, recordings, results.table, alarms.RATES))
-controls.show_rates(by_rate, rate, label="first-rates")
+controls.show_rates(by_rate, rate)
 
 # %% [markdown]
 # ## Which system to submit

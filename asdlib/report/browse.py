@@ -16,13 +16,10 @@ from bokeh.models import (
     CDSView,
     ColumnDataSource,
     CustomJS,
-    Div,
     GroupFilter,
     HoverTool,
     Range1d,
     Select,
-    Slider,
-    Span,
 )
 
 from asdlib.report import js, panels
@@ -32,12 +29,7 @@ _ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  
 _MARKS = {"normal": ("circle", PALETTE[0]), "anomaly": ("triangle", PALETTE[1])}
 
 
-def show_clips(
-    clips: pd.DataFrame,
-    heard: Mapping[tuple[str, str], Mapping[str, str]],
-    *,
-    label: str = "clips",
-) -> None:
+def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
     """Show every labelled test clip's score, a threshold to move, and the worst errors to hear.
 
     Moving the slider counts false alarms, misses and F1 of the chosen machine again, in either
@@ -53,99 +45,48 @@ def show_clips(
     # an infinite threshold has no place
     lowest = by_machine[["threshold", "score"]].max().min(axis=1)
     thresholds = {str(machine): float(value) for machine, value in lowest.items()}
-    machines = list(thresholds)
-    first = machines[0]
     ends = {str(m): _ends([*own["score"], thresholds[str(m)]]) for m, own in by_machine}
+    first = next(iter(thresholds))
     low, high = ends[first]
-    plot, moved = _scatter(clips, heard, first, thresholds[first], ends[first])
-    plot.name = f"{label} plot"
-    slider = Slider(
-        start=low,
-        end=high,
-        value=thresholds[first],
-        step=(high - low) / 200,
-        title="threshold on z",
-        format="0.00",
-        sizing_mode="stretch_width",
-        name=f"{label} slider",
+    chosen = GroupFilter(column_name="machine", group=first)
+    span = Range1d(start=low, end=high)
+    points = _points(clips, heard)
+    plot = panels.plot(
+        height=260, x_range=span, y_range=(0, len(_ROWS)), x_axis_label="z of the ensemble"
     )
-    menu = Select(title="machine", options=machines, value=first, name=f"{label} machine")
-    counts = Div(name=f"{label} counts", sizing_mode="stretch_width")
-    arguments: dict[str, Any] = {
-        **moved,
-        "slider": slider,
-        "menu": menu,
-        "counts": counts,
-        "own": thresholds,
-        "ends": ends,
-        "label": label,
-    }
+    for kind, (marker, colour) in _MARKS.items():
+        view = CDSView(filter=chosen & GroupFilter(column_name="label", group=kind))
+        look = {"size": 9, "fill_color": colour, "line_color": "ring", "fill_alpha": 0.75}
+        plot.scatter("score", "y", source=points, view=view, marker=marker, **look)
+    told = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
+    plot.add_tools(HoverTool(tooltips=told))
+    middles = {i + 0.5: name for i, name in enumerate(_ROWS)}
+    plot.yaxis.ticker = list(middles)
+    plot.yaxis.major_label_overrides = middles
+    plot.ygrid.grid_line_color = None
+    line = panels.upright(plot, thresholds[first], line_dash="dashed")
+    slider = panels.slider("threshold on z", (low, high), thresholds[first], (high - low) / 200)
+    slider.format = "0.00"
+    menu = Select(title="machine", options=list(thresholds), value=first)
+    counts = panels.words()
+    arguments: dict[str, Any] = {"points": points, "chosen": chosen, "span": span, "line": line}
+    arguments |= {"slider": slider, "menu": menu, "counts": counts, "own": thresholds, "ends": ends}
     count = CustomJS(args=arguments, code=js.script("text", "clips_count"))
     slider.js_on_change("value", count)
     change = CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))
     menu.js_on_change("value", change)
     wrong = errors(clips)
     lists = [
-        f"<div data-machine='{html.escape(m, quote=True)}' data-panel='{html.escape(label)}'"
-        f"{' hidden' * (m != first)}>{_players(wrong[wrong['machine'] == m], heard)}</div>"
-        for m in machines
+        f"<div data-machine='{html.escape(m, quote=True)}'{' hidden' * (m != first)}>"
+        f"{_players(wrong[wrong['machine'] == m], heard)}</div>"
+        for m in thresholds
     ]
     below = f"<div class='asd-clips'>{''.join(lists)}</div>"
     panels.show_live(menu, plot, slider, counts, ready=count, after=below)
 
 
-def _scatter(
-    clips: pd.DataFrame,
-    heard: Collection[tuple[str, str]],
-    machine: str,
-    threshold: float,
-    ends: tuple[float, float],
-) -> tuple[Any, dict[str, Any]]:
-    """Draw the scores of one machine's clips, by domain and label, with the threshold.
-
-    Parameters
-    ----------
-    heard : machine and name of the clips with a black ring.
-    ends : of the axis of scores.
-
-    Returns
-    -------
-    The plot, and its models that move: points, chosen (machine), span (of scores) and line.
-    """
-    points = _points(clips, heard)
-    chosen = GroupFilter(column_name="machine", group=machine)
-    span = Range1d(start=ends[0], end=ends[1])
-    plot = panels.plot(
-        height=260,
-        x_range=span,
-        y_range=(0, len(_ROWS)),
-        x_axis_label="z of the ensemble",
-    )
-    for kind, (marker, colour) in _MARKS.items():
-        plot.scatter(
-            "score",
-            "y",
-            source=points,
-            view=CDSView(filter=chosen & GroupFilter(column_name="label", group=kind)),
-            marker=marker,
-            size=9,
-            fill_color=colour,
-            line_color="ring",
-            fill_alpha=0.75,
-        )
-    shown = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
-    plot.add_tools(HoverTool(tooltips=shown))
-    middles = {i + 0.5: name for i, name in enumerate(_ROWS)}
-    plot.yaxis.ticker = list(middles)
-    plot.yaxis.major_label_overrides = middles
-    plot.ygrid.grid_line_color = None
-    line = Span(location=threshold, dimension="height", line_dash="dashed", line_width=2)
-    plot.add_layout(line)
-    return plot, {"points": points, "chosen": chosen, "span": span, "line": line}
-
-
-def _points(clips: pd.DataFrame, heard: Collection[tuple[str, str]]) -> Any:
-    """Return a data source of all clips: scores, and heights that tell domain and label."""
+def _points(clips: pd.DataFrame, heard: Collection[tuple[str, str]]) -> ColumnDataSource:
+    """Place the clips in the rows of their domain and label; those heard have a black ring."""
     height = [_ROWS.index(place) for place in clips["domain"] + " " + clips["label"]]
     # golden-ratio steps spread neighbours evenly, without a generator
     jitter = (np.arange(len(clips)) * 0.618034 % 1 - 0.5) * 0.7

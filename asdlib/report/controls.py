@@ -16,13 +16,11 @@ from bokeh.models import (
     ColumnDataSource,
     CustomJS,
     DataRange1d,
-    Div,
     FactorRange,
     GroupFilter,
     HoverTool,
     NumeralTickFormatter,
     Select,
-    Slider,
     Span,
 )
 
@@ -52,7 +50,7 @@ _TICKS = (0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20)  # kHz
 _HITS = "hits"
 
 
-def show_rates(rates: pd.DataFrame, wanted: float, label: str = "rates") -> None:
+def show_rates(rates: pd.DataFrame, wanted: float) -> None:
     """Show promised and found alarms of every system, at a rate that the reader moves.
 
     Parameters
@@ -60,7 +58,6 @@ def show_rates(rates: pd.DataFrame, wanted: float, label: str = "rates") -> None
     rates : of :func:`asdlib.compare.alarms.by_rate`, at two rates or more; without rows, one
         sentence says why.
     wanted : share of false alarms to begin with.
-    label : short name of the chart, unique in its page.
     """
     if rates.empty:
         tables.say(_NO_ALARMS)
@@ -73,17 +70,11 @@ def show_rates(rates: pd.DataFrame, wanted: float, label: str = "rates") -> None
         for key, own in rates.groupby(["system", "rule", "what"], sort=False)
     ]
     plot, points, line = _alarms(rows)
-    slider = Slider(
-        start=steps[0],
-        end=steps[-1],
-        value=min(steps, key=lambda step: abs(step - wanted)),
-        step=steps[1] - steps[0],
-        title="wanted share of false alarms",
-        format="0%",
-        sizing_mode="stretch_width",
-        name=f"{label} slider",
-    )
-    counts = Div(name=f"{label} counts", sizing_mode="stretch_width", disable_math=True)
+    start = min(steps, key=lambda step: abs(step - wanted))
+    title = "wanted share of false alarms"
+    slider = panels.slider(title, (steps[0], steps[-1]), start, steps[1] - steps[0])
+    slider.format = "0%"
+    counts = panels.words()
     arguments: dict[str, Any] = {"slider": slider, "points": points, "line": line}
     arguments |= {"counts": counts, "rows": rows, "rates": steps}
     move = CustomJS(args=arguments, code=js.script("text", "alarm_rates"))
@@ -105,7 +96,7 @@ def _alarms(rows: list[dict[str, Any]]) -> tuple[Any, ColumnDataSource, Span]:
     places = [(f"{row['system']}, {row['rule']}", row["what"]) for row in rows]
     kinds = [_HITS if row["what"] == _HITS else "false" for row in rows]
     values = dict.fromkeys(("share", "low", "high"), [0.0] * len(rows))
-    points = ColumnDataSource({"place": places, "kind": kinds, "told": [""] * len(rows), **values})
+    points = ColumnDataSource({"place": places, "kind": kinds, "found": [""] * len(rows), **values})
     groups = len({group for group, _ in places})
     plot = panels.plot(
         height=70 + max(28 * len(rows), 90 * groups),
@@ -116,69 +107,64 @@ def _alarms(rows: list[dict[str, Any]]) -> tuple[Any, ColumnDataSource, Span]:
     plot.xaxis.ticker = [0, 0.2, 0.4, 0.6, 0.8, 1]
     plot.xaxis.formatter = NumeralTickFormatter(format="0%")
     plot.ygrid.grid_line_color = None
-    line = Span(location=0, dimension="height", line_dash="dashed", line_width=2)
-    plot.add_layout(line)
+    line = panels.upright(plot, 0, line_dash="dashed")
     for kind, marker, colour in (("false", "circle", PALETTE[0]), (_HITS, "triangle", PALETTE[1])):
         view = CDSView(filter=GroupFilter(column_name="kind", group=kind))
         look = {"source": points, "view": view, "line_color": colour}
         plot.segment("low", "place", "high", "place", line_width=3, line_alpha=0.5, **look)
         dots = plot.scatter("share", "place", marker=marker, size=11, fill_color=colour, **look)
-        plot.add_tools(HoverTool(renderers=[dots], tooltips=[("found", "@told")]))
+        plot.add_tools(HoverTool(renderers=[dots], tooltips=[("found", "@found")]))
     return plot, points, line
 
 
-def show_faults(found: Sequence[Any], label: str = "faults") -> None:
+def show_faults(found: Sequence[Any]) -> None:
     """Show what carries a fault that the reader picks, by two menus: machine and fault.
 
     Parameters
     ----------
     found : of :func:`asdlib.compare.failures.fault_contributions`; where it is empty, one sentence
         says why.
-    label : short name of the chart, unique in its page.
     """
     if not found:
         tables.say(_NO_FAULTS)
         return
     # menus hold numbers: a name may be anything
     names = [(str(i), own.machine) for i, own in enumerate(found)]
-    machine = Select(title="machine", options=names, value="0", name=f"{label} machine")
-    options = [_options(own) for own in found]
+    machine = Select(title="machine", options=names, value="0")
+    options = [
+        [
+            (str(i), f"{f.rank} of {own.anomalies}: D² = {f.squared:.1f}, {f.domain}, {f.name}")
+            for i, f in enumerate(own.faults.itertuples())
+        ]
+        for own in found
+    ]
     fault = Select(
         title="fault, from clearest to least clear",
         options=options[0],
         value="0",
-        name=f"{label} fault",
         sizing_mode="stretch_width",
         stylesheets=["select { width: 100%; }"],
     )
     plot, bars, line = _contributions(found[0].edges / 1000, found[0].statistics)
-    told = Div(name=f"{label} told", sizing_mode="stretch_width", disable_math=True)
+    sums = panels.words()
     arguments = {
         "machine": machine,
         "fault": fault,
         "statistics": [_name(letter) for letter in found[0].statistics],
         "shares": [own.shares.astype(np.float32) for own in found],
-        "usual": [own.usual.astype(np.float32) for own in found],
+        "normal": [own.usual.astype(np.float32) for own in found],
         "squared": [own.faults["squared"].tolist() for own in found],
         "above": [own.faults["above"].tolist() for own in found],
         "normals": [own.normals for own in found],
         "bars": bars,
         "line": line,
-        "told": told,
+        "sums": sums,
     }
     draw = CustomJS(args=arguments, code=js.script("text", "carriers_draw"))
     change = CustomJS(args={"fault": fault, "options": options}, code=js.script("carriers_machine"))
     machine.js_on_change("value", change, draw)
     fault.js_on_change("value", draw)
-    panels.show_live(machine, fault, plot, told, ready=draw, before=_said(_FAULTS))
-
-
-def _options(own: Any) -> list[tuple[str, str]]:
-    """Entries of the menu of faults; what tells two of them apart stands first."""
-    return [
-        (str(i), f"{row.rank} of {own.anomalies}: D² = {row.squared:.1f}, {row.domain}, {row.name}")
-        for i, row in enumerate(own.faults.itertuples())
-    ]
+    panels.show_live(machine, fault, plot, sums, ready=draw, before=_said(_FAULTS))
 
 
 def _name(letter: str) -> str:
@@ -221,8 +207,8 @@ def _contributions(
         look = {"color": STATISTIC_COLOURS[letter], "legend_label": letter, "source": bars}
         bar = plot.quad(left="left", right="right", bottom=f"b{i}", top=f"b{i + 1}", **look)
         band = ("band", "@low{0.00} to @high{0.00} kHz")
-        told = [("statistic", _name(letter)), band, ("contribution", f"@v{i}{{0.0}}")]
-        plot.add_tools(HoverTool(renderers=[bar], tooltips=told))
+        shown = [("statistic", _name(letter)), band, ("contribution", f"@v{i}{{0.0}}")]
+        plot.add_tools(HoverTool(renderers=[bar], tooltips=shown))
     look = {"color": "#111111", "legend_label": "normal clips", "source": line}
     plot.step("x", "y", mode="after", line_width=1.5, **look)
     legend = plot.legend[0]

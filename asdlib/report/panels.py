@@ -19,7 +19,7 @@ from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.events import Tap
 from bokeh.layouts import column
-from bokeh.models import ColorBar, CustomJS, LinearColorMapper, RadioButtonGroup, Span
+from bokeh.models import ColorBar, CustomJS, Div, LinearColorMapper, RadioButtonGroup, Slider, Span
 from bokeh.palettes import Magma256
 from bokeh.plotting import figure
 from bokeh.resources import Resources
@@ -130,6 +130,25 @@ def plot(**options: Any) -> figure:
     return figure(sizing_mode="stretch_width", tools="", toolbar_location=None, **options)
 
 
+def upright(drawn: figure, at: float, **look: Any) -> Span:
+    """Draw an upright line that a script can move."""
+    line = Span(location=at, dimension="height", line_width=2, **look)
+    drawn.add_layout(line)
+    return line
+
+
+def slider(title: str, ends: tuple[float, float], value: float, step: float) -> Slider:
+    """Return a slider as wide as the page."""
+    low, high = ends
+    wide = "stretch_width"
+    return Slider(start=low, end=high, value=value, step=step, title=title, sizing_mode=wide)
+
+
+def words() -> Div:
+    """Return an empty place for what a script writes; formulas in it are text."""
+    return Div(sizing_mode="stretch_width", disable_math=True)
+
+
 def show_panel(
     tracks: Mapping[str, Track],
     *,
@@ -198,9 +217,7 @@ def _spectrogram(
         for i, image in enumerate(images)
     ]
     drawn.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
-    playhead = Span(location=0, dimension="height", line_color="#35e0ff", line_width=2)
-    drawn.add_layout(playhead)
-    return drawn, shown, playhead
+    return drawn, shown, upright(drawn, 0, line_color="#35e0ff")
 
 
 def _sources(signals: Sequence[np.ndarray], sample_rate: int, matched: bool) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -25,50 +25,42 @@ from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 from asdlib.io import files
 
 PALETTE = sns.color_palette("colorblind").as_hex()
-_COLOURS = {
-    "near": "#6e6e6e",
-    "far": PALETTE[5],
-    "refsub": PALETTE[2],
-    "adasub": PALETTE[0],
-    "cohgate": PALETTE[1],
-    "combo": PALETTE[4],
-    "cohsub": PALETTE[6],
-    "wiener": PALETTE[3],
-    "lsa": PALETTE[9],
-    "complexls": "#7a3b00",
-    "lsada": "#00798c",
-    "adals": "#8f2d56",
-    "gatedls": "#6b8e23",
-    "gatedlsada": "#7b52ab",
-    "gatedadals": "#b22222",
-    "baseline": "#8c6d31",
-    "truth": "#111111",
+_LOOKS = {
+    "near": ("#6e6e6e", "o"),
+    "far": (PALETTE[5], "s"),
+    "refsub": (PALETTE[2], "^"),
+    "adasub": (PALETTE[0], "D"),
+    "cohgate": (PALETTE[1], "v"),
+    "combo": (PALETTE[4], "P"),
+    "cohsub": (PALETTE[6], "<"),
+    "wiener": (PALETTE[3], ">"),
+    "lsa": (PALETTE[9], "h"),
+    "complexls": ("#7a3b00", "X"),
+    "lsada": ("#00798c", "d"),
+    "adals": ("#8f2d56", "8"),
+    "gatedls": ("#6b8e23", "x"),
+    "gatedlsada": ("#7b52ab", "+"),
+    "gatedadals": ("#b22222", "H"),
+    "baseline": ("#8c6d31", "p"),
+    "truth": ("#111111", "*"),
 }
-_MARKERS = dict(zip(_COLOURS, "os^DvP<>hXd8x+Hp*", strict=True))
 # for other front-ends, in the order of their registration; the counts have no common divisor,
 # so that colour and marker together repeat late
-_SPARE_COLOURS = ("#4b3f72", "#1b6535", "#b8336a", "#2f4b9b", "#a67c00")
-_SPARE_MARKERS = ("1", "2", "3", "4", "|", "_")
+_SPARE_COLOURS, _SPARE_MARKERS = ("#4b3f72", "#1b6535", "#b8336a", "#2f4b9b", "#a67c00"), "1234|_"
 
 
-def _titles() -> dict[str, str]:
-    """Titles: the front-ends with a fixed look first, then the others as they are registered."""
-    titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
-    titles |= {name: name.capitalize() for name in COMBINATIONS}
-    titles |= {"baseline": "Baseline"}
-    order = [name for name in _COLOURS if name in titles]
-    return {name: titles[name] for name in [*order, *titles]}
+def _looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colours and markers: the fixed ones, then spare ones for all other names in their order."""
+    others = [name for name in names if name not in _LOOKS]
+    spare = zip(cycle(_SPARE_COLOURS), cycle(_SPARE_MARKERS), strict=False)
+    return {**_LOOKS, **dict(zip(others, spare, strict=False))}
 
 
-def _looks(fixed: Mapping[str, str], spare: Sequence[str], names: Iterable[str]) -> dict[str, str]:
-    """Colours or markers: the fixed ones, then spare ones for all other names in their order."""
-    others = [name for name in names if name not in fixed]
-    return {**fixed, **dict(zip(others, cycle(spare), strict=False))}
-
-
-NAMES = _titles()
-COLOURS = _looks(_COLOURS, _SPARE_COLOURS, NAMES)
-MARKERS = _looks(_MARKERS, _SPARE_MARKERS, NAMES)
+_titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
+_titles |= {name: name.capitalize() for name in COMBINATIONS} | {"baseline": "Baseline"}
+NAMES = {name: _titles[name] for name in _looks(_titles) if name in _titles}
+COLOURS = {name: colour for name, (colour, _) in _looks(NAMES).items()}
+MARKERS = {name: marker for name, (_, marker) in _looks(NAMES).items()}
 SCORER_NAMES = {
     "eq1": "eq. 1",
     "dm": "+ DM",

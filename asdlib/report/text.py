@@ -17,32 +17,23 @@ from asdlib.report.style import system_name
 from asdlib.report.tables import escape
 from asdlib.runtime.errors import AsdError, form, plural
 
-_HEADS = {
-    "far": (
-        "04_seed_study",
-        "Subtracting the far microphone helps.",
-        "Subtracting the far microphone harms.",
-        "It is not shown that subtracting the far microphone helps.",
-    ),
+_CLAIMS = {
+    "far": ("04_seed_study", "subtracting the far microphone", "helps", "harms"),
     "champion": (
         "06_rescoring",
-        "The paper's champion beats plain AdaSub.",
-        "The paper's champion loses to plain AdaSub.",
-        "It is not shown that the paper's champion beats plain AdaSub.",
+        "the paper's champion",
+        "beats plain AdaSub",
+        "loses to plain AdaSub",
     ),
     "untrained": (
         "05_without_training",
-        "A detector that trains nothing beats the autoencoder.",
-        "The detector that trains nothing loses to the autoencoder.",
-        "It is not shown that a detector that trains nothing beats the autoencoder.",
+        "a detector that trains nothing",
+        "beats the autoencoder",
+        "loses to the autoencoder",
     ),
-    "phase": (
-        "03_phase",
-        "The phase of the far microphone helps further.",
-        "Using the phase of the far microphone harms.",
-        "It is not shown that the phase of the far microphone helps.",
-    ),
+    "phase": ("03_phase", "the phase of the far microphone", "helps further", "harms"),
 }
+"""Question to its chapter, and the claim: subject, and what it does where it wins or loses."""
 _RULES = {PAPER: "the paper's threshold", HELD_OUT: "held-out p values"}
 NO_LABELS = (
     "Ω needs labelled test clips, normal and anomalous, of both domains. These recordings do not "
@@ -62,17 +53,20 @@ def comparisons(compared: pd.DataFrame) -> list[str]:
     MyST sentences: the answer in bold, the numbers, a link.
     """
     found = []
-    for question, (chapter, helps, harms, neither) in _HEADS.items():
+    for question, (chapter, subject, wins, loses) in _CLAIMS.items():
         if question not in compared.index:
             continue
         row: Any = compared.loc[question]
-        head = {"helps": helps, "harms": harms}.get(row["verdict"], neither)
+        head = f"It is not shown that {subject} {wins}."
+        if row["verdict"] in ("helps", "harms"):
+            does = wins if row["verdict"] == "helps" else loses
+            head = f"{subject[0].upper()}{subject[1:]} {does}."
         pair = f"{system_name(*row['system'])} in place of {system_name(*row['against'])}"
-        told = f"**{head}** {pair} changes Ω by {_numbers(row)}."
+        said = f"**{head}** {pair} changes Ω by {_numbers(row)}."
         if question == "untrained" and "untrained_champion" in compared.index:
             champion: Any = compared.loc["untrained_champion"]
-            told += f" In place of the champion, S5 changes it by {_numbers(champion)}."
-        found.append(f"{told} {_link(chapter)}")
+            said += f" In place of the champion, S5 changes it by {_numbers(champion)}."
+        found.append(f"{said} {_link(chapter)}")
     return found
 
 
@@ -113,9 +107,9 @@ def submission(chosen: Submission, packages: Mapping[Any, str]) -> str:
     if not chosen.name:
         return f"{NO_LABELS} All systems that could be formed are written as packages. {where}"
     omega = f"{chosen.omega:.3f}"
-    told = f"**Submit {chosen.name}.** It has the highest Ω of the systems here, {omega}"
+    said = f"**Submit {chosen.name}.** It has the highest Ω of the systems here, {omega}"
     if chosen.against.empty:
-        told = f"{chosen.name} is the only system that could be formed here; its Ω is {omega}"
+        said = f"{chosen.name} is the only system that could be formed here; its Ω is {omega}"
     parts = [
         f"in place of {name} it changes Ω by {_numbers(row)}"
         for name, row in chosen.against.iterrows()
@@ -123,7 +117,7 @@ def submission(chosen: Submission, packages: Mapping[Any, str]) -> str:
     listed = f"; {'; '.join(parts)}" if parts else ""
     unsure = [str(n) for n, row in chosen.against.iterrows() if row["verdict"] != "helps"]
     doubt = f" Against {' and '.join(unsure)} the difference is not robust." if unsure else ""
-    return f"{told}{listed}.{doubt} Its package: {escape(packages[chosen.name])}. {where}"
+    return f"{said}{listed}.{doubt} Its package: {escape(packages[chosen.name])}. {where}"
 
 
 def alarms(found: pd.DataFrame, rate: float, *, chapter: str = "") -> list[str]:
@@ -137,7 +131,7 @@ def alarms(found: pd.DataFrame, rate: float, *, chapter: str = "") -> list[str]:
     normal = found[found["label"] == "normal"] if len(found) else found
     if normal.empty:
         return []
-    told = []
+    said = []
     for (system, rule), rows in normal.groupby(["system", "rule"], sort=False):
         shares = " and ".join(
             f"{row.share:.0%} in the {row.domain} domain ({row.low:.0%} to {row.high:.0%})"
@@ -147,11 +141,11 @@ def alarms(found: pd.DataFrame, rate: float, *, chapter: str = "") -> list[str]:
         hits = found[own & (found["label"] == "anomaly")]
         caught = " and ".join(f"{share:.0%}" for share in hits["share"])
         finds = f", and finds {caught} of the anomalies" if caught else ""
-        told.append(f"{system} with {_RULES[str(rule)]} gives {shares}{finds}")
+        said.append(f"{system} with {_RULES[str(rule)]} gives {shares}{finds}")
     broken = (normal["low"] > rate).any()
     head = "Not every alarm means what it says." if broken else "The alarms mean what they say."
     more = f" {_link(chapter)}" if chapter else ""
-    return [f"**{head}** The limits are set for {rate:.0%} false alarms. {'; '.join(told)}.{more}"]
+    return [f"**{head}** The limits are set for {rate:.0%} false alarms. {'; '.join(said)}.{more}"]
 
 
 def promise(promised: pd.DataFrame, rate: float) -> list[str]:
@@ -162,16 +156,16 @@ def promise(promised: pd.DataFrame, rate: float) -> list[str]:
     promised : of :func:`asdlib.compare.alarms.promised`.
     """
     whole = promised[promised["domain"] == "all"]
-    told = []
+    said = []
     for _, rows in whole.groupby(["clips", "low", "high"], sort=False):
         count: int = rows["clips"].tolist()[0]
         low, high = rows["low"].iloc[0], rows["high"].iloc[0]
-        told.append(
+        said.append(
             f"**{_listed(rows['machine'])}:** a threshold for {rate:.0%} false alarms from "
             f"{plural(count, 'normal recording')} has a true rate between {low:.0%} and "
             f"{high:.0%}. {_link('09_own_machine')}"
         )
-    return told
+    return said
 
 
 def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
@@ -188,14 +182,14 @@ def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
     **fan:** clipped: 2 of 40 recordings.
     **pump, valve:** no fault was found in the normal recordings.
     """
-    told = [
+    said = [
         f"**{escape(machine)}:** {' '.join(map(escape, found))}"
         for machine, found in faulty.items()
         if found
     ]
     if whole := [machine for machine, found in faulty.items() if not found]:
-        told.append(f"**{_listed(whole)}:** no fault was found in the normal recordings.")
-    return told
+        said.append(f"**{_listed(whole)}:** no fault was found in the normal recordings.")
+    return said
 
 
 def ideas(compared: pd.DataFrame) -> str:
@@ -214,13 +208,13 @@ def ideas(compared: pd.DataFrame) -> str:
             f"{where}"
         )
     names = {kind: run.loc[run["verdict"] == kind, "idea"].tolist() for kind in ("helps", "harms")}
-    told = [f"Of {plural(len(tried), 'other idea')} that the paper tried, {len(run)} ran here."]
+    said = [f"Of {plural(len(tried), 'other idea')} that the paper tried, {len(run)} ran here."]
     for kind, more in (("helps", "help"), ("harms", "harm")):
         own = names[kind]
         listed = f": {'; '.join(f'“{idea}”' for idea in own)}" if own else ""
         count = len(own) or "None"
-        told.append(f"{count} {form(len(own), kind, more)} in place of the champion{listed}.")
-    return f"{' '.join(told)} {where}"
+        said.append(f"{count} {form(len(own), kind, more)} in place of the champion{listed}.")
+    return f"{' '.join(said)} {where}"
 
 
 def cost(units: int, seeds: int) -> str:
@@ -275,14 +269,14 @@ def gates(table: pd.DataFrame, most: float = 1.0) -> str:
     sound = table["gated machine_sound"] - table["plain machine_sound"]
     cost = pd.concat([-noise, sound], axis=1).max(axis=1)
     worst = table.iloc[int(cost.to_numpy().argmax())]
-    told = (
+    said = (
         f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
         f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB."
     )
     if cost.max() <= most:
-        return f"{told} Nowhere here do they cost more than {most:g} dB: the condition holds."
+        return f"{said} Nowhere here do they cost more than {most:g} dB: the condition holds."
     return (
-        f"{told} They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
+        f"{said} They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
         f"{worst['case']}: the condition does not hold here."
     )
 
@@ -294,12 +288,12 @@ def enough(curve: pd.DataFrame) -> str:
     ----------
     curve : of :func:`asdlib.monitor.evaluation.enough`.
     """
-    told, shares = [], []
+    said, shares = [], []
     for _, row in curve.iloc[[0, -1] if len(curve) > 1 else [0]].iterrows():
         count, low, high = row[["recordings", "low", "high"]]
-        told.append(f"{plural(int(count), 'recording')}: {low:.0%} to {high:.0%}")
+        said.append(f"{plural(int(count), 'recording')}: {low:.0%} to {high:.0%}")
         shares.append(f"{row['hits']:.0%}")
-    known = f"The true rate of false alarms lies in this interval: {'; '.join(told)}."
+    known = f"The true rate of false alarms lies in this interval: {'; '.join(said)}."
     if curve["hits"].isna().any():
         return known
     goes = f"goes from {' to '.join(shares)}" if len(curve) > 1 else f"is {shares[0]}"

@@ -42,16 +42,11 @@ def test_every_system_has_a_name_and_a_colour():
 
 def test_a_new_front_end_gets_a_colour_and_a_marker_by_itself():
     new = [f"new_{i}" for i in range(8)]
-    looks = [
-        style._looks(fixed, spare, [*fixed, *new])
-        for fixed, spare in (
-            (style._COLOURS, style._SPARE_COLOURS),
-            (style._MARKERS, style._SPARE_MARKERS),
-        )
-    ]
-    assert len({tuple(look[name] for look in looks) for name in new}) == len(new)
-    for look, fixed in zip(looks, (style._COLOURS, style._MARKERS), strict=True):
-        assert not {look[name] for name in new} & set(fixed.values())
+    looks = style._looks(new)
+    assert len({looks[name] for name in new}) == len(new)
+    colours, markers = map(set, zip(*(looks[name] for name in new), strict=True))
+    assert not colours & {colour for colour, _ in style._LOOKS.values()}
+    assert not markers & {marker for _, marker in style._LOOKS.values()}
 
 
 @pytest.mark.parametrize("machines", [["$a$_<b>"], list("abcd")])

@@ -8,7 +8,7 @@ const percent = (share) => (100 * share).toFixed(0) + "%";
 const found = rows.map(row => row.alarms[at] + " of " + row.clips + ": " + percent(row.share[at])
   + " (" + percent(row.low[at]) + " to " + percent(row.high[at]) + ")");
 const column = (name) => rows.map(row => row[name][at]);
-points.data = {...points.data, told: found,
+points.data = {...points.data, found,
   share: column("share"), low: column("low"), high: column("high")};
 
 const verdict = (row) => {

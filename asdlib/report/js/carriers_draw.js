@@ -3,7 +3,7 @@ const bands = bars.data.left.length;
 const at = Number(fault.value);
 const first = at * statistics.length * bands;
 const own = Array.from(shares[machine.value]).slice(first, first + statistics.length * bands);
-const normal = Array.from(usual[machine.value]);
+const ordinary = Array.from(normal[machine.value]);
 
 const split = (values) =>
   statistics.map((_, s) => values.slice(s * bands, (s + 1) * bands));
@@ -14,17 +14,17 @@ const named = (letter, columns) =>
   Object.fromEntries(columns.map((values, i) => [letter + i, values]));
 const ends = stack(split(own));
 bars.data = {...bars.data, ...named("v", split(own)), ...named("b", ends)};
-const level = stack(split(normal)).at(-1);
+const level = stack(split(ordinary)).at(-1);
 line.data = {...line.data, y: [...level, level.at(-1)]};
 
 const sum = (values) => values.reduce((a, b) => a + b, 0);
-const parts = split(own).map(sum), usually = split(normal).map(sum);
+const parts = split(own).map(sum), normally = split(ordinary).map(sum);
 const whole = squared[machine.value][at];
 const most = parts.indexOf(Math.max(...parts));
-const row = (name, part, normally) =>
-  [name, part.toFixed(1), (100 * part / (whole || 1)).toFixed(0) + "%", normally.toFixed(1)];
-const rows = [...statistics.map((name, s) => row(name, parts[s], usually[s])),
-  row("D²", whole, sum(usually))];
+const row = (name, part, expected) =>
+  [name, part.toFixed(1), (100 * part / (whole || 1)).toFixed(0) + "%", expected.toFixed(1)];
+const rows = [...statistics.map((name, s) => row(name, parts[s], normally[s])),
+  row("D²", whole, sum(normally))];
 
 const tallest = ends.at(-1).indexOf(Math.max(...ends.at(-1)));
 const kilohertz = (edge) => edge[tallest].toPrecision(2);
@@ -32,7 +32,7 @@ const among = normals[machine.value]
   ? "D² is larger than that of " + above[machine.value][at] + " of " + normals[machine.value]
     + " normal test clips. "
   : "";
-told.text = table(["statistic", "contribution to D²", "share", "normal clips, mean"], rows,
+sums.text = table(["statistic", "contribution to D²", "share", "normal clips, mean"], rows,
     row => row[0] == statistics[most])
   + "<p>" + text(among + "The tallest bar is at " + kilohertz(bars.data.low) + " to "
     + kilohertz(bars.data.high) + " kHz.") + "</p>";

@@ -5,5 +5,5 @@ chosen.group = menu.value;
 points.change.emit();
 span.setv({start: low, end: high});
 slider.setv({start: low, end: high, step: (high - low) / 200, value: value});
-for (const part of document.querySelectorAll("[data-panel]"))
-  if (part.dataset.panel == label) part.hidden = part.dataset.machine != menu.value;
+for (const part of document.querySelectorAll("[data-machine]"))
+  part.hidden = part.dataset.machine != menu.value;
