@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import findings, negative, statistics as stats
-from asdlib.report import charts_scores, paper
+from asdlib.report import charts_scores, layouts, paper
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())

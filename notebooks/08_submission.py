@@ -60,9 +60,9 @@ params, recordings = chapter.params, chapter.recordings
 # %%
 results = stats.results(params, recordings)
 package = study.place(params, recordings) / "submission"
-told = f"{params.results}/{params.name}/submission"
-where = {s.name: told for s in systems.PAPER}
-where[systems.UNTRAINED.name] = f"{told}/without_training"
+place = f"{params.results}/{params.name}/submission"
+where = {s.name: place for s in systems.PAPER}
+where[systems.UNTRAINED.name] = f"{place}/without_training"
 best = findings.submission(results)
 chapter.say(text.submission(best, where))
 

@@ -58,8 +58,8 @@ def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str,
         view = CDSView(filter=chosen & GroupFilter(column_name="label", group=kind))
         look = {"size": 9, "fill_color": colour, "line_color": "ring", "fill_alpha": 0.75}
         plot.scatter("score", "y", source=points, view=view, marker=marker, **look)
-    told = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
-    plot.add_tools(HoverTool(tooltips=told))
+    tips = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
+    plot.add_tools(HoverTool(tooltips=tips))
     middles = {i + 0.5: name for i, name in enumerate(_ROWS)}
     plot.yaxis.ticker = list(middles)
     plot.yaxis.major_label_overrides = middles

@@ -201,7 +201,9 @@ def level_and_scatter(table: pd.DataFrame) -> Figure:
         markers={kind: marker for kind, (_, marker) in _KINDS.items()},
         alpha=0.8,
     )
-    grid.refline(x=0, y=0, color="#999999", lw=0.8, ls="-")
+    for ax in grid.axes.flat:
+        ax.axhline(0, color="#999999", lw=0.8)
+        ax.axvline(0, color="#999999", lw=0.8)
     return grid.figure
 
 

@@ -217,7 +217,8 @@ def phase_bounds(table: pd.DataFrame) -> Figure:
         style="what",
         dashes=[(4, 2), "", ""],
     )
-    shown.refline(y=0, color="#999999", lw=0.8, ls="-")
+    for ax in shown.axes.flat:
+        ax.axhline(0, color="#999999", lw=0.8)
     return shown.figure
 
 

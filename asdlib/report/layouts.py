@@ -196,13 +196,13 @@ def alarms(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out :func:`asdlib.compare.alarms.by_domain`: a row per rule and domain."""
     if table.empty:
         return table
-    told = [
+    cells = [
         f"{row.alarms} of {row.clips}: {row.share:.0%} ({row.low:.0%} to {row.high:.0%})"
         for row in table.itertuples()
     ]
     names = {"normal": "false alarms", "anomaly": "hits"}
-    rows = table.assign(told=told).pivot_table(
-        "told", ["system", "rule", "domain"], "label", aggfunc="first", sort=False
+    rows = table.assign(cells=cells).pivot_table(
+        "cells", ["system", "rule", "domain"], "label", aggfunc="first", sort=False
     )
     return rows.rename(columns=names).reindex(columns=list(names.values())).reset_index()
 

@@ -20,7 +20,6 @@ def show_table(
     folder: Path,
     decimals: int = 4,
     missing: str = "n/a",
-    empty: str = "nothing to show",
 ) -> None:
     """Write ``<folder>/<label>.csv`` and show the table: numbered in the report, plain in Lab.
 
@@ -30,10 +29,7 @@ def show_table(
     label : file name and cross-reference name, such as ``tab-ladder``.
     decimals : of floating-point values.
     missing : stands where a number cannot be computed.
-    empty : stands in place of the rows where there are none, and says why.
     """
-    if df.empty:
-        df = pd.DataFrame({"": [empty]})
     with files.replacing(folder / f"{label}.csv") as beside:
         df.to_csv(beside, index=False)
     cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
