@@ -19,38 +19,11 @@ def test_every_module_and_room_has_a_page(tmp_path):
 
 
 def test_descriptions_stand_below_their_names():
-    text = """Parameters
-----------
-a, b : |two| of ``|x|``
-    them.
-
-Returns
--------
-c : one of
-    two.
-d : another.
-
-Raises
-------
-AsdError
-    Always : so.
-"""
-    assert api.described(text).splitlines() == [
-        "Parameters",
-        "----------",
-        "a, b",
-        "    \\|two\\| of ``|x|``",
-        "    them.",
-        "",
-        "",
-        ":returns:",
-        "    * **c**: one of",
-        "      two.",
-        "    * **d**: another.",
-        "",
-        "Raises",
-        "------",
-        "AsdError",
-        "    Always : so.",
-        "",
-    ]
+    parameters = "Parameters\n----------\na, b : |two| of ``|x|``\n    them.\n\n"
+    returns = "Returns\n-------\nc : one of\n    two.\nd : another.\n\n"
+    raises = "Raises\n------\nAsdError\n    Always : so.\n"
+    assert api.described(parameters + returns + raises) == (
+        "Parameters\n----------\na, b\n    \\|two\\| of ``|x|``\n    them.\n\n"
+        "\n:returns:\n    * **c**: one of\n      two.\n    * **d**: another.\n\n"
+        f"{raises}\n"
+    )
