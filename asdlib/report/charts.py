@@ -91,7 +91,9 @@ def forest(
     )
     for ax in axes.flat:
         ax.axvline(line, color="#777777", ls=":", lw=1.2)
-        ax.set_title(line_name, fontsize=8)
+        if line_name:
+            above: Any = ("data", "axes fraction")
+            ax.annotate(line_name, (line, 1), xycoords=above, ha="center", va="bottom", fontsize=8)
         ax.set_yticks(y, names, parse_math=False)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.set_xlabel(xlabel)

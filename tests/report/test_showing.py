@@ -72,7 +72,7 @@ def test_rows_of_dots_stand_from_above_around_a_named_line():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     assert ax.get_ylim() == (1.5, -0.5)
     assert ax.lines[0].get_xdata() == [0.5, 0.5]
-    assert ax.get_title() == "chance"
+    assert ax.texts[0].get_text() == "chance"
 
 
 def test_a_table_is_numbered_in_the_report_and_plain_in_lab(tmp_path, shown):
