@@ -1,104 +1,55 @@
 """What the live explorer reads and computes: floors, trained models, decisions, one clip's arrays.
 
-Nothing is trained here, and what cannot be used becomes a sentence. Notebook: 00_explore.
+Nothing is trained here. Notebook: 00_explore.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.interpolate
 import scipy.stats
 from jaxtyping import Float
 
-from asdlib import dataset, noise, pipeline, study
+from asdlib import dataset, pipeline, study
 from asdlib.calibration import Calibration
-from asdlib.clipstats import VIEWS
 from asdlib.compare import statistics, systems
-from asdlib.frontends import FRONT_ENDS
+from asdlib.frontends import FRONT_ENDS, gain
 from asdlib.guard import PerClip
-from asdlib.measure.truth import Example, truth_of
-from asdlib.noise import Floors
+from asdlib.measure.truth import truth_of
+from asdlib.noise import Floors, expected_noise
 from asdlib.params import AsdError, Denoising, Params
-from asdlib.runtime.errors import form, plural
+from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
-from asdlib.spectra import power, stft
-from asdlib.study import detectors, scores, stages, views
+from asdlib.spectra import decibels, istft, power, stft
+from asdlib.study import detectors, scores, stages, views, walk
 from asdlib.study.recordings import Recordings
 
-MOST_CLIPS = 40  # training clips kept in memory for floors at other percentiles
-Sentences = tuple[str, ...]
+MOST_CLIPS = 40  # training clips that floors at other percentiles are taken from
+_PERCENTILES = np.arange(101.0)
 
-
-def open_folder(params: Params, *, progress: bool = False) -> tuple[Recordings, Sentences]:
-    """Open the recordings of a study; what is wrong is returned beside the clips, not raised.
-
-    Raises
-    ------
-    AsdError
-        Where there is no clip at all, or where the embedded scenes have a fault.
-    """
-    recordings = study.open_recordings(params, progress=progress, strict=False)
-    return recordings, recordings.problems
-
-
-@dataclass(frozen=True)
-class QuietPowers:
-    """Training clips' powers sorted over time: a percentile is an interpolated row.
-
-    Attributes
-    ----------
-    clips : one (frame, channel, frequency) array per training clip, float32.
-    """
-
-    clips: Sequence[Float[np.ndarray, "_ channel=2 frequency"]]
-
-    @classmethod
-    def read(cls, params: Params, clips: pd.DataFrame, front_end: str = "near") -> QuietPowers:
-        """Take at most ``MOST_CLIPS`` evenly spread clips; unusable ones are left out."""
-        heard = FRONT_ENDS[front_end](params.denoising).floor_inputs
-        place = np.linspace(0, len(clips) - 1, min(len(clips), MOST_CLIPS)).round().astype(int)
-
-        def one(path: str) -> np.ndarray | None:
-            try:
-                signal = dataset.read(path, params.spectra)
-            except AsdError:
-                return None
-            if not (signal.size and np.isfinite(signal).all()):
-                return None
-            levels = power(heard(stft(signal, params.spectra)))
-            return np.ascontiguousarray(np.sort(levels, axis=-1).transpose(2, 0, 1))
-
-        found = clip_by_clip(one, clips["path"].iloc[place])
-        return cls([levels for levels in found if levels is not None])
-
-    def floors(self, constants: Denoising) -> Floors | None:
-        """Both floors as of :class:`asdlib.noise.Floors`; none without a usable training clip."""
-        if not self.clips:
-            return None
-        quiet = []
-        for levels in self.clips:
-            row = (len(levels) - 1) * constants.percentile / 100
-            low = int(row)
-            high = min(low + 1, len(levels) - 1)
-            quiet.append(levels[low] + (row - low) * (levels[high].astype(float) - levels[low]))
-        near, far = np.mean(quiet, axis=0)
-        return Floors(near, far, constants.far_bound)
+Image = Float[np.ndarray, "frequency frame"]
+Signal = Float[np.ndarray, "channel=2 sample"]
+Sound = Float[np.ndarray, " sample"]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained unit, ready to score one clip by one scorer.
+    """Trained models of one machine and front-end, ready to score one clip by one scorer.
 
     Attributes
     ----------
-    fitted : what the unit has learnt, with the detector of this scorer only.
+    fitted : what was learnt, with the detector of this scorer only.
     scorer : its name; eq. 1 where the study has it.
-    gammas : one per seed, fitted to the training clips' scores; none where scores are held out.
+    gammas : one per seed, where z comes from a gamma distribution.
     training : (clip,), ensemble z of the training clips.
     threshold : on the ensemble z.
     """
@@ -111,7 +62,7 @@ class Trained:
 
     @classmethod
     def load(cls, task: stages.Task) -> Trained | None:
-        """Read a unit back; none where it was not trained, and nothing is trained here."""
+        """Read the models of a task back; none where they were not trained."""
         known = [name for name in task.params.scorers if name in detectors.EQ1]
         if not (known and scores.done(task) and stages.trained(task)):
             return None
@@ -121,7 +72,7 @@ class Trained:
         training = statistics.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, task.params.scoring.quantile))
         own = [fitted.gammas[scorer, seed] for seed in task.params.seeds]
-        gammas = [gamma for gamma in own if isinstance(gamma, Calibration)]
+        gammas = [g for g in own if isinstance(g, Calibration) and g.mode == "gamma_z"]
         return cls(fitted, scorer, gammas, training, threshold)
 
     def score(
@@ -134,107 +85,118 @@ class Trained:
             z = self.fitted.z(detector.from_residuals(residuals))
         return residuals.square().sum(2).cpu().numpy(), np.array(list(z.values()))
 
-    def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, "seed point"]:
-        """Density of the standardised score: each seed's fitted gamma, or else the normal one."""
-        if not self.gammas or self.gammas[0].mode == "gamma_normal":
-            return np.tile(scipy.stats.norm.pdf(z), (max(len(self.gammas), 1), 1))
-        curves = []
-        for gamma in self.gammas:
-            std = np.sqrt(gamma.shape) * gamma.scale
-            a = gamma.shape * gamma.scale + z * std
-            curves.append(scipy.stats.gamma.pdf(a, gamma.shape, scale=gamma.scale) * std)
-        return np.array(curves)
+    def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, " point"]:
+        """Density of z: mean over seeds of the standardised gamma one, else the normal one."""
+        if not self.gammas:
+            return scipy.stats.norm.pdf(z)
+        roots = np.sqrt([gamma.shape for gamma in self.gammas])
+        return np.mean([scipy.stats.gamma.pdf(z, r**2, loc=-r, scale=1 / r) for r in roots], axis=0)
 
 
-def machine_sound(
-    params: Params, recordings: Recordings, clip: pd.Series
-) -> Float[np.ndarray, " sample"] | None:
+class StudyReader:
+    """What the explorer reads of a study and its recordings, each thing once.
+
+    Parameters
+    ----------
+    say : called with a sentence before what takes seconds.
+    """
+
+    def __init__(self, params: Params, recordings: Recordings, say: Callable[[str], None]):
+        self.params, self.recordings, self._say = params, recordings, say
+        self.trained = cache(self._trained)
+        self.sounds = lru_cache(1)(self._sounds)
+        self.explained = lru_cache(1)(self._explained)
+        self._quiet = cache(self._quiet_powers)
+
+    def _trained(self, machine: str, front_end: str) -> Trained | None:
+        """Trained models; none where the study has none."""
+        self._say(f"loading the models of {machine}")
+        own = detectors.trained(self.params)
+        return Trained.load(stages.Task(own, self.recordings.clips(machine), front_end))
+
+    def _sounds(self, clip: Any) -> tuple[Signal, Sound | None]:
+        """Signal of a clip, and the machine alone at the near microphone where it is known."""
+        row = self.recordings.manifest.loc[clip]
+        return self._read(row["path"]), machine_sound(self.params, self.recordings, row)
+
+    def _read(self, path: str) -> Signal:
+        signal = dataset.read(path, self.params.spectra)
+        if not (signal.size and np.isfinite(signal).all()):
+            raise AsdError(f"{path}: has no samples, or some that are NaN or infinite.")
+        return signal
+
+    def floors(self, machine: str, front_end: str, constants: Denoising) -> tuple[Floors, str]:
+        """Floors at the constants' percentile, and a sentence where they are not the study's."""
+        p, clips = self.params, self.recordings.clips(machine)
+        train = walk.of_split(clips, "train")
+        setting = walk.Setting(front_end, walk.sizes_of(p.spectra), p.denoising)
+        known = walk.floors_file(p, setting, train).exists()
+        if known and constants.percentile == p.denoising.percentile:
+            return walk.floors(p, clips, front_end), ""
+        own = FRONT_ENDS[front_end].uses_own_floors
+        quiet, count = self._quiet(machine, front_end if own else "near")
+        near, far = scipy.interpolate.interp1d(_PERCENTILES, quiet, axis=0)(constants.percentile)
+        remark = f"Floors from {plural(count, 'training clip')}." if count < len(train) else ""
+        if not count:
+            remark = f"{machine}: no usable training clip, so G_m is 0: nothing is subtracted."
+        return Floors(near, far, constants.far_bound), remark
+
+    def _quiet_powers(
+        self, machine: str, front_end: str
+    ) -> tuple[Float[np.ndarray, "percentile channel=2 frequency"], int]:
+        """Power at every whole percentile over time: mean of evenly spread clips, their number."""
+        self._say(f"loading training clips of {machine}")
+        paths = self.recordings.clips(machine, "train")["path"]
+        chosen = paths.iloc[:: max(math.ceil(len(paths) / MOST_CLIPS), 1)]
+        inputs = FRONT_ENDS[front_end](self.params.denoising).floor_inputs
+
+        def one(path: str) -> np.ndarray | None:
+            try:
+                levels = power(inputs(stft(self._read(path), self.params.spectra)))
+            except AsdError:
+                return None
+            return np.percentile(levels, _PERCENTILES, axis=-1)
+
+        usable = [own for own in clip_by_clip(one, chosen) if own is not None]
+        nothing = np.zeros((len(_PERCENTILES), 2, self.params.spectra.n_fft // 2 + 1))
+        return np.mean(usable or [nothing], axis=0), len(usable)
+
+    def scorers(self, machine: str, front_end: str) -> list[str]:
+        """Detectors without training that the study has computed, in its order."""
+        clips = self.recordings.clips(machine)
+        return [
+            scorer
+            for name, scorer in detectors.wanted(self.params)
+            if name == front_end
+            and views.values_file(self.params, clips, front_end, scorer).exists()
+        ]
+
+    def _explained(self, clip: Any, front_end: str, scorer: str) -> tuple[pd.DataFrame, float]:
+        """Shares of a clip's squared distance, and z, by a detector without training."""
+        clips = self.recordings.clips(self.recordings.manifest.loc[clip, "machine"])
+        fitted = views.fitted(self.params, clips, front_end, scorer)
+        signal, _ = self.sounds(clip)
+        return fitted.explain(signal), float(fitted.z(signal))
+
+    @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """Decisions on test clips, by the systems that what is done of the study can form."""
+        self._say("loading the study's decisions")
+        table = study.read(self.params, self.recordings)
+        needed = [view for system in systems.SYSTEMS for view in system.views]
+        results = statistics.Results(table[statistics.among(table, needed)])
+        return systems.decisions(systems.apply_all(results, self.params.scoring.quantile))
+
+
+def machine_sound(params: Params, recordings: Recordings, clip: pd.Series) -> Sound | None:
     """The machine alone at the near microphone: as written, or an embedded scene rendered again."""
     truth = truth_of(params, recordings, clip)
     if truth is None and recordings.embedded and params.spectra.sample_rate == RATE:
-        stem = clip["name"].removesuffix(".wav")
-        for cell, name in scenes.cells(clip["machine"], params.scenes):
-            if name == stem:
-                where = (cell.machine, cell.split, cell.domain, cell.label, cell.index)
-                truth = scenes.render(*where, params.scenes)
-                break
+        names = {name: cell for cell, name in scenes.cells(clip["machine"], params.scenes)}
+        cell = names[clip["name"].removesuffix(".wav")]
+        where = (cell.machine, cell.split, cell.domain, cell.label, cell.index)
+        truth = scenes.render(*where, params.scenes)
     return None if truth is None else truth.machine[0].astype(np.float32)
-
-
-def viewed(
-    params: Params, recordings: Recordings, machine: str, front_end: str
-) -> dict[str, views.View]:
-    """Detectors without training that the study has computed for a machine and a front-end.
-
-    Returns
-    -------
-    Mapping of the scorer to its view, in the order of the study.
-    """
-    clips = recordings.clips(machine)
-    found = {
-        scorer: (params, clips, name, scorer)
-        for name, scorer in detectors.wanted(params)
-        if name == front_end
-    }
-    return {name: view for name, view in found.items() if _measured(view)}
-
-
-def apply_systems(params: Params, recordings: Recordings) -> systems.Applied:
-    """Apply the systems that the study can form; empty where it has not run.
-
-    Autoencoders and detectors without training are left out apart, each where they lack files:
-    nothing is trained or measured here.
-    """
-    needed = dict.fromkeys(view for s in systems.SYSTEMS for view in s.views)
-    trained = detectors.trained(params)
-    seen: list[str] = []
-    names = dict.fromkeys(name for name, scorer in needed if scorer not in VIEWS)
-    wanted = tuple(name for name in names if name in params.front_ends)
-    own = trained.model_copy(update={"front_ends": wanted, "baseline": False})
-    if not (own.scorers and wanted and all(map(scores.done, study.tasks(own, recordings)))):
-        own = own.model_copy(update={"scorers": ()})
-    for front_end, scorer in detectors.wanted(params):
-        one = params.model_copy(update={"scorers": (f"{front_end}/{scorer}",)})
-        if (front_end, scorer) in needed and all(map(_measured, study.all_views(one, recordings))):
-            seen += one.scorers
-    own = own.model_copy(update={"scorers": (*own.scorers, *seen)})
-    if not own.scorers:
-        return {}
-    table = study.run(own, recordings=recordings)  # reads back: nothing is missing
-    models = pd.MultiIndex.from_frame(table[["front_end", "scorer"]])
-    table = table[models.isin(list(needed))]
-    return systems.apply_all(statistics.Results(table), params.scoring.quantile)
-
-
-def _measured(view: views.View) -> bool:
-    """Whether the scores and the statistics of a detector without training are there."""
-    return views.scores_file(*view).exists() and views.values_file(*view).exists()
-
-
-def describe_decisions(results: systems.Applied, clip: pd.Series) -> str:
-    """Ensemble z of the first system, and which ones miss the clip or raise a false alarm on it."""
-    machine, name = clip["machine"], clip["name"]
-    if not any(len(applied.clips) for applied in results.values()):
-        return "not decided: the study has not been run"
-    own = systems.default_system(results).name
-    z = results[own].clips.set_index(["machine", "name"])["score"][machine, name]
-    text = f"{own}: z = {z:.2f}"
-    if machine in results[own].scored:
-        text += f", threshold {results[own].scored[machine].threshold:.2f}"
-    if clip["split"] == "train":
-        return f"{text}; a training clip"
-    said = {
-        system: dict(applied.scored[machine].decisions.items())[name]
-        for system, applied in results.items()
-        if machine in applied.scored
-    }
-    alarms = ", ".join(system for system, decision in said.items() if decision) or "none"
-    silent = ", ".join(system for system, decision in said.items() if not decision) or "none"
-    if clip["label"] == "unknown":
-        return f"{text}; label unknown, anomalous by {alarms}"
-    if clip["label"] == "anomaly":
-        return f"{text}; missed by {silent}"
-    return f"{text}; false alarm by {alarms}"
 
 
 @dataclass(frozen=True)
@@ -247,7 +209,7 @@ class ClipPicture:
     floors : that G_m comes from.
     snr : local SNR 10 log10 P_n / (G_m P_f), dB; NaN where there is no noise or no sound.
     gain : 10 log10 out / P_n, dB; NaN where P_n is 0.
-    sound : (sample,), the near signal after the front-end.
+    sound : the near signal after the front-end.
     energy : mean over seeds of ||e_i||^2, one per stacked vector; none without a model.
     quantile : the percentile of ``energy`` over the vectors that the clip score takes.
     seed_z : z of every seed's model.
@@ -255,13 +217,13 @@ class ClipPicture:
     note : why energy and z are missing; empty where they are there.
     """
 
-    near: Float[np.ndarray, "frequency frame"]
-    far: Float[np.ndarray, "frequency frame"]
-    denoised: Float[np.ndarray, "frequency frame"]
+    near: Image
+    far: Image
+    denoised: Image
     floors: Floors
-    snr: Float[np.ndarray, "frequency frame"]
-    gain: Float[np.ndarray, "frequency frame"]
-    sound: Float[np.ndarray, " sample"]
+    snr: Image
+    gain: Image
+    sound: Sound
     energy: Float[np.ndarray, " vector"] | None = None
     quantile: float = np.nan
     seed_z: Float[np.ndarray, " seed"] | None = None
@@ -270,50 +232,44 @@ class ClipPicture:
 
 
 def clip_picture(
-    signal: Float[np.ndarray, "channel=2 sample"],
+    signal: Signal,
     constants: Denoising,
     *,
     front_end: str,
     params: Params,
-    floors: Floors | None = None,
+    floors: Floors,
     trained: Trained | None = None,
 ) -> ClipPicture:
-    """Take one clip through a front-end and, where there is one, a trained unit.
+    """Take one clip through a front-end and, where there are some, trained models.
 
     Parameters
     ----------
     signal : full scale is 1, at least one sample.
-    constants : of the front-end; the unit keeps the models that it was trained with.
+    constants : of the front-end; the models are those of the study.
     front_end : a name of ``asdlib.frontends.FRONT_ENDS``.
     params : of the study.
-    floors : of the machine at the constants' percentile; none: nothing is subtracted.
-    trained : from :meth:`Trained.load`.
+    floors : of the machine at the constants' percentile.
     """
     spectrum = stft(signal, params.spectra)
     near, far = power(spectrum)
-    floors = floors or Floors(np.zeros(len(near)), np.zeros(len(near)), constants.far_bound)
     denoised = FRONT_ENDS[front_end](constants, floors=floors)(spectrum)
-    expected = noise.expected_noise(far, floors.transfer)
-    example = Example(pd.Series(dtype=object), signal, spectrum, {front_end: denoised})
+    amplitude = np.sqrt(gain(denoised, near))
     picture = ClipPicture(
         near=near,
         far=far,
         denoised=denoised,
         floors=floors,
-        snr=_ratio_db(near, expected),
+        snr=_ratio_db(near, expected_noise(far, floors.transfer)),
         gain=_ratio_db(denoised, near),
-        sound=example.sound(front_end, params),
+        sound=istft(amplitude * spectrum[0], signal.shape[1], params.spectra),
     )
     if trained is None:
         return replace(picture, note="no trained model: run asd study")
     transfer = floors.transfer if params.training.objective == "denoise" else None
     frames = pipeline.frames(spectrum, lambda _: denoised, params.spectra, transfer)
     if len(frames) < params.spectra.stack:
-        return replace(
-            picture,
-            note=f"{plural(len(frames), 'frame')} {form(len(frames), 'is', 'are')} too few: one "
-            f"vector needs {params.spectra.stack}",
-        )
+        short = f"too short for one vector: it needs {params.spectra.stack} frames"
+        return replace(picture, note=f"{short}, and the clip has {len(frames)}")
     energy, seed_z = trained.score(frames)
     mean = energy.mean(0)
     return replace(
@@ -325,9 +281,6 @@ def clip_picture(
     )
 
 
-def _ratio_db(
-    above: Float[np.ndarray, "frequency frame"], below: Float[np.ndarray, "frequency frame"]
-) -> Float[np.ndarray, "frequency frame"]:
+def _ratio_db(above: Image, below: Image) -> Image:
     heard = (above > 0) & (below > 0)
-    levels = [np.log10(x, out=np.full_like(x, np.nan), where=heard) for x in (above, below)]
-    return 10 * (levels[0] - levels[1])
+    return np.where(heard, decibels(above) - decibels(below), np.nan)

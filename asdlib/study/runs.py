@@ -84,7 +84,24 @@ def run(
     params = load(params)
     recordings = recordings or open_recordings(params, progress=progress)
     _compute([params], recordings, progress)
-    return _table(params, recordings)
+    return _table(params, recordings, tasks(params, recordings), all_views(params, recordings))
+
+
+def read(params: Params, recordings: Recordings) -> pd.DataFrame:
+    """Read back what is done, as of :func:`run`; nothing is computed.
+
+    Returns
+    -------
+    Rows of the front-ends and scorers that every machine has; no rows where nothing is done.
+    """
+    own = [task for task in tasks(params, recordings) if scores.done(task)]
+    views = all_views(params, recordings)
+    seen = [view for view in views if untrained.scores_file(*view).exists()]
+    if not (own or seen):
+        return pd.DataFrame(columns=untrained.COLUMNS)
+    table = _table(params, recordings, own, seen)
+    machines = table.groupby(["front_end", "scorer"])["machine"].transform("nunique")
+    return table[machines == len(recordings.machines)]
 
 
 def everything(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
@@ -165,9 +182,10 @@ def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) 
             scores.compute(own.tasks, own.views, tick)
 
 
-def _table(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Read all scores as one table, which is kept: to merge 60 tables takes half a minute."""
-    own, seen = tasks(params, recordings), all_views(params, recordings)
+def _table(
+    params: Params, recordings: Recordings, own: Sequence[Task], seen: Sequence[View]
+) -> pd.DataFrame:
+    """Read scores as one table, which is kept: to merge 60 tables takes half a minute."""
     parts = [file for task in own for file in scores.files(task)]
     parts += [untrained.scores_file(*view) for view in seen]
     sums = [file.with_name(f"{file.name}.sha256") for file in parts]

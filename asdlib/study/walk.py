@@ -88,7 +88,7 @@ def floors_of(
 ) -> dict[Setting, Floors]:
     """Noise floors that front-ends use; those that are missing in one pass over training clips."""
     train = of_split(clips, "train")
-    files = {setting: _floors_file(params, setting, train) for setting in settings}
+    files = {setting: floors_file(params, setting, train) for setting in settings}
     found = {file: store.load(file) for file in files.values()}
     missing = {file: own for own, file in files.items() if found[file] is None}
     owners = {
@@ -117,7 +117,8 @@ def floors_of(
     }
 
 
-def _floors_file(params: Params, setting: Setting, train: pd.DataFrame) -> Path:
+def floors_file(params: Params, setting: Setting, train: pd.DataFrame) -> Path:
+    """Where the noise floors are that a front-end uses; ``train`` are the training clips."""
     name, spectra, denoising = setting
     own = frontends.FRONT_ENDS[name].uses_own_floors
     key = key_of(
