@@ -21,7 +21,7 @@ from asdlib.measure.truth import take
 from asdlib.noise import Floors
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
-from asdlib.study import scores, stages, views, walk
+from asdlib.study import detectors, scores, stages, views, walk
 
 THREE = ("adasub", "cohgate", "complexls")  # a subtraction, a gate, a complex fit
 UNTRAINED = ["adasub/psd", "near/fine", "adasub/fine", "adals/pmsd"]
@@ -70,14 +70,11 @@ def test_a_clip_is_that_of_the_study(studied, reader, front_end):
     chosen, recordings, _ = studied
     clips, clip = recordings.clips("fan"), recordings.clips("fan", "test").iloc[1]
     signal, truth = reader.sounds(clip.name)
-    np.testing.assert_array_equal(signal, dataset.read(clip["path"]))
-    assert truth is None
-    trained = reader.trained("fan", front_end)
     floors, remark = reader.floors("fan", front_end, chosen.denoising)
-    assert remark == ""
-    view = clip_picture(
-        signal, chosen.denoising, front_end=front_end, params=chosen, floors=floors, trained=trained
-    )
+    assert (truth, remark) == (None, "")
+    trained = reader.trained("fan", front_end)
+    own = {"front_end": front_end, "params": chosen, "floors": floors, "trained": trained}
+    view = clip_picture(signal, chosen.denoising, **own)
     near, far = power(stft(signal))
     denoised = walk.front_end(chosen, clips, front_end)(stft(signal))
     np.testing.assert_array_equal(view.denoised, denoised)
@@ -89,9 +86,8 @@ def test_a_clip_is_that_of_the_study(studied, reader, front_end):
     if front_end == "complexls":  # not in the study
         assert (trained, view.seed_z, view.note) == (None, None, "no trained model: run asd study")
         return
-    task = stages.Task(trained_only(chosen), clips, front_end)
-    table = scores.read(task)
-    rows = table[(table["name"] == clip["name"]) & (table["scorer"] == "eq1")]
+    task = stages.Task(detectors.trained(chosen), clips, front_end)
+    rows = scores.read(task).query("scorer == 'eq1'").set_index("name").loc[clip["name"]]
     np.testing.assert_allclose(view.seed_z, rows["score"], rtol=1e-5)
     assert view.z == pytest.approx(rows["score"].mean(), rel=1e-5)
     fitted = scores.fitted(task)
@@ -99,19 +95,8 @@ def test_a_clip_is_that_of_the_study(studied, reader, front_end):
     energy = residuals.square().sum(2).mean(0).numpy()
     np.testing.assert_allclose(view.energy, energy, rtol=1e-5)
     assert view.quantile == pytest.approx(np.percentile(energy, 90), rel=1e-5)
-    short = clip_picture(
-        signal[:, :800],
-        chosen.denoising,
-        front_end=front_end,
-        params=chosen,
-        floors=floors,
-        trained=trained,
-    )
+    short = clip_picture(signal[:, :800], chosen.denoising, **own)
     assert short.note == "too short for one vector: it needs 5 frames, and the clip has 2"
-
-
-def trained_only(params):
-    return params.model_copy(update={"scorers": ("eq1", "s1")})
 
 
 def test_the_threshold_and_the_density_are_those_of_the_training_clips(studied, reader):
@@ -135,7 +120,7 @@ def test_the_threshold_and_the_density_are_those_of_the_training_clips(studied, 
 
 def test_models_that_are_gone_are_not_trained_again(studied, reader, tmp_path):
     chosen, recordings, _ = studied
-    task = stages.Task(trained_only(chosen), recordings.clips("fan"), "cohgate")
+    task = stages.Task(detectors.trained(chosen), recordings.clips("fan"), "cohgate")
     for needed in (stages.model_folder(task) / "model.safetensors", scores.scores_file(task)):
         needed.rename(tmp_path / "away")
         assert Trained.load(task) is None
@@ -191,14 +176,14 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied, app):
     assert app.players["truth"].layout.display == "none"
     assert pixels(start[0]).std() > 10
     assert "audio" in start[1]
-    for name, value in {"a_max": 7.0, "percentile": 60.0}.items():
+    for name, value in {"a_0": 6.0, "percentile": 60.0}.items():
         before = (app.picture.value, app.players["denoised"].value, app.view.z)
         app.sliders[name].value = value
         after = (app.picture.value, app.players["denoised"].value, app.view.z)
         assert all(x != y for x, y in zip(before, after, strict=True))
     assert [app.players[name].value for name in ("near", "far", "truth")] == others
     app.sliders["a_min"].value = 8.0
-    assert "a_min 8 must not lie above a_max 7. Move a slider." in app.status.value
+    assert "a_min 8 must not lie above a_max 4. Move a slider." in app.status.value
     app.reset.click()
     assert (app.picture.value, app.players["denoised"].value, app.view.z) == start
     assert "a_min" not in app.status.value
@@ -339,14 +324,8 @@ def test_a_folder_that_cannot_be_opened_gives_one_sentence(tmp_path, monkeypatch
 
 
 def test_the_machine_alone_is_written_or_rendered_again(tmp_path):
-    scenes = {
-        "seconds": 1.0,
-        "train_source": 2,
-        "test_per_cell": 2,
-        "train_target": 0,
-        "truth": 1,
-        "machines": ["SimFan"],
-    }
+    sizes = {"train_source": 2, "test_per_cell": 2, "train_target": 0, "truth": 1}
+    scenes = {"seconds": 1.0, "machines": ["SimFan"], **sizes}
     chosen = small_params(tmp_path, scenes=scenes)
     recordings = study.open_recordings(chosen)
     for _, clip in recordings.clips("SimFan").iterrows():
