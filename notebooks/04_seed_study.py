@@ -181,7 +181,7 @@ pairs = [
 # %%
 paired = results.paired(pairs)
 chapter.table(
-    paired,
+    paired[paired["n"] > 0],
     columns=[
         *("system", "against", "difference", "p (t)", "p (Holm)", "p (Wilcoxon)"),
         *("95 % interval", "verdict"),

@@ -86,10 +86,10 @@ judged = systems.default_system(applied, best.name)
 asked = recordings.evaluation or recordings.machines
 submitted = {m: set(recordings.clips(m, "test")["name"]) for m in asked}
 submitted = {machine: names for machine, names in submitted.items() if names}
-entered = [s for s in systems.SYSTEMS if submitted.keys() & applied[s.name].scored.keys()]
+entered = [s for s in systems.SYSTEMS if submitted.keys() & {*applied[s.name].test["machine"]}]
 if entered:
-    first = applied[entered[0].name].scored[next(iter(submitted))]
-    for line in text.guarded(first.scores):
+    first = applied[entered[0].name].guarded(next(iter(submitted)))
+    for line in text.guarded(first):
         chapter.say(line)
 else:
     chapter.say("No system could score a test clip here, so there is nothing to guard.")
@@ -187,7 +187,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    systems.error_counts(applied, recordings, judged.name).drop(
+    systems.error_counts(applied[judged.name]).drop(
         columns=["precision", "recall"], errors="ignore"
     ),
     label="tab-decisions",
@@ -238,7 +238,7 @@ controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 # the system's front-ends (MP3, level-matched).
 
 # %%
-clips = failures.found_clips(applied, recordings)
+clips = failures.found_clips(applied)
 browsed = clips[clips["system"] == judged.name]
 if len(browsed):
     chapter.say(f"The scores are those of {judged.name}.")

@@ -52,14 +52,11 @@ def counted(
     for system, rule, clips in _by_rule(params, recordings, table):
         for machine, own in clips.groupby("machine", sort=False):
             train = own.loc[own["split"] == "train", "score"].to_numpy()
-            limits = [
-                systems.threshold(train, 1 - rate, held_out=rule == HELD_OUT) for rate in rates
-            ]
-            for (domain, label), test in metrics.labelled(own).groupby(["domain", "label"]):
-                for rate, limit in zip(rates, limits, strict=True):
-                    above, able = int((test["score"] > limit).sum()), bool(np.isfinite(limit))
-                    place = [system.name, rule, rate, machine, able, domain, label]
-                    rows.append([*place, above, len(test)])
+            for rate in rates:
+                limit = systems.threshold(train, 1 - rate, held_out=rule == HELD_OUT)
+                place = [system.name, rule, rate, machine, bool(np.isfinite(limit))]
+                for kind, test in metrics.labelled(own).groupby(["domain", "label"]):
+                    rows.append([*place, *kind, int((test["score"] > limit).sum()), len(test)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

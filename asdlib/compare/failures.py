@@ -29,18 +29,17 @@ _MOST_BANDS = 32  # neighbouring bands are added up
 _MOST_SHARES = 40_000  # of all faults together, so that a page stays small
 
 
-def found_clips(applied: systems.Applied, recordings: Recordings) -> pd.DataFrame:
+def found_clips(applied: systems.Applied) -> pd.DataFrame:
     """Scores and decisions of all systems on labelled test clips, and which clips each one finds.
 
     Returns
     -------
-    DataFrame with the columns of :func:`asdlib.compare.systems.decisions`, domain, label, ``limit``
-    (score that one in ten of the machine's normal test clips exceeds; NaN without any) and
-    ``found`` (whether the score exceeds it). The limit reads labels: it serves to look back, and
-    no system decides by it.
+    DataFrame with the columns of :func:`asdlib.compare.systems.decisions`, ``limit`` (score that
+    one in ten of the machine's normal test clips exceeds; NaN without any) and ``found`` (whether
+    the score exceeds it). The limit reads labels: it serves to look back, and no system decides
+    by it.
     """
-    kinds = metrics.labelled(recordings.manifest)[["machine", "name", "domain", "label"]]
-    table = systems.decisions(applied).merge(kinds, on=["machine", "name"], validate="many_to_one")
+    table = metrics.labelled(systems.decisions(applied))
     normal = table["score"].astype(float).where(table["label"] == "normal")
     groups = normal.groupby([table["system"], table["machine"]])
     limit = groups.transform("quantile", 1 - FALSE_ALARMS)
@@ -87,8 +86,7 @@ def tally(table: pd.DataFrame) -> pd.DataFrame:
     found = _anomalies(table).groupby(["machine", "name"])["found"].sum()
     counts = {"anomalies": found >= 0, "by none": found == 0, "by one": found == 1}
     counts["by several"] = found > 1
-    by_machine = pd.DataFrame(counts).groupby(level="machine").sum()
-    return by_machine.reset_index()
+    return pd.DataFrame(counts).groupby(level="machine").sum().reset_index()
 
 
 def _anomalies(table: pd.DataFrame) -> pd.DataFrame:
@@ -141,12 +139,12 @@ def evidence(
     system = next(s for s in systems.SYSTEMS if s.name == row["system"])
     own = table[(table["machine"] == row["machine"]) & (table["name"] == row["name"])]
     scores = own.groupby(["front_end", "scorer"])["score"].mean()
-    parts = [
+    models = [
         (name, scorer)
         for view, scorer in system.views
         for name in frontends.trained_front_ends([view])
     ]
-    front_end, scorer = max(parts, key=scores.__getitem__)
+    front_end, scorer = max(models, key=scores.__getitem__)
     alone = row["kind"] == "found by one"
     verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
     title = f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}"

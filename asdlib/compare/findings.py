@@ -23,6 +23,7 @@ UNTRAINED = (systems.UNTRAINED.name, FUSED)
 WITH_PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadals")
 
 _WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
+_SYSTEM = ["system", "front_end", "scorer"]
 _PARTS = ["auc_source", "auc_target", "pauc"]
 _DIFFERENCE = ["p_t", "low", "high", "verdict"]  # of a pair, beside its mean
 _UNREPORTED = [
@@ -71,18 +72,14 @@ def ladder(results: Results, reported: Sequence[Mapping]) -> pd.DataFrame:
     where a row stands in place of the paper's champion; and what is reported. NaN and no verdict
     where a row was not run, or the labels do not allow a value.
     """
-    rows = []
-    for entry in [*reported, *_UNREPORTED]:
-        key = entry.get("front_end", ""), entry.get("scorer", "eq1")
-        row = {"system": entry["system"], "front_end": key[0], "scorer": key[1]}
-        given = {f"reported {k}": entry.get(k, np.nan) for k in ("mean", "std", "ensemble")}
-        rows.append(row | results.row(*key) | given)
-    found = pd.DataFrame(rows)
+    names = {name: f"reported {name}" for name in ("mean", "std", "ensemble")}
+    given = pd.DataFrame([*reported, *_UNREPORTED]).reindex(columns=[*_SYSTEM, *names])
+    found = given.fillna({"front_end": "", "scorer": "eq1"}).rename(columns=names)
     keys = list(zip(found["front_end"], found["scorer"], strict=True))
+    found[list(names)] = [list(results.row(*key).values()) for key in keys]
     found[["low", "high"]] = results.intervals(keys)
-    against = results.paired((key, CHAMPION) for key in keys if key != CHAMPION)
-    known = against[against["mean"].notna()].set_index("system")["verdict"].to_dict()
-    return found.assign(verdict=[known.get(key, "") for key in keys])
+    against = results.paired((key, CHAMPION) for key in keys)
+    return found.assign(verdict=against["verdict"].where(against["mean"].notna(), ""))
 
 
 def steps(results: Results, front_end: str, scorers: Sequence[str]) -> pd.DataFrame:
@@ -98,14 +95,11 @@ def steps(results: Results, front_end: str, scorers: Sequence[str]) -> pd.DataFr
     keys = [(front_end, scorer) for scorer in scorers if len(results.omegas(front_end, scorer))]
     if keys[:1] != [(front_end, scorers[0])]:
         return pd.DataFrame()
-    paired = results.paired((key, keys[0]) for key in keys[1:])
-    names = {"mean": "difference", "std": "difference_std"}
-    paired = paired.rename(columns=names).set_index("system")[[*names.values(), *_DIFFERENCE]]
     whole = results.ensembles.set_index(["front_end", "scorer"])[[*_PARTS, "omega"]].loc[keys]
     over_seeds = pd.DataFrame([results.row(*key) for key in keys])[["mean", "std"]]
-    parts = [whole.reset_index("front_end", drop=True).reset_index(), over_seeds]
-    compared = paired.reindex(pd.MultiIndex.from_tuples(keys)).reset_index(drop=True)
-    return pd.concat([*parts, compared], axis=1).fillna({"verdict": ""})
+    paired = results.paired((key, keys[0]) for key in keys)[["mean", "std", *_DIFFERENCE]]
+    paired = paired.rename(columns={"mean": "difference", "std": "difference_std"})
+    return pd.concat([whole.droplevel(0).reset_index(), over_seeds, paired], axis=1)
 
 
 def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
@@ -121,21 +115,14 @@ def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     whole = whole[whole["scorer"].isin(list(scorers)) & (whole["front_end"] != "baseline")]
     if "adasub" not in set(whole["front_end"]):
         return pd.DataFrame()
+    parts = [own for _, own in whole.groupby("scorer", sort=False)]
+    whole = pd.concat(parts, ignore_index=True)
     keys = list(zip(whole["front_end"], whole["scorer"], strict=True))
-    over_seeds = [results.row(*key) for key in keys]
-    own = whole.assign(
-        system=pd.Series(keys, whole.index, dtype=object),
-        omega=[row["mean"] for row in over_seeds],
-        omega_std=[row["std"] for row in over_seeds],
-    )
-    pairs = [(key, ("adasub", key[1])) for key in keys if key[0] != "adasub"]
-    differences = results.paired(pairs)[["system", "mean", *_DIFFERENCE]]
-    found = own.merge(differences, on="system", how="left")
-    order = {scorer: place for place, scorer in enumerate(own["scorer"].unique())}
-    found = found.sort_values("scorer", key=lambda scorer: scorer.map(order), kind="stable")
-    omegas = ["omega", "omega_std", "ensemble"]
-    columns = ["scorer", "front_end", *omegas, *_PARTS, "mean", *_DIFFERENCE]
-    return found[columns].reset_index(drop=True)
+    over_seeds = pd.DataFrame([results.row(*key) for key in keys])
+    whole = whole.assign(omega=over_seeds["mean"], omega_std=over_seeds["std"])
+    paired = results.paired((key, ("adasub", key[1])) for key in keys)
+    columns = ["scorer", "front_end", "omega", "omega_std", "ensemble", *_PARTS]
+    return pd.concat([whole[columns], paired[["mean", *_DIFFERENCE]]], axis=1)
 
 
 def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
@@ -172,23 +159,23 @@ def adasub_or_cohgate(
     DataFrame with machine, "median G", AdaSub, CohGate and oracle: Omega of the ensembles over
     seeds. The last row is over all machines. No rows without labelled test clips.
     """
+    names = {"adasub": "AdaSub", "cohgate": "CohGate"}
     known = metrics.labelled(table[table["scorer"] == scorer])
     values = {
-        name: metrics.evaluate(statistics.ensemble(known[known["front_end"] == front_end]))
-        for front_end, name in (("adasub", "AdaSub"), ("cohgate", "CohGate"))
-        if front_end in set(known["front_end"])
+        title: metrics.evaluate(statistics.ensemble(known[known["front_end"] == name]))
+        for name, title in names.items()
+        if name in set(known["front_end"])
     }
     found = pd.DataFrame({name: own["omega"] for name, own in values.items()})
-    overall = {name: metrics.omega(own) for name, own in values.items()}
     if len(values) == 2 and found.notna().all(axis=None):
-        best = found.idxmax(axis=1)
-        picked = [values[str(name)].loc[[machine]] for machine, name in best.items()]
-        found["oracle"], overall["oracle"] = found.max(axis=1), metrics.omega(pd.concat(picked))
+        best = [values[str(name)].loc[[machine]] for machine, name in found.idxmax(axis=1).items()]
+        values["oracle"] = pd.concat(best)
+        found["oracle"] = values["oracle"]["omega"]
     found["median G"] = [np.median(floors[str(machine)].transfer) for machine in found.index]
-    rows = [{"machine": "all", **overall}] if len(found) else []
-    columns = ["machine", "median G", "AdaSub", "CohGate", "oracle"]
-    found = found.rename_axis("machine").reset_index()
-    return pd.concat([found, pd.DataFrame(rows)], ignore_index=True).reindex(columns=columns)
+    if len(found):
+        found.loc["all"] = pd.Series({name: metrics.omega(own) for name, own in values.items()})
+    columns = ["median G", *names.values(), "oracle"]
+    return found.reindex(columns=columns).rename_axis("machine").reset_index()
 
 
 def questions(scorers: Collection[str]) -> dict[str, tuple[statistics.System, statistics.System]]:
@@ -226,10 +213,7 @@ def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     :meth:`asdlib.compare.statistics.Results.paired`; questions without an answer are left out.
     """
     asked = questions(scorers)
-    found = results.paired(asked.values())
-    names = {pair: name for name, pair in asked.items()}
-    pairs = zip(found["system"], found["against"], strict=True)
-    found.index = pd.Index([names[pair] for pair in pairs], name="question", dtype=object)
+    found = results.paired(asked.values()).set_axis(pd.Index(asked, name="question"))
     return found[found["mean"].notna()]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,9 +44,6 @@ IDEAS = {
 }
 _DIFFERENCE = ["mean", "std", "p_t", "low", "high", "verdict"]  # of a pair
 
-Outcome = tuple[str, pd.DataFrame | str]
-"""An idea, and its scores or the reason why there are none."""
-
 
 @dataclass(frozen=True)
 class IdeaScores:
@@ -76,53 +72,45 @@ def idea_scores(params: Params, recordings: Recordings, table: pd.DataFrame) -> 
     if why or not (table["split"] == "test").any():
         return IdeaScores(Results(table.head(0)), dict.fromkeys(IDEAS, why or "needs test clips"))
     champion = table[(table["front_end"] == CHAMPION) & table["scorer"].isin(COMPARED)]
-    found, reasons = [champion], {}
-    for name, outcome in _outcomes(params, recordings, table, champion):
+    found, reasons = [champion], dict[str, str]()
+    for name, outcome in _outcomes(params, recordings, table):
         if isinstance(outcome, str):
-            reasons[name] = outcome
-        else:
-            found.append(outcome.assign(front_end=name))
+            reasons |= {own: outcome for own in IDEAS if own in (name, f"{name}_fused")}
+            continue
+        if name in _REPLACING:
+            outcome = pd.concat([outcome.assign(scorer=scorer) for scorer in COMPARED])
+            found.append(study.combination([outcome, champion], f"{name}_fused"))
+        found.append(outcome.assign(front_end=name))
+    reasons["gate_tested"] = gate_refusal(champion)
     return IdeaScores(statistics.of_table(params, pd.concat(found, ignore_index=True)), reasons)
 
 
 def _outcomes(
-    params: Params, recordings: Recordings, table: pd.DataFrame, champion: pd.DataFrame
-) -> Iterator[Outcome]:
+    params: Params, recordings: Recordings, table: pd.DataFrame
+) -> Iterator[tuple[str, pd.DataFrame | str]]:
+    """Scores of every idea, or the reason why there are none."""
     for name in variants.OBJECTIVES:
         why = variants.lacking(params, name)
         yield name, why or study.run(variants.objective(params, name), recordings=recordings)
     why = variants.lacking(params, "bottleneck")
     rows = table if why else study.run(variants.bottleneck(params), recordings=recordings)
     for name in BOTTLENECK:
-        yield from _alone_and_fused(name, why or rows[rows["scorer"] == name], champion)
-    rows = exposure.scores(params, recordings)
+        yield name, why or rows[rows["scorer"] == name]
+    why, rows = "needs at least two machines", exposure.scores(params, recordings)
+    if params.encoder.folder is None:
+        why = "no audio encoder was given (encoder: {folder: ...} runs it)"
     for name in ("exposure", "lora"):
         own = rows[rows["front_end"] == name]
-        why = _no_encoder(params, name) if own.empty else ""
-        yield from _alone_and_fused(name, why or own, champion)
-    yield "gate", _gate(params, recordings, table)
-    yield "gate_tested", gate_refusal(champion)
-
-
-def _alone_and_fused(
-    name: str, outcome: pd.DataFrame | str, champion: pd.DataFrame
-) -> Iterator[Outcome]:
-    """An idea that replaces the score, and its mean with the champion's, under every scoring."""
-    fused = f"{name}_fused"
-    if isinstance(outcome, str):
-        yield from ((name, outcome), (fused, outcome))
-        return
-    alone = pd.concat([outcome.assign(scorer=scorer) for scorer in COMPARED])
-    yield from ((name, alone), (fused, study.combination([alone, champion], fused)))
-
-
-def _no_encoder(params: Params, name: str) -> str:
-    """Say why an idea that needs the audio encoder has no scores."""
-    if params.encoder.folder is None:
-        return "no audio encoder was given (encoder: {folder: ...} runs it)"
-    if name == "lora" and not params.encoder.lora_rank:
-        return "left out (encoder.lora_rank is 0)"
-    return "needs at least two machines"
+        if name == "lora" and params.encoder.folder and not params.encoder.lora_rank:
+            why = "left out (encoder.lora_rank is 0)"
+        yield name, why if own.empty else own
+    why = f"needs {' and '.join(GATED)}, which were not both run"
+    if set(GATED) <= set(table["front_end"]):
+        why = "needs normal and anomalous test clips of at least two machines"
+        table = gate_scores(table, study.floors(params, recordings))
+        yield "gate", why if table.empty else table
+    else:
+        yield "gate", why
 
 
 def against_champion(ideas: IdeaScores) -> pd.DataFrame:
@@ -136,23 +124,19 @@ def against_champion(ideas: IdeaScores) -> pd.DataFrame:
     NaN where an idea was not run: the verdict is the reason.
     """
     results, scorer = ideas.results, COMPARED[0]
-    run = [name for name in IDEAS if name not in ideas.reasons]
-    paired = results.paired(((name, scorer), (CHAMPION, scorer)) for name in run)
-    records = paired[_DIFFERENCE].to_dict("records")
-    differences: dict[str, Any] = dict(zip(run, records, strict=True))
-    rows: list[dict[str, Any]] = []
-    for name, title in {CHAMPION: "the champion", **IDEAS}.items():
-        row: dict[str, Any] = {"idea": title, "verdict": ideas.reasons.get(name, "")}
-        if name not in ideas.reasons and len(results.table):
-            own = results.row(name, scorer)
-            row |= {"omega": own["mean"], "omega_std": own["std"]}
-        if name in differences:
-            pair = (results.omegas(front_end, "eq1") for front_end in (name, CHAMPION))
-            plain = metrics.paired_difference(*pair)
-            row |= {**differences[name], "eq1": plain["mean"], "eq1_std": plain["std"]}
-        rows.append(row)
-    order = ["idea", "omega", "omega_std", *_DIFFERENCE, "eq1", "eq1_std"]
-    return pd.DataFrame(rows if len(results.table) else rows[1:]).reindex(columns=order)
+    columns = ["idea", "omega", "omega_std", *_DIFFERENCE, "eq1", "eq1_std"]
+    if results.table.empty:
+        found = pd.DataFrame({"idea": IDEAS, "verdict": ideas.reasons})
+        return found.reindex(columns=columns).reset_index(drop=True)
+    found = pd.DataFrame({"idea": {CHAMPION: "the champion", **IDEAS}})
+    omegas = results.per_seed.pivot(index="seed", columns=["scorer", "front_end"], values="omega")
+    found["omega"], found["omega_std"] = omegas[scorer].mean(), omegas[scorer].std()
+    paired = results.paired(((name, scorer), (CHAMPION, scorer)) for name in IDEAS)
+    found = found.join(paired.set_index(paired["system"].str[0])[_DIFFERENCE])
+    change = omegas["eq1"].drop(columns=CHAMPION).sub(omegas["eq1", CHAMPION], axis=0)
+    found["eq1"], found["eq1_std"] = change.mean(), change.std()
+    found["verdict"] = found["verdict"].fillna(pd.Series(ideas.reasons, dtype=object)).fillna("")
+    return found[columns].reset_index(drop=True)
 
 
 def build_up(params: Params, recordings: Recordings, results: Results) -> pd.DataFrame:
@@ -167,24 +151,17 @@ def build_up(params: Params, recordings: Recordings, results: Results) -> pd.Dat
     DataFrame with step, seed, omega and change (against the step before, the same seed); no rows
     where it was not run, or without test clips.
     """
-    nothing = pd.DataFrame(columns=["step", "seed", "omega", "change"])
-    if variants.lacking(params, "build_up"):
-        return nothing
+    if variants.lacking(params, "build_up") or results.per_seed.empty:
+        return pd.DataFrame(columns=["step", "seed", "omega", "change"])
     omegas = {
         "official baseline, MAHALA": results.omegas(baseline.NAME, "mahala"),
         "eq. 1 in place of MAHALA": results.omegas(baseline.NAME, "eq1"),
     }
-    if not all(len(omega) for omega in omegas.values()):  # no test clip
-        return nothing
     for name, step in variants.build_up(params).items():
-        own = Results(study.run(step, recordings=recordings))
-        omegas[name] = own.omegas("near", "eq1")
-    before, parts = pd.Series(dtype=float), []
-    for name, omega in omegas.items():
-        change = (omega - before).reindex(omega.index)
-        parts.append(pd.DataFrame({"step": name, "omega": omega, "change": change}))
-        before = omega
-    return pd.concat(parts).reset_index()[["step", "seed", "omega", "change"]]
+        omegas[name] = Results(study.run(step, recordings=recordings)).omegas("near", "eq1")
+    found = pd.DataFrame(omegas).rename_axis(columns="step")
+    both = {"omega": found.unstack(), "change": found.diff(axis=1).unstack()}
+    return pd.DataFrame(both).reset_index()
 
 
 def build_up_steps(steps: pd.DataFrame) -> pd.DataFrame:
@@ -226,29 +203,22 @@ def sensitivity(params: Params, recordings: Recordings) -> pd.DataFrame:
     """
     if variants.lacking(params, "rescored"):
         return pd.DataFrame(columns=["variant", "mean", "std", "ensemble"])
-    rescored = variants.rescored(params)
-    base = Results(study.run(rescored, recordings=recordings))
-    varied = [(name, base, name) for name in rescored.scorers if name != "eq1"]
+    table = study.run(variants.rescored(params), recordings=recordings)
+    tables = [table.assign(front_end=table["scorer"])]
     others = {"gamma_normal": variants.gamma_normal(params)}
     if "per_band" in params.extras:
         others["per_band"] = variants.per_band(params)
     for name, own in others.items():
-        varied.append((name, Results(study.run(own, recordings=recordings)), "eq1"))
-    rows = []
-    for name, results, scorer in varied:
-        pair = (results.omegas(CHAMPION, scorer), base.omegas(CHAMPION, "eq1"))
-        paired = metrics.paired_difference(*pair)
-        whole = results.row(CHAMPION, scorer)["ensemble"] - base.row(CHAMPION, "eq1")["ensemble"]
-        rows.append([name, paired["mean"], paired["std"], whole])
-    return pd.DataFrame(rows, columns=["variant", "mean", "std", "ensemble"])
-
-
-def _gate(params: Params, recordings: Recordings, table: pd.DataFrame) -> pd.DataFrame | str:
-    """Scores of the learnt gate, or why there are none."""
-    if not set(GATED) <= set(table["front_end"]):
-        return f"needs {' and '.join(GATED)}, which were not both run"
-    rows = gate_scores(table, study.floors(params, recordings))
-    return "needs normal and anomalous test clips of at least two machines" if rows.empty else rows
+        table = study.run(own, recordings=recordings)
+        tables.append(table[table["scorer"] == "eq1"].assign(front_end=name))
+    results = Results(pd.concat(tables, ignore_index=True).assign(scorer="eq1"))
+    omegas = results.per_seed.pivot(index="seed", columns="front_end", values="omega")
+    change = omegas.sub(omegas["eq1"], axis=0)
+    whole = results.ensembles.set_index("front_end")["omega"].rename_axis("variant")
+    found = pd.DataFrame({"ensemble": whole - whole["eq1"]})
+    found.insert(0, "mean", change.mean())
+    found.insert(1, "std", change.std())
+    return found.drop(index="eq1").reset_index()
 
 
 def gate_scores(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
@@ -271,34 +241,35 @@ def gate_scores(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFra
     """
     test = metrics.labelled(table)
     test = test[test["front_end"].isin(GATED) & test["scorer"].isin(COMPARED)]
-    g = {m: float(np.log10(np.median(own.transfer).clip(1e-10))) for m, own in floors.items()}
+    keys = ["scorer", "seed", "machine", "name", "split", "domain", "label"]
+    clips = test.pivot(index=keys, columns="front_end", values="score").reset_index()
     parts = []
-    for _, model in test.groupby(["scorer", "seed"], sort=False):
-        adasub, cohgate = (
-            model[model["front_end"] == name].sort_values(["machine", "name"], ignore_index=True)
-            for name in GATED
-        )
-        for machine in adasub["machine"].unique():
-            own = adasub["machine"] == machine
-            if adasub.loc[~own, "label"].nunique() < 2:
-                return table.head(0)
-            weights = _learnt(adasub[~own], cohgate[~own], g)
-            a, c = (
-                _compressed(PerClip(z[own]["score"], z[own]["name"])) for z in (adasub, cohgate)
-            )
-            gated = weights[0] * a + weights[1] * c + weights[2] * g[machine] * (a - c)
-            parts.append(adasub[own].assign(score=[value for _, value in gated.items()]))
-    return pd.concat(parts, ignore_index=True) if parts else table.head(0)
+    for (scorer, seed, machine), own in clips.groupby(keys[:3], sort=False):
+        model = clips[(clips["scorer"] == scorer) & (clips["seed"] == seed)]
+        others = model[model["machine"] != machine]
+        if others["label"].nunique() < 2:
+            return table.head(0)
+        w = _learnt(others, floors)
+        a, c = (_compressed(PerClip(own[name], own["name"])) for name in GATED)
+        score = w[0] * a + w[1] * c + w[2] * _transfer(floors[str(machine)]) * (a - c)
+        parts.append(own.assign(front_end="gate", score=[value for _, value in score.items()]))
+    return pd.concat(parts, ignore_index=True)[list(table.columns)] if parts else table.head(0)
 
 
-def _learnt(adasub: pd.DataFrame, cohgate: pd.DataFrame, g: Mapping[str, float]) -> list[float]:
-    """Weights w_1, w_2 and w_3 from the same labelled clips under both front-ends."""
+def _learnt(clips: pd.DataFrame, floors: Mapping[str, Floors]) -> list[float]:
+    """Weights w_1, w_2 and w_3 from labelled clips."""
     from sklearn.linear_model import LogisticRegression
 
-    z = np.stack([_compressed(part["score"].to_numpy()) for part in (adasub, cohgate)], 1)
-    x = np.column_stack([z, adasub["machine"].map(g).to_numpy() * (z[:, 0] - z[:, 1])])
-    learnt = LogisticRegression(class_weight="balanced").fit(x, adasub["label"] == "anomaly")
+    z = _compressed(clips[list(GATED)].to_numpy())
+    g = clips["machine"].map({name: _transfer(own) for name, own in floors.items()}).to_numpy()
+    x = np.column_stack([z, g * (z[:, 0] - z[:, 1])])
+    learnt = LogisticRegression(class_weight="balanced").fit(x, clips["label"] == "anomaly")
     return [float(w) for w in learnt.coef_[0]]
+
+
+def _transfer(floors: Floors) -> float:
+    """g, the logarithm of the median G_m."""
+    return float(np.log10(np.median(floors.transfer).clip(1e-10)))
 
 
 def _compressed(z):

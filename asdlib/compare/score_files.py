@@ -72,16 +72,14 @@ def read_table(path: Path) -> pd.DataFrame:
     >>> row["machine"], row["domain"], row["label"], float(row["score"])
     ('fan', 'source', 'normal', 1.5)
     """
-    lines = _lines(path)
-    header = lines[0][1] if lines else []
-    missing = [name for name in ("file", "score") if name not in header]
-    if missing:
+    (_, header), *lines = _lines(path) or [(1, [])]
+    if missing := [name for name in ("file", "score") if name not in header]:
         raise AsdError(
             f"{path}: lacks the {form(len(missing), 'column', 'columns')} {', '.join(missing)}; "
             "the first line must be file,score."
         )
     at = [header.index(name) for name in ("file", "score")]
-    rows = [(n, [own[i] for i in at] if len(own) == len(header) else own) for n, own in lines[1:]]
+    rows = [(n, [own[i] for i in at] if len(own) == len(header) else own) for n, own in lines]
     return _labelled(path, rows)
 
 
@@ -155,21 +153,21 @@ def in_common(systems: Systems) -> tuple[dict[str, pd.DataFrame], list[str]]:
     AsdError
         If no machine is in all systems, or if two systems have other clips of a machine.
     """
-    sets = {name: set(table["machine"]) for name, table in systems.items()}
-    common = set.intersection(*sets.values())
+    whole = pd.concat([table.assign(system=name) for name, table in systems.items()])
+    sets = whole.groupby("system", sort=False)["machine"].agg(set)
+    common = set.intersection(*sets)
     if not common:
         each = "; ".join(f"{name}: {', '.join(sorted(own))}" for name, own in sets.items())
         raise AsdError(f"There is no machine that all systems have ({each}).")
+    clips = whole[whole["machine"].isin(common)].groupby(["machine", "name"])["system"].agg(set)
+    if len(lacking := clips[clips.map(len) < len(systems)]):
+        clip, has = "/".join(lacking.index[0]), lacking.iloc[0]
+        other = next(name for name in systems if name not in has)
+        raise AsdError(
+            f"{other}: has no score of {clip}, which {min(has)} has; a comparison needs the same "
+            f"clips ({plural(len(lacking), 'clip')} missing)."
+        )
     shared = {n: t[t["machine"].isin(common)].reset_index(drop=True) for n, t in systems.items()}
-    clips = {name: set(zip(t["machine"], t["name"], strict=True)) for name, t in shared.items()}
-    first, *others = shared
-    for one, other in [*((first, name) for name in others), *((name, first) for name in others)]:
-        if missing := sorted(clips[one] - clips[other]):
-            machine, clip = missing[0]
-            raise AsdError(
-                f"{other}: has no score of {machine}/{clip}, which {one} has; a comparison "
-                f"needs the same clips ({plural(len(missing), 'clip')} missing)."
-            )
     left_out = [
         f"{name}: {', '.join(sorted(own - common))} left out; not all systems have it."
         for name, own in sets.items()
@@ -191,7 +189,7 @@ def compare(systems: Systems, reference: str) -> pd.DataFrame:
     DataFrame indexed by system, the highest Omega first: auc_source, auc_target and pauc (means
     over machines), omega with the 95 % interval low to high; the difference of Omega to the
     reference with its interval, change_low to change_high, both paired over resampled clips, and
-    the verdict. NaN where the labels do not allow a value.
+    the verdict. NaN where the labels do not allow a value, and for the reference itself.
     """
     parts = [table.assign(front_end=name) for name, table in systems.items()]
     whole = pd.concat(parts, ignore_index=True).assign(scorer=FUSED, seed=0, split="test")
@@ -203,7 +201,6 @@ def compare(systems: Systems, reference: str) -> pd.DataFrame:
     table[["low", "high"]] = results.intervals(keys)
     table[["change", "change_low", "change_high"]] = paired[["mean", "low", "high"]].to_numpy()
     table["verdict"] = paired["verdict"].to_numpy()
-    table.loc[reference, "verdict"] = ""
     return table.sort_values("omega", ascending=False, kind="stable")
 
 
@@ -211,7 +208,7 @@ def lines_to_print(ours: Systems, theirs: Systems) -> list[str]:
     """Compare the systems of a study, if there is one, with those that others left, in words."""
     systems, left_out = in_common({**ours, **theirs})
     reference = next(iter(systems))
-    table = compare(systems, reference).to_string(float_format="{:.4f}".format)
+    table = compare(systems, reference).to_string(float_format="{:.4f}".format, na_rep="-")
     return [table, f"change and verdict: in place of {reference}.", *left_out]
 
 
@@ -253,9 +250,8 @@ def _labelled(
         except ValueError:
             raise AsdError(f"{where}: {cells[1]!r} is not a number.") from None
     table = pd.DataFrame(rows, columns=COLUMNS)
-    twice = table["name"][table.duplicated(["machine", "name"])]
-    if len(twice):
-        raise AsdError(f"{path}: {twice.iloc[0]} is listed more than once.")
+    for name in table["name"][table.duplicated(["machine", "name"])]:
+        raise AsdError(f"{path}: {name} is listed more than once.")
     try:
         metrics.validate(table)
     except AsdError as error:

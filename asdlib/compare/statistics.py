@@ -144,22 +144,19 @@ class Results:
 
     def _summary(self, keys: list[str]) -> pd.DataFrame:
         def make() -> pd.DataFrame:
-            return self._summarised(keys)
+            rows = []
+            test = self.table[self.table["split"] == "test"]
+            for key, own in test.groupby(keys, sort=False):
+                known = metrics.labelled(own if "seed" in keys else ensemble(own))
+                values = [np.nan] * len(_VALUES)
+                if len(known):
+                    machines = metrics.evaluate(known)
+                    values = [metrics.omega(machines), *machines[_VALUES[1:]].mean(skipna=False)]
+                rows.append([*key, *values])
+            return pd.DataFrame(rows, columns=[*keys, *_VALUES])
 
         file = self._file("-".join(keys))
         return store.made(file, make) if file else make()
-
-    def _summarised(self, keys: list[str]) -> pd.DataFrame:
-        test = self.table[self.table["split"] == "test"]
-        rows = []
-        for key, own in test.groupby(keys, sort=False):
-            known = metrics.labelled(own if "seed" in keys else ensemble(own))
-            values = [np.nan] * len(_VALUES)
-            if len(known):
-                machines = metrics.evaluate(known)
-                values = [metrics.omega(machines), *machines[_VALUES[1:]].mean(skipna=False)]
-            rows.append([*key, *values])
-        return pd.DataFrame(rows, columns=[*keys, *_VALUES])
 
     def omegas(self, front_end: str, scorer: str) -> pd.Series:
         """Omega of one system by seed; empty where it was not run."""
@@ -185,20 +182,17 @@ class Results:
             self._draws |= {tuple(name.split("/")): own.to_numpy() for name, own in stored.items()}
         missing = [system for system in wanted if system not in self._draws]
         if missing:
-            self._draws |= self._resampled(missing)
+            known = metrics.labelled(self.table)
+            groups = dict(iter(known[among(known, missing)].groupby(_MODEL[:2])))
+            found = bootstrap.omega_resamples(
+                [groups[system] for system in missing],
+                seeds=int(known.groupby(_MODEL[:2])["seed"].nunique().max()),
+                generator=np.random.default_rng(0),
+            )
+            self._draws |= dict(zip(missing, found, strict=True))
             if file:
                 store.save(pd.DataFrame({"/".join(s): v for s, v in self._draws.items()}), file)
         return {system: self._draws[system] for system in wanted}
-
-    def _resampled(self, systems: list[System]) -> dict[System, np.ndarray]:
-        known = metrics.labelled(self.table)
-        groups = dict(iter(known[among(known, systems)].groupby(_MODEL[:2])))
-        found = bootstrap.omega_resamples(
-            [groups[system] for system in systems],
-            seeds=int(known.groupby(_MODEL[:2])["seed"].nunique().max()),
-            generator=np.random.default_rng(0),
-        )
-        return dict(zip(systems, found, strict=True))
 
     @cached_property
     def _key(self) -> str:
@@ -223,27 +217,29 @@ class Results:
         DataFrame with system and against (both (front_end, scorer)), the values of
         :func:`asdlib.metrics.paired_difference`, seedless (neither was trained), p_holm (p_t,
         corrected for the number of rows), low and high of the 95 % bootstrap interval, and the
-        verdict; pairs that were not computed are left out.
+        verdict. A row per pair: n is 0, the values are NaN and the verdict is "" where one of the
+        two was not run, or both are the same.
         """
         rows = []
         for pair in pairs:
             a, b = (self.omegas(*system) for system in pair)
-            if len(a) and len(b):
-                untrained = all(scorer in {*VIEWS, FUSED} for _, scorer in pair)
-                seedless = untrained and len(a) == len(b) == 1
-                values = metrics.paired_difference(_for_all_seeds(a, b), _for_all_seeds(b, a))
-                rows.append({"system": pair[0], "against": pair[1], **values, "seedless": seedless})
+            if len(a) == 0 or len(b) == 0 or pair[0] == pair[1]:
+                a, b = a[:0], b[:0]
+            untrained = all(scorer in {*VIEWS, FUSED} for _, scorer in pair)
+            seedless = untrained and len(a) == len(b) == 1
+            values = metrics.paired_difference(_for_all_seeds(a, b), _for_all_seeds(b, a))
+            rows.append({"system": pair[0], "against": pair[1], **values, "seedless": seedless})
         names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"]
         found = pd.DataFrame(rows, columns=names)
         found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
         found[["low", "high"]] = np.nan
-        if found["mean"].notna().any():
-            draws = self.draws([*found["system"], *found["against"]])
-            found[["low", "high"]] = [
-                bootstrap.interval(draws[a] - draws[b])
-                for a, b in zip(found["system"], found["against"], strict=True)
-            ]
-        return found.assign(verdict=[verdict(own) for own in found.to_dict("records")])
+        known = found[found["mean"].notna()]
+        draws = self.draws([*known["system"], *known["against"]])
+        for row, own, other in zip(known.index, known["system"], known["against"], strict=True):
+            low, high = bootstrap.interval(draws[own] - draws[other])
+            found.loc[row, "low"], found.loc[row, "high"] = low, high
+        verdicts = pd.Series([verdict(own) for own in found.to_dict("records")], dtype=object)
+        return found.assign(verdict=verdicts.where(found["n"] > 0, ""))
 
 
 def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
@@ -266,7 +262,7 @@ def with_untrained(table: pd.DataFrame) -> pd.DataFrame:
 
 def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
     """A detector without training is the same for every seed of another system."""
-    if len(values) > 1 or len(others) == 1:
+    if len(values) != 1 or len(others) < 2:
         return values
     return pd.Series(values.iloc[0], index=others.index)
 

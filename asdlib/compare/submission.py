@@ -19,24 +19,16 @@ import pandas as pd
 import yaml
 
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.clipstats import VIEWS
 from asdlib.compare.score_files import csv_lines
-from asdlib.compare.systems import PAPER, Applied, System
-from asdlib.compare.validation import DECISIONS, SCORES, check_label, file_name
+from asdlib.compare.systems import PAPER, Applied, System, SystemScores
+from asdlib.compare.validation import DECISIONS, META, SCORES, check_label, file_name
 from asdlib.compare.validation import validate as validate
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
 from asdlib.io import folders
 from asdlib.io.files import read_bytes, replacing, write_text
 from asdlib.params import AsdError, Params
-from asdlib.study.runs import Model
 
-_DESCRIPTION = (
-    *("input_sampling_rate", "data_augmentation", "front_end", "acoustic_features", "embeddings"),
-    *("machine_learning_method", "aggregation_method", "domain_adaptation_method"),
-    *("domain_generalization_method", "ensemble_method_subsystem_count", "decision_making"),
-    *("attribute_usage", "external_data_usage", "development_data_usage"),
-)
 _NULL = re.compile(r"(?<=: )null$", re.MULTILINE)  # PyYAML quotes a text that reads so
 
 
@@ -56,29 +48,19 @@ def meta(
     description : values for the keys of ``system.description``; others stay null.
     results : table of :func:`asdlib.metrics.evaluate`; given in percent with two decimals.
     """
-    development = {}
-    for machine, row in (results if results is not None else pd.DataFrame()).iterrows():
-        values = row[["auc_source", "auc_target", "pauc"]]
-        if values.notna().all():
-            development[str(machine)] = {k: round(100 * float(v), 2) for k, v in values.items()}
-    return {
-        "submission": {"label": label, "name": name, "abbreviation": abbreviation}
-        | {"authors": [_author()]},
+    development: dict = {}
+    if results is not None:
+        values = results[["auc_source", "auc_target", "pauc"]].dropna()
+        development = values.mul(100).round(2).to_dict("index")
+    about = {
+        "submission": {"label": label, "name": name, "abbreviation": abbreviation},
         "system": {
-            "description": {key: description.get(key) for key in _DESCRIPTION},
+            "description": META["system"]["description"] | dict(description),
             "complexity": {"total_parameters": total_parameters},
-            "external_datasets": [{"name": None, "url": None}],
-            "source_code": None,
         },
         "results": {"development_dataset": development},
     }
-
-
-def _author() -> dict[str, Any]:
-    """To be filled in by hand."""
-    who = dict.fromkeys(("firstname", "lastname", "email"))
-    place = dict.fromkeys(("institution", "department", "location"))
-    return {**who, "corresponding": True, "affiliation": place}
+    return {group: META[group] | own for group, own in about.items()}
 
 
 def write_system(
@@ -144,17 +126,10 @@ def write_all(
         if not own.members:
             continue
         label = label_of(system, params)
-        description = meta(
-            label,
-            name=system.title,
-            abbreviation=system.name,
-            description=_describe(system, own.members, params),
-            total_parameters=_total_parameters(own.members, params),
-            results=own.evaluate(),
-        )
-        chosen = {m: own.scored[m] for m in machines if m in own.scored}
-        scores = {machine: one.scores for machine, one in chosen.items()}
-        decisions = {machine: one.decisions for machine, one in chosen.items()}
+        description = _describe(system, own, label, params)
+        chosen = [m for m in machines if m in set(own.test["machine"])]
+        scores = {machine: own.guarded(machine) for machine in chosen}
+        decisions = {machine: own.guarded(machine, "decision") for machine in chosen}
         write_system(folder, label, scores, decisions, description)
     return pack(folder)
 
@@ -185,31 +160,39 @@ def pack(folder: Path) -> Path:
     return path
 
 
-def _describe(system: System, members: Collection[Model], params: Params) -> dict[str, Any]:
-    by_domain = any(scorer == "s1" for _, scorer in system.views)
-    generalisation = "residual statistics by domain" if by_domain else None
-    return {
+def _describe(system: System, own: SystemScores, label: str, params: Params) -> dict[str, Any]:
+    """Fill in the meta file of a system; a combination counts as many models as it has parts."""
+    models = sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in own.members)
+    values = params.spectra.stack * params.spectra.n_mels
+    each = SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
+    description = {
         "input_sampling_rate": f"{params.spectra.sample_rate / 1000:g} kHz",
         "front_end": " and ".join(system.front_ends),
-        "acoustic_features": "log-mel energies" if system.trained else "clip statistics",
-        "machine_learning_method": "AE" if system.trained else "Mahalanobis distance",
         "aggregation_method": "average" if system.fusion == "mean" else system.fusion,
-        "domain_generalization_method": generalisation if system.trained else "centre per domain",
-        "ensemble_method_subsystem_count": _subsystems(members),
-        "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores"
-        if system.trained
-        else f"p value by held-out scores at most {1 - params.scoring.quantile:g}",
+        "ensemble_method_subsystem_count": models,
         "development_data_usage": "selection of models" if system.selected else None,
     }
-
-
-def _total_parameters(members: Collection[Model], params: Params) -> int:
-    """Trainable values of all networks of an ensemble; 0 without training."""
-    values = params.spectra.stack * params.spectra.n_mels
-    one = SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
-    return one * _subsystems([model for model in members if model[1] not in VIEWS])
-
-
-def _subsystems(members: Collection[Model]) -> int:
-    """Models of an ensemble; a combination counts its parts."""
-    return sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in members)
+    if system.trained:
+        by_domain = any(scorer == "s1" for _, scorer in system.views)
+        description |= {
+            "acoustic_features": "log-mel energies",
+            "machine_learning_method": "AE",
+            "domain_generalization_method": "residual statistics by domain" if by_domain else None,
+            "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores",
+        }
+    else:
+        rate = 1 - params.scoring.quantile
+        description |= {
+            "acoustic_features": "clip statistics",
+            "machine_learning_method": "Mahalanobis distance",
+            "domain_generalization_method": "centre per domain",
+            "decision_making": f"p value by held-out scores at most {rate:g}",
+        }
+    return meta(
+        label,
+        name=system.title,
+        abbreviation=system.name,
+        description=description,
+        total_parameters=each * models if system.trained else 0,
+        results=own.evaluate(),
+    )

@@ -21,7 +21,6 @@ from asdlib.compare.statistics import Results, among, ensemble
 from asdlib.guard import PerClip
 from asdlib.io import store
 from asdlib.study import baseline
-from asdlib.study.recordings import Recordings
 from asdlib.study.runs import Model
 
 ADASUB, CHAMPION = ("adasub", "eq1"), ("adasub", "s1")
@@ -68,13 +67,10 @@ class System:
             return f"{self.name} needs test clips."
         rows = self.candidates(per_seed)
         run = set(zip(rows["front_end"], rows["scorer"], strict=True))
-        missing: dict[str, list[str]] = {}
-        for front_end, scorer in self.views:
-            if (front_end, scorer) not in run:
-                missing.setdefault(scorer, []).append(front_end)
-        if missing:
-            parts = [f"{' and '.join(own)} with the scorer {s}" for s, own in missing.items()]
-            return f"{self.name} needs {' and '.join(parts)}, which was not run."
+        if missing := [
+            f"{name} with the scorer {s}" for name, s in self.views if (name, s) not in run
+        ]:
+            return f"{self.name} needs {' and '.join(missing)}, which was not run."
         if self.selected and rows["omega"].isna().all():
             return f"{self.name} chooses its models by a development Ω, which these labels lack."
         return ""
@@ -116,19 +112,7 @@ SYSTEMS = (*PAPER, UNTRAINED)
 BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
 
 
-@dataclass(frozen=True)
-class MachineScores:
-    """A system's guarded scores and decisions of one machine's test clips.
-
-    Attributes
-    ----------
-    scores, decisions : one value per clip; decisions are 0 or 1.
-    threshold : of the training-normal clips' scores, see :func:`threshold`.
-    """
-
-    scores: PerClip
-    decisions: PerClip
-    threshold: float
+_CLIPS = ["machine", "split", "domain", "label", "name", "score", "threshold", "decision"]
 
 
 @dataclass(frozen=True)
@@ -138,19 +122,25 @@ class SystemScores:
     Attributes
     ----------
     members : front-end, scorer and seed of every model; empty where the system cannot be formed.
-    scored : machine to its guarded test scores and decisions.
-    clips : scores of all clips, training clips included, see
-        :func:`asdlib.compare.statistics.ensemble`.
+    clips : columns machine, split, domain, label, name, score, threshold (of the machine, see
+        :func:`threshold`) and decision (1: anomaly), of all clips, training clips included.
     """
 
     members: list[Model]
-    scored: dict[str, MachineScores]
     clips: pd.DataFrame
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """Rows of the test clips."""
+        return self.clips[self.clips["split"] == "test"]
+
+    def guarded(self, machine: str, column: str = "score") -> PerClip:
+        """Scores, or decisions, of a machine's test clips."""
+        own = self.test[self.test["machine"] == machine]
+        return PerClip(own[column], own["name"])
 
     def evaluate(self) -> pd.DataFrame | None:
         """Official values per development machine; none without labelled test clips."""
-        if self.clips.empty:
-            return None
         known = metrics.labelled(self.clips)
         return metrics.evaluate(known) if len(known) else None
 
@@ -168,17 +158,15 @@ def apply(system: System, results: Results, quantile: float) -> SystemScores:
     """
     members = system.members(results.per_seed)
     if not members:
-        return SystemScores([], {}, pd.DataFrame())
+        return SystemScores([], pd.DataFrame(columns=_CLIPS))
+    parts = []
     clips = ensemble(results.table[among(results.table, members)], system.fusion)
-    scored = {}
-    for machine, own in clips.groupby("machine"):
+    for _, own in clips.groupby("machine", sort=False):
         train = own.loc[own["split"] == "train", "score"].to_numpy()
         limit = threshold(train, quantile, held_out=not system.trained)
-        test = own[own["split"] == "test"]
-        if len(test):
-            scores = PerClip(test["score"], test["name"])
-            scored[str(machine)] = MachineScores(scores, scores > limit, limit)
-    return SystemScores(members, scored, clips)
+        decided = PerClip(own["score"], own["name"]) > limit
+        parts.append(own.assign(threshold=limit, decision=[int(d) for _, d in decided.items()]))
+    return SystemScores(members, pd.concat(parts, ignore_index=True))
 
 
 def apply_all(results: Results, quantile: float) -> dict[str, SystemScores]:
@@ -242,14 +230,12 @@ def omega_by_machine(applied: Applied) -> pd.DataFrame:
     DataFrame indexed by system, with a column per machine and ``overall``.
     """
     rows: dict[str, dict[str, float]] = {}
-    for name, system in applied.items():
-        machines = system.evaluate()
-        rows[name] = {"overall": np.nan}
-        if machines is not None:
-            rows[name] = {**machines["omega"], "overall": metrics.omega(machines)}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    order = [c for c in table.columns if c != "overall"] + ["overall"]
-    return table[order].rename_axis("system")
+    for name, own in applied.items():
+        machines = own.evaluate()
+        rows[name] = {} if machines is None else dict(machines["omega"])
+        rows[name]["overall"] = np.nan if machines is None else metrics.omega(machines)
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+    return table[[*table.columns.drop("overall"), "overall"]]
 
 
 def decisions(applied: Applied) -> pd.DataFrame:
@@ -257,22 +243,15 @@ def decisions(applied: Applied) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with system, machine, name, score (ensemble z), threshold and decision (1: anomaly).
+    DataFrame with system and the columns of :attr:`SystemScores.clips`.
     """
-    rows = [
-        (name, machine, clip, score, own.threshold, int(decision))
-        for name, system in applied.items()
-        for machine, own in system.scored.items()
-        for (clip, score), (_, decision) in zip(
-            own.scores.items(), own.decisions.items(), strict=True
-        )
-    ]
-    names = ["system", "machine", "name", "score", "threshold", "decision"]
-    return pd.DataFrame(rows, columns=names)
+    parts = [own.test.assign(system=name) for name, own in applied.items() if own.members]
+    columns = ["system", *_CLIPS]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def error_counts(applied: Applied, recordings: Recordings, system: str = "S1") -> pd.DataFrame:
-    """False alarms, misses and F1 of one system on labelled test clips, per machine and domain.
+def error_counts(own: SystemScores) -> pd.DataFrame:
+    """False alarms, misses and F1 of a system on labelled test clips, per machine and domain.
 
     Returns
     -------
@@ -280,13 +259,9 @@ def error_counts(applied: Applied, recordings: Recordings, system: str = "S1") -
     :func:`asdlib.metrics.error_counts`; no rows without labelled clips.
     """
     rows = []
-    for machine, own in applied[system].scored.items():
-        test = metrics.labelled(recordings.clips(machine)).set_index("name")
-        decided = pd.Series({name: int(value) for name, value in own.decisions.items()})
-        for domain, clips in test.groupby("domain"):
-            counts = metrics.error_counts(decided[clips.index].tolist(), clips["label"].tolist())
-            place = {"machine": machine, "domain": domain, "threshold": own.threshold}
-            rows.append(place | counts)
+    for place, clips in metrics.labelled(own.clips).groupby(["machine", "domain", "threshold"]):
+        counts = metrics.error_counts(clips["decision"].tolist(), clips["label"].tolist())
+        rows.append(dict(zip(("machine", "domain", "threshold"), place, strict=True)) | counts)
     return pd.DataFrame(rows)
 
 
@@ -306,12 +281,12 @@ def write_tables(results: Results, quantile: float, folder: Path) -> list[str]:
     tables = {"scores.parquet": results.table, "omega.csv": results.per_seed}
     tables |= {"ensembles.csv": results.ensembles}
     tables = {name: own[own["scorer"] != statistics.FUSED] for name, own in tables.items()}
-    tables |= {"decisions.csv": decisions(apply_all(results, quantile))}
+    decided = decisions(apply_all(results, quantile)).drop(columns=["split", "domain", "label"])
+    tables["decisions.csv"] = decided
     lines = []
     if tables["ensembles.csv"]["omega"].notna().any():
         lines.append(tables["ensembles.csv"].to_string(index=False))
-    groups = tables["decisions.csv"].groupby(["system", "machine"], sort=False)
-    for (system, machine), clips in groups:
+    for (system, machine), clips in decided.groupby(["system", "machine"], sort=False):
         alarms, limit = int(clips["decision"].sum()), clips["threshold"].iloc[0]
         lines.append(f"{system} {machine}: {alarms} of {len(clips)} test clips above {limit:.3f}")
     lines += filter(None, (system.missing_reason(results.per_seed) for system in SYSTEMS))

@@ -7,12 +7,12 @@ detector and choose none. Notebook: 05_without_training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from asdlib import metrics
 from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
@@ -59,12 +59,6 @@ class ViewValues:
     def test(self) -> Bool[np.ndarray, " clip"]:
         """Which clips are test clips with a label."""
         return self.clips.index.isin(metrics.labelled(self.clips).index)
-
-    @property
-    def source_train(self) -> Int[np.ndarray, " clip"]:
-        """Places of the training clips of the source domain, in the order of their names."""
-        places = np.flatnonzero(self.train & (self.clips["domain"] == "source").to_numpy())
-        return places[np.argsort(self.clips["name"].to_numpy()[places], kind="stable")]
 
     @property
     def levels(self) -> Float[np.ndarray, "clip statistic"]:
@@ -119,19 +113,18 @@ def view_values(params: Params, recordings: Recordings, name: str, scorer: str) 
     return found
 
 
-def level_free(values: Values, statistics: str) -> Values:
+def level_free(own: ViewValues) -> ViewValues:
     """Subtract from p and m each clip's own mean over the bands.
 
     The scatter s and d, and a Welch spectrum, have no level: they are returned as they are.
-
-    >>> level_free(np.array([[1.0, 3.0, 5.0, 5.0]]), "ps")
-    array([[-1.,  1.,  5.,  5.]])
     """
-    return _with_levels(values, statistics, lambda block: block - block.mean(axis=1, keepdims=True))
+    blocks, with_level = _blocks(own)
+    blocks[:, with_level] -= blocks[:, with_level].mean(axis=2, keepdims=True)
+    return replace(own, values=blocks.reshape(own.values.shape))
 
 
-def shifted(values: Values, statistics: str, gain: float) -> Values:
-    """Values of the same clips after a gain in both channels, which adds to p and m.
+def louder(own: ViewValues, gain: float) -> ViewValues:
+    """Test clips after a gain in both channels, which adds to p and m.
 
     A front-end scales with its input, so this is exact as long as no sample is clipped. The
     scatter s and d, and a Welch spectrum without level, do not change.
@@ -139,52 +132,42 @@ def shifted(values: Values, statistics: str, gain: float) -> Values:
     Parameters
     ----------
     gain : in dB.
-
-    >>> shifted(np.array([[1.0, 3.0, 5.0, 5.0]]), "ps", 6.0)
-    array([[7., 9., 5., 5.]])
     """
-    return _with_levels(values, statistics, lambda block: block + gain)
+    blocks, with_level = _blocks(own)
+    blocks[:, with_level] += gain * own.test[:, None, None]
+    return replace(own, values=blocks.reshape(own.values.shape))
 
 
-def _with_levels(
-    values: Values, statistics: str, change: Callable[[np.ndarray], np.ndarray]
-) -> Values:
-    """Change the blocks of p and m."""
-    if not statistics:
-        return values
-    blocks = values.reshape(len(values), len(statistics), -1).copy()
-    for i, letter in enumerate(statistics):
-        if letter in "pm":
-            blocks[:, i] = change(blocks[:, i])
-    return blocks.reshape(values.shape)
+def _blocks(
+    own: ViewValues,
+) -> tuple[Float[np.ndarray, "clip statistic band"], Bool[np.ndarray, " statistic"]]:
+    """A copy of the values by statistic, and which ones have a level; a spectrum has none."""
+    with_level = np.array([letter in "pm" for letter in own.statistics or "-"])
+    return own.values.reshape(len(own.values), len(with_level), -1).copy(), with_level
 
 
-LEVELS: dict[str, Callable[[ViewValues], Values]] = {
-    "with level": lambda own: own.values,
-    "level-free": lambda own: level_free(own.values, own.statistics),
-    "level alone": lambda own: own.levels[:, [own.statistics.index(letter) for letter in "pm"]],
-}
-"""What a detector can look at: all values, those without the level, and the levels p and m."""
+def level_alone(own: ViewValues) -> ViewValues:
+    """Two values a clip: the means of p and m over the bands."""
+    return replace(own, values=own.levels[:, [own.statistics.index(letter) for letter in "pm"]])
 
 
-def evaluate(
-    machines: Sequence[ViewValues],
-    looks_at: Callable[[ViewValues], Values] = LEVELS["with level"],
-    *,
-    gain: float = 0.0,
-    source_clips: int | None = None,
-) -> pd.Series:
+def fewer(own: ViewValues, count: int) -> ViewValues:
+    """Keep so many training clips of the source domain, evenly over the order of their names.
+
+    All clips of the target domain stay.
+    """
+    source = own.clips[own.train & (own.clips["domain"] == "source").to_numpy()]
+    ordered = source.sort_values("name", kind="stable").index
+    count = min(count, len(ordered))
+    kept = ordered[np.arange(count) * len(ordered) // max(count, 1)]
+    stays = ~own.clips.index.isin(ordered.difference(kept))
+    return replace(own, clips=own.clips[stays], values=own.values[stays])
+
+
+def evaluate(machines: Sequence[ViewValues]) -> pd.Series:
     """Omega of a detector that is fitted again, machine by machine.
 
     Distances are compared within a machine only, so they need not be standardised.
-
-    Parameters
-    ----------
-    machines : of :func:`view_values`.
-    looks_at : the values that the detector sees.
-    gain : of the test clips, in dB.
-    source_clips : training clips of the source domain, evenly over the order of their names; all
-        by default. Clips of the target domain are always all there.
 
     Returns
     -------
@@ -192,23 +175,12 @@ def evaluate(
     """
     parts = []
     for own in machines:
-        train = _training(own, source_clips)
-        normal = Normal.fit(looks_at(own)[train], own.clips["domain"].to_numpy()[train])
-        louder = replace(own, values=shifted(own.values, own.statistics, gain))
+        normal = Normal.fit(own.values[own.train], own.clips["domain"].to_numpy()[own.train])
         clips = own.clips.loc[own.test, ["machine", "domain", "label", "name"]]
-        scores = PerClip(normal.z(looks_at(louder)[own.test]), clips["name"])
+        scores = PerClip(normal.z(own.values[own.test]), clips["name"])
         parts.append(clips.assign(score=[value for _, value in scores.items()]))
     table = metrics.evaluate(pd.concat(parts, ignore_index=True))
     return pd.Series({**table["omega"], "overall": metrics.omega(table)})
-
-
-def _training(own: ViewValues, source_clips: int | None) -> Int[np.ndarray, " clip"]:
-    """Places of the training clips: as many of the source domain as asked for, and all others."""
-    places = own.source_train
-    others = np.setdiff1d(np.flatnonzero(own.train), places)
-    count = len(places) if source_clips is None else min(source_clips, len(places))
-    evenly = places[np.arange(count) * len(places) // max(count, 1)]
-    return np.sort(np.concatenate([evenly, others]))
 
 
 def by_statistic(machines: Sequence[ViewValues]) -> pd.DataFrame:
@@ -222,14 +194,14 @@ def by_statistic(machines: Sequence[ViewValues]) -> pd.DataFrame:
     -------
     DataFrame indexed by machine and ``overall``, a column per set of :data:`SETS`.
     """
-    columns = {}
-    for wanted in SETS:
-
-        def picked(own: ViewValues, wanted: str = wanted) -> Values:
-            return chosen(own.values, wanted, own.statistics)
-
-        columns[wanted] = evaluate(machines, picked)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(
+        {
+            wanted: evaluate(
+                [replace(m, values=chosen(m.values, wanted, m.statistics)) for m in machines]
+            )
+            for wanted in SETS
+        }
+    )
 
 
 def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
@@ -237,9 +209,15 @@ def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame indexed by machine and ``overall``, a column per entry of :data:`LEVELS`.
+    DataFrame indexed by machine and ``overall``, columns "with level", "level-free" and "level
+    alone".
     """
-    return pd.DataFrame({name: evaluate(machines, look) for name, look in LEVELS.items()})
+    forms = {
+        "with level": machines,
+        "level-free": [level_free(own) for own in machines],
+        "level alone": [level_alone(own) for own in machines],
+    }
+    return pd.DataFrame({name: evaluate(own) for name, own in forms.items()})
 
 
 def level_and_scatter(machines: Sequence[ViewValues]) -> pd.DataFrame:
@@ -270,9 +248,9 @@ def learning_curve(machines: Sequence[ViewValues], counts: Sequence[int] = COUNT
     -------
     DataFrame indexed by the number of clips, a column per machine and ``overall``.
     """
-    most = max(len(own.source_train) for own in machines)
+    most = max(int(((own.clips["domain"] == "source") & own.train).sum()) for own in machines)
     steps = [*(count for count in counts if count < most), most]
-    found = {count: evaluate(machines, source_clips=count) for count in steps}
+    found = {count: evaluate([fewer(own, count) for own in machines]) for count in steps}
     return pd.DataFrame(found).T.rename_axis("clips")
 
 
@@ -291,9 +269,11 @@ def by_gain(params: Params, recordings: Recordings, name: str) -> pd.DataFrame:
     rows: list[list] = []
     for scorer in (scorer for own, scorer in detectors.wanted(params) if own == name):
         machines = view_values(params, recordings, name, scorer)
-        for form in ("with level", "level-free") if VIEWS[scorer].statistics else ("with level",):
-            found = [evaluate(machines, LEVELS[form], gain=gain)["overall"] for gain in GAINS]
-            rows.append([scorer, form == "level-free", *found])
+        changed = [[louder(own, gain) for own in machines] for gain in GAINS]
+        rows.append([scorer, False, *(evaluate(own)["overall"] for own in changed)])
+        if VIEWS[scorer].statistics:
+            free = [list(map(level_free, own)) for own in changed]
+            rows.append([scorer, True, *(evaluate(own)["overall"] for own in free)])
     return pd.DataFrame(rows, columns=["scorer", "level_free", *GAINS])
 
 
@@ -318,21 +298,9 @@ def against_autoencoders(results: Results) -> pd.DataFrame:
         return found.head(0)
     others = found[found["trained"]].sort_values("omega", ascending=False, kind="stable")
     shown = (others["system"] == ADASUB) | (np.arange(len(others)) < _SHOWN)
-    found = pd.concat([found[~found["trained"]], others[shown]])
-    paired = results.paired((own, ADASUB) for own in found["system"] if own != ADASUB)
-    differences = paired[["system", "mean", "low", "high", "verdict"]]
-    return found.merge(differences, on="system", how="left").reset_index(drop=True)
-
-
-def reference(compared: pd.DataFrame) -> float | None:
-    """Omega of the autoencoder that all are compared with; none where it is not known.
-
-    Parameters
-    ----------
-    compared : of :func:`against_autoencoders`.
-    """
-    omegas = compared.loc[compared["system"] == ADASUB, "omega"].dropna()
-    return float(omegas.iloc[0]) if len(omegas) else None
+    found = pd.concat([found[~found["trained"]], others[shown]], ignore_index=True)
+    paired = results.paired((own, ADASUB) for own in found["system"])
+    return found.join(paired[["mean", "low", "high", "verdict"]])
 
 
 def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import io
 import lzma
-import os
 import re
 import reprlib
 import textwrap
@@ -19,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,27 @@ from asdlib.runtime.errors import plural
 MOST_SYSTEMS = 4
 SCORES, DECISIONS = KINDS = ("anomaly_score", "decision_result")
 """A system has a file of either kind for every machine."""
+_AUTHOR = dict.fromkeys(("firstname", "lastname", "email"), None) | {
+    "corresponding": True,
+    "affiliation": dict.fromkeys(("institution", "department", "location")),
+}
+_DESCRIPTION = (
+    *("input_sampling_rate", "data_augmentation", "front_end", "acoustic_features", "embeddings"),
+    *("machine_learning_method", "aggregation_method", "domain_adaptation_method"),
+    *("domain_generalization_method", "ensemble_method_subsystem_count", "decision_making"),
+    *("attribute_usage", "external_data_usage", "development_data_usage"),
+)
+META: dict[str, dict[str, Any]] = {
+    "submission": {"label": None, "name": None, "abbreviation": None, "authors": [_AUTHOR]},
+    "system": {
+        "description": dict.fromkeys(_DESCRIPTION),
+        "complexity": {"total_parameters": None},
+        "external_datasets": [{"name": None, "url": None}],
+        "source_code": None,
+    },
+    "results": {"development_dataset": {}},
+}
+"""The meta file of 2026, with all its keys. The authors are filled in by hand."""
 
 _MOST_BYTES = 2**28  # of a package; one of ten machines has less than a megabyte
 _BROKEN_ZIP = (
@@ -39,12 +60,7 @@ _BROKEN_ZIP = (
     *(RuntimeError, ValueError, MemoryError),  # encrypted, of an unknown kind, of absurd sizes
 )
 _LABEL = re.compile(r"[A-Za-z]+_[A-Za-z0-9]{1,10}_task2_[1-4]")
-_FILE = re.compile(r"(anomaly_score|decision_result)_(.+)_section_00_test\.csv")
-_KEYS = {
-    "submission": {"label", "name", "abbreviation", "authors"},
-    "system": {"description", "complexity", "external_datasets", "source_code"},
-    "results": {"development_dataset"},
-}
+_FILE = re.compile(rf"({SCORES}|{DECISIONS})_(.+)_section_00_test\.csv")
 
 
 def file_name(kind: str, machine: str) -> str:
@@ -92,57 +108,57 @@ def validate(package: Path, expected: Mapping[str, Collection[str]] | None = Non
     Returns
     -------
     One sentence per problem; no sentence for a good package.
+
+    Raises
+    ------
+    AsdError
+        For what cannot be read as a package at all.
     """
     package = Path(package)
-    files, problems = _contents(package)
-    systems, misplaced = _by_system(files, os.path.basename(os.path.abspath(package)))
-    problems += misplaced
+    contents = _contents(package)
+    counts = Counter(path for path, _ in contents)
+    twice = sorted(str(path) for path, count in counts.items() if count > 1)
+    problems = [f"{package}: {path} is in the zip more than once." for path in twice]
+    files = {PurePosixPath(composed(str(path))): content for path, content in contents}
+    systems, misplaced = _by_system(files, package.resolve().name)
+    problems += [*twins(counts), *misplaced]
     if not systems:
         return problems or [f"{package}: holds no system (task2/<label>/ with CSV files)."]
     if len(systems) > MOST_SYSTEMS:
         problems.append(f"{package}: {len(systems)} systems; at most {MOST_SYSTEMS} are allowed.")
     machines = {match[2] for own in systems.values() for f in own if (match := _FILE.fullmatch(f))}
-    reference = {m: set(map(composed, names)) for m, names in (expected or {}).items()}
+    clips = {machine: set(map(composed, names)) for machine, names in (expected or {}).items()}
+    if expected is not None:
+        unknown = sorted(machines - clips.keys())
+        problems += [f"{package}: {machine} is not an expected machine." for machine in unknown]
     for label, own in sorted(systems.items()):
         problems += _check_meta(label, own)
         for stray in sorted(own):
             if not _FILE.fullmatch(stray) and stray != f"{label}.meta.yaml":
                 problems.append(f"{label}/{stray}: not a file of a submission.")
-        for machine in sorted(machines | reference.keys()):
+        for machine in sorted(machines | clips.keys()):
             for kind in KINDS:
                 file = file_name(kind, machine)
-                where = f"{label}/{file}"
-                if file not in own:
-                    problems.append(f"{where}: missing; the evaluator would skip the whole system.")
-                    continue
-                if expected is not None and machine not in expected:
-                    problems.append(f"{where}: {machine} is not an expected machine.")
-                names, found = _check_csv(where, own[file], kind)
-                problems += found
-                problems += _check_clips(where, names, reference.setdefault(machine, names))
+                if file in own:
+                    problems += _check_csv(f"{label}/{file}", own[file], kind, machine, clips)
+                else:
+                    what = "missing; the evaluator would skip the whole system"
+                    problems.append(f"{label}/{file}: {what}.")
     return problems
 
 
-def _contents(package: Path) -> tuple[dict[PurePosixPath, bytes], list[str]]:
-    """Contents of the files by their names in NFC, and what is wrong with the package as such."""
+def _contents(package: Path) -> list[tuple[PurePosixPath, bytes]]:
+    """Files of a folder or zip, but for what file managers leave there."""
     try:
-        files = list(_files(package))
-        for path, *_ in files:
-            if not path.parts or path.is_absolute() or ".." in path.parts:
-                return {}, [f"{package}: {str(path)!r} points out of the package, or nowhere."]
-        files = [file for file in files if not any(map(is_foreign, file[0].parts))]
+        files = [own for own in _files(package) if not any(map(is_foreign, own[0].parts))]
         if sum(size for _, size, _ in files) > _MOST_BYTES:
-            return {}, [f"{package}: holds more than {_MOST_BYTES:,} bytes; no package does."]
-        counts = Counter(path for path, *_ in files)
-        twice = sorted(str(path) for path, count in counts.items() if count > 1)
-        problems = [f"{package}: {path} is in the zip more than once." for path in twice]
-        found = {PurePosixPath(composed(str(path))): read() for path, _, read in files}
-        return found, [*problems, *twins(counts)]
+            raise AsdError(f"{package}: holds more than {_MOST_BYTES:,} bytes; no package does.")
+        return [(path, read()) for path, _, read in files]
     except AsdError:
         raise
     except _BROKEN_ZIP as error:
         reason = textwrap.shorten(str(error), 200, placeholder="...")  # it may hold a whole header
-        return {}, [f"{package}: not a readable zip ({reason})."]
+        raise AsdError(f"{package}: not a readable zip ({reason}).") from None
 
 
 def _files(package: Path) -> Iterator[tuple[PurePosixPath, int, Callable[[], bytes]]]:
@@ -170,75 +186,61 @@ def _by_system(
     ----------
     name : of the system where its folder alone is given.
     """
-    if any(path.parts[0] == "task2" and len(path.parts) > 1 for path in files):
-        above: tuple[str, ...] = ("task2",)
-    else:  # task2 itself is given, or one system
-        above = ()
-        if all(len(path.parts) == 1 for path in files):
-            files = {PurePosixPath(name, path): content for path, content in files.items()}
+    if not any(path.parts[:1] == ("task2",) and len(path.parts) > 1 for path in files):
+        alone = all(len(path.parts) == 1 for path in files)
+        above = PurePosixPath("task2", *([name] if alone else []))
+        files = {above / path: content for path, content in files.items()}
     others = {path.parts[0] for path in files if path.parts[1:2] == ("task2",)}
     systems: dict[str, dict[str, bytes]] = {}
     problems = []
     for path, content in files.items():
-        *folders, file = path.parts
-        if path.parts[0] in others:
-            continue
-        if folders and tuple(folders[:-1]) == above:
-            systems.setdefault(folders[-1], {})[file] = content
-        else:
+        if path.parts[0] == "task2" and len(path.parts) == 3:
+            systems.setdefault(path.parts[1], {})[path.name] = content
+        elif path.parts[0] not in others:
             problems.append(f"{path}: lies elsewhere; a system's files lie in task2/<label>/.")
     return systems, problems
 
 
-def _check_clips(file: str, names: set[str], reference: set[str]) -> Iterator[str]:
-    for clips, what in ((reference - names, "missing"), (names - reference, "too many")):
-        if clips:
-            yield f"{file}: {plural(len(clips), 'clip')} {what}, such as {min(clips)}."
-
-
-def _check_csv(file: str, content: bytes, kind: str) -> tuple[set[str], list[str]]:
-    """Names of the clips, and what is wrong with the lines."""
-    problems: list[str] = []
+def _check_csv(
+    file: str, content: bytes, kind: str, machine: str, clips: dict[str, set[str]]
+) -> Iterator[str]:
+    """Check the lines of one file; the first file of a machine tells the clips of the others."""
     if content.startswith(codecs.BOM_UTF8):
-        problems.append(f"{file}: begins with a byte order mark; the first name would not match.")
+        yield f"{file}: begins with a byte order mark; the first name would not match."
     try:
         lines = csv_lines(content, file)
     except AsdError as error:
-        return set(), [*problems, str(error)]
-    if not lines:
-        problems.append(f"{file}: empty.")
-    names: set[str] = set()
-    for number, cells in enumerate(lines, start=1):
-        where = f"{file}, line {number}"
-        if not any(cell.strip() for cell in cells):
-            problems.append(f"{where}: blank line.")
-        elif len(cells) != 2:
-            count = plural(len(cells), "column")
-            problems.append(f"{where}: {count}; 2 are needed: file.wav,value.")
-        elif not cells[0].lower().endswith(".wav"):
-            what = f"{'a header' if number == 1 else 'not a wav name'} ({cells[0]!r})"
-            problems.append(f"{where}: {what}; only file.wav,value lines belong here.")
-        else:
-            name = composed(cells[0])
-            if "/" in name or "\\" in name:
-                problems.append(f"{where}: {name!r} has a path; only the file name belongs here.")
-            if name in names:
-                problems.append(f"{where}: {name} is listed more than once.")
-            names.add(name)
-            problems += _check_value(where, cells[1], kind)
-    return names, problems
-
-
-def _check_value(where: str, value: str, kind: str) -> Iterator[str]:
-    if kind == DECISIONS:
-        if value not in ("0", "1"):
-            yield f"{where}: decision {value!r}; allowed are 0 and 1."
+        yield str(error)
         return
-    try:
-        if not np.isfinite(float(value)):
-            yield f"{where}: score {value!r} is not finite."
-    except ValueError:
-        yield f"{where}: score {value!r} is not a number."
+    if not lines:
+        yield f"{file}: empty."
+    for number, cells in enumerate(lines, start=1):
+        if problem := _problem_of(cells, kind):
+            yield f"{file}, line {number}: {problem}."
+    counts = Counter(composed(cells[0]) for cells in lines if len(cells) == 2)
+    yield from (f"{file}: {name} is listed more than once." for name in counts if counts[name] > 1)
+    names, reference = set(counts), clips.setdefault(machine, set(counts))
+    for others, what in ((reference - names, "missing"), (names - reference, "too many")):
+        if others:
+            yield f"{file}: {plural(len(others), 'clip')} {what}, such as {min(others)}."
+
+
+def _problem_of(cells: list[str], kind: str) -> str:
+    """What is wrong with a line; empty where it is good."""
+    if not any(cell.strip() for cell in cells):
+        return "blank line"
+    if len(cells) != 2:
+        return f"{plural(len(cells), 'column')}; 2 are needed: file.wav,value"
+    name, value = cells
+    if not name.lower().endswith(".wav"):
+        return f"{name!r} is not a wav name; only file.wav,value lines belong here, no header"
+    if "/" in name or "\\" in name:
+        return f"{name!r} has a path; only the file name belongs here"
+    if kind == DECISIONS and value not in ("0", "1"):
+        return f"decision {value!r}; allowed are 0 and 1"
+    if not np.isfinite(pd.to_numeric(value, errors="coerce")):
+        return f"score {value!r} is not a finite number"
+    return ""
 
 
 def _check_meta(label: str, own: Mapping[str, bytes]) -> Iterator[str]:
@@ -255,14 +257,11 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> Iterator[str]:
     except ValueError as error:
         yield f"{file}: cannot be read ({error})."
         return
-    if not isinstance(content, dict):
-        yield f"{file}: holds no keys."
-        return
-    for group, keys in _KEYS.items():
-        section = content[group] if isinstance(content.get(group), dict) else {}
-        if missing := keys - set(section):
-            yield f"{file}: {group} lacks {', '.join(sorted(missing))}."
-    about = content.get("submission")
-    stated = about.get("label") if isinstance(about, dict) else None
-    if stated != label:
-        yield f"{file}: label {reprlib.repr(stated)} differs from its folder's name."
+    sections = content if isinstance(content, dict) else {}
+    for group, keys in META.items():
+        found: Any = sections.get(group)
+        if missing := sorted(keys.keys() - (found if isinstance(found, dict) else {})):
+            yield f"{file}: {group} lacks {', '.join(missing)}."
+        elif group == "submission" and found["label"] != label:
+            stated = reprlib.repr(found["label"])
+            yield f"{file}: label {stated} differs from its folder's name."

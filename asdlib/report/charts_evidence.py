@@ -207,7 +207,7 @@ def level_and_scatter(table: pd.DataFrame) -> Figure:
     return grid.figure
 
 
-def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figure:
+def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:
     """Omega against the number of training clips: all machines bold, each one thin.
 
     Parameters
@@ -218,7 +218,7 @@ def learning_curve(curve: pd.DataFrame, reference: float | None = None) -> Figur
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     table = curve.rename(columns={"overall": "all machines"}).rename_axis("clips").reset_index()
     lines(ax, table.melt("clips"), "clips", "value", "variable", bold="all machines")
-    if reference is not None:
+    if not np.isnan(reference):
         ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
         ax.annotate(
             "autoencoder on AdaSub, all clips",

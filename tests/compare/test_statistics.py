@@ -136,20 +136,24 @@ def test_concealed_clips_have_no_value_and_train_clips_no_row(table):
     paired = hidden.paired([(ADASUB, NEAR)])
     assert paired["verdict"].tolist() == ["Ω cannot be computed from these labels"]
     untested = Results(table.assign(split="train"))
-    for empty in (untested.per_seed, untested.ensembles, untested.paired([(ADASUB, NEAR)])):
-        assert empty.empty
+    assert untested.per_seed.empty
+    assert untested.ensembles.empty
+    assert untested.paired([(ADASUB, NEAR)])["n"].tolist() == [0]
     assert "omega" in untested.per_seed
 
 
 def test_paired_differences_are_matched_by_seed(table):
     pairs = [(ADASUB, NEAR), (("lsa", "eq1"), NEAR), (NEAR, ADASUB), (FINE, ADASUB), (FINE, PMSD)]
     paired = Results(table.iloc[::-1]).paired(pairs)
-    assert paired["system"].tolist() == [ADASUB, NEAR, FINE, FINE]  # lsa was not run
+    assert paired["n"].tolist() == [2, 0, 2, 2, 1]  # a view is the same for every seed
+    missing = paired.iloc[1]
+    assert (missing["system"], missing["verdict"]) == (("lsa", "eq1"), "")  # was not run
+    assert missing[["mean", "low", "high"]].isna().all()
+    paired = paired.drop(index=1)
     assert paired["mean"].tolist() == pytest.approx([GAIN / 2, -GAIN / 2, GAIN / 2, GAIN])
     assert paired["std"].tolist()[:3] == pytest.approx([GAIN / np.sqrt(2)] * 3)
     assert paired["p_t"].tolist()[:3] == pytest.approx([0.5] * 3)
     assert paired["p_holm"].tolist()[:3] == [1, 1, 1]
-    assert paired["n"].tolist() == [2, 2, 2, 1]  # a view is the same for every seed of another
     assert paired["seedless"].tolist() == [False, False, False, True]
     # a resample of single clips changes nothing, one of two seeds has either or both
     assert paired["low"].tolist() == pytest.approx([0, -GAIN, 0, GAIN], abs=1e-12)

@@ -9,7 +9,7 @@ import yaml
 from conftest import small_params
 from known_scores import HALF, PERFECT, rows
 
-from asdlib.compare import submission, systems
+from asdlib.compare import submission, systems, validation
 from asdlib.compare.statistics import Results
 from asdlib.guard import PerClip
 from asdlib.params import AsdError
@@ -39,35 +39,21 @@ def package(tmp_path, rng):
     return tmp_path
 
 
-def system(package, number=0):
-    return package / "task2" / LABELS[number]
+def system(package):
+    return package / "task2" / LABELS[0]
 
 
-def score_file(package):
-    return system(package) / "anomaly_score_Sander_section_00_test.csv"
-
-
-def meta_file(package):
-    return system(package) / f"{LABELS[0]}.meta.yaml"
-
-
-def decision_file(package):
-    return system(package) / "decision_result_Sander_section_00_test.csv"
+SCORES, DECISIONS = (f"{kind}_Sander_section_00_test.csv" for kind in validation.KINDS)
+META = f"{LABELS[0]}.meta.yaml"
 
 
 def test_files_are_as_the_evaluator_reads_them(package):
-    lines = score_file(package).read_bytes().split(b"\n")
-    assert lines[-1] == b""
-    assert len(lines) == 7
-    table = pd.read_csv(score_file(package), header=None)
+    lines = (system(package) / SCORES).read_bytes().split(b"\n")
+    assert (len(lines), lines[-1]) == (7, b"")
+    table, decided = (pd.read_csv(system(package) / n, header=None) for n in (SCORES, DECISIONS))
     assert table[0].tolist() == NAMES
-    assert table[1].dtype == float
-    decided = pd.read_csv(decision_file(package), header=None)[1]
-    assert decided.tolist() == (table[1] > 0).astype(int).tolist()
-
-
-def test_the_meta_file_has_its_keys_and_writes_nulls_as_2026(package):
-    text = meta_file(package).read_text()
+    assert decided[1].tolist() == (table[1] > 0).astype(int).tolist()
+    text = (system(package) / META).read_text()
     assert "data_augmentation: !!null" in text
     content = yaml.safe_load(text)
     assert content["results"]["development_dataset"] == {
@@ -80,79 +66,35 @@ def test_the_meta_file_has_its_keys_and_writes_nulls_as_2026(package):
 
 def test_a_good_package_has_no_problem_however_it_is_given(package):
     archive = submission.pack(package)
+    first = archive.read_bytes()
+    assert submission.pack(package).read_bytes() == first
     for given in (package, package / "task2", system(package), archive):
         assert submission.validate(given, EXPECTED) == []
         assert submission.validate(given) == []
-
-
-def test_the_zip_is_the_same_bytes_every_time_and_carriage_returns_are_fine(package):
-    first = submission.pack(package).read_bytes()
-    assert submission.pack(package).read_bytes() == first
-    text = score_file(package).read_text()
-    score_file(package).write_bytes(text.replace("\n", "\r\n").encode())
+    text = (system(package) / SCORES).read_text()
+    (system(package) / SCORES).write_bytes(text.replace("\n", "\r\n").encode())
     assert submission.validate(package, EXPECTED) == []
 
 
-NAME = "anomaly_score_Sander_section_00_test.csv"
+def line(number, text, file=SCORES):
+    """Put another line in place of one."""
+
+    def damage(package):
+        lines = (system(package) / file).read_text().splitlines()
+        lines[number : number + 1] = [text] if isinstance(text, str) else text(lines[number])
+        (system(package) / file).write_text("\n".join([*lines, ""]))
+
+    return damage
 
 
-def put(index, value):
-    return lambda lines: lines.__setitem__(index, value)
+def content(change, file=SCORES):
+    """Change the bytes of a file."""
 
-
-LINES = {
-    "duplicate": (lambda x: x.append(x[2]), "line 7: section_00_0002.wav is listed more than once"),
-    "missing clip": (lambda x: x.pop(), ": 1 clip missing, such as section_00_0005.wav"),
-    "extra clip": (
-        lambda x: x.append("section_00_0099.wav,1.0"),
-        ": 1 clip too many, such as section_00_0099.wav",
-    ),
-    "header": (lambda x: x.insert(0, "file,score"), "line 1: a header ('file')"),
-    "blank line": (lambda x: x.insert(3, ""), "line 4: blank line"),
-    "blank last line": (lambda x: x.append(""), "line 7: blank line"),
-    "nan": (put(0, "section_00_0000.wav,nan"), "line 1: score 'nan' is not finite"),
-    "infinite": (put(0, "section_00_0000.wav,-inf"), "line 1: score '-inf' is not finite"),
-    "word": (put(0, "section_00_0000.wav,high"), "line 1: score 'high' is not a number"),
-    "path": (put(0, "test/section_00_0000.wav,1"), "line 1: 'test/section_00_0000.wav' has a path"),
-    "columns": (put(0, "section_00_0000.wav,1,2"), "line 1: 3 columns; 2 are needed"),
-    "no wav": (put(2, "section_00_0002,1"), "line 3: not a wav name"),
-    "long field": (put(0, 2**18 * "x" + ".wav,1"), ": not a CSV table (field larger"),
-}
-"""What is wrong with the lines of a score file, and what is said."""
-BYTES = {
-    "empty": (lambda content: b"", ": empty"),
-    "latin-1": (lambda content: b"\xe9.wav,1\n", ": not a CSV table ('utf-8' codec"),
-    "mark": (lambda content: b"\xef\xbb\xbf" + content, ": begins with a byte order mark"),
-}
-
-
-@pytest.mark.parametrize("name", [*LINES, *BYTES])
-def test_whatever_is_wrong_with_a_file_is_said(package, name):
-    path = score_file(package)
-    if name in LINES:
-        change, sentence = LINES[name]
-        lines = path.read_text().splitlines()
-        change(lines)
-        path.write_text("\n".join(lines) + "\n")
-    else:
-        change, sentence = BYTES[name]
+    def damage(package):
+        path = system(package) / file
         path.write_bytes(change(path.read_bytes()))
-    assert_said(package, f"{NAME}, {sentence}" if sentence[0] != ":" else NAME + sentence)
 
-
-def assert_said(package, sentence):
-    """In the folder, and in a zip of it."""
-    for given in (package, submission.pack(package)):
-        problems = submission.validate(given, EXPECTED)
-        assert any(sentence in problem for problem in problems), problems
-        assert all(problem.count("\n") == 0 for problem in problems)
-
-
-@pytest.mark.parametrize("value", ["2", "1.0"])
-def test_decisions_are_0_or_1(package, value):
-    lines = decision_file(package).read_text().replace(",0\n", ",1\n").splitlines()
-    decision_file(package).write_text("\n".join([*lines[:-1], f"section_00_0005.wav,{value}"]))
-    assert_said(package, f"line 6: decision '{value}'; allowed are 0 and 1")
+    return damage
 
 
 def misname(package):
@@ -161,60 +103,76 @@ def misname(package):
         path.rename(path.with_name(other))
 
 
-BREAK = {
-    "missing score file": (lambda p: score_file(p).unlink(), f"{NAME}: missing; the evaluator"),
-    "missing decision file": (lambda p: decision_file(p).unlink(), "missing; the evaluator"),
-    "missing meta": (lambda p: meta_file(p).unlink(), "yaml: missing"),
+def move(*to):
+    return lambda package: shutil.move(system(package), package.joinpath("task2", *to))
+
+
+DAMAGES = {
+    "duplicate": (line(2, lambda x: [x, x]), f"{SCORES}: section_00_0002.wav is listed more than"),
+    "missing clip": (line(5, lambda x: []), ": 1 clip missing, such as section_00_0005.wav"),
+    "extra clip": (
+        line(5, lambda x: [x, "section_00_0099.wav,1.0"]),
+        ": 1 clip too many, such as section_00_0099.wav",
+    ),
+    "header": (line(0, lambda x: ["file,score", x]), "line 1: 'file' is not a wav name"),
+    "blank line": (line(3, ""), "line 4: blank line"),
+    "nan": (line(0, "section_00_0000.wav,nan"), "line 1: score 'nan' is not a finite number"),
+    "infinite": (line(0, "section_00_0000.wav,-inf"), "score '-inf' is not a finite number"),
+    "word": (line(0, "section_00_0000.wav,high"), "score 'high' is not a finite number"),
+    "path": (line(0, "test/section_00_0000.wav,1"), "'test/section_00_0000.wav' has a path"),
+    "columns": (line(0, "section_00_0000.wav,1,2"), "line 1: 3 columns; 2 are needed"),
+    "long field": (line(0, 2**18 * "x" + ".wav,1"), ": not a CSV table (field larger"),
+    "decision": (line(5, "section_00_0005.wav,2", DECISIONS), "decision '2'; allowed are 0 and 1"),
+    "fraction": (line(5, "section_00_0005.wav,1.0", DECISIONS), "line 6: decision '1.0'; allowed"),
+    "empty": (content(lambda old: b""), ": empty"),
+    "latin-1": (content(lambda old: b"\xe9.wav,1\n"), ": not a CSV table ('utf-8' codec"),
+    "mark": (content(lambda old: b"\xef\xbb\xbf" + old), ": begins with a byte order mark"),
+    "no score file": (lambda p: (system(p) / SCORES).unlink(), f"{SCORES}: missing; the evaluator"),
+    "no decisions": (lambda p: (system(p) / DECISIONS).unlink(), "missing; the evaluator"),
+    "no meta": (lambda p: (system(p) / META).unlink(), "yaml: missing"),
     "label in meta": (
-        lambda p: meta_file(p).write_text(meta_file(p).read_text().replace("Doe_", "Else_")),
+        content(lambda old: old.replace(b"Doe_", b"Else_"), META),
         "label 'Else_Uni_task2_1' differs from its folder's name",
     ),
     "keys of meta": (
-        lambda p: meta_file(p).write_text("submission: {}"),
+        content(lambda old: b"submission: {}", META),
         "submission lacks abbreviation, authors, label, name",
     ),
-    "broken meta": (lambda p: meta_file(p).write_text("a: ["), "cannot be read"),
-    "folder name": (
-        lambda p: system(p).rename(p / "task2" / "Doe_University_of_X_task2_1"),
-        "not a label of the form Name_INST_task2_N",
-    ),
+    "broken meta": (content(lambda old: b"a: [", META), "cannot be read"),
+    "folder name": (move("Doe_University_of_X_task2_1"), "not a label of the form Name_INST_task2"),
     "stray file": (
         lambda p: (system(p) / "notes.txt").write_text("x"),
         "notes.txt: not a file of a submission",
     ),
-    "all files of a system misnamed": (misname, "_section_01_test.csv: not a file of a submission"),
+    "all files misnamed": (misname, "_section_01_test.csv: not a file of a submission"),
     "a system too deep": (
-        lambda p: shutil.move(system(p), p / "task2" / "more" / LABELS[0]),
-        f"task2/more/{LABELS[0]}/{NAME}: lies elsewhere; a system's files lie in task2/<label>/.",
-    ),
-    "a label twice": (
-        lambda p: shutil.copytree(system(p), p / "task2" / "again" / LABELS[0]),
-        f"task2/again/{LABELS[0]}/{NAME}: lies elsewhere",
-    ),
-    "a foreign folder": (
-        lambda p: shutil.copytree(system(p), p / "task2" / "results"),
-        "results: not a label of the form",
+        move("more", LABELS[0]),
+        f"task2/more/{LABELS[0]}/{SCORES}: lies elsewhere; a system's files lie in task2/<label>/.",
     ),
 }
+"""What is wrong, and what is said."""
 
 
-@pytest.mark.parametrize("name", BREAK)
+@pytest.mark.parametrize("name", DAMAGES)
 def test_whatever_the_evaluator_would_pass_over_is_said(package, name):
-    damage, sentence = BREAK[name]
+    damage, sentence = DAMAGES[name]
     damage(package)
-    assert_said(package, sentence)
+    for given in (package, submission.pack(package)):
+        problems = submission.validate(given, EXPECTED)
+        assert any(sentence in problem for problem in problems), problems
+        assert all(problem.count("\n") == 0 for problem in problems)
 
 
 def test_systems_are_held_against_each_other_and_against_the_recordings(package):
     problems = submission.validate(package, {"Sander": NAMES, "fan": NAMES})
     assert any("ToyDrone is not an expected machine" in p for p in problems)
     assert any("anomaly_score_fan_section_00_test.csv: missing" in p for p in problems)
-    score_file(package).write_text(score_file(package).read_text().partition("\n")[2])
+    line(0, lambda old: [])(package)
     assert any("too many" in p for p in submission.validate(package))
     for name in "abcde":
         copy = package / "task2" / f"Doe{name}_Uni_task2_1"
         copy.mkdir()
-        (copy / NAME).write_text("x")
+        (copy / SCORES).write_text("x")
     assert any("7 systems; at most 4" in p for p in submission.validate(package))
 
 
@@ -248,8 +206,8 @@ def test_what_is_far_too_large_is_not_read(package, tmp_path):
     with (system(package) / "recording.wav").open("wb") as file:
         file.truncate(2**28)
     for given in (bomb, package):
-        told = submission.validate(given)
-        assert told == [f"{given}: holds more than 268,435,456 bytes; no package does."]
+        with pytest.raises(AsdError, match="holds more than 268,435,456 bytes; no package does"):
+            submission.validate(given)
 
 
 def test_bad_archives(tmp_path):
@@ -257,11 +215,12 @@ def test_bad_archives(tmp_path):
         submission.validate(tmp_path / "none.zip")
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK not really")
-    assert "not a readable zip" in submission.validate(broken)[0]
+    with pytest.raises(AsdError, match="not a readable zip"):
+        submission.validate(broken)
     outside = tmp_path / "outside.zip"
     with zipfile.ZipFile(outside, "w") as archive:
         archive.writestr("../x.csv", "1")
-    assert "points out of the package" in submission.validate(outside)[0]
+    assert "../x.csv: lies elsewhere" in submission.validate(outside)[0]
     (tmp_path / "nothing").mkdir()
     assert "holds no system" in submission.validate(tmp_path / "nothing")[0]
 
@@ -272,17 +231,14 @@ def test_bad_archives(tmp_path):
         "submission: [label, name]",
         "submission: {label: [a]}\nsystem: 2026-01-01\nresults: {development_dataset: 1}",
         "2026-01-01: {2: [3]}",
-        "submission: 2026-13-45",
         "a: &a [*a]\nsubmission: {label: *a}",
         "a: " + 2000 * "[",
         "a: !!int ''",
-        "a: !!bool x",
-        "a: !!timestamp x",
         "submission: " + 50000 * "x",
     ],
 )
 def test_whatever_a_meta_file_holds_gets_short_sentences(package, text):
-    meta_file(package).write_text(text)
+    (system(package) / META).write_text(text)
     found = submission.validate(package, EXPECTED)
     assert found
     assert all("meta.yaml" in told and len(told) < 400 for told in found)
@@ -334,8 +290,8 @@ def test_the_system_without_training_is_handed_in_apart(tmp_path):
     assert [folder.name for folder in (apart / "task2").iterdir()] == [label]
     assert [folder.name for folder in (tmp_path / "package" / "task2").iterdir()] == [label]
     filed = dict(submission.read_scores(apart, label, "fan").items())
-    assert filed == dict(applied["S5"].scored["fan"].scores.items())
-    assert filed != dict(applied["S1"].scored["fan"].scores.items())
+    assert filed == dict(applied["S5"].guarded("fan").items())
+    assert filed != dict(applied["S1"].guarded("fan").items())
     about = yaml.safe_load((apart / "task2" / label / f"{label}.meta.yaml").read_text())
     assert about["submission"]["abbreviation"] == "S5"
     assert about["system"]["complexity"]["total_parameters"] == 0

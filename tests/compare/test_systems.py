@@ -10,11 +10,10 @@ from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 from asdlib import clipstats, params, study
 from asdlib.compare import alarms, statistics, systems
 from asdlib.compare.statistics import Results
-from asdlib.guard import PerClip
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
 
-NOTHING = systems.SystemScores([], {}, pd.DataFrame())
+NOTHING = systems.SystemScores([], pd.DataFrame(columns=systems._CLIPS))
 UNTRAINED = {"scorers": ["/".join(v) for v in clipstats.S5], "baseline": False}
 
 
@@ -23,37 +22,22 @@ def recordings(clips=()):
     return Recordings(Path("data"), table, "", embedded=False)
 
 
-def scored(values, threshold):
-    scores = PerClip(list(values.values()), list(values))
-    return systems.MachineScores(scores, scores > threshold, threshold)
-
-
-def applied(**machines):
-    return systems.SystemScores([("adasub", "s1", 0)], machines, pd.DataFrame())
-
-
-def test_decisions_are_one_row_per_system_and_test_clip():
-    s1 = applied(fan=scored({"a": 1.0, "b": 3.0}, 2.0), pump=scored({"p": 5.0}, 4.0))
-    assert systems.decisions({"S1": s1, "S2": NOTHING}).to_numpy().tolist() == [
-        ["S1", "fan", "a", 1.0, 2.0, 0],
-        ["S1", "fan", "b", 3.0, 2.0, 1],
-        ["S1", "pump", "p", 5.0, 4.0, 1],
-    ]
+def formed(*clips):
+    return systems.SystemScores([("adasub", "s1", 0)], pd.DataFrame(clips, columns=systems._CLIPS))
 
 
 def test_errors_are_counted_per_machine_and_domain():
-    clips = [
-        ("fan", "train", "source", "normal", "loud"),
-        ("fan", "test", "source", "normal", "quiet"),
-        ("fan", "test", "source", "normal", "false alarm"),
-        ("fan", "test", "source", "anomaly", "hit"),
-        ("fan", "test", "target", "anomaly", "miss 1"),
-        ("fan", "test", "target", "anomaly", "miss 2"),
-        ("pump", "test", "unknown", "unknown", "concealed"),
-    ]
-    values = {"quiet": 0.0, "false alarm": 9.0, "hit": 9.0, "miss 1": 1.0, "miss 2": 2.0}
-    s1 = {"S1": applied(fan=scored(values, 2.0), pump=scored({"concealed": 9.0}, 2.0))}
-    counts = systems.error_counts(s1, recordings(clips))
+    concealed = ("pump", "test", "unknown", "unknown", "concealed", 9.0, 2.0, 1)
+    own = formed(
+        ("fan", "train", "source", "normal", "loud", 9.0, 2.0, 1),
+        ("fan", "test", "source", "normal", "quiet", 0.0, 2.0, 0),
+        ("fan", "test", "source", "normal", "false alarm", 9.0, 2.0, 1),
+        ("fan", "test", "source", "anomaly", "hit", 9.0, 2.0, 1),
+        ("fan", "test", "target", "anomaly", "miss 1", 1.0, 2.0, 0),
+        ("fan", "test", "target", "anomaly", "miss 2", 2.0, 2.0, 0),
+        concealed,
+    )
+    counts = systems.error_counts(own)
     columns = ["machine", "domain", "threshold", "normal clips", "false alarms", "anomalies"]
     assert counts[[*columns, "misses"]].to_numpy().tolist() == [
         ["fan", "source", 2.0, 2, 1, 1, 0],
@@ -61,7 +45,7 @@ def test_errors_are_counted_per_machine_and_domain():
     ]
     assert counts["precision"].tolist() == pytest.approx([0.5, np.nan], nan_ok=True)
     assert counts["F1"].tolist() == pytest.approx([2 / 3, 0])
-    assert systems.error_counts(s1, recordings(clips[-1:])).empty
+    assert systems.error_counts(formed(concealed)).empty
 
 
 def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
@@ -74,16 +58,21 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
     )
     s1 = systems.apply(systems.SYSTEMS[0], Results(table), 0.9)
     assert s1.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
-    fan = s1.scored["fan"]
-    assert fan.threshold == pytest.approx(1.8)  # 0.9 of the way from 0 over 1 to 2
-    assert dict(fan.scores.items()) == {
+    limits = s1.clips.groupby("machine")["threshold"].first()
+    assert limits.tolist() == pytest.approx([1.8, 5])  # 0.9 of the way from 0 over 1 to 2
+    assert dict(s1.guarded("fan").items()) == {
         "source normal": 0.5,
         "target normal": 1.5,
         "source anomaly": 5.5,
         "target anomaly": 6.5,
     }
-    assert [int(d) for _, d in sorted(fan.decisions.items())] == [1, 0, 1, 0]
-    assert [int(d) for _, d in s1.scored["pump"].decisions.items()] == [0, 0, 0, 0]
+    assert [int(d) for _, d in s1.guarded("fan", "decision").items()] == [1, 0, 1, 0]
+    decided = systems.decisions({"S1": s1, "S2": NOTHING}).set_index(["system", "machine", "name"])
+    assert decided["decision"].tolist() == [1, 0, 1, 0] + [0] * 4
+    assert decided.loc[("S1", "fan", "target normal"), ["score", "threshold"]].tolist() == [
+        1.5,
+        1.8,
+    ]
     omegas = systems.omega_by_machine({"S1": s1, "S2": NOTHING})
     assert omegas.columns.tolist() == ["fan", "pump", "overall"]
     overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
@@ -104,14 +93,14 @@ def test_the_system_without_training_is_the_mean_of_its_views():
     s5 = systems.apply(systems.UNTRAINED, Results(statistics.with_untrained(table)), 0.5)
     assert s5.members == [("near", "fine", 0), ("adasub", "fine", 0), ("adals", "pmsd", 0)]
     expected = {name: (2 * PERFECT[name] + HALF[name]) / 3 for name in PERFECT}
-    assert dict(s5.scored["fan"].scores.items()) == pytest.approx(expected)
-    assert s5.scored["fan"].threshold == 2.0  # held out: p of a score above both is 1 / 3
+    assert dict(s5.guarded("fan").items()) == pytest.approx(expected)
+    assert set(s5.clips["threshold"]) == {2.0}  # held out: p of a score above both is 1 / 3
     assert not systems.UNTRAINED.trained
     assert all(system.trained for system in systems.PAPER)
 
 
 def test_the_default_system_is_the_first_that_could_be_formed():
-    there = applied()
+    there = formed()
     assert systems.default_system({"S1": there, "S5": there}).name == "S1"
     assert systems.default_system({"S1": there, "S5": there}, "S5").name == "S5"
     assert systems.default_system({"S1": there, "S5": NOTHING}, "S5").name == "S1"

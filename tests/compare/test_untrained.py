@@ -9,7 +9,7 @@ from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 from asdlib import clipstats, pipeline, study
 from asdlib.compare import statistics, untrained
 from asdlib.compare.statistics import Results
-from asdlib.compare.untrained import LEVELS, ViewValues
+from asdlib.compare.untrained import ViewValues
 from asdlib.frontends import FRONT_ENDS
 from asdlib.params import load
 
@@ -66,27 +66,20 @@ def test_a_fault_of_the_level_is_found_by_the_level_alone(rng):
     assert table.loc["overall", "level-free"] == pytest.approx(2 / (1 / omegas).sum())
 
 
-def test_values_without_level_do_not_depend_on_it(rng):
-    own = made(rng)
-    free = untrained.level_free(own.values, "pmsd")
-    again = untrained.level_free(untrained.shifted(own.values, "pmsd", 6.0), "pmsd")
-    np.testing.assert_allclose(again, free, rtol=0, atol=1e-13)
-    blocks = free.reshape(-1, 4, BANDS)
+def test_a_gain_of_the_test_clips_costs_nothing_without_level(rng):
+    own = made(rng, fault=tilted)
+    loud, free = untrained.louder(own, 60.0), untrained.level_free(own)
+    blocks = free.values.reshape(-1, 4, BANDS)
     np.testing.assert_allclose(blocks[:, :2].mean(axis=2), 0, atol=1e-14)
     assert (blocks[:, 2:] == own.values.reshape(-1, 4, BANDS)[:, 2:]).all()
-    spectrum = rng.normal(size=(3, 8))  # a Welch spectrum names no statistics
-    assert untrained.level_free(spectrum, "") is spectrum
-    assert untrained.shifted(spectrum, "", 6.0) is spectrum
-
-
-def test_a_gain_of_the_test_clips_costs_nothing_without_level(rng):
-    machines = [made(rng, fault=tilted)]
-    with_level = [untrained.evaluate(machines, gain=gain)["overall"] for gain in (0.0, 60.0)]
-    level_free = LEVELS["level-free"]
-    free = [untrained.evaluate(machines, level_free, gain=g)["overall"] for g in (0.0, 60.0)]
-    assert with_level[0] == 1
-    assert with_level[1] < 0.95  # normal clips lie far away as well
-    assert free == [1, 1]
+    np.testing.assert_allclose(untrained.level_free(loud).values, free.values, rtol=0, atol=1e-12)
+    assert (loud.values[own.train] == own.values[own.train]).all()
+    omegas = [untrained.evaluate([one])["overall"] for one in (own, free, loud)]
+    assert omegas[:2] == [1, 1]
+    assert omegas[2] < 0.95  # normal clips lie far away as well
+    spectrum = ViewValues("fan", "", own.clips, own.values)  # names no statistics
+    for change in (untrained.level_free, lambda one: untrained.louder(one, 6.0)):
+        assert (change(spectrum).values == own.values).all()
 
 
 @pytest.mark.parametrize("name", FRONT_ENDS)
@@ -100,7 +93,9 @@ def test_a_front_end_scales_with_its_input(rng, name):
             pipeline.statistics(gain * clips[0], kind, front_end)[None].astype(float)
             for gain in (np.float32(1), np.float32(10 ** (6 / 20)))
         )
-        np.testing.assert_allclose(loud, untrained.shifted(quiet, letters, 6.0), atol=2e-3)
+        clip = pd.DataFrame({"split": ["test"], "label": ["normal"]})
+        shifted = untrained.louder(ViewValues("fan", letters, clip, quiet), 6.0)
+        np.testing.assert_allclose(loud, shifted.values, atol=2e-3)
 
 
 def test_training_clips_are_taken_evenly_and_those_of_the_target_are_kept(rng):
@@ -108,8 +103,10 @@ def test_training_clips_are_taken_evenly_and_those_of_the_target_are_kept(rng):
     shuffled = own.clips["name"].to_numpy().copy()
     shuffled[:10] = shuffled[:10][::-1]
     own = ViewValues(own.machine, "pmsd", own.clips.assign(name=shuffled), own.values)
-    assert untrained._training(own, 5).tolist() == [1, 3, 5, 7, 9, 10, 11, 12]
-    assert untrained._training(own, 99).tolist() == list(range(13))
+    few = untrained.fewer(own, 5)
+    assert few.clips.index[few.train].tolist() == [1, 3, 5, 7, 9, 10, 11, 12]
+    assert (few.values == own.values[few.clips.index]).all()
+    assert untrained.fewer(own, 99).clips.equals(own.clips)
 
 
 def test_the_curve_ends_at_all_clips(rng):
@@ -163,7 +160,6 @@ def test_a_study_without_autoencoders_has_nothing_to_compare_with(own_study):
     assert compared["system"].tolist() == [("near", "pmsd"), ("near", "psd"), ("adasub", "pm")]
     assert not compared["trained"].any()
     assert compared["mean"].isna().all()
-    assert untrained.reference(compared) is None
     assert untrained.autoencoder_gain(results, compared).empty
 
 
@@ -213,7 +209,6 @@ def test_detectors_stand_beside_the_best_autoencoders(scored):
     assert compared["omega"].tolist() == pytest.approx([1, 1, 1 - gain, 1, 1 - gain / 2, 1 - gain])
     expected = pytest.approx([gain, gain, 0, gain, gain / 2, np.nan], nan_ok=True)
     assert compared["mean"].tolist() == expected
-    assert untrained.reference(compared) == pytest.approx(OMEGA_OF_HALF)
     assert compared["low"].tolist()[0] == pytest.approx(gain)  # no other clips can be drawn
     # equal seeds leave no p value, so the difference is not sure over seeds
     assert compared["verdict"].tolist()[1:3] == ["no robust difference"] * 2

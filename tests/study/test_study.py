@@ -173,7 +173,7 @@ def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(trained):
         applied = systems.apply(system, results, 0.9)
         assert applied.members
         alone = partial(systems.scored_alone, score, applied.members, system.fusion)
-        rederive(alone, applied.scored["valve"].scores)
+        rederive(alone, applied.guarded("valve"))
     other = next(iter((Path(trained.data) / "valve" / "test").iterdir()))
     write_wav(other, two_channels(np.random.default_rng(5)))
     again = study.score_alone(trained, recordings, "valve")
