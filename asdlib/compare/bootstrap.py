@@ -45,7 +45,11 @@ def omega_resamples(
     AsdError
         If the systems differ in clips or seeds, or a machine lacks a domain or a label.
     """
-    tables = [_wide(scores) for scores in systems]
+    tables, keys = [], ["machine", "domain", "label", "name"]
+    for scores in systems:
+        validate(scores)
+        wide = scores.pivot(index=keys, columns="seed", values="score")
+        tables.append(wide.sort_index())
     first = max(tables, key=lambda table: table.shape[1])
     if any(
         not t.index.equals(first.index) or (t.shape[1] > 1 and not t.columns.equals(first.columns))
@@ -106,12 +110,6 @@ def weighted_pauc(
         rates.append(np.pad(share, [(0, 0), (1, 0)]))
     fpr, tpr = rates
     return np.asarray(roc_area(fpr, tpr, max_fpr))
-
-
-def _wide(scores: pd.DataFrame) -> pd.DataFrame:
-    validate(scores)
-    keys = ["machine", "domain", "label", "name"]
-    return scores.pivot(index=keys, columns="seed", values="score").sort_index()
 
 
 def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:

@@ -146,11 +146,6 @@ def _blocks(
     return own.values.reshape(len(own.values), len(with_level), -1).copy(), with_level
 
 
-def level_alone(own: ViewValues) -> ViewValues:
-    """Two values a clip: the means of p and m over the bands."""
-    return replace(own, values=own.levels[:, [own.statistics.index(letter) for letter in "pm"]])
-
-
 def fewer(own: ViewValues, count: int) -> ViewValues:
     """Keep so many training clips of the source domain, evenly over the order of their names.
 
@@ -194,14 +189,11 @@ def by_statistic(machines: Sequence[ViewValues]) -> pd.DataFrame:
     -------
     DataFrame indexed by machine and ``overall``, a column per set of :data:`SETS`.
     """
-    return pd.DataFrame(
-        {
-            wanted: evaluate(
-                [replace(m, values=chosen(m.values, wanted, m.statistics)) for m in machines]
-            )
-            for wanted in SETS
-        }
-    )
+    columns = {}
+    for wanted in SETS:
+        picked = [replace(m, values=chosen(m.values, wanted, m.statistics)) for m in machines]
+        columns[wanted] = evaluate(picked)
+    return pd.DataFrame(columns)
 
 
 def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
@@ -215,7 +207,9 @@ def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
     forms = {
         "with level": machines,
         "level-free": [level_free(own) for own in machines],
-        "level alone": [level_alone(own) for own in machines],
+        "level alone": [
+            replace(m, values=m.levels[:, [*map(m.statistics.index, "pm")]]) for m in machines
+        ],
     }
     return pd.DataFrame({name: evaluate(own) for name, own in forms.items()})
 

@@ -239,7 +239,4 @@ def test_changes_are_differences_to_equation_1_of_the_frozen_defaults(studies):
     assert (changes.loc[[*VARIANTS]] == 0).all(axis=None)
     less = negative.sensitivity(params.Params(front_ends=("adasub",), extras=()), RECORDINGS)
     assert "per_band" not in less["variant"].tolist()
-
-
-def test_without_the_champion_there_is_no_change(studies):
     assert negative.sensitivity(params.Params(front_ends=("near",)), RECORDINGS).empty

@@ -198,22 +198,16 @@ def test_a_verdict_follows_its_numbers(mean, p, low, high, seedless, said):
     assert statistics.verdict(numbers) == said
 
 
-def three_views():
-    """A trained view with two seeds and two views without training, of four clips."""
+@pytest.mark.parametrize(("fusion", "join"), [("mean", np.mean), ("maximum", np.max)])
+def test_views_are_joined_clip_by_clip(fusion, join):
     higher = {kind: value + 4 for kind, value in PERFECT.items()}
     parts = [
         rows("fan", "adasub", "eq1", {0: PERFECT, 1: HALF}),
         rows("fan", "adasub", "fine", {0: HALF}),
         rows("fan", "adals", "pmsd", {0: higher}),
     ]
-    return pd.concat(parts, ignore_index=True)
-
-
-@pytest.mark.parametrize(("fusion", "join"), [("mean", np.mean), ("maximum", np.max)])
-def test_views_are_joined_clip_by_clip(fusion, join):
-    table = three_views()
-    views = [("adasub", "fine"), PMSD]
-    found = statistics.ensemble_by_seed(table, views, "both", fusion)
+    table = pd.concat(parts, ignore_index=True)
+    found = statistics.ensemble_by_seed(table, [("adasub", "fine"), PMSD], "both", fusion)
     assert list(found.columns) == list(table.columns)
     assert set(zip(found["front_end"], found["scorer"], found["seed"], strict=True)) == {
         ("both", statistics.FUSED, 0)
@@ -221,19 +215,16 @@ def test_views_are_joined_clip_by_clip(fusion, join):
     for _, clip in found.iterrows():
         kind = f"{clip['domain']} {clip['label']}"
         assert clip["score"] == join([HALF[kind], PERFECT[kind] + 4])
-
-
-def test_a_view_without_seeds_joins_every_seed_of_an_autoencoder():
+    # a view without seeds joins every seed; the maximum is over views, of their means over seeds
     views = [ADASUB, ("adasub", "fine")]
-    found = statistics.ensemble_by_seed(three_views(), views, "both")
-    score = found.set_index(["seed", "name"])["score"]
-    largest = statistics.ensemble(three_views().query("front_end == 'adasub'"), "maximum")
-    largest = largest.set_index("name")["score"]
-    for kind in HALF:
-        assert score[0, kind] == (PERFECT[kind] + HALF[kind]) / 2
-        assert score[1, kind] == HALF[kind]
-        # the maximum is taken over views, of their means over seeds
-        assert largest[kind] == max((PERFECT[kind] + HALF[kind]) / 2, HALF[kind])
+    by_seed = statistics.ensemble_by_seed(table, views, "both").set_index(["seed", "name"])["score"]
+    whole = statistics.ensemble(table.query("front_end == 'adasub'"), fusion)
+    for kind, score in whole.set_index("name")["score"].items():
+        assert by_seed[0, kind] == (PERFECT[kind] + HALF[kind]) / 2
+        assert by_seed[1, kind] == HALF[kind]
+        models = [PERFECT[kind], HALF[kind], HALF[kind]]
+        views_of = [(PERFECT[kind] + HALF[kind]) / 2, HALF[kind]]
+        assert score == pytest.approx(np.mean(models) if fusion == "mean" else max(views_of))
 
 
 def test_what_was_computed_is_read_again(table, tmp_path, monkeypatch):
