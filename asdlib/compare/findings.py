@@ -178,41 +178,27 @@ def adasub_or_cohgate(
     return found.reindex(columns=columns).rename_axis("machine").reset_index()
 
 
-def questions(scorers: Collection[str]) -> dict[str, tuple[statistics.System, statistics.System]]:
-    """Return what is compared with what, by the name of the question.
+def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
+    """Answer every question that the study can answer.
 
     Parameters
     ----------
-    scorers : of a study; without autoencoders, front-ends are compared by clip statistics.
+    scorers : of the study; without autoencoders, front-ends are compared by clip statistics.
 
-    Examples
-    --------
-    >>> questions(["eq1", "s1", "pmsd"])["far"]
-    (('adasub', 'eq1'), ('near', 'eq1'))
+    Returns
+    -------
+    DataFrame indexed by question ("far", "champion", "untrained", "untrained_champion", "phase"),
+    with the columns of :meth:`asdlib.compare.statistics.Results.paired`; questions without an
+    answer are left out.
     """
     by = common_scorer(scorers)
-    return {
+    asked = {
         "far": (("adasub", by), ("near", by)),
         "champion": (CHAMPION, ADASUB),
         "untrained": (UNTRAINED, ADASUB),
         "untrained_champion": (UNTRAINED, CHAMPION),
         "phase": (("adals", by), ("adasub", by)),
     }
-
-
-def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
-    """Answer every question that the study can answer.
-
-    Parameters
-    ----------
-    scorers : of the study.
-
-    Returns
-    -------
-    DataFrame indexed by question, with the columns of
-    :meth:`asdlib.compare.statistics.Results.paired`; questions without an answer are left out.
-    """
-    asked = questions(scorers)
     found = results.paired(asked.values()).set_axis(pd.Index(asked, name="question"))
     return found[found["mean"].notna()]
 

@@ -134,12 +134,13 @@ def test_neighbouring_bands_are_added_up(rng):
 
 
 def test_a_machine_without_anomalies_is_left_out_and_one_without_normal_clips_is_not(rng):
-    def of(label):
-        one = made(rng)
+    one = made(rng)
+    machines = []
+    for label in ("normal", "anomaly"):
         own = ((one.clips["split"] == "train") | (one.clips["label"] == label)).to_numpy()
-        return ViewValues(label, "pmsd", one.clips[own].reset_index(drop=True), one.values[own])
-
-    (found,) = failures.fault_contributions(PARAMS, [of("normal"), of("anomaly")])
+        clips = one.clips[own].reset_index(drop=True)
+        machines.append(ViewValues(label, "pmsd", clips, one.values[own]))
+    (found,) = failures.fault_contributions(PARAMS, machines)
     assert (found.machine, found.anomalies, found.normals) == ("anomaly", 24, 0)
     assert not found.usual.any()
     assert not found.faults["above"].any()

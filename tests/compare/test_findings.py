@@ -40,14 +40,12 @@ def test_the_ladder_stands_beside_what_was_reported(table):
     assert ladder["reported ensemble"].tolist() == pytest.approx([np.nan, 0.7, np.nan], nan_ok=True)
 
 
-def test_the_ladder_ends_with_detectors_without_training_each_judged_by_the_champion():
-    seeds = {0: HALF, 1: PERFECT, 2: HALF}
-    champion = rows("fan", "adasub", "s1", seeds)
+def test_detectors_without_training_are_judged_by_the_champion():
+    champion = rows("fan", "adasub", "s1", {0: HALF, 1: PERFECT, 2: HALF})
     views = [*S5_VIEWS[:2], rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0])]
     table = statistics.with_untrained(pd.concat([champion, *views], ignore_index=True))
     reported = [{"system": "champion", "front_end": "adasub", "scorer": "s1"}]
     found = findings.ladder(Results(table), reported).set_index("system")
-    assert found.index[-1] == "S5"
     # the mean of the views puts both anomalies above all normal clips
     assert found.loc["S5", ["mean", "ensemble", "low", "high"]].tolist() == [1, 1, 1, 1]
     assert found.loc["AdaLS, statistics pmsd", "mean"] == pytest.approx(OMEGA_OF_HALF)
