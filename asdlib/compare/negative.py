@@ -104,13 +104,12 @@ def _outcomes(
         if name == "lora" and params.encoder.folder and not params.encoder.lora_rank:
             why = "left out (encoder.lora_rank is 0)"
         yield name, why if own.empty else own
-    why = f"needs {' and '.join(GATED)}, which were not both run"
     if set(GATED) <= set(table["front_end"]):
+        rows = gate_scores(table, study.floors(params, recordings))
         why = "needs normal and anomalous test clips of at least two machines"
-        table = gate_scores(table, study.floors(params, recordings))
-        yield "gate", why if table.empty else table
+        yield "gate", why if rows.empty else rows
     else:
-        yield "gate", why
+        yield "gate", f"needs {' and '.join(GATED)}, which were not both run"
 
 
 def against_champion(ideas: IdeaScores) -> pd.DataFrame:
@@ -131,7 +130,8 @@ def against_champion(ideas: IdeaScores) -> pd.DataFrame:
     found = pd.DataFrame({"idea": {CHAMPION: "the champion", **IDEAS}})
     omegas = results.per_seed.pivot(index="seed", columns=["scorer", "front_end"], values="omega")
     found["omega"], found["omega_std"] = omegas[scorer].mean(), omegas[scorer].std()
-    paired = results.paired(((name, scorer), (CHAMPION, scorer)) for name in IDEAS)
+    run = [name for name in IDEAS if name not in ideas.reasons]
+    paired = results.paired(((name, scorer), (CHAMPION, scorer)) for name in run)
     found = found.join(paired.set_index(paired["system"].str[0])[_DIFFERENCE])
     change = omegas["eq1"].drop(columns=CHAMPION).sub(omegas["eq1", CHAMPION], axis=0)
     found["eq1"], found["eq1_std"] = change.mean(), change.std()

@@ -6,8 +6,6 @@ Notebook: 08_submission.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import shutil
 import zipfile
@@ -90,10 +88,9 @@ def write_system(
                 found = type(clips).__name__
                 raise AsdError(f"{label}, {machine}: found {found}; only PerClip can be submitted.")
             number = repr if kind == SCORES else lambda value: str(int(value))
-            lines = io.StringIO(newline="")
-            rows = csv.writer(lines, lineterminator="\n")  # a name may hold a comma
-            rows.writerows((name, number(value)) for name, value in sorted(clips.items()))
-            write_text(lines.getvalue(), target / file_name(kind, machine))
+            lines = pd.Series({name: number(value) for name, value in sorted(clips.items())})
+            written = lines.to_csv(header=False, lineterminator="\n")
+            write_text(written, target / file_name(kind, machine))
     dumped = yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
     write_text(_NULL.sub("!!null", dumped), target / f"{label}.meta.yaml")
     return target

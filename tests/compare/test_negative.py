@@ -169,6 +169,7 @@ def test_ideas_that_were_not_run_say_why():
     assert ideas.reasons["gate"] == "needs adasub and cohgate, which were not both run"
     compared = negative.against_champion(ideas)
     assert compared["omega"].notna().tolist() == [True] + [False] * len(negative.IDEAS)
+    assert compared["verdict"].tolist() == ["", *(ideas.reasons[name] for name in negative.IDEAS)]
     untested = table[table["split"] == "train"]
     other = params.load(chosen, front_ends=["near"])
     for own, scores, why in (
@@ -177,7 +178,7 @@ def test_ideas_that_were_not_run_say_why():
     ):
         nothing = negative.idea_scores(own, RECORDINGS, scores)
         assert set(nothing.reasons.values()) == {why}
-        assert len(negative.against_champion(nothing)) == len(negative.IDEAS)
+        assert negative.against_champion(nothing)["verdict"].tolist() == [why] * len(negative.IDEAS)
     assert negative.build_up(params.Params(), RECORDINGS, Results(untested)).empty
     assert negative.build_up(chosen, RECORDINGS, Results(table)).empty
     assert systems.SYSTEMS[0].missing_reason(Results(untested).per_seed) == "S1 needs test clips."

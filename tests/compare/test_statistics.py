@@ -74,16 +74,6 @@ def test_systems_are_paired(rng):
     assert high - low < whole[1] - whole[0]  # pairing takes the clips' luck out
 
 
-def test_a_system_without_seeds_is_the_same_for_every_seed_of_another(rng):
-    trained, single = drawn(rng), drawn(rng, seeds=1)
-    same = pd.concat([single.assign(seed=seed) for seed in range(3)], ignore_index=True)
-    found = [
-        bootstrap.omega_resamples([trained, own], resamples=40, generator=np.random.default_rng(0))
-        for own in (single, same)
-    ]
-    assert np.array_equal(found[0], found[1])
-
-
 def test_what_cannot_be_paired_is_one_sentence(rng):
     a = drawn(rng)
     generator = np.random.default_rng(0)

@@ -67,6 +67,10 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
         "target anomaly": 6.5,
     }
     assert [int(d) for _, d in s1.guarded("fan", "decision").items()] == [1, 0, 1, 0]
+    for applied, name in (({"S1": s1, "S5": s1}, "S1"), ({"S1": NOTHING, "S5": s1}, "S5")):
+        assert systems.default_system(applied).name == name
+    assert systems.default_system({"S1": s1, "S5": s1}, "S5").name == "S5"
+    assert systems.default_system({"S1": NOTHING}).name == "S1"
     decided = systems.decisions({"S1": s1, "S2": NOTHING}).set_index(["system", "machine", "name"])
     assert decided["decision"].tolist() == [1, 0, 1, 0] + [0] * 4
     assert decided.loc[("S1", "fan", "target normal"), ["score", "threshold"]].tolist() == [
@@ -97,15 +101,6 @@ def test_the_system_without_training_is_the_mean_of_its_views():
     assert set(s5.clips["threshold"]) == {2.0}  # held out: p of a score above both is 1 / 3
     assert not systems.UNTRAINED.trained
     assert all(system.trained for system in systems.PAPER)
-
-
-def test_the_default_system_is_the_first_that_could_be_formed():
-    there = formed()
-    assert systems.default_system({"S1": there, "S5": there}).name == "S1"
-    assert systems.default_system({"S1": there, "S5": there}, "S5").name == "S5"
-    assert systems.default_system({"S1": there, "S5": NOTHING}, "S5").name == "S1"
-    assert systems.default_system({"S1": NOTHING, "S5": there}) == systems.UNTRAINED
-    assert systems.default_system({"S1": NOTHING}).name == "S1"
 
 
 def test_the_tables_of_a_study_are_written_and_told(trained, tmp_path):
