@@ -52,11 +52,12 @@ def counted(
     for system, rule, clips in _by_rule(params, recordings, table):
         for machine, own in clips.groupby("machine", sort=False):
             train = own.loc[own["split"] == "train", "score"].to_numpy()
+            kinds = list(metrics.labelled(own).groupby(["domain", "label"])["score"])
             for rate in rates:
                 limit = systems.threshold(train, 1 - rate, held_out=rule == HELD_OUT)
                 place = [system.name, rule, rate, machine, bool(np.isfinite(limit))]
-                for kind, test in metrics.labelled(own).groupby(["domain", "label"]):
-                    rows.append([*place, *kind, int((test["score"] > limit).sum()), len(test)])
+                for kind, test in kinds:
+                    rows.append([*place, *kind, int((test > limit).sum()), len(test)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
