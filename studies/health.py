@@ -1,7 +1,7 @@
 """What the health of a recording tells: every fault put into embedded scenes, and none.
 
-A monitor's :class:`asdlib.monitor.reference.Reference` is fitted on the training clips of each
-machine. Test clips, normal and anomalous, get one fault each at several severities; unhurt ones
+A monitor's :class:`asdlib.monitor.reference.MachineReference` is fitted on the training clips of
+each machine. Test clips, normal and anomalous, get one fault each at several severities; unhurt ones
 show how often a fault is claimed wrongly. Thresholds were chosen on scene seed 0. Tables are
 printed and written to ``results/health``. Run it as ``python studies/health.py``; ``--seeds 0`` for
 one set.
@@ -20,7 +20,7 @@ import soxr
 from asdlib import dataset
 from asdlib.io import store
 from asdlib.monitor import health, quantities
-from asdlib.monitor.reference import Reference
+from asdlib.monitor.reference import MachineReference
 from asdlib.params import Scenes
 from asdlib.simulate import scenes
 
@@ -152,8 +152,8 @@ def machine(root, name, seed, every, most):
     label = {stem: cell.label for cell, stem in scenes.cells(name, params) if cell.split == "test"}
     train = [dataset.read(path) for path in sorted((root / name / "train").glob("*.wav"))]
     known = [quantities.measure(one) for one in train[:: max(len(train) // most, 1)]]
-    usual = Reference.fit(known)
-    levels = Reference.fit([blind(one) for one in known])
+    usual = MachineReference.fit(known)
+    levels = MachineReference.fit([blind(one) for one in known])
     rows = []
     for number, path in enumerate(sorted((root / name / "test").glob("*.wav"))):
         signal, other = dataset.read(path), train[number % len(train)]

@@ -90,6 +90,12 @@ def test_no_room_is_longer_than_its_budget():
     assert {own: lines[own] for own in BUDGET if lines[own] > BUDGET[own]} == {}
 
 
+def test_no_class_has_the_name_of_another_one():
+    trees = [ast.parse(file.read_text()) for file in FILES]
+    names = [n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
 def test_what_draws_computes_nothing():
     library = re.compile(r"^\s*(?:import|from) (?:matplotlib|bokeh)\b", re.MULTILINE)
     for file in sorted((ROOT / "asdlib" / "report").glob("*.py")):

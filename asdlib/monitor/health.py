@@ -14,7 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from asdlib.monitor.quantities import BANDS, RecordingQuantities
-from asdlib.monitor.reference import CHANNELS, EVIDENT, Range, Reference, quantities, steepest
+from asdlib.monitor.reference import (
+    CHANNELS,
+    EVIDENT,
+    MachineReference,
+    Range,
+    quantities,
+    steepest,
+)
 
 # limits of faults that show in one recording
 _DEAD = -80.0  # dB of full scale
@@ -67,7 +74,7 @@ class Fault(NamedTuple):
 def summary(
     names: Sequence[str],
     recordings: Sequence[RecordingQuantities],
-    reference: Reference | None = None,
+    reference: MachineReference | None = None,
 ) -> list[str]:
     """One sentence per kind of fault, for many recordings.
 
@@ -98,7 +105,7 @@ def summary(
     ]
 
 
-def faults(found: RecordingQuantities, reference: Reference | None = None) -> list[Fault]:
+def faults(found: RecordingQuantities, reference: MachineReference | None = None) -> list[Fault]:
     """Faults of one recording; none where it is sound.
 
     Parameters
@@ -115,7 +122,7 @@ def faults(found: RecordingQuantities, reference: Reference | None = None) -> li
     >>> faults(measure(np.stack([one, -0.5 * one])))[0].sentence
     'Both channels hold the same signal: far is near times -0.50.'
     >>> clips = [0.1 * rng.normal(size=(2, 32000)) for _ in range(8)]
-    >>> reference = Reference.fit([measure(clip) for clip in clips])
+    >>> reference = MachineReference.fit([measure(clip) for clip in clips])
     >>> faults(measure(clips[0]), reference)
     []
     >>> print(faults(measure(clips[0] * [[1], [0.1]]), reference)[0].sentence)
@@ -148,7 +155,7 @@ class _Channel:
     """One channel of a recording, beside its reference; and what belongs to both channels."""
 
     found: RecordingQuantities
-    reference: Reference | None
+    reference: MachineReference | None
     values: Mapping[str, float]
     c: int
 

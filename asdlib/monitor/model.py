@@ -22,7 +22,7 @@ from asdlib.calibration import Alarm
 from asdlib.monitor import detectors, health, model_file, reasons, recordings
 from asdlib.monitor.quantities import measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
-from asdlib.monitor.reference import Reference
+from asdlib.monitor.reference import MachineReference
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
@@ -62,7 +62,7 @@ class Monitor:
     views: tuple[pipeline.FittedView, ...]
     values: tuple[Float[np.ndarray, "recording _"], ...]
     known: pd.DataFrame
-    reference: Reference
+    reference: MachineReference
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
 
@@ -102,7 +102,7 @@ class Monitor:
             )
         views = detectors.unfitted(table, spectra)
         values, found = detectors.examined(views, table, spectra)
-        reference = Reference.fit(found)
+        reference = MachineReference.fit(found)
         faulty = tuple(health.summary(table["name"].tolist(), found, reference))
         none_yet = cls(views, (), table[:0], reference, faulty, false_alarms)
         return none_yet.on(values, recordings.known(table))
@@ -158,7 +158,7 @@ class Monitor:
                 tuple(detectors.view_of(tensors, about, number) for number in numbers),
                 tuple(tensors[f"{number}.values"] for number in numbers),
                 pd.DataFrame(known | {"fold": tensors["folds"]}),
-                Reference(**model_file.part(tensors, "usual")),
+                MachineReference(**model_file.part(tensors, "usual")),
                 tuple(about["faulty"]),
                 about["false_alarms"],
             )

@@ -61,7 +61,7 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Reference:
+class MachineReference:
     """What the recordings of one machine look like.
 
     Attributes
@@ -77,7 +77,7 @@ class Reference:
     >>> from asdlib.monitor.quantities import measure
     >>> rng = np.random.default_rng(0)
     >>> clips = [0.1 * rng.normal(size=(2, 32000)) * [[1], [0.5]] for _ in range(8)]
-    >>> reference = Reference.fit([measure(clip) for clip in clips])
+    >>> reference = MachineReference.fit([measure(clip) for clip in clips])
     >>> round(reference.range("level far").centre)
     -26
     """
@@ -92,7 +92,7 @@ class Reference:
     high: Float[np.ndarray, " quantity"]
 
     @classmethod
-    def fit(cls, recordings: Sequence[RecordingQuantities]) -> Reference:
+    def fit(cls, recordings: Sequence[RecordingQuantities]) -> MachineReference:
         """Take what is usual from training recordings, at least one.
 
         The cross-correlation of each is compared to the mean of the others.
@@ -114,7 +114,7 @@ class Reference:
             high=values.max(axis=0),
         )
 
-    def widened(self, recordings: Sequence[RecordingQuantities]) -> Reference:
+    def widened(self, recordings: Sequence[RecordingQuantities]) -> MachineReference:
         """Return the same with ranges that hold more training recordings."""
         values = np.stack([_all(one, self) for one in recordings])
         low = np.minimum(self.low, values.min(axis=0))
@@ -126,7 +126,9 @@ class Reference:
         return Range(*(float(v[at]) for v in (self.low, self.centre, self.high, self.spread)))
 
 
-def quantities(found: RecordingQuantities, reference: Reference | None = None) -> dict[str, float]:
+def quantities(
+    found: RecordingQuantities, reference: MachineReference | None = None
+) -> dict[str, float]:
     """All quantities of one recording in the order of QUANTITIES, or those without a reference.
 
     >>> from asdlib.monitor.quantities import measure
@@ -157,7 +159,7 @@ def quantities(found: RecordingQuantities, reference: Reference | None = None) -
     return {name: float(of_both[name]) for name in QUANTITIES if name in of_both}
 
 
-def _all(found: RecordingQuantities, reference: Reference) -> Float[np.ndarray, " quantity"]:
+def _all(found: RecordingQuantities, reference: MachineReference) -> Float[np.ndarray, " quantity"]:
     return np.array(list(quantities(found, reference).values()))
 
 
@@ -173,7 +175,7 @@ def steepest(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
     return float(below[best] - above[best]), best + _SUPPORT
 
 
-def _crossed(difference: Float[np.ndarray, " band"], reference: Reference) -> float:
+def _crossed(difference: Float[np.ndarray, " band"], reference: MachineReference) -> float:
     """Distance of the channels' difference to the swapped one, relative to the usual one.
 
     The usual one may have any gain, so that a change of level is no swap.

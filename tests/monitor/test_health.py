@@ -15,7 +15,7 @@ from asdlib.cli import main
 from asdlib.monitor import Monitor, quantities
 from asdlib.monitor.health import faults
 from asdlib.monitor.quantities import measure
-from asdlib.monitor.reference import Reference
+from asdlib.monitor.reference import MachineReference
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate import scenes
 
@@ -31,7 +31,7 @@ def rendered(machine, split, count):
 def machine(request):
     """Training clips and test clips of a machine, and what is usual of them."""
     train, test = (rendered(request.param, *own) for own in (("train", 12), ("test", 4)))
-    return train, test, Reference.fit([measure(one) for one in train])
+    return train, test, MachineReference.fit([measure(one) for one in train])
 
 
 def on(channel, change):
@@ -163,7 +163,7 @@ def test_nothing_is_claimed_of_a_training_recording(seed, count, samples, gain, 
     if faulty and samples > 16000:
         train = [ALONE[faulty][0](one) for one in train]
     found = [measure(one) for one in train]
-    fitted = Reference.fit(found)
+    fitted = MachineReference.fit(found)
     assert [faults(one, fitted) for one in found] == [[]] * count
 
 
@@ -174,7 +174,7 @@ def test_levels_tell_a_swap_where_the_channels_have_nothing_in_common(rng):
         white = np.fft.rfft(0.01 * rng.standard_normal((2, 16000)))
         return np.fft.irfft(white * shape)
 
-    fitted = Reference.fit([measure(recorded()) for _ in range(8)])
+    fitted = MachineReference.fit([measure(recorded()) for _ in range(8)])
     assert [fault.kind for fault in faults(measure(recorded()[::-1]), fitted)] == ["swapped"]
     assert sentences(recorded(), fitted) == []
 
