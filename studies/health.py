@@ -1,8 +1,8 @@
 """What the health of a recording tells: every fault put into embedded scenes, and none.
 
 A monitor's :class:`asdlib.monitor.reference.MachineReference` is fitted on the training clips of
-each machine. Test clips, normal and anomalous, get one fault each at several severities; unhurt ones
-show how often a fault is claimed wrongly. Thresholds were chosen on scene seed 0. Tables are
+each machine. Test clips, normal and anomalous, get one fault each at several severities; unhurt
+ones show how often a fault is claimed wrongly. Thresholds were chosen on scene seed 0. Tables are
 printed and written to ``results/health``. Run it as ``python studies/health.py``; ``--seeds 0`` for
 one set.
 """
