@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from asdlib import dataset
 from asdlib.autoencoder import SeedLinear
@@ -36,9 +36,11 @@ from asdlib.study.views import COLUMNS
 from asdlib.training import shuffled
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
-_NEEDED = (
-    "a transformers audio model: config.json, preprocessor_config.json and weights as safetensors"
-)
+_UNREAD = {  # constants that do not matter
+    "embedding": {*Encoder.model_fields},
+    "exposure": {"lora_rank", "lora_epochs"},
+    "lora": {"epochs"},
+}
 
 
 def check(params: Params) -> None:
@@ -58,7 +60,7 @@ def fingerprint(params: Params) -> str:
     if params.encoder.folder is None:
         return ""
     folder = resolve(params.encoder.folder)
-    files = [*sorted(folder.glob("*.json")), *_weights(folder)]
+    files = [*sorted(folder.glob("*.json")), *sorted(folder.glob("*.safetensors"))]
     return digest([[f.name, _content(f, f.stat().st_size, f.stat().st_mtime_ns)] for f in files])
 
 
@@ -67,10 +69,6 @@ def _content(file: Path, size: int, changed: int) -> str:
     """Hash a file's content once for every size and time of change."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _weights(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
 
 
 def scores(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
@@ -85,72 +83,46 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
     """
     if params.encoder.folder is None or len(recordings.machines) < 2:
         return pd.DataFrame(columns=COLUMNS)
-    _library()
-    clips = recordings.manifest
-    tables = [_table("exposure", _frozen, params, clips, params.seeds, progress)]
+    clips, wanted = recordings.manifest, [("exposure", params.seeds)]
     if params.encoder.lora_rank:  # one encoder per seed, so one file per seed
-        tables += [_table("lora", _adapted, params, clips, [s], progress) for s in params.seeds]
+        wanted += [("lora", (seed,)) for seed in params.seeds]
     parts = []
-    raw = pd.concat(tables, ignore_index=True)
-    for _, rows in raw.groupby(["machine", "front_end", "seed"], sort=False):
-        constants = params.scoring
-        normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
-        gamma = Calibration.fit(normal, constants.quantile, constants.standardise)
-        parts.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
+    for name, seeds in wanted:
+        a = _kept(name, params, clips, seeds, progress)
+        for seed, values in zip(seeds, a, strict=True):
+            table = clips.assign(front_end=name, scorer="machine", seed=seed, A=values)
+            for _, rows in table.groupby("machine", sort=False):
+                normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
+                gamma = Calibration.fit(normal, params.scoring.quantile, params.scoring.standardise)
+                parts.append(rows.assign(score=gamma.standardise(rows["A"].to_numpy())))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def _table(
-    name: str,
-    compute: Callable[[Params, pd.DataFrame, Sequence[int], bool], Float[np.ndarray, "seed clip"]],
-    params: Params,
-    clips: pd.DataFrame,
-    seeds: Sequence[int],
-    progress: bool,
-) -> pd.DataFrame:
-    """A of every clip by some seeds."""
-
-    def make() -> pd.DataFrame:
-        a = compute(params, clips, seeds, progress)
-        columns = clips[["machine", "split", "domain", "label", "name"]]
-        own = columns.assign(front_end=name, scorer="machine")
-        parts = [own.assign(seed=seed, A=values) for seed, values in zip(seeds, a, strict=True)]
-        return pd.concat(parts)
-
-    columns = ["hash", "machine", "split", "domain", "label", "name"]
-    key = _key(params, clips[columns], name, seeds=list(seeds))
-    found: pd.DataFrame = store.made(_folder(params) / f"{name}.{key}.parquet", make)
-    return found
-
-
-def _folder(params: Params) -> Path:
-    return resolve(params.results) / "exposure"
-
-
-def _key(params: Params, clips: pd.DataFrame, kind: str, **values: Any) -> str:
-    """Name an embedding, an adapter or a table of scores by all that it depends on.
+def _kept(
+    kind: str, params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
+) -> Float[np.ndarray, "row column"]:
+    """Embeddings of the clips, or A by seed and clip, in a file named by all that they depend on.
 
     Parameters
     ----------
-    clips : their columns that matter.
-    kind : "embedding", "exposure" or "lora"; each depends on some constants only.
+    kind : "embedding", "exposure" or "lora"; each depends on some constants and columns only.
     """
-    unread = {
-        "embedding": set(Encoder.model_fields),
-        "exposure": {"folder", "lora_rank", "lora_epochs"},
-        "lora": {"folder", "epochs"},
-    }
-    return digest(
+    compute = {"embedding": _embeddings, "exposure": _frozen, "lora": _adapted}[kind]
+    columns = ["hash", "machine", "split", "domain", "label", "name"]
+    key = digest(
         {
             "kind": kind,
             "code": store.code("study.exposure"),
             "encoder": fingerprint(params),
-            "constants": params.encoder.model_dump(exclude=unread[kind]),
-            "clips": clips.to_numpy().tolist(),
+            "constants": params.encoder.model_dump(exclude={"folder", *_UNREAD[kind]}),
+            "clips": clips["hash" if kind == "embedding" else columns].to_numpy().tolist(),
             "spectra": [params.spectra.sample_rate, params.spectra.resample],
-            **values,
+            "seeds": seeds,
         }
     )
+    file = resolve(params.results) / "exposure" / f"{kind}.{key}.safetensors"
+    found = store.made(file, lambda: {"values": compute(params, clips, seeds, progress)})
+    return np.asarray(found["values"])
 
 
 class Head(nn.Module):
@@ -158,6 +130,7 @@ class Head(nn.Module):
 
     def __init__(self, seeds: Sequence[int], inputs: int, hidden: int, machines: int):
         super().__init__()
+        self.seeds = seeds
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.hidden = SeedLinear(generators, inputs, hidden)
         self.out = SeedLinear(generators, hidden, machines)
@@ -177,191 +150,143 @@ class AudioEncoder:
     """
 
     def __init__(self, params: Params):
-        folder = resolve(str(params.encoder.folder))
-        where, rate = f"encoder.folder: {folder}", params.spectra.sample_rate
-        if not folder.is_dir():
-            raise AsdError(f"{where} is no folder; it must hold {_NEEDED}.")
-        found = {p.name for p in folder.iterdir()}
-        if not {"config.json", "preprocessor_config.json"} <= found or not _weights(folder):
-            names = ", ".join(sorted(found)[:5]) or "nothing"
-            raise AsdError(f"{where} holds {names}; it must hold {_NEEDED}.")
-        _library()
-        self._rate, self._device = rate, choose_device(params.device)
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
         try:
-            lacking = self._load(folder)
+            import peft  # noqa: F401  # of _adapted
+            import transformers
+        except ImportError:
+            needed = "encoder.folder needs transformers and peft: pip install asdlib[encoder]."
+            raise AsdError(needed) from None
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        self._spectra, self._device = params.spectra, choose_device(params.device)
+        folder, local = resolve(str(params.encoder.folder)), {"local_files_only": True}
+        own = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
+        try:
+            if not (folder / "config.json").is_file():
+                raise FileNotFoundError("no config.json")
+            self._extract = transformers.AutoFeatureExtractor.from_pretrained(folder, **local)
+            model, info = transformers.AutoModel.from_pretrained(folder, **local, **own)
+            if missing := sorted(info["missing_keys"]):  # it fills them with random numbers
+                raise LookupError(f"weights of the model are missing, such as {missing[0]}")
+            whole = model.get_encoder() if model.config.is_encoder_decoder else model
+            self.model = whole.to(self._device).eval().requires_grad_(False)
+            generator, rate = np.random.default_rng(0), params.spectra.sample_rate
             wanted = getattr(self._extract, "sampling_rate", rate)
-            noise = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
-            shape = self.embed(noise).shape if wanted == rate and not lacking else (1, 0)
+            if wanted != rate:
+                raise ValueError(f"it wants {wanted} Hz and the study has {rate} Hz")
+            shape = self._embed(generator.standard_normal(rate).astype(np.float32)).shape
+            if len(shape) != 2:
+                raise ValueError(f"one vector per clip is needed, not values of shape {shape}")
         except Exception as error:  # the folder is the user's and the library may raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise AsdError(f"{where} cannot be used ({reason[:300]}).") from error
-        if lacking:  # the library would fill them with random numbers
-            few = ", ".join(lacking[:3])
-            raise AsdError(f"{where} lacks weights of the model, such as {few}.")
-        if wanted != rate:
             raise AsdError(
-                f"{where} wants {wanted} Hz and the study has {rate} Hz; use an encoder of the "
-                "study's sample rate."
-            )
-        if len(shape) != 2:
-            raise AsdError(
-                f"{where} gives embeddings of shape {tuple(shape)}; it must give one vector per "
-                "clip."
-            )
+                f"encoder.folder: {folder} cannot be used ({reason[:300]}); it must hold a "
+                "transformers audio model: config.json, preprocessor_config.json and weights as "
+                "safetensors."
+            ) from error
         self.size = int(shape[1])
 
-    def _load(self, folder: Path) -> list[str]:
-        """Load model and feature extractor; return the names of weights that are missing."""
-        from transformers import AutoFeatureExtractor, AutoModel
+    def __call__(self, clips: pd.DataFrame, bar: tqdm) -> Float[Tensor, "clip value"]:
+        """Embed clips one by one.
 
-        local: dict[str, Any] = {"local_files_only": True}
-        self._extract = AutoFeatureExtractor.from_pretrained(folder, **local)
-        own = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
-        model, info = AutoModel.from_pretrained(folder, **local, **own)
-        whole = model.get_encoder() if model.config.is_encoder_decoder else model
-        self.model = whole.to(self._device).eval().requires_grad_(False)
-        return sorted(info["missing_keys"])
+        Parameters
+        ----------
+        clips : rows of a manifest.
+        bar : of the progress.
+        """
+        found = []
+        for signal in dataset.read_all(clips, self._spectra):
+            found.append(self._embed(signal[0]))
+            bar.update()
+        return torch.cat(found)
 
-    def adapt(self, rank: int) -> None:
-        """Add low-rank matrices to all linear layers, which alone are trained."""
-        from peft import LoraConfig, get_peft_model
-
-        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
-        self.model = get_peft_model(self.model, config)
-
-    def embed(self, signal: Float[np.ndarray, " sample"]) -> Float[Tensor, "1 value"]:
+    def _embed(self, signal: Float[np.ndarray, " sample"]) -> Float[Tensor, "1 value"]:
         """Mean over time of the last hidden states of one waveform."""
-        found = self._extract(signal, sampling_rate=self._rate, return_tensors="pt")
+        rate = self._spectra.sample_rate
+        found = self._extract(signal, sampling_rate=rate, return_tensors="pt")
         inputs = {name: value.to(self._device) for name, value in found.items()}
         hidden: Tensor = self.model(**inputs).last_hidden_state
         return hidden.mean(1)
 
 
-def _library() -> None:
-    """Check that the optional libraries are installed, and keep them off the network."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        import peft  # noqa: F401
-        import transformers
-    except ImportError:
-        raise AsdError(
-            "encoder.folder is set, but transformers and peft are not installed: "
-            "pip install asdlib[encoder]."
-        ) from None
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-
-
-Embed = Callable[[Int[Tensor, "seed clip"]], Float[Tensor, "seed clip value"]]
-"""Numbers of clips to their embeddings."""
-
-
-def _embeddings(params: Params, clips: pd.DataFrame, progress: bool) -> Float[Tensor, "clip value"]:
-    """Embed every clip once; the embeddings depend on the contents of the clips only."""
-
-    def make() -> dict[str, Tensor]:
-        encoder, rows = AudioEncoder(params), []
-        with (
-            torch.inference_mode(),
-            progressing("frozen encoder", len(clips), "clip", progress=progress) as bar,
-        ):
-            for signal in dataset.read_all(clips, params.spectra):
-                rows.append(encoder.embed(signal[0])[0].cpu())
-                bar.update()
-        return {"embeddings": torch.stack(rows)}
-
-    key = _key(params, clips[["hash"]], "embedding")
-    found: Tensor = store.made(_folder(params) / f"embedding.{key}.safetensors", make)["embeddings"]
-    return found
+def _embeddings(
+    params: Params, clips: pd.DataFrame, _: Sequence[int], progress: bool
+) -> Float[Tensor, "clip value"]:
+    """Embed every clip once by the frozen encoder."""
+    encoder = AudioEncoder(params)
+    bar = progressing("frozen encoder", len(clips), "clip", progress=progress)
+    with torch.inference_mode(), bar:
+        return encoder(clips, bar).cpu()
 
 
 def _frozen(
     params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
-) -> Float[np.ndarray, "seed clip"]:
+) -> Float[Tensor, "seed clip"]:
     """A by heads of all seeds on the embeddings of the frozen encoder."""
-    embeddings = _embeddings(params, clips, progress)
+    embeddings = torch.from_numpy(_kept("embedding", params, clips, (), progress))
     train = torch.from_numpy((clips["split"] == "train").to_numpy(copy=True))
     mean, std = embeddings[train].mean(0), embeddings[train].std(0).clamp_min(1e-8)
     x = (embeddings - mean) / std
     head = Head(seeds, x.shape[1], params.encoder.hidden, clips["machine"].nunique())
-    _fit(x.__getitem__, head, list(head.parameters()), clips, seeds, params.encoder)
-    return _surprise(x.__getitem__, head, clips, seeds)
+    return _surprise(
+        x.__getitem__, head, list(head.parameters()), clips, params, params.encoder.epochs
+    )
 
 
 def _adapted(
     params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
-) -> Float[np.ndarray, "1 clip"]:
-    """A by one seed's encoder and head, trained together; the trained weights are kept."""
-    (seed,), constants = seeds, params.encoder
-    encoder, files = AudioEncoder(params), list(zip(clips["path"], clips["hash"], strict=True))
-    epochs, train = constants.lora_epochs, clips["split"] == "train"
-    steps = epochs * int(train.sum()) + len(clips)
-    bar = progressing(f"LoRA, seed {seed}", steps, "clip", progress=progress)
+) -> Float[Tensor, "1 clip"]:
+    """A by one seed's encoder and head, trained together."""
+    from peft import LoraConfig, get_peft_model
 
-    def embed(numbers: Int[Tensor, "1 clip"]) -> Float[Tensor, "1 clip value"]:
-        rows = []
-        for path, content in (files[i] for i in numbers[0].tolist()):
-            signal = dataset.read(path, params.spectra, content=content)
-            rows.append(encoder.embed(signal[0]))
-            bar.update()
-        return torch.cat(rows)[None]
-
+    (seed,), constants, rank = seeds, params.encoder, params.encoder.lora_rank
+    encoder, epochs = AudioEncoder(params), constants.lora_epochs
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
-        encoder.adapt(constants.lora_rank)
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+        encoder.model = get_peft_model(encoder.model, config)
     head = Head(seeds, encoder.size, constants.hidden, clips["machine"].nunique())
     head.to(choose_device(params.device))
-    parts = [*encoder.model.named_parameters(), *head.named_parameters()]
-    learnt = {name: weight for name, weight in parts if weight.requires_grad}
+    parts = [*encoder.model.parameters(), *head.parameters()]
+    weights = [weight for weight in parts if weight.requires_grad]
+    steps = epochs * int((clips["split"] == "train").sum()) + len(clips)
+    with progressing(f"LoRA, seed {seed}", steps, "clip", progress=progress) as bar:
 
-    def make() -> dict[str, Tensor]:
-        _fit(embed, head, list(learnt.values()), clips, seeds, constants, epochs)
-        return dict(learnt)
+        def embed(numbers: Int[Tensor, "1 clip"]) -> Float[Tensor, "1 clip value"]:
+            return encoder(clips.iloc[numbers[0].tolist()], bar)[None]
 
-    columns = ["hash", "machine", "domain", "label", "name"]
-    key = _key(params, clips.loc[train, columns], "lora", seeds=list(seeds))
-    with bar:
-        stored = store.made(_folder(params) / f"lora.{key}.safetensors", make)
-        with torch.inference_mode():
-            for name, weight in learnt.items():
-                weight.copy_(stored[name])
-        return _surprise(embed, head, clips, seeds)
+        return _surprise(embed, head, weights, clips, params, epochs)
 
 
-def _fit(
-    embed: Embed,
+def _surprise(
+    embed: Callable[[Int[Tensor, "seed clip"]], Float[Tensor, "seed clip value"]],
     head: Head,
     weights: Sequence[Tensor],
     clips: pd.DataFrame,
-    seeds: Sequence[int],
-    constants: Encoder,
-    epochs: int | None = None,
-) -> None:
-    """Train on the training clips; seeds do not affect each other's gradients."""
-    optimiser = torch.optim.AdamW(weights, lr=constants.learning_rate)
+    params: Params,
+    epochs: int,
+) -> Float[Tensor, "seed clip"]:
+    """Train on the training clips and return -log p(own machine) of every clip.
+
+    Embeddings are a function of the numbers of clips. Seeds do not affect each other's gradients.
+    Scores are taken clip by clip: they must not depend on other clips.
+    """
+    machine = torch.from_numpy(pd.factorize(clips["machine"])[0].astype(np.int64))
+    optimiser = torch.optim.AdamW(weights, lr=params.encoder.learning_rate)
     train = torch.from_numpy(np.flatnonzero(clips["split"] == "train"))
-    for epoch in range(constants.epochs if epochs is None else epochs):
-        order = torch.stack([shuffled(len(train), seed, epoch) for seed in seeds])
-        for batch in order.split(constants.batch_size, dim=1):
+    for epoch in range(epochs):
+        order = torch.stack([shuffled(len(train), seed, epoch) for seed in head.seeds])
+        for batch in order.split(params.encoder.batch_size, dim=1):
             logits = head(embed(train[batch]))
-            wanted = _machine(clips)[train[batch]].to(logits.device)
+            wanted = machine[train[batch]].to(logits.device)
             each = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
             optimiser.zero_grad()
             each.view(wanted.shape).mean(1).sum().backward()
             optimiser.step()
-
-
-def _machine(clips: pd.DataFrame) -> Int[Tensor, " clip"]:
-    return torch.from_numpy(pd.factorize(clips["machine"])[0].astype(np.int64))
-
-
-def _surprise(
-    embed: Embed, head: Head, clips: pd.DataFrame, seeds: Sequence[int]
-) -> Float[np.ndarray, "seed clip"]:
-    """-log p(own machine), clip by clip: a score must not depend on other clips."""
-    numbers = torch.arange(len(clips)).expand(len(seeds), -1)
+    numbers = torch.arange(len(clips)).expand(len(head.seeds), -1)
     with torch.inference_mode():
         logits = [head(embed(own)).cpu() for own in numbers.split(1, dim=1)]
     log_p = torch.cat(logits, 1).double().log_softmax(2)
-    own = log_p.gather(2, _machine(clips).expand(len(seeds), -1)[:, :, None])[:, :, 0]
-    return np.maximum(-own.numpy(), _SMALLEST)
+    own = log_p.gather(2, machine.expand(len(head.seeds), -1)[:, :, None])[:, :, 0]
+    return (-own).clamp_min(_SMALLEST)
