@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from asdlib.study import baseline
 from asdlib.training import shuffled
 
 if TYPE_CHECKING:
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.neighbors import BallTree
     from zuko.flows import MAF
 
 BOTTLENECK = ("flow", "knn")
@@ -87,12 +87,6 @@ def wanted(params: Params) -> list[tuple[str, str]]:
                 f"Unknown scorer {name!r}: a front-end may be named before {', '.join(VIEWS)} only."
             )
     return list(found)
-
-
-def constants(params: Params) -> dict[str, Any]:
-    """Parameters of the detectors that are asked for, besides those of eq. 1."""
-    asked = set(params.scorers) & set(BOTTLENECK)
-    return {"bottleneck": params.bottleneck.model_dump()} if asked else {}
 
 
 def workers(params: Params) -> int | None:
@@ -167,12 +161,6 @@ def eq1(detectors: Iterable[pipeline.Detector]) -> scoring.Detector:
     raise AsdError("No score of eq. 1 was asked for (scorers).")
 
 
-def remarks(detectors: Iterable[pipeline.Detector]) -> dict[str, Any]:
-    """What has to be kept beside the scores: the official baseline's minibatch losses."""
-    official = [d for d in detectors if isinstance(d, baseline.OfficialDetector)]
-    return {"batch_losses": official[0].batch_losses.tolist()} if official else {}
-
-
 @dataclass(frozen=True)
 class BottleneckDetector:
     """Scores clips by how unusual their bottleneck vectors b are, for all seeds.
@@ -186,7 +174,9 @@ class BottleneckDetector:
     ----------
     bottleneck : maps one clip's stacked vectors to the trained models' bottleneck vectors.
     mean, std : of the training vectors, (seed, 1, latent).
-    flows, neighbours : one per seed.
+    flows, trees : one per seed. The tree itself is asked: scikit-learn's ``NearestNeighbors``
+        changes the process's warning filters at every call, and clips are scored in threads.
+    neighbours : nearest training clips that are taken.
     low : (seed,), is subtracted from the flow's score.
     percentile : over the vectors of a clip.
     """
@@ -195,7 +185,8 @@ class BottleneckDetector:
     mean: Float[Tensor, "seed 1 latent"]
     std: Float[Tensor, "seed 1 latent"]
     flows: Sequence[MAF]
-    neighbours: Sequence[NearestNeighbors]
+    trees: Sequence[BallTree]
+    neighbours: int
     low: Float[np.ndarray, " seed"]
     percentile: float
 
@@ -221,7 +212,7 @@ class BottleneckDetector:
         constants : of the flow, its training and the nearest neighbours.
         percentile : over the vectors of a clip.
         """
-        from sklearn.neighbors import NearestNeighbors
+        from sklearn.neighbors import BallTree
 
         clips = [bottleneck(frames.clip(c)).cpu() for c in range(len(frames))]
         whole = torch.cat(clips, 1)
@@ -231,14 +222,11 @@ class BottleneckDetector:
             _train(x, seed, constants) for x, seed in zip((whole - mean) / std, seeds, strict=True)
         ]
         # a tree, not brute force: its distance of a clip to itself is exactly 0
-        tree = NearestNeighbors(
-            n_neighbors=min(constants.neighbours + 1, len(clips)), algorithm="ball_tree"
-        )
         means = torch.stack([_mean((x - mean) / std) for x in clips], 1).numpy()
-        neighbours = [type(tree)(**tree.get_params()).fit(x) for x in means]
+        trees = [BallTree(x) for x in means]
         nll = np.stack([_surprise(flows, (x - mean) / std, percentile) for x in clips])
         low = nll.mean(0) - _LOW * nll.std(0)
-        return cls(bottleneck, mean, std, flows, neighbours, low, percentile)
+        return cls(bottleneck, mean, std, flows, trees, constants.neighbours, low, percentile)
 
     def __call__(
         self, vectors: Float[np.ndarray, "vector value"]
@@ -248,10 +236,11 @@ class BottleneckDetector:
         surprise = _surprise(self.flows, latent, self.percentile)
         flow = np.maximum(surprise - self.low, _SMALLEST)
         distances = []
-        for tree, x in zip(self.neighbours, _mean(latent).numpy(), strict=True):
-            near = tree.kneighbors(x[None])[0][0]
+        for tree, x in zip(self.trees, _mean(latent).numpy(), strict=True):
+            count = min(self.neighbours + 1, len(tree.data))
+            near = tree.query(x[None], count)[0][0]
             others = near[1:] if near[0] == 0 and len(near) > 1 else near
-            distances.append(max(others[: tree.n_neighbors - 1 or 1].mean(), _SMALLEST))
+            distances.append(max(others[: count - 1 or 1].mean(), _SMALLEST))
         return dict(zip(BOTTLENECK, (flow, np.array(distances)), strict=True))
 
 
