@@ -183,7 +183,7 @@ def _contributions(
 ) -> dict:
     """Evidence of a detector without training."""
     constants, denoiser = params.spectra, walk.front_end(params, clips, front_end)
-    fitted = views.fitted(params, clips, front_end, scorer)
+    fitted = views.fitted(views.View(params, clips, front_end, scorer))
     signal = dataset.read(clip["path"], constants, content=clip["hash"])
     frames = pipeline.frames(spectra.stft(signal, constants), denoiser, constants)
     return {"frames": frames, "table": fitted.explain(signal), "z": float(fitted.z(signal))}

@@ -108,7 +108,7 @@ def view_values(params: Params, recordings: Recordings, name: str, scorer: str) 
     found = []
     for machine in recordings.development:
         clips = recordings.clips(machine)
-        values = views.values(params, clips, name, scorer)
+        values = views.values(views.View(params, clips, name, scorer))
         found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values))
     return found
 

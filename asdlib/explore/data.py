@@ -168,13 +168,13 @@ class StudyReader:
             scorer
             for name, scorer in detectors.wanted(self.params)
             if name == front_end
-            and views.values_file(self.params, clips, front_end, scorer).exists()
+            and views.values_file(views.View(self.params, clips, front_end, scorer)).exists()
         ]
 
     def _explained(self, clip: Any, front_end: str, scorer: str) -> tuple[pd.DataFrame, float]:
         """Shares of a clip's squared distance, and z, by a detector without training."""
         clips = self.recordings.clips(self.recordings.manifest.loc[clip, "machine"])
-        fitted = views.fitted(self.params, clips, front_end, scorer)
+        fitted = views.fitted(views.View(self.params, clips, front_end, scorer))
         signal, _ = self.sounds(clip)
         return fitted.explain(signal), float(fitted.z(signal))
 

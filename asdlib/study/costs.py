@@ -103,7 +103,7 @@ def _trial(missing: Missing, clips: pd.DataFrame) -> tuple[float, float, float]:
 
         own = Missing(
             [replace(task, params=small(task.params), clips=few) for task in missing.tasks],
-            [(small(view[0]), few, *view[2:]) for view in missing.views],
+            [view._replace(params=small(view.params), clips=few) for view in missing.views],
         )
         steps = sum(map(_steps, own.untrained))
         scores.compute(own.tasks, own.views, tick)

@@ -21,8 +21,17 @@ from asdlib.io.files import read_bytes, resolve
 from asdlib.noise import Floors
 from asdlib.params import Params, load
 from asdlib.runtime.process import bar as progress_bar
-from asdlib.study import baseline, cluster, detectors, exposure, scores, stages, variants, walk
-from asdlib.study import views as untrained
+from asdlib.study import (
+    baseline,
+    cluster,
+    detectors,
+    exposure,
+    scores,
+    stages,
+    variants,
+    views,
+    walk,
+)
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.stages import Task
 from asdlib.study.views import View
@@ -49,7 +58,7 @@ def tasks(params: Params, recordings: Recordings) -> list[Task]:
 def all_views(params: Params, recordings: Recordings) -> list[View]:
     """Every machine with every front-end and scorer that needs no training."""
     return [
-        (params, recordings.clips(machine), front_end, scorer)
+        View(params, recordings.clips(machine), front_end, scorer)
         for machine in recordings.machines
         for front_end, scorer in detectors.wanted(params)
     ]
@@ -95,10 +104,9 @@ def read(params: Params, recordings: Recordings) -> pd.DataFrame:
     Rows of the front-ends and scorers that every machine has; no rows where nothing is done.
     """
     own = [task for task in tasks(params, recordings) if scores.done(task)]
-    views = all_views(params, recordings)
-    seen = [view for view in views if untrained.scores_file(*view).exists()]
+    seen = [view for view in all_views(params, recordings) if views.scores_file(view).exists()]
     if not (own or seen):
-        return pd.DataFrame(columns=untrained.COLUMNS)
+        return pd.DataFrame(columns=views.COLUMNS)
     table = _table(params, recordings, own, seen)
     machines = table.groupby(["front_end", "scorer"])["machine"].transform("nunique")
     return table[machines == len(recordings.machines)]
@@ -133,9 +141,7 @@ class Missing:
         of_file: dict[Path, View] = {}
         for params in studies:
             of_files |= {tuple(scores.files(task)): task for task in tasks(params, recordings)}
-            of_file |= {
-                untrained.scores_file(*view): view for view in all_views(params, recordings)
-            }
+            of_file |= {views.scores_file(view): view for view in all_views(params, recordings)}
         return cls(
             [task for task in of_files.values() if not scores.done(task)],
             [view for file, view in of_file.items() if not file.exists()],
@@ -145,7 +151,7 @@ class Missing:
         """What is left of one machine."""
         return Missing(
             [task for task in self.tasks if task.machine == name],
-            [view for view in self.views if view[1]["machine"].iloc[0] == name],
+            [view for view in self.views if view.machine == name],
         )
 
     @property
@@ -187,7 +193,7 @@ def _table(
 ) -> pd.DataFrame:
     """Read scores as one table, which is kept: to merge 60 tables takes half a minute."""
     parts = [file for task in own for file in scores.files(task)]
-    parts += [untrained.scores_file(*view) for view in seen]
+    parts += [views.scores_file(view) for view in seen]
     sums = [file.with_name(f"{file.name}.sha256") for file in parts]
     values = {
         "scores": [
@@ -198,32 +204,24 @@ def _table(
         "clips": recordings.manifest[_CLIP].to_numpy().tolist(),
     }
     path = resolve(params.results) / "tables" / f"{walk.key_of('runs', **values)}.parquet"
-    found: pd.DataFrame = store.made(path, lambda: _merged(params, recordings, own, seen))
+    found: pd.DataFrame = store.made(path, lambda: _merged(params, own, seen))
     return found
 
 
-def _merged(
-    params: Params, recordings: Recordings, tasks: Sequence[Task], views: Sequence[View]
-) -> pd.DataFrame:
+def _merged(params: Params, tasks: Sequence[Task], seen: Sequence[View]) -> pd.DataFrame:
     """Scores of autoencoders and of views as one table, with their combinations."""
-    read = [scores.read(task) for task in tasks] + [untrained.read(*view) for view in views]
-    parts: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for table in read:
-        parts.setdefault((table["machine"].iloc[0], table["front_end"].iloc[0]), []).append(table)
-    tables = {key: pd.concat(own, ignore_index=True) for key, own in parts.items()}
+    read = pd.concat([*map(scores.read, tasks), *map(views.read, seen)], ignore_index=True)
     names = [*([baseline.NAME] if params.baseline else []), *params.front_ends]
-    names += [name for name in dict.fromkeys(n for _, n in tables) if name not in names]
+    names += [name for name in read["front_end"].unique() if name not in names]
     found = []
-    for machine in recordings.machines:
+    for _, rows in read.groupby("machine"):
+        tables = dict(iter(rows.groupby("front_end", sort=False)))
         for name in names:
-            if name in frontends.COMBINATIONS:
-                keys = [(machine, part) for part in frontends.COMBINATIONS[name]]
-                members = [tables[key] for key in keys if key in tables]
-                common = set.intersection(*(set(m["scorer"]) for m in members)) if members else ()
-                if common and len(members) == len(keys):
-                    found.append(combination(members, name))
-            elif (machine, name) in tables:
-                found.append(tables[machine, name])
+            parts = frontends.COMBINATIONS.get(name, ())
+            if parts and tables.keys() >= set(parts):
+                found.append(combination([tables[part] for part in parts], name))
+            elif name in tables:
+                found.append(tables[name])
     return pd.concat(found, ignore_index=True)
 
 
@@ -239,7 +237,7 @@ def combination(members: list[pd.DataFrame], name: str) -> pd.DataFrame:
     """
     keys = ["machine", "scorer", "seed"]
     groups = [dict(iter(m.groupby(keys, sort=False))) for m in members]
-    parts = []
+    parts = [members[0].iloc[:0]]
     for key in (key for key in groups[0] if all(key in group for group in groups)):
         aligned = [g[key].sort_values("name", ignore_index=True) for g in groups]
         joined = PerClip.combine([PerClip(m["score"], m["name"]) for m in aligned])
@@ -257,25 +255,19 @@ def score_alone(
     -------
     Function of a model (front-end, scorer and seed) and the clip's name, that gives z.
     """
-    clips = recordings.clips(machine)
+    clips, own = recordings.clips(machine), detectors.trained(params)
     files = {row["name"]: (row["path"], row["hash"]) for _, row in clips.iterrows()}
-    own = detectors.trained(params)
     fitted = cache(lambda front_end: scores.fitted(Task(own, clips, front_end)))
-    viewed = cache(lambda name, scorer: untrained.fitted(params, clips, name, scorer))
-
-    @cache
-    def z(front_end: str, clip: str) -> dict[tuple[str, int], float]:
-        return fitted(front_end)(*files[clip])
+    viewed = cache(lambda *view: views.fitted(View(params, clips, *view)))
+    z = cache(lambda front_end, clip: fitted(front_end)(*files[clip]))
 
     @cache
     def score(model: Model, clip: str) -> float:
         front_end, scorer, seed = model
-        parts = []
-        for name in frontends.trained_front_ends([front_end]):
-            if scorer in VIEWS:
-                parts.append(viewed(name, scorer)(*files[clip]))
-            else:
-                parts.append(z(name, clip)[scorer, seed])
+        parts = [
+            viewed(name, scorer)(*files[clip]) if scorer in VIEWS else z(name, clip)[scorer, seed]
+            for name in frontends.trained_front_ends([front_end])
+        ]
         return PerClip.combine([PerClip([part], [clip]) for part in parts]).item()
 
     return score
@@ -283,11 +275,12 @@ def score_alone(
 
 def remarks(params: Params, recordings: Recordings) -> list[str]:
     """Sentences about detectors without training whose scores mean little."""
-    found: dict[str, None] = {}
-    for view in all_views(params, recordings):
-        if said := untrained.table(*view).attrs["remark"]:
-            found[f"{view[1]['machine'].iloc[0]}: {said}"] = None
-    return list(found)
+    told = {
+        f"{view.machine}: {said}": None
+        for view in all_views(params, recordings)
+        if (said := views.table(view).attrs["remark"])
+    }
+    return list(told)
 
 
 def floors(params: Params, recordings: Recordings) -> dict[str, Floors]:

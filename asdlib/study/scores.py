@@ -11,11 +11,12 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from asdlib import calibration, pipeline
+from asdlib import pipeline
 from asdlib.calibration import Calibration, HeldOut
 from asdlib.io import store
 from asdlib.params import AsdError
@@ -23,12 +24,15 @@ from asdlib.runtime import hardware
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import Frames, Standardiser
 from asdlib.study import baseline, detectors, stages, views, walk
+from asdlib.study.detectors import BOTTLENECK
 from asdlib.study.stages import Task, Tick
 from asdlib.study.views import COLUMNS, View
 from asdlib.study.walk import Branch, contents, of_split
 
 MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
+
+_NOT_OF_A = {"quantile", "standardise"}  # constants of the scoring that only z depends on
 
 
 def scores_file(task: Task) -> Path:
@@ -37,37 +41,30 @@ def scores_file(task: Task) -> Path:
     key = walk.key_of(
         "scores",
         clips=contents(task.clips, "split", "domain"),
-        scoring=p.scoring.model_dump(exclude={"quantile", "standardise"}),
+        scoring=p.scoring.model_dump(exclude=_NOT_OF_A),
         scorers=p.scorers,
-        detectors=detectors.constants(p),
+        bottleneck=p.bottleneck.model_dump() if set(p.scorers) & set(BOTTLENECK) else None,
     )
     return stages.model_folder(task) / f"scores.{key}.parquet"
 
 
-def held_out_file(task: Task) -> Path | None:
-    """Where A of the training clips by statistics without their fold is; None if not wanted."""
-    if not holds_out(task):
-        return None
-    groups = contents(of_split(task.clips, "train"), "attributes")
-    folds = task.params.statistics.folds
-    key = walk.key_of("scores", scores=scores_file(task).name, groups=groups, folds=folds)
-    return stages.model_folder(task) / f"held_out.{key}.parquet"
-
-
 def files(task: Task) -> list[Path]:
-    """Tables of a task's scores."""
-    held_out = held_out_file(task)
-    return [scores_file(task)] if held_out is None else [scores_file(task), held_out]
+    """Tables of a task's scores.
+
+    The second one, where it is wanted, is A of the training clips by statistics without their fold.
+    """
+    found = [scores_file(task)]
+    if task.params.scoring.standardise == "held_out":
+        groups = contents(of_split(task.clips, "train"), "attributes")
+        folds = task.params.statistics.folds
+        key = walk.key_of("scores", scores=found[0].name, groups=groups, folds=folds)
+        found.append(found[0].with_name(f"held_out.{key}.parquet"))
+    return found
 
 
 def done(task: Task) -> bool:
     """Whether the scores of a task are there."""
     return all(file.exists() for file in files(task))
-
-
-def holds_out(task: Task) -> bool:
-    """Whether scores are standardised by those of held-out training clips."""
-    return task.params.scoring.standardise == "held_out"
 
 
 def compute(
@@ -81,34 +78,28 @@ def compute(
     tick : called after every epoch and every table, with the number of steps done.
     """
     tasks = [task for task in tasks if not done(task)]
-    untrained = [view for view in untrained if not views.scores_file(*view).exists()]
     of_branch: dict[Branch, list[Task]] = {}
     for task in tasks:
         of_branch.setdefault(stages.branch_of(task), []).append(task)
-    of_file = {views.values_file(*view): views.branch_of(*view) for view in untrained}
-    of_file = {file: branch for file, branch in of_file.items() if not file.exists()}
-    for branches in _within_memory(tasks, list(of_branch)):
-        if not (branches or of_file):
-            continue
-        params, clips, *_ = untrained[0] if of_file else (tasks[0].params, tasks[0].clips)
-        rows = list(walk.walk(params, [*branches, *of_file.values()], clips))
-        views.keep(of_file, [row[len(branches) :] for row in rows])
-        of_file = {}
-        tick(f"{clips['machine'].iloc[0]}: frames", 0)
+    measured = {views.values_file(view): views.branch_of(view) for view in untrained}
+    measured = {file: branch for file, branch in measured.items() if not file.exists()}
+    most = max(int(MOST_FRAMES / max(map(frames_bytes, tasks), default=MOST_FRAMES)), 1)
+    left = list(of_branch)
+    while left or measured:
+        branches, left = left[:most], left[most:]
+        first: Task | View = tasks[0] if tasks else untrained[0]
+        rows = list(walk.walk(first.params, [*branches, *measured.values()], first.clips))
+        for column, file in enumerate(measured, len(branches)):
+            store.save(views.stacked(row[column] for row in rows), file)
+        measured = {}
+        tick(f"{first.machine}: frames", 0)
         for column, branch in enumerate(branches):
             frames = [row[column] for row in rows]
             for own in _of_one_model(of_branch[branch]):
                 _score(own, frames, tick)
-    made = clip_by_clip(lambda view: views.table(*view), untrained)
+    made = clip_by_clip(views.table, untrained)
     for view, _ in zip(untrained, made, strict=True):
-        tick(f"{view[1]['machine'].iloc[0]} {view[2]} {view[3]}", 1)
-
-
-def _within_memory(tasks: Sequence[Task], branches: list[Branch]) -> Iterator[list[Branch]]:
-    """Take as many branches at a time as memory holds frames of; at least one, or nothing."""
-    size = max((frames_bytes(task) for task in tasks), default=1.0)
-    most = max(int(MOST_FRAMES / size), 1)
-    yield from (branches[i : i + most] for i in range(0, max(len(branches), 1), most))
+        tick(f"{view.machine} {view.front_end} {view.scorer}", 1)
 
 
 def frames_bytes(task: Task) -> float:
@@ -121,15 +112,11 @@ def frames_bytes(task: Task) -> float:
 
 def _of_one_model(tasks: Sequence[Task]) -> list[list[Task]]:
     """Tasks that differ in scorers only, together."""
-    found: dict[str, list[Task]] = {}
+    found: dict[tuple[Any, ...], list[Task]] = {}
     for task in tasks:
         p = task.params
-        key = walk.key_of(
-            "scores",
-            folder=stages.model_folder(task).name,
-            scoring=p.scoring.model_dump(exclude={"quantile", "standardise"}),
-            bottleneck=p.bottleneck.model_dump(),
-        )
+        scoring = p.scoring.model_dump_json(exclude=_NOT_OF_A)
+        key = (stages.model_folder(task), scoring, p.bottleneck)
         found.setdefault(key, []).append(task)
     return list(found.values())
 
@@ -150,14 +137,20 @@ def _score(tasks: Sequence[Task], rows: Sequence[np.ndarray], tick: Tick) -> Non
     workers = detectors.workers(task.params)
     found = list(clip_by_clip(fitted.a, vectors, workers=workers))
     names = [*task.clips["name"][train], *task.clips["name"][~train]]
+    losses = [
+        detector.batch_losses.tolist()
+        for detector in fitted.detectors
+        if isinstance(detector, baseline.OfficialDetector)
+    ]
     for own in tasks:
         table = _table(own, names, found, own.params.scorers)
         table.attrs["made_on"] = hardware.describe(own.params.device)
         if set(own.params.scorers) & set(baseline.SCORERS):
-            table.attrs |= detectors.remarks(fitted.detectors)
-        store.save(table, scores_file(own))
-        if (file := held_out_file(own)) is not None:
-            store.save(_held_out(own, frames, fitted), file)
+            table.attrs["batch_losses"] = losses[0]
+        file, *held_out = files(own)
+        store.save(table, file)
+        if held_out:
+            store.save(_held_out(own, frames, fitted), held_out[0])
         tick(f"{own.machine} {own.name}: scores", 1)
 
 
@@ -177,15 +170,14 @@ def _table(
 def _held_out(task: Task, frames: Frames, fitted: pipeline.Fitted) -> pd.DataFrame:
     """A of the training clips under eq. 1, by residual statistics without their fold."""
     p, train = task.params, of_split(task.clips, "train")
-    names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
     scorers = {name: detectors.EQ1[name] for name in p.scorers if name in detectors.EQ1}
-    if not scorers:
-        return _table(task, names, [{} for _ in names], [])
-    folds = calibration.folds(names, domains, groups, p.statistics.folds).tolist()
-    detector = dataclasses.replace(detectors.eq1(fitted.detectors), scorers=scorers)
-    workers = detectors.workers(p)
-    found = detector.held_out(frames.clip, domains, folds, workers=workers)
-    return _table(task, names, found, list(scorers))
+    found: Sequence[dict[str, np.ndarray]] = [{}] * len(train)
+    if scorers:
+        detector = dataclasses.replace(detectors.eq1(fitted.detectors), scorers=scorers)
+        folds, workers = views.folds(p, train).tolist(), detectors.workers(p)
+        domains = train["domain"].tolist()
+        found = detector.held_out(frames.clip, domains, folds, workers=workers)
+    return _table(task, train["name"].tolist(), found, list(scorers))
 
 
 def _fitted(
@@ -211,10 +203,10 @@ def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
     ----------
     scorers : those of the study by default.
     """
-    known = gammas(task)  # computes what is missing
+    gammas = {key: fit for key, _, _, fit in _calibrated(task)}  # computes what is missing
     names = task.params.scorers if scorers is None else scorers
     whole = _fitted(task, *stages.training_frames(task), names)
-    return dataclasses.replace(whole, gammas=known)
+    return dataclasses.replace(whole, gammas=gammas)
 
 
 def raw(task: Task) -> pd.DataFrame:
@@ -228,40 +220,37 @@ def raw(task: Task) -> pd.DataFrame:
         found = [store.load(file) for file in files(task)]
     kinds = task.clips[["name", "split", "domain", "label"]]
     table = found[0].merge(kinds, on="name", validate="many_to_one")
-    if holds_out(task):
-        apart = found[1].rename(columns={"A": "held_out"})
-        table = table.merge(apart, how="left", on=["name", "scorer", "seed"])
+    for apart in found[1:]:
+        own = apart.rename(columns={"A": "held_out"})
+        table = table.merge(own, how="left", on=["name", "scorer", "seed"])
     table.attrs = found[0].attrs
     return table
 
 
-def _calibrated(task: Task) -> Iterator[tuple[pd.DataFrame, np.ndarray, Calibration | HeldOut]]:
-    """Rows, A and calibration of every scorer and seed."""
+def read(task: Task) -> pd.DataFrame:
+    """Z of every clip, with the columns of :func:`asdlib.study.run`."""
+    parts = [rows.assign(score=fit.standardise(a)) for _, rows, a, fit in _calibrated(task)]
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(machine=task.machine, front_end=task.name)[COLUMNS]
+
+
+def _calibrated(
+    task: Task,
+) -> Iterator[tuple[tuple[str, int], pd.DataFrame, np.ndarray, Calibration | HeldOut]]:
+    """Scorer and seed, their rows, A, and the calibration on the training-normal clips' A."""
     constants = task.params.scoring
-    for (scorer, seed), rows in raw(task).groupby(["scorer", "seed"], sort=False):
-        a = rows["held_out"].fillna(rows["A"]) if holds_out(task) else rows["A"]
+    for _, rows in raw(task).groupby(["scorer", "seed"], sort=False):
+        scorer, seed = str(rows["scorer"].iloc[0]), int(rows["seed"].iloc[0])
+        held_out = "held_out" in rows
+        a = rows["held_out"].fillna(rows["A"]) if held_out else rows["A"]
         normal = a[rows["split"] == "train"].to_numpy()
         try:
-            if holds_out(task):
-                yield rows, a.to_numpy(), HeldOut.fit(normal)
-            else:
-                fit = Calibration.fit(normal, constants.quantile, constants.standardise)
-                yield rows, a.to_numpy(), fit
+            fit = (
+                HeldOut.fit(normal)
+                if held_out
+                else Calibration.fit(normal, constants.quantile, constants.standardise)
+            )
         except AsdError as error:
             where = f"{task.machine} with {task.name}, {scorer}, seed {seed}"
             raise AsdError(f"{where}: {error}") from None
-
-
-def gammas(task: Task) -> dict[tuple[str, int], Calibration | HeldOut]:
-    """Gamma distribution of the training-normal clips' A, by scorer and seed."""
-    return {
-        (str(rows["scorer"].iloc[0]), int(rows["seed"].iloc[0])): fit
-        for rows, _, fit in _calibrated(task)
-    }
-
-
-def read(task: Task) -> pd.DataFrame:
-    """Z of every clip, with the columns of :func:`asdlib.study.run`."""
-    parts = [rows.assign(score=fit.standardise(a)) for rows, a, fit in _calibrated(task)]
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(machine=task.machine, front_end=task.name)[COLUMNS]
+        yield (scorer, seed), rows, a.to_numpy(), fit

@@ -49,7 +49,7 @@ def studied(tmp_path_factory):
 def reader(studied, monkeypatch):
     """Reads the study; fails where anything is computed."""
     monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
-    monkeypatch.setattr(views, "measure", lambda *a: pytest.fail("measured"))
+    monkeypatch.setattr(walk, "walk", lambda *a: pytest.fail("measured"))
     chosen, recordings, _ = studied
     return StudyReader(chosen, recordings, lambda said: None)
 
@@ -239,7 +239,8 @@ def test_a_clip_is_explained_by_the_views_that_were_computed(studied, app, monke
     for front_end, scorer in (("adasub", "psd"), ("adasub", "fine"), ("adals", "pmsd")):
         app.front_end.value, app.scorer.value = front_end, scorer
         shares, title = drawn[-1]
-        own = views.fitted(chosen, recordings.clips("fan"), front_end, scorer)
+        view = views.View(chosen, recordings.clips("fan"), front_end, scorer)
+        own = views.fitted(view)
         expected = own.explain(dataset.read(app.row["path"]))
         pd.testing.assert_frame_equal(shares, expected)
         keys = {"name": app.row["name"], "front_end": front_end, "scorer": scorer}

@@ -79,8 +79,8 @@ def test_floors_are_those_that_a_front_end_takes_itself(tiny):
         fitted = walk.front_end(tiny, clips, name)
         assert (alone.floors.near == fitted.floors.near).all()
         assert (alone.floors.far == fitted.floors.far).all()
-    fine = views.front_end(tiny, clips, "adasub", "fine")
-    assert len(fine.floors.near) == tiny.spectra.n_fft + 1
+    fine = views.fitted(views.View(tiny, clips, "adasub", "fine"))
+    assert len(fine.front_end.floors.near) == tiny.spectra.n_fft + 1
 
 
 EDITS = [  # file, text, what replaces it, and whether frames and models are computed anew
@@ -118,10 +118,13 @@ def test_keys_hold_the_code_that_can_change_a_number(tmp_path):
 
 def test_other_code_computes_again(tiny, monkeypatch):
     recordings = study.open_recordings(tiny)
-    task, view = study.tasks(tiny, recordings)[0], (tiny, recordings.clips("fan"), "near", "pm")
+    task, view = (
+        study.tasks(tiny, recordings)[0],
+        views.View(tiny, recordings.clips("fan"), "near", "pm"),
+    )
 
     def names():
-        return {*scores.files(task), stages.model_folder(task), views.scores_file(*view)}
+        return {*scores.files(task), stages.model_folder(task), views.scores_file(view)}
 
     before = names()
     assert before == names()
