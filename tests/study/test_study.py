@@ -259,7 +259,7 @@ def test_equal_clips_of_any_length_are_an_answer_or_a_sentence(tmp_path, length)
             assert np.isfinite(study.run(chosen)["score"]).all()
         except AsdError as error:
             told = str(error)
-            assert "seed 0: Standardising needs positive finite training scores" in told
+            assert "seed 0: Training scores must be positive and finite" in told
             assert "the training clips are all the same" in told
 
 
