@@ -49,7 +49,7 @@ def studied(tmp_path_factory):
 def reader(studied, monkeypatch):
     """Reads the study; fails where anything is computed."""
     monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
-    monkeypatch.setattr(walk, "walk", lambda *a: pytest.fail("measured"))
+    monkeypatch.setattr(views, "stacked", lambda *a: pytest.fail("measured"))
     chosen, recordings, _ = studied
     return StudyReader(chosen, recordings, lambda said: None)
 
