@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ import torch
 from asdlib.io import store
 from asdlib.io.files import content_digest, read_bytes, resolve, write_text
 from asdlib.params import AsdError
-from asdlib.runtime.errors import form, plural
+from asdlib.runtime.errors import plural
 from asdlib.study import scores, stages
 from asdlib.study.stages import Task, Tick
 from asdlib.study.walk import Branch
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 LOCAL = "local"
 """In place of an address: a cluster on this machine, with one process per two cores."""
 
-_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://\S+:\d+|inproc://\S+")
 _SECONDS = 20  # to wait for a scheduler, or for a worker
 _LOOK = 2.0  # s between two looks at the workers
 _LOST = "What was computed stays, and the same command resumes."
@@ -72,11 +70,14 @@ def compute(where: str, tasks: Sequence[Task], tick: Tick) -> None:
                 f"The Dask scheduler at {where} has no worker after {_SECONDS} s; start one "
                 f"(dask worker {where}) and run the same command again."
             ) from None
-        absolute = [_absolute(task) for task in tasks]
-        _check_workers(client, absolute[0])
         jobs: dict[tuple[str, Branch], list[Task]] = {}
-        for task in absolute:
-            jobs.setdefault((task.machine, stages.branch_of(task)), []).append(task)
+        for task in tasks:  # workers may run in another folder
+            results = str(resolve(task.params.results).absolute())
+            params = task.params.model_copy(update={"results": results, "cluster": None})
+            paths = [str(Path(path).absolute()) for path in task.clips["path"]]
+            own = replace(task, params=params, clips=task.clips.assign(path=paths))
+            jobs.setdefault((task.machine, stages.branch_of(own)), []).append(own)
+        _check_workers(client, own)
         try:
             _run(client, where, list(jobs.values()), tick)
         except KilledWorker as error:
@@ -111,8 +112,8 @@ def _client(where: str) -> Iterator[Client]:
         ):
             yield client
         return
-    is_file = not _ADDRESS.fullmatch(where)
-    if is_file and not Path(where).is_file():
+    is_file = Path(where).is_file()
+    if not is_file and "://" not in where:
         raise AsdError(
             f"cluster is {where!r}; tcp://host:8786 of a Dask scheduler, the path of its scheduler "
             f"file, or {LOCAL} is needed."
@@ -124,17 +125,6 @@ def _client(where: str) -> Iterator[Client]:
         raise AsdError(f"No Dask scheduler answers at {where} ({error}).") from None
     with client:
         yield client
-
-
-def _absolute(task: Task) -> Task:
-    """The same task for a process that works in another folder."""
-    results = str(resolve(task.params.results).absolute())
-    paths = [str(Path(path).absolute()) for path in task.clips["path"]]
-    return replace(
-        task,
-        params=task.params.model_copy(update={"results": results, "cluster": None}),
-        clips=task.clips.assign(path=paths),
-    )
 
 
 def _seen(files: Sequence[str]) -> dict[str, str]:
@@ -157,9 +147,8 @@ def _check_workers(client: Client, task: Task) -> None:
     specs = client.run(importlib.util.find_spec, "asdlib", on_error="return")
     if lacking := [name for name, spec in specs.items() if not isinstance(spec, ModuleSpec)]:
         raise AsdError(
-            f"The Dask {form(len(lacking), 'worker', 'workers')} {', '.join(lacking)} "
-            f"{form(len(lacking), 'has', 'have')} no asdlib; start them in an environment that has "
-            "it, and run the same command again."
+            f"Dask workers without asdlib: {', '.join(lacking)}; start them in an environment that "
+            "has it, and run the same command again."
         )
     token = Path(task.params.results) / f".asd-{secrets.token_hex(8)}"
     write_text(token.name, token)
@@ -177,10 +166,8 @@ def _problem(seen: Any, here: Mapping[str, str]) -> str:
     """Why a worker cannot be used; empty where it can."""
     if not isinstance(seen, Mapping):
         return f"{type(seen).__name__}: {seen}"
-    differ = [f"{name} is {seen[name]} there, {here[name]} here" for name in here]
-    return "; ".join(
-        text for text, name in zip(differ, here, strict=True) if seen[name] != here[name]
-    )
+    differ = [name for name in here if seen[name] != here[name]]
+    return "; ".join(f"{name} is {seen[name]} there, {here[name]} here" for name in differ)
 
 
 def _run(client: Client, where: str, jobs: Sequence[list[Task]], tick: Tick) -> None:

@@ -36,16 +36,18 @@ def test_processes_of_this_machine_give_the_same_table(tiny, tmp_path, monkeypat
     assert not list((tmp_path / "there").glob(".asd-*"))
 
 
-@pytest.mark.parametrize("address", ["localhost", "http://127.0.0.1:8786", "tcp://127.0.0.1", "/x"])
-def test_what_is_no_address_is_said_at_once(tiny, tmp_path, address):
-    with pytest.raises(AsdError, match=r"cluster is .*; tcp://host:8786 of a Dask scheduler, the "):
-        study.run(elsewhere(tiny, tmp_path, address))
-
-
-def test_where_no_scheduler_answers_there_is_one_sentence(tiny, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("localhost", r"cluster is 'localhost'; tcp://host:8786 of a Dask scheduler, the "),
+        ("tcp://127.0.0.1", r"at tcp://127\.0\.0\.1 \(missing port number"),
+        ("tcp://127.0.0.1:9", r"No Dask scheduler answers at tcp://127\.0\.0\.1:9 \("),
+    ],
+)
+def test_what_is_no_scheduler_is_one_sentence(tiny, tmp_path, monkeypatch, address, told):
     monkeypatch.setattr(cluster, "_SECONDS", 1)
-    with pytest.raises(AsdError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        study.run(elsewhere(tiny, tmp_path, "tcp://127.0.0.1:9"))
+    with pytest.raises(AsdError, match=told):
+        study.run(elsewhere(tiny, tmp_path, address))
 
 
 def test_a_cluster_without_a_worker_is_one_sentence(tiny, tmp_path, monkeypatch):
@@ -150,11 +152,3 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tiny, tmp_path, processe
     assert processes.workers[0].poll() is not None
     assert not (processes.folder / "there").exists()  # relative paths are this process's
     pd.testing.assert_frame_equal(table, study.run(params.load(tiny, training=LONG)))
-
-
-def test_a_scheduler_that_is_gone_is_one_sentence(tiny, tmp_path, processes, monkeypatch):
-    monkeypatch.setattr(cluster, "_SECONDS", 5)
-    once_training(tmp_path / "there", processes.scheduler.kill)
-    own = elsewhere(tiny, tmp_path, str(processes.file), training={**LONG, "epochs": 500})
-    with pytest.raises(AsdError, match=r"went away\. What was computed stays"):
-        study.run(own)
