@@ -29,16 +29,18 @@ FLOORS = [
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
     "runtime": 260,
-    "io": 1100,
-    "method": 2700,
-    "simulate": 800,
-    "study": 1750,
-    "compare": 1900,
-    "measure": 550,
-    "monitor": 1650,
-    "report": 2900,
+    "io": 640,
+    "method": 2480,
+    "simulate": 710,
+    "study": 1600,
+    "compare": 1580,
+    "measure": 430,
+    "monitor": 1310,
+    "report": 2220,
     "explore": 530,
 }
+LONGEST = 200  # of a file
+LONG = {"cli.py", "dataset.py", "params.py"}
 FILES = sorted((ROOT / "asdlib").rglob("*.py"))
 
 
@@ -87,6 +89,7 @@ def test_no_room_is_longer_than_its_budget():
     lines = Counter()
     for file in FILES:
         lines[room(file.relative_to(ROOT).parts)] += code_lines(file)
+        assert code_lines(file) <= LONGEST or file.name in LONG, file
     assert {own: lines[own] for own in BUDGET if lines[own] > BUDGET[own]} == {}
 
 
