@@ -184,11 +184,7 @@ whole = removal.overall(audit)
 chapter.table(
     whole,
     columns=[
-        "machine",
-        "front-end",
-        "noise removed (dB)",
-        "anomaly removed (dB)",
-        "difference (dB)",
+        *("machine", "front-end", "noise removed (dB)", "anomaly removed (dB)", "difference (dB)"),
     ],
     label="tab-retention",
     caption="Noise and anomaly removed over all frequencies, and the difference: how much the level of the "
@@ -233,18 +229,18 @@ for i, case in enumerate(removal.examples(params, recordings)):
 # machine with a fan in its name, or the first one.
 
 # %%
-results = stats.results(params, recordings)
+study_results = stats.results(params, recordings)
 scorer = findings.common_scorer(params.scorers)
 by = f"scored by {style.SCORER_NAMES[scorer]}"
-fan = stats.Results(results.table[results.table["machine"] == fan_like])
+fan = stats.Results(study_results.table[study_results.table["machine"] == fan_like])
 reported = paper.load()["table_2"]
 names = list(dict.fromkeys([*(row["front_end"] for row in reported), *params.front_ends]))
 measured = {
     head: [own.row(name, scorer) for name in names]
-    for head, own in (("all machines", results), (fan_like, fan))
+    for head, own in (("all machines", study_results), (fan_like, fan))
 }
 near = ("near", scorer)
-compared = results.paired(((name, scorer), near) for name in names if name != "near")
+compared = study_results.paired(((name, scorer), near) for name in names if name != "near")
 
 # %%
 chapter.table(
@@ -265,7 +261,7 @@ chapter.table(
 
 # %%
 axis = removal.strength(params, recordings)
-for head, own in (("all machines", results), (fan_like, fan)):
+for head, own in (("all machines", study_results), (fan_like, fan)):
     axis[head] = [own.row(name, scorer)["mean"] for name in axis["front_end"]]
 chapter.figure(
     charts_scores.aggressiveness,
@@ -284,7 +280,9 @@ chapter.figure(
 # to the transfer, and an oracle that chooses by the test labels. The oracle is a bound, not a system.
 
 # %%
-by_machine = findings.adasub_or_cohgate(results.table, study.floors(params, recordings), scorer)
+by_machine = findings.adasub_or_cohgate(
+    study_results.table, study.floors(params, recordings), scorer
+)
 chapter.table(
     by_machine,
     label="tab-choice",

@@ -211,13 +211,13 @@ chapter.table(
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
 # %%
-results = stats.results(params, recordings)
-table = results.table[results.table["front_end"] != "baseline"]
+study_results = stats.results(params, recordings)
+table = study_results.table[study_results.table["front_end"] != "baseline"]
 new = table[table["front_end"].isin(findings.WITH_PHASE)]
 shared = [own for own in ("mse", "eq1", "s1", "pmsd", "fine") if own in set(new["scorer"])]
 scorer = findings.common_scorer(shared)
 by = style.SCORER_NAMES[scorer]
-compared = findings.against_adasub(results, shared)
+compared = findings.against_adasub(study_results, shared)
 
 # %%
 chapter.table(

@@ -65,7 +65,7 @@ own, theirs = text.training(params), text.training(Params())
 chapter.say(f"Here: {own}. The paper: {theirs}." if trained else not_trained)
 
 # %%
-results = stats.results(params, recordings)
+study_results = stats.results(params, recordings)
 chapter.figure(
     charts_scores.learning_curves,
     provenance.losses(params, recordings),
@@ -89,7 +89,7 @@ chapter.figure(
 # wherever it stands. Among many pairs, one may pass by chance: {numref}`tab-paired` also gives p with Holm's correction.
 
 # %%
-ladder = findings.ladder(results, paper.load()["table_1"])
+ladder = findings.ladder(study_results, paper.load()["table_1"])
 chapter.table(
     ladder,
     columns=[
@@ -105,12 +105,12 @@ chapter.table(
 
 # %%
 wanted = (("near", "eq1"), ("adasub", "s1"))
-compared = [s for s in wanted if results.omegas(*s).notna().any()]
+compared = [s for s in wanted if study_results.omegas(*s).notna().any()]
 chapter.figure(
     charts_scores.seeds,
     compared,
-    results.per_seed,
-    results.ensembles,
+    study_results.per_seed,
+    study_results.ensembles,
     paper.baseline(recordings.development),
     label="fig-seeds",
     caption="$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all three re-scorings), "
@@ -130,7 +130,7 @@ chapter.figure(
 # frames' distances (MAHALA corrected), which {numref}`tab-baseline` shows beside it.
 
 # %%
-found = findings.steps(results, "baseline", ("mahala", "mse", "mahala_corrected"))
+found = findings.steps(study_results, "baseline", ("mahala", "mse", "mahala_corrected"))
 chapter.table(
     found,
     columns=layouts.STEPS,
@@ -179,7 +179,7 @@ pairs = [
 ]
 
 # %%
-paired = results.paired(pairs)
+paired = study_results.paired(pairs)
 chapter.table(
     paired[paired["n"] > 0],
     columns=[

@@ -80,8 +80,10 @@ params, recordings = chapter.params, chapter.recordings
 # training: it joins the scores of three views, see {doc}`08_submission`.
 
 # %%
-results = stats.results(params, recordings)
-compared = untrained.against_autoencoders(results)
+study_results = stats.results(params, recordings)
+compared = untrained.against_autoencoders(study_results)
+
+# %%
 chapter.table(
     compared,
     columns=[
@@ -95,7 +97,7 @@ chapter.table(
     "these labels.",
     empty="No detector without training was scored on test clips (scorers).",
 )
-if lack := systems.UNTRAINED.missing_reason(results.per_seed):
+if lack := systems.UNTRAINED.missing_reason(study_results.per_seed):
     chapter.say(f"{systems.UNTRAINED.name} is not in the table. {lack}")
 
 # %% [markdown]
@@ -177,7 +179,7 @@ else:
     chapter.figure(
         charts_evidence.learning_curve,
         curve,
-        results.row(*systems.ADASUB)["mean"],
+        study_results.row(*systems.ADASUB)["mean"],
         label="fig-clips",
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
         "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
@@ -208,7 +210,7 @@ else:
 
 # %%
 chapter.table(
-    untrained.autoencoder_gain(results, compared),
+    untrained.autoencoder_gain(study_results, compared),
     columns=["machine", "autoencoder", "no training", "gain"],
     label="tab-autoencoder",
     caption="$\\Omega$ of the best autoencoder minus that of the best detector without training, both chosen over all "

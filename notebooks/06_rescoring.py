@@ -49,7 +49,7 @@ params, recordings = chapter.params, chapter.recordings
 # All of them use training-normal residuals only, and every clip is still scored alone.
 
 # %%
-results = stats.results(params, recordings)
+study_results = stats.results(params, recordings)
 manifest = recordings.manifest
 domains = sorted(manifest.loc[manifest["split"] == "train", "domain"].unique())
 alone = " With one domain there is nothing to shrink towards: DM and shrinkage then only use that domain's statistics."
@@ -68,8 +68,10 @@ chapter.say(
 
 # %%
 not_run = "AdaSub was not scored by eq. 1 here, so that there is nothing to re-score."
-steps = findings.steps(results, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
-alone = findings.steps(results, "adasub", ("eq1", "dm", "shrink", "p95"))
+steps = findings.steps(study_results, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
+alone = findings.steps(study_results, "adasub", ("eq1", "dm", "shrink", "p95"))
+
+# %%
 for label, found, caption, why in (
     ("tab-steps", steps, "From AdaSub to the champion, measured here", not_run),
     ("tab-alone", alone, "Each change alone, measured here", ""),

@@ -45,8 +45,8 @@ params, recordings = chapter.params, chapter.recordings
 # in which two seeds of one network differ, and concluded that only all changes together are robust.
 
 # %%
-results = stats.results(params, recordings)
-steps = negative.build_up(params, recordings, results)
+study_results = stats.results(params, recordings)
+steps = negative.build_up(params, recordings, study_results)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
 chapter.figure(
     charts_scores.build_up,
@@ -106,7 +106,7 @@ chapter.table(
 # the test set. A score that depends on other test clips is not allowed, and the guard refuses it:
 
 # %%
-ideas = negative.idea_scores(params, recordings, results.table)
+ideas = negative.idea_scores(params, recordings, study_results.table)
 lacking = variants.lacking(params, "champion")
 chapter.say(f"The gate {lacking}." if lacking else "> " + ideas.reasons["gate_tested"])
 

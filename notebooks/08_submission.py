@@ -58,20 +58,20 @@ params, recordings = chapter.params, chapter.recordings
 # | S5 | clip statistics: near/fine, AdaSub/fine and AdaLS/pmsd | mean of $z$ | no training |
 
 # %%
-results = stats.results(params, recordings)
+study_results = stats.results(params, recordings)
 package = study.place(params, recordings) / "submission"
 place = f"{params.results}/{params.name}/submission"
 where = {s.name: place for s in systems.PAPER}
 where[systems.UNTRAINED.name] = f"{place}/without_training"
-best = findings.submission(results)
+best = findings.submission(study_results)
 chapter.say(text.submission(best, where))
 
 # %%
-applied = systems.apply_all(results, params.scoring.quantile)
+applied = systems.apply_all(study_results, params.scoring.quantile)
 for system in systems.SYSTEMS:
-    chosen, of = len(applied[system.name].members), len(system.candidates(results.per_seed))
+    chosen, of = len(applied[system.name].members), len(system.candidates(study_results.per_seed))
     if not chosen:
-        chapter.say(f"Left out: {system.missing_reason(results.per_seed)}")
+        chapter.say(f"Left out: {system.missing_reason(study_results.per_seed)}")
     elif system.selected:
         chapter.say(f"**{system.name}** takes the best {chosen} of the {of} models that there are.")
 judged = systems.default_system(applied, best.name)
@@ -146,7 +146,7 @@ if applied["S4"].members:
     chapter.say(f"The models of S4 are {optimistic}.")
 if not detectors.trained(params).scorers:
     chapter.say("S1 to S4 need autoencoders, which this study does not have.")
-official = systems.apply(systems.BASELINE, results, params.scoring.quantile)
+official = systems.apply(systems.BASELINE, study_results, params.scoring.quantile)
 omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})
 chapter.figure(
     charts_scores.machines,
@@ -205,7 +205,7 @@ chapter.table(
 # its true rate of false alarms would lie in the interval.
 
 # %%
-found = alarms.by_domain(alarms.counted(params, recordings, results.table))
+found = alarms.by_domain(alarms.counted(params, recordings, study_results.table))
 chapter.table(
     layouts.alarms(found),
     label="tab-rules",
@@ -226,7 +226,7 @@ chapter.table(
 )
 
 # %%
-counted = alarms.counted(params, recordings, results.table, alarms.RATES)
+counted = alarms.counted(params, recordings, study_results.table, alarms.RATES)
 controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 
 # %% [markdown]
@@ -272,7 +272,7 @@ chapter.table(
 
 # %%
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
-shown = [failures.evidence(params, recordings, results.table, row) for row in chosen]
+shown = [failures.evidence(params, recordings, study_results.table, row) for row in chosen]
 chapter.figure(
     charts_evidence.evidence,
     shown,

@@ -50,8 +50,8 @@ params, recordings = chapter.params, chapter.recordings
 # trained with several seeds, and $\Omega$ is their mean.
 
 # %%
-results = stats.results(params, recordings)
-ladder = findings.ladder(results, paper.load()["table_1"])
+study_results = stats.results(params, recordings)
+ladder = findings.ladder(study_results, paper.load()["table_1"])
 chapter.figure(
     charts_scores.ladder,
     ladder,
@@ -86,18 +86,18 @@ if variants.trained(params):
 
 # %%
 rate = 1 - params.scoring.quantile
-compared = findings.compared(results, params.scorers)
-submission = findings.submission(results)
-counted = alarms.by_domain(alarms.counted(params, recordings, results.table))
+compared = findings.compared(study_results, params.scorers)
+submission = findings.submission(study_results)
+counted = alarms.by_domain(alarms.counted(params, recordings, study_results.table))
 found = [
     *text.comparisons(compared),
-    *text.highest(findings.highest(results, submission.name), submission.name),
+    *text.highest(findings.highest(study_results, submission.name), submission.name),
     *text.alarms(counted, rate, chapter="08_submission"),
 ]
 chapter.say("\n".join(f"- {sentence}" for sentence in found))
 
 # %%
-by_rate = alarms.by_rate(alarms.counted(params, recordings, results.table, alarms.RATES))
+by_rate = alarms.by_rate(alarms.counted(params, recordings, study_results.table, alarms.RATES))
 controls.show_rates(by_rate, rate)
 
 # %% [markdown]
@@ -116,7 +116,7 @@ chapter.say(text.submission(submission, packages))
 # ## What else was tried, and what it cost
 
 # %%
-ideas = negative.against_champion(negative.idea_scores(params, recordings, results.table))
+ideas = negative.against_champion(negative.idea_scores(params, recordings, study_results.table))
 chapter.say(text.ideas(ideas))
 chapter.say(text.cost(len(study.tasks(params, recordings)), len(params.seeds)))
 

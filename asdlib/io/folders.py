@@ -285,6 +285,7 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
     >>> sorted(file.name for file in own.iterdir())
     ['.asd', 'new.html']
     """
+    new = not path.exists()
     managed(path, hint)
     if path.is_symlink() or os.path.ismount(path):
         yield path
@@ -295,10 +296,11 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
             yield managed(part, hint)
             os.replace(path, old)
             os.replace(part, path)
+            new = False
         finally:
             if not path.exists():  # also after Ctrl-C between the two
                 os.replace(old, path)
-            for left in (part, old):
+            for left in (part, old, *([path] if new else [])):
                 shutil.rmtree(left, ignore_errors=True)
 
 

@@ -66,7 +66,7 @@ def test_what_cannot_be_run_is_refused_before_any_training(tiny, monkeypatch):
     with pytest.raises(AsdError, match="scorer 'mse' looks at whole vectors"):
         study.run(own)
     own = params.load(tiny, encoder={"folder": "nowhere"})
-    with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere is no folder"):
+    with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere cannot be used"):
         study.everything(own, study.open_recordings(own))
 
 
