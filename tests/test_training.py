@@ -283,3 +283,19 @@ for (name, x), y in zip(eager.state_dict().items(), compiled.state_dict().values
     assert torch.allclose(x, y, atol=1e-3), name
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_interpolation_learns_what_its_neighbours_tell(rng):
+    """A slow sine is foretold by its neighbours; independent noise is not."""
+    phase = rng.uniform(0, 6, 20)
+    time = 0.3 * np.arange(80)[:, None]
+    slow = [np.hstack([np.sin(time + p), np.cos(time + p)]).astype(np.float32) for p in phase]
+    noise = [rng.standard_normal((80, 2)).astype(np.float32) for _ in range(20)]
+    loop = Training(epochs=20, batch_size=64, objective="interpolate")
+    network = Autoencoder(width=16, blocks=1, bottleneck=4)
+    of_slow, of_noise = (
+        training.train(Frames.join(c), seeds=[0], autoencoder=network, training=loop)[1][-1, 0]
+        for c in (slow, noise)
+    )
+    assert of_slow < 0.1
+    assert of_noise > 0.9  # nothing to copy: no better than the mean
