@@ -86,13 +86,17 @@ class Trial:
         told = [line for line in said.told if line not in self.said.told]
         if said.code == 0:
             return [f"it ended well, but said {told}"] if told else []
-        path = Path(_PART.sub("", str(path)))
+        path, is_part = Path(_PART.sub("", str(path))), _PART.search(str(path)) is not None
         named = [own for own in (path, *path.parents) if {self.work, self.data} & {*own.parents}]
         named += [self.work / "tmp"] * lasting  # a library's log of the first one fails too
+        named += [self.work] * (
+            lasting and is_part
+        )  # parts are removed in silence: what fails next
         one = len(told) <= 2 and all(line.endswith(".") for line in told)  # of a clip, and in all
         if said.code == 2 and one and any(str(own) in told[0] for own in named):
             return []
-        if said.code == 2 and told[:1] == [_SPHINX] and any(path.name in line for line in told[1:]):
+        sphinx = "doctrees" in path.parts or any(path.name in line for line in told[1:])
+        if said.code == 2 and told[:1] == [_SPHINX] and sphinx:  # its memory has no name in it
             return []
         return [f"exit code {said.code}, and it said {told}"]
 
@@ -164,6 +168,7 @@ def trial(tmp_path_factory):
         for name in walks.WALKS
         for number, (kind, *_) in enumerate(FAULTS)
         if name not in walks.UNTRIED and (kind == "read" or name not in walks.READING)
+        if name != "report" or (number - _DAY) % 5 == 0  # minutes each: all errors in five days
     ],
 )
 def test_an_access_fails(name, number, trial, pytestconfig):
