@@ -83,7 +83,7 @@ def revision() -> str:
 
 
 def made_elsewhere(params: Params, recordings: Recordings) -> str:
-    """Hardware other than this that some scores were computed on; empty where there is none."""
+    """Name the other hardware that scores were computed on; empty if there is none."""
     here = hardware.describe(params.device)
     found = {str(scores.raw(task).attrs["made_on"]) for task in tasks(params, recordings)}
     return ", ".join(sorted(found - {here}))

@@ -244,7 +244,7 @@ def hear(sounds: list[tuple[np.ndarray, np.ndarray]], samples: int, length: int)
 
 
 def wavs(folder: Path) -> list[Path]:
-    """WAV files in and below a folder, sorted; an error where there is none."""
+    """List the WAV files in and below a folder, sorted; raise an error if there is none."""
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder.")
     if not (files := wavs_below(folder)):

@@ -97,7 +97,7 @@ def run(
 
 
 def read(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Read back what is done, as of :func:`run`; nothing is computed.
+    """Read the scores that exist already, with the columns of :func:`run`; compute nothing.
 
     Returns
     -------
