@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.measure import truth
-from asdlib.report import charts_signals, paper
+from asdlib.report import charts_signals, provenance
 from asdlib.report.chapter import Chapter
 from asdlib.spectra import frequencies
 
@@ -113,9 +113,9 @@ chapter.table(
 # much of the machine it hears and on how alike the noise is at both places.
 
 # %%
-values = paper.load()
+values = provenance.reported()
 chapter.table(
-    paper.table("table_4")[:-1],
+    provenance.reported_table("table_4")[:-1],
     columns=["machine", "median G"],
     label="tab-transfer-reported",
     caption="Median of $G_m$ as reported on DCASE 2026 development data; "

@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import removal, truth
-from asdlib.report import charts_scores, charts_signals, layouts, panels, paper, style
+from asdlib.report import charts_scores, charts_signals, panels, provenance, style, tables
 from asdlib.report import text
 from asdlib.report.tables import escape
 from asdlib.report.chapter import Chapter
@@ -147,7 +147,7 @@ chapter.figure(
 )
 
 # %%
-gain = layouts.snr_gain(removed)
+gain = tables.snr_gain(removed)
 chapter.table(
     gain,
     label="tab-snr-gain",
@@ -233,7 +233,7 @@ study_results = stats.results(params, recordings)
 scorer = findings.common_scorer(params.scorers)
 by = f"scored by {style.SCORER_NAMES[scorer]}"
 fan = stats.Results(study_results.table[study_results.table["machine"] == fan_like])
-reported = paper.load()["table_2"]
+reported = provenance.reported()["table_2"]
 names = list(dict.fromkeys([*(row["front_end"] for row in reported), *params.front_ends]))
 measured = {
     head: [own.row(name, scorer) for name in names]
@@ -244,7 +244,7 @@ compared = study_results.paired(((name, scorer), near) for name in names if name
 
 # %%
 chapter.table(
-    layouts.front_ends(names, measured, compared, reported),
+    tables.front_ends(names, measured, compared, reported),
     label="tab-front-ends",
     caption="Front-ends, as Table 2 of the paper: mean ± standard deviation of $\\Omega$ over seeds, measured here, "
     f"{by} ({text.seeds(params, scorer)}), and reported on DCASE 2026 development data (ten seeds). The verdict compares "
@@ -294,7 +294,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    paper.table("table_4"),
+    provenance.reported_table("table_4"),
     columns=["machine", "median G", "AdaSub", "CohGate", "oracle"],
     label="tab-choice-reported",
     caption="The same as reported on DCASE 2026 development data.",

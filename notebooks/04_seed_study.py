@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
-from asdlib.report import charts_scores, layouts, paper, provenance, text
+from asdlib.report import charts_scores, provenance, tables, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -89,7 +89,7 @@ chapter.figure(
 # wherever it stands. Among many pairs, one may pass by chance: {numref}`tab-paired` also gives p with Holm's correction.
 
 # %%
-ladder = findings.ladder(study_results, paper.load()["table_1"])
+ladder = findings.ladder(study_results, provenance.reported()["table_1"])
 chapter.table(
     ladder,
     columns=[
@@ -111,7 +111,7 @@ chapter.figure(
     compared,
     study_results.per_seed,
     study_results.ensembles,
-    paper.baseline(recordings.development),
+    provenance.reported_baseline(recordings.development),
     label="fig-seeds",
     caption="$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all three re-scorings), "
     "as Fig. 2 of the paper. Means are dashed, ensembles are stars. Look at how far "
@@ -133,7 +133,7 @@ chapter.figure(
 found = findings.steps(study_results, "baseline", ("mahala", "mse", "mahala_corrected"))
 chapter.table(
     found,
-    columns=layouts.STEPS,
+    columns=tables.STEPS,
     label="tab-baseline",
     caption="The official baseline, measured here: source AUC, target AUC, pAUC (means over machines) and "
     "$\\Omega$ of the ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired "

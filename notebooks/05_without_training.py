@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import failures, statistics as stats, systems, untrained
-from asdlib.report import charts_evidence, controls, layouts, style, tables
+from asdlib.report import charts_evidence, controls, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
@@ -137,7 +137,7 @@ if not reason:
 if not reason:
     by_level = untrained.by_level(values)
     chapter.table(
-        layouts.by_machine(by_level),
+        tables.by_machine(by_level),
         label="tab-level",
         caption="$\\Omega$ with the level of the clip, without it, and of the level alone (two values per clip: "
         "the mean over the bands of $p$ and of $m$). 0.5 is chance.",
@@ -155,7 +155,7 @@ if reason:
 else:
     by_statistic = untrained.by_statistic(values)
     chapter.table(
-        layouts.by_machine(by_statistic),
+        tables.by_machine(by_statistic),
         label="tab-ablation",
         caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
         decimals=3,
@@ -198,7 +198,7 @@ if reason:
 else:
     by_gain = untrained.by_gain(params, recordings, chosen)
     chapter.table(
-        layouts.by_gain(by_gain, chosen),
+        tables.by_gain(by_gain, chosen),
         label="tab-gain",
         caption="$\\Omega$ over all machines where the test clips are as loud as recorded, and louder or quieter than the training clips by 6 dB.",
     )

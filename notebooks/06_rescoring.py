@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import findings, negative, statistics as stats
-from asdlib.report import charts_scores, layouts, paper
+from asdlib.report import charts_scores, provenance, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -78,7 +78,7 @@ for label, found, caption, why in (
 ):
     chapter.table(
         found,
-        columns=layouts.STEPS,
+        columns=tables.STEPS,
         label=label,
         caption=f"{caption}: source AUC, target AUC, pAUC (means over machines) and $\\Omega$ of the "
         "ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired difference to "
@@ -142,7 +142,7 @@ chapter.figure(
 
 # %%
 chapter.table(
-    paper.table("decomposition"),
+    provenance.reported_table("decomposition"),
     columns=["step", "source AUC", "target AUC", "pAUC", "Ω"],
     label="tab-steps-reported",
     caption="Source AUC, target AUC, pAUC and $\\Omega$ of the ensembles as reported on DCASE 2026 "

@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import metrics
 from asdlib.compare import bootstrap, negative, statistics as stats
-from asdlib.report import charts_scores, paper
+from asdlib.report import charts_scores, provenance
 from asdlib.study import variants
 from asdlib.report.chapter import Chapter
 
@@ -152,7 +152,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    paper.table("negative"),
+    provenance.reported_table("negative"),
     columns=["idea", "one seed", "ten seeds", "Ω"],
     missing="",
     label="tab-negative-reported",

@@ -27,8 +27,8 @@ from asdlib import frontends, study
 from asdlib.compare import alarms, failures, findings, statistics as stats, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import truth
-from asdlib.report import browse, charts_evidence, charts_scores, controls, layouts, panels
-from asdlib.report import paper, provenance, style, text
+from asdlib.report import browse, charts_evidence, charts_scores, controls, panels, tables
+from asdlib.report import provenance, style, text
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
 from asdlib.study import detectors
@@ -169,7 +169,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    paper.table("table_3"),
+    provenance.reported_table("table_3"),
     label="tab-systems-reported",
     caption="The same as reported on DCASE 2026 development data.",
 )
@@ -207,7 +207,7 @@ chapter.table(
 # %%
 found = alarms.by_domain(alarms.counted(params, recordings, study_results.table))
 chapter.table(
-    layouts.alarms(found),
+    tables.alarms(found),
     label="tab-rules",
     caption=f"Share of alarms by two rules that both want {1 - params.scoring.quantile:.0%} false alarms, over all machines: "
     "alarms among normal clips (false) and among anomalies (hits), with 95 % intervals (Clopper and Pearson), by domain.",

@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import alarms
 from asdlib.monitor import evaluation
-from asdlib.report import charts_evidence, layouts, tables, text
+from asdlib.report import charts_evidence, tables, text
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -56,7 +56,7 @@ chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.pr
 table = evaluation.readings(monitor, recordings.clips(machine, "test"))
 found = alarms.by_domain(evaluation.counted(table, machine))
 chapter.table(
-    layouts.alarms(found),
+    tables.alarms(found),
     label="tab-monitor",
     caption=f"Alarms of the monitor at {1 - params.scoring.quantile:.0%} wanted false alarms among labelled test clips, with "
     "95 % intervals.",

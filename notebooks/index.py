@@ -25,7 +25,7 @@ from asdlib import study
 from asdlib.compare import alarms, findings, negative, statistics as stats
 from asdlib.monitor import evaluation
 from asdlib.params import Params
-from asdlib.report import charts_scores, controls, paper, text
+from asdlib.report import charts_scores, controls, provenance, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -51,7 +51,7 @@ params, recordings = chapter.params, chapter.recordings
 
 # %%
 study_results = stats.results(params, recordings)
-ladder = findings.ladder(study_results, paper.load()["table_1"])
+ladder = findings.ladder(study_results, provenance.reported()["table_1"])
 chapter.figure(
     charts_scores.ladder,
     ladder,

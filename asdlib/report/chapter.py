@@ -18,7 +18,7 @@ from asdlib import study
 from asdlib.io.files import resolve
 from asdlib.io.folders import managed
 from asdlib.params import Params, from_notebook
-from asdlib.report import layouts, panels, style, tables
+from asdlib.report import panels, style, tables
 
 FIGURES = "the parameter figures"
 """How another folder for figures is given, for a sentence."""
@@ -112,11 +112,11 @@ class Chapter:
 
         Parameters
         ----------
-        columns : heads of those shown, of :mod:`asdlib.report.layouts`; all as they are by default.
+        columns : heads of those shown, of :mod:`asdlib.report.tables`; all as they are by default.
         empty : the reason why there are no rows, in one sentence.
         """
         if columns:
-            df = layouts.lay_out(df, columns)
+            df = tables.lay_out(df, columns)
         if df.empty:
             self._leave_out(label, empty)
             return

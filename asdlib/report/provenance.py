@@ -1,5 +1,6 @@
-"""What made a report: parameters, versions, machine, and what it costs there.
+"""What made a report: parameters, versions, machine, what it costs there, and the paper's figures.
 
+The figures of the paper (``params/reported.yaml``) are never mixed with measured ones.
 Notebooks: 98_performance, 99_provenance.
 """
 
@@ -11,10 +12,12 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 import asdlib
 from asdlib.io import store
@@ -36,6 +39,24 @@ _PACKAGES = (
     "sphinx",
     "myst-nb",
 )
+
+
+def reported(loader: type = yaml.SafeLoader) -> dict[str, Any]:
+    """Read the paper's figures; all are for DCASE 2026 Task 2 development data."""
+    text = (project_root() / "params" / "reported.yaml").read_text(encoding="utf-8")
+    return dict(yaml.load(text, loader))
+
+
+def reported_table(name: str) -> pd.DataFrame:
+    """Return one of the paper's tables as text, with the digits that it prints."""
+    return pd.DataFrame(reported(yaml.BaseLoader)[name])
+
+
+def reported_baseline(machines: Sequence[str]) -> float | None:
+    """Omega of the reported baseline, where the machines are the paper's; else none."""
+    values = reported()
+    theirs = values["table_3"].keys() - {"system", "overall"}
+    return values["baseline"]["mahala"] if set(machines) == theirs else None
 
 
 def parameters(params: Params) -> pd.DataFrame:

@@ -1,15 +1,223 @@
-"""Tables of the report: data in, a numbered table out; nothing is computed here."""
+"""Tables of the report: how each is laid out, and shown with a number; nothing is computed here.
+
+Every column that a chapter shows has one head and one way to write it. All but differences of two
+columns are computed elsewhere. A level that is not known is None, which a table shows as n/a; a
+difference without anything to compare with is blank.
+"""
 
 from __future__ import annotations
 
-import html
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from IPython.display import display
 
 from asdlib.io import files
+from asdlib.report.style import NAMES, SCORER_NAMES, system_name
+
+Cells = Callable[[pd.DataFrame], list[Any]]
+"""Makes the cells of one column from a table."""
+
+
+def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
+    """Lay out a table for reading.
+
+    Parameters
+    ----------
+    heads : of the columns shown, in order: keys of ``COLUMNS``, or columns of the table.
+
+    >>> table = pd.DataFrame({"mean": [0.5, np.nan], "std": [0.01, np.nan], "seeds": [10, 0]})
+    >>> print(lay_out(table, ["mean ± std", "seeds"]).to_string(index=False))
+         mean ± std  seeds
+    0.5000 ± 0.0100     10
+               None      0
+    """
+    if table.empty:
+        return table
+    made = {head: COLUMNS.get(head, head) for head in heads}
+    return pd.DataFrame(
+        {
+            head: list(table[own] if isinstance(own, str) else own(table))
+            for head, own in made.items()
+        }
+    )
+
+
+def written(*formats: str) -> Cells:
+    """Cells by the first of some formats whose columns all have a value; None if there is none.
+
+    >>> table = pd.DataFrame({"mean": [0.5, np.nan], "std": [np.nan, np.nan]})
+    >>> written("{mean:.2f} ± {std:.2f}", "{mean:.2f}")(table)
+    ['0.50', None]
+    """
+
+    def cell(row: dict[Any, Any]) -> str | None:
+        known = {name: value for name, value in row.items() if np.all(pd.notna(value))}
+        for form in formats:
+            with suppress(KeyError):
+                return form.format_map(known)
+        return None
+
+    return lambda table: [cell(row) for row in table.to_dict("records")]
+
+
+def _named(column: str, names: Mapping[Any, str]) -> Cells:
+    """Cells with names in place of keys; a key without one stands as it is, a missing one blank."""
+    return lambda table: ["" if pd.isna(key) else names.get(key, key) for key in table[column]]
+
+
+def _system(column: str) -> Cells:
+    """Cells with the name of a system, where it is a pair of front-end and scorer."""
+    return lambda table: [
+        system_name(*own) if isinstance(own, tuple) else own for own in table[column]
+    ]
+
+
+def measured(table: pd.DataFrame) -> list[str]:
+    """Cells with three digits of a value, and its unit."""
+    return [
+        f"{own:{',.0f' if abs(own) >= 100 else '.3g'}} {unit}".strip()
+        for own, unit in zip(table["value"], table["unit"], strict=True)
+    ]
+
+
+_spread = written("{mean:.4f} ± {std:.4f}", "{mean:.4f}")
+_change = written("{mean:+.4f} ± {std:.4f}", "{mean:+.4f}", "")
+COLUMNS: dict[str, str | Cells] = {
+    "system": _system("system"),
+    "against": _system("against"),
+    "autoencoder": _system("autoencoder"),
+    "no training": _system("untrained"),
+    "front-end": _named("front_end", NAMES),
+    "score": _named("scorer", SCORER_NAMES),
+    "training": _named("trained", {True: "autoencoder", False: "none"}),
+    "source AUC": "auc_source",
+    "target AUC": "auc_target",
+    "pAUC": "pauc",
+    "Ω": "omega",
+    "Ω ± std": written("{omega:.4f} ± {omega_std:.4f}", "{omega:.4f}"),
+    "mean ± std": _spread,
+    "95 % interval of the mean": written("{low:.3f} to {high:.3f}", ""),
+    "reported mean ± std": written(
+        "{reported mean:.4f} ± {reported std:.4f}", "{reported mean:.4f}"
+    ),
+    "difference": _change,
+    "change": _change,
+    "difference ± std": written(
+        "{difference:+.4f} ± {difference_std:.4f}", "{difference:+.4f}", ""
+    ),
+    "difference, eq. 1": written("{eq1:+.4f} ± {eq1_std:.4f}", "{eq1:+.4f}", ""),
+    "difference (95 % interval)": written("{mean:+.4f} ({low:+.3f} to {high:+.3f})", ""),
+    "95 % interval": written("{low:+.4f} to {high:+.4f}", ""),
+    "p": written("{p_t:.4f}", ""),
+    "p (t)": "p_t",
+    "p (Holm)": "p_holm",
+    "p (Wilcoxon)": "p_wilcoxon",
+    "verdict": written("{verdict}", ""),
+    "in place of the champion": written("{verdict}", ""),
+    "gain": written("{gain:+.4f}", ""),
+    "largest at one seed": written("{most:+.4f}", ""),
+    "seeds outside the band": "outside",
+    "one seed": "one_seed",
+    "ten seeds": "ten_seeds",
+    "median G": "median_G",
+    "AdaSub": "adasub",
+    "CohGate": "cohgate",
+    "noise removed (dB)": "noise",
+    "anomaly removed (dB)": "anomaly",
+    "difference (dB)": "difference",
+    "what": "name",
+    "measured": measured,
+    "target": written("{target}", ""),
+    "result": _named("met", {True: "met", False: "missed"}),
+}
+"""Head to the column it shows, or to what makes its cells."""
+STEPS = (
+    *("score", "source AUC", "target AUC", "pAUC", "Ω"),
+    *("mean ± std", "difference ± std", "95 % interval", "p", "verdict"),
+)
+"""Of :func:`asdlib.compare.findings.steps`."""
+
+
+def snr_gain(removed: pd.DataFrame) -> pd.DataFrame:
+    """Gain in signal-to-noise ratio, in dB: noise removed minus machine sound lost.
+
+    Parameters
+    ----------
+    removed : of :func:`asdlib.measure.removal.removal`.
+
+    Returns
+    -------
+    DataFrame with machine and a column per front-end.
+    """
+    gain = removed.assign(gain=removed["noise"] - removed["machine_sound"])
+    wide = gain.pivot(index="machine", columns="front_end", values="gain")
+    return wide[[name for name in NAMES if name in wide]].rename(columns=NAMES).reset_index()
+
+
+def front_ends(
+    names: Sequence[str],
+    measured: Mapping[str, Sequence[Mapping[str, float]]],
+    compared: pd.DataFrame,
+    reported: Sequence[Mapping[str, Any]],
+) -> pd.DataFrame:
+    """Put the measured Omega of every front-end beside the reported one.
+
+    Parameters
+    ----------
+    measured : head of a column to mean and std of every front-end in ``names``.
+    compared : of :meth:`asdlib.compare.statistics.Results.paired`, each with the near microphone.
+    reported : rows of the paper's Table 2.
+    """
+    given = pd.DataFrame(reported).set_index("front_end").reindex(list(names))
+    verdicts = {own[0]: verdict for own, verdict in compared[["system", "verdict"]].to_numpy()}
+    return pd.DataFrame(
+        {
+            "front-end": [NAMES[name] for name in names],
+            **{head: _spread(pd.DataFrame(rows)) for head, rows in measured.items()},
+            "verdict": [verdicts.get(name, "") for name in names],
+            "reported, all": _spread(given),
+            "reported, fan": written("{fan_mean:.4f} ± {fan_std:.4f}")(given),
+        }
+    )
+
+
+def alarms(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.alarms.by_domain`: a row per rule and domain."""
+    if table.empty:
+        return table
+    cells = written("{alarms} of {clips}: {share:.0%} ({low:.0%} to {high:.0%})")(table)
+    names = {"normal": "false alarms", "anomaly": "hits"}
+    rows = table.assign(cells=cells).pivot_table(
+        "cells", ["system", "rule", "domain"], "label", aggfunc="first", sort=False
+    )
+    return rows.rename(columns=names).reindex(columns=list(names.values())).reset_index()
+
+
+def by_machine(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out a table indexed by machine and ``overall``: the official score is the last row."""
+    return table.rename(index={"overall": "all"}).rename_axis("machine").reset_index()
+
+
+def by_gain(table: pd.DataFrame, front_end: str) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.untrained.by_gain`: a column per gain.
+
+    Parameters
+    ----------
+    front_end : that all rows have.
+    """
+    systems = [
+        f"{system_name(front_end, scorer)}{', level-free' if free else ''}"
+        for scorer, free in zip(table["scorer"], table["level_free"], strict=True)
+    ]
+    shown = table.drop(columns=["scorer", "level_free"])
+    shown = shown.rename(columns={gain: f"{gain:+g} dB" if gain else "0 dB" for gain in shown})
+    shown.insert(0, "system", systems)
+    return shown
 
 
 def show_table(
@@ -30,37 +238,27 @@ def show_table(
     decimals : of floating-point values.
     missing : stands where a number cannot be computed.
     """
+
+    def text(value: object) -> str:
+        if isinstance(value, float | np.floating):
+            return f"{value:.{decimals}f}" if np.isfinite(value) else missing
+        return missing if value is None else str(value)
+
     with files.replacing(folder / f"{label}.csv") as beside:
         df.to_csv(beside, index=False)
-    cells = [[_text(value, decimals, missing) for value in row] for row in df.to_numpy(object)]
-    heads = [str(column) for column in df.columns]
-    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in df.dtypes]
-    rule = ["---:" if number else ":---" for number in numeric]
-    lines = [_line(map(escape, heads)), _line(rule), *(_line(map(escape, row)) for row in cells)]
-    block = f"```{{table}} {caption}\n:name: {label}\n\n" + "\n".join(lines) + "\n```"
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
-    )
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
-    plain = f"<p>{caption}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    shown = df.astype(object).map(text)
+    rule = ["---:" if pd.api.types.is_numeric_dtype(dtype) else ":---" for dtype in df.dtypes]
+    rows = [map(escape, map(str, df.columns)), rule, *(map(escape, r) for r in shown.to_numpy())]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    with pd.option_context("display.max_colwidth", None):
+        plain = f"<p>{caption}</p>{shown.to_html(index=False)}"
+    block = f"```{{table}} {caption}\n:name: {label}\n\n{lines}\n```"
     display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
 
 
 def say(text: str) -> None:
     """Prose with measured values in it, as MyST text."""
     display({"text/markdown": text, "text/plain": text}, raw=True)
-
-
-def _text(value: object, decimals: int, missing: str) -> str:
-    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
-        return missing
-    if isinstance(value, float | np.floating):
-        return f"{value:.{decimals}f}"
-    return str(value)
-
-
-def _line(cells) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def escape(text: str) -> str:

@@ -7,7 +7,7 @@ from conftest import machine_folder
 from matplotlib import pyplot as plt
 
 from asdlib.params import AsdError
-from asdlib.report import panels, paper, style, tables
+from asdlib.report import panels, provenance, style, tables
 from asdlib.report.chapter import Chapter
 
 
@@ -98,7 +98,7 @@ def test_a_table_without_rows_is_one_sentence(chapter, shown):
 
 
 def test_the_papers_figures_keep_their_digits_and_stay_with_its_machines():
-    assert paper.table("table_4")["median_G"].tolist()[:2] == ["44.1", "2.20"]
-    machines = paper.table("table_4")["machine"].tolist()[:-1]
-    assert paper.baseline(machines) == paper.load()["baseline"]["mahala"]
-    assert paper.baseline(machines[:-1]) is None
+    assert provenance.reported_table("table_4")["median_G"].tolist()[:2] == ["44.1", "2.20"]
+    machines = provenance.reported_table("table_4")["machine"].tolist()[:-1]
+    assert provenance.reported_baseline(machines) == provenance.reported()["baseline"]["mahala"]
+    assert provenance.reported_baseline(machines[:-1]) is None
