@@ -1,231 +1,138 @@
 """The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error.
 
-Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an alarm.
+Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an alarm. A command is a
+function; its first line is the help.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shlex
-import signal
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import asdlib
 from asdlib.io import files
-from asdlib.io.files import replacing, resolve
-from asdlib.params import AsdError, Params, load
+from asdlib.params import AsdError, Params, Scenes, load
 from asdlib.runtime import process
 from asdlib.runtime.errors import printable, sentence
 
-if TYPE_CHECKING:
-    from asdlib.monitor import Monitor
-    from asdlib.study import Recordings
-
-_PICTURES = (".png", ".svg", ".pdf")
-_DEPTH = 4  # of a study's folder of results
+_COMMANDS: dict[Callable, list[tuple[str, dict[str, Any]]]] = {}
+"""Functions with their arguments, in the order in which they are defined."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; a request to end, by whichever signal, ends it as Ctrl-C does."""
     process.open_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
-            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int | None] = options.run
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; a window may be impossible here
-    files.sweep(Path(tempfile.gettempdir()))
+    files.sweep()
     try:
         with process.stoppable():
-            code = run(options) or 0
+            code = options.run(options) or 0
             print(end="", flush=True)  # a full disk is told now
             return code
-    except AsdError as error:
-        print(printable(str(error)), file=sys.stderr)
-        return 2
     except KeyboardInterrupt as request:
-        resumes = run in (_study, _report)
-        print("Stopped; the same command resumes." if resumes else "Stopped.", file=sys.stderr)
-        return 128 + (request.args or (signal.SIGINT,))[0]
-    except BrokenPipeError:
-        process.output_error()  # what is still to be printed goes nowhere
-        print("Nobody reads standard output any more.", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(printable(sentence(process.output_error() or error)), file=sys.stderr)
+        resumes = options.run in (_study, _report)
+        _say("Stopped; the same command resumes." if resumes else "Stopped.")
+        return 128 + request.args[0]  # the signal's number
+    except (AsdError, OSError) as error:
+        _say(sentence(process.output_error() or error))
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="asd", description=asdlib.__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-
-    def add(name: str, run: Callable, text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
+    for run, arguments in _COMMANDS.items():
+        command = commands.add_parser(run.__name__[1:], help=run.__doc__, description=run.__doc__)
         command.set_defaults(run=run)
-        return command
-
-    command = add("scenes", _scenes, "write the embedded two-microphone data set")
-    command.add_argument("out", type=Path, help="folder to write")
-    command.add_argument("--params", type=Path, help="YAML with a scenes: section")
-    command.add_argument("--seed", type=int, help="another data set of the same kind")
-    command.add_argument("--truth", action="store_true", help="write the ground truth of all clips")
-    command.add_argument("--noise", help="folder of real noise clips to use instead")
-    command.add_argument("--impulse-responses", help="folder of measured two-channel responses")
-
-    command = add(
-        "download", _download, "fetch the official recordings, unpacked for all that follows"
-    )
-    command.add_argument("kind", choices=("development", "additional", "evaluation"))
-    command.add_argument("out", type=Path, help="folder of the data set; all three may share it")
-    command.add_argument("--machine", action="append", default=[], help="only this one; repeatable")
-    command.add_argument("--mirror", help="address of a folder that holds the archives")
-    command.add_argument("--keep", action="store_true", help="keep the archives")
-
-    command = add("doctor", _doctor, "look at a folder of recordings before any work")
-    command.add_argument("data", help="folder with <machine>/train and <machine>/test")
-    command.add_argument("--params", type=Path, help="forecast for these parameters")
-
-    for name, action, text in (
-        ("study", _study, "compute what is missing of a study"),
-        ("report", _report, "study, chapters and HTML"),
-    ):
-        command = add(name, action, text)
-        command.add_argument("--params", type=Path, required=True, help="a file of params/")
-        command.add_argument("--data", help="recordings; without it the embedded scenes")
-        if name == "report":
-            command.add_argument("--out", type=Path, default=Path("_build"), help="default: _build")
-            command.add_argument(
-                "--single-file", action="store_true", help="also one HTML file that can be mailed"
-            )
-
-    command = add("fit", _fit, "learn what is normal from one machine's normal recordings")
-    command.add_argument("folder", type=Path, help="normal recordings, near and far channel")
-    command.add_argument("--out", type=Path, required=True, help="model file to write")
-    command.add_argument(
-        "--false-alarms",
-        type=float,
-        default=0.1,
-        help="wanted share of alarms among normal recordings, 0.1",
-    )
-    command.add_argument("--resample", action="store_true", help="convert other sample rates")
-
-    command = add("score", _score, "score recordings with a model file of asd fit")
-    command.add_argument("model", type=Path, help="file of asd fit")
-    command.add_argument("clips", type=Path, nargs="+", help="recordings, or folders of them")
-    command.add_argument("--json", action="store_true", help="a line of JSON per recording")
-    command.add_argument(
-        "--picture", type=Path, help="draw the reasons of one recording: a PNG, SVG or PDF file"
-    )
-    command.add_argument(
-        "--fail-on-alarm", action="store_true", help="exit code 1 where a recording is an alarm"
-    )
-
-    command = add("watch", _watch, "score recordings as they arrive in a folder, as lines of JSON")
-    command.add_argument("model", type=Path, help="file of asd fit")
-    command.add_argument("folder", type=Path, help="where recordings arrive; subfolders too")
-    command.add_argument("--every", type=float, default=1.0, help="seconds between two looks, 1")
-    command.add_argument(
-        "--patience",
-        type=float,
-        default=10.0,
-        help="seconds without a change until a file that cannot be scored is a problem, 10",
-    )
-    command.add_argument("--once", action="store_true", help="score what is there, then end")
-    command.add_argument(
-        "--log", type=Path, help="file to append the lines to; what is in it is left out"
-    )
-
-    command = add("metrics", _metrics, "official score of a file,score table")
-    command.add_argument("scores", type=Path, help="CSV whose file names hold domain and label")
-
-    command = add("compare", _compare, "set scores that others left beside those of a study")
-    command.add_argument("folder", type=Path, help="folder with anomaly_score_*.csv, or above such")
-    command.add_argument("--truth", type=Path, help="folder of ground truth, for concealed clips")
-    command.add_argument("--params", type=Path, help="a file of params/: its systems, beside them")
-    command.add_argument("--data", help="recordings of that study")
-
-    command = add("validate", _validate, "check a submission folder or zip")
-    command.add_argument("package", type=Path)
-    command.add_argument("--data", help="recordings whose test clips the package must cover")
+        for name, options in arguments:
+            command.add_argument(name, **options)
     return parser
 
 
+def _argument(name: str, text: str, kind: Callable = Path, **more: Any) -> Callable:
+    """Give a command an argument: a value of some kind, or a flag (bool)."""
+    options = {"help": text, **({"action": "store_true"} if kind is bool else {"type": kind})}
+
+    def added(run: Callable) -> Callable:
+        _COMMANDS.setdefault(run, []).insert(0, (name, options | more))
+        return run
+
+    return added
+
+
+def _folder(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _say(text: str) -> None:
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+@_argument("out", "folder to write")
+@_argument("--params", "YAML with a scenes: section")
+@_argument("--seed", "another data set of the same kind", int)
+@_argument("--truth", "write the ground truth of all clips", bool, action="store_const", const=-1)
+@_argument("--noise", "folder of real noise clips", str, dest="noise_folder")
+@_argument("--impulse-responses", "of measured rooms", str, dest="impulse_response_folder")
 def _scenes(options: argparse.Namespace) -> None:
+    """Write the embedded two-microphone data set."""
     from asdlib.simulate import scenes
 
-    base = load(options.params).scenes if options.params else Params().scenes
-    changes = {
-        "seed": options.seed,
-        "truth": -1 if options.truth else None,
-        "noise_folder": options.noise,
-        "impulse_response_folder": options.impulse_responses,
-    }
-    given = {key: value for key, value in changes.items() if value is not None}
-    changed = load({"scenes": {**base.model_dump(), **given}}).scenes
-    files.sweep(options.out.absolute().parent)
+    base = load(options.params)
+    given = {n: v for n, v in vars(options).items() if n in Scenes.model_fields and v is not None}
+    changed = load(base, scenes={**base.scenes.model_dump(), **given}).scenes
     digest = scenes.write(options.out, changed, progress=True)
     print(f"{options.out}: embedded scenes, seed {changed.seed}, manifest {digest}")
 
 
+@_argument("kind", "set of the challenge", str, choices=("development", "additional", "evaluation"))
+@_argument("out", "folder of the data set; all three may share it")
+@_argument("--machine", "only this one; repeatable", str, action="append", default=[])
+@_argument("--mirror", "address of a folder that holds the archives", str)
+@_argument("--keep", "keep the archives", bool)
 def _download(options: argparse.Namespace) -> None:
+    """Fetch the official recordings, unpacked for all that follows."""
     from asdlib.io import official
 
-    official.download(
-        options.kind, options.out, options.machine, mirror=options.mirror, keep=options.keep
-    )
-    print(options.out)
+    kind, out, machines = options.kind, options.out, options.machine
+    print(official.download(kind, out, machines, mirror=options.mirror, keep=options.keep))
 
 
+@_argument("data", "folder with <machine>/train and <machine>/test", _folder)
+@_argument("--params", "forecast for these parameters")
 def _doctor(options: argparse.Namespace) -> None:
-    from asdlib import dataset, study
-    from asdlib.io import folders, official
-    from asdlib.measure import truth
-    from asdlib.monitor import recordings as own
+    """Check a folder of recordings before any work."""
+    from asdlib.io import folders
+    from asdlib.monitor import recordings
+    from asdlib.report import provenance
 
-    root = Path(options.data)
-    params = load(options.params, data=str(root.absolute()))
-    if folders.is_one_machines(root):
-        print(*map(printable, own.told(root, params.spectra)), sep="\n")
-        return
-    table, problems = dataset.survey(root)
-    print(dataset.overview(table).to_string() if len(table) else "No clip was found.")
-    hashes, unusable = dataset.check(table, params.spectra, progress=True)
-    if problems or unusable:
-        raise dataset.Problems(problems + unusable)
-    recordings = study.Recordings(
-        root, table.assign(hash=hashes), dataset.manifest_hash(table, hashes), False
-    )
-    print(f"\nManifest {recordings.digest}: all {len(table)} clips can be read.\n")
-    print(truth.levels(params, recordings).to_string())
-    remarks = folders.remarks(recordings.manifest) + official.lacking(recordings.manifest, root)
-    print(*map(printable, remarks), sep="\n")
-    for machine in recordings.machines:
-        for told in own.faults(recordings.clips(machine), params.spectra):
-            print(printable(f"{machine}: {told}"))
-    print(f"\nWith these parameters: {study.forecast(params, recordings)}")
+    root, params = Path(options.data), load(options.params, data=options.data)
+    is_one = folders.is_one_machines(root)
+    for line in recordings.told(root, params.spectra) if is_one else provenance.before_work(params):
+        print(printable(line))
 
 
-def _opened(options: argparse.Namespace) -> tuple[Params, Recordings]:
+def _opened(options: argparse.Namespace) -> tuple[Params, Any]:
     """The parameters and recordings of a study, checked; told with what the study will take."""
     from asdlib import study
 
-    params = _with_data(options)
-    files.sweep(resolve(params.results), depth=_DEPTH)
+    params = load(options.params, data=options.data)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
-    cost = study.forecast(params, recordings)
-    print(printable(f"Recordings: {recordings.describe()}. {cost}"), file=sys.stderr)
+    _say(f"Recordings: {recordings.describe()}. {study.forecast(params, recordings)}")
     return params, recordings
 
 
+@_argument("--params", "a file of params/", required=True)
+@_argument("--data", "recordings; without it the embedded scenes", _folder)
 def _study(options: argparse.Namespace) -> None:
+    """Compute what is missing of a study."""
     from asdlib import study
     from asdlib.compare import statistics, systems
     from asdlib.report import provenance
@@ -233,112 +140,98 @@ def _study(options: argparse.Namespace) -> None:
     params, recordings = _opened(options)
     study.everything(params, recordings, progress=True)
     if apart := provenance.trained_apart(params, recordings):
-        print(printable(apart), file=sys.stderr)
+        _say(apart)
     results = statistics.results(params, recordings)
     folder = study.place(params, recordings)
     print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
 
 
+@_argument("--params", "a file of params/", required=True)
+@_argument("--data", "recordings; without it the embedded scenes", _folder)
+@_argument("--out", "default: _build", default=Path("_build"))
+@_argument("--single-file", "also one HTML file that can be mailed", bool)
 def _report(options: argparse.Namespace) -> None:
+    """Study, chapters and HTML."""
     from asdlib.report import build
 
-    for folder, depth in ((resolve(_with_data(options).figures), 0), (options.out, 1)):
-        files.sweep(folder, depth=depth)
     params, recordings = _opened(options)
-    print("The chapters take a few minutes more.", file=sys.stderr)
+    _say("The chapters take a few minutes more.")
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
-    print(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}", file=sys.stderr)
+    _say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)
 
 
+@_argument("folder", "normal recordings, near and far channel")
+@_argument("--out", "model file to write", required=True)
+@_argument("--false-alarms", "wanted share of alarms among normal ones, 0.1", float, default=0.1)
+@_argument("--resample", "convert other sample rates", bool)
 def _fit(options: argparse.Namespace) -> None:
+    """Learn what is normal from one machine's normal recordings."""
     from asdlib.monitor import Monitor, model_file, recordings
 
     model_file.check_place(options.out)  # before any work
-    files.sweep(options.out.parent)
     monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
     told = [recordings.counted(options.folder, len(monitor.known)), *monitor.faulty]
     print(monitor.promise, *map(printable, told), options.out, sep="\n")
 
 
+@_argument("model", "file of asd fit")
+@_argument("clips", "recordings, or folders of them", nargs="+")
+@_argument("--json", "a line of JSON per recording", bool)
+@_argument("--picture", "draw the reasons of one recording: a PNG, SVG or PDF file")
+@_argument("--fail-on-alarm", "exit code 1 where a recording is an alarm", bool)
 def _score(options: argparse.Namespace) -> int:
-    from asdlib.monitor import Monitor, recordings
-    from asdlib.monitor.reasons import drift
+    """Score recordings with a model file of asd fit."""
+    from asdlib.monitor import Monitor, reasons, recordings
 
     monitor = Monitor.load(options.model)
     clips = recordings.listed(options.clips)
     if options.fail_on_alarm and monitor.alarm.remark:
         raise AsdError(f"--fail-on-alarm: {monitor.alarm.remark}")
     if options.picture:
-        _draw(monitor, clips, options.picture)
+        from asdlib.report import charts_evidence
+
+        charts_evidence.save(options.picture, clips, monitor.evidence)
     if not options.json:
         print(monitor.promise)
-    alarms, problems = 0, 0
-    p_values: list[float] = []
+    readings = []
     for clip in clips:
         try:
-            reading = monitor.score(clip, name=str(clip))
+            readings.append(reading := monitor.score(clip, name=str(clip)))
+            print(reading.json() if options.json else printable(str(reading)), flush=True)
         except AsdError as error:
-            problems += 1
-            print(printable(str(error)), file=sys.stderr)
-            continue
-        alarms += reading.alarm
-        p_values.append(reading.p_value)
-        print(reading.json() if options.json else printable(str(reading)), flush=True)
-    if not options.json and (told := drift(p_values, monitor.false_alarms)[1]):
+            _say(str(error))
+    p_values = [reading.p_value for reading in readings]
+    if not options.json and (told := reasons.drift(p_values, monitor.false_alarms)[1]):
         print(told)
-    if problems:
+    if problems := len(clips) - len(readings):
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
-    return 1 if alarms and options.fail_on_alarm else 0
+    return int(options.fail_on_alarm and any(reading.alarm for reading in readings))
 
 
-def _draw(monitor: Monitor, clips: list[Path], path: Path) -> None:
-    """Draw one recording's reasons."""
-    import matplotlib.pyplot as plt
-
-    from asdlib.report import charts_evidence, style
-
-    if len(clips) != 1:
-        raise AsdError(f"--picture draws one recording; {len(clips)} were given.")
-    if path.suffix.lower() not in _PICTURES:
-        raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
-    style.style()
-    figure = charts_evidence.readings([monitor.evidence(clips[0])])
-    try:
-        with replacing(path) as beside:
-            figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
-    finally:
-        plt.close(figure)
-
-
+@_argument("model", "file of asd fit")
+@_argument("folder", "where recordings arrive; subfolders too")
+@_argument("--every", "seconds between two looks, 1", float, default=1.0)
+@_argument("--patience", "seconds until an unreadable file is reported, 10", float, default=10.0)
+@_argument("--once", "score what is there, then end", bool)
+@_argument("--log", "file to append the lines to; what is in it is left out")
 def _watch(options: argparse.Namespace) -> None:
-    from asdlib.monitor import Monitor
-    from asdlib.monitor.watch import watch
+    """Score recordings as they arrive in a folder, as lines of JSON."""
+    from asdlib.monitor import Monitor, watch
 
-    stopped: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):  # the recording at hand is finished first
-        signal.signal(number, lambda got, _: stopped.append(got))
-
-    def say(sentence: str) -> None:
-        print(printable(sentence), file=sys.stderr, flush=True)
-
+    asked = {name: getattr(options, name) for name in ("every", "patience", "once", "log")}
     monitor = Monitor.load(options.model)
-    say(monitor.promise)
-    for line in watch(
-        monitor,
-        options.folder,
-        every=options.every,
-        patience=options.patience,
-        once=options.once,
-        log=options.log,
-        stop=lambda: bool(stopped),
-        say=say,
-    ):
-        print(line, flush=True)
+    _say(monitor.promise)
+    with process.stoppable(patient=True) as stopped:  # the recording at hand is finished first
+        asked |= {"stop": lambda: bool(stopped), "say": _say}
+        for line in watch.watch(monitor, options.folder, **asked):
+            print(line, flush=True)
 
 
+@_argument("scores", "CSV whose file names hold domain and label")
 def _metrics(options: argparse.Namespace) -> None:
+    """Official score of a file,score table."""
     from asdlib import metrics
     from asdlib.compare import score_files
 
@@ -347,34 +240,34 @@ def _metrics(options: argparse.Namespace) -> None:
     print(f"official score {100 * metrics.omega(table)} %")
 
 
+@_argument("folder", "folder with anomaly_score_*.csv, or above such")
+@_argument("--truth", "folder of ground truth, for concealed clips")
+@_argument("--params", "a file of params/: its systems, beside them")
+@_argument("--data", "recordings of that study", _folder)
 def _compare(options: argparse.Namespace) -> None:
+    """Set scores that others left beside those of a study."""
     from asdlib import study
     from asdlib.compare import score_files, statistics, systems
 
     theirs, ours = score_files.read(options.folder, options.truth), {}
     if options.params is not None:
-        params = _with_data(options)
+        params = load(options.params, data=options.data)
         recordings = study.open_recordings(params, progress=True)
         results = statistics.results(params, recordings, progress=True)
         ours = score_files.of_study(systems.apply_all(results, params.scoring.quantile))
     print(*score_files.lines_to_print(ours, theirs), sep="\n")
 
 
+@_argument("package", "folder or zip")
+@_argument("--data", "recordings whose test clips the package must cover", _folder)
 def _validate(options: argparse.Namespace) -> None:
-    from asdlib import dataset
+    """Check a submission folder or zip."""
     from asdlib.compare import validation
 
-    expected = validation.expected_clips(dataset.scan(options.data)) if options.data else None
-    problems = validation.validate(options.package, expected)
-    if problems:
+    expected = validation.expected_clips(options.data) if options.data else None
+    if problems := validation.validate(options.package, expected):
         raise AsdError("\n".join(problems))
     print(f"{options.package}: no problems found.")
-
-
-def _with_data(options: argparse.Namespace) -> Params:
-    if options.data is None:
-        return load(options.params)
-    return load(options.params, data=str(Path(options.data).expanduser().absolute()))
 
 
 if __name__ == "__main__":

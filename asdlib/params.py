@@ -262,7 +262,8 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     Parameters
     ----------
     source : the path of a YAML file, a mapping, ready parameters, or none for the defaults.
-    changes : top-level values that replace those of the source, such as ``data="recordings"``.
+    changes : top-level values that replace those of the source, such as ``data="recordings"``;
+        None replaces nothing.
 
     Returns
     -------
@@ -288,7 +289,8 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     elif isinstance(source, str | Path):
         where, values = str(source), _read_yaml(Path(source))
     try:
-        return Params.model_validate({**values, **changes})
+        given = {key: value for key, value in changes.items() if value is not None}
+        return Params.model_validate({**values, **given})
     except ValidationError as error:
         raise AsdError(f"{where}: {sentence(error)}") from None
 

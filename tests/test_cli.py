@@ -168,18 +168,14 @@ def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, capsys):
     assert "Doe_Uni_task2_1.meta.yaml: missing" in err
 
 
-@pytest.mark.parametrize("command", ["study", "report"])
-def test_what_a_killed_run_left_long_ago_goes_before_any_work(tmp_path, command, capsys):
+def test_what_a_killed_run_left_long_ago_goes_before_any_work(tmp_path, capsys):
     name = files.part_of(tmp_path / "x").name
-    places = ["results/units/fan.near.0123", "results/mine/submission/task2"]
-    places += ["figures", "out/notebooks"] if command == "report" else []
-    for place in places:
+    for place in ("results/units/fan.near.0123", "results/mine/submission/task2"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / name).write_text("half")
         os.utime(tmp_path / place / name, (0, 0))
     words = ["--params", written(tmp_path), "--data", tmp_path / "nowhere"]
-    words += ["--out", tmp_path / "out"] if command == "report" else []
-    assert "no such folder" in refused(capsys, command, *words)
+    assert "no such folder" in refused(capsys, "study", *words)
     assert not list(tmp_path.rglob(name))
 
 

@@ -29,18 +29,18 @@ FLOORS = [
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
     "runtime": 260,
-    "io": 640,
-    "method": 2480,
+    "io": 650,
+    "method": 2370,
     "simulate": 710,
     "study": 1600,
     "compare": 1580,
     "measure": 430,
     "monitor": 1310,
-    "report": 2220,
+    "report": 2260,
     "explore": 530,
 }
 LONGEST = 200  # of a file
-LONG = {"cli.py", "dataset.py", "params.py"}
+LONG = {"dataset.py", "params.py"}
 FILES = sorted((ROOT / "asdlib").rglob("*.py"))
 
 

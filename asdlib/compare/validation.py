@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from asdlib import dataset
 from asdlib.compare.score_files import csv_lines
 from asdlib.io.files import read_bytes
 from asdlib.io.folders import composed, is_foreign, twins
@@ -83,13 +84,14 @@ def check_label(label: str) -> None:
         )
 
 
-def expected_clips(clips: pd.DataFrame) -> dict[str, set[str]]:
+def expected_clips(data: str | Path) -> dict[str, set[str]]:
     """Names of the test clips that a package must cover, by machine.
 
     Parameters
     ----------
-    clips : of :func:`asdlib.dataset.scan`. Where some test clips are concealed, these are meant.
+    data : folder of the recordings. Where some test clips are concealed, these are meant.
     """
+    clips = dataset.scan(data)
     test = clips[clips["split"] == "test"]
     concealed = test[test["label"] == "unknown"]
     chosen = concealed if len(concealed) else test

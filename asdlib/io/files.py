@@ -138,23 +138,24 @@ def temporary_folder(place: Path | str | None = None) -> Iterator[Path]:
         yield Path(own)
 
 
-def sweep(place: Path, *, depth: int = 0) -> None:
+def sweep(place: Path | str | None = None, *, depth: int = 0) -> None:
     """Remove parts and temporary folders older than a day, which killed runs have left.
 
     Parameters
     ----------
+    place : folder; the system's folder for temporary files by default.
     depth : levels of subfolders to look into; links are not followed.
 
     Examples
     --------
     >>> sweep(Path("nowhere"))
     """
-    with suppress(OSError), os.scandir(place) as entries:
+    with suppress(OSError), os.scandir(place or tempfile.gettempdir()) as entries:
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if not _PART.fullmatch(entry.name):
                 if is_folder and depth:
-                    sweep(Path(entry.path), depth=depth - 1)
+                    sweep(entry.path, depth=depth - 1)
             elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _DAY:
                 if is_folder:
                     shutil.rmtree(entry.path, ignore_errors=True)

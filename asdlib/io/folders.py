@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from asdlib.io.files import named, part_of
+from asdlib.io.files import named, part_of, sweep
 from asdlib.runtime.errors import AsdError, plural
 
 SPLITS = ("train", "test")
@@ -241,6 +241,8 @@ def managed(path: Path, hint: str) -> Path:
             )
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
+    for place in (path, path.parent):
+        sweep(place)
     return path
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from asdlib.io.files import content_digest, read_bytes, write_bytes
+from asdlib.io.files import content_digest, read_bytes, sweep, write_bytes
 from asdlib.runtime.errors import AsdError
 
 VERSION = 1
@@ -38,6 +38,7 @@ def check_place(path: Path) -> None:
     if path.exists() and not (path.is_file() and _is_model(path)):
         raise AsdError(f"{path}: is there and is no model file; give another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise AsdError(f"{path.parent}: nothing may be written into this folder.")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,19 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 
 from asdlib import spectra
+from asdlib.io.files import replacing
+from asdlib.params import AsdError
 from asdlib.report.charts import count_axis, lines, panels
-from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
+from asdlib.report.style import (
+    COLOURS,
+    PALETTE,
+    STATISTIC_COLOURS,
+    STATISTIC_NAMES,
+    style,
+    system_name,
+)
 
+_PICTURES = (".png", ".svg", ".pdf")
 _MOST = 6.0  # standard deviations at the ends of the colour scale
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 
@@ -122,6 +133,30 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlabel="frequency (kHz)", ylabel="contribution to $D^2$")
     ax.legend(frameon=False, fontsize="x-small", loc="upper left", ncols=2)
+
+
+def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> None:
+    """Write :func:`readings` of one recording to a file, whole or not at all.
+
+    Parameters
+    ----------
+    clips : the recording.
+    evidence : :meth:`asdlib.monitor.Monitor.evidence`.
+
+    Raises
+    ------
+    AsdError
+        For several recordings, or a path that is not of a picture.
+    """
+    if len(clips) != 1:
+        raise AsdError(f"--picture draws one recording; {len(clips)} were given.")
+    if path.suffix.lower() not in _PICTURES:
+        raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
+    style()
+    figure = readings([evidence(clips[0])])
+    with replacing(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
+    plt.close(figure)
 
 
 def readings(found: Sequence[Any]) -> Figure:

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,15 @@ import pandas as pd
 import yaml
 
 import asdlib
-from asdlib.io import store
+from asdlib import dataset
+from asdlib.io import folders, official, store
 from asdlib.io.files import digest, project_root, resolve
+from asdlib.measure import truth
+from asdlib.monitor.recordings import faults
 from asdlib.params import AsdError, Params
 from asdlib.runtime import hardware
-from asdlib.study import scores, stages, tasks, variants
-from asdlib.study.recordings import Recordings
+from asdlib.study import forecast, scores, stages, tasks, variants
+from asdlib.study.recordings import Recordings, open_recordings
 
 _PACKAGES = (
     "numpy",
@@ -101,6 +104,28 @@ def revision() -> str:
     command = [git, "-C", str(project_root()), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
+
+
+def before_work(params: Params) -> Iterator[str]:
+    """Yield what is known of the recordings before any work: clips, levels, remarks, the cost.
+
+    Raises
+    ------
+    asdlib.dataset.Problems
+        One sentence per clip that cannot be used.
+    """
+    recordings = open_recordings(params, progress=True, strict=False)
+    clips = recordings.manifest
+    yield dataset.overview(clips).to_string()
+    if recordings.problems:
+        raise dataset.Problems(list(recordings.problems))
+    yield f"\nManifest {recordings.digest}: all {len(clips)} clips can be read.\n"
+    yield truth.levels(params, recordings).to_string()
+    yield from folders.remarks(clips) + official.lacking(clips, recordings.root)
+    for machine in recordings.machines:
+        for fault in faults(recordings.clips(machine), params.spectra):
+            yield f"{machine}: {fault}"
+    yield f"\nWith these parameters: {forecast(params, recordings)}"
 
 
 def made_elsewhere(params: Params, recordings: Recordings) -> str:

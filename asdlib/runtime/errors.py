@@ -44,13 +44,13 @@ def reason(error: OSError) -> str:
     return said.rstrip(".")
 
 
-def sentence(error: OSError) -> str:
-    """Return the sentence for an error of the system that a library raised.
+def sentence(error: Exception) -> str:
+    """Return the sentence for an error of ours, or one of the system that a library raised.
 
     >>> print(sentence(OSError(28, "No space left on device", "scores.csv")))
     scores.csv: cannot be read or written (No space left on device).
     """
-    if isinstance(error, FileError):
+    if isinstance(error, AsdError) or not isinstance(error, OSError):
         return str(error)
     if error.filename is None:
         return f"The system reports an error ({reason(error)})."

@@ -6,6 +6,7 @@ read the variables when they are loaded, so the package sets them first of all.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -79,36 +80,46 @@ def _own_folder() -> Path | None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
     """Raise KeyboardInterrupt with the signal's number, whatever error the first signal causes.
 
-    >>> with stoppable():
-    ...     pass
+    Parameters
+    ----------
+    patient : raise nothing; what is yielded holds the numbers of the signals that have come.
+
+    Examples
+    --------
+    >>> with stoppable(patient=True) as stopped:
+    ...     signal.raise_signal(signal.SIGTERM)
+    >>> stopped
+    [15]
     """
     stopped: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        if not stopped:  # a second signal must not break the end after the first
-            stopped.append(number)
+        stopped.append(number)
+        if len(stopped) == 1 and not patient:  # a second one must not break the end
             raise KeyboardInterrupt
 
     able = threading.current_thread() is threading.main_thread()
     numbers = [n for n in _REQUESTS if able and signal.getsignal(n) is not signal.SIG_IGN]
     before = [signal.signal(number, stop) for number in numbers]
     try:
-        yield
+        yield stopped
     except BaseException:
-        if stopped:
+        if stopped and not patient:
             raise KeyboardInterrupt(stopped[0]) from None
         raise
     finally:
-        if not stopped:
+        if patient or not stopped:
             for number, handler in zip(numbers, before, strict=True):
                 signal.signal(number, handler)
 
 
 def open_streams() -> None:
     """Give a process that was started without standard streams some that lead nowhere.
+
+    A letter that a terminal does not know is escaped.
 
     >>> open_streams()
     """
@@ -118,6 +129,9 @@ def open_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
+            stream.reconfigure(errors="backslashreplace")
 
 
 def output_error() -> OSError | None:

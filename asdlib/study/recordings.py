@@ -13,7 +13,7 @@ import pandas as pd
 
 from asdlib import dataset, metrics
 from asdlib.io import store
-from asdlib.io.files import digest, resolve
+from asdlib.io.files import digest, resolve, sweep
 from asdlib.params import AsdError, Params
 from asdlib.simulate import scenes
 
@@ -91,6 +91,7 @@ def open_recordings(params: Params, *, progress: bool = False, strict: bool = Tr
         One sentence per clip that cannot be used.
     """
     results = resolve(params.results)
+    sweep(results, depth=4)
     if params.data is None:
         root = results / f"scenes-{scenes.recipe(params.scenes)}"
         scenes.write(root, params.scenes, progress=progress)

@@ -169,6 +169,12 @@ def test_a_folder_of_asds_is_emptied_and_stays_marked(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     (own / "link").symlink_to(tmp_path / "mine")
+    for killed in (files.part_of(own), files.part_of(own / "page.html")):
+        killed.touch()
+        os.utime(killed, (0, 0))
+    folders.managed(own, "--out")
+    assert {path.name for path in own.iterdir()} == {folders.MARK, "below", "link"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "mine"}
     folders.emptied(own, "--out")
     assert [path.name for path in own.iterdir()] == [folders.MARK]
     assert (tmp_path / "mine" / "thesis.tex").exists()
