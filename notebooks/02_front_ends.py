@@ -236,7 +236,7 @@ fan = stats.Results(study_results.table[study_results.table["machine"] == fan_li
 reported = provenance.reported()["table_2"]
 names = list(dict.fromkeys([*(row["front_end"] for row in reported), *params.front_ends]))
 measured = {
-    head: [own.row(name, scorer) for name in names]
+    head: own.summary((name, scorer) for name in names)
     for head, own in (("all machines", study_results), (fan_like, fan))
 }
 near = ("near", scorer)
@@ -262,7 +262,7 @@ chapter.table(
 # %%
 axis = removal.strength(params, recordings)
 for head, own in (("all machines", study_results), (fan_like, fan)):
-    axis[head] = [own.row(name, scorer)["mean"] for name in axis["front_end"]]
+    axis[head] = [own.omegas(name, scorer).mean() for name in axis["front_end"]]
 chapter.figure(
     charts_scores.aggressiveness,
     axis,

@@ -179,7 +179,7 @@ else:
     chapter.figure(
         charts_evidence.learning_curve,
         curve,
-        study_results.row(*systems.ADASUB)["mean"],
+        study_results.omegas(*systems.ADASUB).mean(),
         label="fig-clips",
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
         "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",

@@ -84,19 +84,9 @@ def rows_of(table):
     """Every system of one set: parts of Omega, and the paired difference to the autoencoder."""
     results = statistics.Results(table)
     known = list(dict.fromkeys(zip(table["front_end"], table["scorer"], strict=True)))
-    paired = results.paired((one, AGAINST) for one in known if one != AGAINST)
-    differences = {row["system"]: row for row in paired.to_dict("records")}
-    whole = results.ensembles.set_index(["front_end", "scorer"])
-    rows = []
-    for one in known:
-        row = {"front_end": one[0], "scorer": one[1], **results.row(*one)}
-        row |= whole.loc[one, ["auc_source", "auc_target", "pauc"]].to_dict()
-        if one in differences:
-            own = differences[one]
-            row |= {f"difference {name}": own[name] for name in ("mean", "low", "high")}
-            row["verdict"] = own["verdict"]
-        rows.append(row)
-    return pd.DataFrame(rows)
+    paired = results.paired((one, AGAINST) for one in known)[["mean", "low", "high", "verdict"]]
+    names = {name: f"difference {name}" for name in ("mean", "low", "high")}
+    return results.summary(known).join(paired.rename(columns=names))
 
 
 def machines_of(table):
@@ -145,7 +135,7 @@ def squared_error(base):
             }
         )
         results = statistics.Results(study.run(own, progress=True))
-        found = {name: results.row("adasub", name)["mean"] for name in own.scorers}
+        found = {name: results.omegas("adasub", name).mean() for name in own.scorers}
         rows.append({"training clips": clips, "epochs": epochs, **found})
     return pd.DataFrame(rows)
 

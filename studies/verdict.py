@@ -52,7 +52,7 @@ def choose(sets):
                     "ridge": ridge,
                     "set": name,
                     "front_end": front_end,
-                    "omega": results.row(front_end, SCORER)["mean"],
+                    "omega": results.omegas(front_end, SCORER).mean(),
                 }
                 for front_end in FITTED
             ]

@@ -33,7 +33,7 @@ BUDGET = {
     "method": 2370,
     "simulate": 710,
     "study": 1600,
-    "compare": 1580,
+    "compare": 1550,
     "measure": 430,
     "monitor": 1310,
     "report": 2260,

@@ -5,8 +5,6 @@ It is shown beside the official score and never changes it. Notebook: 04_seed_st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -21,57 +19,45 @@ Weights = Float[np.ndarray, "resample clip"]
 
 
 def omega_resamples(
-    systems: Sequence[pd.DataFrame],
+    scores: pd.DataFrame,
+    seeds: int,
     *,
-    seeds: int | None = None,
-    resamples: int = RESAMPLES,
     generator: np.random.Generator,
-) -> Float[np.ndarray, "system resample"]:
-    """Omega of every system, mean over seeds, on resampled clips and seeds.
+    resamples: int = RESAMPLES,
+) -> Float[np.ndarray, " resample"]:
+    """Omega of a system, mean over seeds, on resampled clips and seeds.
 
     Clips are drawn with replacement within machine, domain and label. Seeds are drawn with
-    replacement, the same for all machines. Every system gets the same draws, so that differences
-    are paired.
+    replacement, the same for all machines. Systems with the same clips and seeds get the same draws
+    from equal generators, so that their differences are paired.
 
     Parameters
     ----------
-    systems : labelled test clips: columns machine, domain, label, name, seed, score; the same
-        clips and seeds in all of them. A system with one seed, such as a detector without
-        training, is the same for all seeds of the others.
-    seeds : how many are drawn; by default those of the system with the most.
+    scores : labelled test clips: columns machine, domain, label, name, seed, score. A system with
+        one seed, such as a detector without training, is the same for all seeds of the others.
+    seeds : how many are drawn.
 
     Raises
     ------
     AsdError
-        If the systems differ in clips or seeds, or a machine lacks a domain or a label.
+        If a machine lacks a domain or a label.
     """
-    tables, keys = [], ["machine", "domain", "label", "name"]
-    for scores in systems:
-        validate(scores)
-        wide = scores.pivot(index=keys, columns="seed", values="score")
-        tables.append(wide.sort_index())
-    first = max(tables, key=lambda table: table.shape[1])
-    if any(
-        not t.index.equals(first.index) or (t.shape[1] > 1 and not t.columns.equals(first.columns))
-        for t in tables
-    ):
-        raise AsdError("A paired bootstrap needs the same clips and the same seeds in all systems.")
-    seeds = seeds or first.shape[1]
+    validate(scores)
+    keys = ["machine", "domain", "label", "name"]
+    table = scores.pivot(index=keys, columns="seed", values="score").sort_index()
     found = []
     for start in range(0, resamples, _AT_ONCE):
         count = min(_AT_ONCE, resamples - start)
         of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
-        inverse = np.zeros((len(tables), seeds, count))
-        machines = first.groupby(level="machine", sort=False).indices
-        for rows in machines.values():
-            clips = first.index[rows].to_frame(index=False)
+        inverse = np.zeros((seeds, count))
+        machines = table.groupby(level="machine", sort=False)
+        for _, own in machines:
+            clips = own.index.to_frame(index=False)
             weights = _draw(clips, count, generator)
-            for i, table in enumerate(tables):
-                own = [_inverse(scores, clips, weights) for scores in table.to_numpy()[rows].T]
-                inverse[i] += np.stack(own)  # of one seed: for all seeds
+            inverse += [_inverse(values, clips, weights) for values in own.to_numpy().T]
         omegas = 3 * len(machines) / inverse  # harmonic mean; 0 where a value is 0
-        found.append(np.einsum("isb,bs->ib", omegas, of_seeds))
-    return np.concatenate(found, axis=1)
+        found.append(np.einsum("sb,bs->b", omegas, of_seeds))
+    return np.concatenate(found)
 
 
 def interval(values: Float[np.ndarray, " resample"], level: float = 0.95) -> tuple[float, float]:

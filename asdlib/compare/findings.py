@@ -14,7 +14,7 @@ import pandas as pd
 
 from asdlib import metrics
 from asdlib.compare import statistics, systems
-from asdlib.compare.statistics import FUSED, Results
+from asdlib.compare.statistics import FUSED, Results, System
 from asdlib.compare.systems import ADASUB, CHAMPION
 from asdlib.noise import Floors
 
@@ -24,8 +24,6 @@ WITH_PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadal
 
 _WITHOUT_TRAINING = ("pmsd", "pms", "pm", "fine", "psd")  # the first that was run
 _SYSTEM = ["system", "front_end", "scorer"]
-_PARTS = ["auc_source", "auc_target", "pauc"]
-_DIFFERENCE = ["p_t", "low", "high", "verdict"]  # of a pair, beside its mean
 _UNREPORTED = [
     {"system": "AdaSub, statistics pmsd", "front_end": "adasub", "scorer": "pmsd"},
     {"system": "AdaLS, statistics pmsd", "front_end": "adals", "scorer": "pmsd"},
@@ -76,7 +74,7 @@ def ladder(results: Results, reported: Sequence[Mapping]) -> pd.DataFrame:
     given = pd.DataFrame([*reported, *_UNREPORTED]).reindex(columns=[*_SYSTEM, *names])
     found = given.fillna({"front_end": "", "scorer": "eq1"}).rename(columns=names)
     keys = list(zip(found["front_end"], found["scorer"], strict=True))
-    found[list(names)] = [list(results.row(*key).values()) for key in keys]
+    found[list(names)] = results.summary(keys)[list(names)]
     found[["low", "high"]] = results.intervals(keys)
     against = results.paired((key, CHAMPION) for key in keys)
     return found.assign(verdict=against["verdict"].where(against["mean"].notna(), ""))
@@ -95,11 +93,8 @@ def steps(results: Results, front_end: str, scorers: Sequence[str]) -> pd.DataFr
     keys = [(front_end, scorer) for scorer in scorers if len(results.omegas(front_end, scorer))]
     if keys[:1] != [(front_end, scorers[0])]:
         return pd.DataFrame()
-    whole = results.ensembles.set_index(["front_end", "scorer"])[[*_PARTS, "omega"]].loc[keys]
-    over_seeds = pd.DataFrame([results.row(*key) for key in keys])[["mean", "std"]]
-    paired = results.paired((key, keys[0]) for key in keys)[["mean", "std", *_DIFFERENCE]]
-    paired = paired.rename(columns={"mean": "difference", "std": "difference_std"})
-    return pd.concat([whole.droplevel(0).reset_index(), over_seeds, paired], axis=1)
+    found = _beside(results, [(key, keys[0]) for key in keys])
+    return found.rename(columns={"ensemble": "omega"})
 
 
 def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
@@ -111,18 +106,24 @@ def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     auc_target and pauc (of the ensemble), mean, p_t, low, high and verdict of the paired difference
     of Omega; NaN for AdaSub itself. No rows without test clips or without AdaSub.
     """
-    whole = results.ensembles.rename(columns={"omega": "ensemble"})
+    whole = results.ensembles
     whole = whole[whole["scorer"].isin(list(scorers)) & (whole["front_end"] != "baseline")]
     if "adasub" not in set(whole["front_end"]):
         return pd.DataFrame()
-    parts = [own for _, own in whole.groupby("scorer", sort=False)]
-    whole = pd.concat(parts, ignore_index=True)
-    keys = list(zip(whole["front_end"], whole["scorer"], strict=True))
-    over_seeds = pd.DataFrame([results.row(*key) for key in keys])
-    whole = whole.assign(omega=over_seeds["mean"], omega_std=over_seeds["std"])
-    paired = results.paired((key, ("adasub", key[1])) for key in keys)
-    columns = ["scorer", "front_end", "omega", "omega_std", "ensemble", *_PARTS]
-    return pd.concat([whole[columns], paired[["mean", *_DIFFERENCE]]], axis=1)
+    pairs = [
+        ((name, scorer), ("adasub", scorer))
+        for wanted in whole["scorer"].unique()
+        for name, scorer in whole.loc[whole["scorer"] == wanted, ["front_end", "scorer"]].to_numpy()
+    ]
+    names = {"mean": "omega", "std": "omega_std", "difference": "mean"}
+    return _beside(results, pairs).rename(columns=names)
+
+
+def _beside(results: Results, pairs: Sequence[tuple[System, System]]) -> pd.DataFrame:
+    """Values of systems, and the paired difference of each to another one."""
+    differences = results.paired(pairs)[["mean", "std", "p_t", "low", "high", "verdict"]]
+    names = {"mean": "difference", "std": "difference_std"}
+    return results.summary(own for own, _ in pairs).join(differences.rename(columns=names))
 
 
 def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
@@ -132,12 +133,16 @@ def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     -------
     DataFrame indexed by machine, a column per front-end.
     """
+    return pd.DataFrame({name: own["omega"] for name, own in _by_machine(table, scorer).items()})
+
+
+def _by_machine(table: pd.DataFrame, scorer: str) -> dict[Any, pd.DataFrame]:
+    """Official values of every front-end's ensemble, machine by machine."""
     known = metrics.labelled(table[table["scorer"] == scorer])
-    columns = {
-        name: metrics.evaluate(statistics.ensemble(rows))["omega"]
+    return {
+        name: metrics.evaluate(statistics.ensemble(rows))
         for name, rows in known.groupby("front_end", sort=False)
     }
-    return pd.DataFrame(columns)
 
 
 def adasub_or_cohgate(
@@ -160,12 +165,8 @@ def adasub_or_cohgate(
     seeds. The last row is over all machines. No rows without labelled test clips.
     """
     names = {"adasub": "AdaSub", "cohgate": "CohGate"}
-    known = metrics.labelled(table[table["scorer"] == scorer])
-    values = {
-        title: metrics.evaluate(statistics.ensemble(known[known["front_end"] == name]))
-        for name, title in names.items()
-        if name in set(known["front_end"])
-    }
+    measured = _by_machine(table[table["front_end"].isin(names)], scorer)
+    values = {title: measured[name] for name, title in names.items() if name in measured}
     found = pd.DataFrame({name: own["omega"] for name, own in values.items()})
     if len(values) == 2 and found.notna().all(axis=None):
         best = [values[str(name)].loc[[machine]] for machine, name in found.idxmax(axis=1).items()]
@@ -226,9 +227,9 @@ def submission(results: Results) -> Submission:
     if known.empty:
         return Submission("", np.nan, pd.DataFrame())
     best = str(known.idxmax())
-    others = [name for name in known.index if name != best]
+    others = known.index.drop(best)
     found = results.paired((_SUBMITTED[best], _SUBMITTED[name]) for name in others)
-    return Submission(best, float(known[best]), found.set_axis(pd.Index(others, dtype=object)))
+    return Submission(best, float(known[best]), found.set_axis(others))
 
 
 def highest(results: Results, submitted: str) -> dict[str, Any] | None:

@@ -8,30 +8,36 @@ Notebooks: 04_seed_study, 06_rescoring, 07_negative_results.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from asdlib import metrics, study
 from asdlib.clipstats import S5, VIEWS
-from asdlib.compare import bootstrap
+from asdlib.compare.bootstrap import interval, omega_resamples
 from asdlib.guard import PerClip
 from asdlib.io import store
 from asdlib.io.files import content_digest, digest, resolve
-from asdlib.params import Params
+from asdlib.params import AsdError, Params
 from asdlib.study.recordings import Recordings
 
 FUSED = "fused"
 """Scorer of a system that joins several views, in a table of scores."""
 
 _LEVEL = 0.05  # of the p value below which a difference over seeds counts
+PARTS = ["auc_source", "auc_target", "pauc"]
+"""Of Omega."""
 _MODEL = ["front_end", "scorer", "seed"]
-_VALUES = ["omega", "auc_source", "auc_target", "pauc"]  # of a summary
+_CLIP = ["machine", "name", "split", "domain", "label"]
+_PAIRED = [
+    *("system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"),
+    *("low", "high", "verdict"),
+]
 
 System = tuple[str, str]
 """Front-end and scorer."""
@@ -54,7 +60,7 @@ def guarded_ensemble(scores: Mapping[Any, PerClip], fusion: str = "mean") -> Per
 
 
 def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
-    """Join the scores of several models, clip by clip, machine by machine.
+    """Join the scores of several models, clip by clip.
 
     Models are added in the order of their names, so that the same models give the same bytes.
 
@@ -65,18 +71,13 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns machine, split, domain, label, name, score.
+    DataFrame with the columns machine, name, split, domain, label, score; sorted by machine and
+    name.
     """
-    parts = []
-    for _, rows in table.groupby("machine", sort=False):
-        models: dict[Any, pd.DataFrame] = {
-            model: own.sort_values("name") for model, own in rows.groupby(_MODEL)
-        }
-        scores = {model: PerClip(own["score"], own["name"]) for model, own in models.items()}
-        clips = next(iter(models.values()))[["machine", "split", "domain", "label", "name"]]
-        joined = guarded_ensemble(scores, fusion)
-        parts.append(clips.assign(score=[value for _, value in joined.items()]))
-    return pd.concat(parts, ignore_index=True)
+    models = table.pivot(index=_CLIP, columns=_MODEL, values="score")
+    scores = {model: PerClip(own, models.index) for model, own in models.items()}
+    joined = guarded_ensemble(scores, fusion)
+    return models.index.to_frame(index=False).assign(score=[value for _, value in joined.items()])
 
 
 def ensemble_by_seed(
@@ -99,11 +100,12 @@ def ensemble_by_seed(
     own = table[among(table, views)]
     untrained = own["scorer"].isin(VIEWS)
     seeds = own.loc[untrained if untrained.all() else ~untrained, "seed"]
-    parts = []
-    for seed in sorted(seeds.unique()):
-        joined = ensemble(own[own["seed"].eq(seed) | untrained], fusion)
-        parts.append(joined.assign(front_end=name, scorer=FUSED, seed=seed))
-    return pd.concat(parts, ignore_index=True)[list(table.columns)]
+    parts = [
+        ensemble(own[own["seed"].eq(seed) | untrained], fusion).assign(seed=seed)
+        for seed in sorted(seeds.unique())
+    ]
+    joined = pd.concat(parts, ignore_index=True)
+    return joined.assign(front_end=name, scorer=FUSED)[list(table.columns)]
 
 
 def among(table: pd.DataFrame, models: Iterable[tuple]) -> Bool[np.ndarray, " row"]:
@@ -126,9 +128,10 @@ class Results:
 
     def __init__(self, table: pd.DataFrame, folder: Path | None = None):
         self.table, self._folder = table, folder
-        self._draws: dict[System, np.ndarray] = {}
+        self._test = table[table["split"] == "test"]
+        self._found: dict[str, pd.DataFrame] = {}
 
-    @cached_property
+    @property
     def per_seed(self) -> pd.DataFrame:
         """Columns front_end, scorer, seed, omega, auc_source, auc_target, pauc.
 
@@ -137,7 +140,7 @@ class Results:
         """
         return self._summary(_MODEL)
 
-    @cached_property
+    @property
     def ensembles(self) -> pd.DataFrame:
         """As ``per_seed``, of the ensemble over seeds: one row per front_end and scorer."""
         return self._summary(_MODEL[:2])
@@ -145,69 +148,79 @@ class Results:
     def _summary(self, keys: list[str]) -> pd.DataFrame:
         def make() -> pd.DataFrame:
             rows = []
-            test = self.table[self.table["split"] == "test"]
-            for key, own in test.groupby(keys, sort=False):
-                known = metrics.labelled(own if "seed" in keys else ensemble(own))
-                values = [np.nan] * len(_VALUES)
-                if len(known):
-                    machines = metrics.evaluate(known)
-                    values = [metrics.omega(machines), *machines[_VALUES[1:]].mean(skipna=False)]
-                rows.append([*key, *values])
-            return pd.DataFrame(rows, columns=[*keys, *_VALUES])
+            for key, own in self._test.groupby(keys, sort=False):
+                machines = metrics.evaluate(own if "seed" in keys else ensemble(own))
+                rows.append([*key, metrics.omega(machines), *machines[PARTS].mean(skipna=False)])
+            return pd.DataFrame(rows, columns=[*keys, "omega", *PARTS])
 
-        file = self._file("-".join(keys))
-        return store.made(file, make) if file else make()
+        return self._made("-".join(keys), make)
 
     def omegas(self, front_end: str, scorer: str) -> pd.Series:
         """Omega of one system by seed; empty where it was not run."""
         rows = self.per_seed[among(self.per_seed, [(front_end, scorer)])]
         return rows.set_index("seed")["omega"].astype(float)
 
-    def row(self, front_end: str, scorer: str) -> dict[str, float]:
-        """Mean and sample standard deviation of per-seed Omega, and the ensemble's Omega."""
-        omegas = self.omegas(front_end, scorer)
-        whole = self.ensembles.loc[among(self.ensembles, [(front_end, scorer)]), "omega"]
-        found = float(whole.iloc[0]) if len(whole) else np.nan
-        return {"mean": omegas.mean(), "std": omegas.std(ddof=1), "ensemble": found}
+    def summary(self, systems: Iterable[System]) -> pd.DataFrame:
+        """Values of some systems, a row each; NaN where one was not run.
 
-    def draws(self, systems: Iterable[System]) -> dict[System, np.ndarray]:
-        """Omega of every system, mean over seeds, on the same resampled clips and seeds.
-
-        They do not depend on which systems are asked for.
+        Returns
+        -------
+        DataFrame with front_end, scorer, mean and std (sample) of per-seed Omega, and of the
+        ensemble over seeds its Omega (``ensemble``), auc_source, auc_target and pauc.
         """
-        wanted = list(dict.fromkeys(systems))
-        file = self._file("resamples") if set(wanted) - self._draws.keys() else None
-        stored = store.load(file) if file else None
-        if stored is not None:
-            self._draws |= {tuple(name.split("/")): own.to_numpy() for name, own in stored.items()}
-        missing = [system for system in wanted if system not in self._draws]
-        if missing:
+        keys = _MODEL[:2]
+        over_seeds = self.per_seed.groupby(keys)["omega"].agg(["mean", "std"])
+        found = over_seeds.join(
+            self.ensembles.set_index(keys).rename(columns={"omega": "ensemble"})
+        )
+        return found.reindex(pd.MultiIndex.from_tuples(systems, names=keys)).reset_index()
+
+    def draws(self, front_end: str, scorer: str) -> Float[np.ndarray, " resample"]:
+        """Omega of a system, mean over seeds, on resampled clips and seeds.
+
+        All systems get the same draws, so that their differences are paired.
+
+        Raises
+        ------
+        AsdError
+            If the system has other clips or seeds than the others, or a machine lacks a domain or a
+            label.
+        """
+
+        def make() -> pd.DataFrame:
             known = metrics.labelled(self.table)
-            groups = dict(iter(known[among(known, missing)].groupby(_MODEL[:2])))
-            found = bootstrap.omega_resamples(
-                [groups[system] for system in missing],
-                seeds=int(known.groupby(_MODEL[:2])["seed"].nunique().max()),
-                generator=np.random.default_rng(0),
-            )
-            self._draws |= dict(zip(missing, found, strict=True))
-            if file:
-                store.save(pd.DataFrame({"/".join(s): v for s, v in self._draws.items()}), file)
-        return {system: self._draws[system] for system in wanted}
+            own = known[among(known, [(front_end, scorer)])]
+            seeds = int(known.groupby(_MODEL[:2])["seed"].nunique().max())
+            clips, ran = known.groupby(["machine", "name"]).ngroups, own["seed"].nunique()
+            if ran not in (1, seeds) or len(own) != clips * ran:
+                raise AsdError(
+                    f"{front_end} {scorer}: a paired bootstrap needs the same clips and the same "
+                    "seeds in all systems."
+                )
+            omegas = omega_resamples(own, seeds, generator=np.random.default_rng(0))
+            return pd.DataFrame({"omega": omegas})
+
+        return self._made(f"resamples-{front_end}-{scorer}", make)["omega"].to_numpy()
+
+    def _made(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Compute a table once, or read it where it was kept."""
+        if what not in self._found:
+            file = self._folder and self._folder / f"{what}.{self._key}.parquet"
+            self._found[what] = store.made(file, make) if file else make()
+        return self._found[what]
 
     @cached_property
     def _key(self) -> str:
         """Names the content of the table, and the code that reads it."""
-        test = self.table[self.table["split"] == "test"]
-        content = content_digest(pd.util.hash_pandas_object(test, index=False).to_numpy().tobytes())
-        return digest([store.code("compare.statistics"), content])
+        rows = pd.util.hash_pandas_object(self._test, index=False).to_numpy()
+        return digest([store.code("compare.statistics"), content_digest(rows.tobytes())])
 
-    def _file(self, what: str) -> Path | None:
-        return self._folder / f"{what}.{self._key}.parquet" if self._folder else None
-
-    def intervals(self, systems: Sequence[System]) -> list[tuple[float, float]]:
+    def intervals(self, systems: Iterable[System]) -> list[tuple[float, float]]:
         """95 % bootstrap interval of each mean Omega; NaN where a system has none."""
-        draws = self.draws(s for s in systems if self.omegas(*s).notna().any())
-        return [bootstrap.interval(draws[s]) if s in draws else (np.nan, np.nan) for s in systems]
+        return [
+            interval(self.draws(*system)) if self.omegas(*system).notna().any() else (np.nan,) * 2
+            for system in systems
+        ]
 
     def paired(self, pairs: Iterable[tuple[System, System]]) -> pd.DataFrame:
         """Paired differences of Omega between systems, each and the one it is compared with.
@@ -215,31 +228,27 @@ class Results:
         Returns
         -------
         DataFrame with system and against (both (front_end, scorer)), the values of
-        :func:`asdlib.metrics.paired_difference`, seedless (neither was trained), p_holm (p_t,
-        corrected for the number of rows), low and high of the 95 % bootstrap interval, and the
-        verdict. A row per pair: n is 0, the values are NaN and the verdict is "" where one of the
-        two was not run, or both are the same.
+        :func:`asdlib.metrics.paired_difference`, seedless (neither was trained), low and high of
+        the 95 % bootstrap interval, the verdict, and p_holm (p_t, corrected for the number of
+        rows). A row per pair: n is 0, the values are NaN and the verdict is "" where one of the two
+        was not run, or both are the same.
         """
         rows = []
-        for pair in pairs:
-            a, b = (self.omegas(*system) for system in pair)
-            if len(a) == 0 or len(b) == 0 or pair[0] == pair[1]:
-                a, b = a[:0], b[:0]
-            untrained = all(scorer in {*VIEWS, FUSED} for _, scorer in pair)
-            seedless = untrained and len(a) == len(b) == 1
-            values = metrics.paired_difference(_for_all_seeds(a, b), _for_all_seeds(b, a))
-            rows.append({"system": pair[0], "against": pair[1], **values, "seedless": seedless})
-        names = ["system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"]
-        found = pd.DataFrame(rows, columns=names)
-        found["p_holm"] = metrics.holm(found["p_t"].to_numpy(float))
-        found[["low", "high"]] = np.nan
-        known = found[found["mean"].notna()]
-        draws = self.draws([*known["system"], *known["against"]])
-        for row, own, other in zip(known.index, known["system"], known["against"], strict=True):
-            low, high = bootstrap.interval(draws[own] - draws[other])
-            found.loc[row, "low"], found.loc[row, "high"] = low, high
-        verdicts = pd.Series([verdict(own) for own in found.to_dict("records")], dtype=object)
-        return found.assign(verdict=verdicts.where(found["n"] > 0, ""))
+        for system, against in pairs:
+            a, b = self.omegas(*system), self.omegas(*against)
+            untrained = {system[1], against[1]} <= {*VIEWS, FUSED}
+            row: dict[str, Any] = {"system": system, "against": against}
+            row["seedless"] = untrained and len(a) == len(b) == 1
+            if system == against:
+                a = a[:0]
+            row |= metrics.paired_difference(_for_all_seeds(a, b), _for_all_seeds(b, a))
+            row["low"] = row["high"] = np.nan
+            if not np.isnan(row["mean"]):
+                draws = self.draws(*system) - self.draws(*against)
+                row["low"], row["high"] = interval(draws)
+            rows.append(row | {"verdict": verdict(row) if row["n"] else ""})
+        found = pd.DataFrame(rows, columns=_PAIRED)
+        return found.assign(p_holm=metrics.holm(found["p_t"].to_numpy(float)))
 
 
 def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
@@ -281,14 +290,14 @@ def verdict(difference: Mapping[Any, Any]) -> str:
 
     Examples
     --------
-    >>> loss = {"mean": -0.025, "p_t": 0.041, "low": -0.046, "high": -0.008}
+    >>> loss = {"mean": -0.025, "p_t": 0.041, "low": -0.046, "high": -0.008, "seedless": False}
     >>> verdict(loss), verdict({**loss, "p_t": 0.2})
     ('harms', 'no robust difference')
     """
     if np.isnan(difference["mean"]):
         return "Ω cannot be computed from these labels"
     by_clips = difference["low"] > 0 or difference["high"] < 0
-    by_seeds = difference.get("seedless", False) or difference["p_t"] < _LEVEL
+    by_seeds = difference["seedless"] or difference["p_t"] < _LEVEL
     if not (by_clips and by_seeds):
         return "no robust difference"
     return "helps" if difference["mean"] > 0 else "harms"
