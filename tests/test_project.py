@@ -37,7 +37,7 @@ BUDGET = {
     "measure": 430,
     "monitor": 1310,
     "report": 2260,
-    "explore": 530,
+    "explore": 470,
 }
 LONGEST = 200  # of a file
 LONG = {"dataset.py", "params.py"}

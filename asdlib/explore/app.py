@@ -7,21 +7,18 @@ ever trained here, so it opens on any folder. Notebook: 00_explore.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 from IPython.display import clear_output, display
-from jaxtyping import Float
-from numpy import ndarray
-from pydantic import ValidationError
 
 from asdlib import study
 from asdlib.explore import picture
-from asdlib.explore.data import ClipPicture, StudyReader, clip_picture
+from asdlib.explore.data import ClipPicture, StudyReader
 from asdlib.frontends import FRONT_ENDS, trained_front_ends
-from asdlib.params import AsdError, Denoising, Params, sentence
+from asdlib.params import AsdError, Denoising, Params, load
 from asdlib.report import panels
 from asdlib.report.style import NAMES, SCORER_NAMES, sound_name, system_name
 from asdlib.runtime.errors import plural
@@ -36,6 +33,7 @@ SLIDERS = {
     "smoothing": (0.0, 0.99, 0.01),
 }
 """Lowest, highest and step of every constant; all of it is allowed by Denoising."""
+_DROPDOWNS = {"machine": "300px", "clip": "620px", "front-end": "300px", "statistics": "300px"}
 _WRAP = {"flex_flow": "row wrap"}
 _GRID = {"grid_template_columns": "repeat(auto-fill, minmax(17rem, 1fr))", "grid_gap": "0 1rem"}
 
@@ -54,34 +52,29 @@ class Explorer:
         self.reader = StudyReader(params, self.recordings, self._say)
         self.view: ClipPicture | None = None
         self._updating = False
+        self.machine, self.clip, self.front_end, self.scorer = chosen = [
+            widgets.Dropdown(description=name, layout={"width": width})
+            for name, width in _DROPDOWNS.items()
+        ]
         known = trained_front_ends(params.front_ends)
-        self.machine = widgets.Dropdown(options=self.recordings.machines, description="machine")
-        self.clip = widgets.Dropdown(description="clip", layout={"width": "620px"})
-        self.front_end = widgets.Dropdown(
-            options=[(NAMES[name], name) for name in FRONT_ENDS],
-            value="adasub" if "adasub" in known else known[-1],
-            description="front-end",
-        )
-        self.scorer = widgets.Dropdown(description="statistics")
+        _offer(self.machine, self.recordings.machines, self.recordings.machines)
+        self.front_end.options = [(NAMES[name], name) for name in FRONT_ENDS]
+        self.front_end.value = "adasub" if "adasub" in known else known[-1]
         self.sliders = {name: self._slider(name) for name in SLIDERS}
         self.reset = widgets.Button(description="reset", tooltip="the study's constants")
         self.status, self.decisions = widgets.HTML(), widgets.HTML()
-        self.picture = widgets.Image(format="png", layout={"max_width": "100%"})
+        self.picture, self.shares = (widgets.Image(layout={"max_width": "100%"}) for _ in range(2))
         self.players = {name: widgets.HTML() for name in ("near", "far", "truth", "denoised")}
-        self.shares = widgets.Image(format="png", layout={"max_width": "100%"})
         self.untrained = widgets.VBox([self.scorer, self.shares])
         players = widgets.GridBox([*self.players.values()], layout=_GRID)
         self.results = widgets.VBox([self.picture, players, self.untrained])
-        self.widget = widgets.VBox(
-            [
-                widgets.HBox([self.machine, self.front_end]),
-                widgets.HBox([self.clip, self.decisions], layout=_WRAP),
-                widgets.HBox([*self.sliders.values(), self.reset], layout=_WRAP),
-                self.status,
-                self.results,
-            ]
-        )
-        chosen = (self.machine, self.clip, self.front_end, self.scorer)
+        rows = [
+            [self.machine, self.front_end],
+            [self.clip, self.decisions],
+            [*self.sliders.values(), self.reset],
+        ]
+        controls = [widgets.HBox(row, layout=_WRAP) for row in rows]
+        self.widget = widgets.VBox([*controls, self.status, self.results])
         for control in (*chosen, *self.sliders.values()):
             control.observe(self.update, names="value")
         self.reset.on_click(self._on_reset)
@@ -89,25 +82,8 @@ class Explorer:
     def _slider(self, name: str) -> widgets.FloatSlider:
         low, high, step = SLIDERS[name]
         value = getattr(self.params.denoising, name)
-        return widgets.FloatSlider(
-            value=value,
-            min=min(low, value),
-            max=max(high, value),
-            step=step,
-            description=name,
-            readout_format=".2f" if step < 1 else ".0f",
-        )
-
-    def show(self) -> None:
-        """Display the widgets, then fill them: what takes seconds says so meanwhile."""
-        clear_output(wait=True)  # the bars of checking
-        display(self.widget)
-        self.update()
-
-    @property
-    def row(self) -> pd.Series:
-        """The chosen clip's row of the manifest."""
-        return self.recordings.manifest.loc[self.clip.value]
+        ends = {"min": min(low, value), "max": max(high, value)}
+        return widgets.FloatSlider(value=value, step=step, description=name, **ends)
 
     @property
     def constants(self) -> Denoising:
@@ -119,10 +95,7 @@ class Explorer:
             Where they cannot go together.
         """
         moved = {name: slider.value for name, slider in self.sliders.items()}
-        try:
-            return Denoising(**{**self.params.denoising.model_dump(), **moved})
-        except ValidationError as error:
-            raise AsdError(f"{sentence(error)} Move a slider.") from None
+        return load({"denoising": {**self.params.denoising.model_dump(), **moved}}).denoising
 
     def update(self, change: object = None) -> None:
         """Compute and show what the controls say; whatever is wrong becomes a sentence."""
@@ -145,64 +118,45 @@ class Explorer:
 
     def _update(self) -> None:
         clips, front_end = self.recordings.clips(self.machine.value), self.front_end.value
-        if self.clip.value not in clips.index:
-            names = [
-                f"{row['name']}  ({row['split']}, {row['domain']}, {row['label']})"
-                for _, row in clips.iterrows()
-            ]
-            _offer(self.clip, names, clips.index.tolist())
+        kinds = clips["split"] + ", " + clips["domain"] + ", " + clips["label"]
+        _offer(self.clip, clips["name"] + "  (" + kinds + ")", clips.index)
         for name, slider in self.sliders.items():
             slider.disabled = name not in ("percentile", *FRONT_ENDS[front_end].reads)
-        row, constants = self.row, self.constants
+        row, constants = clips.loc[self.clip.value], self.constants
         self.decisions.value = html.escape(describe_decisions(self.reader.decisions, row))
         wrong = self._wrong_with(row)
         try:
-            signal, truth = self.reader.sounds(self.clip.value)
+            self.view = self.reader.picture(self.clip.value, front_end, constants)
         except AsdError as error:
             self.view, self.results.layout.display = None, "none"
             self._say(*(wrong or [str(error)]))
             return
         self.results.layout.display = ""
-        trained = self.reader.trained(row["machine"], front_end)
-        floors, remark = self.reader.floors(row["machine"], front_end, constants)
-        self.view = clip_picture(
-            signal,
-            constants,
-            front_end=front_end,
-            params=self.params,
-            floors=floors,
-            trained=trained,
-        )
         title = f"{row['machine']}, {row['name']} ({row['domain']}, {row['label']})"
-        self.picture.value = picture.panels(
-            self.view, self.params, title=title, front_end=front_end, trained=trained
-        )
-        for name, sound in {"near": signal[0], "far": signal[1], "truth": truth}.items():
-            self._play(name, sound, sound_name(name))
-        self._play("denoised", self.view.sound, f"after {NAMES[front_end]}")
+        self.picture.value = picture.panels(self.view, self.params, front_end, title)
+        for name, sound in self.view.sounds.items():
+            player = self.players[name]
+            player.layout.display = "none" if sound is None else ""
+            if sound is not None:
+                source = panels.encode(panels.match_level(sound), self.params.spectra.sample_rate)
+                player.value = panels.player(
+                    source, f"after {NAMES[front_end]}" if name == "denoised" else sound_name(name)
+                )
         self._explain(row, front_end)
-        self._say(*wrong, remark, self.view.note)
+        self._say(*wrong, *self.view.notes)
 
     def _explain(self, row: pd.Series, front_end: str) -> None:
         """Show what a detector without training makes of the clip, with the study's constants."""
         found = self.reader.scorers(row["machine"], front_end)
-        _offer(self.scorer, [SCORER_NAMES[name] for name in found], found)
+        _offer(self.scorer, map(SCORER_NAMES.__getitem__, found), found)
         self.untrained.layout.display = "" if found else "none"
         if found:
             table, z = self.reader.explained(self.clip.value, front_end, self.scorer.value)
-            squared = table["contribution"].sum()
-            title = f"{system_name(front_end, self.scorer.value)}: $z$ = {z:.2f}, $D^2$ = "
-            title += f"{squared:.0f}, with the study's constants"
+            made = f"$z$ = {z:.2f}, $D^2$ = {table['contribution'].sum():.0f}"
             own = "; fitted on this clip too" if row["split"] == "train" else ""
-            self.shares.value = picture.shares(table, title + own)
-
-    def _play(self, name: str, sound: Float[ndarray, " sample"] | None, label: str) -> None:
-        """Fill a player; hide it where there is no sound."""
-        player = self.players[name]
-        player.layout.display = "none" if sound is None else ""
-        if sound is not None:
-            source = panels.encode(panels.match_level(sound), self.params.spectra.sample_rate)
-            player.value = panels.player(source, label)
+            name = system_name(front_end, self.scorer.value)
+            said = f"{name}: {made}, with the study's constants{own}"
+            self.shares.value = picture.shares(table, said)
 
     def _wrong_with(self, row: pd.Series) -> list[str]:
         """Sentences of the chosen clip and its machine, and how many there are of others."""
@@ -237,17 +191,22 @@ def describe_decisions(decisions: pd.DataFrame, clip: pd.Series) -> str:
     return f"{score}; anomalous by {alarms}, normal by {silent}"
 
 
-def _offer(dropdown: widgets.Dropdown, names: Sequence[str], values: Sequence[Any]) -> None:
+def _offer(dropdown: widgets.Dropdown, names: Iterable[str], values: Iterable[Any]) -> None:
     """Offer these values; the present one stays where it is among them, else it is the first."""
-    before, options = dropdown.value, list(zip(names, values, strict=True))
-    if options != list(dropdown.options):
+    before, options = dropdown.value, tuple(zip(names, values, strict=True))
+    if options != dropdown.options:
         dropdown.options = options
+        values = [value for _, value in options]
         dropdown.value = before if before in values else next(iter(values), None)
 
 
 def explore(params: Params) -> None:
     """Open the explorer under a notebook's cell, or say in one sentence why it cannot."""
     try:
-        Explorer(params).show()
+        own = Explorer(params)
     except AsdError as error:
         display(widgets.HTML(html.escape(str(error))))
+        return
+    clear_output(wait=True)  # the bars of checking
+    display(own.widget)
+    own.update()  # what takes seconds says so meanwhile

@@ -6,8 +6,8 @@ Nothing is trained here. Notebook: 00_explore.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from typing import Any
 
@@ -49,14 +49,12 @@ class Trained:
     ----------
     fitted : what was learnt, with the detector of this scorer only.
     scorer : its name; eq. 1 where the study has it.
-    gammas : one per seed, where z comes from a gamma distribution.
     training : (clip,), ensemble z of the training clips.
     threshold : on the ensemble z.
     """
 
     fitted: pipeline.Fitted
     scorer: str
-    gammas: Sequence[Calibration]
     training: Float[np.ndarray, " clip"]
     threshold: float
 
@@ -67,13 +65,11 @@ class Trained:
         if not (known and scores.done(task) and stages.trained(task)):
             return None
         scorer = "eq1" if "eq1" in known else min(known)
-        fitted, table = scores.fitted(task, [scorer]), scores.read(task)
+        table = scores.read(task)
         normal = table[(table["scorer"] == scorer) & (table["split"] == "train")]
         training = statistics.ensemble(normal)["score"].to_numpy()
         threshold = float(np.quantile(training, task.params.scoring.quantile))
-        own = [fitted.gammas[scorer, seed] for seed in task.params.seeds]
-        gammas = [g for g in own if isinstance(g, Calibration) and g.mode == "gamma_z"]
-        return cls(fitted, scorer, gammas, training, threshold)
+        return cls(scores.fitted(task, [scorer]), scorer, training, threshold)
 
     def score(
         self, frames: Float[np.ndarray, "frame value"]
@@ -87,10 +83,57 @@ class Trained:
 
     def density(self, z: Float[np.ndarray, " point"]) -> Float[np.ndarray, " point"]:
         """Density of z: mean over seeds of the standardised gamma one, else the normal one."""
-        if not self.gammas:
+        own = [fit for (scorer, _), fit in self.fitted.gammas.items() if scorer == self.scorer]
+        gammas = [fit for fit in own if isinstance(fit, Calibration) and fit.mode == "gamma_z"]
+        if not gammas:
             return scipy.stats.norm.pdf(z)
-        roots = np.sqrt([gamma.shape for gamma in self.gammas])
+        roots = np.sqrt([gamma.shape for gamma in gammas])
         return np.mean([scipy.stats.gamma.pdf(z, r**2, loc=-r, scale=1 / r) for r in roots], axis=0)
+
+
+@dataclass(frozen=True)
+class ClipPicture:
+    """One clip after one front-end, with all that the explorer draws and plays.
+
+    Attributes
+    ----------
+    near, far, denoised : P_n, P_f and the front-end's power out.
+    floors : that G_m comes from.
+    sounds : near, far, the machine alone as truth (None where it is not known), and denoised.
+    notes : sentences for the reader; some may be empty.
+    trained : models that made what follows; none: it is empty.
+    energy : mean over seeds of ||e_i||^2, one per stacked vector.
+    quantile : the percentile of ``energy`` over the vectors that the clip score takes.
+    seed_z : z of every seed's model.
+    z : their mean.
+    """
+
+    near: Image
+    far: Image
+    denoised: Image
+    floors: Floors
+    sounds: dict[str, Sound | None]
+    notes: tuple[str, ...]
+    trained: Trained | None = None
+    energy: Float[np.ndarray, " vector"] = field(default_factory=lambda: np.zeros(0))
+    quantile: float = np.nan
+    seed_z: Float[np.ndarray, " seed"] = field(default_factory=lambda: np.zeros(0))
+    z: float = np.nan
+
+    @property
+    def snr(self) -> Image:
+        """Local SNR 10 log10 P_n / (G_m P_f), dB; NaN where there is no noise or no sound."""
+        return _ratio_db(self.near, expected_noise(self.far, self.floors.transfer))
+
+    @property
+    def gain(self) -> Image:
+        """10 log10 out / P_n, dB; NaN where either is 0."""
+        return _ratio_db(self.denoised, self.near)
+
+
+def _ratio_db(above: Image, below: Image) -> Image:
+    heard = (above > 0) & (below > 0)
+    return np.where(heard, decibels(above) - decibels(below), np.nan)
 
 
 class StudyReader:
@@ -108,6 +151,42 @@ class StudyReader:
         self.explained = lru_cache(1)(self._explained)
         self._quiet = cache(self._quiet_powers)
 
+    def picture(self, clip: Any, front_end: str, constants: Denoising) -> ClipPicture:
+        """Take one clip through a front-end and, where there are some, trained models.
+
+        Parameters
+        ----------
+        clip : its index in the manifest.
+        constants : of the front-end; the models are those of the study.
+
+        Raises
+        ------
+        AsdError
+            For a clip without samples, or with some that are no numbers.
+        """
+        p, machine = self.params, self.recordings.manifest.loc[clip, "machine"]
+        signal, truth = self.sounds(clip)
+        floors, remark = self.floors(machine, front_end, constants)
+        spectrum = stft(signal, p.spectra)
+        near, far = power(spectrum)
+        denoised = FRONT_ENDS[front_end](constants, floors=floors)(spectrum)
+        sound = istft(np.sqrt(gain(denoised, near)) * spectrum[0], signal.shape[1], p.spectra)
+        sounds = {"near": signal[0], "far": signal[1], "truth": truth, "denoised": sound}
+        picture = ClipPicture(near, far, denoised, floors, sounds, (remark,))
+        trained = self.trained(machine, front_end)
+        if trained is None:
+            return replace(picture, notes=(remark, "no trained model: run asd study"))
+        transfer = floors.transfer if p.training.objective == "denoise" else None
+        frames = pipeline.frames(spectrum, lambda _: denoised, p.spectra, transfer)
+        if len(frames) < p.spectra.stack:
+            note = f"too short for a score: {len(frames)} frames, {p.spectra.stack} are needed"
+            return replace(picture, notes=(remark, note))
+        energy, seed_z = trained.score(frames)
+        mean, z = energy.mean(0), PerClip.combine([PerClip([one], ["clip"]) for one in seed_z])
+        quantile = float(np.percentile(mean, p.scoring.percentile))
+        made = {"energy": mean, "quantile": quantile, "seed_z": seed_z, "z": z.item()}
+        return replace(picture, trained=trained, **made)
+
     def _trained(self, machine: str, front_end: str) -> Trained | None:
         """Trained models; none where the study has none."""
         self._say(f"loading the models of {machine}")
@@ -115,9 +194,18 @@ class StudyReader:
         return Trained.load(stages.Task(own, self.recordings.clips(machine), front_end))
 
     def _sounds(self, clip: Any) -> tuple[Signal, Sound | None]:
-        """Signal of a clip, and the machine alone at the near microphone where it is known."""
-        row = self.recordings.manifest.loc[clip]
-        return self._read(row["path"]), machine_sound(self.params, self.recordings, row)
+        """Signal of a clip, and the machine alone at the near microphone where it is known.
+
+        That is as it was written, or of an embedded scene rendered again.
+        """
+        p, row = self.params, self.recordings.manifest.loc[clip]
+        signal, truth = self._read(row["path"]), truth_of(p, self.recordings, row)
+        if truth is None and self.recordings.embedded and p.spectra.sample_rate == RATE:
+            cells = {name: cell for cell, name in scenes.cells(row["machine"], p.scenes)}
+            cell = cells[row["name"].removesuffix(".wav")]
+            kind = (cell.machine, cell.split, cell.domain, cell.label)
+            truth = scenes.render(*kind, cell.index, p.scenes)
+        return signal, None if truth is None else truth.machine[0].astype(np.float32)
 
     def _read(self, path: str) -> Signal:
         signal = dataset.read(path, self.params.spectra)
@@ -175,8 +263,8 @@ class StudyReader:
         """Shares of a clip's squared distance, and z, by a detector without training."""
         clips = self.recordings.clips(self.recordings.manifest.loc[clip, "machine"])
         fitted = views.fitted(views.View(self.params, clips, front_end, scorer))
-        signal, _ = self.sounds(clip)
-        return fitted.explain(signal), float(fitted.z(signal))
+        values = fitted.values(self.sounds(clip)[0])
+        return fitted.explained(values), float(fitted.normal.z(values[None])[0])
 
     @cached_property
     def decisions(self) -> pd.DataFrame:
@@ -186,101 +274,3 @@ class StudyReader:
         needed = [view for system in systems.SYSTEMS for view in system.views]
         results = statistics.Results(table[statistics.among(table, needed)])
         return systems.decisions(systems.apply_all(results, self.params.scoring.quantile))
-
-
-def machine_sound(params: Params, recordings: Recordings, clip: pd.Series) -> Sound | None:
-    """The machine alone at the near microphone: as written, or an embedded scene rendered again."""
-    truth = truth_of(params, recordings, clip)
-    if truth is None and recordings.embedded and params.spectra.sample_rate == RATE:
-        names = {name: cell for cell, name in scenes.cells(clip["machine"], params.scenes)}
-        cell = names[clip["name"].removesuffix(".wav")]
-        where = (cell.machine, cell.split, cell.domain, cell.label, cell.index)
-        truth = scenes.render(*where, params.scenes)
-    return None if truth is None else truth.machine[0].astype(np.float32)
-
-
-@dataclass(frozen=True)
-class ClipPicture:
-    """One clip after one front-end, with all that the explorer draws and plays.
-
-    Attributes
-    ----------
-    near, far, denoised : P_n, P_f and the front-end's power out.
-    floors : that G_m comes from.
-    snr : local SNR 10 log10 P_n / (G_m P_f), dB; NaN where there is no noise or no sound.
-    gain : 10 log10 out / P_n, dB; NaN where P_n is 0.
-    sound : the near signal after the front-end.
-    energy : mean over seeds of ||e_i||^2, one per stacked vector; none without a model.
-    quantile : the percentile of ``energy`` over the vectors that the clip score takes.
-    seed_z : z of every seed's model.
-    z : their mean.
-    note : why energy and z are missing; empty where they are there.
-    """
-
-    near: Image
-    far: Image
-    denoised: Image
-    floors: Floors
-    snr: Image
-    gain: Image
-    sound: Sound
-    energy: Float[np.ndarray, " vector"] | None = None
-    quantile: float = np.nan
-    seed_z: Float[np.ndarray, " seed"] | None = None
-    z: float = np.nan
-    note: str = ""
-
-
-def clip_picture(
-    signal: Signal,
-    constants: Denoising,
-    *,
-    front_end: str,
-    params: Params,
-    floors: Floors,
-    trained: Trained | None = None,
-) -> ClipPicture:
-    """Take one clip through a front-end and, where there are some, trained models.
-
-    Parameters
-    ----------
-    signal : full scale is 1, at least one sample.
-    constants : of the front-end; the models are those of the study.
-    front_end : a name of ``asdlib.frontends.FRONT_ENDS``.
-    params : of the study.
-    floors : of the machine at the constants' percentile.
-    """
-    spectrum = stft(signal, params.spectra)
-    near, far = power(spectrum)
-    denoised = FRONT_ENDS[front_end](constants, floors=floors)(spectrum)
-    amplitude = np.sqrt(gain(denoised, near))
-    picture = ClipPicture(
-        near=near,
-        far=far,
-        denoised=denoised,
-        floors=floors,
-        snr=_ratio_db(near, expected_noise(far, floors.transfer)),
-        gain=_ratio_db(denoised, near),
-        sound=istft(amplitude * spectrum[0], signal.shape[1], params.spectra),
-    )
-    if trained is None:
-        return replace(picture, note="no trained model: run asd study")
-    transfer = floors.transfer if params.training.objective == "denoise" else None
-    frames = pipeline.frames(spectrum, lambda _: denoised, params.spectra, transfer)
-    if len(frames) < params.spectra.stack:
-        short = f"too short for one vector: it needs {params.spectra.stack} frames"
-        return replace(picture, note=f"{short}, and the clip has {len(frames)}")
-    energy, seed_z = trained.score(frames)
-    mean = energy.mean(0)
-    return replace(
-        picture,
-        energy=mean,
-        quantile=float(np.percentile(mean, params.scoring.percentile)),
-        seed_z=seed_z,
-        z=PerClip.combine([PerClip([value], ["clip"]) for value in seed_z]).item(),
-    )
-
-
-def _ratio_db(above: Image, below: Image) -> Image:
-    heard = (above > 0) & (below > 0)
-    return np.where(heard, decibels(above) - decibels(below), np.nan)
