@@ -161,6 +161,11 @@ else:
         decimals=3,
     )
 
+# %% [markdown]
+# What carries a single fault? Pick a machine and one of its anomalous test clips: coloured bars show which statistic, in
+# which band, makes up its squared distance $D^2$ to normal clips, and the black line shows what the normal test clips
+# have there on average.
+
 # %%
 if not reason:
     controls.show_faults(failures.fault_contributions(params, values))

@@ -27,7 +27,7 @@ from asdlib import frontends, study
 from asdlib.compare import alarms, failures, findings, statistics as stats, submission, systems
 from asdlib.guard import rederive
 from asdlib.measure import truth
-from asdlib.report import browse, charts_evidence, charts_scores, controls, panels, tables
+from asdlib.report import charts_evidence, charts_scores, controls, panels, tables
 from asdlib.report import provenance, style, text
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
@@ -213,8 +213,6 @@ chapter.table(
     "alarms among normal clips (false) and among anomalies (hits), with 95 % intervals (Clopper and Pearson), by domain.",
     empty="There is no labelled test clip, or no system: alarms cannot be counted.",
 )
-for sentence in text.alarms(found, 1 - params.scoring.quantile):
-    chapter.say(sentence)
 
 # %%
 chapter.table(
@@ -224,6 +222,9 @@ chapter.table(
     f"is taken from them to have {1 - params.scoring.quantile:.0%}.",
     decimals=3,
 )
+
+# %% [markdown]
+# The chart of the first page, where it is explained, shows the same at other rates:
 
 # %%
 counted = alarms.counted(params, recordings, study_results.table, alarms.RATES)
@@ -242,12 +243,12 @@ clips = failures.found_clips(applied)
 browsed = clips[clips["system"] == judged.name]
 if len(browsed):
     chapter.say(f"The scores are those of {judged.name}.")
-    errors = browse.worst(browsed)
+    errors = controls.worst(browsed)
     used = frontends.trained_front_ends(judged.front_ends)
     tracks = [truth.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
-    heard = {key: browse.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
-    browse.show_clips(browsed, heard)
+    heard = {key: panels.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
+    controls.show_clips(browsed, heard)
 else:
     chapter.say("There is no labelled test clip, or no system: nothing to browse.")
 

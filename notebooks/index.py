@@ -92,9 +92,16 @@ counted = alarms.by_domain(alarms.counted(params, recordings, study_results.tabl
 found = [
     *text.comparisons(compared),
     *text.highest(findings.highest(study_results, submission.name), submission.name),
-    *text.alarms(counted, rate, chapter="08_submission"),
+    *text.alarms(counted, rate),
 ]
 chapter.say("\n".join(f"- {sentence}" for sentence in found))
+
+# %% [markdown]
+# Choose how often a normal recording may raise a false alarm (dashed line): for every system, a circle shows how often
+# one did among the test clips of all machines, and a triangle how many of the anomalies were found. Bars are 95 % intervals:
+# a promise is broken where the bar of the false alarms lies right of the line. Rule *paper*: the threshold is a quantile of
+# the scores of clips that the models were trained on. Rule *held out*: every one of these clips is scored by statistics that
+# were fitted without it (the autoencoders of S1 have seen it).
 
 # %%
 by_rate = alarms.by_rate(alarms.counted(params, recordings, study_results.table, alarms.RATES))

@@ -1,4 +1,4 @@
-"""Charts that a reader moves: a slider over the rate of false alarms, and a picker of faults.
+"""Charts that a reader moves: a slider over false alarms, a picker of faults, a browser of clips.
 
 Data in, Bokeh models out; what moves is CustomJS, so that the pages need no kernel.
 Notebooks: index, 05_without_training, 08_submission.
@@ -6,48 +6,31 @@ Notebooks: index, 05_without_training, 08_submission.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.models import (
-    CDSView,
-    ColumnDataSource,
-    CustomJS,
-    DataRange1d,
-    FactorRange,
-    GroupFilter,
-    HoverTool,
-    NumeralTickFormatter,
-    Select,
-    Span,
-)
+from bokeh import models
+from bokeh.transform import factor_cmap, factor_mark
 
 from asdlib.report import js, panels, tables
 from asdlib.report.style import PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES
 
 _NO_ALARMS = "There is no labelled test clip, or no system: alarms cannot be counted."
-_RATES = (
-    "Choose how often a normal recording may raise a false alarm (dashed line): for every system, "
-    "a circle shows how often one did among the test clips of all machines, and a triangle how "
-    "many of the anomalies were found."
-)
-_RULES = (
-    "Bars are 95 % intervals: a promise is broken where the bar of the false alarms lies right of "
-    "the line. Source and target are usual and changed operating conditions. Rule <i>paper</i>: "
-    "the threshold is a quantile of the scores of clips that the models were trained on. Rule "
-    "<i>held out</i>: every one of these clips is scored by statistics that were fitted without it "
-    "(the autoencoders of S1 have seen it)."
-)
 _NO_FAULTS = "There is no labelled anomaly to take apart."
-_FAULTS = (
-    "Pick a machine and one of its anomalous test clips: coloured bars show which statistic, in "
-    "which band, makes up its squared distance D² to normal clips, and the black line shows what "
-    "the normal test clips have there on average."
-)
 _TICKS = (0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20)  # kHz
-_HITS = "hits"
+_ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
+_WIDE = {"sizing_mode": "stretch_width"}
+
+
+def _marks(kinds: str, *factors: str) -> dict[str, Any]:
+    """Marker and colour of points by one of their columns, which has one of two values."""
+    return {
+        "marker": factor_mark(kinds, ("circle", "triangle"), factors),
+        "fill_color": factor_cmap(kinds, PALETTE[:2], factors),
+    }
 
 
 def show_rates(rates: pd.DataFrame, wanted: float) -> None:
@@ -62,31 +45,23 @@ def show_rates(rates: pd.DataFrame, wanted: float) -> None:
     if rates.empty:
         tables.say(_NO_ALARMS)
         return
-    steps = sorted(rates["rate"].unique())
-    rows = [
-        {"system": key[0], "rule": key[1], "what": key[2]}
-        | {"clips": int(own["clips"].iloc[0]), "machines": int(own["machines"].iloc[0])}
-        | {name: own[name].tolist() for name in ("alarms", "unable", "share", "low", "high")}
-        for key, own in rates.groupby(["system", "rule", "what"], sort=False)
-    ]
+    steps = sorted(rates["rate"].unique().tolist())
+    keys = ["system", "rule", "what", "clips", "machines"]
+    series = rates.groupby(keys, sort=False)[["alarms", "unable", "share", "low", "high"]]
+    rows = series.agg(list).reset_index().to_dict("records")
     plot, points, line = _alarms(rows)
     start = min(steps, key=lambda step: abs(step - wanted))
-    title = "wanted share of false alarms"
-    slider = panels.slider(title, (steps[0], steps[-1]), start, steps[1] - steps[0])
-    slider.format = "0%"
+    slider = models.Slider(title="wanted share of false alarms", value=start, format="0%", **_WIDE)
+    slider.update(start=steps[0], end=steps[-1], step=steps[1] - steps[0])
     counts = panels.words()
-    arguments: dict[str, Any] = {"slider": slider, "points": points, "line": line}
-    arguments |= {"counts": counts, "rows": rows, "rates": steps}
-    move = CustomJS(args=arguments, code=js.script("text", "alarm_rates"))
+    arguments = {"slider": slider, "points": points, "line": line, "counts": counts}
+    arguments |= {"rows": rows, "rates": steps}
+    move = models.CustomJS(args=arguments, code=js.script("text", "alarm_rates"))
     slider.js_on_change("value", move)
-    panels.show_live(slider, plot, counts, ready=move, before=_said(_RATES), after=_said(_RULES))
+    panels.show_live(slider, plot, counts, ready=move)
 
 
-def _said(text: str) -> str:
-    return f"<div class='asd-said'>{text}</div>"
-
-
-def _alarms(rows: list[dict[str, Any]]) -> tuple[Any, ColumnDataSource, Span]:
+def _alarms(rows: list[dict[Any, Any]]) -> tuple[Any, models.ColumnDataSource, models.Span]:
     """Draw a line per system, rule and kind of alarm; the script puts the values in.
 
     Returns
@@ -94,26 +69,26 @@ def _alarms(rows: list[dict[str, Any]]) -> tuple[Any, ColumnDataSource, Span]:
     The plot, its points, and the line at the wanted share.
     """
     places = [(f"{row['system']}, {row['rule']}", row["what"]) for row in rows]
-    kinds = [_HITS if row["what"] == _HITS else "false" for row in rows]
+    kinds = ["hits" if row["what"] == "hits" else "false" for row in rows]
     values = dict.fromkeys(("share", "low", "high"), [0.0] * len(rows))
-    points = ColumnDataSource({"place": places, "kind": kinds, "found": [""] * len(rows), **values})
-    groups = len({group for group, _ in places})
+    points = models.ColumnDataSource(
+        {"place": places, "kind": kinds, "found": [""] * len(rows), **values}
+    )
     plot = panels.plot(
-        height=70 + max(28 * len(rows), 90 * groups),
+        height=70 + max(28 * len(rows), 90 * len(dict(places))),
         x_range=(-0.03, 1.03),  # whole marks at both ends
-        y_range=FactorRange(factors=places[::-1], range_padding=0.02),
+        y_range=models.FactorRange(factors=places[::-1], range_padding=0.02),
         x_axis_label="share of clips that are alarms",
     )
     plot.xaxis.ticker = [0, 0.2, 0.4, 0.6, 0.8, 1]
-    plot.xaxis.formatter = NumeralTickFormatter(format="0%")
+    plot.xaxis.formatter = models.NumeralTickFormatter(format="0%")
     plot.ygrid.grid_line_color = None
     line = panels.upright(plot, 0, line_dash="dashed")
-    for kind, marker, colour in (("false", "circle", PALETTE[0]), (_HITS, "triangle", PALETTE[1])):
-        view = CDSView(filter=GroupFilter(column_name="kind", group=kind))
-        look = {"source": points, "view": view, "line_color": colour}
-        plot.segment("low", "place", "high", "place", line_width=3, line_alpha=0.5, **look)
-        dots = plot.scatter("share", "place", marker=marker, size=11, fill_color=colour, **look)
-        plot.add_tools(HoverTool(renderers=[dots], tooltips=[("found", "@found")]))
+    marks = _marks("kind", "false", "hits")
+    look = {"source": points, "line_color": marks["fill_color"]}
+    plot.segment("low", "place", "high", "place", line_width=3, line_alpha=0.5, **look)
+    dots = plot.scatter("share", "place", size=11, **marks, **look)
+    plot.add_tools(models.HoverTool(renderers=[dots], tooltips=[("found", "@found")]))
     return plot, points, line
 
 
@@ -129,8 +104,9 @@ def show_faults(found: Sequence[Any]) -> None:
         tables.say(_NO_FAULTS)
         return
     # menus hold numbers: a name may be anything
-    names = [(str(i), own.machine) for i, own in enumerate(found)]
-    machine = Select(title="machine", options=names, value="0")
+    machine = models.Select(
+        title="machine", options=[(str(i), f.machine) for i, f in enumerate(found)]
+    )
     options = [
         [
             (str(i), f"{f.rank} of {own.anomalies}: D² = {f.squared:.1f}, {f.domain}, {f.name}")
@@ -138,42 +114,38 @@ def show_faults(found: Sequence[Any]) -> None:
         ]
         for own in found
     ]
-    fault = Select(
-        title="fault, from clearest to least clear",
-        options=options[0],
-        value="0",
-        sizing_mode="stretch_width",
-        stylesheets=["select { width: 100%; }"],
-    )
+    machine.value = "0"
+    fault = models.Select(title="fault, from clearest to least clear", options=options[0], **_WIDE)
+    fault.update(value="0", stylesheets=["select { width: 100%; }"])
     plot, bars, line = _contributions(found[0].edges / 1000, found[0].statistics)
     sums = panels.words()
-    arguments = {
+    arguments: dict[str, Any] = {
         "machine": machine,
         "fault": fault,
-        "statistics": [_name(letter) for letter in found[0].statistics],
-        "shares": [own.shares.astype(np.float32) for own in found],
-        "normal": [own.usual.astype(np.float32) for own in found],
-        "squared": [own.faults["squared"].tolist() for own in found],
-        "above": [own.faults["above"].tolist() for own in found],
-        "normals": [own.normals for own in found],
         "bars": bars,
         "line": line,
         "sums": sums,
     }
-    draw = CustomJS(args=arguments, code=js.script("text", "carriers_draw"))
-    change = CustomJS(args={"fault": fault, "options": options}, code=js.script("carriers_machine"))
+    arguments["statistics"] = [_name(letter) for letter in found[0].statistics]
+    arguments["shares"] = [own.shares.astype(np.float32) for own in found]
+    arguments["normal"] = [own.usual.astype(np.float32) for own in found]
+    for column in ("squared", "above"):
+        arguments[column] = [own.faults[column].tolist() for own in found]
+    arguments["normals"] = [own.normals for own in found]
+    draw = models.CustomJS(args=arguments, code=js.script("text", "carriers_draw"))
+    change = models.CustomJS(
+        args={"fault": fault, "options": options}, code=js.script("carriers_machine")
+    )
     machine.js_on_change("value", change, draw)
     fault.js_on_change("value", draw)
-    panels.show_live(machine, fault, plot, sums, ready=draw, before=_said(_FAULTS))
+    panels.show_live(machine, fault, plot, sums, ready=draw)
 
 
 def _name(letter: str) -> str:
     return STATISTIC_NAMES[letter].replace("$", "")
 
 
-def _contributions(
-    edges: np.ndarray, statistics: str
-) -> tuple[Any, ColumnDataSource, ColumnDataSource]:
+def _contributions(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
     """Draw stacked bars of one width, a band each; the script puts the values in.
 
     Parameters
@@ -185,35 +157,132 @@ def _contributions(
     The plot, the bars' data (values ``v0``, ``v1``, ... of the statistics, which lie between the
     ends ``b0``, ``b1``, ...), and the line's.
     """
-    places, nothing = np.arange(len(edges)), np.zeros(len(edges) - 1)
-    values = {f"v{i}": nothing for i in range(len(statistics))}
-    ends = {f"b{i}": nothing for i in range(len(statistics) + 1)}
+    places = np.arange(len(edges))
+    names = [f"{kind}{i}" for kind in "vb" for i in range(len(statistics) + 1)]
     sides = {"left": places[:-1], "right": places[1:], "low": edges[:-1], "high": edges[1:]}
-    bars = ColumnDataSource({**sides, **values, **ends})
-    line = ColumnDataSource({"x": places, "y": np.zeros(len(edges))})
-    plot = panels.plot(
-        height=300,
-        x_range=(0, len(edges) - 1),
-        y_range=DataRange1d(start=0),
-        x_axis_label="frequency (kHz, mel scale)",
-        y_axis_label="contribution to D²",
+    bars = models.ColumnDataSource(sides | dict.fromkeys(names, np.zeros(len(edges) - 1)))
+    line = models.ColumnDataSource({"x": places, "y": np.zeros(len(edges))})
+    span = (0, len(edges) - 1)
+    plot = panels.plot(height=300, x_range=span, y_range=models.DataRange1d(start=0))
+    plot.xaxis.axis_label, plot.yaxis.axis_label = (
+        "frequency (kHz, mel scale)",
+        "contribution to D²",
     )
     ticks = [tick for tick in _TICKS if edges[0] <= tick <= edges[-1]]
     at = np.interp(ticks, edges, places).tolist()
-    plot.xaxis.ticker = at
-    plot.xaxis.major_label_overrides = dict(zip(at, map(str, ticks), strict=True))
+    panels.name_ticks(plot.xaxis, dict(zip(at, map(str, ticks), strict=True)))
     plot.xgrid.grid_line_color = None
     for i, letter in enumerate(statistics):
         look = {"color": STATISTIC_COLOURS[letter], "legend_label": letter, "source": bars}
         bar = plot.quad(left="left", right="right", bottom=f"b{i}", top=f"b{i + 1}", **look)
         band = ("band", "@low{0.00} to @high{0.00} kHz")
         shown = [("statistic", _name(letter)), band, ("contribution", f"@v{i}{{0.0}}")]
-        plot.add_tools(HoverTool(renderers=[bar], tooltips=shown))
+        plot.add_tools(models.HoverTool(renderers=[bar], tooltips=shown))
     look = {"color": "#111111", "legend_label": "normal clips", "source": line}
     plot.step("x", "y", mode="after", line_width=1.5, **look)
     legend = plot.legend[0]
-    legend.orientation, legend.location, legend.border_line_alpha = "horizontal", "top_left", 0
-    legend.margin, legend.padding, legend.spacing = 0, 4, 8
-    legend.label_width, legend.glyph_width = 0, 14
+    legend.update(orientation="horizontal", location="top_left", border_line_alpha=0, margin=0)
+    legend.update(padding=4, spacing=8, label_width=0, glyph_width=14)
     plot.add_layout(legend, "above")
     return plot, bars, line
+
+
+def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+    """Show every labelled test clip's score, a threshold to move, and the worst errors to hear.
+
+    Moving the slider counts false alarms, misses and F1 of the chosen machine again, in either
+    domain; another machine in the menu brings its own clips, threshold and players.
+
+    Parameters
+    ----------
+    clips : machine, domain, label, name, score and threshold (of the machine): labelled test clips
+        of one system.
+    heard : machine and clip name of the worst errors to their sounds, as label and data URI.
+    """
+    # an infinite threshold has no place
+    by_machine = clips.groupby("machine")
+    thresholds = by_machine[["threshold", "score"]].max().min(axis=1).to_dict()
+    ends = {m: _ends([*own["score"], thresholds[m]]) for m, own in by_machine}
+    first = next(iter(thresholds))
+    low, high = ends[first]
+    chosen = models.GroupFilter(column_name="machine", group=first)
+    span = models.Range1d(start=low, end=high)
+    points = _points(clips, heard)
+    plot = panels.plot(height=260, x_range=span, y_range=(0, len(_ROWS)))
+    plot.xaxis.axis_label = "z of the ensemble"
+    look = {"size": 9, "line_color": "ring", "fill_alpha": 0.75, "source": points}
+    marks = _marks("label", "normal", "anomaly")
+    plot.scatter("score", "y", view=models.CDSView(filter=chosen), **marks, **look)
+    tips = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
+    plot.add_tools(models.HoverTool(tooltips=tips))
+    panels.name_ticks(plot.yaxis, {i + 0.5: name for i, name in enumerate(_ROWS)})
+    plot.ygrid.grid_line_color = None
+    line = panels.upright(plot, thresholds[first], line_dash="dashed")
+    slider = models.Slider(title="threshold on z", value=thresholds[first], format="0.00", **_WIDE)
+    slider.update(start=low, end=high, step=(high - low) / 200)
+    menu = models.Select(title="machine", options=list(thresholds), value=first)
+    counts = panels.words()
+    arguments: dict[str, Any] = {"points": points, "chosen": chosen, "span": span, "line": line}
+    arguments |= {"slider": slider, "menu": menu, "counts": counts, "own": thresholds, "ends": ends}
+    count = models.CustomJS(args=arguments, code=js.script("text", "clips_count"))
+    slider.js_on_change("value", count)
+    change = models.CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))
+    menu.js_on_change("value", change)
+    wrong = errors(clips)
+    lists = [
+        f"<div data-machine='{html.escape(str(m))}'{' hidden' * (m != first)}>"
+        f"{_players(wrong[wrong['machine'] == m], heard)}</div>"
+        for m in thresholds
+    ]
+    below = f"<div class='asd-clips'>{''.join(lists)}</div>"
+    panels.show_live(menu, plot, slider, counts, ready=count, after=below)
+
+
+def _points(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Any]) -> models.ColumnDataSource:
+    """Place the clips in the rows of their domain and label; those heard have a black ring."""
+    height = [_ROWS.index(place) + 0.5 for place in clips["domain"] + " " + clips["label"]]
+    # golden-ratio steps spread neighbours evenly, without a generator
+    jitter = (np.arange(len(clips)) * 0.618034 % 1 - 0.5) * 0.7
+    ring = ["#000000" if key in heard else "#ffffff" for key in _keys(clips)]
+    columns = clips[["machine", "domain", "label", "name", "score"]]
+    return models.ColumnDataSource(columns.assign(y=height + jitter, ring=ring).to_dict("list"))
+
+
+def errors(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the false alarms and misses, with a column kind; the worst of either kind first."""
+    wrong = clips[(clips["label"] == "normal") == (clips["score"] > clips["threshold"])]
+    kind = wrong["label"].map({"normal": "false alarms", "anomaly": "misses"})
+    order = wrong["score"].where(kind == "misses", -wrong["score"])
+    return wrong.assign(kind=kind, order=order).sort_values(["kind", "order"]).drop(columns="order")
+
+
+def worst(clips: pd.DataFrame, count: int = 3) -> list[tuple[str, str]]:
+    """Machine and name of the loudest false alarms and the deepest misses of every machine."""
+    return _keys(errors(clips).groupby(["machine", "kind"]).head(count))
+
+
+def _players(wrong: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
+    """Players of the errors that can be heard, below how many there are of either kind."""
+    parts = []
+    for kind in ("false alarms", "misses"):
+        rows = wrong[wrong["kind"] == kind]
+        parts.append(f"<h4>Worst {kind} ({len(rows)} in all)</h4>")
+        for key, score in zip(_keys(rows), rows["score"], strict=True):
+            sounds = "".join(
+                panels.player(source, what, f"{key[1]}: {what}")
+                for what, source in heard.get(key, {}).items()
+            )
+            if sounds:
+                line = f"{html.escape(key[1])}, z = {score:.2f}"
+                parts.append(f"<div>{line}<div class='asd-players'>{sounds}</div></div>")
+    return "".join(parts)
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(rows["machine"], rows["name"], strict=True))
+
+
+def _ends(scores: Sequence[float]) -> tuple[float, float]:
+    """Return ends of an axis with a little room on either side."""
+    margin = 0.02 * (max(scores) - min(scores)) + 0.01
+    return min(scores) - margin, max(scores) + margin

@@ -19,16 +19,16 @@ from bokeh.document import Document
 from bokeh.embed import components
 from bokeh.events import Tap
 from bokeh.layouts import column
-from bokeh.models import ColorBar, CustomJS, Div, LinearColorMapper, RadioButtonGroup, Slider, Span
+from bokeh.models import ColorBar, CustomJS, Div, LinearColorMapper, RadioButtonGroup, Span
 from bokeh.palettes import Magma256
 from bokeh.plotting import figure
 from bokeh.resources import Resources
-from bokeh.themes import Theme
 from IPython.display import display
 from jaxtyping import Float, Int8
 
 from asdlib.params import Spectra
 from asdlib.report import js
+from asdlib.report.style import sound_name
 from asdlib.spectra import decibels
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
@@ -38,10 +38,9 @@ _SMALLEST = 1e-12  # power: -120 dB fit into one byte
 _RANGE = (10, 99.8)  # percentiles of the level that the colours span
 _FENCE = "`" * 12  # longer than any that a page could hold
 
-_THEME = {
-    "Axis": {"axis_label_text_font_style": "normal"},
-    "ColorBar": {"title_text_font_style": "normal"},
-}
+_FLAC = {"format": "FLAC", "subtype": "PCM_16"}
+_MP3: dict[str, Any] = {"format": "MP3", "subtype": "MPEG_LAYER_III"}
+_MP3 |= {"bitrate_mode": "VARIABLE", "compression_level": 0.0}
 
 Track = tuple[Float[np.ndarray, " sample"], Float[np.ndarray, "frequency frame"]]
 """A signal and the power spectrum that is shown while it plays."""
@@ -58,10 +57,8 @@ def player(source: str, label: str, name: str = "") -> str:
     >>> player("data:,", "near")
     "<div class='asd-player'><span>near</span>..."
     """
-    return (
-        f"<div class='asd-player'><span>{html.escape(label)}</span>"
-        f"{audio(source, name or label)}</div>"
-    )
+    sound = audio(source, name or label)
+    return f"<div class='asd-player'><span>{html.escape(label)}</span>{sound}</div>"
 
 
 def match_level(signal: Float[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:
@@ -75,28 +72,24 @@ def match_level(signal: Float[np.ndarray, " sample"]) -> Float[np.ndarray, " sam
 def encode(signal: Float[np.ndarray, " sample"], sample_rate: int, *, lossless: bool = True) -> str:
     """Make a sound a data URI, at the level it has: FLAC, or MP3 of a quarter of its size."""
     buffer = io.BytesIO()
-    if lossless:
-        soundfile.write(buffer, signal, sample_rate, format="FLAC", subtype="PCM_16")
-    else:
-        soundfile.write(
-            buffer,
-            signal,
-            sample_rate,
-            format="MP3",
-            subtype="MPEG_LAYER_III",
-            compression_level=0.0,
-            bitrate_mode="VARIABLE",
-        )
+    soundfile.write(buffer, signal, sample_rate, **(_FLAC if lossless else _MP3))
     data = base64.b64encode(buffer.getvalue()).decode()
     return f"data:audio/{'flac' if lossless else 'mpeg'};base64,{data}"
 
 
+def encoded(tracks: Mapping[str, Track], sample_rate: int) -> dict[str, str]:
+    """Make the near sounds of a clip small enough for many of them: label to MP3 as a data URI."""
+    return {
+        sound_name(name): encode(match_level(signal), sample_rate, lossless=False)
+        for name, (signal, _) in tracks.items()
+        if name != "far"
+    }
+
+
 def audio(source: str, label: str, attributes: str = "") -> str:
     """One audio element for an encoded sound."""
-    name = html.escape(label, quote=True)
-    width = 'style="width: 100%"'
-    shown = f'controls preload="metadata" {width} aria-label="{name}"{attributes}'
-    return f'<audio {shown} src="{source}"></audio>'
+    shown = f'controls preload="metadata" style="width: 100%"{attributes}'
+    return f'<audio {shown} aria-label="{html.escape(label)}" src="{source}"></audio>'
 
 
 def start() -> None:
@@ -118,8 +111,7 @@ def show_live(*models: Any, ready: CustomJS, before: str = "", after: str = "") 
     document = Document()
     document.add_root(column(*models, sizing_mode="stretch_width"))
     document.js_on_event("document_ready", ready)
-    theme = Theme(json={"attrs": _THEME})
-    script, division = components(document.roots[0], wrap_script=True, theme=theme)
+    script, division = components(document.roots[0])
     page = f"<div class='asd-live'>{before}{division}{after}</div>{script}"
     block = f"{_FENCE}{{raw}} html\n{page}\n{_FENCE}"
     display({"text/markdown": block, "text/html": page, "text/plain": ""}, raw=True)
@@ -127,7 +119,9 @@ def show_live(*models: Any, ready: CustomJS, before: str = "", after: str = "") 
 
 def plot(**options: Any) -> figure:
     """Return an empty plot as wide as the page, without tools."""
-    return figure(sizing_mode="stretch_width", tools="", toolbar_location=None, **options)
+    drawn = figure(sizing_mode="stretch_width", tools="", toolbar_location=None, **options)
+    drawn.axis.axis_label_text_font_style = "normal"
+    return drawn
 
 
 def upright(drawn: figure, at: float, **look: Any) -> Span:
@@ -137,11 +131,10 @@ def upright(drawn: figure, at: float, **look: Any) -> Span:
     return line
 
 
-def slider(title: str, ends: tuple[float, float], value: float, step: float) -> Slider:
-    """Return a slider as wide as the page."""
-    low, high = ends
-    wide = "stretch_width"
-    return Slider(start=low, end=high, value=value, step=step, title=title, sizing_mode=wide)
+def name_ticks(axis: Any, names: Mapping[float, str]) -> None:
+    """Put ticks at some places of an axis, with names of their own."""
+    axis.ticker = list(names)
+    axis.major_label_overrides = dict(names)
 
 
 def words() -> Div:
@@ -216,19 +209,18 @@ def _spectrogram(
         drawn.image(image=[image], color_mapper=colours, visible=not i, **place)
         for i, image in enumerate(images)
     ]
-    drawn.add_layout(ColorBar(color_mapper=colours, title="dB", width=10), "right")
+    bar = ColorBar(color_mapper=colours, title="dB", title_text_font_style="normal", width=10)
+    drawn.add_layout(bar, "right")
     return drawn, shown, upright(drawn, 0, line_color="#35e0ff")
 
 
 def _sources(signals: Sequence[np.ndarray], sample_rate: int, matched: bool) -> list[str]:
     """Encode sounds, each at one level or all with one gain."""
-    levelled = map(match_level, signals) if matched else _one_gain(signals)
-    return [encode(sound, sample_rate) for sound in levelled]
-
-
-def _one_gain(signals: Sequence[np.ndarray]) -> list[np.ndarray]:
     peak = max(float(np.abs(signal).max(initial=0)) for signal in signals)
-    return [signal * (_PEAK / 2 / peak) if peak else signal for signal in signals]
+    gain = _PEAK / 2 / peak if peak else 1
+    return [
+        encode(match_level(signal) if matched else gain * signal, sample_rate) for signal in signals
+    ]
 
 
 def _image(power: Float[np.ndarray, "frequency frame"]) -> Int8[np.ndarray, "row column"]:
