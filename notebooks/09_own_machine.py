@@ -23,7 +23,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import alarms
 from asdlib.monitor import evaluation
-from asdlib.report import charts_evidence, tables, text
+from asdlib.report import charts_evidence, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -62,8 +62,6 @@ chapter.table(
     "95 % intervals.",
     empty="There is no labelled test clip.",
 )
-for sentence in text.alarms(found, 1 - params.scoring.quantile):
-    chapter.say(sentence)
 
 # %% [markdown]
 # ## How many recordings are enough
@@ -81,7 +79,6 @@ chapter.figure(
     "rate of false alarms, for the wanted rate (dashed).",
     missing="There are too few normal recordings to fit on fewer of them.",
 )
-chapter.say(text.enough(curve))
 
 # %% [markdown]
 # ## What an anomalous clip looks like

@@ -17,23 +17,14 @@ from asdlib.report.style import system_name
 from asdlib.report.tables import escape
 from asdlib.runtime.errors import AsdError, form, plural
 
+_CHAMPION, _UNTRAINED = "the paper's champion", "a detector that trains nothing"
 _CLAIMS = {
-    "far": ("04_seed_study", "subtracting the far microphone", "helps", "harms"),
-    "champion": (
-        "06_rescoring",
-        "the paper's champion",
-        "beats plain AdaSub",
-        "loses to plain AdaSub",
-    ),
-    "untrained": (
-        "05_without_training",
-        "a detector that trains nothing",
-        "beats the autoencoder",
-        "loses to the autoencoder",
-    ),
-    "phase": ("03_phase", "the phase of the far microphone", "helps further", "harms"),
+    "far": ("04_seed_study", "subtracting the far microphone", "helps", "harms", ""),
+    "champion": ("06_rescoring", _CHAMPION, "beats", "loses to", " plain AdaSub"),
+    "untrained": ("05_without_training", _UNTRAINED, "beats", "loses to", " the autoencoder"),
+    "phase": ("03_phase", "the phase of the far microphone", "helps further", "harms", ""),
 }
-"""Question to its chapter, and the claim: subject, and what it does where it wins or loses."""
+"""Question to its chapter, and the claim: subject, what it does if it wins or loses, to what."""
 _RULES = {PAPER: "the paper's threshold", HELD_OUT: "held-out p values"}
 NO_LABELS = (
     "Ω needs labelled test clips, normal and anomalous, of both domains. These recordings do not "
@@ -53,18 +44,18 @@ def comparisons(compared: pd.DataFrame) -> list[str]:
     MyST sentences: the answer in bold, the numbers, a link.
     """
     found = []
-    for question, (chapter, subject, wins, loses) in _CLAIMS.items():
+    for question, (chapter, subject, wins, loses, rival) in _CLAIMS.items():
         if question not in compared.index:
             continue
         row: Any = compared.loc[question]
-        head = f"It is not shown that {subject} {wins}."
-        if row["verdict"] in ("helps", "harms"):
-            does = wins if row["verdict"] == "helps" else loses
-            head = f"{subject[0].upper()}{subject[1:]} {does}."
+        does = {"helps": wins, "harms": loses}.get(row["verdict"])
+        head = f"{subject[0].upper()}{subject[1:]} {does}{rival}."
+        if does is None:
+            head = f"It is not shown that {subject} {wins}{rival}."
         pair = f"{system_name(*row['system'])} in place of {system_name(*row['against'])}"
         said = f"**{head}** {pair} changes Ω by {_numbers(row)}."
         if question == "untrained" and "untrained_champion" in compared.index:
-            champion: Any = compared.loc["untrained_champion"]
+            champion = compared.loc["untrained_champion"]
             said += f" In place of the champion, S5 changes it by {_numbers(champion)}."
         found.append(f"{said} {_link(chapter)}")
     return found
@@ -110,42 +101,30 @@ def submission(chosen: Submission, packages: Mapping[Any, str]) -> str:
     said = f"**Submit {chosen.name}.** It has the highest Ω of the systems here, {omega}"
     if chosen.against.empty:
         said = f"{chosen.name} is the only system that could be formed here; its Ω is {omega}"
-    parts = [
-        f"in place of {name} it changes Ω by {_numbers(row)}"
-        for name, row in chosen.against.iterrows()
-    ]
-    listed = f"; {'; '.join(parts)}" if parts else ""
-    unsure = [str(n) for n, row in chosen.against.iterrows() if row["verdict"] != "helps"]
-    doubt = f" Against {' and '.join(unsure)} the difference is not robust." if unsure else ""
-    return f"{said}{listed}.{doubt} Its package: {escape(packages[chosen.name])}. {where}"
+    for name, row in chosen.against.iterrows():
+        said += f"; in place of {name} it changes Ω by {_numbers(row)}"
+    return f"{said}. Its package: {escape(packages[chosen.name])}. {where}"
 
 
-def alarms(found: pd.DataFrame, rate: float, *, chapter: str = "") -> list[str]:
+def alarms(found: pd.DataFrame, rate: float) -> list[str]:
     """Return how many false alarms every rule raises where ``rate`` was wanted.
 
     Parameters
     ----------
     found : of :func:`asdlib.compare.alarms.by_domain`.
-    chapter : where the reader finds more; empty for no link.
     """
     normal = found[found["label"] == "normal"] if len(found) else found
     if normal.empty:
         return []
-    said = []
-    for (system, rule), rows in normal.groupby(["system", "rule"], sort=False):
-        shares = " and ".join(
-            f"{row.share:.0%} in the {row.domain} domain ({row.low:.0%} to {row.high:.0%})"
-            for row in rows.itertuples()
-        )
-        own = (found["system"] == system) & (found["rule"] == rule)
-        hits = found[own & (found["label"] == "anomaly")]
-        caught = " and ".join(f"{share:.0%}" for share in hits["share"])
-        finds = f", and finds {caught} of the anomalies" if caught else ""
-        said.append(f"{system} with {_RULES[str(rule)]} gives {shares}{finds}")
+    said = [
+        f"{system} with {_RULES[str(rule)]} gives "
+        + " and ".join(f"{row.share:.0%} in the {row.domain} domain" for row in rows.itertuples())
+        for (system, rule), rows in normal.groupby(["system", "rule"], sort=False)
+    ]
     broken = (normal["low"] > rate).any()
     head = "Not every alarm means what it says." if broken else "The alarms mean what they say."
-    more = f" {_link(chapter)}" if chapter else ""
-    return [f"**{head}** The limits are set for {rate:.0%} false alarms. {'; '.join(said)}.{more}"]
+    limits = f"The limits are set for {rate:.0%} false alarms."
+    return [f"**{head}** {limits} {'; '.join(said)}. {_link('08_submission')}"]
 
 
 def promise(promised: pd.DataFrame, rate: float) -> list[str]:
@@ -156,16 +135,13 @@ def promise(promised: pd.DataFrame, rate: float) -> list[str]:
     promised : of :func:`asdlib.compare.alarms.promised`.
     """
     whole = promised[promised["domain"] == "all"]
-    said = []
-    for _, rows in whole.groupby(["clips", "low", "high"], sort=False):
-        count: int = rows["clips"].tolist()[0]
-        low, high = rows["low"].iloc[0], rows["high"].iloc[0]
-        said.append(
-            f"**{_listed(rows['machine'])}:** a threshold for {rate:.0%} false alarms from "
-            f"{plural(count, 'normal recording')} has a true rate between {low:.0%} and "
-            f"{high:.0%}. {_link('09_own_machine')}"
-        )
-    return said
+    groups: Any = whole.groupby(["clips", "low", "high"], sort=False)
+    return [
+        f"**{_listed(rows['machine'])}:** a threshold for {rate:.0%} false alarms from "
+        f"{plural(count, 'normal recording')} has a true rate between {low:.0%} and "
+        f"{high:.0%}. {_link('09_own_machine')}"
+        for (count, low, high), rows in groups
+    ]
 
 
 def health(faulty: Mapping[str, Sequence[str]]) -> list[str]:
@@ -203,17 +179,14 @@ def ideas(compared: pd.DataFrame) -> str:
     run = tried[tried["mean"].notna()]
     where = _link("07_negative_results")
     if run.empty:
-        return (
-            "No other idea that the paper tried was run here (`params/full_demo.yaml` runs them). "
-            f"{where}"
-        )
-    names = {kind: run.loc[run["verdict"] == kind, "idea"].tolist() for kind in ("helps", "harms")}
+        runs = "(`params/full_demo.yaml` runs them)"
+        return f"No other idea that the paper tried was run here {runs}. {where}"
     said = [f"Of {plural(len(tried), 'other idea')} that the paper tried, {len(run)} ran here."]
     for kind, more in (("helps", "help"), ("harms", "harm")):
-        own = names[kind]
-        listed = f": {'; '.join(f'“{idea}”' for idea in own)}" if own else ""
-        count = len(own) or "None"
-        said.append(f"{count} {form(len(own), kind, more)} in place of the champion{listed}.")
+        own = run.loc[run["verdict"] == kind, "idea"].tolist()
+        listed = ": " + "; ".join(f"“{idea}”" for idea in own) if own else ""
+        does = form(len(own), kind, more)
+        said.append(f"{len(own) or 'None'} {does} in place of the champion{listed}.")
     return f"{' '.join(said)} {where}"
 
 
@@ -229,10 +202,10 @@ def cost(units: int, seeds: int) -> str:
     >>> cost(0, 1)
     'No autoencoder was trained. {doc}`→ </notebooks/98_performance>`'
     """
-    count = plural(units * seeds, "autoencoder")
-    trained = f"{count[0].upper()}{count[1:]} {form(units * seeds, 'was', 'were')} trained."
+    count = plural(units * seeds, "autoencoder").capitalize()
     rest = " S5 needs none of them." if units else ""
-    return f"{trained}{rest} {_link('98_performance')}"
+    does = form(units * seeds, "was", "were")
+    return f"{count} {does} trained.{rest} {_link('98_performance')}"
 
 
 def seeds(params: Params, scorer: str) -> str:
@@ -269,35 +242,17 @@ def gates(table: pd.DataFrame, most: float = 1.0) -> str:
     sound = table["gated machine_sound"] - table["plain machine_sound"]
     cost = pd.concat([-noise, sound], axis=1).max(axis=1)
     worst = table.iloc[int(cost.to_numpy().argmax())]
-    said = (
-        f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
-        f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB."
-    )
-    if cost.max() <= most:
-        return f"{said} Nowhere here do they cost more than {most:g} dB: the condition holds."
+    holds = f"Nowhere here do they cost more than {most:g} dB: the condition holds."
+    if cost.max() > most:
+        holds = (
+            f"They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
+            f"{worst['case']}: the condition does not hold here."
+        )
     return (
-        f"{said} They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
-        f"{worst['case']}: the condition does not hold here."
+        f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
+        f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB. "
+        f"{holds}"
     )
-
-
-def enough(curve: pd.DataFrame) -> str:
-    """Return what more normal recordings bring.
-
-    Parameters
-    ----------
-    curve : of :func:`asdlib.monitor.evaluation.enough`.
-    """
-    said, shares = [], []
-    for _, row in curve.iloc[[0, -1] if len(curve) > 1 else [0]].iterrows():
-        count, low, high = row[["recordings", "low", "high"]]
-        said.append(f"{plural(int(count), 'recording')}: {low:.0%} to {high:.0%}")
-        shares.append(f"{row['hits']:.0%}")
-    known = f"The true rate of false alarms lies in this interval: {'; '.join(said)}."
-    if curve["hits"].isna().any():
-        return known
-    goes = f"goes from {' to '.join(shares)}" if len(curve) > 1 else f"is {shares[0]}"
-    return f"{known} The share of anomalies that are found {goes}."
 
 
 def guarded(scores: PerClip) -> list[str]:
@@ -317,15 +272,15 @@ def guarded(scores: PerClip) -> list[str]:
         "a normalisation": lambda: scores - scores.max(),
         "a comparison of two clips": lambda: scores < scores[::-1],
     }
-    return [f"- {what}: {_answer(attempt)}" for what, attempt in attempts.items()]
-
-
-def _answer(attempt: Callable[[], object]) -> str:
-    try:
-        attempt()
-    except AsdError as error:
-        return f"refused. *{error}*"
-    return "allowed"
+    said = []
+    for what, attempt in attempts.items():
+        answer = "allowed"
+        try:
+            attempt()
+        except AsdError as error:
+            answer = f"refused. *{error}*"
+        said.append(f"- {what}: {answer}")
+    return said
 
 
 def _numbers(row: Any) -> str:

@@ -8,7 +8,7 @@ from test_monitor import sound, write
 from asdlib import study
 from asdlib.monitor import evaluation
 from asdlib.params import load
-from asdlib.report import charts_evidence, text
+from asdlib.report import charts_evidence
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +59,10 @@ def test_fewer_recordings_promise_less(recordings):
     table = evaluation.readings(monitor, found.clips("fan", "test"))
     normal = table[table["label"] == "normal"]
     assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
-    told = text.enough(curve)
-    assert told.startswith("The true rate of false alarms lies in this interval: 5 recordings: ")
     line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
     unlabelled = evaluation.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
     assert unlabelled["hits"].isna().all()
-    assert "anomalies" not in text.enough(unlabelled)
 
 
 def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, rng):
