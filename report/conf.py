@@ -1,6 +1,6 @@
 """Sphinx configuration: executed notebooks in, a site that opens from file:// out."""
 
-from asdlib.report.api import setup  # noqa: F401  # Sphinx calls it
+from asdlib.report.build import setup  # noqa: F401  # Sphinx calls it
 
 project = "Noise-aware anomalous sound detection"
 author = "asdlib contributors"

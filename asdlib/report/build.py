@@ -1,7 +1,8 @@
 """Notebooks to papermill to Sphinx: the report from parameters, in one call.
 
 An executed chapter is kept and used again as long as its text, the package, the parameters, the
-recordings and what it wrote are the same.
+recordings and what it wrote are the same. The pages of the package's functions and classes are made
+from their docstrings.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
+import pickle
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
+from textwrap import indent
+from typing import Any
 
 import nbformat
 from filelock import FileLock, Timeout
@@ -21,17 +26,10 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import study
-from asdlib.io.files import (
-    content_digest,
-    digest,
-    named,
-    project_root,
-    resolve,
-    temporary_folder,
-)
+from asdlib.io.files import content_digest, digest, named, project_root, resolve, temporary_folder
 from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
-from asdlib.report import api, provenance, single
+from asdlib.report import provenance, single
 from asdlib.report.chapter import FIGURES, resolve_references
 from asdlib.report.execution import Kernel, execute, kernel, read
 from asdlib.runtime.process import bar as progressing
@@ -57,6 +55,12 @@ _LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for t
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
 _MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # with its fonts in one file
+_PACKAGE = Path(asdlib.__file__).parent
+_MODULE = "{level} {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+_ENTRY = re.compile(r"^(\w[\w, ]*) : ", re.MULTILINE)
+# napoleon would make every attribute's name a link, to any class that has one of that name
+_LISTED = re.compile(r"^(Returns|Attributes)\n-+\n((?:.+\n)+)", re.MULTILINE)
+_BAR = re.compile(r"^ *>>>.*$|``.*?``|\|", re.MULTILINE)  # outside code it marks a substitution
 
 
 def report(
@@ -95,7 +99,7 @@ def report(
         study.everything(params, recordings, progress=progress)
         if apart := provenance.trained_apart(params, recordings):
             tqdm.write(apart, file=sys.stderr)
-        code = [p for p in Path(asdlib.__file__).parent.rglob("*") if p.suffix in (".py", ".js")]
+        code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
         package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
         bench = provenance.benchmarks(params)
         key = digest([recordings.digest, exposure.fingerprint(params), bench, package])
@@ -181,7 +185,7 @@ def html(out: Path) -> Path:
     for name, notebook in chapters.items():
         folder = source if name == "index.ipynb" else source / "notebooks"
         nbformat.write(notebook, folder / name)
-    api.write(source / "api")
+    write_api(source / "api")
     shutil.copytree(out / "figures", source / "figures")
     # from the installed packages: no network at reading
     mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file(_MATHJAX)
@@ -189,7 +193,7 @@ def html(out: Path) -> Path:
     for script in _bokeh():
         shutil.copy(script, source / "_static")
     with replacing_folder(out / "html", _OUT) as pages:
-        _sphinx(out, "html", pages, "-n", "-W", "--keep-going", "-E")
+        _sphinx(out, "html", pages, nitpicky=True)
         for unused in (pages / "_static").rglob("*.map"):  # megabytes for the theme's authors
             unused.unlink()
     return out / "html" / "index.html"
@@ -198,19 +202,65 @@ def html(out: Path) -> Path:
 def one_file(out: Path) -> Path:
     """Write the pages that :func:`html` has built as one file, without those of the package."""
     with temporary_folder() as folder:
-        _sphinx(out, "singlehtml", folder, "-D", "exclude_patterns=_build,api")
+        _sphinx(out, "singlehtml", folder, exclude_patterns=["_build", "api"])
         return single.write(folder / "index.html", out / "report.html")
 
 
-def _sphinx(out: Path, builder: str, target: Path, *options: str) -> None:
-    from sphinx.cmd.build import main as sphinx_build
+def _sphinx(out: Path, builder: str, target: Path, **changed: Any) -> None:
+    """Let Sphinx build pages; the strict build, of the site, reads all sources anew."""
+    from sphinx.application import Sphinx
+    from sphinx.errors import SphinxError
+    from sphinx.util.console import nocolor
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    log = io.StringIO()
-    places = ["-d", str(out / "doctrees"), str(out / "source"), str(target)]
-    with contextlib.redirect_stderr(log), contextlib.redirect_stdout(log):
-        status = sphinx_build(["-q", "-j", "2", "-b", builder, *options, *places])
-    if status:
+    source, log, strict = out / "source", io.StringIO(), "nitpicky" in changed
+    options: Any = {"warningiserror": strict, "freshenv": strict, "status": None, "warning": log}
+    nocolor()
+    try:
+        with named(out, "read or written"), patch_docutils(source), docutils_namespace():
+            places = (source, source, target, out / "doctrees")
+            app = Sphinx(*places, builder, changed, parallel=2, **options)
+            app.build()
+    except (SphinxError, EOFError, pickle.UnpicklingError) as error:  # what a process of its says
+        raise AsdError(f"{out}: the pages cannot be built there ({error}).") from None
+    if app.statuscode:
         raise AsdError(f"The HTML build failed:\n{log.getvalue().strip()}")
+
+
+def write_api(folder: Path) -> None:
+    """Write a page for every module of the method, and for every folder with its modules."""
+    for place in _PACKAGE.glob("[!_]*"):
+        files = [place, *sorted(place.glob("[!_]*.py"))]
+        modules = [".".join(p.relative_to(_PACKAGE.parent).with_suffix("").parts) for p in files]
+        parts = [_MODULE.format(level="##", module=module) for module in modules]
+        text = "\n".join(parts)[1:]  # "#": the title
+        (folder / f"{place.stem}.md").write_text(text, encoding="utf-8")
+
+
+def described(text: str) -> str:
+    r"""Rewrite a docstring of this house, whose entries describe values, for napoleon.
+
+    There an entry reads ``name : type``, and below Returns stands a type.
+
+    >>> described("Parameters\n---\nx : a signal").splitlines()
+    ['Parameters', '---', 'x', '    a signal']
+    """
+
+    def listed(found: re.Match[str]) -> str:  # a second blank line ends the section before
+        entries = _ENTRY.sub(r"* **\1**: ", found[2].replace("\n    ", "\n  "))
+        return f"\n:{found[1].lower()}:\n" + indent(entries, "    ")
+
+    text = _BAR.sub(lambda found: r"\|" if found[0] == "|" else found[0], text + "\n")
+    return _ENTRY.sub(r"\1\n    ", _LISTED.sub(listed, text))
+
+
+def setup(app: Any) -> None:
+    """Make Sphinx read docstrings through :func:`described`, before napoleon does."""
+
+    def rewrite(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+        lines[:] = described("\n".join(lines)).split("\n")
+
+    app.connect("autodoc-process-docstring", rewrite, priority=400)
 
 
 def _bokeh() -> list[Path]:

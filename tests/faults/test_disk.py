@@ -94,8 +94,8 @@ class Trial:
         one = len(told) <= 2 and all(line.endswith(".") for line in told)  # of a clip, and in all
         if said.code == 2 and one and any(str(own) in told[0] for own in named):
             return []
-        sphinx = "doctrees" in path.parts or any(path.name in line for line in told[1:])
-        if said.code == 2 and told[:1] == [_SPHINX] and sphinx:  # its memory has no name in it
+        sphinx = any(path.name in line for line in told[1:])
+        if said.code == 2 and told[:1] == [_SPHINX] and sphinx:
             return []
         return [f"exit code {said.code}, and it said {told}"]
 

@@ -1,5 +1,6 @@
 """Chapters become pages: whole, once, alone, and never at the cost of a user's files."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,12 +33,11 @@ def test_a_report_on_scenes_is_whole(scenes_report):
         first = html[name].partition("</h1>")[2].partition("</p>")[0]
         assert "The numbers on this page come from" in first
         assert "manifest" in first
-    ladder = pd.read_csv(folder / "tab-ladder.csv")
-    assert ladder["ensemble"].notna().all()
-    assert ladder["system"].iloc[-1] == "S5"
-    assert ladder["system"].tolist()[:3] == ["Baseline MSE", "Baseline MAHALA", "AE ch1"]
-    measured = pd.read_csv(folder / "tab-benchmarks.csv")
-    assert measured["measured"].tolist() == ["0.05 s", "2.5 times", "1,761 times"]
+    ladder = pd.read_csv(folder / "tab-ladder.csv").set_index("system")["ensemble"]
+    assert ladder.notna().all()
+    assert [*ladder.index[:3], ladder.index[-1]] == [
+        *("Baseline MSE", "Baseline MAHALA", "AE ch1", "S5")
+    ]
     assert "Exponents of time: 0.97 with clips" in text_of(pages / "notebooks/98_performance.html")
     again = text_of(pages / "notebooks" / "08_submission.html")
     assert "SimPump: 5 clips by S1, S2, S3, S4, S5, the same bytes as in the score files" in again
@@ -109,13 +109,10 @@ def test_a_failing_chapter_is_named_and_the_rest_stays(executed):
     path.write_text(whole)
 
 
-def test_outside_the_project_nothing_is_computed_first(tmp_path, monkeypatch):
+def test_a_chapter_has_one_cell_of_parameters_or_nothing_is_computed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AsdError, match="no such chapter; run asd report inside the project"):
         build.report(params.load(SMALL), tmp_path)
-
-
-def test_a_chapter_needs_one_cell_of_parameters(tmp_path, monkeypatch):
     monkeypatch.setattr(execution, "project_root", lambda: tmp_path)
     path, cell = tmp_path / "notebooks" / "one.py", '# %% tags=["parameters"]\nname = "a"\n\n'
     path.parent.mkdir()
@@ -128,7 +125,7 @@ def test_a_chapter_needs_one_cell_of_parameters(tmp_path, monkeypatch):
 def test_an_unclean_build_fails_and_the_last_pages_stay(scenes_report, tmp_path, monkeypatch):
     out = scenes_report[1].parent
     monkeypatch.setattr(build, "CHAPTERS", ["index", "01_noise_floor"])
-    monkeypatch.setattr(build.api, "write", lambda folder: folder.mkdir())
+    monkeypatch.setattr(build, "write_api", lambda folder: None)
     for folder in ("notebooks", "figures"):
         shutil.copytree(out / folder, tmp_path / folder)
     build.managed(tmp_path / "html", "--out").joinpath("index.html").write_text("of the last run")
@@ -139,6 +136,16 @@ def test_an_unclean_build_fails_and_the_last_pages_stay(scenes_report, tmp_path,
     with pytest.raises(AsdError, match="undefined label: 'fig-nowhere'"):
         build.html(tmp_path)
     assert (tmp_path / "html" / "index.html").read_text() == "of the last run"
+
+
+def test_what_sphinx_remembers_and_cannot_read_is_told_in_one_sentence(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "conf.py").touch()
+    (tmp_path / "source" / "index.rst").write_text("Title\n=====\n")
+    build._sphinx(tmp_path, "html", tmp_path / "html", nitpicky=True)
+    (tmp_path / "doctrees" / "index.doctree").write_bytes(b"damaged")
+    with pytest.raises(AsdError, match=r"cannot be built there \(.*\)\.$"):
+        build._sphinx(tmp_path, "singlehtml", tmp_path / "one")
 
 
 @pytest.mark.parametrize("name", ["out/source", "out/html", "out/figures", "figures"])
@@ -165,3 +172,24 @@ def test_the_second_report_waits_for_the_first_and_says_so(tmp_path, capsys):
         assert waiting.result(30) == "entered"
     told = f"{tmp_path}: another report is being built there; this one goes on after it.\n"
     assert capsys.readouterr().err == told
+
+
+def test_every_module_and_room_has_a_page_of_the_package(tmp_path):
+    build.write_api(tmp_path)
+    pages = {path.stem: path.read_text() for path in tmp_path.iterdir()}
+    documented = set(re.findall(r"automodule:: (\S+)", "".join(pages.values())))
+    files = [p.relative_to(ROOT).with_suffix("") for p in (ROOT / "asdlib").rglob("[!_]*.py")]
+    assert {".".join(file.parts) for file in files} | {"asdlib.study"} <= documented
+    assert pages["noise"].startswith("# asdlib.noise\n")
+    assert pages["study"].count("\n## ") > 3
+
+
+def test_descriptions_stand_below_their_names():
+    parameters = "Parameters\n----------\na, b : |two| of ``|x|``\n    them.\n\n"
+    returns = "Returns\n-------\nc : one of\n    two.\nd : another.\n\n"
+    raises = "Raises\n------\nAsdError\n    Always : so.\n"
+    assert build.described(parameters + returns + raises) == (
+        "Parameters\n----------\na, b\n    \\|two\\| of ``|x|``\n    them.\n\n"
+        "\n:returns:\n    * **c**: one of\n      two.\n    * **d**: another.\n\n"
+        f"{raises}\n"
+    )
