@@ -51,9 +51,10 @@ params, recordings = chapter.params, chapter.recordings
 floors = study.floors(params, recordings)
 frequency = frequencies(params.spectra)
 chapter.figure(
-    charts_signals.noise_floors,
-    {m: (f.near, f.far) for m, f in floors.items()},
+    charts_signals.spectra,
+    {"near": {m: f.near for m, f in floors.items()}, "far": {m: f.far for m, f in floors.items()}},
     frequency,
+    "floor$_x(k)$ (dB)",
     label="fig-noise-floors",
     caption="Quiet floors of both microphones. Look at the distance between the curves and at how it "
     "changes with frequency: that distance, not the level, is what the noise transfer keeps.",
@@ -82,10 +83,10 @@ with_truth = (
     "whether the distance has the shape of the machine's own spectrum."
 )
 chapter.figure(
-    charts_signals.noise_transfers,
-    {m: f.transfer for m, f in floors.items()},
-    true,
+    charts_signals.spectra,
+    {"true": true, "estimated": {m: f.transfer for m, f in floors.items()}},
     frequency,
+    "$G_m(k)$ (dB)",
     label="fig-transfer",
     caption="Noise transfer $G_m(k)$ of every machine, its median over frequency dotted"
     + (with_truth if true else ". The truth is not known for recordings."),

@@ -22,7 +22,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib.compare import findings, negative, statistics as stats
-from asdlib.report import charts_scores, provenance, tables
+from asdlib.report import charts_scores, provenance, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -115,8 +115,9 @@ if len(changes) and "per_band" not in params.extras:
         "Standardisation per band needs another training, and was not run (`extras: [per_band]`)."
     )
 chapter.figure(
-    charts_scores.sensitivity,
-    changes,
+    charts_scores.differences,
+    changes.assign(name=changes["variant"].replace(style.SCORER_NAMES | {"per_band": "per band"})),
+    "frozen defaults",
     label="fig-sensitivity",
     caption="Change of $\\Omega$ when one choice changes: paired per-seed differences and the difference of the "
     "ensembles. Zero is the frozen defaults. `gamma_normal` keeps the order of the clips for every seed, "

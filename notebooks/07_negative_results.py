@@ -122,8 +122,9 @@ compared = negative.against_champion(ideas)
 not_run = f"Not run here: every idea {lacking}."
 run = compared[compared["mean"].notna()]
 chapter.figure(
-    charts_scores.against_champion,
-    run,
+    charts_scores.differences,
+    run.rename(columns={"idea": "name"}),
+    "champion",
     label="fig-negative",
     caption="Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
     "interval over clips and seeds (thin). Right of zero would be better than the champion.",

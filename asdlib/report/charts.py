@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import cycle
 from typing import Any
 
@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 
 def panels(
@@ -37,24 +38,13 @@ def panels(
     height : of a panel, in inches.
     options : of :func:`seaborn.relplot`.
     """
+    look: dict[str, Any] = {"hue": kind, "hue_order": list(colours), "palette": dict(colours)}
     if markers:
-        look = {"style": kind, "style_order": list(markers), "markers": dict(markers)}
+        look |= {"style": kind, "style_order": list(markers), "markers": dict(markers)}
     else:
-        look = {"kind": "line"}
-    grid = sns.relplot(
-        table,
-        x=x,
-        y=y,
-        hue=kind,
-        hue_order=list(colours),
-        palette=dict(colours),
-        col=by,
-        col_wrap=min(3, table[by].nunique()),
-        height=height,
-        aspect=1.28,
-        **look,
-        **options,
-    )
+        look |= {"kind": "line"}
+    place: Any = {"col": by, "col_wrap": min(3, table[by].nunique()), "height": height}
+    grid = sns.relplot(table, x=x, y=y, aspect=1.28, **place, **look | options)
     for value, ax in grid.axes_dict.items():
         ax.set_title(value, parse_math=False)
         if not ax.get_subplotspec().is_first_col():
@@ -85,18 +75,14 @@ def forest(
     """
     names = list(names)
     y = np.arange(len(names))
-    size = (7.6, 0.4 * len(names) + 1.4)
-    fig, axes = plt.subplots(
-        1, columns, figsize=size, sharey=True, squeeze=False, layout="constrained"
-    )
+    options: Any = {"figsize": (7.6, 0.4 * len(names) + 1.4), "layout": "constrained"}
+    fig, axes = plt.subplots(1, columns, sharey=True, squeeze=False, **options)
     for ax in axes.flat:
         ax.axvline(line, color="#777777", ls=":", lw=1.2)
-        if line_name:
-            above: Any = ("data", "axes fraction")
-            ax.annotate(line_name, (line, 1), xycoords=above, ha="center", va="bottom", fontsize=8)
+        above = ax.get_xaxis_transform()
+        ax.text(line, 1, line_name, transform=above, ha="center", va="bottom", fontsize=8)
         ax.set_yticks(y, names, parse_math=False)
-        ax.set_ylim(len(names) - 0.5, -0.5)
-        ax.set_xlabel(xlabel)
+        ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=xlabel)
     return fig, list(axes.flat), y
 
 
@@ -118,43 +104,58 @@ def grid(count: int, *, width: float, height: float, columns: int) -> tuple[Figu
     return fig, list(axes.flat[:count])
 
 
-def lines(ax: Axes, table: pd.DataFrame, x: str, y: str, by: str, *, bold: str = "") -> None:
+def lines(
+    ax: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    *,
+    bold: str = "",
+    colours: Mapping[str, str] | None = None,
+    markers: Mapping[str, str] | None = None,
+) -> None:
     """Draw a line for every value of the column ``by``, named at its right end.
+
+    Names that overlap are spread.
 
     Parameters
     ----------
     bold : the value whose line is black and thick; the others are thin where there is one.
+    colours, markers : by value; others than these by default.
     """
     ends = []
-    markers = cycle("osD^vPX*<>ph")
-    for (name, rows), marker in zip(table.groupby(by, sort=False), markers, strict=False):
-        look = {"color": "#111111", "lw": 2.4} if name == bold else {"lw": 0.9 if bold else 1.6}
-        line = ax.plot(rows[x], rows[y], marker=marker, ms=4, **look)[0]
+    others = cycle("osD^vPX*<>ph")
+    for name, rows in table.groupby(by, sort=False):
+        look: dict[str, Any] = {"lw": 0.9 if bold else 1.6}
+        if name == bold:
+            look = {"color": "#111111", "lw": 2.4}
+        elif colours:
+            look["color"] = colours[str(name)]
+        marker = markers[str(name)] if markers else next(others)
+        (line,) = ax.plot(rows[x], rows[y], marker=marker, ms=4, **look)
         ends.append((rows[y].iloc[-1], str(name), line.get_color()))
-    label_ends(ax, [end for end in ends if np.isfinite(end[0])])
+    low, high = ax.get_ylim()
+    gap, place = 0.06 * (high - low), -np.inf
+    at: Any = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+    for value, name, colour in sorted(end for end in ends if np.isfinite(end[0])):
+        place = max(value, place + gap)
+        look = {"color": colour, "va": "center", "fontsize": 9, "parse_math": False}
+        ax.annotate(f" {name}", (1, place), **at, **look)
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[float, str, Any]]) -> None:
-    """Name lines beside their right ends, in place of a legend; names that overlap are spread.
+def image(ax: Axes, values: np.ndarray, seconds: float, top: float, **colours: Any) -> AxesImage:
+    """Draw values of (row, column) with time to the right and rows upwards, a pixel each.
 
     Parameters
     ----------
-    ends : last value, name and colour of every line.
+    seconds : from one column to the next, or any other unit of the horizontal axis.
+    top : end of the vertical axis.
     """
-    low, high = ax.get_ylim()
-    gap, place = 0.06 * (high - low), -np.inf
-    for value, name, colour in sorted(ends, key=lambda end: end[0]):
-        place = max(value, place + gap)
-        ax.annotate(
-            f" {name}",
-            (1, place),
-            xycoords=("axes fraction", "data"),
-            color=colour,
-            va="center",
-            fontsize=9,
-            annotation_clip=False,
-            parse_math=False,
-        )
+    ax.grid(False)
+    extent = (0, values.shape[1] * seconds, 0, top)
+    look: Any = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
+    return ax.imshow(values, extent=extent, **look, **colours)
 
 
 def count_axis(ax: Axes, counts: Iterable[float]) -> None:

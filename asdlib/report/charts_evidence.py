@@ -11,31 +11,19 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.image import AxesImage
 
 from asdlib import spectra
 from asdlib.io.files import replacing
 from asdlib.params import AsdError
-from asdlib.report.charts import count_axis, lines, panels
-from asdlib.report.style import (
-    COLOURS,
-    PALETTE,
-    STATISTIC_COLOURS,
-    STATISTIC_NAMES,
-    style,
-    system_name,
-)
+from asdlib.report.charts import count_axis, image, lines, panels
+from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
+from asdlib.report.style import style as house_style
 
 _PICTURES = (".png", ".svg", ".pdf")
 _MOST = 6.0  # standard deviations at the ends of the colour scale
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 
-_KINDS = {
-    "normal, source": (PALETTE[0], "o"),
-    "normal, target": (PALETTE[2], "s"),
-    "anomaly, source": (PALETTE[3], "X"),
-    "anomaly, target": (PALETTE[1], "P"),
-}
+_KINDS = ("normal, source", "normal, target", "anomaly, source", "anomaly, target")
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
@@ -66,28 +54,9 @@ def evidence(rows: Sequence[Any]) -> Figure:
 
 def _frames(ax: Axes, row: Any, low: float, high: float) -> None:
     """Log-mel frames of a clip, between two ends of the colour scale."""
-    _image(ax, row.frames, row.seconds, cmap="magma", vmin=low, vmax=high)
+    image(ax, row.frames.T, row.seconds, row.frames.shape[1], cmap="magma", vmin=low, vmax=high)
     ax.set_title(row.title, loc="left", fontsize=8, parse_math=False)
     ax.set(xlabel="time (s)", ylabel="mel band $b$")
-
-
-def _image(ax: Axes, frames: np.ndarray, seconds: float, **colours: Any) -> AxesImage:
-    """Values by frame and band, time to the right and bands upwards, a pixel each.
-
-    Parameters
-    ----------
-    frames : (frame, band).
-    seconds : from one frame to the next, or any other unit of the horizontal axis.
-    """
-    ax.grid(False)
-    return ax.imshow(
-        frames.T,
-        origin="lower",
-        aspect="auto",
-        extent=(0, len(frames) * seconds, 0, frames.shape[1]),
-        interpolation="nearest",
-        **colours,
-    )
 
 
 def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
@@ -101,7 +70,7 @@ def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
     middle.plot(time[row.place], row.terms[row.place], marker="o", color="#d7191c", ls="")
     middle.set(xlim=left.get_xlim(), xlabel="time (s)", ylabel="term of $A(x)$")
     most = np.abs(row.residual).max()
-    _image(right, row.residual, 1, cmap="RdBu_r", vmin=-most, vmax=most)
+    image(right, row.residual.T, 1, row.residual.shape[1], cmap="RdBu_r", vmin=-most, vmax=most)
     right.set_title("$e_i$", loc="left", fontsize=9)
     right.set_title(f"±{most:.1f}", loc="right", fontsize=8)
     right.set_xlabel("frame of the stack")
@@ -120,14 +89,8 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
     below = np.zeros(len(centres))
     for name in table["statistic"].unique():
         own = shares[name].to_numpy()
-        ax.stairs(
-            below + own,
-            edges,
-            baseline=below,
-            fill=True,
-            color=STATISTIC_COLOURS[name],
-            label=STATISTIC_NAMES[name],
-        )
+        look = {"color": STATISTIC_COLOURS[name], "label": STATISTIC_NAMES[name]}
+        ax.stairs(below + own, edges, baseline=below, fill=True, **look)
         below = below + own
     ax.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.45 * max(below.max(), 1e-9)))
     ax.xaxis.set_major_formatter("{x:g}")
@@ -152,7 +115,7 @@ def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> 
         raise AsdError(f"--picture draws one recording; {len(clips)} were given.")
     if path.suffix.lower() not in _PICTURES:
         raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
-    style()
+    house_style()
     figure = readings([evidence(clips[0])])
     with replacing(path) as beside:
         figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
@@ -183,8 +146,8 @@ def _reading(fig: SubFigure, found: Any) -> None:
         (left, found.levels, ends, "level after the front-end", "dB"),
         (right, found.deviation, diverging, "against normal recordings", "standard deviations"),
     ):
-        image = _image(ax, values, found.seconds, **colours)
-        fig.colorbar(image, ax=ax, label=unit, pad=0.01)
+        drawn = image(ax, values.T, found.seconds, values.shape[1], **colours)
+        fig.colorbar(drawn, ax=ax, label=unit, pad=0.01)
         ax.set_title(title, loc="left", fontsize=9)
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)")
         ax.set_yticks(places, [f"{hertz:,}" for hertz in _TICKS])
@@ -225,17 +188,12 @@ def level_and_scatter(table: pd.DataFrame) -> Figure:
     ----------
     table : of :func:`asdlib.compare.untrained.level_and_scatter`.
     """
-    grid = panels(
-        table.assign(kind=table["label"] + ", " + table["domain"]),
-        "machine",
-        "level",
-        "scatter",
-        "kind",
-        names=("level: $m$, mean over bands (dB)", "scatter: $s$ (dB)"),
-        colours={kind: colour for kind, (colour, _) in _KINDS.items()},
-        markers={kind: marker for kind, (_, marker) in _KINDS.items()},
-        alpha=0.8,
-    )
+    colours = [PALETTE[number] for number in (0, 2, 3, 1)]
+    looks: dict[str, Any] = {"colours": dict(zip(_KINDS, colours, strict=True)), "alpha": 0.8}
+    looks["markers"] = dict(zip(_KINDS, "osXP", strict=True))
+    table = table.assign(kind=table["label"] + ", " + table["domain"])
+    names = ("level: $m$, mean over bands (dB)", "scatter: $s$ (dB)")
+    grid = panels(table, "machine", "level", "scatter", "kind", names=names, **looks)
     for ax in grid.axes.flat:
         ax.axhline(0, color="#999999", lw=0.8)
         ax.axvline(0, color="#999999", lw=0.8)
@@ -255,14 +213,9 @@ def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:
     lines(ax, table.melt("clips"), "clips", "value", "variable", bold="all machines")
     if not np.isnan(reference):
         ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
-        ax.annotate(
-            "autoencoder on AdaSub, all clips",
-            (0.01, reference),
-            xycoords=("axes fraction", "data"),
-            color=COLOURS["adasub"],
-            fontsize=8,
-            va="bottom",
-        )
+        look: Any = {"color": COLOURS["adasub"], "fontsize": 8, "va": "bottom"}
+        left = ax.get_yaxis_transform()
+        ax.text(0.01, reference, "autoencoder on AdaSub, all clips", transform=left, **look)
     count_axis(ax, curve.index)
     ax.set(xlabel="training clips of the source domain", ylabel=r"$\Omega$")
     return fig

@@ -130,20 +130,25 @@ def decomposition(steps: pd.DataFrame) -> Figure:
     return fig
 
 
-def sensitivity(table: pd.DataFrame) -> Figure:
-    """Change of Omega for every changed choice: columns variant, mean, std, ensemble.
+def differences(table: pd.DataFrame, line_name: str) -> Figure:
+    """Differences of Omega to one system, a row each: columns name, mean, std, and those known.
 
-    The dotted line at zero stands for the frozen defaults.
+    The thick bar is the std over seeds; a thin one the interval over clips and seeds (columns low
+    and high), a star the difference of the ensembles (column ensemble).
+
+    Parameters
+    ----------
+    line_name : of the system that all are compared with, at zero.
     """
-    names = {**SCORER_NAMES, "gamma_normal": "gamma_normal", "per_band": "per band"}
-    variants = table["variant"].map(names)
-    fig, (ax,), y = forest(variants, line_name="frozen defaults", xlabel=r"change of $\Omega$")
-    dots: dict[str, Any] = {"color": COLOURS["adasub"], "ls": ""}
-    ax.errorbar(
-        table["mean"], y, xerr=table["std"], marker="D", capsize=3, label="seed mean ± std", **dots
-    )
-    ax.plot(table["ensemble"], y, marker="*", ms=11, label="ensemble", **dots)
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    fig, (ax,), y = forest(table["name"], line_name=line_name, xlabel=r"difference of $\Omega$")
+    colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
+    if "low" in table:
+        ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
+    ax.hlines(y, mean - std, mean + std, color=colour, lw=4, alpha=0.5)
+    ax.plot(mean, y, color=colour, ls="", marker="D", ms=6, label="mean over seeds")
+    if "ensemble" in table:
+        ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 
@@ -180,19 +185,6 @@ def build_up(steps: pd.DataFrame, band: float) -> Figure:
     return fig
 
 
-def against_champion(table: pd.DataFrame) -> Figure:
-    """Every idea's difference to the champion: columns idea, mean, std, low, high.
-
-    The thick bar is the std over seeds, the thin one the interval over clips and seeds.
-    """
-    fig, (ax,), y = forest(table["idea"], line_name="champion", xlabel=r"difference of $\Omega$")
-    colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
-    ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
-    ax.hlines(y, mean - std, mean + std, color=colour, lw=4, alpha=0.5)
-    ax.plot(mean, y, color=colour, ls="", marker="D", ms=6)
-    return fig
-
-
 def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Time and peak memory against each size, on logarithmic axes; in proportion: dotted.
 
@@ -204,20 +196,11 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
     units = {"seconds": "time (s)", "peak": "peak memory (GB)"}
     table = pd.DataFrame(rows).replace({"what": names})
     table["peak"] /= 1e9
-    grid = sns.relplot(
-        table.melt(["what", "size"], list(units), "quantity"),
-        row="quantity",
-        col="what",
-        kind="line",
-        x="size",
-        y="value",
-        hue="quantity",
-        marker="o",
-        legend=False,
-        height=2.3,
-        aspect=1.1,
-        facet_kws={"sharex": "col", "sharey": "row"},
-    )
+    shown = table.melt(["what", "size"], list(units), "quantity")
+    place: Any = {"row": "quantity", "col": "what", "height": 2.3, "aspect": 1.1}
+    look: Any = {"kind": "line", "hue": "quantity", "marker": "o", "legend": False}
+    shared = {"sharex": "col", "sharey": "row"}
+    grid = sns.relplot(shown, x="size", y="value", facet_kws=shared, **place, **look)
     for (quantity, what), ax in grid.axes_dict.items():
         size, value = table.loc[table["what"] == what, ["size", quantity]].to_numpy().T
         ax.plot(size, value[-1] * size / size[-1], color="#999999", ls=":", lw=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,47 +15,38 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from asdlib.report.charts import grid, label_ends, lines, panels
-from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, looks, sound_name
+from asdlib.report.charts import grid, image, lines, panels
+from asdlib.report.style import COLOURS, NAMES, PALETTE, looks, sound_name
 from asdlib.spectra import decibels
 
 _FREQUENCY = "frequency (kHz)"
 
 
-def _spectra(kinds: Mapping[str, Mapping[str, np.ndarray]], frequency: np.ndarray) -> pd.DataFrame:
-    """Lay out power spectra by kind and machine in rows: machine, kind, kHz and dB."""
-    tables = [
+def spectra(
+    kinds: Mapping[str, Mapping[str, np.ndarray]], frequency: np.ndarray, name: str
+) -> Figure:
+    """Power over frequency in dB, one panel per machine; of what is estimated the median dotted.
+
+    Parameters
+    ----------
+    kinds : "near", "far", "true" or "estimated" to the power of every machine; without machines
+        a kind is left out.
+    name : of the vertical axis.
+    """
+    rows = [
         pd.DataFrame(
-            {"machine": machine, "kind": kind, "kHz": frequency / 1000, "dB": decibels(power)}
+            {"machine": machine, "kind": kind, "kHz": frequency / 1000, "dB": decibels(own)}
         )
-        for kind, machines in kinds.items()
-        for machine, power in machines.items()
+        for kind, powers in kinds.items()
+        for machine, own in powers.items()
     ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def noise_floors(
-    floors: Mapping[str, tuple[np.ndarray, np.ndarray]], frequency: np.ndarray
-) -> Figure:
-    """Quiet floors of both channels, one panel per machine."""
-    channels = ({machine: both[i] for machine, both in floors.items()} for i in (0, 1))
-    table = _spectra(dict(zip(("near", "far"), channels, strict=True)), frequency)
-    names = (_FREQUENCY, "floor$_x(k)$ (dB)")
-    colours = {kind: COLOURS[kind] for kind in ("near", "far")}
-    shown = panels(table, "machine", "kHz", "dB", "kind", names=names, colours=colours)
-    return shown.figure
-
-
-def noise_transfers(
-    estimated: Mapping[str, np.ndarray], true: Mapping[str, np.ndarray], frequency: np.ndarray
-) -> Figure:
-    """G_m(k) per machine, with the true transfer where it is known."""
-    kinds = {"true": true, "estimated": estimated} if true else {"estimated": estimated}
-    table, names = _spectra(kinds, frequency), (_FREQUENCY, "$G_m(k)$ (dB)")
-    colours = {kind: COLOURS["truth" if kind == "true" else "adasub"] for kind in kinds}
+    table = pd.concat(rows, ignore_index=True)
+    like = {"near": "near", "far": "far", "true": "truth", "estimated": "adasub"}
+    colours = {kind: COLOURS[like[kind]] for kind in table["kind"].unique()}
+    names = (_FREQUENCY, name)
     shown = panels(table, "machine", "kHz", "dB", "kind", names=names, colours=colours, alpha=0.85)
-    for machine, transfer in estimated.items():
-        median = decibels(np.median(transfer, keepdims=True))[0]
+    for machine, power in kinds.get("estimated", {}).items():
+        median = decibels(np.median(power, keepdims=True))[0]
         shown.axes_dict[machine].axhline(median, color=colours["estimated"], ls=":", lw=1)
     return shown.figure
 
@@ -64,7 +56,7 @@ def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
     fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
     lines(ax, table.sort_values("percentile"), "percentile", "offset", "machine")
     ax.axvline(chosen, color="#444444", ls="--", lw=1)
-    ax.annotate(f" P$_{{{chosen:g}}}$", (chosen, 1), xycoords=("data", "axes fraction"), va="top")
+    ax.text(chosen, 1, f" P$_{{{chosen:g}}}$", transform=ax.get_xaxis_transform(), va="top")
     ax.set(xlabel="percentile over time", ylabel=str(table["what"].iloc[0]))
     return fig
 
@@ -78,15 +70,7 @@ def spectrograms(
     low, high = np.percentile(np.concatenate([own.ravel() for own in levels.values()]), [10, 99.8])
     scale = Normalize(low, high)
     for ax, (name, level) in zip(axes, levels.items(), strict=True):
-        ax.imshow(
-            level,
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            norm=scale,
-            extent=(0, level.shape[1] * hop_length / sample_rate, 0, sample_rate / 2000),
-            interpolation="nearest",
-        )
+        image(ax, level, hop_length / sample_rate, sample_rate / 2000, cmap="magma", norm=scale)
         ax.set_title(sound_name(name) if name in ("near", "far") else NAMES[name])
     fig.suptitle(title, fontsize="medium", parse_math=False)
     fig.supxlabel("time (s)")
@@ -98,13 +82,11 @@ def spectrograms(
 def attenuation(table: pd.DataFrame) -> Figure:
     """Attenuation against local SNR: columns front_end, snr, mean, low, high, all in dB."""
     fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-    ends = []
-    for name, rows in table.groupby("front_end", sort=False):
-        colour = COLOURS[str(name)]
-        ax.fill_between(rows["snr"], rows["low"], rows["high"], color=colour, alpha=0.15, lw=0)
-        ax.plot(rows["snr"], rows["mean"], color=colour, marker=MARKERS[str(name)], ms=4)
-        ends.append((rows["mean"].iloc[-1], NAMES[str(name)], colour))
-    label_ends(ax, ends)
+    names = list(table["front_end"].unique())
+    for name, rows in table.groupby("front_end"):
+        band: Any = {"color": COLOURS[str(name)], "alpha": 0.15, "lw": 0}
+        ax.fill_between(rows["snr"], rows["low"], rows["high"], **band)
+    lines(ax, table.replace({"front_end": NAMES}), "snr", "mean", "front_end", **looks(names))
     ax.set(
         xlabel=r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)",
         ylabel=r"attenuation $10\log_{10}$ out / $P_n$ (dB)",
