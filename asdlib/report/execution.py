@@ -31,13 +31,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from tqdm import tqdm
 
 from asdlib.io import store
-from asdlib.io.files import (
-    content_digest,
-    digest,
-    project_root,
-    replacing,
-    temporary_folder,
-)
+from asdlib.io.files import content_digest, digest, project_root, replacing, temporary_folder
 from asdlib.params import AsdError, Params
 
 LABEL = re.compile(r'"((?:fig|tab)-[\w-]+)"')
@@ -123,17 +117,15 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     text, values = read(chapter), params.model_dump(mode="json")
     key = digest([text, values, key])
     done, record = folder / f"{chapter}.ipynb", folder / f"{chapter}.json"
-    endings = {"fig": "svg", "tab": "csv"}
-    names = {f"{label}.{endings[label[:3]]}" for label in LABEL.findall(text)}
-    files = [done, *(Path(params.figures) / name for name in sorted(names))]
+    labels = sorted(set(LABEL.findall(text)))
+    names = [f"{own}.{'svg' if own.startswith('fig') else 'csv'}" for own in labels]
+    files = [done, *(Path(params.figures) / name for name in names)]
     last, now = store.load(record) or {}, _state(key, files)
     if last == now:
         return done
-    if last.get("key") == key:
-        for file in files:
-            found = now["files"].get(file.name)
-            if found not in (None, last["files"].get(file.name)):
-                tqdm.write(f"{file}: damaged; {chapter} is executed again.", file=sys.stderr)
+    for file in files if last.get("key") == key else ():
+        if now["files"].get(file.name) not in (None, last["files"].get(file.name)):
+            tqdm.write(f"{file}: damaged; {chapter} is executed again.", file=sys.stderr)
     # its warning of keys that the cell does not name: the chapter checks them all
     logging.getLogger("papermill").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,15 +139,11 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
             km=executor.fresh(),
         )
     except PapermillExecutionError as error:
-        raise AsdError(
-            f"Chapter {chapter} failed in cell {error.exec_count}: {error.ename}: "
-            f"{error.evalue} (the notebook up to there: {part})."
-        ) from None
+        what = f"{error.ename}: {error.evalue} (the notebook up to there: {part})"
+        raise AsdError(f"Chapter {chapter} failed in cell {error.exec_count}: {what}.") from None
     except DeadKernelError:
-        raise AsdError(
-            f"Chapter {chapter}: its process was ended by the system or another program, "
-            "perhaps for lack of memory; the same command resumes."
-        ) from None
+        why = "its process was ended by the system or another program, perhaps for lack of memory"
+        raise AsdError(f"Chapter {chapter}: {why}; the same command resumes.") from None
     if said := tidied(executed):
         tqdm.write(f"{chapter} said:\n{said}", file=sys.stderr)
     with replacing(done) as beside:

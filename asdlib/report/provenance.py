@@ -31,16 +31,8 @@ from asdlib.study import forecast, scores, stages, tasks, variants
 from asdlib.study.recordings import Recordings, open_recordings
 
 _PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "torch",
-    "scikit-learn",
-    "librosa",
-    "pyroomacoustics",
-    "papermill",
-    "sphinx",
-    "myst-nb",
+    *("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics"),
+    *("papermill", "sphinx", "myst-nb"),
 )
 
 
@@ -91,9 +83,8 @@ def benchmarks(params: Params) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
-        raise AsdError(
-            f"{path}: not what make bench writes; remove it or run make bench."
-        ) from None
+        what = "not what make bench writes; remove it or run make bench"
+        raise AsdError(f"{path}: {what}.") from None
 
 
 def revision() -> str:

@@ -83,13 +83,8 @@ SCORER_NAMES = {
     **{f"ridge_{r:g}": f"ridge {r:g}" for r in (0.01, 0.1, 1)},
 }
 
-STATISTIC_COLOURS = {
-    "p": PALETTE[0],
-    "m": PALETTE[9],
-    "s": PALETTE[1],
-    "d": PALETTE[4],
-    "psd": PALETTE[2],
-}
+_STATISTICS = {"p": 0, "m": 9, "s": 1, "d": 4, "psd": 2}
+STATISTIC_COLOURS = {name: PALETTE[number] for name, number in _STATISTICS.items()}
 STATISTIC_NAMES = {
     "p": "$p$, level of the mean",
     "m": "$m$, mean level",
@@ -112,19 +107,13 @@ def system_name(front_end: str, scorer: str = "eq1") -> str:
 
 def looks(front_ends: Iterable[str]) -> dict[str, Any]:
     """Colours and markers of some front-ends, by their titles."""
-    return {
-        "colours": {NAMES[key]: COLOURS[key] for key in front_ends},
-        "markers": {NAMES[key]: MARKERS[key] for key in front_ends},
-    }
+    every = {"colours": COLOURS, "markers": MARKERS}
+    return {kind: {NAMES[key]: own[key] for key in front_ends} for kind, own in every.items()}
 
 
 def sound_name(key: str) -> str:
     """Return what a player of :meth:`asdlib.measure.truth.Example.tracks` is called."""
-    named = {
-        "near": "near microphone",
-        "far": "far microphone",
-        "truth": "machine alone (truth)",
-    }
+    named = {"near": "near microphone", "far": "far microphone", "truth": "machine alone (truth)"}
     return named.get(key) or f"near after {NAMES[key]}"
 
 

@@ -74,14 +74,11 @@ def test_scripts_keep_their_order_and_cannot_end_early(page):
 def test_chapters_stand_side_by_side_and_links_arrive(page):
     chapters = page.article.find_all("section", recursive=False)
     assert [own["id"] for own in chapters] == ["start", "one", "two"]
-    assert [tag.name for tag in page.select("#one > h1, #one > h2, #two > h1")] == [
-        "h1",
-        "h2",
-        "h1",
-    ]
+    headings = page.select("#one > h1, #one > h2, #two > h1")
+    assert [tag.name for tag in headings] == ["h1", "h2", "h1"]
     assert [tag["id"] for tag in page.select("p[id]")] == ["one-same", "document-two-same"]
-    links = [(a.string, a["href"]) for a in page.select("a")]
-    assert links == [
+    links = {(a.string, a["href"]) for a in page.select("a")}
+    assert links == {
         ("home", "#start"),
         ("Two", "#document-two"),
         ("to two", "#document-two-same"),
@@ -89,20 +86,16 @@ def test_chapters_stand_side_by_side_and_links_arrive(page):
         ("far", "https://example.org/"),
         ("own", "#one-same"),
         ("own", "#document-two-same"),
-        ("Two", "#document-two"),
-    ]
+    }
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
+def test_what_cannot_come_along_is_named(folder, tmp_path):
+    path, whole = folder / "index.html", (folder / "index.html").read_text()
+    for text, problem in (
         ('<img src="gone%20now.png">', r"gone now\.png: the report needs this file"),
         ('<script src="//x.org/a.js"></script>', r"//x\.org/a\.js: the report needs this from"),
-    ],
-)
-def test_what_cannot_come_along_is_named(folder, tmp_path, text, problem):
-    path = folder / "index.html"
-    path.write_text(path.read_text().replace("</h1>", f"</h1>{text}"))
-    with pytest.raises(AsdError, match=problem):
-        single.write(path, tmp_path / "report.html")
-    assert not (tmp_path / "report.html").exists()
+    ):
+        path.write_text(whole.replace("</h1>", f"</h1>{text}"))
+        with pytest.raises(AsdError, match=problem):
+            single.write(path, tmp_path / "report.html")
+        assert not (tmp_path / "report.html").exists()

@@ -1,4 +1,4 @@
-"""How tables are laid out for reading: every number, sign and blank."""
+"""Tables: every number, sign and blank that is laid out for reading, and how it is shown."""
 
 import numpy as np
 import pandas as pd
@@ -39,44 +39,30 @@ def test_benchmarks_have_three_digits_and_no_exponent():
 
 
 def test_a_gain_is_noise_removed_minus_machine_sound_lost():
-    removed = pd.DataFrame(
-        [
-            ("fan", "adasub", 6.0, 1.0),
-            ("fan", "refsub", 4.0, 1.5),
-            ("saw", "adasub", 3.0, 2.0),
-            ("saw", "refsub", 1.0, 3.0),
-        ],
-        columns=["machine", "front_end", "noise", "machine_sound"],
-    )
+    rows = [("fan", "adasub", 6.0, 1.0), ("fan", "refsub", 4.0, 1.5), ("saw", "adasub", 3.0, 5.0)]
+    removed = pd.DataFrame(rows, columns=["machine", "front_end", "noise", "machine_sound"])
     gain = tables.snr_gain(removed)
     assert gain.columns.tolist() == ["machine", "RefSub", "AdaSub"]
-    assert gain.to_numpy().tolist() == [["fan", 2.5, 5.0], ["saw", -2.0, 1.0]]
+    assert gain["AdaSub"].tolist() == [5.0, -2.0]
 
 
 def test_measured_front_ends_stand_beside_the_reported_ones():
-    names = ["adasub", "refsub"]
     row = {"front_end": "adasub", "mean": 0.5, "std": 0.01, "fan_mean": 0.7, "fan_std": 0.02}
     measured = {"all machines": [{"mean": 0.6, "std": 0.03}, {"mean": np.nan, "std": np.nan}]}
     compared = pd.DataFrame({"system": [("adasub", "eq1")], "verdict": ["helps"]})
-    shown = tables.front_ends(names, measured, compared, [row])
-    assert shown.fillna("n/a").to_dict("list") == {
-        "front-end": ["AdaSub", "RefSub"],
-        "all machines": ["0.6000 ± 0.0300", "n/a"],
-        "verdict": ["helps", ""],
-        "reported, all": ["0.5000 ± 0.0100", "n/a"],
-        "reported, fan": ["0.7000 ± 0.0200", "n/a"],
-    }
+    shown = tables.front_ends(["adasub", "refsub"], measured, compared, [row])
+    assert shown.fillna("n/a").to_numpy().tolist() == [
+        ["AdaSub", "0.6000 ± 0.0300", "helps", "0.5000 ± 0.0100", "0.7000 ± 0.0200"],
+        ["RefSub", "n/a", "", "n/a", "n/a"],
+    ]
 
 
 def test_alarms_are_a_row_per_rule_and_domain():
     same = {"system": "S5", "rule": "held out", "clips": 10, "low": 0.0, "high": 0.5}
+    found = (("source", "normal", 1), ("source", "anomaly", 9), ("target", "anomaly", 8))
     rows = [
         {**same, "domain": domain, "label": label, "alarms": count, "share": count / 10}
-        for domain, label, count in (
-            ("source", "normal", 1),
-            ("source", "anomaly", 9),
-            ("target", "anomaly", 8),
-        )
+        for domain, label, count in found
     ]
     shown = tables.alarms(pd.DataFrame(rows))
     assert shown.columns.tolist() == ["system", "rule", "domain", "false alarms", "hits"]
@@ -85,11 +71,23 @@ def test_alarms_are_a_row_per_rule_and_domain():
     assert pd.isna(shown["false alarms"][1])
 
 
-def test_gains_and_machines_have_readable_heads():
-    table = pd.DataFrame({"scorer": ["pmsd"] * 2, "level_free": [False, True]})
-    shown = tables.by_gain(table.assign(**{"-6": 1.0}).rename(columns={"-6": -6.0}), "adasub")
+def test_gains_have_readable_heads():
+    table = pd.DataFrame({"scorer": ["pmsd"] * 2, "level_free": [False, True], -6.0: 1.0})
+    shown = tables.by_gain(table, "adasub")
     assert shown.columns.tolist() == ["system", "-6 dB"]
-    names = ["AdaSub statistics pmsd", "AdaSub statistics pmsd, level-free"]
-    assert shown["system"].tolist() == names
-    whole = pd.DataFrame({"p": [0.5, 0.6]}, index=["fan", "overall"])
-    assert tables.by_machine(whole)["machine"].tolist() == ["fan", "all"]
+    assert shown["system"][1] == "AdaSub statistics pmsd, level-free"
+
+
+def test_a_table_is_numbered_in_the_report_and_names_in_it_are_never_markup(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(tables, "display", lambda bundle, raw: shown.append(bundle))
+    evil = "<script>alert(1)</script> | `$x$` {numref}`a`"
+    table = pd.DataFrame({"machine": [evil], "score": [0.123456], "clips": [3], "p": [np.nan]})
+    tables.show_table(table, "tab-x", "What it is.", folder=tmp_path)
+    text, html = shown[0]["text/markdown"], shown[0]["text/html"]
+    assert text.startswith("```{table} What it is.\n:name: tab-x\n")
+    assert text.splitlines()[-2].endswith(" | 0.1235 | 3 | n/a |")
+    assert "\\<script\\>alert(1)\\</script\\> \\| \\`\\$x\\$\\` \\{numref\\}\\`a\\`" in text
+    assert "<td>0.1235</td>" in html
+    assert "<script>" not in html
+    assert pd.read_csv(tmp_path / "tab-x.csv")["score"][0] == 0.123456
