@@ -153,7 +153,7 @@ def resolve_references(notebooks: Iterable[Any]) -> None:
 
 
 def unnumbered(text: str, missing: set[str]) -> str:
-    """Put words in place of references to what is left out.
+    r"""Put words in place of references to what is left out.
 
     Parameters
     ----------
@@ -162,8 +162,8 @@ def unnumbered(text: str, missing: set[str]) -> str:
 
     Examples
     --------
-    >>> unnumbered("See {numref}`fig-a` and {numref}`tab-b`. {numref}`tab-b` ends.", {"tab-b"})
-    'See {numref}`fig-a` and the table that is left out. The table that is left out ends.'
+    >>> unnumbered("See {numref}`fig-a` and\n{numref}`tab-b`. {numref}`tab-b` ends.", {"tab-b"})
+    'See {numref}`fig-a` and\nthe table that is left out. The table that is left out ends.'
     """
 
     def words(found: re.Match[str]) -> str:

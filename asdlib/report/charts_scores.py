@@ -14,12 +14,7 @@ from matplotlib.figure import Figure
 from asdlib.report.charts import count_axis, forest, lines, panels
 from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, looks, system_name
 
-_PARTS = {
-    "auc_source": "source AUC",
-    "auc_target": "target AUC",
-    "pauc": "pAUC",
-    "omega": "Ω",
-}
+_PARTS = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC", "omega": "Ω"}
 
 
 def ladder(table: pd.DataFrame) -> Figure:
@@ -50,19 +45,11 @@ def ladder(table: pd.DataFrame) -> Figure:
 
 def aggressiveness(table: pd.DataFrame) -> Figure:
     """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
-    grid = panels(
-        table.replace({"front_end": NAMES}).melt(["front_end", "attenuation"]),
-        "variable",
-        "attenuation",
-        "value",
-        "front_end",
-        names=("mean attenuation of a test clip (dB)", r"$\Omega$, mean over seeds"),
-        **looks(table["front_end"]),
-        height=3.4,
-        s=70,
-        facet_kws={"sharey": False},
-    )
-    return grid.figure
+    long = table.replace({"front_end": NAMES}).melt(["front_end", "attenuation"])
+    look: Any = {"height": 3.4, "s": 70, "facet_kws": {"sharey": False}}
+    look |= {"names": ("mean attenuation of a test clip (dB)", r"$\Omega$, mean over seeds")}
+    look |= looks(table["front_end"])
+    return panels(long, "variable", "attenuation", "value", "front_end", **look).figure
 
 
 def seeds(
@@ -101,18 +88,11 @@ def seeds(
 
 def learning_curves(losses: pd.DataFrame) -> Figure:
     """Training loss per epoch: mean over seeds with its range, one panel per machine."""
-    grid = panels(
-        losses.assign(name=losses["front_end"].map(NAMES)),
-        "machine",
-        "epoch",
-        "loss",
-        "name",
-        names=("epoch", "mean squared error (standardised)"),
-        colours=looks(losses["front_end"].unique())["colours"],
-        errorbar=("pi", 100),
-        facet_kws={"subplot_kws": {"yscale": "log"}},
-    )
-    return grid.figure
+    look: Any = {"errorbar": ("pi", 100), "facet_kws": {"subplot_kws": {"yscale": "log"}}}
+    look |= {"colours": looks(losses["front_end"].unique())["colours"]}
+    look |= {"names": ("epoch", "mean squared error (standardised)")}
+    named = losses.assign(name=losses["front_end"].map(NAMES))
+    return panels(named, "machine", "epoch", "loss", "name", **look).figure
 
 
 def decomposition(steps: pd.DataFrame) -> Figure:

@@ -87,10 +87,8 @@ def attenuation(table: pd.DataFrame) -> Figure:
         band: Any = {"color": COLOURS[str(name)], "alpha": 0.15, "lw": 0}
         ax.fill_between(rows["snr"], rows["low"], rows["high"], **band)
     lines(ax, table.replace({"front_end": NAMES}), "snr", "mean", "front_end", **looks(names))
-    ax.set(
-        xlabel=r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)",
-        ylabel=r"attenuation $10\log_{10}$ out / $P_n$ (dB)",
-    )
+    ax.set_xlabel(r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)")
+    ax.set_ylabel(r"attenuation $10\log_{10}$ out / $P_n$ (dB)")
     return fig
 
 
@@ -101,16 +99,10 @@ def removal(table: pd.DataFrame) -> Figure:
     ----------
     table : columns machine, front_end, noise, machine_sound.
     """
-    shown = panels(
-        table.replace({"front_end": NAMES}),
-        "machine",
-        "machine_sound",
-        "noise",
-        "front_end",
-        names=("machine sound lost (dB)", "noise removed (dB)"),
-        **looks(table["front_end"].unique()),
-        s=55,
-    )
+    look: Any = looks(table["front_end"].unique()) | {"s": 55}
+    names = ("machine sound lost (dB)", "noise removed (dB)")
+    named = table.replace({"front_end": NAMES})
+    shown = panels(named, "machine", "machine_sound", "noise", "front_end", names=names, **look)
     most = max(float(table[["noise", "machine_sound"]].max().max()), 1.0)
     for ax in shown.axes.flat:
         ax.plot([0, most], [0, most], color="#999999", ls=":", lw=1)
@@ -188,17 +180,10 @@ def phase_bounds(table: pd.DataFrame) -> Figure:
     names = {"bound": "bound", "noise": "noise removed", "machine_sound": "machine sound lost"}
     named = table.assign(kHz=table["frequency"] / 1000).rename(columns=names)
     colours = ("#444444", COLOURS["complexls"], PALETTE[3])
-    shown = panels(
-        named.melt(["machine", "kHz"], list(names.values()), "what", "dB"),
-        "machine",
-        "kHz",
-        "dB",
-        "what",
-        names=(_FREQUENCY, "attenuation (dB)"),
-        colours=dict(zip(names.values(), colours, strict=True)),
-        style="what",
-        dashes=[(4, 2), "", ""],
-    )
+    long = named.melt(["machine", "kHz"], list(names.values()), "what", "dB")
+    look: Any = {"colours": dict(zip(names.values(), colours, strict=True))}
+    look |= {"style": "what", "dashes": [(4, 2), "", ""], "names": (_FREQUENCY, "attenuation (dB)")}
+    shown = panels(long, "machine", "kHz", "dB", "what", **look)
     for ax in shown.axes.flat:
         ax.axhline(0, color="#999999", lw=0.8)
     return shown.figure

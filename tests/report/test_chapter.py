@@ -43,10 +43,7 @@ def test_a_chapter_opens_with_where_its_numbers_come_from(chapter, shown, tmp_pa
     values = {"name": "mine", "data": chapter.params.data}
     Chapter.open(values, numbers_from="noise, not from {}", players=True)
     assert "<script>" in shown[1]["text/html"]
-    assert (
-        shown[2]["text/markdown"]
-        == f"*The numbers on this page come from noise, not from {source}.*"
-    )
+    assert shown[2]["text/markdown"].endswith(f" come from noise, not from {source}.*")
     with pytest.raises(AsdError, match="unknown key 'epoch'"):
         Chapter.open(values | {"epoch": 3})
 

@@ -14,26 +14,15 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from asdlib.report.execution import kernel
 
+WHO = "import os, sys, matplotlib.pyplot\nprint(os.getpid(), sys.executable, 'mine' in globals())"
+
 
 def executed(own, *cells):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     return NotebookClient(notebook, km=own.fresh()).execute().cells
 
 
-def test_the_next_chapter_knows_no_name_of_the_last_one():
-    with kernel() as own:
-        first = executed(own, "known = 1", "import os\nprint(os.getpid())")
-        second = executed(own, "import os\nprint(os.getpid())")
-        assert second[0].outputs == first[1].outputs  # the same process
-        assert second[0].execution_count == 1
-        with pytest.raises(CellExecutionError, match="name 'known' is not defined"):
-            executed(own, "known")
-        assert executed(own, "1 + 1")[0].outputs[0]["data"]["text/plain"] == "2"
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(first[1].outputs[0]["text"]), 0)
-
-
-def test_what_a_user_has_set_for_other_sessions_stays_out(tmp_path, monkeypatch):
+def test_a_kernel_knows_no_other_chapter_and_no_users_settings(tmp_path, monkeypatch):
     spec = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
     startup = tmp_path / "profile_default" / "startup" / "mine.py"
     deep = tmp_path / ("x" * 90)  # too long for the name of a socket
@@ -47,14 +36,20 @@ def test_what_a_user_has_set_for_other_sessions_stays_out(tmp_path, monkeypatch)
     monkeypatch.setenv("MPLBACKEND", "module://nobodys")
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     with kernel() as own:
-        code = "import sys, matplotlib.pyplot\nprint(sys.executable, 'mine' in globals())"
-        (cell,) = executed(own, code)
-    assert cell.outputs[0]["text"] == f"{sys.executable} False\n"
+        first = executed(own, "known = 1", WHO)
+        second = executed(own, WHO)
+        assert second[0].outputs == first[1].outputs  # the same process
+        assert second[0].execution_count == 1
+        with pytest.raises(CellExecutionError, match="name 'known' is not defined"):
+            executed(own, "known")
+    number, *others = first[1].outputs[0]["text"].split()
+    assert others == [sys.executable, "False"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number), 0)
 
 
 def test_a_killed_kernel_ends_what_it_executes(tmp_path):
-    begun = tmp_path / "begun"
-    kernels = []
+    begun, kernels = tmp_path / "begun", []
 
     def chapter():
         with kernel() as own:
