@@ -114,6 +114,8 @@ if len(changes) and "per_band" not in params.extras:
     chapter.say(
         "Standardisation per band needs another training, and was not run (`extras: [per_band]`)."
     )
+
+# %%
 chapter.figure(
     charts_scores.differences,
     changes.assign(name=changes["variant"].replace(style.SCORER_NAMES | {"per_band": "per band"})),
