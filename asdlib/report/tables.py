@@ -161,7 +161,7 @@ def snr_gain(removed: pd.DataFrame) -> pd.DataFrame:
 
 def front_ends(
     names: Sequence[str],
-    measured: Mapping[str, Sequence[Mapping[str, float]]],
+    measured: Mapping[str, pd.DataFrame],
     compared: pd.DataFrame,
     reported: Sequence[Mapping[str, Any]],
 ) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def front_ends(
     return pd.DataFrame(
         {
             "front-end": [NAMES[name] for name in names],
-            **{head: _spread(pd.DataFrame(rows)) for head, rows in measured.items()},
+            **{head: _spread(rows) for head, rows in measured.items()},
             "verdict": [verdicts.get(name, "") for name in names],
             "reported, all": _spread(given),
             "reported, fan": written("{fan_mean:.4f} ± {fan_std:.4f}")(given),

@@ -48,7 +48,7 @@ def test_a_gain_is_noise_removed_minus_machine_sound_lost():
 
 def test_measured_front_ends_stand_beside_the_reported_ones():
     row = {"front_end": "adasub", "mean": 0.5, "std": 0.01, "fan_mean": 0.7, "fan_std": 0.02}
-    measured = {"all machines": [{"mean": 0.6, "std": 0.03}, {"mean": np.nan, "std": np.nan}]}
+    measured = {"all machines": pd.DataFrame({"mean": [0.6, np.nan], "std": [0.03, np.nan]})}
     compared = pd.DataFrame({"system": [("adasub", "eq1")], "verdict": ["helps"]})
     shown = tables.front_ends(["adasub", "refsub"], measured, compared, [row])
     assert shown.fillna("n/a").to_numpy().tolist() == [
