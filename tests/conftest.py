@@ -227,19 +227,18 @@ def browser(chromium):
 
 
 @pytest.fixture
-def visit(browser, pages):
-    """Open a page of the report in a fresh profile; what went wrong on it is collected."""
+def opened(browser):
+    """Open any file in a fresh profile; at the end nothing was wrong, and nothing far asked for."""
     opener = Opener(browser)
-    yield lambda name, width=1280: opener.open(pages / f"{name}.html", width), opener.wrong
+    yield opener.open
     opener.close()
+    assert opener.wrong == []
 
 
 @pytest.fixture
-def opened(browser):
-    """Open any file in a fresh profile; what went wrong on it is collected."""
-    opener = Opener(browser)
-    yield opener.open, opener.wrong
-    opener.close()
+def visit(opened, pages):
+    """Open a page of the report."""
+    return lambda name, width=1280: opened(pages / f"{name}.html", width)
 
 
 class Opener:

@@ -17,16 +17,10 @@ def alone(pages, tmp_path_factory):
 
 
 @pytest.fixture
-def open_file(opened, alone):
-    """Open the file; at the end nothing was wrong, and nothing else was asked for."""
-
-    def open_page():
-        page = opened[0](alone)
-        page.wait_for_selector("mjx-container svg")
-        return page
-
-    yield open_page
-    assert opened[1] == []
+def page(opened, alone):
+    page = opened(alone)
+    page.wait_for_selector("mjx-container svg")
+    return page
 
 
 def arrive(page, name):
@@ -35,8 +29,7 @@ def arrive(page, name):
     page.wait_for_function(f"0 <= {top} && {top} < 150", timeout=10000)
 
 
-def test_all_of_the_pages_is_in_it_and_every_link_arrives(open_file, pages):
-    page = open_file()
+def test_all_of_the_pages_is_in_it_and_every_link_arrives(page, pages):
     assert page.evaluate("[...document.images].filter(i => !i.naturalWidth).length") == 0
     assert page.locator("mjx-container svg").count() > 20
     assert page.locator("mjx-merror").count() == 0
@@ -64,8 +57,7 @@ def test_all_of_the_pages_is_in_it_and_every_link_arrives(open_file, pages):
     assert len(own) == len(set(own))
 
 
-def test_the_menu_jumps_and_a_phone_needs_no_sideways_scrolling_and_has_both_menus(open_file):
-    page = open_file()
+def test_the_menu_jumps_and_a_phone_needs_no_sideways_scrolling_and_has_both_menus(page):
     page.locator(".bd-sidebar-primary a", has_text="The seed study").click()
     arrive(page, "the-seed-study")
     assert page.locator("#pst-page-toc-nav").get_by_text("The ladder").is_visible()
