@@ -16,6 +16,9 @@ from torch.nn import functional as F
 
 from asdlib.params import Autoencoder as Shape
 
+Inputs = Float[Tensor, "seed vector inputs"]
+Outputs = Float[Tensor, "seed vector outputs"]
+
 
 class SeedLinear(nn.Module):
     """One linear layer per seed: y_s = x_s W_s + b_s.
@@ -39,9 +42,7 @@ class SeedLinear(nn.Module):
         self.weight = draw(inputs, outputs)
         self.bias = draw(1, outputs)
 
-    def forward(
-        self, x: Float[Tensor, "seed vector inputs"]
-    ) -> Float[Tensor, "seed vector outputs"]:
+    def forward(self, x: Inputs) -> Outputs:
         """Apply every seed's layer to its own vectors."""
         return torch.baddbmm(self.bias, x, self.weight)
 
@@ -110,9 +111,7 @@ class Dense(nn.Module):
         self.norm = SeedBatchNorm(len(generators), outputs, shape.momentum, shape.eps)
         self.activation = F.gelu if shape.activation == "gelu" else F.relu
 
-    def forward(
-        self, x: Float[Tensor, "seed vector inputs"]
-    ) -> Float[Tensor, "seed vector outputs"]:
+    def forward(self, x: Inputs) -> Outputs:
         """Return GELU(BN(W x)), or with ReLU in its place."""
         return self.activation(self.norm(self.linear(x)))
 

@@ -17,7 +17,7 @@ Notebook: 03_phase.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex
 
 from asdlib.params import Denoising
 from asdlib.spectra import Power, Spectrum, power
@@ -37,11 +37,12 @@ _QUIET = 0.01  # share of the mean power that bounds the weights
 
 Gate = Bool[np.ndarray, " frequency"]
 Filter = Complex[np.ndarray, "frequency context"]
+Residual = Complex[np.ndarray, "frequency frame"]
+Gram = Complex[np.ndarray, "frequency context context"]  # of the delayed far frames
+Cross = Complex[np.ndarray, "frequency context 1"]  # of the delayed far frames and the near ones
 
 
-def far_filter(
-    spectrum: Spectrum, constants: Denoising = Denoising()
-) -> Complex[np.ndarray, "frequency context"]:
+def far_filter(spectrum: Spectrum, constants: Denoising = Denoising()) -> Filter:
     """Complex filter from the far to the near channel, per bin, by regularised least squares.
 
     H(k) = argmin sum_t abs(N - sum_j H_j F(t - j))^2 + ridge m |H|^2, with m the mean diagonal of
@@ -61,13 +62,8 @@ def far_filter(
 
 
 def correlations(
-    spectrum: Spectrum,
-    constants: Denoising = Denoising(),
-    *,
-    weights: Float[np.ndarray, "frequency frame"] | None = None,
-) -> tuple[
-    Complex[np.ndarray, "frequency context context"], Complex[np.ndarray, "frequency context 1"]
-]:
+    spectrum: Spectrum, constants: Denoising = Denoising(), *, weights: Power | None = None
+) -> tuple[Gram, Cross]:
     """Gram matrix of the delayed far frames, and their products with the near ones.
 
     Parameters
@@ -89,11 +85,7 @@ def correlations(
     return gram.astype(np.complex128), cross.astype(np.complex128)
 
 
-def solve_filter(
-    gram: Complex[np.ndarray, "frequency context context"],
-    cross: Complex[np.ndarray, "frequency context 1"],
-    constants: Denoising = Denoising(),
-) -> Complex[np.ndarray, "frequency context"]:
+def solve_filter(gram: Gram, cross: Cross, constants: Denoising = Denoising()) -> Filter:
     """Filter of :func:`far_filter` from correlations, which may be summed over clips.
 
     >>> solve_filter(np.array([[[4 + 0j]]]), np.array([[[2j]]])).round(3)
@@ -105,9 +97,7 @@ def solve_filter(
     return np.linalg.solve(regular, cross)[:, :, 0]
 
 
-def subtract(
-    spectrum: Spectrum, fit: Complex[np.ndarray, "frequency context"]
-) -> Complex[np.ndarray, "frequency frame"]:
+def subtract(spectrum: Spectrum, fit: Filter) -> Residual:
     """Near spectrum minus the filtered far one: N - sum_j H_j F(t - j).
 
     >>> subtract(np.array([[[5.0, 5.0]], [[1.0, 2.0]]]) + 0j, np.array([[2 + 0j]]))
@@ -118,9 +108,7 @@ def subtract(
     return near - filtered[:, 0]
 
 
-def unpredicted(
-    spectrum: Spectrum, constants: Denoising = Denoising()
-) -> Complex[np.ndarray, "frequency frame"]:
+def unpredicted(spectrum: Spectrum, constants: Denoising = Denoising()) -> Residual:
     """Residual R of the near spectrum after subtraction with the clip's own filter.
 
     >>> far = np.array([[1.0, 2j, -1.0]])
@@ -165,9 +153,7 @@ def gated_filter(spectrum: Spectrum, constants: Denoising = Denoising()) -> Filt
     return fit
 
 
-def gated(
-    spectrum: Spectrum, constants: Denoising = Denoising()
-) -> Complex[np.ndarray, "frequency frame"]:
+def gated(spectrum: Spectrum, constants: Denoising = Denoising()) -> Residual:
     """Residual R of the near spectrum after subtraction with the clip's own gated filter.
 
     >>> far = np.array([[1.0, 2j, -1.0]])
@@ -234,7 +220,7 @@ def machine_lines(spectrum: Spectrum, rest: Spectrum) -> Gate:
     return enough & (line_near * rest_far > _LINE_LEVEL * line_far * rest_near)
 
 
-def machine_impulses(spectrum: Spectrum, residual: Complex[np.ndarray, "frequency frame"]) -> Gate:
+def machine_impulses(spectrum: Spectrum, residual: Residual) -> Gate:
     """Bins in which impulses of the machine would pull the fit.
 
     The residual R of the first fit has E|R|^4 / (E|R|^2)^2 > 2.5, and the near/far level ratio of

@@ -8,14 +8,13 @@ A clip has two channels, near and far, and full scale is 1. Notebook: 01_noise_f
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -38,9 +37,12 @@ _NAME = re.compile(
     r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
     r"(?P<label>normal|anomaly)_\d{4,}(?:_(?P<attributes>.+))?\.wav"
 )
+_EXPECTED = (
+    "section_00_{source|target}_{train|test}_{normal|anomaly}_0000_<attributes>.wav or "
+    "section_00_0000.wav."
+)
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_\d{4,}\.wav")
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
-_MOST_TABLE = 2**26  # bytes
 
 
 class Problems(AsdError):
@@ -118,10 +120,8 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     places = [place for place in inside if folders.is_machine(place)]
     held = [_name(place) for place in places]
     wanted = {folders.composed(name) for name in machines} or set(held)
-    if held and (missing := wanted - set(held)):
-        raise AsdError(
-            f"{root}: no machine {', '.join(sorted(missing))}; it holds {', '.join(held)}."
-        )
+    if held and (missing := ", ".join(sorted(wanted - set(held)))):
+        raise AsdError(f"{root}: no machine {missing}; it holds {', '.join(held)}.")
     unread = [] if machines else folders.misplaced(root, held)
     if not held:
         found = f"{root}: found no machine folder, <machine>/train/*.wav."
@@ -130,9 +130,25 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     rows: list[dict] = []
     problems = folders.twins(chosen) + unread
     for place in chosen:
-        own, told = _clips(place)
-        rows += own
-        problems += told
+        own: list[dict] = []
+        for split in folders.SPLITS:
+            paths = folders.wavs(place / split)
+            problems += folders.twins(paths)
+            if len(folders.wavs_below(place / split)) > len(paths):
+                problems.append(f"{place}: wav in folders below {split}/; clips lie in it itself.")
+            if split == "train" and not paths:
+                problems.append(f"{place}: no wav in train/; training needs normal clips there.")
+            for path in paths:
+                try:
+                    own.append({"machine": _name(place), **_row(path, split)})
+                except AsdError as error:
+                    problems.append(str(error))
+        try:
+            attributes = read_attributes(place, [row["name"] for row in own])
+        except AsdError as error:
+            problems.append(str(error))
+            attributes = {}
+        rows += [r | {"attributes": r["attributes"] or attributes.get(r["name"], "")} for r in own]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values(["machine", "split", "name"], ignore_index=True), problems
 
@@ -235,10 +251,10 @@ def check(
         try:
             with named(Path(path)):
                 status = os.stat(path)
-            # the time of change cannot be set back, unlike that of modification
-            times = [status.st_mtime_ns, status.st_ctime_ns]
-            file = [os.path.abspath(path), status.st_dev, status.st_ino, status.st_size]
-            key = json.dumps(file + times + settings)
+            # the time of change (ctime) cannot be set back, unlike that of modification
+            names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+            file = [os.path.abspath(path), *(getattr(status, name) for name in names)]
+            key = json.dumps(file + settings)
             settled = time.time_ns() - status.st_ctime_ns > _SETTLED
             return key if settled else "", known.get(key) or _examine(path, spectra, shortest)
         except AsdError as error:
@@ -255,80 +271,18 @@ def check(
         store.save(known, cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
     problems = [problem for _, problem in found if problem]
-    return hashes, problems + _machine_problems(manifest)
-
-
-def overview(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Clips, seconds, sample rates and channels per machine, split, domain and label.
-
-    Parameters
-    ----------
-    manifest : from :func:`scan`.
-
-    Returns
-    -------
-    DataFrame indexed by machine, split, domain and label; up to four different lengths and rates.
-
-    Examples
-    --------
-    >>> clip = {"machine": "fan", "split": "train", "domain": "source", "label": "normal"}
-    >>> one = clip | {"name": "0.wav", "seconds": 10.0, "sample_rate": 16000, "channels": 2}
-    >>> table = overview(pd.DataFrame([one, one | {"name": "1.wav", "seconds": 12.0}]))
-    >>> table[["clips", "seconds"]].to_numpy().tolist()
-    [[2, '10, 12']]
-    """
-    groups = manifest.groupby(["machine", "split", "domain", "label"])
-
-    def distinct(values: pd.Series) -> str:
-        return ", ".join(f"{value:g}" for value in sorted(values.unique())[:4])
-
-    return groups.agg(
-        clips=("name", "size"),
-        seconds=("seconds", distinct),
-        sample_rate=("sample_rate", distinct),
-        channels=("channels", distinct),
-    )
-
-
-def manifest_hash(manifest: pd.DataFrame, hashes: pd.Series) -> str:
-    """Sixteen hexadecimal digits that name a data set by its machines, names and contents.
-
-    >>> manifest = pd.DataFrame({"machine": ["fan"], "split": ["train"], "name": ["0.wav"]})
-    >>> manifest_hash(manifest, pd.Series(["0123"]))
-    '00687eb604349a9f'
-    """
-    lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+    for machine, clips in manifest.groupby("machine"):
+        train, test = (clips.loc[clips["split"] == split, "name"] for split in folders.SPLITS)
+        for name in sorted({*train} & {*test}):
+            problems.append(f"{machine}: {name} lies in train/ and test/; names must differ.")
+        if len(train) == 1:
+            problems.append(f"{machine}: 1 training clip; at least 2 are needed.")
+    return hashes, problems
 
 
 def _name(folder: Path) -> str:
     """Name a machine by its folder as given, not by what a link leads to."""
     return folders.composed(os.path.basename(os.path.abspath(folder)))
-
-
-def _clips(folder: Path) -> tuple[list[dict], list[str]]:
-    """Rows of a machine's clips, and what is wrong with its files."""
-    rows: list[dict] = []
-    problems: list[str] = []
-    for split in ("train", "test"):
-        paths = folders.wavs(folder / split)
-        problems += folders.twins(paths)
-        if len(folders.wavs_below(folder / split)) > len(paths):
-            problems.append(f"{folder}: wav in folders below {split}/; clips lie in it itself.")
-        if split == "train" and not paths:
-            problems.append(f"{folder}: no wav in train/; training needs normal clips there.")
-        for path in paths:
-            try:
-                rows.append({"machine": _name(folder), **_row(path, split)})
-            except AsdError as error:
-                problems.append(str(error))
-    try:
-        attributes = read_attributes(folder, [row["name"] for row in rows])
-    except AsdError as error:
-        return rows, [*problems, str(error)]
-    for row in rows:
-        row["attributes"] = row["attributes"] or attributes.get(row["name"], "")
-    return rows, problems
 
 
 def _row(path: Path, split: str) -> dict:
@@ -338,22 +292,17 @@ def _row(path: Path, split: str) -> dict:
     name = folders.composed(path.name)
     match = _NAME.fullmatch(name) or _CONCEALED.fullmatch(name)
     said = match.groupdict() if match else {}
-    if not path.is_file():
-        wrong = "not a file (a folder, a pipe or a broken link)."
-    elif name.startswith("section_") and not match:
-        wrong = (
-            "not a DCASE 2026 name; expected section_00_{source|target}_{train|test}_"
-            "{normal|anomaly}_0000_<attributes>.wav or section_00_0000.wav."
-        )
-    elif match and "label" not in said and split == "train":
-        wrong = "a concealed test name (section_NN_NNNN.wav), but lies in train/."
-    elif said.get("split", split) != split:
-        wrong = f"named as a {said['split']} clip, but lies in {split}/."
-    elif split == "train" and said.get("label", "normal") != "normal":
-        wrong = "an anomaly in train/; training clips must be normal."
-    if wrong:
-        raise AsdError(f"{path}: {wrong}")
-    domain, label = ("source", "normal") if split == "train" else ("unknown", "unknown")
+    train, named_as, label = split == "train", said.get("split", split), said.get("label")
+    for is_wrong, told in (
+        (not path.is_file(), "not a file (a folder, a pipe or a broken link)."),
+        (name.startswith("section_") and not match, f"not a DCASE 2026 name; expected {_EXPECTED}"),
+        (train and match and not label, "a concealed test name (section_NN_NNNN.wav) in train/."),
+        (named_as != split, f"named as a {named_as} clip, but lies in {split}/."),
+        (train and label == "anomaly", "an anomaly in train/; training clips must be normal."),
+    ):
+        if is_wrong:
+            raise AsdError(f"{path}: {told}")
+    domain, label = ("source", "normal") if train else ("unknown", "unknown")
     attributes = said.pop("attributes", None) or "noAttribute"
     own = {"attributes": "" if attributes == "noAttribute" else attributes}
     row = {"section": "00", "domain": domain, "label": label, "split": split, **said, **own}
@@ -390,7 +339,7 @@ def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     try:
-        text = read_bytes(path, _MOST_TABLE).decode("utf-8-sig").lstrip()
+        text = read_bytes(path, 2**26).decode("utf-8-sig").lstrip()
         mark = max(",;\t", key=text.partition("\n")[0].count)
         table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
         if "file_name" not in (table.fieldnames or ()):
@@ -400,17 +349,14 @@ def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
             if any(cells.pop(None, ())):
                 raise AsdError(f"{where}: more cells than in the first line.")
             own = {column: (cell or "").strip() for column, cell in cells.items()}
-            file = own.pop("file_name").replace("\\", "/")  # of Windows
-            clip = folders.composed(file.rpartition("/")[2])
+            clip = folders.composed(PureWindowsPath(own.pop("file_name")).name)  # or of Unix
             attributes = "_".join(filter(None, own.values()))
             if attributes and not clip:
                 raise AsdError(f"{where}: names no file.")
             if found.setdefault(clip, attributes) != attributes:
                 raise AsdError(f"{where}: {clip} has other attributes above; keep one line.")
-    except ValueError as error:  # no UTF-8
-        raise AsdError(f"{path}: not UTF-8 text ({error}); save it as UTF-8.") from None
-    except csv.Error as error:
-        raise AsdError(f"{path}: not a table ({error}).") from None
+    except (ValueError, csv.Error) as error:
+        raise AsdError(f"{path}: not a table in UTF-8 text ({error}); save it so.") from None
     if found and clips and not found.keys() & set(clips):
         raise AsdError(f"{path}: names {next(iter(found))!r} and no clip of this machine.")
     return found
@@ -424,14 +370,3 @@ def _examine(path: str, spectra: Spectra, shortest: int) -> list[str]:
     except AsdError as error:
         wrong = str(error)
     return [content_digest(content), f"{path}: {wrong}" if wrong else ""]
-
-
-def _machine_problems(manifest: pd.DataFrame) -> list[str]:
-    problems = []
-    for machine, clips in manifest.groupby("machine"):
-        train, test = (clips[clips["split"] == split] for split in ("train", "test"))
-        for name in sorted({*train["name"]} & {*test["name"]}):
-            problems.append(f"{machine}: {name} lies in train/ and test/; names must differ.")
-        if len(train) == 1:
-            problems.append(f"{machine}: 1 training clip; at least 2 are needed.")
-    return problems

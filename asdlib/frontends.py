@@ -24,6 +24,8 @@ from asdlib.spectra import Power, Spectrum, power
 _MOST_SNR = 1e10  # 100 dB: keeps squares finite in float32
 _LEAST_V = 1e-30  # E1 is infinite at 0
 
+Ratio = Float[np.ndarray, "*shape"] | float  # of powers
+
 
 def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
     """Magnitude-squared coherence of the two channels, recursively smoothed over time.
@@ -63,7 +65,7 @@ def _smooth(values: np.ndarray, constants: Denoising) -> np.ndarray:
     return scipy.signal.lfilter(numerator, denominator, values, axis=1, zi=start)[0]
 
 
-def wiener_gain(prior: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"] | float:
+def wiener_gain(prior: Ratio) -> Ratio:
     """Amplitude gain xi / (1 + xi) from the a-priori SNR xi.
 
     >>> wiener_gain(3.0)
@@ -72,9 +74,7 @@ def wiener_gain(prior: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray,
     return prior / (1 + prior)
 
 
-def lsa_gain(
-    prior: Float[np.ndarray, "*shape"] | float, posterior: Float[np.ndarray, "*shape"] | float
-) -> Float[np.ndarray, "*shape"] | float:
+def lsa_gain(prior: Ratio, posterior: Ratio) -> Ratio:
     """Best gain for the log-spectral amplitude, at most 1 (Ephraim and Malah 1985).
 
     xi / (1 + xi) exp(E1(v) / 2) with v = xi gamma / (1 + xi).
@@ -463,22 +463,11 @@ class GatedAdaLS(AdaLS):
     residual = staticmethod(gated)
 
 
-FRONT_ENDS: dict[str, type[FrontEnd]] = {
-    "near": Near,
-    "far": Far,
-    "refsub": RefSub,
-    "adasub": AdaSub,
-    "cohgate": CohGate,
-    "cohsub": CohSub,
-    "wiener": Wiener,
-    "lsa": Lsa,
-    "complexls": ComplexLS,
-    "lsada": LsAda,
-    "adals": AdaLS,
-    "gatedls": GatedLS,
-    "gatedlsada": GatedLsAda,
-    "gatedadals": GatedAdaLS,
-}
+_KINDS = (
+    *(Near, Far, RefSub, AdaSub, CohGate, CohSub, Wiener, Lsa),
+    *(ComplexLS, LsAda, AdaLS, GatedLS, GatedLsAda, GatedAdaLS),
+)
+FRONT_ENDS: dict[str, type[FrontEnd]] = {kind.__name__.lower(): kind for kind in _KINDS}
 
 COMBINATIONS: dict[str, tuple[str, ...]] = {"combo": ("adasub", "cohgate")}
 """Scores that are means of other front-ends' standardised scores, clip by clip."""

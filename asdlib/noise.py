@@ -17,6 +17,8 @@ from jaxtyping import Float
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
 
+PerBin = Float[np.ndarray, " frequency"]
+
 
 def quiet_power(
     powers: Float[np.ndarray, "*shape frame"], percentile: float = Denoising().percentile
@@ -44,7 +46,7 @@ def quiet_power(
 def noise_floor(
     powers: Iterable[Float[np.ndarray, "frequency _"]] | Float[np.ndarray, "frequency frame"],
     percentile: float = Denoising().percentile,
-) -> Float[np.ndarray, " frequency"]:
+) -> PerBin:
     """Mean over clips of the quiet power.
 
     Parameters
@@ -78,11 +80,8 @@ def noise_floor(
 
 
 def noise_transfer(
-    near_floor: Float[np.ndarray, " frequency"],
-    far_floor: Float[np.ndarray, " frequency"],
-    *,
-    far_bound: float = Denoising().far_bound,
-) -> Float[np.ndarray, " frequency"]:
+    near_floor: PerBin, far_floor: PerBin, *, far_bound: float = Denoising().far_bound
+) -> PerBin:
     """G_m(k) = floor_n(k) / floor_f(k), eq. 2, in power.
 
     The denominator is bounded below by ``far_bound`` of its own median. Where the far channel is
@@ -106,7 +105,7 @@ def noise_transfer(
     return np.divide(near, bounded, out=np.zeros_like(near), where=bounded > 0)
 
 
-def expected_noise(far_power: Power, transfer: Float[np.ndarray, " frequency"]) -> Power:
+def expected_noise(far_power: Power, transfer: PerBin) -> Power:
     """Noise power expected at the near microphone: G_m(k) P_f(k, t).
 
     Parameters
@@ -127,7 +126,7 @@ def expected_noise(far_power: Power, transfer: Float[np.ndarray, " frequency"]) 
     return transfer[:, None].astype(far_power.dtype) * far_power
 
 
-def noisier(spectrum: Spectrum, transfer: Float[np.ndarray, " frequency"]) -> Power:
+def noisier(spectrum: Spectrum, transfer: PerBin) -> Power:
     """Near power with the expected noise added once more: P_n + G_m P_f.
 
     Parameters
@@ -165,8 +164,8 @@ class Floors:
     array([4.])
     """
 
-    near: Float[np.ndarray, " frequency"]
-    far: Float[np.ndarray, " frequency"]
+    near: PerBin
+    far: PerBin
     far_bound: float = Denoising().far_bound
 
     @classmethod
@@ -186,7 +185,7 @@ class Floors:
         return cls(near, far, constants.far_bound)
 
     @cached_property
-    def transfer(self) -> Float[np.ndarray, " frequency"]:
+    def transfer(self) -> PerBin:
         """G_m(k), eq. 2."""
         return noise_transfer(self.near, self.far, far_bound=self.far_bound)
 

@@ -7,23 +7,15 @@ The same file serves ``asd``, papermill and the notebooks. First the groups of p
 
 from __future__ import annotations
 
-import difflib
 import re
-import reprlib
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from asdlib.io.files import project_root, read_bytes
-from asdlib.runtime.errors import AsdError
-
-_MOST_BYTES = 2**20  # of a parameter file
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
+from asdlib.io.files import project_root, read_yaml
+from asdlib.runtime.errors import AsdError, invalid, unknown_key
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Size = Annotated[int, Field(gt=0, le=2**14)]  # of arrays
@@ -196,23 +188,47 @@ class Team(Section):
 INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or more"
 
 
-# names in results
-_COMPUTED = r"units|floors|statistics|tables|exposure|benchmarks\.json|(scenes|checked)-.*"
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"\w([\w .-]*\w)?", name):
+        raise ValueError("a plain name is needed: letters, digits, and '_', '-', '.' inside")
+    computed = r"units|floors|statistics|tables|exposure|benchmarks\.json|(scenes|checked)-.*"
+    if re.fullmatch(computed, name, re.IGNORECASE):
+        raise ValueError("computed files have this name; take another one")
+    return name
+
+
+def _own_folder(place: str) -> str:
+    if not place.strip() or "\0" in place or place == Path(place).anchor:
+        raise ValueError("a folder of its own is needed, such as 'results'")
+    return place
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values or len(set(values)) != len(values):
+        raise ValueError("at least one value is needed, and each once")
+    return values
+
+
+Folder = Annotated[str, AfterValidator(_own_folder)]
+Names = Annotated[tuple[str, ...], AfterValidator(_each_once)]
+Seeds = tuple[Annotated[int, Field(ge=0, lt=2**32)], ...]
 
 
 class Params(Section):
     """All that a study and its report depend on."""
 
-    name: Annotated[str, Field(max_length=80)] = "study"  # of its folder in results
+    name: Annotated[str, Field(max_length=80), AfterValidator(_plain_name)] = (
+        "study"  # of its folder in results
+    )
     data: str | None = None  # folder in the DCASE layout; none: the embedded scenes
-    results: str = "results"  # folder of computed units
-    figures: str = "figures"  # folder that the chapters write to
+    results: Folder = "results"  # folder of computed units
+    figures: Folder = "figures"  # folder that the chapters write to
     machines: tuple[str, ...] = ()  # empty: all that the data hold
-    front_ends: tuple[str, ...] = ("near", "refsub", "adasub", "cohgate", "combo")
-    scorers: tuple[str, ...] = SCORERS
+    front_ends: Names = ("near", "refsub", "adasub", "cohgate", "combo")
+    scorers: Names = SCORERS
     baseline: bool = True  # train and score the official baseline too
     extras: tuple[Extra, ...] = get_args(Extra)  # studies that train once more
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = tuple(range(10))
+    seeds: Annotated[Seeds, AfterValidator(_each_once)] = tuple(range(10))
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     cluster: str | None = None  # tcp://host:8786 or file of a Dask scheduler, or local; none: here
     scenes: Scenes = Scenes()
@@ -225,29 +241,6 @@ class Params(Section):
     bottleneck: Bottleneck = Bottleneck()
     encoder: Encoder = Encoder()
     team: Team = Team()
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if not re.fullmatch(r"\w([\w .-]*\w)?", name):
-            raise ValueError("a plain name is needed: letters, digits, and '_', '-', '.' inside")
-        if re.fullmatch(_COMPUTED, name, re.IGNORECASE):
-            raise ValueError("computed files have this name; take another one")
-        return name
-
-    @field_validator("results", "figures")
-    @classmethod
-    def _folder(cls, place: str) -> str:
-        if not place.strip() or "\0" in place or place == Path(place).anchor:
-            raise ValueError("a folder of its own is needed, such as 'results'")
-        return place
-
-    @field_validator("seeds", "front_ends", "scorers")
-    @classmethod
-    def _each_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not values or len(set(values)) != len(values):
-            raise ValueError("at least one value is needed, and each once")
-        return values
 
     @model_validator(mode="after")
     def _enough_frames(self) -> Params:
@@ -282,17 +275,14 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     Traceback (most recent call last):
     asdlib.runtime.errors.AsdError: parameters: unknown key 'training.epoch'; ...
     """
-    values: Any
-    where, values = "parameters", source or {}
-    if isinstance(source, Params):
-        values = source.model_dump()
-    elif isinstance(source, str | Path):
-        where, values = str(source), _read_yaml(Path(source))
+    if isinstance(source, str | Path):
+        where, values = str(source), {"name": Path(source).stem, **read_yaml(Path(source))}
+    else:
+        where, values = "parameters", dict(source or {})
     try:
-        given = {key: value for key, value in changes.items() if value is not None}
-        return Params.model_validate({**values, **given})
+        return Params.model_validate(values | {k: v for k, v in changes.items() if v is not None})
     except ValidationError as error:
-        raise AsdError(f"{where}: {sentence(error)}") from None
+        raise AsdError(f"{where}: {invalid(error, Params)}") from None
 
 
 def from_notebook(namespace: Mapping[str, Any]) -> Params:
@@ -326,101 +316,11 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
         plain = isinstance(value, str | int | float | list | tuple | dict)
         known = key in Params.model_fields or key.startswith("_") or key in ("In", "Out")
         if plain and not known:
-            raise AsdError(f"parameters: {_unknown(key, Params)}")
+            raise AsdError(f"parameters: {unknown_key(key, Params)}")
     given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
     if given and "name" not in given:
         raise AsdError("parameters: name is missing; 'demo' changes what is in params/demo.yaml.")
     given = given or {"name": "demo"}
     preset = project_root() / "params" / f"{given['name']}.yaml"
-    base = _read_yaml(preset) if preset.exists() else {}
+    base = read_yaml(preset) if preset.exists() else {}
     return load({**base, **given})
-
-
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    """Values of a parameter file; its name is theirs, unless they have one."""
-    try:
-        values = parse_yaml(read_bytes(path, _MOST_BYTES).decode("utf-8")) or {}
-    except ValueError as error:
-        raise AsdError(f"{path}: not valid YAML ({error}).") from None
-    if not isinstance(values, dict):
-        raise AsdError(f"{path}: found {type(values).__name__}, expected 'key: value' lines.")
-    return {"name": path.stem, **values}
-
-
-def sentence(error: ValidationError) -> str:
-    """Say what is wrong first.
-
-    >>> try:
-    ...     Denoising(a_min=5)
-    ... except ValidationError as error:
-    ...     print(sentence(error))
-    a_min 5 must not lie above a_max 4.
-    """
-    first = error.errors()[0]
-    parents = first["loc"][:-1]
-    name = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    if isinstance(first["input"], Mapping) and first["type"] == "value_error":
-        return f"{name}: {said}." if name else f"{said}."
-    if first["type"] == "invalid_key":
-        return f"{name} is no key; a key is a word, as in 'name: x'."
-    if first["type"] == "tuple_type":
-        said = "a list is needed, in square brackets"
-    if first["type"] != "extra_forbidden":
-        return f"{name} is {_SHORT.repr(first['input'])}; {said[0].lower()}{said[1:]}."
-    section: Any = Params
-    for parent in parents:
-        section = section.model_fields[parent].annotation
-    return _unknown(name, section)
-
-
-def _unknown(name: str, section: type[BaseModel]) -> str:
-    known = sorted(section.model_fields)
-    close = difflib.get_close_matches(name.split(".")[-1], known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown key {name!r}; {hint}known here: {', '.join(known)}."
-
-
-class _Plain(yaml.SafeLoader):
-    """Of plain values: a key once, and nothing that unfolds to more than what is written."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [key for key, count in Counter(keys).items() if count > 1]:
-            problem = f"the key {twice[0]!r} is given {keys.count(twice[0])} times"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def parse_yaml(text: str, *, aliases: bool = False) -> Any:
-    """Return the value that a text stands for.
-
-    Parameters
-    ----------
-    aliases : accept them, and keys that are given twice, as most readers of YAML do.
-
-    Raises
-    ------
-    ValueError
-        With the reason in one line.
-
-    Examples
-    --------
-    >>> parse_yaml("seeds: [0, 1]")
-    {'seeds': [0, 1]}
-    >>> parse_yaml("seeds: !!int ''")
-    Traceback (most recent call last):
-    ValueError: a value does not fit its tag
-    """
-    try:
-        return yaml.load(text, Loader=yaml.SafeLoader if aliases else _Plain)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    except (LookupError, AttributeError, TypeError):  # as of !!bool x
-        raise ValueError("a value does not fit its tag") from None

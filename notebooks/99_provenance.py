@@ -21,7 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib import dataset, study
+from asdlib import study
 from asdlib.report import provenance
 from asdlib.report.chapter import Chapter
 from asdlib.report.tables import escape
@@ -37,7 +37,7 @@ params, recordings = chapter.params, chapter.recordings
 
 # %%
 chapter.table(
-    dataset.overview(recordings.manifest).reset_index(),
+    provenance.overview(recordings.manifest).reset_index(),
     label="tab-recordings",
     caption=f"Recordings, manifest {recordings.digest}.",
 )

@@ -9,6 +9,7 @@ from asdlib import dataset
 from asdlib.dataset import Problems
 from asdlib.io import store
 from asdlib.params import AsdError, Spectra
+from asdlib.report import provenance
 
 
 def touch(root, *names, rng):
@@ -34,13 +35,8 @@ def test_every_kind_of_name_is_read(tmp_path, rng):
     assert list(table.columns) == dataset.COLUMNS
     assert len(table) == 6
     row = table.set_index("name").loc["section_00_0007.wav"]
-    assert (row["machine"], row["split"], row["domain"], row["label"], row["section"]) == (
-        "Sander",
-        "test",
-        "unknown",
-        "unknown",
-        "00",
-    )
+    told = row[["machine", "split", "domain", "label", "section"]].tolist()
+    assert told == ["Sander", "test", "unknown", "unknown", "00"]
     toy = table[table["machine"] == "ToyCarEmu"].iloc[0]
     assert toy["attributes"] == "car_D2_spd_5_mic_2_mic_1"
     gear = table[table["machine"] == "gearboxEmu"]
@@ -64,22 +60,6 @@ def test_other_machines_do_not_stand_in_the_way(tmp_path, rng):
     assert problems == []
     with pytest.raises(AsdError, match="no machine pump; it holds Sander, fan"):
         dataset.survey(tmp_path, ["pump"])
-
-
-def test_recordings_of_ones_own_need_no_names(tmp_path, rng):
-    touch(tmp_path, "pump/train/monday.wav", "pump/train/tuesday.WAV", "pump/test/x.wav", rng=rng)
-    table = dataset.scan(tmp_path).set_index("name")
-    assert table.loc["tuesday.WAV", ["domain", "label"]].tolist() == ["source", "normal"]
-    assert table.loc["x.wav", ["domain", "label"]].tolist() == ["unknown", "unknown"]
-
-
-def test_attribute_files_fill_in_what_names_do_not_say(tmp_path, rng):
-    touch(tmp_path, "m/train/section_00_source_train_normal_0000.wav", "m/train/a.wav", rng=rng)
-    (tmp_path / "m/attributes_00.csv").write_text(
-        "file_name,d1p,d1v,d2p,d2v\nm/train/section_00_source_train_normal_0000.wav,spd,3,,\n"
-    )
-    table = dataset.scan(tmp_path).set_index("name")
-    assert table.loc["section_00_source_train_normal_0000.wav", "attributes"] == "spd_3"
 
 
 def attributes(folder, content):
@@ -109,11 +89,11 @@ def test_an_attribute_table_is_read_however_it_was_saved(tmp_path, content):
     [
         (b"", ": not an attribute table with a file_name column."),
         (b"file_name,d1p\na.wav,spd\nb.wav,spd,4,mic\n", ", line 3: more cells than in the first"),
-        (b"file_name,d1p\n\x91\xac.wav,spd\n", ": not UTF-8 text ('utf-8' codec can't decode byte"),
+        (b"file_name,d1p\n\x91\xac.wav,spd\n", ": not a table in UTF-8 text ('utf-8' codec can"),
         (b"file_name,d1p\na.wav,spd\na.wav,mic\n", ", line 3: a.wav has other attributes above;"),
         (b"file_name,d1p\n,spd\n", ", line 2: names no file."),
         (b"file_name,d1p\nx.wav,spd\n", ": names 'x.wav' and no clip of this machine."),
-        (b"file_name,d1p\n" + b"a" * 200000, ": not a table (field larger than field l"),
+        (b"file_name,d1p\n" + b"a" * 200000, ": not a table in UTF-8 text (field larger"),
     ],
 )
 def test_an_attribute_table_that_is_not_understood_is_refused(tmp_path, content, told):
@@ -137,14 +117,8 @@ def test_wrong_names_are_collected(tmp_path, rng):
         dataset.scan(tmp_path)
     sentences = error.value.sentences
     assert len(sentences) == 5
-    for part in (
-        "lies in train/",
-        "must be normal",
-        "concealed",
-        "not a DCASE 2026 name",
-        "no wav",
-    ):
-        assert sum(part in s for s in sentences) >= 1
+    for part in ("lies in train/", "must be normal", "concealed", "not a DCASE 2026", "no wav"):
+        assert any(part in s for s in sentences)
 
 
 def broken(root, rng):
@@ -194,19 +168,6 @@ def test_every_broken_file_gets_its_sentence_at_once(tmp_path, rng):
     assert dataset.check(table, cache=tmp_path / "cache.json")[1] == problems
 
 
-def test_the_cache_notices_a_file_with_the_size_and_the_time_of_another(tmp_path, rng):
-    machine_folder(tmp_path, rng)
-    table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
-    before, _ = dataset.check(table, cache=cache)
-    clip = Path(table["path"].iloc[0])
-    times = clip.stat()
-    write_wav(clip, two_channels(rng))
-    os.utime(clip, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert clip.stat().st_size == times.st_size
-    after, _ = dataset.check(table, cache=cache)
-    assert (before != after).tolist() == [True] + [False] * (len(table) - 1)
-
-
 def test_the_cache_notices_two_clips_that_change_places(tmp_path, rng, monkeypatch):
     machine_folder(tmp_path, rng)
     table, cache = dataset.scan(tmp_path), tmp_path / "cache.json"
@@ -236,24 +197,6 @@ def test_an_old_file_is_remembered_and_a_young_one_read_again(tmp_path, rng, mon
     again, same = dataset.check(table, cache=cache)
     assert (again == hashes).all()
     assert same == problems
-
-
-def test_what_is_no_file_is_one_sentence(tmp_path, rng):
-    machine_folder(tmp_path, rng)
-    train = tmp_path / "fan" / "train"
-    (train / "a.wav").mkdir()
-    (train / "b.wav").symlink_to(tmp_path / "nowhere")
-    (train / "c.wav").symlink_to(train / "c.wav")
-    os.mkfifo(train / "d.wav")
-    table, problems = dataset.survey(tmp_path)
-    assert [p.split(": ")[1] for p in problems] == [
-        "not a file (a folder, a pipe or a broken link)."
-    ] * 4
-    assert len(table) == 8
-    Path(table["path"].iloc[0]).unlink()
-    _, found = dataset.check(table)
-    assert len(found) == 1
-    assert f"{table['name'].iloc[0]}: cannot be read" in found[0]
 
 
 def test_what_is_decoded_is_what_was_hashed(tmp_path, rng):
@@ -292,7 +235,7 @@ def test_the_overview_counts_what_lies_there(tmp_path, rng):
     machine_folder(tmp_path, rng, "fan", train=3, test=1, seconds=1.0)
     machine_folder(tmp_path, rng, "fan", train=2, test=0, seconds=2.0)  # over the first two
     write_wav(tmp_path / "pump" / "train" / "own.wav", two_channels(rng, 0.5, 8000), 8000)
-    table = dataset.overview(dataset.scan(tmp_path))
+    table = provenance.overview(dataset.scan(tmp_path))
     assert table.reset_index().to_numpy().tolist() == [
         ["fan", "test", "source", "anomaly", 1, "1", "16000", "2"],
         ["fan", "test", "source", "normal", 1, "1", "16000", "2"],

@@ -28,9 +28,9 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 260,
-    "io": 650,
-    "method": 2370,
+    "runtime": 290,
+    "io": 680,
+    "method": 2250,
     "simulate": 710,
     "study": 1600,
     "compare": 1550,
@@ -40,7 +40,6 @@ BUDGET = {
     "explore": 470,
 }
 LONGEST = 200  # of a file
-LONG = {"dataset.py", "params.py"}
 FILES = sorted((ROOT / "asdlib").rglob("*.py"))
 
 
@@ -89,7 +88,7 @@ def test_no_room_is_longer_than_its_budget():
     lines = Counter()
     for file in FILES:
         lines[room(file.relative_to(ROOT).parts)] += code_lines(file)
-        assert code_lines(file) <= LONGEST or file.name in LONG, file
+        assert code_lines(file) <= LONGEST, file
     assert {own: lines[own] for own in BUDGET if lines[own] > BUDGET[own]} == {}
 
 

@@ -25,10 +25,9 @@ import pandas as pd
 
 from asdlib import dataset
 from asdlib.compare.score_files import csv_lines
-from asdlib.io.files import read_bytes
+from asdlib.io.files import parse_yaml, read_bytes
 from asdlib.io.folders import composed, is_foreign, twins
-from asdlib.params import AsdError, parse_yaml
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import AsdError, plural
 
 MOST_SYSTEMS = 4
 SCORES, DECISIONS = KINDS = ("anomaly_score", "decision_result")
@@ -255,7 +254,7 @@ def _check_meta(label: str, own: Mapping[str, bytes]) -> Iterator[str]:
         yield f"{file}: missing."
         return
     try:
-        content = parse_yaml(own[f"{label}.meta.yaml"].decode("utf-8"), aliases=True)
+        content = parse_yaml(own[f"{label}.meta.yaml"], aliases=True)
     except ValueError as error:
         yield f"{file}: cannot be read ({error})."
         return

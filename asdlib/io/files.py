@@ -16,12 +16,15 @@ import shutil
 import stat
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from asdlib.runtime.errors import FileError
+import yaml
+
+from asdlib.runtime.errors import AsdError, FileError
 
 _PART = re.compile(r"\.?asd-part-[a-z0-9_]{8}(\..+)?", re.DOTALL)  # a file or folder of a run
 _LONGEST = 200  # bytes of a name that are kept; a file system takes 255 in all
@@ -192,6 +195,68 @@ def read_bytes(path: Path, most: int = 2**30) -> bytes:
             what = f"{status.st_size:,} bytes, where at most {most:,} are allowed"
             raise OSError(errno.EFBIG, what)
         return path.read_bytes()
+
+
+class _Plain(yaml.SafeLoader):
+    """Of plain values: a key once, and nothing that unfolds to more than what is written."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, count in keys.items() if count > 1]:
+            problem = f"the key {twice[0]!r} is given {keys[twice[0]]} times"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(content: bytes, *, aliases: bool = False) -> Any:
+    """Return the value that a text stands for.
+
+    Parameters
+    ----------
+    content : UTF-8.
+    aliases : accept them, and keys that are given twice, as most readers of YAML do.
+
+    Raises
+    ------
+    ValueError
+        With the reason in one line.
+
+    Examples
+    --------
+    >>> parse_yaml(b"seeds: [0, 1]")
+    {'seeds': [0, 1]}
+    >>> parse_yaml(b"seeds: !!int ''")
+    Traceback (most recent call last):
+    ValueError: a value does not fit its tag
+    """
+    try:
+        return yaml.load(content.decode("utf-8"), yaml.SafeLoader if aliases else _Plain)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except (LookupError, AttributeError, TypeError):  # as of !!bool x
+        raise ValueError("a value does not fit its tag") from None
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """Return the keys and values of a YAML file of at most a megabyte.
+
+    Raises
+    ------
+    AsdError
+        For what is no such file, aliases, and keys that are given twice.
+    """
+    try:
+        found = parse_yaml(read_bytes(path, 2**20)) or {}
+    except ValueError as error:
+        raise AsdError(f"{path}: not valid YAML ({error}).") from None
+    if not isinstance(found, dict):
+        raise AsdError(f"{path}: found {type(found).__name__}, expected 'key: value' lines.")
+    return found
 
 
 def write_bytes(content: bytes, path: Path) -> None:

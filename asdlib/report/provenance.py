@@ -97,6 +97,34 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def overview(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Clips, seconds, sample rates and channels per machine, split, domain and label.
+
+    Parameters
+    ----------
+    manifest : from :func:`asdlib.dataset.scan`.
+
+    Returns
+    -------
+    DataFrame indexed by machine, split, domain and label; up to four different lengths and rates.
+
+    Examples
+    --------
+    >>> clip = {"machine": "fan", "split": "train", "domain": "source", "label": "normal"}
+    >>> one = clip | {"name": "0.wav", "seconds": 10.0, "sample_rate": 16000, "channels": 2}
+    >>> table = overview(pd.DataFrame([one, one | {"name": "1.wav", "seconds": 12.0}]))
+    >>> table[["clips", "seconds"]].to_numpy().tolist()
+    [[2, '10, 12']]
+    """
+    groups = manifest.groupby(["machine", "split", "domain", "label"])
+
+    def distinct(values: pd.Series) -> str:
+        return ", ".join(f"{value:g}" for value in sorted(values.unique())[:4])
+
+    told = {column: (column, distinct) for column in ("seconds", "sample_rate", "channels")}
+    return groups.agg(clips=("name", "size"), **told)
+
+
 def before_work(params: Params) -> Iterator[str]:
     """Yield what is known of the recordings before any work: clips, levels, remarks, the cost.
 
@@ -107,7 +135,7 @@ def before_work(params: Params) -> Iterator[str]:
     """
     recordings = open_recordings(params, progress=True, strict=False)
     clips = recordings.manifest
-    yield dataset.overview(clips).to_string()
+    yield overview(clips).to_string()
     if recordings.problems:
         raise dataset.Problems(list(recordings.problems))
     yield f"\nManifest {recordings.digest}: all {len(clips)} clips can be read.\n"

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 
 class AsdError(Exception):
@@ -55,6 +62,41 @@ def sentence(error: Exception) -> str:
     if error.filename is None:
         return f"The system reports an error ({reason(error)})."
     return str(FileError(os.fsdecode(error.filename), error))
+
+
+def invalid(error: ValidationError, model: type[BaseModel]) -> str:
+    """Say which value of a group of parameters is wrong first, and why.
+
+    >>> from pydantic import ValidationError
+    >>> from asdlib.params import Denoising
+    >>> try:
+    ...     Denoising(a_min=5)
+    ... except ValidationError as error:
+    ...     print(invalid(error, Denoising))
+    a_min 5 must not lie above a_max 4.
+    """
+    first = error.errors()[0]
+    name, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        section: Any = model
+        for parent in first["loc"][:-1]:
+            section = section.model_fields[parent].annotation
+        return unknown_key(name, section)
+    if first["type"] == "value_error" and isinstance(first["input"], Mapping):
+        return f"{name}: {said}.".removeprefix(": ")
+    if first["type"] == "invalid_key":
+        return f"{name} is no key; a key is a word, as in 'name: x'."
+    if first["type"] == "tuple_type":
+        said = "a list is needed, in square brackets"
+    return f"{name} is {reprlib.repr(first['input'])}; {said[0].lower()}{said[1:]}."
+
+
+def unknown_key(name: str, model: type[BaseModel]) -> str:
+    """Say that a group of parameters does not know a key, and which it knows."""
+    known = sorted(model.model_fields)
+    close = difflib.get_close_matches(name.split(".")[-1], known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown key {name!r}; {hint}known here: {', '.join(known)}."
 
 
 def printable(text: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from asdlib import dataset, metrics
 from asdlib.io import store
-from asdlib.io.files import digest, resolve, sweep
+from asdlib.io.files import content_digest, digest, resolve, sweep
 from asdlib.params import AsdError, Params
 from asdlib.simulate import scenes
 
@@ -103,7 +103,8 @@ def open_recordings(params: Params, *, progress: bool = False, strict: bool = Tr
     problems = problems + unusable
     if problems and (strict or params.data is None or manifest.empty):
         raise dataset.Problems(problems)
-    name = dataset.manifest_hash(manifest, hashes)
+    lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
+    name = content_digest("\n".join(sorted(lines)).encode())
     embedded = params.data is None
     return Recordings(root, manifest.assign(hash=hashes), name, embedded, tuple(problems))
 
