@@ -137,21 +137,6 @@ def test_metrics_of_real_scores(real, capsys):
     assert float(printed.split()[-2]) == pytest.approx(57.19418133424542, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["metrics", "none.csv"], "none.csv: cannot be read (No such file or directory)"),
-        (["validate", "none.zip"], "none.zip: cannot be read (No such file or directory)"),
-        (["doctor", "nowhere"], "nowhere: no such folder"),
-        (["study", "--params", "none.yaml"], "none.yaml: cannot be read"),
-        (["report", "--params", "none.yaml"], "none.yaml: cannot be read"),
-        (["scenes", "x", "--params", "none.yaml"], "none.yaml: cannot be read"),
-    ],
-)
-def test_what_is_not_there_is_one_sentence(words, sentence, capsys):
-    assert sentence in refused(capsys, *words)
-
-
 def test_validate_takes_the_test_clips_of_recordings(tmp_path, rng, capsys):
     data = tmp_path / "data"
     for i in range(3):
@@ -194,10 +179,3 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("standard output: cannot be read or written (No space left")
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_what_the_system_refuses_is_one_sentence(tmp_path, rng, capsys):
-    study = ("study", "--params", lean(tmp_path), "--data", pump(tmp_path, rng))
-    (tmp_path / "results").write_text("a file")
-    line = refused(capsys, *study)
-    assert line == f"{tmp_path / 'results'}: cannot be written (File exists)."

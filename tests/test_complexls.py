@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import threadpoolctl
 
 from asdlib import complexls
 from asdlib.complexls import far_filter, subtract, unpredicted
@@ -159,16 +158,6 @@ def test_odd_clips_give_finite_power_that_is_not_raised(rng, name, context):
         assert out.dtype == np.float32
         assert np.isfinite(out).all()
         assert (out <= power(clip[0])).all()
-
-
-@pytest.mark.parametrize("context", [1, 4])
-def test_the_number_of_threads_does_not_change_a_byte(rng, context):
-    clip = sum(parts(rng, line(rng) + blows(rng), gaussian(rng, BINS, FRAMES)))
-    found = []
-    for threads in (1, 2):
-        with threadpoolctl.threadpool_limits(threads):
-            found.append(complexls.gated(clip, Denoising(context=context)).tobytes())
-    assert found[0] == found[1]
 
 
 def test_gated_front_ends_take_the_gated_residual(rng):

@@ -125,16 +125,6 @@ def test_using_an_unfitted_front_end_says_what_to_do(rng):
         denoise(spectrum(rng))
 
 
-def test_combinations_name_their_parts():
-    assert frontends.trained_front_ends(["near", "combo", "adasub"]) == [
-        "near",
-        "adasub",
-        "cohgate",
-    ]
-    with pytest.raises(AsdError, match="Unknown front-end 'nope'; known are near, far"):
-        frontends.trained_front_ends(["nope"])
-
-
 @given(prior=st.floats(1e-6, 1e6), posterior=st.floats(1e-6, 1e6))
 def test_lsa_is_not_below_wiener_and_both_are_gains(prior, posterior):
     wiener = frontends.wiener_gain(prior)

@@ -184,38 +184,6 @@ def test_nothing_in_numpy_lets_a_clip_see_another(values, other, place):
 
 
 # what may be called, and nothing else: elementwise functions and the number of clips
-ELEMENTWISE = """
-    abs absolute acos acosh add arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh
-    atan atan2 atanh cbrt ceil clip conj conjugate copy copysign cos cosh deg2rad degrees divide
-    equal exp exp2 expm1 fabs float_power floor floor_divide fmax fmin fmod greater
-    greater_equal heaviside hypot isclose isfinite isinf isnan ldexp less less_equal log log10
-    log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor maximum
-    minimum mod multiply nan_to_num negative nextafter not_equal positive pow power rad2deg
-    radians reciprocal remainder rint round sign signbit sin sinh spacing sqrt square subtract
-    tan tanh true_divide trunc where
-"""
-OF_ALL_CLIPS = {
-    "bmat": None,
-    "isscalar": False,
-    "iterable": True,
-    "ndim": 1,
-    "shape": (4,),
-    "size": 4,
-}
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_numpy_may_only_work_elementwise_or_count_clips():
-    elementwise, others = set(), {}
-    for name, function in NUMPY.items():
-        for extra in EXTRAS:
-            answer = told(function, VALUES, extra)
-            if isinstance(answer, PerClip):
-                elementwise.add(name)
-            elif answer is not NOTHING:
-                others[name] = answer
-    assert sorted(elementwise) == ELEMENTWISE.split()
-    assert others == OF_ALL_CLIPS
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -243,14 +211,3 @@ def test_every_method_of_arrays_and_series_is_refused():
     for name in sorted(names - allowed):
         with pytest.raises(CrossClipError):
             getattr(PerClip(VALUES), name)
-
-
-def test_the_maximum_of_several_scores_is_taken_clip_by_clip():
-    parts = [PerClip([1.0, 5.0], ["a", "b"]), PerClip([2.0, 3.0], ["a", "b"])]
-    largest = PerClip.maximum(parts)
-    assert isinstance(largest, PerClip)
-    assert dict(largest.items()) == {"a": 2.0, "b": 5.0}
-    with pytest.raises(AsdError, match="at least one score"):
-        PerClip.maximum([])
-    with pytest.raises(CrossClipError):
-        PerClip.maximum([parts[0], PerClip([1.0, 2.0], ["a", "c"])])

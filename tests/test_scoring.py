@@ -67,17 +67,6 @@ def test_with_one_domain_re_scorings_use_that_domain(clips, rng):
     assert np.isfinite(scores["s1"]).all()
 
 
-def test_moments_add_up_over_clips(rng):
-    parts = [rng.standard_normal((n, VALUES)).astype(np.float32) for n in (7, 20, 13)]
-    moments = Moments()
-    for part in parts:
-        moments += Moments.of(torch.from_numpy(part)[None])
-    together = np.concatenate(parts)
-    assert moments.count == 40
-    assert np.allclose(moments.mean[0], together.mean(0), atol=1e-6)
-    assert np.allclose(moments.covariance[0], np.cov(together.T), atol=1e-5)
-
-
 def test_gamma_standardisation_has_its_own_mean_and_deviation(rng):
     a = rng.gamma(5, 3, 20000)
     gamma = Calibration.fit(a)
@@ -146,15 +135,6 @@ def test_ledoit_wolf_is_scikit_learns(rng):
     assert 0 < shrinkage < 1
     assert np.allclose(moments.ledoit_wolf[0], expected, rtol=1e-8)
     assert np.allclose(moments.ledoit_wolf[1], 4 * expected, rtol=1e-8)
-
-
-def test_moments_for_ledoit_wolf_are_taken_only_where_they_are_asked_for(clips, rng):
-    plain = Moments.of(residual(rng.standard_normal((9, VALUES))))
-    with pytest.raises(ValueError, match="ledoit_wolf=True"):
-        _ = plain.ledoit_wolf
-    for names in (SCORERS, {"ledoit_wolf": scoring.VARIANTS["ledoit_wolf"]}):
-        moments = Detector.fit(residual, clips, scorers=names).moments["source"]
-        assert moments.third.ndim == (2 if names is not SCORERS else 0)
 
 
 @given(shape=st.floats(0.3, 300), scale=st.floats(1e-3, 1e3))

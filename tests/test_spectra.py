@@ -61,11 +61,3 @@ def test_standardised_training_frames_have_zero_mean_and_unit_deviation(rng, mod
     assert np.abs(out.mean(axis)).max() < 1e-5
     assert np.abs(out.std(axis) - 1).max() < 1e-5
     assert len(standardise.mean) == (8 if mode == "per_band" else 1)
-
-
-def test_a_tone_peaks_at_the_frequency_of_its_bin():
-    constants = Spectra(sample_rate=8000, n_fft=256)
-    found = spectra.frequencies(constants)
-    assert found.shape == (129,)
-    tone = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000).astype(np.float32)
-    assert found[spectra.power(spectra.stft(tone, constants)).mean(axis=1).argmax()] == 1000

@@ -21,31 +21,6 @@ def frames(rng):
     return Frames.join([rng.standard_normal((n, 6)).astype(np.float32) for n in (40, 25, 60)])
 
 
-def test_batch_norm_equals_torchs_seed_by_seed():
-    from asdlib.autoencoder import SeedBatchNorm
-
-    ours = SeedBatchNorm(3, 7).train()
-    theirs = [torch.nn.BatchNorm1d(7).train() for _ in range(3)]
-    for _ in range(4):
-        x = torch.randn(3, 20, 7) * 3 + 1
-        y = ours(x)
-        for s, norm in enumerate(theirs):
-            assert torch.allclose(y[s], norm(x[s]), atol=1e-5)
-    for s, norm in enumerate(theirs):
-        assert torch.allclose(ours.mean[s], norm.running_mean, atol=1e-6)
-        assert torch.allclose(ours.var[s], norm.running_var, atol=1e-6)
-
-
-def test_a_seed_alone_and_among_others_is_the_same_model(frames):
-    alone, losses_alone = training.train(frames, seeds=[3], autoencoder=SMALL, training=SHORT)
-    among, losses = training.train(frames, seeds=[0, 3, 7], autoencoder=SMALL, training=SHORT)
-    assert np.allclose(losses_alone[:, 0], losses[:, 1], rtol=1e-4)
-    for a, b in zip(alone.parameters(), among.parameters(), strict=True):
-        assert torch.allclose(a[0], b[1], atol=2e-4)
-    other = among.encoder[0].linear.weight
-    assert not torch.allclose(other[0], other[1], atol=1e-2)
-
-
 def test_every_vector_is_seen_once_an_epoch_in_an_order_of_the_seeds_own():
     orders = [training.shuffled(50, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     assert all(sorted(o.tolist()) == list(range(50)) for o in orders)
@@ -84,20 +59,6 @@ def test_a_run_cut_off_goes_on_to_the_same_bytes(frames, tmp_path):
         assert torch.equal(a, b)
 
 
-def test_a_damaged_checkpoint_is_told_and_training_starts_anew(frames, tmp_path, capsys):
-    keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
-    path = tmp_path / "checkpoint.safetensors"
-    own = {"seeds": [0, 1], "autoencoder": SMALL, "training": keen, "checkpoint": path}
-    whole, _ = training.train(frames, **own)
-    path.write_bytes(path.read_bytes()[:-1])
-    begun = []
-    again, _ = training.train(frames, **own, on_epoch=begun.append)
-    assert begun[0] == 0
-    assert f"{path}: damaged; it is set aside" in capsys.readouterr().err
-    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
-        assert torch.equal(a, b)
-
-
 def test_a_training_tells_all_that_it_ran_on(frames, tmp_path, monkeypatch):
     keen = SHORT.model_copy(update={"checkpoint_seconds": 0})
     path = tmp_path / "checkpoint.safetensors"
@@ -127,15 +88,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames
         )
     assert epochs == [0]
     assert not path.exists()
-
-
-def test_nothing_reads_the_global_random_state(frames):
-    torch.manual_seed(1)
-    a, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
-    torch.manual_seed(2)
-    b, _ = training.train(frames, seeds=[0], autoencoder=SMALL, training=SHORT)
-    for x, y in zip(a.parameters(), b.parameters(), strict=True):
-        assert torch.equal(x, y)
 
 
 def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):

@@ -19,16 +19,6 @@ def test_digest_depends_on_every_value():
     assert files.digest(base) != files.digest(params.load(base, seeds=(0,)))
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "table.csv"
-    files.write_text("a", path)
-    with pytest.raises(ZeroDivisionError), files.replacing(path) as part:
-        part.write_text("half")
-        raise ZeroDivisionError
-    assert path.read_text() == "a"
-    assert list(path.parent.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("there", [True, False], ids=["a file", "nothing yet"])
 def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path, there):
     target, link = tmp_path / "disk" / "model.asd", tmp_path / "model.asd"
@@ -93,10 +83,3 @@ def test_what_killed_runs_left_goes_after_a_day_and_nothing_else(tmp_path):
     assert len(list(deep.iterdir())) == 5  # too deep, and links are not followed
     files.sweep(tmp_path, depth=2)
     assert {path.name for path in deep.iterdir()} == {".asd-mine", "scores.parquet", young.name}
-
-
-@pytest.mark.parametrize("name", ["a.csv", "x" * 255, "é" * 127])
-def test_the_name_of_a_part_is_never_too_long(tmp_path, name):
-    part = files.part_of(tmp_path / name)
-    part.write_text("")
-    assert part.parent == tmp_path

@@ -83,6 +83,8 @@ def test_a_name_that_is_no_utf_8_is_one_sentence_and_links_are_not_followed(tmp_
     (train / "loop").symlink_to(tmp_path)
     table, problems = dataset.survey(tmp_path)
     assert table["name"].tolist() == ["b.wav"]
+    with pytest.raises(Problems, match="the name is not UTF-8; rename it"):
+        recordings.collect(train, Spectra())
     assert [p.split(": ")[1] for p in problems] == [
         "the name is not UTF-8; rename it, as 'convmv' does for many."
     ]

@@ -270,13 +270,6 @@ def test_an_archive_that_cannot_be_read_is_one_sentence(tmp_path, content):
     assert files(tmp_path) == []
 
 
-def test_what_the_packing_system_left_is_passed_over(tmp_path):
-    path = tmp_path / "a.zip"
-    names = ("__MACOSX/ToyCar/._0.wav", "ToyCar/.DS_Store", "ToyCar/train/0.wav", "ToyCar/")
-    path.write_bytes(packed(dict.fromkeys(names, b"")))
-    assert unpack(path, "ToyCar", tmp_path) == ["ToyCar/train/0.wav"]
-
-
 def test_a_users_own_files_and_an_older_release_stay(server, tmp_path):
     own = tmp_path / CARS[0]
     own.parent.mkdir(parents=True)

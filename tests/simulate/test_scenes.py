@@ -1,7 +1,5 @@
 import json
 import re
-from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -267,44 +265,6 @@ def test_the_lines_of_a_neighbour_are_noise_and_the_machine_stays_the_same(label
     assert (np.median(rise, axis=0) > 10).all()
 
 
-@pytest.mark.parametrize("is_real", [False, True])
-def test_a_neighbour_is_another_healthy_modelled_machine_in_any_condition(
-    tmp_path, rng, monkeypatch, is_real
-):
-    for name, spec in MACHINES.items():
-        kinds = {MACHINES[own].sound.__qualname__ for own in (name, spec.neighbour)}
-        assert len(kinds) == 2
-    write_wav(tmp_path / "real.wav", 0.1 * rng.standard_normal(32000))
-    options = {"noise_folder": str(tmp_path)} if is_real else {}
-    spec, heard = MACHINES["SimPump"], []
-
-    def sound(draw, fault_draw, samples, condition, fault, severity):
-        heard.append((condition, fault))
-        return spec.sound(draw, fault_draw, samples, condition, fault, severity)
-
-    monkeypatch.setitem(MACHINES, "SimPump", replace(spec, sound=sound))
-    for cell in product(("source", "target"), ("normal", "anomaly"), range(6)):
-        scenes.render("SimFan", "test", *cell, few(neighbour=True, **options))
-    assert {fault for _, fault in heard} == {None}
-    assert {condition for condition, _ in heard} == {*spec.source, *spec.target}
-    assert len(heard) == 24
-
-
-def test_a_neighbour_takes_one_more_measured_response(tmp_path):
-    count = sum(rooms._PLACES.values())
-    for number in range(count + 1):  # the delay tells the file
-        response = np.zeros((400, 2))
-        response[10 * number] = 0.5
-        write_wav(tmp_path / f"{number:02d}.wav", response)
-    found = {}
-    for on in (False, True):
-        room = rooms.room_of("SimFan", few(impulse_response_folder=str(tmp_path), neighbour=on))
-        found[on] = {name: r[:, 0].argmax(axis=-1) // 10 for name, r in room.responses.items()}
-    own = found[True].pop("neighbour")
-    assert all(np.array_equal(found[True][name], found[False][name]) for name in found[False])
-    assert sorted(np.concatenate([own, *found[True].values()])) == list(range(count + 1))
-
-
 def placed(monkeypatch, name, **changes):
     """Size of a machine's room, (source, 3) places and (3, near and far) microphones, in m."""
     made = []
@@ -319,16 +279,6 @@ def placed(monkeypatch, name, **changes):
         rooms.room_of.__wrapped__(name, few(**changes))
     (room,) = made
     return room.shoebox_dim, np.array([s.position for s in room.sources]), room.mic_array.R
-
-
-@pytest.mark.parametrize("distance", [0.3, 0.45, 0.6, 0.75])
-def test_a_close_far_microphone_stands_apart_from_the_near_one(monkeypatch, distance):
-    for name in MACHINES:
-        size, sources, pair = placed(monkeypatch, name, far_distance=distance)
-        near, far = pair.T
-        assert np.linalg.norm(far - sources[0]) == pytest.approx(distance)
-        assert np.linalg.norm(far - near) > 0.6
-        assert ((far > 0.2) & (far < size - 0.2)).all()
 
 
 @pytest.mark.parametrize("machine", MACHINES)
