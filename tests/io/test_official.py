@@ -293,7 +293,8 @@ def test_what_is_missing_of_the_official_sets_is_told(tmp_path, rng, capsys, mon
     assert told[0].endswith("dev_ToyCar_r2.zip replaces it (asd download development).")
     assert told[1] == "fan: 2 test clips (source, normal); the development set has 50."
     assert told[-1].startswith("The development set has 7 machines; not here: ToyCar, ToyCarEmu,")
-    monkeypatch.setattr("asdlib.study.forecast", lambda *_: "")
+    monkeypatch.setattr("asdlib.report.provenance.forecast", lambda *_: "")
+    monkeypatch.chdir(tmp_path)  # of the results
     (root / "dev_ToyCar.zip").unlink()
     assert cli.main(["doctor", str(root)]) == 0
     assert told[1] in capsys.readouterr().out
