@@ -246,16 +246,16 @@ def _metrics(options: argparse.Namespace) -> None:
 @_argument("--data", "recordings of that study", _folder)
 def _compare(options: argparse.Namespace) -> None:
     """Set scores that others left beside those of a study."""
-    from asdlib import study
+    from asdlib import metrics, study
     from asdlib.compare import score_files, statistics, systems
 
-    theirs, ours = score_files.read(options.folder, options.truth), {}
+    theirs, ours = score_files.read(options.folder, options.truth), None
     if options.params is not None:
         params = load(options.params, data=options.data)
         recordings = study.open_recordings(params, progress=True)
         results = statistics.results(params, recordings, progress=True)
-        ours = score_files.of_study(systems.apply_all(results, params.scoring.quantile))
-    print(*score_files.lines_to_print(ours, theirs), sep="\n")
+        ours = metrics.labelled(systems.decisions(results, params.scoring.quantile))
+    print(*score_files.lines_to_print(theirs, ours), sep="\n")
 
 
 @_argument("package", "folder or zip")

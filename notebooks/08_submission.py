@@ -24,7 +24,8 @@ seeds: "Optional[list[int]]" = None  # one model each
 from functools import partial
 
 from asdlib import frontends, study
-from asdlib.compare import alarms, failures, findings, statistics as stats, submission, systems
+from asdlib.compare import alarms, failures, findings, statistics as stats
+from asdlib.compare import submission, systems, validation
 from asdlib.guard import rederive
 from asdlib.measure import truth
 from asdlib.report import charts_evidence, charts_scores, controls, panels, tables
@@ -67,14 +68,15 @@ best = findings.submission(study_results)
 chapter.say(text.submission(best, where))
 
 # %%
-applied = systems.apply_all(study_results, params.scoring.quantile)
+decided = systems.decisions(study_results, params.scoring.quantile)
+members = {s.name: s.members(study_results.per_seed) for s in systems.SYSTEMS}
 for system in systems.SYSTEMS:
-    chosen, of = len(applied[system.name].members), len(system.candidates(study_results.per_seed))
+    chosen, of = len(members[system.name]), len(system.candidates(study_results.per_seed))
     if not chosen:
         chapter.say(f"Left out: {system.missing_reason(study_results.per_seed)}")
     elif system.selected:
         chapter.say(f"**{system.name}** takes the best {chosen} of the {of} models that there are.")
-judged = systems.default_system(applied, best.name)
+judged = systems.default_system(decided, best.name)
 
 # %% [markdown]
 # ## The guard
@@ -86,9 +88,10 @@ judged = systems.default_system(applied, best.name)
 asked = recordings.evaluation or recordings.machines
 submitted = {m: set(recordings.clips(m, "test")["name"]) for m in asked}
 submitted = {machine: names for machine, names in submitted.items() if names}
-entered = [s for s in systems.SYSTEMS if submitted.keys() & {*applied[s.name].test["machine"]}]
+scored = set(decided.loc[decided["machine"].isin(submitted), "system"])
+entered = [s for s in systems.SYSTEMS if s.name in scored]
 if entered:
-    first = applied[entered[0].name].guarded(next(iter(submitted)))
+    first = systems.guarded(decided, entered[0].name, next(iter(submitted)))
     for line in text.guarded(first):
         chapter.say(line)
 else:
@@ -107,8 +110,8 @@ kind = "concealed test clips" if recordings.evaluation else rehearsal
 packages = {package: systems.PAPER, package / "without_training": (systems.UNTRAINED,)}
 folders = {s.name: folder for folder, own in packages.items() for s in own if s in entered}
 for folder in dict.fromkeys(folders.values()):
-    written = submission.write_all(folder, applied, submitted, params, packages[folder])
-    problems = submission.validate(written, submitted)
+    written = submission.write_all(folder, study_results, submitted, params, packages[folder])
+    problems = validation.validate(written, submitted)
     chapter.say(f"Systems: {', '.join(name for name in folders if folders[name] == folder)}.")
     chapter.say(f"Machines in the package: {', '.join(map(escape, submitted))} ({kind}).")
     chapter.say("`asd validate` reports: " + (escape(" ".join(problems)) or "no problems found."))
@@ -131,7 +134,7 @@ for machine in submitted if entered and not elsewhere else ():
     score = study.score_alone(params, recordings, machine)
     for s in entered:
         filed = submission.read_scores(folders[s.name], submission.label_of(s, params), machine)[:5]
-        rederive(partial(systems.scored_alone, score, applied[s.name].members, s.fusion), filed)
+        rederive(partial(systems.scored_alone, score, members[s.name], s.fusion), filed)
     chapter.say(
         f"- {escape(machine)}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "
         f"score files; the last of {entered[-1].name} is {filed[-1].item()!r}."
@@ -142,12 +145,11 @@ for machine in submitted if entered and not elsewhere else ():
 
 # %%
 optimistic = "chosen by the same labels that its row is evaluated with: that row is optimistic"
-if applied["S4"].members:
+if members["S4"]:
     chapter.say(f"The models of S4 are {optimistic}.")
 if not detectors.trained(params).scorers:
     chapter.say("S1 to S4 need autoencoders, which this study does not have.")
-official = systems.apply(systems.BASELINE, study_results, params.scoring.quantile)
-omegas = systems.omega_by_machine({systems.BASELINE.name: official, **applied})
+omegas = systems.omega_by_machine(study_results)
 chapter.figure(
     charts_scores.machines,
     omegas.drop(columns="overall").dropna(how="all").T,
@@ -187,7 +189,7 @@ chapter.table(
 
 # %%
 chapter.table(
-    systems.error_counts(applied[judged.name]).drop(
+    systems.error_counts(decided[decided["system"] == judged.name]).drop(
         columns=["precision", "recall"], errors="ignore"
     ),
     label="tab-decisions",
@@ -239,12 +241,12 @@ controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 # the system's front-ends (MP3, level-matched).
 
 # %%
-clips = failures.found_clips(applied)
+clips = failures.found_clips(decided)
 browsed = clips[clips["system"] == judged.name]
 if len(browsed):
     chapter.say(f"The scores are those of {judged.name}.")
     errors = controls.worst(browsed)
-    used = frontends.trained_front_ends(judged.front_ends)
+    used = frontends.trained_front_ends([front_end for front_end, _ in judged.views])
     tracks = [truth.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: panels.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}

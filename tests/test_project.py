@@ -33,7 +33,7 @@ BUDGET = {
     "method": 2250,
     "simulate": 710,
     "study": 1600,
-    "compare": 1560,
+    "compare": 1520,
     "measure": 430,
     "monitor": 1310,
     "report": 1960,

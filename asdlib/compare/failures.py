@@ -29,17 +29,21 @@ _MOST_BANDS = 32  # neighbouring bands are added up
 _MOST_SHARES = 40_000  # of all faults together, so that a page stays small
 
 
-def found_clips(applied: systems.Applied) -> pd.DataFrame:
+def found_clips(decided: pd.DataFrame) -> pd.DataFrame:
     """Scores and decisions of all systems on labelled test clips, and which clips each one finds.
+
+    Parameters
+    ----------
+    decided : of :func:`asdlib.compare.systems.decisions`.
 
     Returns
     -------
-    DataFrame with the columns of :func:`asdlib.compare.systems.decisions`, ``limit`` (score that
+    DataFrame with the columns of ``decided``, ``limit`` (score that
     one in ten of the machine's normal test clips exceeds; NaN without any) and ``found`` (whether
     the score exceeds it). The limit reads labels: it serves to look back, and no system decides
     by it.
     """
-    table = metrics.labelled(systems.decisions(applied))
+    table = metrics.labelled(decided)
     normal = table["score"].astype(float).where(table["label"] == "normal")
     groups = normal.groupby([table["system"], table["machine"]])
     limit = groups.transform("quantile", 1 - FALSE_ALARMS)

@@ -15,15 +15,12 @@ from pathlib import Path
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.compare.statistics import FUSED, Results
-from asdlib.compare.systems import Applied
+from asdlib.compare.statistics import FUSED, PARTS, Results
 from asdlib.io.files import read_bytes
 from asdlib.params import AsdError
 from asdlib.runtime.errors import form, plural
 
 COLUMNS = ["machine", "domain", "label", "name", "score"]
-Systems = Mapping[str, pd.DataFrame]
-"""Scores of the test clips of every system, with these columns."""
 Kind = tuple[str | None, str | None]
 """Domain and label of a clip."""
 
@@ -83,7 +80,7 @@ def read_table(path: Path) -> pd.DataFrame:
     return _labelled(path, rows)
 
 
-def read(folder: str | Path, truth: str | Path | None = None) -> dict[str, pd.DataFrame]:
+def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
     r"""Read all scores below a folder.
 
     Parameters
@@ -97,7 +94,7 @@ def read(folder: str | Path, truth: str | Path | None = None) -> dict[str, pd.Da
 
     Returns
     -------
-    Scores by system, see :data:`Systems`.
+    DataFrame with system and :data:`COLUMNS`.
 
     Raises
     ------
@@ -110,64 +107,58 @@ def read(folder: str | Path, truth: str | Path | None = None) -> dict[str, pd.Da
     >>> folder = Path(tempfile.mkdtemp())
     >>> name = "section_00_source_test_normal_0000_spd_1.wav"
     >>> _ = (folder / "anomaly_score_fan_section_00_test.csv").write_text(f"{name},1.5\n")
-    >>> (table,) = read(folder).values()
-    >>> table.iloc[0, :3].tolist(), float(table["score"][0])
-    (['fan', 'source', 'normal'], 1.5)
+    >>> row = read(folder).loc[0]
+    >>> row["machine"], row["domain"], row["label"], float(row["score"])
+    ('fan', 'source', 'normal', 1.5)
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder; give one with anomaly_score_*.csv.")
     known = {} if truth is None else _truth(Path(truth))
-    found: dict[str, list[pd.DataFrame]] = {}
+    found = []
     for path in sorted(folder.rglob("*.csv")):
         if match := _SCORES.fullmatch(path.name):
             name = " ".join([_place(path.parent, folder), *match[2].strip("_").split("_")]).strip()
-            own = _labelled(path, _lines(path), match[1], known)
-            found.setdefault(name, []).append(own)
+            found.append(_labelled(path, _lines(path), match[1], known).assign(system=name))
         elif [cells for _, cells in _lines(path)[:1]] == [["file", "score"]]:
-            found[_place(path.with_suffix(""), folder)] = [read_table(path)]
+            found.append(read_table(path).assign(system=_place(path.with_suffix(""), folder)))
     if not found:
         raise AsdError(
             f"{folder}: holds no scores; anomaly_score_<machine>_section_00_test.csv is needed, or "
             "a table with the header file,score."
         )
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+    whole = pd.concat(found, ignore_index=True)
+    for row in whole[whole.duplicated(["system", "machine", "name"])].itertuples():
+        raise AsdError(f"{row.system}: {row.name} of {row.machine} is listed more than once.")
+    return whole
 
 
-def of_study(applied: Applied) -> dict[str, pd.DataFrame]:
-    """Return the labelled test clips' scores of every system of a study that could be formed.
+def in_common(whole: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the machines that all systems have, and say which are left out.
 
     Parameters
     ----------
-    applied : of :func:`asdlib.compare.systems.apply_all`.
-    """
-    tables = {name: metrics.labelled(own.clips) for name, own in applied.items() if own.members}
-    return {name: table[COLUMNS] for name, table in tables.items() if len(table)}
-
-
-def in_common(systems: Systems) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Keep the machines that all systems have, and say which are left out.
+    whole : columns system and :data:`COLUMNS`.
 
     Raises
     ------
     AsdError
         If no machine is in all systems, or if two systems have other clips of a machine.
     """
-    whole = pd.concat([table.assign(system=name) for name, table in systems.items()])
     sets = whole.groupby("system", sort=False)["machine"].agg(set)
     common = set.intersection(*sets)
     if not common:
         each = "; ".join(f"{name}: {', '.join(sorted(own))}" for name, own in sets.items())
         raise AsdError(f"There is no machine that all systems have ({each}).")
-    clips = whole[whole["machine"].isin(common)].groupby(["machine", "name"])["system"].agg(set)
-    if len(lacking := clips[clips.map(len) < len(systems)]):
+    shared = whole[whole["machine"].isin(common)]
+    clips = shared.groupby(["machine", "name"])["system"].agg(set)
+    if len(lacking := clips[clips.map(len) < len(sets)]):
         clip, has = "/".join(lacking.index[0]), lacking.iloc[0]
-        other = next(name for name in systems if name not in has)
+        other = next(name for name in sets.index if name not in has)
         raise AsdError(
             f"{other}: has no score of {clip}, which {min(has)} has; a comparison needs the same "
             f"clips ({plural(len(lacking), 'clip')} missing)."
         )
-    shared = {n: t[t["machine"].isin(common)].reset_index(drop=True) for n, t in systems.items()}
     left_out = [
         f"{name}: {', '.join(sorted(own - common))} left out; not all systems have it."
         for name, own in sets.items()
@@ -176,12 +167,12 @@ def in_common(systems: Systems) -> tuple[dict[str, pd.DataFrame], list[str]]:
     return shared, left_out
 
 
-def compare(systems: Systems, reference: str) -> pd.DataFrame:
+def compare(whole: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Official values of every system, with intervals over clips, and its difference to one.
 
     Parameters
     ----------
-    systems : of the same clips, see :func:`in_common`.
+    whole : of the same clips, see :func:`in_common`.
     reference : the system that the others are compared with.
 
     Returns
@@ -191,24 +182,29 @@ def compare(systems: Systems, reference: str) -> pd.DataFrame:
     reference with its interval, change_low to change_high, both paired over resampled clips, and
     the verdict. NaN where the labels do not allow a value, and for the reference itself.
     """
-    parts = [table.assign(front_end=name) for name, table in systems.items()]
-    whole = pd.concat(parts, ignore_index=True).assign(scorer=FUSED, seed=0, split="test")
-    results = Results(whole)
-    keys = [(name, FUSED) for name in systems]
-    paired = results.paired((key, (reference, FUSED)) for key in keys)
-    table = results.per_seed[["auc_source", "auc_target", "pauc", "omega"]]
-    table = table.set_axis(pd.Index(systems, name="system"))
-    table[["low", "high"]] = results.intervals(keys)
-    table[["change", "change_low", "change_high"]] = paired[["mean", "low", "high"]].to_numpy()
-    table["verdict"] = paired["verdict"].to_numpy()
-    return table.sort_values("omega", ascending=False, kind="stable")
+    table = whole.rename(columns={"system": "front_end"})
+    results = Results(table.assign(scorer=FUSED, seed=0, split="test"))
+    found = results.per_seed.set_index(["front_end", "scorer"])[[*PARTS, "omega"]]
+    paired = results.paired((key, (reference, FUSED)) for key in found.index)
+    found[["low", "high"]] = results.intervals(found.index)
+    found[["change", "change_low", "change_high"]] = paired[["mean", "low", "high"]].to_numpy()
+    found["verdict"] = paired["verdict"].to_numpy()
+    found = found.droplevel("scorer").rename_axis("system")
+    return found.sort_values("omega", ascending=False, kind="stable")
 
 
-def lines_to_print(ours: Systems, theirs: Systems) -> list[str]:
-    """Compare the systems of a study, if there is one, with those that others left, in words."""
-    systems, left_out = in_common({**ours, **theirs})
-    reference = next(iter(systems))
-    table = compare(systems, reference).to_string(float_format="{:.4f}".format, na_rep="-")
+def lines_to_print(theirs: pd.DataFrame, ours: pd.DataFrame | None = None) -> list[str]:
+    """Compare the systems of a study, if there is one, with those that others left, in words.
+
+    Parameters
+    ----------
+    theirs, ours : columns system and :data:`COLUMNS`. Of two systems of one name, theirs counts.
+    """
+    if ours is not None:
+        theirs = pd.concat([ours[~ours["system"].isin(theirs["system"])], theirs])
+    whole, left_out = in_common(theirs)
+    reference = whole["system"].iloc[0]
+    table = compare(whole, reference).to_string(float_format="{:.4f}".format, na_rep="-")
     return [table, f"change and verdict: in place of {reference}.", *left_out]
 
 

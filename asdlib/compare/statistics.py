@@ -33,7 +33,7 @@ _LEVEL = 0.05  # of the p value below which a difference over seeds counts
 PARTS = ["auc_source", "auc_target", "pauc"]
 """Of Omega."""
 _MODEL = ["front_end", "scorer", "seed"]
-_CLIP = ["machine", "name", "split", "domain", "label"]
+CLIP = ["machine", "name", "split", "domain", "label"]
 _PAIRED = [
     *("system", "against", "mean", "std", "n", "p_t", "p_wilcoxon", "seedless"),
     *("low", "high", "verdict"),
@@ -74,7 +74,7 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
     DataFrame with the columns machine, name, split, domain, label, score; sorted by machine and
     name.
     """
-    models = table.pivot(index=_CLIP, columns=_MODEL, values="score")
+    models = table.pivot(index=CLIP, columns=_MODEL, values="score")
     scores = {model: PerClip(own, models.index) for model, own in models.items()}
     joined = guarded_ensemble(scores, fusion)
     return models.index.to_frame(index=False).assign(score=[value for _, value in joined.items()])

@@ -18,9 +18,9 @@ import yaml
 
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.compare.score_files import csv_lines
-from asdlib.compare.systems import PAPER, Applied, System, SystemScores
+from asdlib.compare.statistics import PARTS, Results
+from asdlib.compare.systems import PAPER, System, decisions, guarded
 from asdlib.compare.validation import DECISIONS, META, SCORES, check_label, file_name
-from asdlib.compare.validation import validate as validate
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
 from asdlib.io import folders
@@ -28,37 +28,6 @@ from asdlib.io.files import read_bytes, replacing, write_text
 from asdlib.params import AsdError, Params
 
 _NULL = re.compile(r"(?<=: )null$", re.MULTILINE)  # PyYAML quotes a text that reads so
-
-
-def meta(
-    label: str,
-    *,
-    name: str,
-    abbreviation: str,
-    description: Mapping[str, Any],
-    total_parameters: int,
-    results: pd.DataFrame | None = None,
-) -> dict[str, Any]:
-    """Describe a system with the keys of the 2026 meta file; what is not known stays null.
-
-    Parameters
-    ----------
-    description : values for the keys of ``system.description``; others stay null.
-    results : table of :func:`asdlib.metrics.evaluate`; given in percent with two decimals.
-    """
-    development: dict = {}
-    if results is not None:
-        values = results[["auc_source", "auc_target", "pauc"]].dropna()
-        development = values.mul(100).round(2).to_dict("index")
-    about = {
-        "submission": {"label": label, "name": name, "abbreviation": abbreviation},
-        "system": {
-            "description": META["system"]["description"] | dict(description),
-            "complexity": {"total_parameters": total_parameters},
-        },
-        "results": {"development_dataset": development},
-    }
-    return {group: META[group] | own for group, own in about.items()}
 
 
 def write_system(
@@ -73,7 +42,7 @@ def write_system(
     Parameters
     ----------
     scores, decisions : machine to guarded values, named by file; decisions are yes or no.
-    description : of :func:`meta`.
+    description : of :func:`describe`.
 
     Returns
     -------
@@ -98,16 +67,15 @@ def write_system(
 
 def write_all(
     folder: Path,
-    applied: Applied,
+    results: Results,
     machines: Collection[str],
     params: Params,
     systems: Sequence[System] = PAPER,
 ) -> Path:
-    """Write every system that could be formed, for these machines, and the zip of them all.
+    """Write every system that can be formed, for these machines, and the zip of them all.
 
     Parameters
     ----------
-    applied : of :func:`asdlib.compare.systems.apply_all`.
     machines : those whose test clips are submitted.
     systems : at most four, the most that one team may submit.
 
@@ -118,16 +86,18 @@ def write_all(
     folders.managed(Path(folder), "the parameter results or name")
     if (written := Path(folder) / "task2").exists():
         shutil.rmtree(written)  # a system of an earlier run must not stay in the zip
+    decided = decisions(results, params.scoring.quantile, systems)
+    decided = decided[decided["machine"].isin(list(machines))]
     for system in systems:
-        own = applied[system.name]
-        if not own.members:
+        if not system.members(results.per_seed):
             continue
+        own = decided.loc[decided["system"] == system.name, "machine"].unique()
+        scores, alarms = (
+            {machine: guarded(decided, system.name, machine, column) for machine in own}
+            for column in ("score", "decision")
+        )
         label = label_of(system, params)
-        description = _describe(system, own, label, params)
-        chosen = [m for m in machines if m in set(own.test["machine"])]
-        scores = {machine: own.guarded(machine) for machine in chosen}
-        decisions = {machine: own.guarded(machine, "decision") for machine in chosen}
-        write_system(folder, label, scores, decisions, description)
+        write_system(folder, label, scores, alarms, describe(system, results, label, params))
     return pack(folder)
 
 
@@ -157,14 +127,19 @@ def pack(folder: Path) -> Path:
     return path
 
 
-def _describe(system: System, own: SystemScores, label: str, params: Params) -> dict[str, Any]:
-    """Fill in the meta file of a system; a combination counts as many models as it has parts."""
-    models = sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in own.members)
+def describe(system: System, results: Results, label: str, params: Params) -> dict[str, Any]:
+    """Fill in the meta file of a system with the keys of 2026; what is not known stays null.
+
+    A combination counts as many models as it has parts. Values are given in percent with two
+    decimals.
+    """
+    members = system.members(results.per_seed)
+    models = sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in members)
     values = params.spectra.stack * params.spectra.n_mels
     each = SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
     description = {
         "input_sampling_rate": f"{params.spectra.sample_rate / 1000:g} kHz",
-        "front_end": " and ".join(system.front_ends),
+        "front_end": " and ".join(dict.fromkeys(front_end for front_end, _ in system.views)),
         "aggregation_method": "average" if system.fusion == "mean" else system.fusion,
         "ensemble_method_subsystem_count": models,
         "development_data_usage": "selection of models" if system.selected else None,
@@ -185,11 +160,14 @@ def _describe(system: System, own: SystemScores, label: str, params: Params) -> 
             "domain_generalization_method": "centre per domain",
             "decision_making": f"p value by held-out scores at most {rate:g}",
         }
-    return meta(
-        label,
-        name=system.title,
-        abbreviation=system.name,
-        description=description,
-        total_parameters=each * models if system.trained else 0,
-        results=own.evaluate(),
-    )
+    machines = system.evaluate(results)
+    found = {} if machines is None else machines[PARTS].dropna().mul(100).round(2).to_dict("index")
+    about: dict[str, dict[str, Any]] = {
+        "submission": {"label": label, "name": system.title, "abbreviation": system.name},
+        "system": {
+            "description": META["system"]["description"] | description,
+            "complexity": {"total_parameters": each * models if system.trained else 0},
+        },
+        "results": {"development_dataset": found},
+    }
+    return {group: META[group] | own for group, own in about.items()}

@@ -6,7 +6,7 @@ through :mod:`asdlib.metrics`. Notebook: 08_submission.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from asdlib import metrics
 from asdlib.calibration import Alarm
 from asdlib.clipstats import S5, VIEWS
 from asdlib.compare import statistics
-from asdlib.compare.statistics import Results, among, ensemble
+from asdlib.compare.statistics import CLIP, Results, among, ensemble
 from asdlib.guard import PerClip
 from asdlib.io import store
 from asdlib.study import baseline
@@ -46,11 +46,6 @@ class System:
     views: tuple[tuple[str, str], ...]
     selected: bool = False
     fusion: str = "mean"
-
-    @property
-    def front_ends(self) -> tuple[str, ...]:
-        """Front-ends of its views, each once."""
-        return tuple(dict.fromkeys(front_end for front_end, _ in self.views))
 
     @property
     def trained(self) -> bool:
@@ -88,21 +83,32 @@ class System:
             rows = rows.head(_BEST_MODELS)
         return list(zip(rows["front_end"], rows["scorer"], rows["seed"], strict=True))
 
+    def scores(self, results: Results) -> pd.DataFrame:
+        """Scores of all clips, through the guard; no rows where the system cannot be formed.
+
+        Returns
+        -------
+        DataFrame as of :func:`asdlib.compare.statistics.ensemble`.
+        """
+        members = self.members(results.per_seed)
+        if not members:
+            return pd.DataFrame(columns=[*CLIP, "score"])
+        return ensemble(results.table[among(results.table, members)], self.fusion)
+
+    def evaluate(self, results: Results) -> pd.DataFrame | None:
+        """Official values per development machine; none without labelled test clips."""
+        known = metrics.labelled(self.scores(results))
+        return metrics.evaluate(known) if len(known) else None
+
 
 PAPER = (
-    System("S1", "AdaSub + DM + shrink + P95", (("adasub", "s1"),)),
+    System("S1", "AdaSub + DM + shrink + P95", (CHAMPION,)),
     System("S2", "RefSub under the S1 stack", (("refsub", "s1"),)),
     System("S3", "Combo of AdaSub and CohGate", (("combo", "eq1"),)),
-    System(
-        "S4", "ten best models of AdaSub and RefSub", (("adasub", "s1"), ("refsub", "s1")), True
-    ),
+    System("S4", "ten best models of AdaSub and RefSub", (CHAMPION, ("refsub", "s1")), True),
 )
 """The paper's four submissions."""
-UNTRAINED = System(
-    "S5",
-    "clip statistics of near, AdaSub and AdaLS, without training",
-    S5,
-)
+UNTRAINED = System("S5", "clip statistics of near, AdaSub and AdaLS, without training", S5)
 """A submission of its own. The last two views and the mean were chosen on embedded scenes alone.
 
 The first one does not need the far microphone. It was added after the choice, because the other two
@@ -112,66 +118,47 @@ SYSTEMS = (*PAPER, UNTRAINED)
 BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
 
 
-_CLIPS = ["machine", "split", "domain", "label", "name", "score", "threshold", "decision"]
+DECISIONS = ["system", *CLIP, "score", "threshold", "decision"]
+"""Columns of :func:`decisions`."""
 
 
-@dataclass(frozen=True)
-class SystemScores:
-    """A system on all machines of a study.
-
-    Attributes
-    ----------
-    members : front-end, scorer and seed of every model; empty where the system cannot be formed.
-    clips : columns machine, split, domain, label, name, score, threshold (of the machine, see
-        :func:`threshold`) and decision (1: anomaly), of all clips, training clips included.
-    """
-
-    members: list[Model]
-    clips: pd.DataFrame
-
-    @property
-    def test(self) -> pd.DataFrame:
-        """Rows of the test clips."""
-        return self.clips[self.clips["split"] == "test"]
-
-    def guarded(self, machine: str, column: str = "score") -> PerClip:
-        """Scores, or decisions, of a machine's test clips."""
-        own = self.test[self.test["machine"] == machine]
-        return PerClip(own[column], own["name"])
-
-    def evaluate(self) -> pd.DataFrame | None:
-        """Official values per development machine; none without labelled test clips."""
-        known = metrics.labelled(self.clips)
-        return metrics.evaluate(known) if len(known) else None
-
-
-Applied = Mapping[str, SystemScores]
-"""Systems by name."""
-
-
-def apply(system: System, results: Results, quantile: float) -> SystemScores:
-    """Score every machine with a system, through the guard.
+def decisions(
+    results: Results, quantile: float, systems: Iterable[System] = SYSTEMS
+) -> pd.DataFrame:
+    """Score, threshold and decision of every test clip by every system that can be formed.
 
     Parameters
     ----------
     quantile : of the training-normal clips' scores, for the decision threshold.
+
+    Returns
+    -------
+    DataFrame with system, machine, name, split, domain, label, score, threshold (of the machine,
+    see :func:`threshold`) and decision (1: anomaly).
     """
-    members = system.members(results.per_seed)
-    if not members:
-        return SystemScores([], pd.DataFrame(columns=_CLIPS))
     parts = []
-    clips = ensemble(results.table[among(results.table, members)], system.fusion)
-    for _, own in clips.groupby("machine", sort=False):
-        train = own.loc[own["split"] == "train", "score"].to_numpy()
-        limit = threshold(train, quantile, held_out=not system.trained)
-        decided = PerClip(own["score"], own["name"]) > limit
-        parts.append(own.assign(threshold=limit, decision=[int(d) for _, d in decided.items()]))
-    return SystemScores(members, pd.concat(parts, ignore_index=True))
+    for system in systems:
+        for _, own in system.scores(results).groupby("machine", sort=False):
+            test = own[own["split"] == "test"]
+            train = own.loc[own["split"] == "train", "score"].to_numpy()
+            limit = threshold(train, quantile, held_out=not system.trained)
+            decided = PerClip(test["score"], test["name"]) > limit
+            values = [int(decision) for _, decision in decided.items()]
+            parts.append(test.assign(system=system.name, threshold=limit, decision=values))
+    return (
+        pd.concat(parts, ignore_index=True)[DECISIONS] if parts else pd.DataFrame(columns=DECISIONS)
+    )
 
 
-def apply_all(results: Results, quantile: float) -> dict[str, SystemScores]:
-    """Apply each of the submitted systems, see :func:`apply`."""
-    return {system.name: apply(system, results, quantile) for system in SYSTEMS}
+def guarded(decided: pd.DataFrame, system: str, machine: str, column: str = "score") -> PerClip:
+    """Scores, or decisions, of a machine's test clips by one system.
+
+    Parameters
+    ----------
+    decided : of :func:`decisions`.
+    """
+    own = decided[(decided["system"] == system) & (decided["machine"] == machine)]
+    return PerClip(own[column], own["name"])
 
 
 def threshold(training: np.ndarray, quantile: float, *, held_out: bool) -> float:
@@ -209,59 +196,54 @@ def scored_alone(
     return statistics.guarded_ensemble(scores, fusion).item()
 
 
-def default_system(applied: Applied, preferred: str = "") -> System:
+def default_system(decided: pd.DataFrame, preferred: str = "") -> System:
     """Return the first system that could be formed; S1 where none could.
 
-    Chapter 08 and the explorer show the decisions of one system alone.
+    Chapter 08 shows the decisions of one system alone.
 
     Parameters
     ----------
+    decided : of :func:`decisions`.
     preferred : name of the system that is taken if it could be formed.
     """
-    formed = [s for s in SYSTEMS if s.name in applied and applied[s.name].members]
+    formed = [s for s in SYSTEMS if s.name in set(decided["system"])]
     return next((s for s in formed if s.name == preferred), (*formed, SYSTEMS[0])[0])
 
 
-def omega_by_machine(applied: Applied) -> pd.DataFrame:
-    """Omega of every system on every development machine, and over all.
+def omega_by_machine(results: Results) -> pd.DataFrame:
+    """Omega of the baseline and every system on every development machine, and over all.
 
     Returns
     -------
-    DataFrame indexed by system, with a column per machine and ``overall``.
+    DataFrame indexed by system, with a column per machine and ``overall``; NaN where a system
+    cannot be formed.
     """
     rows: dict[str, dict[str, float]] = {}
-    for name, own in applied.items():
-        machines = own.evaluate()
-        rows[name] = {} if machines is None else dict(machines["omega"])
-        rows[name]["overall"] = np.nan if machines is None else metrics.omega(machines)
+    for system in (BASELINE, *SYSTEMS):
+        machines = system.evaluate(results)
+        rows[system.name] = {} if machines is None else dict(machines["omega"])
+        rows[system.name]["overall"] = np.nan if machines is None else metrics.omega(machines)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
     return table[[*table.columns.drop("overall"), "overall"]]
 
 
-def decisions(applied: Applied) -> pd.DataFrame:
-    """Score, threshold and decision of every test clip by every system.
+def error_counts(decided: pd.DataFrame) -> pd.DataFrame:
+    """False alarms, misses and F1 on labelled test clips, per machine and domain.
 
-    Returns
-    -------
-    DataFrame with system and the columns of :attr:`SystemScores.clips`.
-    """
-    parts = [own.test.assign(system=name) for name, own in applied.items() if own.members]
-    columns = ["system", *_CLIPS]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def error_counts(own: SystemScores) -> pd.DataFrame:
-    """False alarms, misses and F1 of a system on labelled test clips, per machine and domain.
+    Parameters
+    ----------
+    decided : of :func:`decisions`, of one system.
 
     Returns
     -------
     DataFrame with machine, domain, threshold and the values of
     :func:`asdlib.metrics.error_counts`; no rows without labelled clips.
     """
+    places = ["machine", "domain", "threshold"]
     rows = []
-    for place, clips in metrics.labelled(own.clips).groupby(["machine", "domain", "threshold"]):
+    for place, clips in metrics.labelled(decided).groupby(places):
         counts = metrics.error_counts(clips["decision"].tolist(), clips["label"].tolist())
-        rows.append(dict(zip(("machine", "domain", "threshold"), place, strict=True)) | counts)
+        rows.append(dict(zip(places, place, strict=True)) | counts)
     return pd.DataFrame(rows)
 
 
@@ -271,7 +253,7 @@ def write_tables(results: Results, quantile: float, folder: Path) -> list[str]:
     Parameters
     ----------
     results : of :func:`asdlib.compare.statistics.results`.
-    quantile : see :func:`apply`.
+    quantile : see :func:`decisions`.
 
     Returns
     -------
@@ -281,7 +263,7 @@ def write_tables(results: Results, quantile: float, folder: Path) -> list[str]:
     tables = {"scores.parquet": results.table, "omega.csv": results.per_seed}
     tables |= {"ensembles.csv": results.ensembles}
     tables = {name: own[own["scorer"] != statistics.FUSED] for name, own in tables.items()}
-    decided = decisions(apply_all(results, quantile)).drop(columns=["split", "domain", "label"])
+    decided = decisions(results, quantile).drop(columns=["split", "domain", "label"])
     tables["decisions.csv"] = decided
     lines = []
     if tables["ensembles.csv"]["omega"].notna().any():

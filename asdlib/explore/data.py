@@ -273,4 +273,4 @@ class StudyReader:
         table = study.read(self.params, self.recordings)
         needed = [view for system in systems.SYSTEMS for view in system.views]
         results = statistics.Results(table[statistics.among(table, needed)])
-        return systems.decisions(systems.apply_all(results, self.params.scoring.quantile))
+        return systems.decisions(results, self.params.scoring.quantile)

@@ -48,7 +48,7 @@ def test_clips_are_found_above_what_a_tenth_of_the_normal_ones_exceed(trained):
     """And an autoencoder's evidence is the residual at the percentile of its terms."""
     recordings = study.open_recordings(trained)
     results = statistics.results(trained, recordings)
-    clips = failures.found_clips(systems.apply_all(results, 0.9))
+    clips = failures.found_clips(systems.decisions(results, 0.9))
     normal = clips[(clips["label"] == "normal") & (clips["system"] == "S1")]
     for _, own in normal.groupby("machine"):
         assert own["limit"].iloc[0] == pytest.approx(np.quantile(own["score"], 0.9))

@@ -13,7 +13,6 @@ from asdlib.compare.statistics import Results
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
 
-NOTHING = systems.SystemScores([], pd.DataFrame(columns=systems._CLIPS))
 UNTRAINED = {"scorers": ["/".join(v) for v in clipstats.S5], "baseline": False}
 
 
@@ -23,7 +22,8 @@ def recordings(clips=()):
 
 
 def formed(*clips):
-    return systems.SystemScores([("adasub", "s1", 0)], pd.DataFrame(clips, columns=systems._CLIPS))
+    columns = ["machine", "split", "domain", "label", "name", "score", "threshold", "decision"]
+    return pd.DataFrame(clips, columns=columns)
 
 
 def test_errors_are_counted_per_machine_and_domain():
@@ -56,28 +56,30 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
         ],
         ignore_index=True,
     )
-    s1 = systems.apply(systems.SYSTEMS[0], Results(table), 0.9)
-    assert s1.members == [("adasub", "s1", 0), ("adasub", "s1", 1)]
-    limits = s1.clips.groupby("machine")["threshold"].first()
+    results = Results(table)
+    assert systems.PAPER[0].members(results.per_seed) == [("adasub", "s1", 0), ("adasub", "s1", 1)]
+    decided = systems.decisions(results, 0.9)
+    assert set(decided["system"]) == {"S1"}
+    limits = decided.groupby("machine")["threshold"].first()
     assert limits.tolist() == pytest.approx([1.8, 5])  # 0.9 of the way from 0 over 1 to 2
-    assert dict(s1.guarded("fan").items()) == {
+    assert dict(systems.guarded(decided, "S1", "fan").items()) == {
         "source normal": 0.5,
         "target normal": 1.5,
         "source anomaly": 5.5,
         "target anomaly": 6.5,
     }
-    assert [int(d) for _, d in s1.guarded("fan", "decision").items()] == [1, 0, 1, 0]
-    for applied, name in (({"S1": s1, "S5": s1}, "S1"), ({"S1": NOTHING, "S5": s1}, "S5")):
-        assert systems.default_system(applied).name == name
-    assert systems.default_system({"S1": s1, "S5": s1}, "S5").name == "S5"
-    assert systems.default_system({"S1": NOTHING}).name == "S1"
-    decided = systems.decisions({"S1": s1, "S2": NOTHING}).set_index(["system", "machine", "name"])
-    assert decided["decision"].tolist() == [1, 0, 1, 0] + [0] * 4
-    assert decided.loc[("S1", "fan", "target normal"), ["score", "threshold"]].tolist() == [
-        1.5,
-        1.8,
-    ]
-    omegas = systems.omega_by_machine({"S1": s1, "S2": NOTHING})
+    own = decided.set_index(["machine", "name"])["decision"]
+    assert own["fan"].to_dict() == {name: int("anomaly" in name) for name in HALF}
+    assert not own["pump"].any()
+    both = decided.assign(system="S5")
+    for given, preferred, name in (
+        (pd.concat([both, decided]), "", "S1"),
+        (both, "", "S5"),
+        (pd.concat([decided, both]), "S5", "S5"),
+        (both[:0], "", "S1"),
+    ):
+        assert systems.default_system(given, preferred).name == name
+    omegas = systems.omega_by_machine(results)
     assert omegas.columns.tolist() == ["fan", "pump", "overall"]
     overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
     assert omegas.loc["S1"].tolist() == pytest.approx([1, OMEGA_OF_HALF, overall])
@@ -94,11 +96,10 @@ def test_the_system_without_training_is_the_mean_of_its_views():
         ],
         ignore_index=True,
     )
-    s5 = systems.apply(systems.UNTRAINED, Results(statistics.with_untrained(table)), 0.5)
-    assert s5.members == [("near", "fine", 0), ("adasub", "fine", 0), ("adals", "pmsd", 0)]
+    decided = systems.decisions(Results(statistics.with_untrained(table)), 0.5)
     expected = {name: (2 * PERFECT[name] + HALF[name]) / 3 for name in PERFECT}
-    assert dict(s5.guarded("fan").items()) == pytest.approx(expected)
-    assert set(s5.clips["threshold"]) == {2.0}  # held out: p of a score above both is 1 / 3
+    assert dict(systems.guarded(decided, "S5", "fan").items()) == pytest.approx(expected)
+    assert set(decided["threshold"]) == {2.0}  # held out: p of a score above both is 1 / 3
     assert not systems.UNTRAINED.trained
     assert all(system.trained for system in systems.PAPER)
 

@@ -199,8 +199,7 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied, app):
 
 def test_what_each_system_decides_is_read_back(studied, reader, app):
     chosen, recordings, table = studied
-    results = systems.apply_all(Results(table), chosen.scoring.quantile)
-    expected = systems.decisions(results)
+    expected = systems.decisions(Results(table), chosen.scoring.quantile)
     pd.testing.assert_frame_equal(reader.decisions, expected)
     assert set(expected["system"]) == {"S1", "S2", "S3", "S4", "S5"}
     clip = recordings.clips("fan", "test").iloc[0]

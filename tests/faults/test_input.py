@@ -17,7 +17,7 @@ import yaml
 from conftest import SMALL, machine_folder, two_channels, write_wav
 
 from asdlib import cli, dataset, metrics
-from asdlib.compare import score_files, submission
+from asdlib.compare import score_files, submission, validation
 from asdlib.guard import PerClip
 from asdlib.io import wav
 from asdlib.monitor import Monitor
@@ -172,15 +172,13 @@ def test_parameter_files_and_score_tables(tmp_path, fuzz):
 def test_packages(tmp_path, rng, fuzz):
     names, label = [f"section_00_{i:04d}.wav" for i in range(6)], "Doe_Uni_task2_1"
     scores = PerClip(rng.standard_normal(6), names)
-    about = submission.meta(
-        label, name="Test", abbreviation="T", description={}, total_parameters=7, results=None
-    )
+    about = {**validation.META, "submission": {**validation.META["submission"], "label": label}}
     submission.write_system(tmp_path, label, {"fan": scores}, {"fan": scores > 0.0}, about)
     package = submission.pack(tmp_path)
 
     def validate(content, path=package):
         path.write_bytes(content)
-        return submission.validate(package if path == package else tmp_path)
+        return validation.validate(package if path == package else tmp_path)
 
     stored = io.BytesIO()
     with zipfile.ZipFile(package) as old, zipfile.ZipFile(stored, "w", zipfile.ZIP_STORED) as new:

@@ -13,7 +13,7 @@ import yaml
 from conftest import SMALL, two_channels, write_wav
 
 from asdlib import cli
-from asdlib.compare import statistics, submission, systems
+from asdlib.compare import statistics, submission
 from asdlib.params import AsdError, load
 from asdlib.runtime import errors
 from asdlib.study import open_recordings
@@ -75,8 +75,7 @@ def package(data, work):
         params = load(data / "study.yaml", data=str(data / "pump"))
         own = open_recordings(params)
         results = statistics.results(params, own)
-        applied = systems.apply_all(results, params.scoring.quantile)
-        submission.write_all(work / "submission", applied, own.machines, params)
+        submission.write_all(work / "submission", results, own.machines, params)
     except (AsdError, OSError) as error:
         print(error if isinstance(error, AsdError) else errors.sentence(error), file=sys.stderr)
         return 2

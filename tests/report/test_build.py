@@ -11,7 +11,7 @@ from conftest import ROOT, SMALL, small_params, two_machines
 from whole import LABELS, drawn, text_of
 
 from asdlib import params, study
-from asdlib.compare import submission
+from asdlib.compare import validation
 from asdlib.io import files
 from asdlib.params import AsdError
 from asdlib.report import build, execution
@@ -43,7 +43,7 @@ def test_a_report_on_scenes_is_whole(scenes_report):
     assert "SimPump: 5 clips by S1, S2, S3, S4, S5, the same bytes as in the score files" in again
     package = files.resolve(chosen.results) / "small" / "submission" / "task2.zip"
     clips = study.open_recordings(chosen).clips("SimPump", "test")
-    assert submission.validate(package, {"SimPump": set(clips["name"])}) == []
+    assert validation.validate(package, {"SimPump": set(clips["name"])}) == []
 
 
 def test_a_second_report_executes_nothing(scenes_report, monkeypatch):

@@ -170,10 +170,13 @@ def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(trained):
     results, recordings = Results(study.run(trained)), study.open_recordings(trained)
     score = study.score_alone(trained, recordings, "valve")
     for system in systems.SYSTEMS:
-        applied = systems.apply(system, results, 0.9)
-        assert applied.members
-        alone = partial(systems.scored_alone, score, applied.members, system.fusion)
-        rederive(alone, applied.guarded("valve"))
+        members, decided = (
+            system.members(results.per_seed),
+            systems.decisions(results, 0.9, [system]),
+        )
+        assert members
+        alone = partial(systems.scored_alone, score, members, system.fusion)
+        rederive(alone, systems.guarded(decided, system.name, "valve"))
     other = next(iter((Path(trained.data) / "valve" / "test").iterdir()))
     write_wav(other, two_channels(np.random.default_rng(5)))
     again = study.score_alone(trained, recordings, "valve")
