@@ -72,16 +72,11 @@ class SeedBatchNorm(nn.Module):
         seeds, vectors, width = x.shape
         # seeds become channels, so that one call of the library's kernel serves them all
         channels = x.transpose(0, 1).reshape(vectors, seeds * width)
-        y = F.batch_norm(
-            channels,
-            self.mean.view(-1),
-            self.var.view(-1),
-            self.weight.view(-1),
-            self.bias.view(-1),
-            self.training,
-            self.momentum,
-            self.eps,
+        mean, var, weight, bias = (
+            own.view(-1) for own in (self.mean, self.var, self.weight, self.bias)
         )
+        fixed = self.training, self.momentum, self.eps
+        y = F.batch_norm(channels, mean, var, weight, bias, *fixed)
         return y.view(vectors, seeds, width).transpose(0, 1)
 
     def _in_place(self, x: Tensor) -> Tensor:
@@ -159,11 +154,7 @@ class SeedAutoencoder(nn.Module):
     """
 
     def __init__(
-        self,
-        values: int,
-        seeds: Sequence[int],
-        shape: Shape = Shape(),
-        outputs: int | None = None,
+        self, values: int, seeds: Sequence[int], shape: Shape = Shape(), outputs: int | None = None
     ):
         super().__init__()
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]

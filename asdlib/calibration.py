@@ -58,10 +58,7 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls,
-        scores: Scores,
-        quantile: float = Scoring().quantile,
-        mode: str = Scoring().standardise,
+        cls, scores: Scores, quantile: float = Scoring().quantile, mode: str = Scoring().standardise
     ) -> Calibration:
         """Fit to the training-normal clips' A, by maximum likelihood.
 

@@ -1,7 +1,7 @@
 """The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error.
 
 Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an alarm. A command is a
-function; its first line is the help.
+function with its arguments above it; its docstring is its help.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as request:
         resumes = options.run in (_study, _report)
         _say("Stopped; the same command resumes." if resumes else "Stopped.")
-        return 128 + request.args[0]  # the signal's number
+        return 128 + (request.args or (2,))[0]  # the signal's number, or SIGINT's
     except (AsdError, OSError) as error:
         _say(sentence(process.output_error() or error))
         return 2

@@ -31,6 +31,10 @@ Table = Float[np.ndarray, "clip value"]
 OfClips = Float[np.ndarray, " clip"]
 Matrix = Float[np.ndarray, "value value"]
 
+Sound = Float[np.ndarray, " sample"]
+Bands = Float[np.ndarray, " band"]
+OfBands = Float[np.ndarray, "statistic=4 band"]
+
 _JITTER = 1e-6  # of the mean variance: keeps the covariance of few clips regular
 
 
@@ -85,7 +89,7 @@ def chosen(
     return values[..., np.concatenate(places)]
 
 
-def over_time(levels: Float[np.ndarray, "frame band"]) -> Float[np.ndarray, "statistic=4 band"]:
+def over_time(levels: Float[np.ndarray, "frame band"]) -> OfBands:
     """Level and scatter over time of every band.
 
     Parameters
@@ -126,7 +130,7 @@ def sizes(kind: str, spectra: Spectra = Spectra()) -> Spectra:
 
 def fine(
     power: Power, spectra: Spectra = Spectra(), constants: Statistics = Statistics()
-) -> Float[np.ndarray, "statistic=4 band"]:
+) -> OfBands:
     """Statistics of single frequency bins, averaged in dB over logarithmic bands.
 
     The mean in dB over the bins of a band does not let one strong line hide the weak ones beside
@@ -151,11 +155,7 @@ def fine(
     return over_time(decibels(power).T) @ bands.T
 
 
-def psd(
-    signal: Float[np.ndarray, " sample"],
-    spectra: Spectra = Spectra(),
-    constants: Statistics = Statistics(),
-) -> Float[np.ndarray, " band"]:
+def psd(signal: Sound, spectra: Spectra = Spectra(), constants: Statistics = Statistics()) -> Bands:
     """Welch spectrum in logarithmic bands, without the clip's level.
 
     Lines that share a mel band are told apart: a segment of 8192 samples resolves 2 Hz at 16 kHz.
@@ -215,7 +215,7 @@ def _bands(
 
 def centres(
     scorer: str, spectra: Spectra = Spectra(), constants: Statistics = Statistics()
-) -> Float[np.ndarray, " band"]:
+) -> Bands:
     """Return the centre frequency of every band of a view, in Hz.
 
     >>> centres("psd")[[0, -1]].round().tolist()

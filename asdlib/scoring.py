@@ -228,10 +228,8 @@ class Detector:
     ) -> Float[np.ndarray, "*shape"]:
         """Reduce over the frames of a clip as a scorer does: P90 in eq. 1, P95, mean or maximum."""
         scorer = self.scorers[name]
-        if scorer.over_frames == "mean":
-            return terms.mean(-1)
-        if scorer.over_frames == "max":
-            return terms.max(-1)
+        if scorer.over_frames in ("mean", "max"):  # as methods of arrays are named
+            return getattr(terms, scorer.over_frames)(-1)
         q = self.constants.sharp_percentile if scorer.sharp else self.constants.percentile
         return np.percentile(terms, q, axis=-1)
 
@@ -284,9 +282,8 @@ class Detector:
             rho = self.constants.rho
             covariance = (1 - rho) * covariance + rho * self.moments["source"].covariance
         diagonal = covariance.diagonal(dim1=1, dim2=2)
-        added = ridge * diagonal.mean(1, keepdim=True)
-        regular = covariance + torch.diag_embed(added.expand_as(diagonal))
-        return _cholesky(regular, pooled)
+        added = (ridge * diagonal.mean(1, keepdim=True)).expand_as(diagonal)
+        return _cholesky(covariance + torch.diag_embed(added), pooled)
 
 
 def _moments(residuals: Residuals, scorers: Mapping[str, Scorer]) -> Moments:

@@ -89,12 +89,8 @@ def train(
     sides = partial(views, objective=training.objective, stack=frames.stack)
     inputs, outputs = (x.shape[1] for x in sides(windows[:1]))
     model = SeedAutoencoder(inputs, seeds, autoencoder, outputs).to(device).train()
-    optimiser = torch.optim.Adam(
-        model.parameters(),
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
+    rate, decay = training.learning_rate, training.weight_decay
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate, weight_decay=decay, fused=True)
     dtype = hardware.precision(training.precision, device)
     work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
     error_of = _error
@@ -122,24 +118,20 @@ def train(
             total += error.detach()
             batches += 1
         losses.append((total / batches).tolist())
-        _refuse_divergence(losses, seeds, training)
+        if wrong := [
+            str(s) for s, own in zip(seeds, losses[-1], strict=True) if not np.isfinite(own)
+        ]:
+            raise AsdError(
+                f"The training of {form(len(wrong), 'seed', 'seeds')} {', '.join(wrong)} diverged: "
+                f"the loss of epoch {len(losses)} is not finite; set training.learning_rate below "
+                f"{rate:g}."
+            )
         due = time.monotonic() - saved >= training.checkpoint_seconds
         if checkpoint is not None and due and epoch + 1 < training.epochs:
             _save(checkpoint, model, optimiser, losses)
             saved = time.monotonic()
         on_epoch(epoch + 1)
     return model.eval(), np.array(losses)
-
-
-def _refuse_divergence(losses: list[list[float]], seeds: Sequence[int], training: Training) -> None:
-    """Raise an error if the last epoch's loss of some seed is not a finite number."""
-    wrong = [str(s) for s, loss in zip(seeds, losses[-1], strict=True) if not np.isfinite(loss)]
-    if wrong:
-        raise AsdError(
-            f"The training of {form(len(wrong), 'seed', 'seeds')} {', '.join(wrong)} diverged: the "
-            f"loss of epoch {len(losses)} is not finite; set training.learning_rate below "
-            f"{training.learning_rate:g}."
-        )
 
 
 def _error(

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 WITHOUT = {
-    "cli",  # its examples are commands, see README.md
+    "cli"  # its examples are commands, see README.md
 }
 MODULES = sorted(
     path.stem for path in (ROOT / "asdlib").glob("*.py") if path.stem not in {"__init__", *WITHOUT}

@@ -28,9 +28,9 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 290,
-    "io": 680,
-    "method": 2250,
+    "runtime": 280,
+    "io": 670,
+    "method": 2230,
     "simulate": 710,
     "study": 1600,
     "compare": 1520,
@@ -203,11 +203,6 @@ def bound(node):
         return {node.asname or node.name.partition(".")[0]}
     own = {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
     return own.union(*map(bound, ast.iter_child_nodes(node)))
-
-
-def test_names_that_a_cell_leaves_behind_are_found():
-    cell = "import a.b\nfrom c import d as e\nfor f, g in h:\n    i = [j for j in k]\n"
-    assert bound(ast.parse(cell)) == {"a", "e", "f", "g", "i"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

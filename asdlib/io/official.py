@@ -28,7 +28,7 @@ from asdlib.io.folders import MARK, is_foreign
 from asdlib.runtime.errors import AsdError, plural
 from asdlib.runtime.process import bar
 
-LICENCE = "The recordings are under the licence CC BY-NC-SA 4.0: share alike, no commercial use."
+_LICENCE = "The recordings are under the licence CC BY-NC-SA 4.0: share alike, no commercial use."
 KEPT = "archives"
 """Folder of archives that stay, below that of the data set; others are fetched beside the marks."""
 
@@ -130,7 +130,7 @@ def download(
             if one.md5 not in known or not all((out / name).exists() for name in known[one.md5])
         ]
         if missing:
-            print(LICENCE, file=sys.stderr)
+            print(_LICENCE, file=sys.stderr)
             _check_space(out, [a for a in missing if not (out / KEPT / a.name).exists()], mirror)
         for archive in missing:
             stays = out / KEPT / archive.name
@@ -201,7 +201,10 @@ def _fetched(archive: Archive, folder: Path, mirror: str | None) -> Path:
         try:
             _resume(url, path)
         except requests.RequestException as error:
-            reason = _cause(error)
+            inner: BaseException = error
+            while deeper := inner.__cause__ or inner.__context__:
+                inner = deeper
+            reason = " ".join(str(inner).split()) or type(inner).__name__
             continue
         if (found := _md5(path)) == archive.md5:
             return path
@@ -233,13 +236,6 @@ def _resume(url: str, path: Path) -> None:
             for block in answer.iter_content(_BLOCK):
                 file.write(block)
                 shown.update(len(block))
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, in one line."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def unpack(archive: Path, machine: str, out: Path) -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from asdlib.runtime.errors import AsdError
+from asdlib.runtime.errors import AsdError, plural
 
 WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
 _FAILED: set[tuple[Callable[..., Tensor], str]] = set()  # what could not be compiled
@@ -50,11 +50,8 @@ def describe(wanted: str) -> str:
     True
     """
     device = choose_device(wanted)
-    kind = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else torch.backends.cpu.get_cpu_capability()
-    )
+    able = torch.backends.cpu.get_cpu_capability
+    kind = torch.cuda.get_device_name() if device == "cuda" else able()
     return f"torch {torch.__version__} on {device}, {kind}"
 
 
@@ -66,9 +63,8 @@ def describe_training(wanted: str) -> str:
     >>> describe_training("cpu").removeprefix(describe("cpu")).split(" thread")[0].split()[0]
     ','
     """
-    threads = torch.get_num_threads()
-    told = f", {threads} thread{'s' * (threads != 1)}"
-    return describe(wanted) + (told if choose_device(wanted) == "cpu" else "")
+    threads = f", {plural(torch.get_num_threads(), 'thread')}"
+    return describe(wanted) + (threads if choose_device(wanted) == "cpu" else "")
 
 
 def precision(wanted: str, device: str) -> torch.dtype:
@@ -103,10 +99,8 @@ def worth_compiling(operations: float, wanted: str, device: str) -> bool:
         return False
     compiler = os.environ.get("CXX", "g++")
     if device == "cpu" and shutil.which(compiler) is None:
-        tqdm.write(
-            f"No C++ compiler ({compiler}): training runs without torch.compile, slower.",
-            file=sys.stderr,
-        )
+        told = f"No C++ compiler ({compiler}): training runs without torch.compile, slower."
+        tqdm.write(told, file=sys.stderr)
         return False
     return True
 

@@ -164,16 +164,9 @@ def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
     >>> with bar("checking", 2, "clip", progress=False) as shown:
     ...     _ = shown.update(2)
     """
-    shown = progress and total > 0
-    on_terminal = sys.stderr.isatty()
-    if shown and not on_terminal:
-        size = f"{total / 1e6:,.1f} MB" if unit == "B" else plural(total, unit)
+    shown, terminal, is_size = progress and total > 0, sys.stderr.isatty(), unit == "B"
+    if shown and not terminal:
+        size = f"{total / 1e6:,.1f} MB" if is_size else plural(total, unit)
         print(f"{what} ({size}) ...", file=sys.stderr, flush=True)
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=unit,
-        unit_scale=unit == "B",
-        disable=not (shown and on_terminal),
-        leave=False,
-    )
+    hidden = not (shown and terminal)
+    return tqdm(total=total, desc=what, unit=unit, unit_scale=is_size, disable=hidden, leave=False)

@@ -259,9 +259,7 @@ def test_the_lines_of_a_neighbour_are_noise_and_the_machine_stays_the_same(label
         assert np.array_equal(beside.fault, without.fault)
         # second harmonic of the mesh in all of the pump's conditions
         low, high = (2 * 9 * 24.5 * speed for speed in (0.93, 1.14))
-        rise.append(
-            prominence(beside.noise, low, high) / prominence(without.noise, low, high),
-        )
+        rise.append(prominence(beside.noise, low, high) / prominence(without.noise, low, high))
     assert (np.median(rise, axis=0) > 10).all()
 
 
