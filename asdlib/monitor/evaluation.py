@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from asdlib import metrics, pipeline
-from asdlib.monitor import detectors
-from asdlib.monitor.model import Monitor
+from asdlib import metrics
+from asdlib.monitor.model import Monitor, values_of
 from asdlib.monitor.recordings import each, faults
 from asdlib.params import Params, Spectra
 from asdlib.runtime.parallel import clip_by_clip
@@ -133,11 +132,8 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
     """
     known = metrics.labelled(clips)
 
-    def examine(signal: pipeline.Sound) -> list[pipeline.Values]:
-        spectra = detectors.transformed(signal, monitor.spectra)
-        return detectors.values(monitor.views, signal, spectra)
-
-    heard = list(each(examine, known, monitor.spectra))
+    views = monitor.views
+    heard = list(each(lambda signal: values_of(views, signal)[0], known, monitor.spectra))
     most = len(monitor.known)
     rows = []
     for count in [*(count for count in counts if count < most), most]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,23 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
-from asdlib.calibration import Alarm
-from asdlib.monitor import detectors, health, model_file, reasons, recordings
-from asdlib.monitor.quantities import measure
+from asdlib.calibration import Alarm, HeldOut
+from asdlib.frontends import FRONT_ENDS, FrontEnd
+from asdlib.monitor import health, model_file, reasons, recordings
+from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.monitor.reference import MachineReference
-from asdlib.params import AsdError, Spectra
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Denoising, Spectra
+from asdlib.pipeline import FittedView, Sound
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
 from asdlib.runtime.parallel import one_thread
+from asdlib.spectra import Spectrum, stft
 
-_LEAST = 2  # normal recordings
+Recording = str | Path | Float[np.ndarray, "channel sample"]
+Row = Float[np.ndarray, " _"]  # what a detector looks at of one recording
+Tables = tuple[Float[np.ndarray, "recording _"], ...]
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Monitor:
     (True, 0.077, 'louder than normal')
     """
 
-    views: tuple[pipeline.FittedView, ...]
-    values: tuple[Float[np.ndarray, "recording _"], ...]
+    views: tuple[FittedView, ...]
+    values: Tables
     known: pd.DataFrame
     reference: MachineReference
     faulty: tuple[str, ...] = ()
@@ -95,13 +101,10 @@ class Monitor:
             )
         spectra = Spectra(resample=resample)
         table = recordings.collect(normal, spectra)
-        if len(table) < _LEAST:
-            raise AsdError(
-                f"{plural(len(table), 'different normal recording')} found; at least {_LEAST} are "
-                "needed."
-            )
-        views = detectors.unfitted(table, spectra)
-        values, found = detectors.examined(views, table, spectra)
+        if len(table) < 2:
+            raise AsdError(f"{plural(len(table), 'different recording')} found; 2 are needed.")
+        views = unfitted(table, spectra)
+        values, found = examined(views, table)
         reference = MachineReference.fit(found)
         faulty = tuple(health.summary(table["name"].tolist(), found, reference))
         none_yet = cls(views, (), table[:0], reference, faulty, false_alarms)
@@ -124,10 +127,11 @@ class Monitor:
 
     def _packed(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors of the model file, and what stands beside them."""
-        folds = self.known["fold"].to_numpy()
-        tensors = {"folds": folds, **model_file.named("usual", vars(self.reference))}
+        parts = {"usual": vars(self.reference)}
         for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
-            tensors |= model_file.named(number, detectors.tensors_of(view, values))
+            parts[str(number)] = {**model_file.tensors_of(view), "values": values}
+        named = {f"{part}.{name}": v for part, own in parts.items() for name, v in own.items()}
+        tensors = {"folds": self.known["fold"].to_numpy(), **named}
         about = {
             "views": clipstats.S5,
             "false_alarms": self.false_alarms,
@@ -151,19 +155,16 @@ class Monitor:
         """
         tensors, about = model_file.read(Path(path))
         keep_memory()  # every recording needs the same blocks again
-        try:
-            numbers = range(len(about["views"]))
-            known = {"domain": about["domains"], "hash": about["contents"]}
-            return cls(
-                tuple(detectors.view_of(tensors, about, number) for number in numbers),
-                tuple(tensors[f"{number}.values"] for number in numbers),
-                pd.DataFrame(known | {"fold": tensors["folds"]}),
-                MachineReference(**model_file.part(tensors, "usual")),
-                tuple(about["faulty"]),
-                about["false_alarms"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise AsdError(f"{path}: an incomplete model file ({error}); fit again.") from None
+        numbers = range(len(about["views"]))
+        known = {"domain": about["domains"], "hash": about["contents"]}
+        return cls(
+            tuple(model_file.view_of(tensors, about, number) for number in numbers),
+            tuple(tensors[f"{number}.values"] for number in numbers),
+            pd.DataFrame(known | {"fold": tensors["folds"]}),
+            MachineReference(**model_file.part(tensors, "usual")),
+            tuple(about["faulty"]),
+            about["false_alarms"],
+        )
 
     @property
     def alarm(self) -> Alarm:
@@ -195,11 +196,7 @@ class Monitor:
         return self.views[0].spectra
 
     def score(
-        self,
-        recording: str | Path | Float[np.ndarray, "channel sample"],
-        rate: int | None = None,
-        *,
-        name: str | None = None,
+        self, recording: Recording, rate: int | None = None, *, name: str | None = None
     ) -> Reading:
         """Score one recording alone.
 
@@ -217,11 +214,7 @@ class Monitor:
         return self.evidence(recording, rate, name=name).reading
 
     def evidence(
-        self,
-        recording: str | Path | Float[np.ndarray, "channel sample"],
-        rate: int | None = None,
-        *,
-        name: str | None = None,
+        self, recording: Recording, rate: int | None = None, *, name: str | None = None
     ) -> ReadingEvidence:
         """Score one recording alone, with what a picture of the reading shows.
 
@@ -232,8 +225,7 @@ class Monitor:
             name = Path(recording).name if isinstance(recording, str | Path) else ""
         mel = self.views[-1]
         with one_thread():
-            spectra = detectors.transformed(signal, self.spectra)
-            values = detectors.values(self.views, signal, spectra)
+            values, spectra = values_of(self.views, signal)
             z = self.z(values)
             strongest = int(np.argmax(z))
             table = self.views[strongest].explained(values[strongest])
@@ -255,7 +247,7 @@ class Monitor:
         names = clipstats.S5[strongest]
         return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
 
-    def z(self, values: Sequence[Float[np.ndarray, " _"]]) -> list[float]:
+    def z(self, values: Sequence[Row]) -> list[float]:
         """Score of each detector, from what it looks at of one recording."""
         pairs = zip(self.views, values, strict=True)
         return [float(view.normal.z(own[None])[0]) for view, own in pairs]
@@ -270,7 +262,7 @@ class Monitor:
         table = table[~table["hash"].isin(self.known["hash"])]
         if table.empty:
             raise AsdError("The monitor knows all of these recordings already.")
-        new, found = detectors.examined(self.views, table, self.spectra)
+        new, found = examined(self.views, table)
         values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
         faulty = health.summary(table["name"].tolist(), found, self.reference)
         return replace(
@@ -279,9 +271,7 @@ class Monitor:
             faulty=(*self.faulty, *faulty),
         )
 
-    def on(
-        self, values: tuple[Float[np.ndarray, "recording _"], ...], known: pd.DataFrame
-    ) -> Monitor:
+    def on(self, values: Tables, known: pd.DataFrame) -> Monitor:
         """Return a monitor on other recordings, behind the same front-ends.
 
         The parameters are the attributes of the same names.
@@ -292,3 +282,51 @@ class Monitor:
             for view, own in zip(self.views, values, strict=True)
         )
         return replace(self, views=views, values=values, known=known)
+
+
+def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:
+    """All detectors with front-ends fitted on a manifest, before they know what is normal."""
+    none = np.zeros(0)
+    nothing = clipstats.Normal(none, none, none[None], np.zeros((0, 0)), HeldOut(none))
+    found = []
+    for name, scorer in clipstats.S5:
+        sizes = clipstats.sizes(clipstats.VIEWS[scorer].kind, spectra)
+        context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)
+        front_end = FRONT_ENDS[name](Denoising(context=context))  # as many seconds
+        if front_end.needs_floors:
+            powers = recordings.each(partial(_quiet_power, front_end, sizes), table, spectra)
+            front_end.floors = Floors.average(powers, front_end.constants)
+        found.append(FittedView(scorer, front_end, nothing, spectra))
+    return tuple(found)
+
+
+def _quiet_power(front_end: FrontEnd, sizes: Spectra, signal: Sound) -> np.ndarray:
+    return front_end.quiet_power(stft(signal, sizes))
+
+
+def values_of(views: Sequence[FittedView], signal: Sound) -> tuple[list[Row], dict[str, Spectrum]]:
+    """What the detectors look at of one recording, and its complex spectra by the kind of view."""
+    of_kind = {kind: clipstats.sizes(kind, views[0].spectra) for kind in ("fine", "mel")}
+    spectra = {kind: stft(signal, sizes) for kind, sizes in of_kind.items()}
+    kinds = [clipstats.VIEWS[view.scorer].kind for view in views]
+    return [v.values(signal, spectra[kind]) for v, kind in zip(views, kinds, strict=True)], spectra
+
+
+def examined(
+    views: Sequence[FittedView], table: pd.DataFrame
+) -> tuple[Tables, list[RecordingQuantities]]:
+    """What the detectors look at of the recordings of a manifest, and their health.
+
+    Returns
+    -------
+    values : an array (recording, value) per detector.
+    found : what is measured of the health of each recording.
+    """
+    spectra = views[0].spectra
+
+    def examine(signal: Sound) -> tuple[list[Row], RecordingQuantities]:
+        return values_of(views, signal)[0], measure(signal, spectra)
+
+    rows, found = zip(*recordings.each(examine, table, spectra), strict=True)
+    # a value's column lies in one piece: sums over recordings keep their order, and so their bytes
+    return tuple(np.stack(own, axis=1).T for own in zip(*rows, strict=True)), list(found)

