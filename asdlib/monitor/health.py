@@ -8,20 +8,14 @@ polarity between the channels are much the same in all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from asdlib.monitor.quantities import BANDS, RecordingQuantities
-from asdlib.monitor.reference import (
-    CHANNELS,
-    EVIDENT,
-    MachineReference,
-    Range,
-    quantities,
-    steepest,
-)
+from asdlib.monitor.quantities import BANDS, CHANNELS, RecordingQuantities, steepest
+from asdlib.monitor.reference import EVIDENT, MachineReference, Range, quantities
 
 # limits of faults that show in one recording
 _DEAD = -80.0  # dB of full scale
@@ -44,6 +38,8 @@ _LOST = 0.4  # of the lowest training match
 _LATE = 5e-4  # s, as 17 cm of way
 _DRIFT = 0.6  # samples between the halves
 _CROSSED = 0.6  # ratio of the distance to swapped levels to that of levels as usual
+
+_SPREADS = 4.0  # that a quantity may lie away from its centre
 
 _MOST_NAMES = 3
 _COUNTED = {
@@ -128,21 +124,18 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     >>> print(faults(measure(clips[0] * [[1], [0.1]]), reference)[0].sentence)
     The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
     """
-    values = quantities(found, reference)
-    near, far = (_Channel(found, reference, values, c) for c in (0, 1))
+    near, far = (_channel(found, reference, c) for c in (0, 1))
     dead = [list(_dead(x)) for x in (near, far)]
     told = dead[0] + dead[1] or list(_copied(near))
-    is_pair = not told
+    is_pair = reference is not None and not told
     # nothing else counts in a dead channel
     alone = [[] if own else list(_alone(x)) for x, own in zip((near, far), dead, strict=True)]
     told += alone[0] + alone[1]
-    if reference is None or not is_pair:
-        return told
-    pair = list(_between(near, limited=any(fault.kind == "limited" for fault in told)))
-    told += pair
-    if "swapped" not in {fault.kind for fault in pair}:
-        for x, own in zip((near, far), alone, strict=True):
-            told += _level(x, {fault.kind for fault in own})
+    if is_pair:
+        told += _between(near, limited="limited" in {fault.kind for fault in told})
+        if "swapped" not in {fault.kind for fault in told}:
+            for x, own in zip((near, far), alone, strict=True):
+                told += _level(x, {fault.kind for fault in own})
     return told
 
 
@@ -150,77 +143,76 @@ _UNKNOWN = Range(low=np.inf, centre=np.nan, high=-np.inf, spread=0.0)
 """Of every quantity, without training recordings: nothing is usual."""
 
 
-@dataclass(frozen=True)
-class _Channel:
-    """One channel of a recording, beside its reference; and what belongs to both channels."""
+def _channel(
+    found: RecordingQuantities, reference: MachineReference | None, c: int
+) -> SimpleNamespace:
+    """Quantities of one channel, and those of both, by name; ``usual`` has their ranges."""
+    values = quantities(found, reference) if reference else found.values
+    ranges = reference.ranges if reference else dict.fromkeys(values, _UNKNOWN)
 
-    found: RecordingQuantities
-    reference: MachineReference | None
-    values: Mapping[str, float]
-    c: int
+    def own(of_all: Mapping[str, Any]) -> dict[str, Any]:
+        return {key.removesuffix(f" {CHANNELS[c]}"): value for key, value in of_all.items()}
 
-    @property
-    def name(self) -> str:
-        return CHANNELS[self.c]
-
-    def __getitem__(self, quantity: str) -> float:
-        return self.values[self._key(quantity)]
-
-    def _key(self, quantity: str) -> str:
-        return quantity if quantity in self.values else f"{quantity} {self.name}"
-
-    def usual(self, quantity: str) -> Range:
-        return self.reference.range(self._key(quantity)) if self.reference else _UNKNOWN
-
-    def above(self, quantity: str, limit: float) -> bool:
-        return self[quantity] > max(limit, self.usual(quantity).high)
-
-    def usually(self, quantity: str, form: str) -> str:
-        high = self.usual(quantity).high
-        return f", usually at most {high:{form}}" if self.reference else ""
-
-    def outside(self, limit: float, *names: str) -> int:
-        """1 where all quantities lie above their ranges, -1 where all lie below, 0 otherwise."""
-        if all(self[name] > self.usual(name).up_to(limit) for name in names):
-            return 1
-        return -all(self[name] < self.usual(name).down_to(limit) for name in names)
+    usual = SimpleNamespace(**own(ranges))
+    about = {"name": CHANNELS[c], "c": c, "found": found, "reference": reference}
+    return SimpleNamespace(**own(values), **about, usual=usual)
 
 
-def _dead(x: _Channel) -> Iterator[Fault]:
-    level, other = x["level"], float(x.found.level[1 - x.c])
+def _side(x: SimpleNamespace, quantity: str, limit: float) -> int:
+    """1 where a quantity lies above its range, -1 where it lies below, 0 otherwise.
+
+    Parameters
+    ----------
+    limit : difference to the centre that is allowed at least.
+    """
+    value, usual = getattr(x, quantity), getattr(x.usual, quantity)
+    apart = max(limit, _SPREADS * usual.spread)
+    above = value > max(usual.centre + apart, usual.high)
+    return above - (value < min(usual.centre - apart, usual.low))
+
+
+def _dead(x: SimpleNamespace) -> Iterator[Fault]:
     flat = float(x.found.bands[x.c].std()) < _FLAT
-    gone = level < _DEAD or (flat and level < other - _DEAD_BELOW)
-    gone = gone and level < x.usual("level").low
-    words = f"The {x.name} channel is dead: its level is {level:.0f} dB of full scale"
+    below = x.level < x.found.values[f"level {CHANNELS[1 - x.c]}"] - _DEAD_BELOW
+    gone = (x.level < _DEAD or (flat and below)) and x.level < x.usual.level.low
+    usually = ""
     if x.reference:
-        lost = abs(x["match"]) < EVIDENT  # otherwise it follows the other channel
-        gone = gone or (lost and x.outside(_GONE, "level", "gain") < 0)
-        words += f", usually {x.usual('level').centre:.0f} dB"
+        lost = abs(x.match) < EVIDENT  # otherwise it follows the other channel
+        gone = gone or (lost and _side(x, "level", _GONE) == _side(x, "gain", _GONE) == -1)
+        usually = f", usually {x.usual.level.centre:.0f} dB"
     if gone:
-        yield Fault("dead", f"{words}.")
+        words = f"dead: its level is {x.level:.0f} dB of full scale{usually}"
+        yield Fault("dead", f"The {x.name} channel is {words}.")
 
 
-def _copied(x: _Channel) -> Iterator[Fault]:
-    if x["unlike"] < min(_COPY, x.usual("unlike").low):
-        words = f"Both channels hold the same signal: far is near times {x.found.gain:.2f}."
+def _copied(x: SimpleNamespace) -> Iterator[Fault]:
+    if x.unlike < min(_COPY, x.usual.unlike.low):
+        words = f"Both channels hold the same signal: far is near times {x.times:.2f}."
         yield Fault("copied", words)
 
 
-def _alone(x: _Channel) -> Iterator[Fault]:
+def _alone(x: SimpleNamespace) -> Iterator[Fault]:
     """Faults of one channel: clipped, gated, offset or band-limited."""
-    if x.above("clipped", _CLIPPED):
-        words = f"clipped: {x['clipped']:.1%} of its samples lie at a peak value"
-        yield Fault("clipped", f"The {x.name} channel is {words}{x.usually('clipped', '.1%')}.")
-    if x.above("silent", _SILENT):
-        words = f"gated: {x['silent']:.0%} of it is digital silence"
-        yield Fault("gated", f"The {x.name} channel is {words}{x.usually('silent', '.0%')}.")
-    if x.above("offset", max(_OFFSET, _ERRORS * float(x.found.wander[x.c]))):
-        words = f"an offset of {x.found.offset[x.c]:.3f} of full scale"
-        yield Fault("offset", f"The {x.name} channel has {words}{x.usually('offset', '.3f')}.")
-    bands = x.found.bands[x.c]
-    usual = x.reference.bands[x.c] if x.reference else np.zeros(BANDS)
-    drops = x.above("drop", _DROP)
-    if drops or (x.reference and x["cut"] > x.usual("cut").up_to(_CUT)):
+    offset = max(_OFFSET, _ERRORS * x.wander)
+    mean = f"an offset of {x.mean:.3f} of full scale"
+    for kind, quantity, limit, words, form in (
+        (
+            "clipped",
+            "clipped",
+            _CLIPPED,
+            "is clipped: {:.1%} of its samples lie at a peak value",
+            ".1%",
+        ),
+        ("gated", "silent", _SILENT, "is gated: {:.0%} of it is digital silence", ".0%"),
+        ("offset", "offset", offset, f"has {mean}", ".3f"),
+    ):
+        value, high = getattr(x, quantity), getattr(x.usual, quantity).high
+        if value > max(limit, high):
+            usually = f", usually at most {high:{form}}" if x.reference else ""
+            yield Fault(kind, f"The {x.name} channel {words.format(value)}{usually}.")
+    bands, usual = x.found.bands[x.c], x.reference.bands[x.c] if x.reference else 0.0
+    drops = x.drop > max(_DROP, x.usual.drop.high)
+    if drops or (x.reference and _side(x, "cut", _CUT) > 0):
         _, edge = steepest(bands if drops else bands - usual)
         words = f"it ends at about {edge / BANDS * x.found.rate / 2:,.0f} Hz"
         if x.reference:
@@ -229,57 +221,56 @@ def _alone(x: _Channel) -> Iterator[Fault]:
         yield Fault("limited", f"The {x.name} channel is band-limited: {words}.")
 
 
-def _between(x: _Channel, limited: bool) -> Iterator[Fault]:
+def _between(x: SimpleNamespace, limited: bool) -> Iterator[Fault]:
     """Faults between the channels: swapped, inverted, late, drifting or unrelated.
 
     Parameters
     ----------
     limited : whether a channel is band-limited: a drift cannot be measured to a sample then.
     """
-    match, usual = x["match"], x.usual("match")
-    known = usual.centre >= _KNOWN and usual.low > 0
-    clear = x["mirror"] > max(x.usual("mirror").high, _MARGIN)
-    swapped = known and clear and abs(match) + x["mirror"] >= EVIDENT
-    if swapped or (
-        not (known and match >= EVIDENT) and x["crossed"] < min(_CROSSED, x.usual("crossed").low)
+    usual, match, rate = x.usual, x.match, x.found.rate
+    known = usual.match.centre >= _KNOWN and usual.match.low > 0
+    mirrored = known and x.mirror > max(usual.mirror.high, _MARGIN)
+    crossed = x.crossed < min(_CROSSED, usual.crossed.low)
+    if (mirrored and abs(match) + x.mirror >= EVIDENT) or (
+        crossed and not (known and match >= EVIDENT)
     ):
         words = "near holds what is usually far, and far what is usually near"
         yield Fault("swapped", f"The near and far channels are swapped: {words}.")
         return
     if not known:
         return
-    drift, steady, rate = x["drift"], x.usual("drift"), x.found.rate
-    if not limited and not steady.down_to(_DRIFT) <= drift <= steady.up_to(_DRIFT):
-        words = f"changes by {1000 * drift / rate:.2f} ms from the first to the second half"
+    if not limited and _side(x, "drift", _DRIFT):
+        words = f"changes by {1000 * x.drift / rate:.2f} ms from the first to the second half"
         yield Fault("drift", f"The delay of the far channel {words}; usually not.")
-    elif abs(match) < min(EVIDENT, _LOST * usual.low):
-        words = f"a match of {abs(match):.0f}, usually {usual.low:.0f} or more"
-        yield Fault(
-            "unrelated", f"The far channel is not related to the near one as usual: {words}."
-        )
+    elif abs(match) < min(EVIDENT, _LOST * usual.match.low):
+        words = f"a match of {abs(match):.0f}, usually {usual.match.low:.0f} or more"
+        related = "The far channel is not related to the near one as usual"
+        yield Fault("unrelated", f"{related}: {words}.")
     if match <= -EVIDENT:
         words = "near and far have opposite signs, unlike the training recordings"
         yield Fault("inverted", f"One channel is inverted: {words}.")
-    late, (low, middle, high, _) = x["delay"] / rate, (v / rate for v in x.usual("delay"))
+    late, (low, middle, high, _) = x.delay / rate, (v / rate for v in usual.delay)
     if abs(match) >= EVIDENT and not low - _LATE <= late <= high + _LATE:
         words = f"{1000 * abs(late - middle):.1f} ms {'later' if late > middle else 'earlier'}"
         yield Fault("delay", f"The far channel is {words} than usual against the near one.")
 
 
-def _level(x: _Channel, hurt: set[str]) -> Iterator[Fault]:
+def _level(x: SimpleNamespace, hurt: set[str]) -> Iterator[Fault]:
     """Level, or else the level of the quiet times; other faults may have changed both.
 
     A gain changes the level and most bands alike; a machine that sounds different does not.
     """
+    side, floor = _side(x, "level", _GAIN), _side(x, "quiet", _GAIN)
     if "limited" in hurt:
         return
-    level, quiet = x["level"], x["quiet"]
-    usual, floor = x.usual("level").centre, x.usual("quiet").centre
-    if side := x.outside(_GAIN, "gain", "level"):
-        words = f"{abs(level - usual):.0f} dB {'louder' if side > 0 else 'quieter'} than usual"
-        told = f"{words}: {level:.0f} dB of full scale, usually {usual:.0f} dB"
-        yield Fault("level", f"The {x.name} channel is {told}.")
-    elif (side := x.outside(_GAIN, "quiet")) and not hurt & {"gated", "clipped"}:
-        words = f"{abs(quiet - floor):.0f} dB {'above' if side > 0 else 'below'} its usual one"
-        told = f"{words}: {quiet:.0f} dB of full scale, usually {floor:.0f} dB"
-        yield Fault("floor", f"The noise floor of the {x.name} channel is {told}.")
+    if side and side == _side(x, "gain", _GAIN):
+        words, usual = "louder" if side > 0 else "quieter", x.usual.level.centre
+        told = f"The {x.name} channel is {abs(x.level - usual):.0f} dB {words} than usual"
+        full = f"{x.level:.0f} dB of full scale, usually {usual:.0f} dB"
+        yield Fault("level", f"{told}: {full}.")
+    elif floor and not hurt & {"gated", "clipped"}:
+        words, usual = "above" if floor > 0 else "below", x.usual.quiet.centre
+        told = f"is {abs(x.quiet - usual):.0f} dB {words} its usual one"
+        full = f"{x.quiet:.0f} dB of full scale, usually {usual:.0f} dB"
+        yield Fault("floor", f"The noise floor of the {x.name} channel {told}: {full}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,10 +10,12 @@ import numpy as np
 import scipy.fft
 import scipy.signal
 from jaxtyping import Complex, Float
+from numpy.lib.stride_tricks import sliding_window_view
 
 from asdlib.params import Spectra
 from asdlib.spectra import decibels
 
+CHANNELS = ("near", "far")
 BANDS = 32
 """Of equal width, from 0 Hz to half the sample rate."""
 
@@ -30,6 +33,7 @@ _RATIO = 2.0  # of samples at the peak to those below it
 _SLICE = 0.05  # s, of the quiet level
 _QUIET = 10  # percentile over time
 _LOUD = BANDS // 2  # bands that the copy is told by
+_SUPPORT = 4  # bands below an edge that are looked at
 _TINY = 1e-20
 
 
@@ -39,30 +43,22 @@ class RecordingQuantities:
 
     Attributes
     ----------
-    level : root mean square about the mean, dB of full scale.
-    offset : mean, of full scale.
-    wander : standard error of the mean, from the means of the segments.
-    clipped : share of samples that lie on a plateau at either peak.
-    silent : share of samples in stretches of one value, each of :data:`RUN` or longer.
+    values : by name. Of each channel, with "near" or "far" after a space: level (root mean square
+        about the mean, dB of full scale), mean (of full scale) and its absolute value, offset,
+        wander (standard error of the mean, from the means of the segments), clipped (share of
+        samples that lie on a plateau at either peak), silent (share of samples in stretches of one
+        value, each of :data:`RUN` or longer), drop (of :func:`steepest`) and quiet (level in the
+        quietest tenth of the time, dB of full scale). Of both: unlike (share of the power in the
+        loud bands that one channel cannot explain by the other times a real gain; 0 for a copy) and
+        times (that gain, of far over near; negative if one is inverted).
     bands : level of every band, dB of full scale.
-    quiet : level in the quietest tenth of the time, dB of full scale.
-    unlike : share of the power in the loud bands that one channel cannot explain by the other times
-        a real gain; 0 for a copy.
-    gain : of far over near, where one is a copy of the other; negative if it is inverted.
     lags : cross-correlation of the whitened channels in the first and the second half. The middle
         is no delay; the far channel is late to the right of it. Its scatter counts as 1.
     rate : sample rate in Hz.
     """
 
-    level: Float[np.ndarray, " channel=2"]
-    offset: Float[np.ndarray, " channel=2"]
-    wander: Float[np.ndarray, " channel=2"]
-    clipped: Float[np.ndarray, " channel=2"]
-    silent: Float[np.ndarray, " channel=2"]
+    values: dict[str, float]
     bands: Float[np.ndarray, "channel=2 band"]
-    quiet: Float[np.ndarray, " channel=2"]
-    unlike: float
-    gain: float
     lags: Float[np.ndarray, "half=2 lag"]
     rate: int
 
@@ -82,9 +78,9 @@ def measure(
     >>> rng = np.random.default_rng(0)
     >>> signal = 0.1 * rng.normal(size=(2, 64000)).astype(np.float32)
     >>> signal[1, 8000:24000] = 0
-    >>> found = measure(signal)
-    >>> found.level.round().tolist(), found.silent.round(2).tolist()
-    ([-20.0, -21.0], [0.0, 0.25])
+    >>> found = measure(signal).values
+    >>> round(found["level near"]), round(found["level far"]), round(found["silent far"], 2)
+    (-20, -21, 0.25)
     """
     signal = np.ascontiguousarray(signal, np.float32)
     mean = signal.mean(axis=1, dtype=np.float64)
@@ -102,20 +98,46 @@ def measure(
     x = scipy.fft.rfft(segments * _window(length), axis=-1)
     power = (x.real**2 + x.imag**2).mean(axis=1, dtype=np.float64)
     cross = x[1] * x[0].conj()
-    unlike, gain = _copy(power, cross.mean(axis=0))
-    return RecordingQuantities(
+    unlike, times = _copy(power, cross.mean(axis=0))
+    bands = decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2)))
+    run = int(RUN * spectra.sample_rate)
+    values = by_channel(
         level=decibels(whole),
-        offset=mean,
+        mean=mean,
+        offset=np.abs(mean),
         wander=segments.mean(axis=-1).std(axis=1) / np.sqrt(segments.shape[1]),
-        clipped=np.array([_clipped(one) for one in signal]),
-        silent=np.array([_silent(one, int(RUN * spectra.sample_rate)) for one in signal]),
-        bands=decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2))),
+        clipped=[_clipped(one) for one in signal],
+        silent=[_silent(one, run) for one in signal],
+        drop=[steepest(one)[0] for one in bands],
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
-        unlike=unlike,
-        gain=gain,
-        lags=_lags(cross, length),
-        rate=spectra.sample_rate,
     )
+    both = {"unlike": unlike, "times": times}
+    return RecordingQuantities(values | both, bands, _lags(cross, length), spectra.sample_rate)
+
+
+def by_channel(**quantities: Sequence[float] | Float[np.ndarray, " channel=2"]) -> dict[str, float]:
+    """Name the values of both channels.
+
+    >>> by_channel(level=[-20.0, -26.0])
+    {'level near': -20.0, 'level far': -26.0}
+    """
+    return {
+        f"{name} {channel}": float(value)
+        for name, values in quantities.items()
+        for channel, value in zip(CHANNELS, values, strict=True)
+    }
+
+
+def steepest(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
+    """Largest drop from some bands to all above the next one, in dB, and that next band.
+
+    >>> steepest(np.repeat([-30.0, -90.0], BANDS // 2))
+    (60.0, 15)
+    """
+    below = np.median(sliding_window_view(levels, _SUPPORT)[: BANDS - 1 - _SUPPORT], axis=1)
+    above = np.maximum.accumulate(levels[::-1])[::-1][_SUPPORT + 1 :]
+    best = int(np.argmax(below - above))
+    return float(below[best] - above[best]), best + _SUPPORT
 
 
 def _banded(values: Float[np.ndarray, "*channel bin"]) -> Float[np.ndarray, "*channel band"]:

@@ -6,23 +6,25 @@ much the same in all recordings of a machine, and their cross-correlation has a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import scipy.signal
 from jaxtyping import Float
-from numpy.lib.stride_tricks import sliding_window_view
 
-from asdlib.monitor.quantities import BANDS, LAG, RecordingQuantities
+from asdlib.monitor.quantities import (
+    CHANNELS,
+    LAG,
+    RecordingQuantities,
+    by_channel,
+    steepest,
+)
 
-CHANNELS = ("near", "far")
 EVIDENT = 8.0
 """Standard deviations of chance that a match of cross-correlations needs."""
 
-_SUPPORT = 4  # bands below an edge that are looked at
-_SPREADS = 4.0  # that a quantity may lie away from its centre
 _HALF = 512  # samples, 32 ms at 16 kHz: what is compared of the cross-correlation, to either side
 _EVIDENT_IN_HALVES = 6.0
 _NEIGHBOURS = 2  # samples that count as no delay
@@ -38,26 +40,12 @@ class Range(NamedTuple):
     """Lowest, middle and highest value of a quantity over the training recordings, and the spread.
 
     The spread is the median absolute deviation, as a standard deviation of normal values.
-
-    Examples
-    --------
-    >>> level = Range(-22.0, -20.0, -19.0, 0.5)
-    >>> level.up_to(least=1.5), level.down_to(least=1.5)
-    (-18.0, -22.0)
     """
 
     low: float
     centre: float
     high: float
     spread: float
-
-    def up_to(self, least: float) -> float:
-        """Highest value that is not a fault; it lies ``least`` or more from the centre."""
-        return max(self.centre + max(least, _SPREADS * self.spread), self.high)
-
-    def down_to(self, least: float) -> float:
-        """Lowest value that is not a fault."""
-        return min(self.centre - max(least, _SPREADS * self.spread), self.low)
 
 
 @dataclass(frozen=True)
@@ -78,7 +66,7 @@ class MachineReference:
     >>> rng = np.random.default_rng(0)
     >>> clips = [0.1 * rng.normal(size=(2, 32000)) * [[1], [0.5]] for _ in range(8)]
     >>> reference = MachineReference.fit([measure(clip) for clip in clips])
-    >>> round(reference.range("level far").centre)
+    >>> round(reference.ranges["level far"].centre)
     -26
     """
 
@@ -105,7 +93,7 @@ class MachineReference:
         usual, contrast = np.median(bands, axis=0), np.median(contrasts, axis=0)
         shape = cls(usual, contrast, _spread(contrasts), _unit(whole), none, none, none, none)
         others = [replace(shape, template=_unit(whole - own)) for own in middle]
-        values = np.stack([_all(*pair) for pair in zip(recordings, others, strict=True)])
+        values = _table(map(quantities, recordings, others))
         return replace(
             shape,
             centre=np.median(values, axis=0),
@@ -116,63 +104,35 @@ class MachineReference:
 
     def widened(self, recordings: Sequence[RecordingQuantities]) -> MachineReference:
         """Return the same with ranges that hold more training recordings."""
-        values = np.stack([_all(one, self) for one in recordings])
+        values = _table(quantities(one, self) for one in recordings)
         low = np.minimum(self.low, values.min(axis=0))
         return replace(self, low=low, high=np.maximum(self.high, values.max(axis=0)))
 
-    def range(self, quantity: str) -> Range:
-        """Return what is usual of one quantity."""
-        at = QUANTITIES.index(quantity)
-        return Range(*(float(v[at]) for v in (self.low, self.centre, self.high, self.spread)))
+    @property
+    def ranges(self) -> dict[str, Range]:
+        """What is usual of every quantity, by its name."""
+        columns = np.stack([getattr(self, name) for name in Range._fields])
+        return dict(zip(QUANTITIES, (Range(*own) for own in columns.T.tolist()), strict=True))
 
 
-def quantities(
-    found: RecordingQuantities, reference: MachineReference | None = None
-) -> dict[str, float]:
-    """All quantities of one recording in the order of QUANTITIES, or those without a reference.
+def quantities(found: RecordingQuantities, reference: MachineReference) -> dict[str, float]:
+    """All quantities of one recording, also those against a reference.
 
     >>> from asdlib.monitor.quantities import measure
-    >>> tone = 0.5 * np.sin(np.arange(16000) / 5, dtype=np.float32)
-    >>> values = quantities(measure(np.stack([tone + 0.25, tone])))
-    >>> round(values["offset near"], 2), round(values["level far"])
-    (0.25, -9)
+    >>> noise = [0.1 * np.random.default_rng(i).normal(size=(2, 16000)) for i in range(4)]
+    >>> reference = MachineReference.fit([measure(one) for one in noise])
+    >>> round(quantities(measure(10 * noise[0]), reference)["gain far"])
+    20
     """
-    of_one = {
-        "level": found.level,
-        "offset": np.abs(found.offset),
-        "clipped": found.clipped,
-        "silent": found.silent,
-        "drop": [steepest(one)[0] for one in found.bands],
-    }
-    of_both = {"unlike": found.unlike}
-    if reference is not None:
-        apart = found.bands - reference.bands
-        of_one |= {
-            "gain": np.median(apart, axis=1),
-            "quiet": found.quiet,
-            "cut": [steepest(one)[0] for one in apart],
-        }
-        of_both |= _matches(found.lags, reference.template)
-        of_both["crossed"] = _crossed(found.bands[0] - found.bands[1], reference)
-    for name, values in of_one.items():
-        of_both |= {f"{name} {c}": v for c, v in zip(CHANNELS, values, strict=True)}
-    return {name: float(of_both[name]) for name in QUANTITIES if name in of_both}
+    apart = found.bands - reference.bands
+    against = by_channel(gain=np.median(apart, axis=1), cut=[steepest(one)[0] for one in apart])
+    crossed = _crossed(found.bands[0] - found.bands[1], reference)
+    matches = _matches(found.lags, reference.template)
+    return found.values | against | matches | {"crossed": crossed}
 
 
-def _all(found: RecordingQuantities, reference: MachineReference) -> Float[np.ndarray, " quantity"]:
-    return np.array(list(quantities(found, reference).values()))
-
-
-def steepest(levels: Float[np.ndarray, " band"]) -> tuple[float, int]:
-    """Largest drop from some bands to all above the next one, in dB, and that next band.
-
-    >>> steepest(np.repeat([-30.0, -90.0], BANDS // 2))
-    (60.0, 15)
-    """
-    below = np.median(sliding_window_view(levels, _SUPPORT)[: BANDS - 1 - _SUPPORT], axis=1)
-    above = np.maximum.accumulate(levels[::-1])[::-1][_SUPPORT + 1 :]
-    best = int(np.argmax(below - above))
-    return float(below[best] - above[best]), best + _SUPPORT
+def _table(rows: Iterable[dict[str, float]]) -> Float[np.ndarray, "recording quantity"]:
+    return np.array([[row[name] for name in QUANTITIES] for row in rows])
 
 
 def _crossed(difference: Float[np.ndarray, " band"], reference: MachineReference) -> float:

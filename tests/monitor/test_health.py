@@ -184,9 +184,9 @@ def test_quantities_of_known_signals(rng):
     signal[0] = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(32000) / 16000) + 0.1
     signal[1, 1000:] = rng.normal(size=31000)
     found = measure(signal)
-    assert found.level[0] == pytest.approx(10 * np.log10(0.125), abs=0.01)
-    assert found.offset[0] == pytest.approx(0.1, abs=1e-4)
-    assert found.silent.tolist() == [0, 1000 / 32000]
+    assert found.values["level near"] == pytest.approx(10 * np.log10(0.125), abs=0.01)
+    assert found.values["offset near"] == pytest.approx(0.1, abs=1e-4)
+    assert [found.values[f"silent {c}"] for c in ("near", "far")] == [0, 1000 / 32000]
     assert found.bands[0, 3:5].max() == pytest.approx(-9, abs=1)  # bands of 250 Hz
     assert found.bands[1, 5:].mean() == pytest.approx(10 * np.log10(31 / 32 / 32), abs=0.3)
     one = rng.standard_normal(40000)
