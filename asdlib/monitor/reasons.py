@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ _LEAST = 20  # recordings: fewer say little about a rate of one in ten
 LATEST = 50
 """Recordings whose share of alarms tells a drift."""
 
+_CHANGED = (
+    "more than normal recordings would raise. If these are normal, the machine, its surroundings "
+    "or the microphones have changed: fit again with recordings of now."
+)
 _WORDS = {
     ("level", True): "louder than normal",
     ("level", False): "quieter than normal",
@@ -86,14 +90,9 @@ class Reading:
 
     def record(self) -> dict[str, Any]:
         """Return what a line of JSON holds."""
-        return {
-            "name": self.name,
-            "score": self.score,
-            "p_value": self.p_value,
-            "alarm": self.alarm if self.decided else None,
-            "reasons": list(self.reasons),
-            "health": list(self.health),
-        }
+        told = {"name": self.name} | asdict(self)
+        decided = told.pop("decided")
+        return told | {"alarm": self.alarm if decided else None}
 
     def json(self) -> str:
         """One line of JSON, in ASCII."""
@@ -144,20 +143,15 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
     >>> drift([0.5] * 45 + [0.01] * 5, 0.1)[1]
     'Of the last 50 recordings 5 are alarms (10%; 95 % interval 3% to 22%), wanted 10%: they fit.'
     """
-    count = min(len(p_values), LATEST)
-    if count < _LEAST:
+    latest = p_values[-LATEST:]
+    if len(latest) < _LEAST:
         return False, ""
-    alarms = sum(p <= rate for p in p_values[-count:])
-    low, high = proportion_interval(alarms, count)
-    text = (
-        f"Of the last {count} recordings {alarms} are alarms ({alarms / count:.0%}; 95 % interval "
-        f"{low:.0%} to {high:.0%}), wanted {rate:.0%}"
-    )
-    if low <= rate:
-        return False, f"{text}: they fit."
-    return True, (
-        f"{text}: more than normal recordings would raise. If these are normal, the machine, its "
-        "surroundings or the microphones have changed: fit again with recordings of now."
+    alarms = sum(p <= rate for p in latest)
+    low, high = proportion_interval(alarms, len(latest))
+    fit = "they fit." if low <= rate else _CHANGED
+    return low > rate, (
+        f"Of the last {len(latest)} recordings {alarms} are alarms ({alarms / len(latest):.0%}; "
+        f"95 % interval {low:.0%} to {high:.0%}), wanted {rate:.0%}: {fit}"
     )
 
 
@@ -178,22 +172,20 @@ def of(
     fine : complex spectra of the recording, of the kind "fine", see :func:`asdlib.clipstats.sizes`.
     spectra : sizes of the spectra that ``deviation`` is made of.
     """
-    total = table["contribution"].sum()
-    told = []
+    total, told = table["contribution"].sum(), []
     for group in grouped(table):
         low, high = group["frequency"].min(), group["frequency"].max()
-        largest = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
-        where, when = _range(low, high), ""
-        if largest["higher"]:
-            if largest["kind"] == "level" and (line := _line(low, high, fine, spectra)):
-                where = f"a line at {line:,.0f} Hz"
-            if stretch := _stretch(low, high, deviation, centres):
-                hop = spectra.hop_length / spectra.sample_rate
-                when = f", most from {stretch[0] * hop:.1f} to {stretch[1] * hop:.1f} s"
+        most = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
+        where, when, is_higher = _range(low, high), "", bool(most["higher"])
+        if is_higher and most["kind"] == "level" and (line := _line(low, high, fine, spectra)):
+            where = f"a line at {line:,.0f} Hz"
+        if is_higher and (stretch := _stretch(low, high, deviation, centres)):
+            start, end = (frame * spectra.hop_length / spectra.sample_rate for frame in stretch)
+            when = f", most from {start:.1f} to {end:.1f} s"
+        share = group["contribution"].sum() / total
         told.append(
-            f"{_WORDS[largest['kind'], bool(largest['higher'])]}: {where}, by "
-            f"{abs(largest['deviation']):.1f} standard deviations "
-            f"({group['contribution'].sum() / total:.0%} of the distance){when}."
+            f"{_WORDS[most['kind'], is_higher]}: {where}, by {abs(most['deviation']):.1f} standard "
+            f"deviations ({share:.0%} of the distance){when}."
         )
     return tuple(told)
 

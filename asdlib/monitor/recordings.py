@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from asdlib import calibration, dataset
 from asdlib.io.files import named
-from asdlib.io.folders import composed, is_foreign, not_text, twins, wavs_below
+from asdlib.io.folders import composed, is_machine, not_text, twins, wavs_below
 from asdlib.monitor import health
 from asdlib.monitor.quantities import measure
 from asdlib.params import AsdError, Spectra, Statistics
@@ -56,12 +56,9 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
     if told := problems + found:
-        them = "it" if len(told) == 1 else "them"
-        told.append(
-            f"{len(told)} of {len(table)} recordings cannot be used. Repair {them} or move {them} "
-            "out of the folder, then run the same command again."
-        )
-        raise dataset.Problems(told)
+        count = f"{len(told)} of {len(table)} recordings cannot be used."
+        again = "Repair or remove what is listed, then run the same command again."
+        raise dataset.Problems([*told, f"{count} {again}"])
     return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
 
 
@@ -91,7 +88,7 @@ def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
 
 def counted(root: Path, count: int) -> str:
     """Say how many different recordings a folder has, and in how many sessions."""
-    told = f"{count} different recording{'s' * (count != 1)}"
+    told = plural(count, "different recording")
     if (root / "train").is_dir():
         return f"{told}. Only the clips of {root / 'train'} were taken."
     sessions = len({path.parent for path in wavs_below(root)})
@@ -159,12 +156,11 @@ def listed(paths: Iterable[Path]) -> list[Path]:
     AsdError
         For a path that is not there, or a folder without a WAV file.
     """
-    found: list[Path] = []
-    for path in paths:
+    given = list(paths)
+    for path in given:
         if not path.exists():
             raise AsdError(f"{path}: no such file or folder.")
-        found += _wavs(path) if path.is_dir() else [path]
-    return found
+    return [file for path in given for file in (_wavs(path) if path.is_dir() else [path])]
 
 
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -177,21 +173,18 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
             table, problems = dataset.survey(root)
             own = table[table["split"] == "train"].reset_index(drop=True)
             return own.assign(session=""), problems
-        inside = sorted(path for path in root.iterdir() if not is_foreign(path.name))
-        machines = [path.name for path in inside if (path / "train").is_dir()]
+        machines = sorted(path.name for path in root.iterdir() if is_machine(path))
     if machines:
         raise AsdError(
             f"{root}: holds {plural(len(machines), 'machine')} ({', '.join(machines[:4])}); a "
             "monitor is fitted on one: give one of these folders."
         )
     found = _wavs(root)
-    problems = [wrong for path in found if (wrong := not_text(path))]
-    files = []
-    for path in found:
-        if not not_text(path):
-            name = path.relative_to(root)
-            files.append((path, composed(name.as_posix()), composed(name.parent.as_posix())))
-    return _rows(str(root), files), [*problems, *twins(found)]
+    problems = [*filter(None, map(not_text, found)), *twins(found)]
+    names = [path.relative_to(root) for path in found]
+    both = [(composed(name.as_posix()), composed(name.parent.as_posix())) for name in names]
+    files = [(path, *own) for path, own in zip(found, both, strict=True) if not not_text(path)]
+    return _rows(str(root), files), problems
 
 
 def _wavs(root: Path) -> list[Path]:

@@ -93,25 +93,22 @@ def watch(
     """
     folder = Path(folder).expanduser()
     record = None if log is None else Path(log).expanduser()
-    _check(folder, every, patience, record)
+    _check(every, patience, record)
     with nullcontext() if record is None else _locked(record):
         files = {} if record is None else _logged(record, monitor.identity)
         watcher = _Watcher(monitor, folder, patience, once, say, files)
         first: set[str] | None = None
-        is_gone = False
+        gone = ""
         while not stop():
-            began, found = time.monotonic(), {}
+            began, found, before, gone = time.monotonic(), {}, gone, ""
             try:
                 found = _look(folder)
-                if is_gone:
-                    say(f"{folder}: the folder is there again.")
-                is_gone = False
             except FileError as error:
-                if once:
+                if once or first is None:
                     raise
-                if not is_gone:
-                    say(f"{error} The watch goes on as soon as it can.")
-                is_gone = True
+                gone = f"{error} The watch goes on as soon as it can."
+            if gone != before:
+                say(gone or f"{folder}: the folder is there again.")
             spent = time.monotonic() - began
             for name, state in found.items():
                 if stop():
@@ -160,16 +157,15 @@ class _Watcher:
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
-        now = time.monotonic()
-        file = self.files.setdefault(name, _File())
+        now, file = time.monotonic(), self.files.setdefault(name, _File())
         late = now >= file.deadline
         if file.state != state:  # it must look the same twice
-            waited = file.due < math.inf
+            is_awaited = self.once and file.due < math.inf
             file.state, file.due = state, now
-            if self.once and waited:
-                told = {"name": name, "problem": "Is still being written."}
-                return self._told(file, told, "") if late else None
-            file.deadline = now + self.patience
+            if not is_awaited:
+                file.deadline = now + self.patience
+            elif late:
+                return self._told(file, {"name": name, "problem": "Is still being written."}, "")
             return None
         if now < file.due:
             return None
@@ -292,10 +288,7 @@ def _append(line: str, log: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _check(folder: Path, every: float, patience: float, log: Path | None) -> None:
-    if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "no such folder"
-        raise AsdError(f"{folder}: {what}; give the one in which recordings arrive.")
+def _check(every: float, patience: float, log: Path | None) -> None:
     if not (0 < every < math.inf):
         raise AsdError(f"A look every {every:g} s was asked for; a number above 0 is needed.")
     if not (0 <= patience < math.inf):

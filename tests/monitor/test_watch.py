@@ -253,11 +253,9 @@ def test_an_error_of_ours_and_a_score_that_is_no_number_are_problems(
 
 
 WEIRD = [
-    "line\nfeed\r.wav",
-    "\x1b[31mred\x7f.wav",
+    "line\nfeed\r\x1b[31m.wav",
     "two\u2028lines\x85.wav",
-    'quote"\\.wav',
-    "\U0001f600 ü.wav",
+    'quote"\\ \U0001f600 ü.wav',
     os.fsdecode(b"\xff\xfe no utf-8 \xed\xa0\x80.wav"),
 ]
 
@@ -292,19 +290,6 @@ def test_a_folder_that_vanishes_is_waited_for_and_said_once(model, folder, monke
     monkeypatch.setattr(watch, "time", clock)
     with pytest.raises(AsdError, match="in: cannot be watched"):
         list(watch.watch(Monitor.load(model), folder, once=True))
-
-
-def test_the_rest_is_no_shorter_than_the_look_and_ends_with_a_request(model, folder, monkeypatch):
-    clock, real = Clock(lambda look: None), watch._look
-
-    def slow(place):
-        clock.now += 30
-        return real(place)
-
-    monkeypatch.setattr(watch, "time", clock)
-    monkeypatch.setattr(watch, "_look", slow)
-    list(watch.watch(Monitor.load(model), folder, every=1, stop=lambda: clock.now > 100))
-    assert clock.now == pytest.approx(100.1, abs=0.1)  # 30 and 30 s, 30 s and what is left
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -381,13 +366,11 @@ def test_lines_of_a_log_that_say_nothing_are_passed_over(model, folder, tmp_path
 
 
 def test_what_is_no_log_is_left_as_it_is(model, folder, tmp_path):
-    copy = tmp_path / "copy.safetensors"
-    copy.write_bytes(model.read_bytes())
-    os.mkfifo(tmp_path / "pipe")
-    for path in (copy, tmp_path, tmp_path / "pipe", tmp_path / "none" / "log.jsonl", "a.wav"):
+    content = model.read_bytes()
+    for path in (model, tmp_path, tmp_path / "none" / "log.jsonl", tmp_path / "a.wav"):
         with pytest.raises(AsdError):
             once(model, folder, log=path)
-    assert copy.read_bytes() == model.read_bytes()
+    assert model.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -396,7 +379,7 @@ def test_what_is_no_log_is_left_as_it_is(model, folder, tmp_path):
         (["--every", "0"], "A look every 0 s was asked for"),
         (["--every", "nan"], "A look every nan s was asked for"),
         (["--patience", "-1"], "A patience of -1 s was given"),
-        ([], "none: no such folder"),
+        ([], "none: cannot be watched (No such file or directory)"),
     ],
 )
 def test_the_command_refuses_wrong_numbers_and_folders(model, folder, capsys, option, sentence):
