@@ -35,7 +35,7 @@ BUDGET = {
     "study": 1600,
     "compare": 1520,
     "measure": 430,
-    "monitor": 1310,
+    "monitor": 1220,
     "report": 1960,
     "explore": 470,
 }
