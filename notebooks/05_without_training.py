@@ -234,5 +234,5 @@ nothing = "None of the detectors without training has such a remark here."
 chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or nothing)
 
 # %% [markdown]
-# The functions of this chapter are documented in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.views`,
+# The functions of this chapter are documented in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.scores`,
 # {py:mod}`asdlib.compare.untrained` and {py:mod}`asdlib.compare.failures`.

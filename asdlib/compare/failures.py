@@ -19,7 +19,7 @@ from asdlib.compare import systems
 from asdlib.compare.untrained import ViewValues
 from asdlib.params import Params
 from asdlib.runtime.parallel import one_thread
-from asdlib.study import detectors, scores, stages, views, walk
+from asdlib.study import detectors, scores, stages
 from asdlib.study.recordings import Recordings
 
 FALSE_ALARMS = 0.1
@@ -186,8 +186,8 @@ def _contributions(
     params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
 ) -> dict:
     """Evidence of a detector without training."""
-    constants, denoiser = params.spectra, walk.front_end(params, clips, front_end)
-    fitted = views.fitted(views.View(params, clips, front_end, scorer))
+    constants, denoiser = params.spectra, stages.front_end(params, clips, front_end)
+    fitted = scores.fitted_view(stages.untrained(params, clips, front_end, scorer))
     signal = dataset.read(clip["path"], constants, content=clip["hash"])
     frames = pipeline.frames(spectra.stft(signal, constants), denoiser, constants)
     return {"frames": frames, "table": fitted.explain(signal), "z": float(fitted.z(signal))}

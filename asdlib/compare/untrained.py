@@ -20,7 +20,7 @@ from asdlib.compare.statistics import FUSED, Results
 from asdlib.compare.systems import ADASUB
 from asdlib.guard import PerClip
 from asdlib.params import Params
-from asdlib.study import detectors, views
+from asdlib.study import detectors, stages
 from asdlib.study.recordings import Recordings
 
 SETS = (*NAMES, "pm", "pms", "pmsd")  # of statistics, in the ablation
@@ -108,7 +108,7 @@ def view_values(params: Params, recordings: Recordings, name: str, scorer: str) 
     found = []
     for machine in recordings.development:
         clips = recordings.clips(machine)
-        values = views.values(views.View(params, clips, name, scorer))
+        values = stages.values(stages.untrained(params, clips, name, scorer))
         found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values))
     return found
 

@@ -30,7 +30,7 @@ from asdlib.runtime.parallel import clip_by_clip, one_thread
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
 from asdlib.spectra import decibels, istft, power, stft
-from asdlib.study import detectors, scores, stages, views, walk
+from asdlib.study import detectors, scores, stages
 from asdlib.study.recordings import Recordings
 
 MOST_CLIPS = 40  # training clips that floors at other percentiles are taken from
@@ -62,7 +62,7 @@ class Trained:
     def load(cls, task: stages.Task) -> Trained | None:
         """Read the models of a task back; none where they were not trained."""
         known = [name for name in task.params.scorers if name in detectors.EQ1]
-        if not (known and scores.done(task) and stages.trained(task)):
+        if not (known and scores.scores_file(task).exists() and stages.trained(task)):
             return None
         scorer = "eq1" if "eq1" in known else min(known)
         table = scores.read(task)
@@ -216,11 +216,10 @@ class StudyReader:
     def floors(self, machine: str, front_end: str, constants: Denoising) -> tuple[Floors, str]:
         """Floors at the constants' percentile, and a sentence where they are not the study's."""
         p, clips = self.params, self.recordings.clips(machine)
-        train = walk.of_split(clips, "train")
-        setting = walk.Setting(front_end, walk.sizes_of(p.spectra), p.denoising)
-        known = walk.floors_file(p, setting, train).exists()
+        train = stages.of_split(clips, "train")
+        known = stages.floors_file(p, stages.setting_of(p, front_end), clips).exists()
         if known and constants.percentile == p.denoising.percentile:
-            return walk.floors(p, clips, front_end), ""
+            return stages.floors(p, clips, front_end), ""
         own = FRONT_ENDS[front_end].uses_own_floors
         quiet, count = self._quiet(machine, front_end if own else "near")
         near, far = scipy.interpolate.interp1d(_PERCENTILES, quiet, axis=0)(constants.percentile)
@@ -256,13 +255,13 @@ class StudyReader:
             scorer
             for name, scorer in detectors.wanted(self.params)
             if name == front_end
-            and views.values_file(views.View(self.params, clips, front_end, scorer)).exists()
+            and stages.values_file(stages.untrained(self.params, clips, front_end, scorer)).exists()
         ]
 
     def _explained(self, clip: Any, front_end: str, scorer: str) -> tuple[pd.DataFrame, float]:
         """Shares of a clip's squared distance, and z, by a detector without training."""
         clips = self.recordings.clips(self.recordings.manifest.loc[clip, "machine"])
-        fitted = views.fitted(views.View(self.params, clips, front_end, scorer))
+        fitted = scores.fitted_view(stages.untrained(self.params, clips, front_end, scorer))
         values = fitted.values(self.sounds(clip)[0])
         return fitted.explained(values), float(fitted.normal.z(values[None])[0])
 

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -292,11 +293,11 @@ def content_digest(content: bytes) -> str:
 
 
 def digest(value: Any) -> str:
-    """Sixteen hexadecimal digits that name a JSON-like value or a group of parameters.
+    """Sixteen hexadecimal digits that name a JSON-like value; groups of parameters may be in it.
 
     >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     True
     """
-    if hasattr(value, "model_dump"):
-        value = value.model_dump(mode="json")
-    return content_digest(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+    plain = methodcaller("model_dump", mode="json")
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
+    return content_digest(text.encode())

@@ -21,7 +21,7 @@ from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
 from asdlib.spectra import Spectrum, decibels, frequencies, istft, power, stft
-from asdlib.study import walk
+from asdlib.study import stages
 from asdlib.study.recordings import Recordings
 
 _SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
@@ -64,13 +64,12 @@ def true_transfers(
     Mapping of machine to mean near over mean far noise power (frequency,), interpolated in the
     logarithm to the frequencies of the study's bins.
     """
-    found = {m: scenes.read_transfer(recordings.root, m) for m in recordings.machines}
-    bins = frequencies(params.spectra)
-    return {
-        m: 10 ** np.interp(bins, t["frequency"], np.log10(t["noise_transfer"]))
-        for m, t in found.items()
-        if t is not None
-    }
+    bins, found = frequencies(params.spectra), {}
+    for machine in recordings.machines:
+        if (true := scenes.read_transfer(recordings.root, machine)) is not None:
+            levels = np.log10(true["noise_transfer"])
+            found[machine] = 10 ** np.interp(bins, true["frequency"], levels)
+    return found
 
 
 def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -83,12 +82,9 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
     """
     rows = []
     for machine in recordings.machines:
-        energy = [
-            [np.sum(part**2, axis=-1) for part in (truth.machine, truth.noise)]
-            for _, truth in truths(params, recordings, machine)
-        ]
-        if energy:
-            sound, noise = np.sum(energy, axis=0)
+        parts = [(x.machine, x.noise) for _, x in truths(params, recordings, machine)]
+        if parts:
+            sound, noise = np.sum([np.sum(np.square(own), axis=-1) for own in parts], axis=0)
             rows.append([machine, *decibels(sound / noise)])
     return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
 
@@ -104,7 +100,7 @@ def denoisers(
 ) -> dict[str, FrontEnd]:
     """Return front-ends that are fitted on the machine's training-normal clips, by name."""
     clips = recordings.clips(machine)
-    return {name: walk.front_end(params, clips, name) for name in names}
+    return {name: stages.front_end(params, clips, name) for name in names}
 
 
 def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 10) -> pd.DataFrame:
@@ -125,8 +121,8 @@ def levels(params: Params, recordings: Recordings, *, clips_per_machine: int = 1
         if all(np.array_equal(*x) for x in signals):
             remark = "both channels are the same signal: no noise reference"
         rows.append([machine, round(float(near), 1), round(float(far), 1), transfer, remark])
-    columns = ["machine", "near (dB)", "far (dB)", "median G", "remark"]
-    return pd.DataFrame(rows, columns=columns).set_index("machine")
+    columns = ["near (dB)", "far (dB)", "median G", "remark"]
+    return pd.DataFrame(rows, columns=["machine", *columns]).set_index("machine")
 
 
 def transfer_table(
@@ -168,27 +164,20 @@ def percentile_sensitivity(
     label of the offset: against the true transfer where it is known, else against the transfer at
     the study's own percentile.
     """
-    true = true_transfers(params, recordings)
-    own = params.denoising.percentile
-    wanted = sorted({*percentiles, own})
-    rows = []
+    true, own = true_transfers(params, recordings), params.denoising.percentile
+    wanted, bound, rows = sorted({*percentiles, own}), params.denoising.far_bound, []
     for machine in recordings.machines:
         train = recordings.clips(machine, "train")
         spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
-        clips = train.iloc[spread.astype(int)]
-        quiet = [
-            np.percentile(power(spectrum), wanted, axis=-1)
-            for spectrum in spectra_of(params, clips)
-        ]
-        estimated = {
-            q: decibels(noise_transfer(*both, far_bound=params.denoising.far_bound))
-            for q, both in zip(wanted, np.mean(quiet, axis=0), strict=True)
-        }
-        against, name = estimated[own], f"P{own:g}"
+        spectra = spectra_of(params, train.iloc[spread.astype(int)])
+        quiet = np.mean([np.percentile(power(x), wanted, axis=-1) for x in spectra], axis=0)
+        levels = np.stack([decibels(noise_transfer(*both, far_bound=bound)) for both in quiet])
+        against, name = levels[wanted.index(own)], f"P{own:g}"
         if machine in true:
             against, name = decibels(true[machine]), "true"
         what = f"$G_m$ against {name} (dB, median over $k$)"
-        rows += [[machine, q, float(np.median(estimated[q] - against)), what] for q in wanted]
+        offsets = np.median(levels - against, axis=-1)
+        rows += [[machine, q, float(x), what] for q, x in zip(wanted, offsets, strict=True)]
     return pd.DataFrame(rows, columns=["machine", "percentile", "offset", "what"])
 
 
@@ -234,8 +223,7 @@ class Example:
         Mapping of near, far, front-end names and truth to the sound (sample,) and its power
         spectrum (frequency, frame).
         """
-        powers = self.powers()
-        sounds = {"near": self.signal[0], "far": self.signal[1]}
+        powers, sounds = self.powers(), {"near": self.signal[0], "far": self.signal[1]}
         sounds |= {name: self.sound(name, params) for name in powers if name not in sounds}
         if truth is not None:
             sounds["truth"] = np.asarray(truth.machine[0], np.float32)

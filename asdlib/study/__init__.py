@@ -3,7 +3,6 @@
 from asdlib.study.costs import forecast
 from asdlib.study.recordings import Recordings, open_recordings, place
 from asdlib.study.runs import (
-    all_views,
     combination,
     everything,
     floors,
@@ -17,7 +16,6 @@ from asdlib.study.runs import (
 
 __all__ = [
     "Recordings",
-    "all_views",
     "combination",
     "everything",
     "floors",

@@ -6,7 +6,8 @@ Notebook: 98_performance.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,8 @@ from asdlib.io.files import temporary_folder
 from asdlib.params import Params
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
-from asdlib.study.runs import Missing
-from asdlib.study.stages import Task
-from asdlib.study.walk import of_split
+from asdlib.study.runs import missing, untrained_models
+from asdlib.study.stages import Task, of_split
 
 _CLIPS, _EPOCHS = 8, 3  # of a trial
 _RESIDENT = 0.8e9  # bytes: the interpreter, its libraries, one batch
@@ -59,28 +59,30 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
     All that a report computes is counted: the study and its variants; not the chapters, and not
     what an audio encoder would take.
     """
-    missing = Missing.of((params, *variants.studies(params)), recordings)
-    machines = {name: missing.of_machine(name) for name in recordings.machines}
-    largest = max(machines, key=lambda name: machines[name].tables)
-    if not machines[largest].tables:
+    left = missing((params, *variants.studies(params)), recordings)
+    if not left:
         return Cost()
-    per_clip, per_step, fixed = _trial(machines[largest], recordings.clips(largest))
+    largest = max(left.values(), key=len)
+    per_clip, per_step, fixed = _trial(largest)
     seconds, memory, disk = 0.0, 0.0, 0.0
-    for name, own in machines.items():
-        share = own.tables / machines[largest].tables
-        seconds += share * (per_clip * len(recordings.clips(name)) + fixed)
-        seconds += per_step * sum(map(_steps, own.untrained))
-        weights = [4.0 * _weights(task) for task in own.untrained]
-        frames = {stages.branch_of(task): scores.frames_bytes(task) for task in own.tasks}
-        models = _WEIGHT_COPIES * max(weights, default=0.0)
+    for own in left.values():
+        untrained, trained = untrained_models(own), [task for task in own if not task.view]
+        seconds += len(own) / len(largest) * (per_clip * len(own[0].clips) + fixed)
+        seconds += per_step * sum(map(_steps, untrained))
+        weights = [
+            4.0 * stages.network(task).parameters_per_seed * len(task.params.seeds)
+            for task in untrained
+        ]
+        frames = {stages.branch_of(task): scores.frames_bytes(task) for task in trained}
         held = min(sum(frames.values()), scores.MOST_FRAMES) + max(frames.values(), default=0.0)
-        memory = max(memory, _RESIDENT + held + models)
-        disk += sum(weights)
-    return Cost(missing.tables, seconds, memory, disk)
+        models = _WEIGHT_COPIES * max(weights, default=0.0)
+        memory, disk = max(memory, _RESIDENT + held + models), disk + sum(weights)
+    return Cost(sum(map(len, left.values())), seconds, memory, disk)
 
 
-def _trial(missing: Missing, clips: pd.DataFrame) -> tuple[float, float, float]:
+def _trial(own: Sequence[Task]) -> tuple[float, float, float]:
     """Seconds for every clip, for every step of training, and for the fits of the statistics."""
+    clips = own[0].clips
     train, test = of_split(clips, "train"), of_split(clips, "test")
     share = min(len(test) / max(len(train), 1), 1.0)
     few = pd.concat([_spread(train, _CLIPS), _spread(test, round(share * _CLIPS))])
@@ -96,17 +98,15 @@ def _trial(missing: Missing, clips: pd.DataFrame) -> tuple[float, float, float]:
 
     with temporary_folder() as folder:
 
-        def small(params: Params) -> Params:
+        def small(task: Task) -> Task:
             loop = {"epochs": _EPOCHS, "compiled": "never"}
-            training = params.training.model_copy(update=loop)
-            return params.model_copy(update={"results": str(folder), "training": training})
+            training = task.params.training.model_copy(update=loop)
+            changes = {"results": str(folder), "training": training}
+            return task._replace(params=task.params.model_copy(update=changes), clips=few)
 
-        own = Missing(
-            [replace(task, params=small(task.params), clips=few) for task in missing.tasks],
-            [view._replace(params=small(view.params), clips=few) for view in missing.views],
-        )
-        steps = sum(map(_steps, own.untrained))
-        scores.compute(own.tasks, own.views, tick)
+        trial = list(map(small, own))
+        steps = sum(map(_steps, untrained_models(trial)))
+        scores.compute(trial, tick)
     return spent["clip"] / len(few), spent["epoch"] / max(steps, 1.0), spent["fit"]
 
 
@@ -123,8 +123,3 @@ def _steps(task: Task) -> float:
     vectors = float(frames) - (p.spectra.stack - 2) * len(train)
     batches = vectors * (1 - p.training.held_out) / p.training.batch_size
     return p.training.epochs * max(batches, 1.0)
-
-
-def _weights(task: Task) -> int:
-    model = stages.network(task)
-    return model.parameters_per_seed * len(task.params.seeds)

@@ -53,8 +53,7 @@ class Recordings:
     @property
     def evaluation(self) -> list[str]:
         """Machines with concealed test clips."""
-        clips = self.manifest
-        concealed = clips[(clips["split"] == "test") & (clips["label"] == "unknown")]
+        concealed = self.manifest.query("split == 'test' and label == 'unknown'")
         return sorted(concealed["machine"].unique())
 
     def clips(self, machine: str, split: str | None = None) -> pd.DataFrame:

@@ -1,6 +1,6 @@
-"""Scores of one machine's clips: A by autoencoders, z by calibration, z without training.
+"""Scores of one machine's clips: A by detectors of both kinds in one form of table, and z.
 
-Tables of A and of z are kept. What is compared with what is learnt in :mod:`asdlib.study.stages`;
+Tables of A are kept. What is compared with what is learnt in :mod:`asdlib.study.stages`;
 :func:`compute` does all that is missing of a machine and reads each of its recordings once.
 Notebooks: 04_seed_study, 05_without_training, 06_rescoring.
 """
@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Int
 
-from asdlib import pipeline
+from asdlib import calibration, pipeline
 from asdlib.calibration import Calibration, HeldOut
+from asdlib.clipstats import Normal
 from asdlib.io import store
 from asdlib.params import AsdError
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import Frames, Standardiser
-from asdlib.study import baseline, detectors, stages, views, walk
+from asdlib.study import baseline, detectors, stages
 from asdlib.study.detectors import BOTTLENECK
-from asdlib.study.stages import Task, Tick
-from asdlib.study.views import COLUMNS, View
-from asdlib.study.walk import Branch, contents, of_split
+from asdlib.study.stages import Rows, Task, Tick, branch_of, contents, key_of, of_split
 
+Item = TypeVar("Item")
+Key = TypeVar("Key")
+
+COLUMNS = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
 MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
 
@@ -37,91 +41,101 @@ _NOT_OF_A = {"quantile", "standardise"}  # constants of the scoring that only z 
 
 def scores_file(task: Task) -> Path:
     """Where A of every clip, seed and scorer is."""
-    p = task.params
-    key = walk.key_of(
+    p, train = task.params, of_split(task.clips, "train")
+    measured = stages.values_file(task) if task.view else stages.model_folder(task) / "scores"
+    held_out = task.view or p.scoring.standardise == "held_out"
+    key = key_of(
         "scores",
+        values=measured.name if task.view else "",
         clips=contents(task.clips, "split", "domain"),
         scoring=p.scoring.model_dump(exclude=_NOT_OF_A),
         scorers=p.scorers,
-        bottleneck=p.bottleneck.model_dump() if set(p.scorers) & set(BOTTLENECK) else None,
+        bottleneck=p.bottleneck if set(p.scorers) & set(BOTTLENECK) else None,
+        held_out=[contents(train, "attributes"), p.statistics.folds] if held_out else None,
     )
-    return stages.model_folder(task) / f"scores.{key}.parquet"
+    name = f"{task.machine}.{task.name}.{task.view}" if task.view else "scores"
+    return measured.with_name(f"{name}.{key}.parquet")
 
 
-def files(task: Task) -> list[Path]:
-    """Tables of a task's scores.
-
-    The second one, where it is wanted, is A of the training clips by statistics without their fold.
-    """
-    found = [scores_file(task)]
-    if task.params.scoring.standardise == "held_out":
-        groups = contents(of_split(task.clips, "train"), "attributes")
-        folds = task.params.statistics.folds
-        key = walk.key_of("scores", scores=found[0].name, groups=groups, folds=folds)
-        found.append(found[0].with_name(f"held_out.{key}.parquet"))
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Items by their key, in order."""
+    found: dict[Key, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
     return found
 
 
-def done(task: Task) -> bool:
-    """Whether the scores of a task are there."""
-    return all(file.exists() for file in files(task))
-
-
-def compute(
-    tasks: Sequence[Task], untrained: Sequence[View] = (), tick: Tick = stages.silent
-) -> None:
+def compute(tasks: Iterable[Task], tick: Tick = stages.silent) -> None:
     """Compute what is missing of one machine: every recording is read once, as memory allows.
 
     Parameters
     ----------
-    tasks, untrained : of one machine, of any studies.
+    tasks : of one machine, of any studies.
     tick : called after every epoch and every table, with the number of steps done.
     """
-    tasks = [task for task in tasks if not done(task)]
-    of_branch: dict[Branch, list[Task]] = {}
-    for task in tasks:
-        of_branch.setdefault(stages.branch_of(task), []).append(task)
-    measured = {views.values_file(view): views.branch_of(view) for view in untrained}
-    measured = {file: branch for file, branch in measured.items() if not file.exists()}
-    most = max(int(MOST_FRAMES / max(map(frames_bytes, tasks), default=MOST_FRAMES)), 1)
+    tasks = [task for task in tasks if not scores_file(task).exists()]
+    views = [task for task in tasks if task.view]
+    trained = [task for task in tasks if not task.view]
+    measured = {branch_of(t): t for t in views if not stages.values_file(t).exists()}
+    of_branch = grouped(trained, branch_of)
+    most = max(int(MOST_FRAMES / max(map(frames_bytes, trained), default=MOST_FRAMES)), 1)
     left = list(of_branch)
     while left or measured:
-        branches, left = left[:most], left[most:]
-        first: Task | View = tasks[0] if tasks else untrained[0]
-        rows = list(walk.walk(first.params, [*branches, *measured.values()], first.clips))
-        for column, file in enumerate(measured, len(branches)):
-            store.save(views.stacked(row[column] for row in rows), file)
+        branches, left = [*left[:most], *measured], left[most:]
+        rows = list(stages.walk(tasks[0].params, branches, tasks[0].clips))
+        columns = dict(zip(branches, zip(*rows, strict=True), strict=True))
+        for branch, task in measured.items():
+            stages.values(task, columns[branch])
+        tick(f"{tasks[0].machine}: frames", 0)
+        for branch in [branch for branch in branches if branch not in measured]:
+            for own in grouped(of_branch[branch], _model).values():
+                _score(own, columns[branch], tick)
         measured = {}
-        tick(f"{first.machine}: frames", 0)
-        for column, branch in enumerate(branches):
-            frames = [row[column] for row in rows]
-            for own in _of_one_model(of_branch[branch]):
-                _score(own, frames, tick)
-    made = clip_by_clip(views.table, untrained)
-    for view, _ in zip(untrained, made, strict=True):
-        tick(f"{view.machine} {view.front_end} {view.scorer}", 1)
+    for task, table in zip(views, clip_by_clip(_of_view, views), strict=True):
+        store.save(table, scores_file(task))
+        tick(f"{task.machine} {task.name} {task.view}", 1)
 
 
 def frames_bytes(task: Task) -> float:
     """Bytes of the frames of all clips in one branch."""
     p = task.params.spectra
-    layers = 2 if stages.branch_of(task).kind == "noisier" else 1
+    layers = 2 if branch_of(task).kind == "noisier" else 1
     frames = float((task.clips["seconds"] * p.sample_rate / p.hop_length).sum())
     return 4.0 * frames * p.n_mels * layers
 
 
-def _of_one_model(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks that differ in scorers only, together."""
-    found: dict[tuple[Any, ...], list[Task]] = {}
-    for task in tasks:
-        p = task.params
-        scoring = p.scoring.model_dump_json(exclude=_NOT_OF_A)
-        key = (stages.model_folder(task), scoring, p.bottleneck)
-        found.setdefault(key, []).append(task)
-    return list(found.values())
+def _model(task: Task) -> tuple[object, ...]:
+    """What tasks have in common that differ in scorers only."""
+    p = task.params
+    return stages.model_folder(task), p.scoring.model_dump_json(exclude=_NOT_OF_A), p.bottleneck
 
 
-def _score(tasks: Sequence[Task], rows: Sequence[np.ndarray], tick: Tick) -> None:
+def _of_view(task: Task) -> pd.DataFrame:
+    """Table of log D(x); of training clips by the model that has not seen their fold."""
+    normal, train = _normal(task), (task.clips["split"] == "train").to_numpy()
+    a = np.empty(len(train))
+    a[train] = normal.held_out.scores
+    a[~train] = normal.log_distance(stages.values(task)[~train])
+    table = _table(task, task.clips["name"], [{task.view: np.array([value])} for value in a])
+    table.attrs["remark"] = normal.remark
+    return table
+
+
+def _normal(task: Task) -> Normal:
+    """Statistics of the training-normal clips that a view looks at, with held-out distances."""
+    train = of_split(task.clips, "train")
+    own = stages.values(task)[(task.clips["split"] == "train").to_numpy()]
+    return Normal.fit(own, train["domain"].tolist(), _folds(task))
+
+
+def _folds(task: Task) -> Int[np.ndarray, " clip"]:
+    """Fold of every training clip of a machine, in which its scores are held out."""
+    train = of_split(task.clips, "train")
+    names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
+    return calibration.folds(names, domains, groups, task.params.statistics.folds)
+
+
+def _score(tasks: Sequence[Task], rows: Rows, tick: Tick) -> None:
     """Train and score tasks of one model.
 
     Parameters
@@ -129,75 +143,62 @@ def _score(tasks: Sequence[Task], rows: Sequence[np.ndarray], tick: Tick) -> Non
     rows : (frame, value) of every clip, dB.
     """
     task, train = tasks[0], (tasks[0].clips["split"] == "train").to_numpy()
-    frames, standardise = stages.join(task, list(itertools.compress(rows, train)))
+    frames, standardise = stages.training_frames(task, list(itertools.compress(rows, train)))
     scorers = list(dict.fromkeys(name for own in tasks for name in own.params.scorers))
-    fitted = _fitted(task, frames, standardise, scorers, tick)
+    fitted = _fitted(task, (frames, standardise), scorers, tick)
     test = map(fitted.vectors, itertools.compress(rows, ~train))
     vectors = itertools.chain(map(frames.clip, range(len(frames))), test)
-    workers = detectors.workers(task.params)
-    found = list(clip_by_clip(fitted.a, vectors, workers=workers))
+    found = list(clip_by_clip(fitted.a, vectors, workers=detectors.workers(task.params)))
     names = [*task.clips["name"][train], *task.clips["name"][~train]]
-    losses = [
-        detector.batch_losses.tolist()
-        for detector in fitted.detectors
-        if isinstance(detector, baseline.OfficialDetector)
-    ]
     for own in tasks:
-        table = _table(own, names, found, own.params.scorers)
-        table.attrs["made_on"] = hardware.describe(own.params.device)
+        table = _table(own, names, _held_out(own, frames, fitted, found))
         if set(own.params.scorers) & set(baseline.SCORERS):
-            table.attrs["batch_losses"] = losses[0]
-        file, *held_out = files(own)
-        store.save(table, file)
-        if held_out:
-            store.save(_held_out(own, frames, fitted), held_out[0])
+            (official,) = (d for d in fitted.detectors if isinstance(d, baseline.OfficialDetector))
+            table.attrs["batch_losses"] = official.batch_losses.tolist()
+        store.save(table, scores_file(own))
         tick(f"{own.machine} {own.name}: scores", 1)
 
 
-def _table(
-    task: Task, names: Sequence[str], found: Sequence[dict[str, np.ndarray]], scorers: Sequence[str]
-) -> pd.DataFrame:
-    """A by name of the clip, scorer and seed."""
-    rows = [
-        (name, scorer, seed, value)
-        for name, a in zip(names, found, strict=True)
-        for scorer in scorers
-        for seed, value in zip(task.params.seeds, a[scorer].tolist(), strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["name", "scorer", "seed", "A"])
-
-
-def _held_out(task: Task, frames: Frames, fitted: pipeline.Fitted) -> pd.DataFrame:
-    """A of the training clips under eq. 1, by residual statistics without their fold."""
+def _held_out(
+    task: Task, frames: Frames, fitted: pipeline.Fitted, found: list[pipeline.Scores]
+) -> list[pipeline.Scores]:
+    """A of every clip; of training clips, where that is wanted, without their fold's statistics."""
     p, train = task.params, of_split(task.clips, "train")
     scorers = {name: detectors.EQ1[name] for name in p.scorers if name in detectors.EQ1}
-    found: Sequence[dict[str, np.ndarray]] = [{}] * len(train)
-    if scorers:
-        detector = dataclasses.replace(detectors.eq1(fitted.detectors), scorers=scorers)
-        folds, workers = views.folds(p, train).tolist(), detectors.workers(p)
-        domains = train["domain"].tolist()
-        found = detector.held_out(frames.clip, domains, folds, workers=workers)
-    return _table(task, train["name"].tolist(), found, list(scorers))
+    if p.scoring.standardise != "held_out" or not scorers:
+        return found
+    detector = dataclasses.replace(detectors.eq1(fitted.detectors), scorers=scorers)
+    domains, workers = train["domain"].tolist(), detectors.workers(p)
+    apart = detector.held_out(frames.clip, domains, _folds(task).tolist(), workers=workers)
+    return [whole | own for whole, own in zip(found, apart, strict=False)] + found[len(apart) :]
+
+
+def _table(task: Task, names: Iterable[str], found: Sequence[pipeline.Scores]) -> pd.DataFrame:
+    """A by name of the clip, scorer and seed."""
+    p = task.params
+    keys = itertools.product(names, p.scorers, p.seeds)
+    table = pd.DataFrame(keys, columns=["name", "scorer", "seed"])
+    table["A"] = np.array([[a[scorer] for scorer in p.scorers] for a in found]).ravel()
+    table.attrs["made_on"] = hardware.describe(p.device)
+    return table
 
 
 def _fitted(
-    task: Task,
-    frames: Frames,
-    standardise: Standardiser,
-    scorers: Sequence[str],
-    tick: Tick = stages.silent,
+    task: Task, normal: tuple[Frames, Standardiser], scorers: Sequence[str], tick: Tick
 ) -> pipeline.Fitted:
     """Fit detectors on training frames; scores are not calibrated yet."""
-    p, device = task.params, hardware.choose_device(task.params.device)
-    model = stages.models(task, frames, standardise, tick)
-    domains = of_split(task.clips, "train")["domain"]
+    p, (frames, standardise) = task.params, normal
+    model, domains = stages.models(task, frames, tick), of_split(task.clips, "train")["domain"]
+    device = hardware.choose_device(p.device)
     found = detectors.fit(model, frames, domains, p, scorers, device)
-    front_end = walk.front_end(p, task.clips, task.front_end)
-    return pipeline.Fitted(front_end, p.spectra, stages.transfer_of(task), standardise, found, {})
+    front_end = stages.front_end(p, task.clips, task.front_end)
+    noisier = branch_of(task).kind == "noisier"
+    transfer = stages.floors(p, task.clips).transfer if noisier else None
+    return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, {})
 
 
 def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
-    """All that a task has learnt, to score files with.
+    """All that the autoencoders of a task have learnt, to score files with.
 
     Parameters
     ----------
@@ -205,25 +206,29 @@ def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
     """
     gammas = {key: fit for key, _, _, fit in _calibrated(task)}  # computes what is missing
     names = task.params.scorers if scorers is None else scorers
-    whole = _fitted(task, *stages.training_frames(task), names)
+    whole = _fitted(task, stages.training_frames(task), names, stages.silent)
     return dataclasses.replace(whole, gammas=gammas)
+
+
+def fitted_view(task: Task) -> pipeline.FittedView:
+    """All that a detector without training has learnt, to score files with."""
+    p, setting = task.params, branch_of(task).setting
+    denoise = stages.fitted_of(p, [setting], task.clips)[setting]
+    return pipeline.FittedView(task.view, denoise, _normal(task), p.spectra, p.statistics)
 
 
 def raw(task: Task) -> pd.DataFrame:
     """A of every clip by scorer and seed, with the clip's split, domain and label.
 
-    Where training clips are held out, ``held_out`` is their A by statistics without their fold.
+    A of a training clip is by statistics without its fold where they are held out. A detector
+    without training has log D(x) in place of A.
     """
-    found = [store.load(file) for file in files(task)]
-    if any(table is None for table in found):
+    if (found := store.load(scores_file(task))) is None:
         compute([task])
-        found = [store.load(file) for file in files(task)]
+        found = store.load(scores_file(task))
     kinds = task.clips[["name", "split", "domain", "label"]]
-    table = found[0].merge(kinds, on="name", validate="many_to_one")
-    for apart in found[1:]:
-        own = apart.rename(columns={"A": "held_out"})
-        table = table.merge(own, how="left", on=["name", "scorer", "seed"])
-    table.attrs = found[0].attrs
+    table = found.merge(kinds, on="name", validate="many_to_one")
+    table.attrs = found.attrs
     return table
 
 
@@ -241,16 +246,16 @@ def _calibrated(
     constants = task.params.scoring
     for _, rows in raw(task).groupby(["scorer", "seed"], sort=False):
         scorer, seed = str(rows["scorer"].iloc[0]), int(rows["seed"].iloc[0])
-        held_out = "held_out" in rows
-        a = rows["held_out"].fillna(rows["A"]) if held_out else rows["A"]
-        normal = a[rows["split"] == "train"].to_numpy()
+        a = rows["A"].to_numpy()
+        normal = a[(rows["split"] == "train").to_numpy()]
         try:
-            fit = (
-                HeldOut.fit(normal)
-                if held_out
-                else Calibration.fit(normal, constants.quantile, constants.standardise)
-            )
+            if task.view:
+                fit: Calibration | HeldOut = HeldOut(normal)
+            elif constants.standardise == "held_out":
+                fit = HeldOut.fit(normal)
+            else:
+                fit = Calibration.fit(normal, constants.quantile, constants.standardise)
         except AsdError as error:
             where = f"{task.machine} with {task.name}, {scorer}, seed {seed}"
             raise AsdError(f"{where}: {error}") from None
-        yield (scorer, seed), rows, a.to_numpy(), fit
+        yield (scorer, seed), rows, a, fit

@@ -18,7 +18,7 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError
 from asdlib.scoring import VARIANTS
 from asdlib.spectra import log_mel, power
-from asdlib.study import baseline, stages, variants, walk
+from asdlib.study import baseline, stages, variants
 from asdlib.study.recordings import Recordings
 
 GAIN = 1 - OMEGA_OF_HALF
@@ -51,12 +51,12 @@ def test_denoising_frames_hold_the_noise_added_once_more(trained):
     clips = recordings.clips("fan")
     own = variants.objective(trained, "denoise")
     of_both = [stages.branch_of(stages.Task(one, clips, "adasub")) for one in (own, trained)]
-    values, plain = next(walk.walk(own, of_both, clips))
+    values, plain = next(stages.walk(own, of_both, clips))
     bands = own.spectra.n_mels
     assert values.shape[1] == 2 * bands
     assert np.array_equal(values[:, :bands], plain)
     near, far = power(pipeline.spectrum(clips["path"].iloc[0], own.spectra))
-    noisier = near + walk.floors(own, clips).transfer[:, None] * far
+    noisier = near + stages.floors(own, clips).transfer[:, None] * far
     assert np.allclose(values[:, bands:], log_mel(noisier.astype(np.float32), own.spectra))
 
 

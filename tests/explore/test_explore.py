@@ -20,7 +20,7 @@ from asdlib.explore.data import StudyReader, Trained
 from asdlib.measure.truth import take
 from asdlib.params import Denoising
 from asdlib.spectra import power, stft
-from asdlib.study import detectors, scores, stages, views, walk
+from asdlib.study import detectors, scores, stages
 
 THREE = ("adasub", "cohgate", "complexls")  # a subtraction, a gate, a complex fit
 UNTRAINED = ["adasub/psd", "near/fine", "adasub/fine", "adals/pmsd"]
@@ -48,7 +48,7 @@ def studied(tmp_path_factory):
 def reader(studied, monkeypatch):
     """Reads the study; fails where anything is computed."""
     monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
-    monkeypatch.setattr(views, "stacked", lambda *a: pytest.fail("measured"))
+    monkeypatch.setattr(stages, "walk", lambda *a: pytest.fail("measured"))
     chosen, recordings, _ = studied
     return StudyReader(chosen, recordings, lambda said: None)
 
@@ -74,10 +74,10 @@ def test_a_clip_is_that_of_the_study(studied, reader, front_end):
     trained, own = reader.trained("fan", front_end), (front_end, chosen.denoising)
     view = reader.picture(clip.name, *own)
     near, far = power(stft(signal))
-    denoised = walk.front_end(chosen, clips, front_end)(stft(signal))
+    denoised = stages.front_end(chosen, clips, front_end)(stft(signal))
     np.testing.assert_array_equal(view.denoised, denoised)
     np.testing.assert_allclose(10 ** (view.gain / 10), denoised / near, rtol=1e-4)
-    noise = walk.floors(chosen, clips, front_end).transfer[:, None] * far
+    noise = stages.floors(chosen, clips, front_end).transfer[:, None] * far
     np.testing.assert_allclose(10 ** (view.snr / 10), near / noise, rtol=1e-3)
     sound = take(chosen, recordings, clip, [front_end]).sound(front_end, chosen)
     np.testing.assert_array_equal(view.sounds["denoised"], sound)
@@ -239,8 +239,8 @@ def test_a_clip_is_explained_by_the_views_that_were_computed(studied, app, monke
     for front_end, scorer in (("adasub", "psd"), ("adasub", "fine"), ("adals", "pmsd")):
         app.front_end.value, app.scorer.value = front_end, scorer
         shares, title = drawn[-1]
-        view = views.View(chosen, recordings.clips("fan"), front_end, scorer)
-        own = views.fitted(view)
+        view = stages.untrained(chosen, recordings.clips("fan"), front_end, scorer)
+        own = scores.fitted_view(view)
         expected = own.explain(dataset.read(path))
         pd.testing.assert_frame_equal(shares, expected)
         keys = {"name": name, "front_end": front_end, "scorer": scorer}

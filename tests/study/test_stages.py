@@ -11,7 +11,7 @@ from conftest import SMALL, machine_folder, small_params
 import asdlib
 from asdlib import dataset, frontends, params, study
 from asdlib.io import store
-from asdlib.study import costs, detectors, scores, stages, variants, views, walk
+from asdlib.study import costs, scores, stages, variants
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_shared_frames_are_those_of_a_front_end_alone(tiny):
     tasks = [stages.Task(own, clips, "adasub") for own in (tiny, denoise)]
     tasks.append(stages.Task(tiny, clips, "gatedlsada"))
     clips = clips[clips["split"] == "train"]
-    shared = list(walk.walk(tiny, [stages.branch_of(task) for task in tasks], clips))
+    shared = list(stages.walk(tiny, [stages.branch_of(task) for task in tasks], clips))
     for column, task in enumerate(tasks):
-        alone = next(walk.walk(task.params, [stages.branch_of(task)], clips))[0]
+        alone = next(stages.walk(task.params, [stages.branch_of(task)], clips))[0]
         assert alone.dtype == np.float32
         assert (alone == shared[0][column]).all()
     assert (shared[0][0] == shared[0][1][:, : tiny.spectra.n_mels]).all()
@@ -73,13 +73,13 @@ def test_shared_frames_are_those_of_a_front_end_alone(tiny):
 def test_floors_are_those_that_a_front_end_takes_itself(tiny):
     clips = study.open_recordings(tiny).clips("fan")
     train = clips[clips["split"] == "train"]
-    spectra = [walk.stft(x, tiny.spectra) for x in dataset.read_all(train, tiny.spectra)]
+    spectra = [stages.stft(x, tiny.spectra) for x in dataset.read_all(train, tiny.spectra)]
     for name in ("adasub", "lsada"):
         alone = frontends.FRONT_ENDS[name](tiny.denoising).fit(spectra)
-        fitted = walk.front_end(tiny, clips, name)
+        fitted = stages.front_end(tiny, clips, name)
         assert (alone.floors.near == fitted.floors.near).all()
         assert (alone.floors.far == fitted.floors.far).all()
-    fine = views.fitted(views.View(tiny, clips, "adasub", "fine"))
+    fine = scores.fitted_view(stages.untrained(tiny, clips, "adasub", "fine"))
     assert len(fine.front_end.floors.near) == tiny.spectra.n_fft + 1
 
 
@@ -96,14 +96,16 @@ EDITS = [  # file, text, what replaces it, and whether frames and models are com
 ]
 
 
-def test_keys_hold_the_code_that_can_change_a_number(tmp_path):
-    here, package = Path(asdlib.__file__).parent, tmp_path / "asdlib"
+def test_keys_hold_the_code_that_can_change_a_number(tiny, tmp_path, monkeypatch):
+    here, package = Path(asdlib.__file__).parent, tmp_path / "copy" / "asdlib"
     shutil.copytree(here, package, ignore=shutil.ignore_patterns("__pycache__", "report"))
 
     def codes():
         names = ("study.stages", "study.scores")
         return [store.code.__wrapped__(name, package=package) for name in names]
 
+    view = stages.untrained(tiny, study.open_recordings(tiny).clips("fan"), "near", "pm")
+    names = [scores.scores_file(view), stages.values_file(view), stages.model_folder(view)]
     before = codes()
     assert before == [store.code("study.stages"), store.code("study.scores")]
     for file, old, new, counts in EDITS:
@@ -114,42 +116,23 @@ def test_keys_hold_the_code_that_can_change_a_number(tmp_path):
         assert models == counts, (file, old)
         assert scored == (counts or file == "scoring.py"), (file, old)
         (package / file).write_text(text, "utf-8")
-
-
-def test_other_code_computes_again(tiny, monkeypatch):
-    recordings = study.open_recordings(tiny)
-    task, view = (
-        study.tasks(tiny, recordings)[0],
-        views.View(tiny, recordings.clips("fan"), "near", "pm"),
-    )
-
-    def names():
-        return {*scores.files(task), stages.model_folder(task), views.scores_file(view)}
-
-    before = names()
-    assert before == names()
     monkeypatch.setattr(store, "code", lambda *modules: "other")
-    assert not before & names()
+    other = [scores.scores_file(view), stages.values_file(view), stages.model_folder(view)]
+    assert not set(names) & set(other)
 
 
-def test_the_forecast_is_nothing_when_all_is_done(trained, tmp_path):
-    recordings = study.open_recordings(trained)
-    before = study.forecast(params.load(trained, results=str(tmp_path / "empty")), recordings)
-    # tasks of the study, of chapters 06 and 08, of chapter 07; views
-    tasks, views = 5 + 1 + 1 + 1 + 7 + 2 + 1, len(detectors.wanted(trained))
-    assert before.units == 2 * (tasks + views)
+def test_the_forecast_counts_only_what_is_missing_of_any_kind(tmp_path, rng):
+    data = machine_folder(tmp_path / "data", rng, train=2)
+    own = {"extras": [], "front_ends": ["near"], "baseline": False, "scorers": ["eq1"]}
+    main = small_params(tmp_path, data=str(data), **own)
+    recordings = study.open_recordings(main)
+    before = study.forecast(main, recordings)
+    assert before.units == 1
     assert min(before.seconds, before.memory, before.disk) > 0
-    assert "units to compute: about" in str(before)
-    after = study.forecast(trained, recordings)
-    assert after == costs.Cost()
-    assert str(after) == "Everything is computed already."
-
-
-def test_the_forecast_counts_only_what_is_missing_of_any_kind(tiny):
-    recordings = study.open_recordings(tiny)
-    main = params.load(tiny, extras=[], front_ends=["near"], baseline=False, scorers=["eq1"])
-    assert study.forecast(main, recordings).units == 1
+    assert "1 units to compute: about" in str(before)
     study.run(main, recordings=recordings)
+    assert study.forecast(main, recordings) == costs.Cost()
+    assert str(costs.Cost()) == "Everything is computed already."
     more = params.load(main, scorers=["eq1", "mean"])
     assert study.forecast(more, recordings).units == 1
     assert study.forecast(more, recordings).disk == 0  # the weights are there
@@ -157,19 +140,5 @@ def test_the_forecast_counts_only_what_is_missing_of_any_kind(tiny):
     found = study.forecast(untrained, recordings)
     assert (found.units, found.disk) == (2, 0)
     assert found.seconds > 0
-
-
-def test_the_forecast_grows_with_epochs_and_clips(tiny):
-    recordings = study.open_recordings(tiny)
-    (task, *_) = study.tasks(tiny, recordings)
-    longer = task.params.training.model_copy(update={"epochs": 200})
-    params_ = task.params.model_copy(update={"training": longer})
-    again = stages.Task(params_, task.clips, task.front_end)
-    assert costs._steps(again) == pytest.approx(100 * costs._steps(task))
-    assert scores.frames_bytes(task) == pytest.approx(len(task.clips) * 16000 / 512 * 16 * 4)
-
-
-def test_two_training_clips_are_enough_to_forecast(tmp_path, rng):
-    root = machine_folder(tmp_path / "data", rng, train=2)
-    own = small_params(tmp_path, data=str(root))
-    assert study.forecast(own, study.open_recordings(own)).seconds > 0
+    ideas = {"front_ends": ["adasub"], "scorers": ["eq1", "s1"], "extras": ["objectives"]}
+    assert study.forecast(params.load(main, **ideas), recordings).units == 5  # and its variants
