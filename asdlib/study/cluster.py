@@ -6,15 +6,12 @@ worker dies, another one repeats its job.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from importlib.machinery import ModuleSpec
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +21,8 @@ from asdlib.io import store
 from asdlib.io.files import content_digest, read_bytes, resolve, write_text
 from asdlib.params import AsdError
 from asdlib.runtime.errors import plural
-from asdlib.study import scores, stages
-from asdlib.study.stages import Task, Tick
-from asdlib.study.walk import Branch
+from asdlib.study import scores
+from asdlib.study.stages import Task, Tick, branch_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -52,13 +48,9 @@ def compute(where: str, tasks: Sequence[Task], tick: Tick) -> None:
     ------
     AsdError
         For an address or a cluster that cannot be used, or one that goes away.
-
-    Examples
-    --------
-    >>> compute("localhost", [], print)
-    Traceback (most recent call last):
-    asdlib.runtime.errors.AsdError: cluster is 'localhost'; tcp://host:8786 of a Dask scheduler, ...
     """
+    own = list(map(_absolute, tasks))  # workers may run in another folder
+    jobs = scores.grouped(own, lambda task: (task.machine, branch_of(task)))
     with _client(where) as client:
         from distributed import CancelledError
         from distributed.scheduler import KilledWorker
@@ -70,14 +62,7 @@ def compute(where: str, tasks: Sequence[Task], tick: Tick) -> None:
                 f"The Dask scheduler at {where} has no worker after {_SECONDS} s; start one "
                 f"(dask worker {where}) and run the same command again."
             ) from None
-        jobs: dict[tuple[str, Branch], list[Task]] = {}
-        for task in tasks:  # workers may run in another folder
-            results = str(resolve(task.params.results).absolute())
-            params = task.params.model_copy(update={"results": results, "cluster": None})
-            paths = [str(Path(path).absolute()) for path in task.clips["path"]]
-            own = replace(task, params=params, clips=task.clips.assign(path=paths))
-            jobs.setdefault((task.machine, stages.branch_of(own)), []).append(own)
-        _check_workers(client, own)
+        _check_workers(client, own[0])
         try:
             _run(client, where, list(jobs.values()), tick)
         except KilledWorker as error:
@@ -91,40 +76,38 @@ def compute(where: str, tasks: Sequence[Task], tick: Tick) -> None:
             raise AsdError(f"The Dask scheduler at {where} went away. {_LOST}") from None
 
 
+def _absolute(task: Task) -> Task:
+    results = str(resolve(task.params.results).absolute())
+    params = task.params.model_copy(update={"results": results, "cluster": None})
+    paths = [str(Path(path).absolute()) for path in task.clips["path"]]
+    return task._replace(params=params, clips=task.clips.assign(path=paths))
+
+
 @contextmanager
 def _client(where: str) -> Iterator[Client]:
     """A connection to the scheduler; of a cluster on this machine, the cluster too."""
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise AsdError(
-            "cluster is set, but Dask is not installed: pip install asdlib[cluster]."
-        ) from None
-    if where == LOCAL:
-        cores = len(os.sched_getaffinity(0))
-        workers = max(1, cores // 2)
-        threads = {"OMP_NUM_THREADS": str(cores // workers)}
-        with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, env=threads
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield client
-        return
-    is_file = Path(where).is_file()
-    if not is_file and "://" not in where:
-        raise AsdError(
-            f"cluster is {where!r}; tcp://host:8786 of a Dask scheduler, the path of its scheduler "
-            f"file, or {LOCAL} is needed."
-        )
-    try:
-        options = {"scheduler_file": where} if is_file else {"address": where}
-        client = Client(**options, timeout=_SECONDS)
-    except (OSError, ValueError) as error:
-        raise AsdError(f"No Dask scheduler answers at {where} ({error}).") from None
-    with client:
-        yield client
+        needed = "cluster is set, but Dask is not installed: pip install asdlib[cluster]."
+        raise AsdError(needed) from None
+    with ExitStack() as stack:
+        if where == LOCAL:
+            cores = len(os.sched_getaffinity(0))
+            workers = max(1, cores // 2)
+            own = {"threads_per_worker": 1, "env": {"OMP_NUM_THREADS": str(cores // workers)}}
+            local = LocalCluster(n_workers=workers, dashboard_address=None, **own)
+            place = {"address": stack.enter_context(local)}
+        else:
+            place = {"scheduler_file" if Path(where).is_file() else "address": where}
+        try:
+            client = Client(**place, timeout=_SECONDS)
+        except (OSError, ValueError) as error:
+            raise AsdError(
+                f"cluster is {where!r}, and no Dask scheduler answers there ({error}); "
+                f"tcp://host:8786, the path of a scheduler file, or {LOCAL} is needed."
+            ) from None
+        yield stack.enter_context(client)
 
 
 def _seen(files: Sequence[str]) -> dict[str, str]:
@@ -144,12 +127,6 @@ def _seen(files: Sequence[str]) -> dict[str, str]:
 
 def _check_workers(client: Client, task: Task) -> None:
     """Refuse workers that would compute something else, or somewhere else."""
-    specs = client.run(importlib.util.find_spec, "asdlib", on_error="return")
-    if lacking := [name for name, spec in specs.items() if not isinstance(spec, ModuleSpec)]:
-        raise AsdError(
-            f"Dask workers without asdlib: {', '.join(lacking)}; start them in an environment that "
-            "has it, and run the same command again."
-        )
     token = Path(task.params.results) / f".asd-{secrets.token_hex(8)}"
     write_text(token.name, token)
     files = [str(token), task.clips["path"].iloc[0]]
