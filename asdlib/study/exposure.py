@@ -32,14 +32,17 @@ from asdlib.params import AsdError, Encoder, Params
 from asdlib.runtime.hardware import choose_device
 from asdlib.runtime.process import bar as progressing
 from asdlib.study.recordings import Recordings
-from asdlib.study.views import COLUMNS
+from asdlib.study.scores import COLUMNS
 from asdlib.training import shuffled
+
+Embed = Callable[[Int[Tensor, "seed clip"]], Float[Tensor, "seed clip value"]]
+"""The numbers of clips, in an order for each seed, to their embeddings."""
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
 _UNREAD = {  # constants that do not matter
     "embedding": {*Encoder.model_fields},
-    "exposure": {"lora_rank", "lora_epochs"},
-    "lora": {"epochs"},
+    "exposure": {"folder", "lora_rank", "lora_epochs"},
+    "lora": {"folder", "epochs"},
 }
 
 
@@ -88,9 +91,8 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
         wanted += [("lora", (seed,)) for seed in params.seeds]
     parts = []
     for name, seeds in wanted:
-        a = _kept(name, params, clips, seeds, progress)
-        for seed, values in zip(seeds, a, strict=True):
-            table = clips.assign(front_end=name, scorer="machine", seed=seed, A=values)
+        for seed, a in zip(seeds, _kept(name, params, clips, seeds, progress), strict=True):
+            table = clips.assign(front_end=name, scorer="machine", seed=seed, A=a)
             for _, rows in table.groupby("machine", sort=False):
                 normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
                 gamma = Calibration.fit(normal, params.scoring.quantile, params.scoring.standardise)
@@ -109,35 +111,16 @@ def _kept(
     """
     compute = {"embedding": _embeddings, "exposure": _frozen, "lora": _adapted}[kind]
     columns = ["hash", "machine", "split", "domain", "label", "name"]
-    key = digest(
-        {
-            "kind": kind,
-            "code": store.code("study.exposure"),
-            "encoder": fingerprint(params),
-            "constants": params.encoder.model_dump(exclude={"folder", *_UNREAD[kind]}),
-            "clips": clips["hash" if kind == "embedding" else columns].to_numpy().tolist(),
-            "spectra": [params.spectra.sample_rate, params.spectra.resample],
-            "seeds": seeds,
-        }
-    )
-    file = resolve(params.results) / "exposure" / f"{kind}.{key}.safetensors"
+    values = {
+        "code": store.code("study.exposure"),
+        "encoder": [fingerprint(params), params.encoder.model_dump(exclude=_UNREAD[kind])],
+        "clips": clips["hash" if kind == "embedding" else columns].to_numpy().tolist(),
+        "spectra": [params.spectra.sample_rate, params.spectra.resample],
+        "seeds": seeds,
+    }
+    file = resolve(params.results) / "exposure" / f"{kind}.{digest(values)}.safetensors"
     found = store.made(file, lambda: {"values": compute(params, clips, seeds, progress)})
     return np.asarray(found["values"])
-
-
-class Head(nn.Module):
-    """Embedding to one logit per machine, a network of its own for every seed."""
-
-    def __init__(self, seeds: Sequence[int], inputs: int, hidden: int, machines: int):
-        super().__init__()
-        self.seeds = seeds
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.hidden = SeedLinear(generators, inputs, hidden)
-        self.out = SeedLinear(generators, hidden, machines)
-
-    def forward(self, x: Float[Tensor, "seed clip value"]) -> Float[Tensor, "seed clip machine"]:
-        """Return the logits."""
-        return self.out(F.gelu(self.hidden(x)))
 
 
 class AudioEncoder:
@@ -160,7 +143,8 @@ class AudioEncoder:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self._spectra, self._device = params.spectra, choose_device(params.device)
-        folder, local = resolve(str(params.encoder.folder)), {"local_files_only": True}
+        folder, rate = resolve(str(params.encoder.folder)), params.spectra.sample_rate
+        local = {"local_files_only": True}
         own = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
         try:
             if not (folder / "config.json").is_file():
@@ -171,11 +155,11 @@ class AudioEncoder:
                 raise LookupError(f"weights of the model are missing, such as {missing[0]}")
             whole = model.get_encoder() if model.config.is_encoder_decoder else model
             self.model = whole.to(self._device).eval().requires_grad_(False)
-            generator, rate = np.random.default_rng(0), params.spectra.sample_rate
             wanted = getattr(self._extract, "sampling_rate", rate)
             if wanted != rate:
                 raise ValueError(f"it wants {wanted} Hz and the study has {rate} Hz")
-            shape = self._embed(generator.standard_normal(rate).astype(np.float32)).shape
+            noise = np.random.default_rng(0).standard_normal(rate).astype(np.float32)
+            shape = self._embed(noise).shape
             if len(shape) != 2:
                 raise ValueError(f"one vector per clip is needed, not values of shape {shape}")
         except Exception as error:  # the folder is the user's and the library may raise anything
@@ -188,13 +172,7 @@ class AudioEncoder:
         self.size = int(shape[1])
 
     def __call__(self, clips: pd.DataFrame, bar: tqdm) -> Float[Tensor, "clip value"]:
-        """Embed clips one by one.
-
-        Parameters
-        ----------
-        clips : rows of a manifest.
-        bar : of the progress.
-        """
+        """Embed clips, rows of a manifest, one by one."""
         found = []
         for signal in dataset.read_all(clips, self._spectra):
             found.append(self._embed(signal[0]))
@@ -205,8 +183,7 @@ class AudioEncoder:
         """Mean over time of the last hidden states of one waveform."""
         rate = self._spectra.sample_rate
         found = self._extract(signal, sampling_rate=rate, return_tensors="pt")
-        inputs = {name: value.to(self._device) for name, value in found.items()}
-        hidden: Tensor = self.model(**inputs).last_hidden_state
+        hidden = self.model(**found.to(self._device)).last_hidden_state
         return hidden.mean(1)
 
 
@@ -224,14 +201,11 @@ def _frozen(
     params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
 ) -> Float[Tensor, "seed clip"]:
     """A by heads of all seeds on the embeddings of the frozen encoder."""
-    embeddings = torch.from_numpy(_kept("embedding", params, clips, (), progress))
-    train = torch.from_numpy((clips["split"] == "train").to_numpy(copy=True))
-    mean, std = embeddings[train].mean(0), embeddings[train].std(0).clamp_min(1e-8)
-    x = (embeddings - mean) / std
-    head = Head(seeds, x.shape[1], params.encoder.hidden, clips["machine"].nunique())
-    return _surprise(
-        x.__getitem__, head, list(head.parameters()), clips, params, params.encoder.epochs
-    )
+    x = torch.from_numpy(_kept("embedding", params, clips, (), progress))
+    normal = x[torch.from_numpy((clips["split"] == "train").to_numpy(copy=True))]
+    x = (x - normal.mean(0)) / normal.std(0).clamp_min(1e-8)
+    epochs = params.encoder.epochs
+    return _surprise(x.__getitem__, x.shape[1], [], seeds, clips, params, epochs)
 
 
 def _adapted(
@@ -240,43 +214,52 @@ def _adapted(
     """A by one seed's encoder and head, trained together."""
     from peft import LoraConfig, get_peft_model
 
-    (seed,), constants, rank = seeds, params.encoder, params.encoder.lora_rank
-    encoder, epochs = AudioEncoder(params), constants.lora_epochs
+    (seed,), rank, epochs = seeds, params.encoder.lora_rank, params.encoder.lora_epochs
+    encoder = AudioEncoder(params)
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         encoder.model = get_peft_model(encoder.model, config)
-    head = Head(seeds, encoder.size, constants.hidden, clips["machine"].nunique())
-    head.to(choose_device(params.device))
-    parts = [*encoder.model.parameters(), *head.parameters()]
-    weights = [weight for weight in parts if weight.requires_grad]
+    weights = [weight for weight in encoder.model.parameters() if weight.requires_grad]
     steps = epochs * int((clips["split"] == "train").sum()) + len(clips)
     with progressing(f"LoRA, seed {seed}", steps, "clip", progress=progress) as bar:
 
         def embed(numbers: Int[Tensor, "1 clip"]) -> Float[Tensor, "1 clip value"]:
             return encoder(clips.iloc[numbers[0].tolist()], bar)[None]
 
-        return _surprise(embed, head, weights, clips, params, epochs)
+        return _surprise(embed, encoder.size, weights, seeds, clips, params, epochs)
 
 
 def _surprise(
-    embed: Callable[[Int[Tensor, "seed clip"]], Float[Tensor, "seed clip value"]],
-    head: Head,
+    embed: Embed,
+    size: int,
     weights: Sequence[Tensor],
+    seeds: Sequence[int],
     clips: pd.DataFrame,
     params: Params,
     epochs: int,
 ) -> Float[Tensor, "seed clip"]:
-    """Train on the training clips and return -log p(own machine) of every clip.
+    """Train a head of every seed, and return -log p(own machine) of every clip.
 
-    Embeddings are a function of the numbers of clips. Seeds do not affect each other's gradients.
-    Scores are taken clip by clip: they must not depend on other clips.
+    Seeds do not affect each other's gradients. Scores are taken clip by clip: they must not depend
+    on other clips.
+
+    Parameters
+    ----------
+    size : values of an embedding.
+    weights : what is trained besides the heads.
     """
     machine = torch.from_numpy(pd.factorize(clips["machine"])[0].astype(np.int64))
-    optimiser = torch.optim.AdamW(weights, lr=params.encoder.learning_rate)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    hidden = SeedLinear(generators, size, params.encoder.hidden)
+    out = SeedLinear(generators, params.encoder.hidden, len(machine.unique()))
+    head = nn.Sequential(hidden, nn.GELU(), out)
+    if weights:
+        head.to(weights[0].device)
+    optimiser = torch.optim.AdamW([*weights, *head.parameters()], lr=params.encoder.learning_rate)
     train = torch.from_numpy(np.flatnonzero(clips["split"] == "train"))
     for epoch in range(epochs):
-        order = torch.stack([shuffled(len(train), seed, epoch) for seed in head.seeds])
+        order = torch.stack([shuffled(len(train), seed, epoch) for seed in seeds])
         for batch in order.split(params.encoder.batch_size, dim=1):
             logits = head(embed(train[batch]))
             wanted = machine[train[batch]].to(logits.device)
@@ -284,9 +267,9 @@ def _surprise(
             optimiser.zero_grad()
             each.view(wanted.shape).mean(1).sum().backward()
             optimiser.step()
-    numbers = torch.arange(len(clips)).expand(len(head.seeds), -1)
+    numbers = torch.arange(len(clips)).expand(len(seeds), -1)
     with torch.inference_mode():
         logits = [head(embed(own)).cpu() for own in numbers.split(1, dim=1)]
     log_p = torch.cat(logits, 1).double().log_softmax(2)
-    own = log_p.gather(2, machine.expand(len(head.seeds), -1)[:, :, None])[:, :, 0]
+    own = log_p.gather(2, machine.expand(len(seeds), -1)[:, :, None])[:, :, 0]
     return (-own).clamp_min(_SMALLEST)
