@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,12 @@ from torch import Tensor
 
 from asdlib.calibration import Calibration
 from asdlib.params import Autoencoder, Params, Training
+from asdlib.pipeline import Scores
 from asdlib.spectra import Frames
 from asdlib.training import shuffled
+
+Model = Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector value"]]
+"""Stacked vectors of a clip to residuals, or to other values of the models of all seeds."""
 
 NAME = "baseline"
 """What the official baseline is called where front-ends are named."""
@@ -34,24 +39,13 @@ def official(params: Params) -> Params:
     640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
     vectors held out (section 4.1 of the paper).
     """
-    network = Autoencoder(
-        width=128,
-        blocks=3,
-        bottleneck=8,
-        residual=False,
-        activation="relu",
-        norm_bottleneck=True,
-        momentum=0.01,
-        eps=1e-3,
-    )
+    shape: dict[str, Any] = {"width": 128, "blocks": 3, "bottleneck": 8, "residual": False}
+    shape |= {"activation": "relu", "norm_bottleneck": True, "momentum": 0.01, "eps": 1e-3}
     loop = {"weight_decay": 0.0, "held_out": 0.1, "objective": "reconstruct"}
+    training = params.training.model_copy(update=loop)
+    study = {"front_ends": ("near",), "scorers": (*SCORERS, "eq1")}
     return params.model_copy(
-        update={
-            "front_ends": ("near",),
-            "scorers": (*SCORERS, "eq1"),
-            "autoencoder": network,
-            "training": params.training.model_copy(update=loop),
-        }
+        update={**study, "autoencoder": Autoencoder(**shape), "training": training}
     )
 
 
@@ -71,14 +65,14 @@ class OfficialDetector:
         official threshold is a quantile of their gamma distribution.
     """
 
-    residual: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector value"]]
+    residual: Model
     factors: dict[str, Float[Tensor, "seed band band"]]
     batch_losses: Float[np.ndarray, "seed batch"]
 
     @classmethod
     def fit(
         cls,
-        residual: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector value"]],
+        residual: Model,
         frames: Frames,
         domains: Sequence[str],
         *,
@@ -118,23 +112,19 @@ class OfficialDetector:
             factors[domain] = torch.linalg.cholesky(covariance + torch.diag_embed(jitter))
         return cls(residual, factors, torch.stack(losses, 1).numpy())
 
-    def __call__(
-        self, vectors: Float[np.ndarray, "vector value"]
-    ) -> dict[str, Float[np.ndarray, " seed"]]:
+    def __call__(self, vectors: Float[np.ndarray, "vector value"]) -> Scores:
         """Score one clip, per scorer and seed, in float64."""
         errors = self.residual(vectors).double().cpu()
         bands = next(iter(self.factors.values())).shape[1]
         single = errors.reshape(len(errors), -1, bands).mT
-        mean = single.mean(2, keepdim=True)
-        white = [
-            [
-                torch.linalg.solve_triangular(f, x, upper=False).square().sum(1)
-                for x in (mean, single)
-            ]
-            for f in self.factors.values()
-        ]
-        of_mean, of_frames = (torch.stack([w[i].mean(1) for w in white]).amin(0) for i in (0, 1))
-        values = (errors.square().mean(dim=(1, 2)), of_mean, of_frames)
+
+        def nearest(frames: Float[Tensor, "seed band frame"]) -> Float[Tensor, " seed"]:
+            white = [torch.linalg.solve_triangular(f, frames, upper=False) for f in factors]
+            return torch.stack([w.square().sum(1).mean(1) for w in white]).amin(0)
+
+        factors = self.factors.values()
+        mean_square = errors.square().mean(dim=(1, 2))
+        values = (mean_square, nearest(single.mean(2, keepdim=True)), nearest(single))
         return dict(zip(SCORERS, (v.numpy() for v in values), strict=True))
 
 
@@ -151,24 +141,14 @@ def thresholds(scores: pd.DataFrame, quantile: float) -> pd.DataFrame:
     DataFrame with seed, rule and threshold, and the share of clips above it: training, normal and
     anomaly (labelled test clips).
     """
-    mse = scores[scores["scorer"] == "mse"]
-    rows = []
-    for (seed, own), losses in zip(
-        mse.groupby("seed", sort=False), scores.attrs["batch_losses"], strict=True
-    ):
+    rows, nothing = [], pd.Series(dtype=float)
+    mse = scores[scores["scorer"] == "mse"].groupby("seed", sort=False)
+    for (seed, own), losses in zip(mse, scores.attrs["batch_losses"], strict=True):
         train = own.loc[own["split"] == "train", "A"]
-        test = own[own["split"] == "test"].groupby("label")["A"]
+        test = {label: clips["A"] for label, clips in own[own["split"] == "test"].groupby("label")}
         for rule, values in {"minibatch losses": losses, "clip scores": train}.items():
             limit = Calibration.fit(np.array(values), quantile).raw_threshold
-            above = {label: float((a > limit).mean()) for label, a in test}
-            rows.append(
-                {
-                    "seed": seed,
-                    "rule": rule,
-                    "threshold": limit,
-                    "training": (train > limit).mean(),
-                    "normal": above.get("normal", np.nan),
-                    "anomaly": above.get("anomaly", np.nan),
-                }
-            )
-    return pd.DataFrame(rows)
+            of_test = [(test.get(name, nothing) > limit).mean() for name in ("normal", "anomaly")]
+            rows.append([seed, rule, limit, (train > limit).mean(), *of_test])
+    columns = ["seed", "rule", "threshold", "training", "normal", "anomaly"]
+    return pd.DataFrame(rows, columns=columns)

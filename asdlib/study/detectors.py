@@ -7,9 +7,9 @@ without a robust gain. Notebooks: 04_seed_study, 07_negative_results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from asdlib.runtime import hardware
 from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Frames
 from asdlib.study import baseline
+from asdlib.study.baseline import Model
 from asdlib.training import shuffled
 
 if TYPE_CHECKING:
@@ -50,9 +51,13 @@ def check(params: Params) -> None:
     """
     known = [*EQ1, *baseline.SCORERS, *BOTTLENECK, *VIEWS]
     for name in params.scorers:
-        if name.rpartition("/")[2] not in known:
-            raise AsdError(f"Unknown scorer {name!r}; known are {', '.join(known)}.")
-        if name in baseline.SCORERS and params.training.objective != "reconstruct":
+        front_end, _, scorer = name.rpartition("/")
+        if scorer not in known or (front_end and scorer not in VIEWS):
+            raise AsdError(
+                f"Unknown scorer {name!r}; known are {', '.join(known)}, and a front-end may be "
+                f"named before {', '.join(VIEWS)} only."
+            )
+        if scorer in baseline.SCORERS and params.training.objective != "reconstruct":
             raise AsdError(
                 f"scorer {name!r} looks at whole vectors and training.objective is "
                 f"{params.training.objective!r}; it needs 'reconstruct'."
@@ -76,17 +81,14 @@ def wanted(params: Params) -> list[tuple[str, str]]:
     AsdError
         For a front-end that is not known.
     """
-    found: dict[tuple[str, str], None] = {}
-    for name in params.scorers:
-        front_end, _, scorer = name.rpartition("/")
-        if scorer in VIEWS:
-            names = trained_front_ends([front_end] if front_end else params.front_ends)
-            found.update(dict.fromkeys((own, scorer) for own in names))
-        elif front_end:
-            raise AsdError(
-                f"Unknown scorer {name!r}: a front-end may be named before {', '.join(VIEWS)} only."
-            )
-    return list(found)
+    pairs = [name.rpartition("/")[::2] for name in params.scorers]
+    found = [
+        (own, scorer)
+        for front_end, scorer in pairs
+        if scorer in VIEWS
+        for own in trained_front_ends([front_end] if front_end else params.front_ends)
+    ]
+    return list(dict.fromkeys(found))
 
 
 def workers(params: Params) -> int | None:
@@ -127,23 +129,18 @@ def fit(
         with torch.inference_mode():
             return model.encoder(inputs(vectors)[0])
 
-    found: list[pipeline.Detector] = []
+    found, own = list[pipeline.Detector](), dict[str, Any]()
     if chosen := {name: EQ1[name] for name in scorers if name in EQ1}:
         clips = ((domain, frames.clip(c)) for c, domain in enumerate(domains))
-        eq1 = scoring.Detector.fit(
-            residual, clips, scorers=chosen, constants=p.scoring, workers=workers(p)
-        )
-        found.append(eq1)
+        own = {"scorers": chosen, "constants": p.scoring, "workers": workers(p)}
+        found.append(scoring.Detector.fit(residual, clips, **own))
     with one_thread():
         if set(scorers) & set(baseline.SCORERS):
             size = p.training.batch_size
             found.append(baseline.OfficialDetector.fit(residual, frames, domains, batch_size=size))
         if set(scorers) & set(BOTTLENECK):
-            percentile = p.scoring.percentile
-            beside = BottleneckDetector.fit(
-                latent, frames, p.seeds, constants=p.bottleneck, percentile=percentile
-            )
-            found.append(beside)
+            own = {"constants": p.bottleneck, "percentile": p.scoring.percentile}
+            found.append(BottleneckDetector.fit(latent, frames, p.seeds, **own))
     return found
 
 
@@ -155,10 +152,10 @@ def eq1(detectors: Iterable[pipeline.Detector]) -> scoring.Detector:
     AsdError
         Where the scores of eq. 1 were not asked for.
     """
-    for detector in detectors:
-        if isinstance(detector, scoring.Detector):
-            return detector
-    raise AsdError("No score of eq. 1 was asked for (scorers).")
+    found = [own for own in detectors if isinstance(own, scoring.Detector)]
+    if not found:
+        raise AsdError("No score of eq. 1 was asked for (scorers).")
+    return found[0]
 
 
 @dataclass(frozen=True)
@@ -181,7 +178,7 @@ class BottleneckDetector:
     percentile : over the vectors of a clip.
     """
 
-    bottleneck: Callable[[Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector latent"]]
+    bottleneck: Model
     mean: Float[Tensor, "seed 1 latent"]
     std: Float[Tensor, "seed 1 latent"]
     flows: Sequence[MAF]
@@ -193,9 +190,7 @@ class BottleneckDetector:
     @classmethod
     def fit(
         cls,
-        bottleneck: Callable[
-            [Float[np.ndarray, "vector value"]], Float[Tensor, "seed vector latent"]
-        ],
+        bottleneck: Model,
         frames: Frames,
         seeds: Sequence[int],
         *,
@@ -216,27 +211,24 @@ class BottleneckDetector:
 
         clips = [bottleneck(frames.clip(c)).cpu() for c in range(len(frames))]
         whole = torch.cat(clips, 1)
-        mean = whole.mean(1, keepdim=True)
-        std = whole.std(1, keepdim=True).clamp_min(1e-8)
-        flows = [
-            _train(x, seed, constants) for x, seed in zip((whole - mean) / std, seeds, strict=True)
-        ]
+        mean, std = whole.mean(1, keepdim=True), whole.std(1, keepdim=True).clamp_min(1e-8)
+        own = zip((whole - mean) / std, seeds, strict=True)
+        flows = [_train(x, seed, constants) for x, seed in own]
+        clips = [(x - mean) / std for x in clips]
         # a tree, not brute force: its distance of a clip to itself is exactly 0
-        means = torch.stack([_mean((x - mean) / std) for x in clips], 1).numpy()
+        means = torch.stack([x.double().mean(1) for x in clips], 1).numpy()
         trees = [BallTree(x) for x in means]
-        nll = np.stack([_surprise(flows, (x - mean) / std, percentile) for x in clips])
+        nll = np.stack([_surprise(flows, x, percentile) for x in clips])
         low = nll.mean(0) - _LOW * nll.std(0)
         return cls(bottleneck, mean, std, flows, trees, constants.neighbours, low, percentile)
 
-    def __call__(
-        self, vectors: Float[np.ndarray, "vector value"]
-    ) -> dict[str, Float[np.ndarray, " seed"]]:
+    def __call__(self, vectors: Float[np.ndarray, "vector value"]) -> pipeline.Scores:
         """Score one clip: scorer to one value per seed, float64."""
         latent = (self.bottleneck(vectors).cpu() - self.mean) / self.std
         surprise = _surprise(self.flows, latent, self.percentile)
         flow = np.maximum(surprise - self.low, _SMALLEST)
         distances = []
-        for tree, x in zip(self.trees, _mean(latent).numpy(), strict=True):
+        for tree, x in zip(self.trees, latent.double().mean(1).numpy(), strict=True):
             count = min(self.neighbours + 1, len(tree.data))
             near = tree.query(x[None], count)[0][0]
             others = near[1:] if near[0] == 0 and len(near) > 1 else near
@@ -251,10 +243,6 @@ def _surprise(
     with torch.inference_mode():
         nll = [-flow().log_prob(x) for flow, x in zip(flows, latent, strict=True)]
     return np.percentile(torch.stack(nll).double().numpy(), percentile, axis=1)
-
-
-def _mean(latent: Float[Tensor, "seed vector latent"]) -> Float[Tensor, "seed latent"]:
-    return latent.double().mean(1)
 
 
 def _train(x: Float[Tensor, "vector latent"], seed: int, constants: Bottleneck) -> MAF:

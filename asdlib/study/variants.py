@@ -19,41 +19,38 @@ CHAMPION = "adasub"  # the front-end whose choices are varied
 SQUARED_ERROR = "mse"  # of the clip, the official baseline's score
 COMPARED = ("s1", "eq1")  # the champion's scoring, and the one that it improves on
 OBJECTIVES = ("interpolate", "denoise")
+_NEEDED = {"rescored": ("eq1",), "per_band": ("eq1",), "held_out": COMPARED[:1]}  # else COMPARED
 
 
-def rescored(params: Params) -> Params:
+def rescored(params: Params, **sections: dict[str, Any]) -> Params:
     """Other percentiles, weights, covariances and ridges on the same autoencoders, and MSE."""
     whole = (SQUARED_ERROR,) if params.training.objective == "reconstruct" else ()
-    return _varied(params, scorers=("eq1", "p95", *VARIANTS, *whole))
+    return _varied(params, ("eq1", "p95", *VARIANTS, *whole), **sections)
 
 
 def gamma_normal(params: Params) -> Params:
     """Scores mapped to normal quantiles instead of standardised."""
-    scoring = params.scoring.model_copy(update={"standardise": "gamma_normal"})
-    return rescored(params).model_copy(update={"scoring": scoring})
+    return rescored(params, scoring={"standardise": "gamma_normal"})
 
 
 def held_out(params: Params) -> Params:
     """The champion's scores, standardised by those of training clips that were held out."""
-    scoring = params.scoring.model_copy(update={"standardise": "held_out"})
-    return _varied(params, scorers=COMPARED[:1]).model_copy(update={"scoring": scoring})
+    return _varied(params, COMPARED[:1], scoring={"standardise": "held_out"})
 
 
 def per_band(params: Params) -> Params:
     """Log-mel values standardised band by band; trains again."""
-    spectra = params.spectra.model_copy(update={"standardise": "per_band"})
-    return _varied(params, scorers=("eq1",)).model_copy(update={"spectra": spectra})
+    return _varied(params, ("eq1",), spectra={"standardise": "per_band"})
 
 
 def objective(params: Params, name: str) -> Params:
     """Another training objective, see :func:`asdlib.training.views`."""
-    training = params.training.model_copy(update={"objective": name})
-    return _varied(params, scorers=COMPARED).model_copy(update={"training": training})
+    return _varied(params, COMPARED, training={"objective": name})
 
 
 def bottleneck(params: Params) -> Params:
     """Flow and nearest neighbours at the bottleneck of the same autoencoders."""
-    return _varied(params, scorers=(*COMPARED, *BOTTLENECK))
+    return _varied(params, (*COMPARED, *BOTTLENECK))
 
 
 def build_up(params: Params) -> dict[str, Params]:
@@ -99,7 +96,7 @@ def lacking(params: Params, what: str) -> str:
     what : an extra, an objective, "rescored" for other constants of eq. 1, "held_out" for the
         champion's alarms, or "champion" for what every idea is held against.
     """
-    scorers = {"rescored": ("eq1",), "held_out": COMPARED[:1]}.get(what, COMPARED)
+    scorers = _NEEDED.get(what, COMPARED)
     if what == "build_up":
         if not params.baseline or "near" not in params.front_ends or "eq1" not in params.scorers:
             return "needs the baseline, and near with the scorer eq1"
@@ -118,21 +115,17 @@ def lacking(params: Params, what: str) -> str:
 def studies(params: Params) -> list[Params]:
     """All that the chapters need besides the main study."""
     found = [] if lacking(params, "build_up") else list(build_up(params).values())
-    if not lacking(params, "rescored"):
-        found.append(rescored(params))
-        if "per_band" in params.extras:
-            found.append(per_band(params))
-    if not lacking(params, "held_out"):
-        found.append(held_out(params))
+    one = {"rescored": rescored, "per_band": per_band, "held_out": held_out}
+    found += [make(params) for name, make in one.items() if not lacking(params, name)]
     found += [objective(params, name) for name in OBJECTIVES if not lacking(params, name)]
-    if not lacking(params, "bottleneck"):
-        found.append(bottleneck(params))
-    return found
+    return found if lacking(params, "bottleneck") else [*found, bottleneck(params)]
 
 
-def _varied(params: Params, scorers: tuple[str, ...]) -> Params:
+def _varied(params: Params, scorers: tuple[str, ...], **sections: dict[str, Any]) -> Params:
+    """The champion alone with these scorers, and with other values in some sections."""
     changes = {"front_ends": (CHAMPION,), "scorers": scorers, "baseline": False}
-    return params.model_copy(update=changes)
+    own = {name: getattr(params, name).model_copy(update=new) for name, new in sections.items()}
+    return params.model_copy(update=changes | own)
 
 
 def _of(network: Autoencoder, *names: str) -> dict[str, Any]:
