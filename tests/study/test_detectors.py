@@ -1,7 +1,5 @@
 """Flow and nearest neighbours at the bottleneck, against what is known of both."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -84,9 +82,3 @@ def test_one_clip_to_learn_from_gives_a_score(rng):
     detector = BottleneckDetector.fit(bottleneck, one, [0, 1], constants=CONSTANTS)
     for values in detector(one.clip(0)).values():
         assert np.isfinite(values).all()
-
-
-def test_the_filters_of_warnings_stay_as_they_are(detector, rng, monkeypatch):
-    """They belong to the process, and clips are scored in threads."""
-    monkeypatch.setattr(warnings, "resetwarnings", lambda: pytest.fail("changed"))
-    detector(rng.standard_normal((30, LATENT * STACK)).astype(np.float32))

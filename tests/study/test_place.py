@@ -9,15 +9,16 @@ from asdlib import cli, study
 from asdlib.params import AsdError
 
 
-def placed(folder, data):
-    own = small_params(folder, data=str(data))
+def placed(folder, data, **changes):
+    own = small_params(folder, data=data and str(data), **changes)
     return study.place(own, study.open_recordings(own))
 
 
-def test_other_recordings_are_refused_and_the_same_go_on(tmp_path, rng):
+def test_other_recordings_are_refused_and_the_same_go_on(tmp_path, rng, capsys):
     one = machine_folder(tmp_path / "one", rng)
     other = machine_folder(tmp_path / "other", rng)
-    assert placed(tmp_path, one) == tmp_path / "results" / "small"
+    folder = placed(tmp_path, one)
+    assert folder == tmp_path / "results" / "small"
     with pytest.raises(AsdError) as error:
         placed(tmp_path, other)
     for part in ("results/small: holds", "the folder one, 8 clips", "the folder other, 8 clips"):
@@ -27,36 +28,26 @@ def test_other_recordings_are_refused_and_the_same_go_on(tmp_path, rng):
     placed(tmp_path, one.rename(tmp_path / "moved"))
     with pytest.raises(AsdError, match="the folder moved, 9 clips"):
         placed(tmp_path, other)
-
-
-def test_recordings_that_are_not_the_scenes_are_refused(tmp_path, rng):
-    scenes = {"seconds": 1.0, "train_source": 2, "train_target": 0, "test_per_cell": 1}
-    own = small_params(tmp_path, scenes=scenes | {"machines": ["SimFan"]})
-    study.place(own, study.open_recordings(own))
-    with pytest.raises(AsdError, match="the embedded simulated scenes"):
-        placed(tmp_path, machine_folder(tmp_path / "one", rng))
-
-
-def test_a_damaged_note_claims_nothing(tmp_path, rng, capsys):
-    folder = placed(tmp_path, machine_folder(tmp_path / "one", rng))
-    (folder / "data.json").write_text("{cut")
-    placed(tmp_path, machine_folder(tmp_path / "other", rng))
+    (folder / "data.json").write_text("{cut")  # claims nothing
+    placed(tmp_path, other)
     assert "data.json: damaged" in capsys.readouterr().err
+    scenes = {"seconds": 1.0, "train_source": 2, "train_target": 0, "test_per_cell": 1}
+    with pytest.raises(AsdError, match="the embedded simulated scenes"):
+        placed(tmp_path, None, scenes=scenes | {"machines": ["SimFan"]})
 
 
 @pytest.mark.parametrize("command", ["study", "report"])
 def test_it_is_refused_before_any_work(tmp_path, rng, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text("seeds: [0]\n")
-    one = machine_folder(tmp_path / "one", rng)
-    own = small_params(tmp_path, data=str(one))
-    study.place(own, study.open_recordings(own))
+    placed(tmp_path, machine_folder(tmp_path / "one", rng))
     for name in ("asdlib.study.forecast", "asdlib.study.everything"):
         monkeypatch.setattr(name, None)
     other = machine_folder(tmp_path / "other", rng)
-    assert cli.main([command, "--params", "small.yaml", "--data", str(other)]) == 2
+    arguments = [command, "--params", "small.yaml", "--data", str(other)]
+    assert cli.main(arguments) == 2
     assert "holds the tables of other recordings" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "results" / "small")
     monkeypatch.setattr("asdlib.study.forecast", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cli.main([command, "--params", "small.yaml", "--data", str(other)])
+        cli.main(arguments)
