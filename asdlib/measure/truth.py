@@ -82,9 +82,12 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
     """
     rows = []
     for machine in recordings.machines:
-        parts = [(x.machine, x.noise) for _, x in truths(params, recordings, machine)]
-        if parts:
-            sound, noise = np.sum([np.sum(np.square(own), axis=-1) for own in parts], axis=0)
+        energy = [
+            [np.sum(part**2, axis=-1) for part in (truth.machine, truth.noise)]
+            for _, truth in truths(params, recordings, machine)
+        ]
+        if energy:
+            sound, noise = np.sum(energy, axis=0)
             rows.append([machine, *decibels(sound / noise)])
     return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
 
