@@ -88,7 +88,7 @@ chapter.figure(
 
 # %%
 chapter.figure(
-    charts_evidence.readings,
+    charts_evidence.reading,
     [monitor.evidence(path) for path in evaluation.clearest(table)["path"]],
     label="fig-reading",
     caption="The anomalous test clip with the highest score; without labels, the test clip with the highest score.",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from asdlib import spectra
 from asdlib.io.files import replacing
@@ -99,7 +99,7 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> None:
-    """Write :func:`readings` of one recording to a file, whole or not at all.
+    """Write :func:`reading` of one recording to a file, whole or not at all.
 
     Parameters
     ----------
@@ -116,27 +116,21 @@ def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> 
     if path.suffix.lower() not in _PICTURES:
         raise AsdError(f"{path}: a picture is one of {', '.join(_PICTURES)}.")
     house_style()
-    figure = readings([evidence(clips[0])])
+    figure = reading([evidence(clips[0])])
     with replacing(path) as beside:
         figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
     plt.close(figure)
 
 
-def readings(found: Sequence[Any]) -> Figure:
+def reading(evidence: Sequence[Any]) -> Figure:
     """Level and deviation over time, shares of the distance, and the reasons in words.
 
     Parameters
     ----------
-    found : of :meth:`asdlib.monitor.Monitor.evidence`, one for every recording.
+    evidence : of :meth:`asdlib.monitor.Monitor.evidence`, of one recording.
     """
-    fig = plt.figure(figsize=(10, 5.6 * len(found)), layout="constrained")
-    parts = fig.subfigures(len(found), squeeze=False)
-    for part, own in zip(parts.flat, found, strict=True):
-        _reading(part, own)
-    return fig
-
-
-def _reading(fig: SubFigure, found: Any) -> None:
+    (found,) = evidence
+    fig = plt.figure(figsize=(10, 5.6), layout="constrained")
     (left, right), (below, words) = fig.subplots(2, 2, height_ratios=[3, 2])
     low, high = np.percentile(found.levels, [5, 99.5])
     places = np.interp(_TICKS, found.centres, np.arange(len(found.centres)) + 0.5)
@@ -158,8 +152,8 @@ def _reading(fig: SubFigure, found: Any) -> None:
     head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
     paragraphs = "\n\n".join([head, *said.reasons, *said.health])
     text = words.text(0, 1, paragraphs, va="top", fontsize=9, wrap=True)
-    text.set_parse_math(False)
-    text.set_in_layout(False)  # it wraps in the room that is left
+    text.set(parse_math=False, in_layout=False)  # it wraps in the room that is left
+    return fig
 
 
 def enough(table: pd.DataFrame) -> Figure:

@@ -18,7 +18,7 @@ from asdlib.io.files import write_text
 from asdlib.params import AsdError
 
 # which Python does not know everywhere
-_MEDIA_TYPES = {".woff": "font/woff", ".woff2": "font/woff2", ".flac": "audio/flac"}
+_MEDIA_TYPES = {".woff": "font/woff", ".woff2": "font/woff2"}
 # what needs other pages, or announces files that are inside
 _USELESS = (
     "link[rel=preload], link[rel=search], link[rel=index], #pst-search-dialog, form.bd-search, "

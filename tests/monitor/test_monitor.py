@@ -242,8 +242,8 @@ def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
     assert cli.main(["score", str(model), str(clips / "090.wav"), "--picture", str(out)]) == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     found = Monitor.load(model).evidence(3 * sound(99), name="$loud$")
-    (part,) = charts_evidence.readings([found]).subfigs
-    level, against, _, words = (ax for ax in part.axes if ax.get_label() != "<colorbar>")
+    axes = charts_evidence.reading([found]).axes
+    level, against, _, words = (ax for ax in axes if ax.get_label() != "<colorbar>")
     assert np.array_equal(level.images[0].get_array(), found.levels.T)
     assert np.array_equal(against.images[0].get_array(), found.deviation.T)
     assert found.deviation.mean() > 1  # three times as loud

@@ -74,8 +74,9 @@ def executed(tmp_path_factory):
         yield execute
 
 
-def test_what_the_environment_says_is_told_and_spoils_no_chapter(executed, capsys, caplog):
+def test_a_chapter_is_executed_once_and_again_where_it_is_damaged(executed, capsys, caplog):
     done = executed()
+    # what the environment says is told, and spoils no chapter
     assert capsys.readouterr().err == "99_provenance said:\nlibgomp: Invalid value\n"
     assert "numbers" in done.read_text()
     assert '"stderr"' not in done.read_text()
@@ -83,11 +84,6 @@ def test_what_the_environment_says_is_told_and_spoils_no_chapter(executed, capsy
     assert [path.name for path in done.parent.glob(".*")] == []
     executed()
     assert capsys.readouterr().err == ""
-
-
-def test_a_damaged_chapter_and_table_are_named_and_made_again(executed, capsys):
-    done = executed()
-    capsys.readouterr()
     for path in (done, done.parents[1] / "figures" / "tab-versions.csv"):
         whole = path.read_text()
         path.write_text(whole.replace("processor", "processer"))
