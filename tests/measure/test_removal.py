@@ -226,18 +226,9 @@ def test_examples_are_the_clearest_and_from_different_machines(faulty):
         assert loss(case) == pytest.approx(max(gaps[case.clip["machine"]]))
     assert loss(success) == pytest.approx(min(map(min, gaps.values())))
     assert loss(success) < 0
-
-
-def test_one_machine_fills_the_examples_alone_and_without_success_there_is_none(faulty):
-    opened = faulty(a=[tone(6000, 0.02), tone(3000, 0.02)])
-    cases = removal.examples(*opened, count=9)
-    assert len({(c.clip["name"], c.front_end) for c in cases}) == 4  # two clips, two front-ends
-    worst, best = removal.examples(*opened, count=1)
-    assert worst.front_end == best.front_end == "adasub"
-    (case,) = removal.examples(
-        *faulty(("adasub",), a=[tone(6000, 0.02), tone(6500, 0.02)]), count=1
-    )
-    assert loss(case) > 0
+    opened = faulty(("adasub",), d=[tone(6000, 0.02), tone(6500, 0.02)])
+    alone = [case for case in removal.examples(*opened, count=9) if case.clip["machine"] == "d"]
+    assert len(alone) == 2  # a machine may fill the examples where the others have none left
 
 
 def test_the_sounds_of_an_example_are_what_they_are_called(faulty):

@@ -69,11 +69,8 @@ def test_the_snr_is_that_of_energies_summed_over_clips_with_truth(opened, tmp_pa
     first.unlink()
     assert truth.true_snr(params, recordings).empty
     assert truth.truth_of(params, recordings, recordings.manifest.iloc[0]) is None
-
-
-def test_truth_comes_at_the_rate_of_the_study(opened):
-    clips = [(0.1, 0.1, 0.1, 0.1)] * 2
-    params, recordings = opened(clips, spectra={"sample_rate": 8000, "resample": True})
+    half = {"sample_rate": 8000, "resample": True}
+    params, recordings = opened([(0.1, 0.1, 0.1, 0.1)] * 2, spectra=half)
     found = truth.truth_of(params, recordings, recordings.manifest.iloc[0])
     assert found.machine.shape == found.noise.shape == found.fault.shape == (2, RATE // 2)
 
@@ -105,28 +102,20 @@ def test_the_table_holds_medians_over_frequency():
 
 
 def test_a_transfer_that_does_not_move_has_no_offset_but_an_error(study, rng):
-    clips = [pattern(rng) * [2, 1], pattern(rng) * [2, 1]]
-    opened = study(true={"pump": [40.0, 40.0]}, fan=clips, pump=clips)
-    table = truth.percentile_sensitivity(*opened, (5, 50)).set_index(["machine", "percentile"])
-    assert table.index.tolist() == [(m, q) for m in ("fan", "pump") for q in (5, 20, 50)]
+    clips, noise = [pattern(rng) * [2, 1], pattern(rng) * [2, 1]], pattern(rng)
+    louder = np.repeat([1, 2], len(noise) // 2)[:, None]  # a machine that rests half of the time
+    rests = [np.hstack([noise * louder, noise])] * 2
+    opened = study(true={"pump": [4.0, 400.0]}, fan=clips, pump=clips, valve=rests)
+    true = truth.true_transfers(*opened)
+    assert list(true) == ["pump"]
+    assert true["pump"][[0, 256, 512]] == pytest.approx([4, 40, 400])  # straight in the logarithm
+    table = truth.percentile_sensitivity(*opened, (5, 80)).set_index(["machine", "percentile"])
+    machines = ("fan", "pump", "valve")
+    assert table.index.tolist() == [(m, q) for m in machines for q in (5, 20, 80)]
     assert table.loc["fan", "offset"].to_numpy() == pytest.approx(0, abs=1e-4)
     assert table.loc["pump", "offset"].to_numpy() == pytest.approx(-10, abs=1e-4)  # 4 against 40
+    assert table.loc["valve", "offset"].to_numpy() == pytest.approx(
+        [0, 0, 10 * np.log10(4)], abs=1e-3
+    )
     assert table.loc["fan", "what"].str.contains("against P20").all()
     assert table.loc["pump", "what"].str.contains("against true").all()
-
-
-def test_a_machine_that_rests_enters_as_the_percentile_rises(study, rng):
-    noise = pattern(rng)
-    near = noise.copy()
-    near[len(near) // 2 :] *= 2
-    table = truth.percentile_sensitivity(*study(fan=[np.hstack([near, noise])] * 2), (10, 80))
-    offsets = table["offset"].tolist()
-    assert offsets == pytest.approx([0, 0, 10 * np.log10(4)], abs=1e-3)
-
-
-def test_the_true_transfer_is_interpolated_in_the_logarithm(study, rng):
-    clips = [pattern(rng) * [2, 1]] * 2
-    found = truth.true_transfers(*study(true={"fan": [1.0, 100.0]}, fan=clips, pump=clips))
-    assert list(found) == ["fan"]
-    assert found["fan"].shape == (513,)
-    assert found["fan"][[0, 256, 512]] == pytest.approx([1, 10, 100])
