@@ -35,7 +35,7 @@ BUDGET = {
     "study": 1340,
     "compare": 1520,
     "measure": 420,
-    "monitor": 1220,
+    "monitor": 1230,
     "report": 1960,
     "explore": 470,
 }

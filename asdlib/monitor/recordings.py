@@ -56,9 +56,10 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
     if told := problems + found:
-        count = f"{len(told)} of {len(table)} recordings cannot be used."
-        again = "Repair or remove what is listed, then run the same command again."
-        raise dataset.Problems([*told, f"{count} {again}"])
+        count, them = len(told), "it" if len(told) == 1 else "them"
+        repair = f"Repair {them} or move {them} out of the folder, then run the same command again."
+        told.append(f"{count} of {len(table)} recordings cannot be used. {repair}")
+        raise dataset.Problems(told)
     return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
 
 
