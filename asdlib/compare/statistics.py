@@ -75,7 +75,7 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
     name.
     """
     models = table.pivot(index=CLIP, columns=_MODEL, values="score")
-    scores = {model: PerClip(own, models.index) for model, own in models.items()}
+    scores = {model: PerClip(models[model], models.index) for model in sorted(models)}
     joined = guarded_ensemble(scores, fusion)
     return models.index.to_frame(index=False).assign(score=[value for _, value in joined.items()])
 
