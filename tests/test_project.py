@@ -33,7 +33,7 @@ BUDGET = {
     "method": 2230,
     "simulate": 710,
     "study": 1340,
-    "compare": 1520,
+    "compare": 1500,
     "measure": 420,
     "monitor": 1230,
     "report": 1960,

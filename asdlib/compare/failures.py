@@ -173,13 +173,8 @@ def _terms(
     terms, residual = terms.mean(0), residuals.mean(0)
     level = float(detector.level(terms[None], scorer)[0])
     place = int(np.abs(terms - level).argmin())
-    return {
-        "frames": fitted.standardise(frames),
-        "terms": terms,
-        "level": level,
-        "place": place,
-        "residual": residual[place].reshape(constants.stack, -1),
-    }
+    found = {"frames": fitted.standardise(frames), "terms": terms, "level": level, "place": place}
+    return found | {"residual": residual[place].reshape(constants.stack, -1)}
 
 
 def _contributions(
@@ -257,16 +252,10 @@ def _of_machine(
     places = np.linspace(0, max(len(order) - 1, 0), min(len(order), most))
     ranks = np.round(places).astype(int)  # the first and the last among them
     order = order[ranks]
-    faults = test.iloc[order][["name", "domain"]].assign(
-        rank=ranks + 1, squared=squared[order], above=np.searchsorted(of_normal, squared[order])
-    )
-    return FaultContributions(
-        own.machine,
-        own.statistics,
-        edges,
-        faults.reset_index(drop=True),
-        shares[order],
-        shares[~anomalous].sum(axis=0) / max(len(of_normal), 1),
-        int(anomalous.sum()),
-        len(of_normal),
-    )
+    faults = test.iloc[order][["name", "domain"]].reset_index(drop=True)
+    faults = faults.assign(rank=ranks + 1, squared=squared[order])
+    faults["above"] = np.searchsorted(of_normal, faults["squared"])
+    usual = shares[~anomalous].sum(axis=0) / max(len(of_normal), 1)
+    numbers = {"anomalies": int(anomalous.sum()), "normals": len(of_normal)}
+    shown = shares[order]
+    return FaultContributions(own.machine, own.statistics, edges, faults, shown, usual, **numbers)

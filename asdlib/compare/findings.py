@@ -250,7 +250,5 @@ def highest(results: Results, submitted: str) -> dict[str, Any] | None:
         return None
     best: Any = means.idxmax()
     found = {"system": best, "omega": float(means.max())}
-    own = _SUBMITTED.get(submitted)
-    if own is None or own == best:
-        return found
-    return dict(results.paired([(best, own)]).iloc[0]) | found
+    own = _SUBMITTED.get(submitted, best)
+    return found if own == best else dict(results.paired([(best, own)]).iloc[0]) | found

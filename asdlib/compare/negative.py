@@ -173,23 +173,17 @@ def build_up_steps(steps: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with step, omega, omega_std, mean, std, p_t, most (largest single-seed
-    change) and outside (seeds whose change leaves the band of seed variance).
+    DataFrame with step, omega, omega_std, most (largest single-seed change), outside (seeds whose
+    change leaves the band of seed variance), and the values of
+    :func:`asdlib.metrics.paired_difference` to the step before.
     """
     rows = []
     for name, own in steps.groupby("step", sort=False):
-        change = own["change"]
-        difference = metrics.paired_difference(change, change * 0)
-        rows.append(
-            {
-                "step": name,
-                "omega": own["omega"].mean(),
-                "omega_std": own["omega"].std(ddof=1),
-                **{key: difference[key] for key in ("mean", "std", "p_t")},
-                "most": change.iloc[np.argmax(change.abs())] if change.notna().all() else np.nan,
-                "outside": int((change.abs() > metrics.SEED_BAND).sum()),
-            }
-        )
+        omega, change = own["omega"], own["change"]
+        most = change.iloc[np.argmax(change.abs())] if change.notna().all() else np.nan
+        row = {"step": name, "omega": omega.mean(), "omega_std": omega.std(), "most": most}
+        row["outside"] = int((change.abs() > metrics.SEED_BAND).sum())
+        rows.append(row | metrics.paired_difference(change, change * 0))
     return pd.DataFrame(rows)
 
 
@@ -214,11 +208,11 @@ def sensitivity(params: Params, recordings: Recordings) -> pd.DataFrame:
     results = Results(pd.concat(tables, ignore_index=True).assign(scorer="eq1"))
     omegas = results.per_seed.pivot(index="seed", columns="front_end", values="omega")
     change = omegas.sub(omegas["eq1"], axis=0)
-    whole = results.ensembles.set_index("front_end")["omega"].rename_axis("variant")
-    found = pd.DataFrame({"ensemble": whole - whole["eq1"]})
-    found.insert(0, "mean", change.mean())
-    found.insert(1, "std", change.std())
-    return found.drop(index="eq1").reset_index()
+    whole = results.ensembles.set_index("front_end")["omega"]
+    found = {"mean": change.mean(), "std": change.std(), "ensemble": whole - whole["eq1"]}
+    return (
+        pd.DataFrame(found).loc[whole.index].drop(index="eq1").rename_axis("variant").reset_index()
+    )
 
 
 def gate_scores(table: pd.DataFrame, floors: Mapping[str, Floors]) -> pd.DataFrame:
