@@ -75,7 +75,9 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
     name.
     """
     models = table.pivot(index=CLIP, columns=_MODEL, values="score")
-    scores = {model: PerClip(models[model], models.index) for model in sorted(models)}
+    scores = {
+        model: PerClip(models[model], models.index) for model in sorted(models.columns.tolist())
+    }
     joined = guarded_ensemble(scores, fusion)
     return models.index.to_frame(index=False).assign(score=[value for _, value in joined.items()])
 
