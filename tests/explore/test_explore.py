@@ -48,7 +48,7 @@ def studied(tmp_path_factory):
 def reader(studied, monkeypatch):
     """Reads the study; fails where anything is computed."""
     monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
-    monkeypatch.setattr(stages, "walk", lambda *a: pytest.fail("measured"))
+    monkeypatch.setattr(scores, "compute", lambda *a: pytest.fail("scored"))
     chosen, recordings, _ = studied
     return StudyReader(chosen, recordings, lambda said: None)
 
