@@ -107,8 +107,8 @@ def report(
         places = {"figures": str(figures.absolute())}
         if params.data is not None:
             places["data"] = str(resolve(params.data).absolute())
-        bar = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
-        with alone(place), bar:
+        shown = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
+        with alone(place), shown as bar:
             _execute_all(params.model_copy(update=places), out / "notebooks", key, bar)
             bar.set_description("HTML")
             index = html(out)

@@ -14,6 +14,8 @@ import stat
 import sys
 import tempfile
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,14 @@ _FOLDERS = {
     "NUMBA_CACHE_DIR": (("XDG_CACHE_HOME", ".cache"),),
 }
 """Variables that name folders to write to; without them, the folders are in these."""
+
+LINE_SECONDS = 30.0
+"""Between two lines of progress in a log file."""
+
+_LINE = "{desc}: {percentage:.0f} %, {remaining} left"
+
+seconds: defaultdict[str, float] = defaultdict(float)
+"""Time that this process has spent in each stage, see :func:`clock`."""
 
 
 def prepare() -> None:
@@ -149,8 +159,41 @@ def output_error() -> OSError | None:
     return None
 
 
-def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
-    """Return a progress bar; in a log file, where it would be repeated, say once what begins.
+@contextmanager
+def clock(stage: str) -> Iterator[None]:
+    """Add the time of a block to :data:`seconds`.
+
+    Examples
+    --------
+    >>> with clock("nothing"):
+    ...     pass
+    >>> 0 < seconds.pop("nothing") < 1
+    True
+    """
+    start = time.perf_counter()
+    yield
+    seconds[stage] += time.perf_counter() - start
+
+
+class _Lines(tqdm):
+    """In a log file, a line in place of a bar that would be repeated."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Write the share that is done, with the time left, on a line of its own."""
+        if self.n:
+            print(self if msg is None else msg, file=self.fp, flush=True)
+
+    def close(self) -> None:
+        """End without clearing a line, as if none had been shown."""
+        self.last_print_t = 0.0
+        super().close()
+
+
+@contextmanager
+def bar(what: str, total: int, unit: str, *, progress: bool = True) -> Iterator[tqdm]:
+    """Show the progress of a stage: a bar on a terminal; in a log file a line every half minute.
+
+    Its time is added to :data:`seconds`.
 
     Parameters
     ----------
@@ -163,10 +206,14 @@ def bar(what: str, total: int, unit: str, *, progress: bool = True) -> tqdm:
     --------
     >>> with bar("checking", 2, "clip", progress=False) as shown:
     ...     _ = shown.update(2)
+    >>> 0 < seconds.pop("checking") < 1
+    True
     """
     shown, terminal, is_size = progress and total > 0, sys.stderr.isatty(), unit == "B"
     if shown and not terminal:
         size = f"{total / 1e6:,.1f} MB" if is_size else plural(total, unit)
         print(f"{what} ({size}) ...", file=sys.stderr, flush=True)
-    hidden = not (shown and terminal)
-    return tqdm(total=total, desc=what, unit=unit, unit_scale=is_size, disable=hidden, leave=False)
+    look: dict[str, Any] = {"mininterval": LINE_SECONDS, "bar_format": _LINE}
+    bars, look = (tqdm, {"unit": unit, "unit_scale": is_size}) if terminal else (_Lines, look)
+    with clock(what), bars(total=total, desc=what, disable=not shown, leave=False, **look) as made:
+        yield made

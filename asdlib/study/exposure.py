@@ -192,8 +192,8 @@ def _embeddings(
 ) -> Float[Tensor, "clip value"]:
     """Embed every clip once by the frozen encoder."""
     encoder = AudioEncoder(params)
-    bar = progressing("frozen encoder", len(clips), "clip", progress=progress)
-    with torch.inference_mode(), bar:
+    shown = progressing("frozen encoder", len(clips), "clip", progress=progress)
+    with torch.inference_mode(), shown as bar:
         return encoder(clips, bar).cpu()
 
 

@@ -1,6 +1,7 @@
 """A command works in a batch job, a container or a service: odd variables, streams, signals."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from asdlib.runtime import process
 from asdlib.runtime.process import bar
 
 SHOWN = "import asdlib, os\nfor name in {}: print(os.environ.get(name, 'not set'))"
@@ -96,12 +98,19 @@ def test_a_request_to_end_is_answered_and_leaves_nothing(tmp_path, number):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_log_gets_one_line_and_a_terminal_a_bar(capsys, monkeypatch):
+def test_a_log_gets_lines_and_a_terminal_a_bar(capsys, monkeypatch):
     with bar("checking clips", 1200, "clip") as shown:
         shown.update()
     with bar("nothing", 0, "clip"), bar("unseen", 5, "clip", progress=False):
         pass
     assert capsys.readouterr().err == "checking clips (1,200 clips) ...\n"
+    monkeypatch.setattr(process, "LINE_SECONDS", 0)
+    with bar("checking clips", 4, "clip") as shown:
+        shown.update(2)
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        r"checking clips \(4 clips\) \.\.\.\nchecking clips: 50 %, \S+ left\n", said
+    )
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with bar("checking clips", 2, "clip") as shown:
         shown.update(2)
