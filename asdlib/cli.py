@@ -143,6 +143,7 @@ def _study(options: argparse.Namespace) -> None:
         _say(apart)
     results = statistics.results(params, recordings)
     folder = study.place(params, recordings)
+    study.remember(folder)
     print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
 
 

@@ -14,6 +14,7 @@ import pickle
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
@@ -33,6 +34,7 @@ from asdlib.report import provenance, single
 from asdlib.report.chapter import FIGURES, resolve_references
 from asdlib.report.execution import Kernel, execute, kernel, read
 from asdlib.runtime.process import bar as progressing
+from asdlib.runtime.process import clock
 from asdlib.study import exposure
 
 CHAPTERS = (
@@ -52,6 +54,7 @@ CHAPTERS = (
 AT_A_TIME = 2
 """Chapters that run beside one another: each kernel holds the study's table in memory."""
 _LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
+_LAST = "98_performance"  # it tells how long the others took
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
 _MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # with its fonts in one file
@@ -109,12 +112,14 @@ def report(
             places["data"] = str(resolve(params.data).absolute())
         shown = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
         with alone(place), shown as bar:
-            _execute_all(params.model_copy(update=places), out / "notebooks", key, bar)
-            bar.set_description("HTML")
-            index = html(out)
-            if single_file:
-                index = one_file(out)
+            _execute_all(params.model_copy(update=places), out / "notebooks", key, place, bar)
+            bar.set_description_str("pages")
+            with clock("pages"):
+                index = html(out)
+                if single_file:
+                    index = one_file(out)
             bar.update()
+        study.remember(place)
         if figures.absolute() != published.absolute():
             with replacing_folder(published, FIGURES) as folder:
                 shutil.copytree(figures, folder, dirs_exist_ok=True)
@@ -147,25 +152,38 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _execute_all(params: Params, folder: Path, key: str, bar: tqdm) -> None:
+def _execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) -> None:
     """Execute the chapters, some beside one another; after an error no other one is begun."""
-    waiting = iter(sorted(CHAPTERS, key=lambda name: name not in _LONG))
+    waiting = iter(sorted(CHAPTERS, key=lambda name: (name == _LAST, name not in _LONG)))
     kernels: list[Kernel] = []
+    done: list[str] = []
+    no_other = threading.Event()
 
     def work() -> None:
         with kernel() as own:
             kernels.append(own)
             for chapter in waiting:
-                execute(chapter, params, folder, key, own)
+                needed = key
+                if chapter == _LAST:
+                    no_other.wait()
+                    if len(done) < len(CHAPTERS) - 1:
+                        return
+                    study.remember(place)
+                    needed = digest([key, provenance.seconds(params).to_dict()])
+                execute(chapter, params, folder, needed, own)
+                done.append(chapter)
                 bar.update()
+                if len(done) == len(CHAPTERS) - 1:
+                    no_other.set()
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         workers = [pool.submit(work) for _ in range(AT_A_TIME)]
         try:
-            for done in as_completed(workers):
-                done.result()
+            for worker in as_completed(workers):
+                worker.result()
         except BaseException as error:
             list(waiting)
+            no_other.set()
             while isinstance(error, KeyboardInterrupt) and wait(workers, timeout=0.1).not_done:
                 for started in kernels:
                     started.kill()

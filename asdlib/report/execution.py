@@ -33,6 +33,7 @@ from tqdm import tqdm
 from asdlib.io import store
 from asdlib.io.files import content_digest, digest, project_root, replacing, temporary_folder
 from asdlib.params import AsdError, Params
+from asdlib.runtime.process import clock
 
 LABEL = re.compile(r'"((?:fig|tab)-[\w-]+)"')
 _LONGEST = 50  # characters of a folder; the whole name of a socket may have about 100
@@ -131,13 +132,14 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{chapter}.part.ipynb"
     try:
-        executed = papermill.execute_notebook(
-            jupytext.reads(text, "py:percent"),
-            str(part).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
-            parameters=values,
-            progress_bar=False,
-            km=executor.fresh(),
-        )
+        with clock(f"chapter {chapter}"):
+            executed = papermill.execute_notebook(
+                jupytext.reads(text, "py:percent"),
+                str(part).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
+                parameters=values,
+                progress_bar=False,
+                km=executor.fresh(),
+            )
     except PapermillExecutionError as error:
         what = f"{error.ename}: {error.evalue} (the notebook up to there: {part})"
         raise AsdError(f"Chapter {chapter} failed in cell {error.exec_count}: {what}.") from None

@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 
 import asdlib
-from asdlib import dataset
+from asdlib import dataset, study
 from asdlib.io import folders, official, store
 from asdlib.io.files import digest, project_root, resolve
 from asdlib.measure import truth
@@ -34,6 +34,9 @@ _PACKAGES = (
     *("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics"),
     *("papermill", "sphinx", "myst-nb"),
 )
+
+
+_AFTER = ("pages", "chapters", "chapter 98_performance")
 
 
 def reported(loader: type = yaml.SafeLoader) -> dict[str, Any]:
@@ -85,6 +88,19 @@ def benchmarks(params: Params) -> dict[str, Any]:
     except ValueError:
         what = "not what make bench writes; remove it or run make bench"
         raise AsdError(f"{path}: {what}.") from None
+
+
+def seconds(params: Params) -> pd.DataFrame:
+    """How long each stage and chapter took, when it was last computed on this machine.
+
+    Returns
+    -------
+    DataFrame with stage and seconds; without the pages and the chapter that shows it, which are
+    made after it.
+    """
+    found = store.load(resolve(params.results) / params.name / study.SECONDS) or {}
+    rows = {stage: own for stage, own in sorted(found.items()) if stage not in _AFTER}
+    return pd.DataFrame({"stage": rows.keys(), "seconds": rows.values()})
 
 
 def revision() -> str:

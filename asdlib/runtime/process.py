@@ -17,7 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -215,5 +215,6 @@ def bar(what: str, total: int, unit: str, *, progress: bool = True) -> Iterator[
         print(f"{what} ({size}) ...", file=sys.stderr, flush=True)
     look: dict[str, Any] = {"mininterval": LINE_SECONDS, "bar_format": _LINE}
     bars, look = (tqdm, {"unit": unit, "unit_scale": is_size}) if terminal else (_Lines, look)
-    with clock(what), bars(total=total, desc=what, disable=not shown, leave=False, **look) as made:
+    made = bars(total=total, desc=what, disable=not shown, leave=False, **look)
+    with made, clock(what) if total else nullcontext():
         yield made

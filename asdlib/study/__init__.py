@@ -1,7 +1,7 @@
 """The study: every machine and front-end with all seeds, computed once, read back as one table."""
 
 from asdlib.study.costs import forecast
-from asdlib.study.recordings import Recordings, open_recordings, place
+from asdlib.study.recordings import SECONDS, Recordings, open_recordings, place, remember
 from asdlib.study.runs import (
     combination,
     everything,
@@ -15,6 +15,7 @@ from asdlib.study.runs import (
 )
 
 __all__ = [
+    "SECONDS",
     "Recordings",
     "combination",
     "everything",
@@ -25,6 +26,7 @@ __all__ = [
     "place",
     "read",
     "remarks",
+    "remember",
     "run",
     "score_alone",
     "tasks",

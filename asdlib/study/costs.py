@@ -5,7 +5,6 @@ Notebook: 98_performance.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from asdlib.io.files import temporary_folder
 from asdlib.params import Params
+from asdlib.runtime import process
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
 from asdlib.study.runs import missing, untrained_models
@@ -45,12 +45,22 @@ class Cost:
         """Return the forecast as one sentence."""
         if not self.units:
             return "Everything is computed already."
-        minutes = self.seconds / 60
-        time = f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
         return (
-            f"{self.units} units to compute: about {time}, {self.memory / 1e9:.1f} GB of memory, "
-            f"{self.disk / 1e6:.0f} MB on disk."
+            f"{self.units} units to compute: about {duration(self.seconds)}, "
+            f"{self.memory / 1e9:.1f} GB of memory, {self.disk / 1e6:.0f} MB on disk."
         )
+
+
+def duration(seconds: float) -> str:
+    """Return a time in a unit that suits it.
+
+    >>> [duration(own) for own in (4, 88, 100, 7000, 8000)]
+    ['4 s', '88 s', '1.7 min', '117 min', '2.2 h']
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.{minutes < 10:d}f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def forecast(params: Params, recordings: Recordings) -> Cost:
@@ -86,16 +96,7 @@ def _trial(own: Sequence[Task]) -> tuple[float, float, float]:
     train, test = of_split(clips, "train"), of_split(clips, "test")
     share = min(len(test) / max(len(train), 1), 1.0)
     few = pd.concat([_spread(train, _CLIPS), _spread(test, round(share * _CLIPS))])
-    spent = {"clip": 0.0, "epoch": 0.0, "fit": 0.0}
-    mark = time.perf_counter()
-
-    def tick(what: str, steps: int) -> None:
-        nonlocal mark
-        now = time.perf_counter()
-        kind = "clip" if not steps or "scores" in what else "epoch" if "epoch" in what else "fit"
-        spent[kind] += now - mark
-        mark = now
-
+    before = process.seconds.copy()
     with temporary_folder() as folder:
 
         def small(task: Task) -> Task:
@@ -106,8 +107,15 @@ def _trial(own: Sequence[Task]) -> tuple[float, float, float]:
 
         trial = list(map(small, own))
         steps = sum(map(_steps, untrained_models(trial)))
-        scores.compute(trial, tick)
-    return spent["clip"] / len(few), spent["epoch"] / max(steps, 1.0), spent["fit"]
+        scores.compute(trial)
+    spent = {stage: own - before[stage] for stage, own in process.seconds.items()}
+    process.seconds.clear()
+    process.seconds.update(before)
+    walk, training, scored, untrained = (
+        spent.get(stage, 0.0)
+        for stage in (scores.WALK, stages.TRAINING, scores.AUTOENCODERS, scores.UNTRAINED)
+    )
+    return (walk + scored) / len(few), training / max(steps, 1.0), untrained
 
 
 def _spread(clips: pd.DataFrame, most: int) -> pd.DataFrame:

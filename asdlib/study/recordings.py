@@ -15,7 +15,11 @@ from asdlib import dataset, metrics
 from asdlib.io import store
 from asdlib.io.files import content_digest, digest, resolve, sweep
 from asdlib.params import AsdError, Params
+from asdlib.runtime import process
 from asdlib.simulate import scenes
+
+SECONDS = "seconds.json"
+"""File of the same folder with the seconds of each stage, when it was last computed."""
 
 NOTE = "data.json"
 """File of the folder that names its data set."""
@@ -106,6 +110,14 @@ def open_recordings(params: Params, *, progress: bool = False, strict: bool = Tr
     name = content_digest("\n".join(sorted(lines)).encode())
     embedded = params.data is None
     return Recordings(root, manifest.assign(hash=hashes), name, embedded, tuple(problems))
+
+
+def remember(place: Path) -> None:
+    """Keep how long the stages of this process took, in the folder of :func:`place`."""
+    file = place / SECONDS
+    if process.seconds:
+        store.save({**(store.load(file) or {}), **process.seconds}, file)
+    process.seconds.clear()
 
 
 def place(params: Params, recordings: Recordings) -> Path:

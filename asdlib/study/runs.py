@@ -137,7 +137,7 @@ def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) 
     with progress_bar("study", steps, "step", progress=progress) as bar:
 
         def tick(what: str, steps: int) -> None:
-            bar.set_description(what, refresh=False)
+            bar.set_description_str(what, refresh=False)
             bar.update(steps)
 
         trained = [task for task in whole if not task.view]

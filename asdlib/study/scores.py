@@ -18,12 +18,14 @@ import pandas as pd
 from jaxtyping import Int
 
 from asdlib import calibration, pipeline
+from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration, HeldOut
 from asdlib.clipstats import Normal
 from asdlib.io import store
 from asdlib.params import AsdError
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import clip_by_clip
+from asdlib.runtime.process import clock
 from asdlib.spectra import Frames, Standardiser
 from asdlib.study import baseline, detectors, stages
 from asdlib.study.detectors import BOTTLENECK
@@ -33,6 +35,16 @@ Item = TypeVar("Item")
 Key = TypeVar("Key")
 
 COLUMNS = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
+WALK, AUTOENCODERS, UNTRAINED = (
+    f"study: {what}"
+    for what in (
+        "recordings to frames and statistics",
+        "scores of autoencoders",
+        "scores without training",
+    )
+)
+"""Stages of a study whose time is taken; and :data:`asdlib.study.stages.TRAINING`."""
+
 MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
 
@@ -82,18 +94,20 @@ def compute(tasks: Iterable[Task], tick: Tick = stages.silent) -> None:
     left = list(of_branch)
     while left or measured:
         branches, left = [*left[:most], *measured], left[most:]
-        rows = list(stages.walk(tasks[0].params, branches, tasks[0].clips))
-        columns = dict(zip(branches, zip(*rows, strict=True), strict=True))
-        for branch, task in measured.items():
-            stages.values(task, columns[branch])
+        with clock(WALK):
+            rows = list(stages.walk(tasks[0].params, branches, tasks[0].clips))
+            columns = dict(zip(branches, zip(*rows, strict=True), strict=True))
+            for branch, task in measured.items():
+                stages.values(task, columns[branch])
         tick(f"{tasks[0].machine}: frames", 0)
         for branch in [branch for branch in branches if branch not in measured]:
             for own in grouped(of_branch[branch], _model).values():
                 _score(own, columns[branch], tick)
         measured = {}
-    for task, table in zip(views, clip_by_clip(_of_view, views), strict=True):
-        store.save(table, scores_file(task))
-        tick(f"{task.machine} {task.name} {task.view}", 1)
+    with clock(UNTRAINED):
+        for task, table in zip(views, clip_by_clip(_of_view, views), strict=True):
+            store.save(table, scores_file(task))
+            tick(f"{task.machine} {task.name} {task.view}", 1)
 
 
 def frames_bytes(task: Task) -> float:
@@ -145,18 +159,21 @@ def _score(tasks: Sequence[Task], rows: Rows, tick: Tick) -> None:
     task, train = tasks[0], (tasks[0].clips["split"] == "train").to_numpy()
     frames, standardise = stages.training_frames(task, list(itertools.compress(rows, train)))
     scorers = list(dict.fromkeys(name for own in tasks for name in own.params.scorers))
-    fitted = _fitted(task, (frames, standardise), scorers, tick)
-    test = map(fitted.vectors, itertools.compress(rows, ~train))
-    vectors = itertools.chain(map(frames.clip, range(len(frames))), test)
-    found = list(clip_by_clip(fitted.a, vectors, workers=detectors.workers(task.params)))
-    names = [*task.clips["name"][train], *task.clips["name"][~train]]
-    for own in tasks:
-        table = _table(own, names, _held_out(own, frames, fitted, found))
-        if set(own.params.scorers) & set(baseline.SCORERS):
-            (official,) = (d for d in fitted.detectors if isinstance(d, baseline.OfficialDetector))
-            table.attrs["batch_losses"] = official.batch_losses.tolist()
-        store.save(table, scores_file(own))
-        tick(f"{own.machine} {own.name}: scores", 1)
+    model = stages.models(task, frames, tick)
+    with clock(AUTOENCODERS):
+        fitted = _fitted(task, frames, standardise, model, scorers)
+        test = map(fitted.vectors, itertools.compress(rows, ~train))
+        vectors = itertools.chain(map(frames.clip, range(len(frames))), test)
+        found = list(clip_by_clip(fitted.a, vectors, workers=detectors.workers(task.params)))
+        names = [*task.clips["name"][train], *task.clips["name"][~train]]
+        for own in tasks:
+            table = _table(own, names, _held_out(own, frames, fitted, found))
+            if set(own.params.scorers) & set(baseline.SCORERS):
+                official = baseline.OfficialDetector
+                (detector,) = (d for d in fitted.detectors if isinstance(d, official))
+                table.attrs["batch_losses"] = detector.batch_losses.tolist()
+            store.save(table, scores_file(own))
+            tick(f"{own.machine} {own.name}: scores", 1)
 
 
 def _held_out(
@@ -184,11 +201,14 @@ def _table(task: Task, names: Iterable[str], found: Sequence[pipeline.Scores]) -
 
 
 def _fitted(
-    task: Task, normal: tuple[Frames, Standardiser], scorers: Sequence[str], tick: Tick
+    task: Task,
+    frames: Frames,
+    standardise: Standardiser,
+    model: SeedAutoencoder,
+    scorers: Sequence[str],
 ) -> pipeline.Fitted:
     """Fit detectors on training frames; scores are not calibrated yet."""
-    p, (frames, standardise) = task.params, normal
-    model, domains = stages.models(task, frames, tick), of_split(task.clips, "train")["domain"]
+    p, domains = task.params, of_split(task.clips, "train")["domain"]
     device = hardware.choose_device(p.device)
     found = detectors.fit(model, frames, domains, p, scorers, device)
     front_end = stages.front_end(p, task.clips, task.front_end)
@@ -206,7 +226,8 @@ def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
     """
     gammas = {key: fit for key, _, _, fit in _calibrated(task)}  # computes what is missing
     names = task.params.scorers if scorers is None else scorers
-    whole = _fitted(task, stages.training_frames(task), names, stages.silent)
+    frames, standardise = stages.training_frames(task)
+    whole = _fitted(task, frames, standardise, stages.models(task, frames), names)
     return dataclasses.replace(whole, gammas=gammas)
 
 

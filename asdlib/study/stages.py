@@ -27,6 +27,7 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import clip_by_clip
+from asdlib.runtime.process import clock
 from asdlib.spectra import Frames, Standardiser, stft
 
 Tick = Callable[[str, int], None]
@@ -34,6 +35,10 @@ Tick = Callable[[str, int], None]
 
 Rows = Sequence[np.ndarray]
 """Frames or statistics of several clips, or of one clip in several branches."""
+
+
+TRAINING = "study: training"
+"""Stage whose time is taken."""
 
 
 def silent(step: str, steps: int) -> None:
@@ -322,15 +327,16 @@ def _train(task: Task, frames: Frames, tick: Tick) -> None:
         done = epoch
 
     try:
-        model, losses = training.train(
-            frames,
-            seeds=p.seeds,
-            autoencoder=p.autoencoder,
-            training=p.training,
-            device=device,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-        )
+        with clock(TRAINING):
+            model, losses = training.train(
+                frames,
+                seeds=p.seeds,
+                autoencoder=p.autoencoder,
+                training=p.training,
+                device=device,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
+            )
     except AsdError as error:
         raise AsdError(f"{task.machine} with {task.name}: {error}") from None
     products = str(hardware.precision(p.training.precision, device)).removeprefix("torch.")
