@@ -125,7 +125,6 @@ def _opened(options: argparse.Namespace) -> tuple[Params, Any]:
     params = load(options.params, data=options.data)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
-    _say(f"Recordings: {recordings.describe()}. {study.forecast(params, recordings)}")
     return params, recordings
 
 
@@ -138,6 +137,7 @@ def _study(options: argparse.Namespace) -> None:
     from asdlib.report import provenance
 
     params, recordings = _opened(options)
+    _say(f"Recordings: {recordings.describe()}. {study.forecast(params, recordings)}")
     study.everything(params, recordings, progress=True)
     if apart := provenance.trained_apart(params, recordings):
         _say(apart)
@@ -156,7 +156,8 @@ def _report(options: argparse.Namespace) -> None:
     from asdlib.report import build
 
     params, recordings = _opened(options)
-    _say("The chapters take a few minutes more.")
+    cost = build.forecast(params, recordings, options.out)
+    _say(f"Recordings: {recordings.describe()}. {cost}")
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
     _say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)

@@ -7,6 +7,7 @@ from their docstrings.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.metadata
 import io
@@ -15,8 +16,10 @@ import re
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -27,15 +30,17 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import study
+from asdlib.io import store
 from asdlib.io.files import content_digest, digest, named, project_root, resolve, temporary_folder
 from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
 from asdlib.report import provenance, single
 from asdlib.report.chapter import FIGURES, resolve_references
-from asdlib.report.execution import Kernel, execute, kernel, read
+from asdlib.report.execution import Kernel, execute, is_done, kernel, read
 from asdlib.runtime.process import bar as progressing
 from asdlib.runtime.process import clock
 from asdlib.study import exposure
+from asdlib.study.costs import Cost
 
 CHAPTERS = (
     "index",
@@ -55,6 +60,16 @@ AT_A_TIME = 2
 """Chapters that run beside one another: each kernel holds the study's table in memory."""
 _LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
 _LAST = "98_performance"  # it tells how long the others took
+# seconds of a chapter, besides what it takes by clip, and of the pages; where this module was parsed
+# so often in so many seconds; and bytes of memory
+_CHAPTER, _CHAPTER_PER_CLIP, _PAGES, _PARSED, _PARSED_SECONDS, _MEMORY = (
+    8.0,
+    0.02,
+    35.0,
+    10,
+    0.2,
+    2e9,
+)
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
 _MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # with its fonts in one file
@@ -102,17 +117,11 @@ def report(
         study.everything(params, recordings, progress=progress)
         if apart := provenance.trained_apart(params, recordings):
             tqdm.write(apart, file=sys.stderr)
-        code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
-        package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
-        bench = provenance.benchmarks(params)
-        key = digest([recordings.digest, exposure.fingerprint(params), bench, package])
+        key = _key(params, recordings)
         figures, published = out / "figures", resolve(params.figures)
-        places = {"figures": str(figures.absolute())}
-        if params.data is not None:
-            places["data"] = str(resolve(params.data).absolute())
         shown = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
         with alone(place), shown as bar:
-            _execute_all(params.model_copy(update=places), out / "notebooks", key, place, bar)
+            _execute_all(_placed(params, out), out / "notebooks", key, place, bar)
             bar.set_description_str("pages")
             with clock("pages"):
                 index = html(out)
@@ -124,6 +133,50 @@ def report(
             with replacing_folder(published, FIGURES) as folder:
                 shutil.copytree(figures, folder, dirs_exist_ok=True)
         return index
+
+
+def forecast(params: Params, recordings: study.Recordings, out: Path) -> Cost:
+    """What is left to compute of a report: the study, the chapters and the pages.
+
+    A chapter takes as long as when it was last executed on this machine, or, where it never was,
+    its share of what all take on another machine, by the speed of this one.
+    """
+    study_cost, key = study.forecast(params, recordings), _key(params, recordings)
+    own, folder = _placed(params, out), out / "notebooks"
+    others = [name for name in CHAPTERS if name != _LAST]
+    left = [c for c in others if study_cost.units or not is_done(c, own, folder, key)]
+    took = store.load(study.place(params, recordings) / study.SECONDS) or {}
+    rows = len(recordings.manifest)
+    typical = _slowness() * (_CHAPTER + _CHAPTER_PER_CLIP * rows)
+    seconds = sum(took.get(f"chapter {name}", typical) for name in left) / AT_A_TIME
+    seconds += took.get("pages", _slowness() * _PAGES)
+    whole = study_cost.seconds + seconds
+    memory = max(study_cost.memory, _MEMORY)
+    return replace(study_cost, seconds=whole, chapters=len(left), memory=memory)
+
+
+def _slowness() -> float:
+    """How many times slower this machine is than the one with the typical times."""
+    text, start = Path(__file__).read_text(encoding="utf-8"), time.perf_counter()
+    for _ in range(_PARSED):
+        ast.parse(text)
+    return (time.perf_counter() - start) / _PARSED_SECONDS
+
+
+def _key(params: Params, recordings: study.Recordings) -> str:
+    """Names what all chapters depend on besides their texts and the parameters."""
+    code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
+    package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
+    bench = provenance.benchmarks(params)
+    return digest([recordings.digest, exposure.fingerprint(params), bench, package])
+
+
+def _placed(params: Params, out: Path) -> Params:
+    """Parameters for chapters, which run in another folder."""
+    places = {"figures": str((out / "figures").absolute())}
+    if params.data is not None:
+        places["data"] = str(resolve(params.data).absolute())
+    return params.model_copy(update=places)
 
 
 @contextlib.contextmanager

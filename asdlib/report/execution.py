@@ -115,12 +115,9 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    text, values = read(chapter), params.model_dump(mode="json")
-    key = digest([text, values, key])
-    done, record = folder / f"{chapter}.ipynb", folder / f"{chapter}.json"
-    labels = sorted(set(LABEL.findall(text)))
-    names = [f"{own}.{'svg' if own.startswith('fig') else 'csv'}" for own in labels]
-    files = [done, *(Path(params.figures) / name for name in names)]
+    text, record = read(chapter), folder / f"{chapter}.json"
+    key, files = _described(chapter, params, folder, key)
+    done, *_ = files
     last, now = store.load(record) or {}, _state(key, files)
     if last == now:
         return done
@@ -136,7 +133,7 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
             executed = papermill.execute_notebook(
                 jupytext.reads(text, "py:percent"),
                 str(part).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
-                parameters=values,
+                parameters=params.model_dump(mode="json"),
                 progress_bar=False,
                 km=executor.fresh(),
             )
@@ -153,6 +150,21 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     part.unlink()
     store.save(_state(key, files), record)
     return done
+
+
+def is_done(chapter: str, params: Params, folder: Path, key: str) -> bool:
+    """Whether :func:`execute` would leave a chapter as it is."""
+    own = _described(chapter, params, folder, key)
+    return bool(store.load(folder / f"{chapter}.json") == _state(*own))
+
+
+def _described(chapter: str, params: Params, folder: Path, key: str) -> tuple[str, list[Path]]:
+    """The key of an executed chapter, and the files that it writes: first the notebook."""
+    text = read(chapter)
+    labels = sorted(set(LABEL.findall(text)))
+    names = [f"{own}.{'svg' if own.startswith('fig') else 'csv'}" for own in labels]
+    files = [folder / f"{chapter}.ipynb", *(Path(params.figures) / name for name in names)]
+    return digest([text, params.model_dump(mode="json"), key]), files
 
 
 def _state(key: str, files: list[Path]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pandas as pd
 from asdlib.io.files import temporary_folder
 from asdlib.params import Params
 from asdlib.runtime import process
+from asdlib.runtime.errors import plural
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
 from asdlib.study.runs import missing, untrained_models
@@ -31,6 +32,7 @@ class Cost:
     Attributes
     ----------
     units : tables of scores that are missing, by autoencoders and without training.
+    chapters : of the report, that are to be executed.
     seconds : of computing.
     memory : bytes, at most.
     disk : bytes of new files.
@@ -40,15 +42,16 @@ class Cost:
     seconds: float = 0.0
     memory: float = 0.0
     disk: float = 0.0
+    chapters: int = 0
 
     def __str__(self) -> str:
         """Return the forecast as one sentence."""
-        if not self.units:
+        parts = ((self.units, "unit"), (self.chapters, "chapter"))
+        what = " and ".join(plural(*part) for part in parts if part[0])
+        if not self.seconds:
             return "Everything is computed already."
-        return (
-            f"{self.units} units to compute: about {duration(self.seconds)}, "
-            f"{self.memory / 1e9:.1f} GB of memory, {self.disk / 1e6:.0f} MB on disk."
-        )
+        space = f"{self.memory / 1e9:.1f} GB of memory, {self.disk / 1e6:.0f} MB on disk"
+        return f"{what or 'Only pages'} to compute: about {duration(self.seconds)}, {space}."
 
 
 def duration(seconds: float) -> str:
