@@ -118,13 +118,14 @@ def _doctor(options: argparse.Namespace) -> None:
         print(printable(line))
 
 
-def _opened(options: argparse.Namespace) -> tuple[Params, Any]:
+def _opened(options: argparse.Namespace, forecast: Callable[..., Any]) -> tuple[Params, Any]:
     """The parameters and recordings of a study, checked; told with what the study will take."""
     from asdlib import study
 
     params = load(options.params, data=options.data)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
+    _say(f"Recordings: {recordings.describe()}. {forecast(params, recordings)}")
     return params, recordings
 
 
@@ -136,8 +137,7 @@ def _study(options: argparse.Namespace) -> None:
     from asdlib.compare import statistics, systems
     from asdlib.report import provenance
 
-    params, recordings = _opened(options)
-    _say(f"Recordings: {recordings.describe()}. {study.forecast(params, recordings)}")
+    params, recordings = _opened(options, study.forecast)
     study.everything(params, recordings, progress=True)
     if apart := provenance.trained_apart(params, recordings):
         _say(apart)
@@ -155,9 +155,7 @@ def _report(options: argparse.Namespace) -> None:
     """Study, chapters and HTML."""
     from asdlib.report import build
 
-    params, recordings = _opened(options)
-    cost = build.forecast(params, recordings, options.out)
-    _say(f"Recordings: {recordings.describe()}. {cost}")
+    params, recordings = _opened(options, lambda *own: build.forecast(*own, options.out))
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
     _say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)

@@ -28,15 +28,15 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 280,
+    "runtime": 300,
     "io": 670,
     "method": 2230,
     "simulate": 710,
-    "study": 1340,
+    "study": 1390,
     "compare": 1500,
     "measure": 420,
     "monitor": 1230,
-    "report": 1960,
+    "report": 2000,
     "explore": 470,
 }
 LONGEST = 200  # of a file

@@ -15,10 +15,8 @@ import pickle
 import re
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
@@ -36,40 +34,15 @@ from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
 from asdlib.report import provenance, single
 from asdlib.report.chapter import FIGURES, resolve_references
-from asdlib.report.execution import Kernel, execute, is_done, kernel, read
+from asdlib.report.execution import AT_A_TIME, CHAPTERS, execute_all, is_done, read
 from asdlib.runtime.process import bar as progressing
 from asdlib.runtime.process import clock
 from asdlib.study import exposure
 from asdlib.study.costs import Cost
 
-CHAPTERS = (
-    "index",
-    "01_noise_floor",
-    "02_front_ends",
-    "03_phase",
-    "04_seed_study",
-    "05_without_training",
-    "06_rescoring",
-    "07_negative_results",
-    "08_submission",
-    "09_own_machine",
-    "98_performance",
-    "99_provenance",
-)
-AT_A_TIME = 2
-"""Chapters that run beside one another: each kernel holds the study's table in memory."""
-_LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
-_LAST = "98_performance"  # it tells how long the others took
-# seconds of a chapter, besides what it takes by clip, and of the pages; where this module was parsed
-# so often in so many seconds; and bytes of memory
-_CHAPTER, _CHAPTER_PER_CLIP, _PAGES, _PARSED, _PARSED_SECONDS, _MEMORY = (
-    8.0,
-    0.02,
-    35.0,
-    10,
-    0.2,
-    2e9,
-)
+_CHAPTER, _PER_CLIP, _PAGES = 12.5, 0.02, 38.0  # seconds on a machine that needs ...
+_PARSED, _PARSED_SECONDS = 10, 0.066  # ... so long to parse this module so often
+_MEMORY = 2.3e9  # bytes, of two kernels and the command
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
 _MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # with its fonts in one file
@@ -121,7 +94,7 @@ def report(
         figures, published = out / "figures", resolve(params.figures)
         shown = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
         with alone(place), shown as bar:
-            _execute_all(_placed(params, out), out / "notebooks", key, place, bar)
+            execute_all(_placed(params, out), out / "notebooks", key, place, bar)
             bar.set_description_str("pages")
             with clock("pages"):
                 index = html(out)
@@ -143,11 +116,10 @@ def forecast(params: Params, recordings: study.Recordings, out: Path) -> Cost:
     """
     study_cost, key = study.forecast(params, recordings), _key(params, recordings)
     own, folder = _placed(params, out), out / "notebooks"
-    others = [name for name in CHAPTERS if name != _LAST]
-    left = [c for c in others if study_cost.units or not is_done(c, own, folder, key)]
+    left = [c for c in CHAPTERS if study_cost.units or not is_done(c, own, folder, key)]
     took = store.load(study.place(params, recordings) / study.SECONDS) or {}
     rows = len(recordings.manifest)
-    typical = _slowness() * (_CHAPTER + _CHAPTER_PER_CLIP * rows)
+    typical = _slowness() * (_CHAPTER + _PER_CLIP * rows)
     seconds = sum(took.get(f"chapter {name}", typical) for name in left) / AT_A_TIME
     seconds += took.get("pages", _slowness() * _PAGES)
     whole = study_cost.seconds + seconds
@@ -203,44 +175,6 @@ def alone(folder: Path) -> Iterator[None]:
             held = lock.acquire()
     with held:
         yield
-
-
-def _execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) -> None:
-    """Execute the chapters, some beside one another; after an error no other one is begun."""
-    waiting = iter(sorted(CHAPTERS, key=lambda name: (name == _LAST, name not in _LONG)))
-    kernels: list[Kernel] = []
-    done: list[str] = []
-    no_other = threading.Event()
-
-    def work() -> None:
-        with kernel() as own:
-            kernels.append(own)
-            for chapter in waiting:
-                needed = key
-                if chapter == _LAST:
-                    no_other.wait()
-                    if len(done) < len(CHAPTERS) - 1:
-                        return
-                    study.remember(place)
-                    needed = digest([key, provenance.seconds(params).to_dict()])
-                execute(chapter, params, folder, needed, own)
-                done.append(chapter)
-                bar.update()
-                if len(done) == len(CHAPTERS) - 1:
-                    no_other.set()
-
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        workers = [pool.submit(work) for _ in range(AT_A_TIME)]
-        try:
-            for worker in as_completed(workers):
-                worker.result()
-        except BaseException as error:
-            list(waiting)
-            no_other.set()
-            while isinstance(error, KeyboardInterrupt) and wait(workers, timeout=0.1).not_done:
-                for started in kernels:
-                    started.kill()
-            raise
 
 
 def html(out: Path) -> Path:

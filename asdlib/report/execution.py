@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,30 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop, run_sync
 from tqdm import tqdm
 
+from asdlib import study
 from asdlib.io import store
 from asdlib.io.files import content_digest, digest, project_root, replacing, temporary_folder
 from asdlib.params import AsdError, Params
 from asdlib.runtime.process import clock
+
+CHAPTERS = (
+    "index",
+    "01_noise_floor",
+    "02_front_ends",
+    "03_phase",
+    "04_seed_study",
+    "05_without_training",
+    "06_rescoring",
+    "07_negative_results",
+    "08_submission",
+    "09_own_machine",
+    "98_performance",
+    "99_provenance",
+)
+AT_A_TIME = 2
+"""Chapters that run beside one another: each kernel holds the study's table in memory."""
+_LONG = ("03_phase", "02_front_ends")  # begun first, so that no one waits for them at the end
+_LAST = "98_performance"  # it tells how long the others took
 
 LABEL = re.compile(r'"((?:fig|tab)-[\w-]+)"')
 _LONGEST = 50  # characters of a folder; the whole name of a socket may have about 100
@@ -101,6 +122,42 @@ def kernel() -> Iterator[Kernel]:
                 run_sync(own.shutdown_kernel)(now=True)
             if threading.current_thread() is not threading.main_thread():
                 ensure_event_loop().close()
+
+
+def execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) -> None:
+    """Execute the chapters, some beside one another; after an error no other one is begun."""
+    waiting = iter(sorted(CHAPTERS, key=lambda name: (name == _LAST, name not in _LONG)))
+    kernels: list[Kernel] = []
+    done: list[str] = []
+    no_other = threading.Event()
+
+    def work() -> None:
+        with kernel() as own:
+            kernels.append(own)
+            for chapter in waiting:
+                if chapter == _LAST:
+                    no_other.wait()
+                    if len(done) < len(CHAPTERS) - 1:
+                        return
+                    study.remember(place)
+                execute(chapter, params, folder, key, own)
+                done.append(chapter)
+                bar.update()
+                if len(done) == len(CHAPTERS) - 1:
+                    no_other.set()
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        workers = [pool.submit(work) for _ in range(AT_A_TIME)]
+        try:
+            for worker in as_completed(workers):
+                worker.result()
+        except BaseException as error:
+            list(waiting)
+            no_other.set()
+            while isinstance(error, KeyboardInterrupt) and wait(workers, timeout=0.1).not_done:
+                for started in kernels:
+                    started.kill()
+            raise
 
 
 def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kernel) -> Path:

@@ -18,9 +18,11 @@ from asdlib.runtime.errors import plural
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
 from asdlib.study.runs import missing, untrained_models
+from asdlib.study.scores import grouped
 from asdlib.study.stages import Task, of_split
 
-_CLIPS, _EPOCHS = 8, 3  # of a trial
+_TASKS, _EPOCHS = 6, 3  # of a trial; tasks of each kind
+_FEWER, _FEW = 4, 12  # training clips of its two rounds
 _RESIDENT = 0.8e9  # bytes: the interpreter, its libraries, one batch
 _WEIGHT_COPIES = 5  # weights, gradients, Adam's two moments, a checkpoint
 
@@ -76,11 +78,11 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
     if not left:
         return Cost()
     largest = max(left.values(), key=len)
-    per_clip, per_step, fixed = _trial(largest)
+    fixed, per_clip, per_step = _trial(largest)
     seconds, memory, disk = 0.0, 0.0, 0.0
     for own in left.values():
         untrained, trained = untrained_models(own), [task for task in own if not task.view]
-        seconds += len(own) / len(largest) * (per_clip * len(own[0].clips) + fixed)
+        seconds += len(own) / len(largest) * (fixed + per_clip * len(own[0].clips))
         seconds += per_step * sum(map(_steps, untrained))
         weights = [
             4.0 * stages.network(task).parameters_per_seed * len(task.params.seeds)
@@ -94,16 +96,32 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
 
 
 def _trial(own: Sequence[Task]) -> tuple[float, float, float]:
-    """Seconds for every clip, for every step of training, and for the fits of the statistics."""
+    """Seconds that all tasks of a machine take, for every clip, and for every step of training."""
+    kinds = grouped(own, lambda task: bool(task.view)).values()
+    chosen = [[kind[place] for place in _spread(len(kind), _TASKS)] for kind in kinds]
+    fixed = per_clip = per_step = 0.0
+    for kind, some in zip(kinds, chosen, strict=True):
+        _timed(some[:1], 2)  # the first of its kind in a process takes longer
+        (fewer, less, _), (few, more, step) = (_timed(some, n) for n in (_FEWER, _FEW))
+        slope, share = max(more - less, 0.0) / max(few - fewer, 1), len(kind) / len(some)
+        fixed += share * max(more - slope * few, 0.0)
+        per_clip += share * slope
+        per_step = max(per_step, step)
+    return fixed, per_clip, per_step
+
+
+def _timed(own: Sequence[Task], most: int) -> tuple[int, float, float]:
+    """Number of clips of a trial, its seconds, and those of every step of training besides."""
     clips = own[0].clips
     train, test = of_split(clips, "train"), of_split(clips, "test")
-    share = min(len(test) / max(len(train), 1), 1.0)
-    few = pd.concat([_spread(train, _CLIPS), _spread(test, round(share * _CLIPS))])
+    tested = round(min(len(test) / max(len(train), 1), 1.0) * most)
+    parts = ((train, most), (test, tested))
+    few = pd.concat([part.iloc[_spread(len(part), count)] for part, count in parts])
+    loop = {"epochs": _EPOCHS, "compiled": "never"}
     before = process.seconds.copy()
     with temporary_folder() as folder:
 
         def small(task: Task) -> Task:
-            loop = {"epochs": _EPOCHS, "compiled": "never"}
             training = task.params.training.model_copy(update=loop)
             changes = {"results": str(folder), "training": training}
             return task._replace(params=task.params.model_copy(update=changes), clips=few)
@@ -111,20 +129,16 @@ def _trial(own: Sequence[Task]) -> tuple[float, float, float]:
         trial = list(map(small, own))
         steps = sum(map(_steps, untrained_models(trial)))
         scores.compute(trial)
-    spent = {stage: own - before[stage] for stage, own in process.seconds.items()}
+    spent = {stage: whole - before[stage] for stage, whole in process.seconds.items()}
     process.seconds.clear()
     process.seconds.update(before)
-    walk, training, scored, untrained = (
-        spent.get(stage, 0.0)
-        for stage in (scores.WALK, stages.TRAINING, scores.AUTOENCODERS, scores.UNTRAINED)
-    )
-    return (walk + scored) / len(few), training / max(steps, 1.0), untrained
+    training = spent.pop(stages.TRAINING, 0.0)
+    return len(few), sum(spent.values()), training / max(steps, 1.0)
 
 
-def _spread(clips: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most so many clips, evenly spread."""
-    places = np.linspace(0, len(clips) - 1, min(len(clips), most)).round().astype(int)
-    return clips.iloc[places]
+def _spread(count: int, most: int) -> list[int]:
+    """Places of at most so many of a number of things, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
 
 
 def _steps(task: Task) -> float:

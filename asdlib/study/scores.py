@@ -77,7 +77,7 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
     return found
 
 
-def compute(tasks: Iterable[Task], tick: Tick = stages.silent) -> None:
+def compute(tasks: Iterable[Task], tick: Tick = lambda *_: None) -> None:
     """Compute what is missing of one machine: every recording is read once, as memory allows.
 
     Parameters

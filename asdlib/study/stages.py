@@ -41,10 +41,6 @@ TRAINING = "study: training"
 """Stage whose time is taken."""
 
 
-def silent(step: str, steps: int) -> None:
-    """Take no notice of finished steps."""
-
-
 class Task(NamedTuple):
     """Detectors of one machine behind one front-end, and the scores that are wanted of them.
 
@@ -286,7 +282,7 @@ def network(task: Task) -> SeedAutoencoder:
     return SeedAutoencoder(sizes[0], p.seeds, p.autoencoder, sizes[1])
 
 
-def models(task: Task, frames: Frames, tick: Tick = silent) -> SeedAutoencoder:
+def models(task: Task, frames: Frames, tick: Tick = lambda *_: None) -> SeedAutoencoder:
     """Return the autoencoders of all seeds in evaluation mode; train them where they are missing.
 
     Parameters
@@ -311,6 +307,7 @@ def about(task: Task) -> dict[str, Any]:
     return dict(store.load(file))
 
 
+@clock(TRAINING)
 def _train(task: Task, frames: Frames, tick: Tick) -> None:
     """Train, in place of scores too that belong to models which are lost."""
     p, folder = task.params, model_folder(task)
@@ -327,16 +324,15 @@ def _train(task: Task, frames: Frames, tick: Tick) -> None:
         done = epoch
 
     try:
-        with clock(TRAINING):
-            model, losses = training.train(
-                frames,
-                seeds=p.seeds,
-                autoencoder=p.autoencoder,
-                training=p.training,
-                device=device,
-                checkpoint=checkpoint,
-                on_epoch=on_epoch,
-            )
+        model, losses = training.train(
+            frames,
+            seeds=p.seeds,
+            autoencoder=p.autoencoder,
+            training=p.training,
+            device=device,
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+        )
     except AsdError as error:
         raise AsdError(f"{task.machine} with {task.name}: {error}") from None
     products = str(hardware.precision(p.training.precision, device)).removeprefix("torch.")

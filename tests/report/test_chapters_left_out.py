@@ -39,8 +39,8 @@ def without_kernels(monkeypatch):
         for name in build.CHAPTERS:
             execute(name, chosen, folder)
 
-    monkeypatch.setattr(build, "execute", execute)
-    monkeypatch.setattr(build, "_execute_all", execute_all)
+    monkeypatch.setattr(execution, "execute", execute)
+    monkeypatch.setattr(build, "execute_all", execute_all)
     monkeypatch.setattr(build, "html", lambda out: out / "html" / "index.html")
 
 
@@ -103,7 +103,7 @@ def test_a_machine_of_ones_own_with_few_real_recordings_gets_its_chapter(
     real, tmp_path, without_kernels
 ):
     chosen = small_params(tmp_path, data=str(real / "mimii_two_mic"))
-    build.execute("09_own_machine", chosen, tmp_path / "notebooks")
+    execution.execute("09_own_machine", chosen, tmp_path / "notebooks")
     assert drawn(files.resolve(chosen.figures)) == {"tab-monitor", "fig-reading"}
     text = said(tmp_path / "notebooks")["09_own_machine"]
     assert "6 held-out normal clips cannot promise a false-alarm rate of 0.1" in text

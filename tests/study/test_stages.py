@@ -129,7 +129,7 @@ def test_the_forecast_counts_only_what_is_missing_of_any_kind(tmp_path, rng):
     before = study.forecast(main, recordings)
     assert before.units == 1
     assert min(before.seconds, before.memory, before.disk) > 0
-    assert "1 units to compute: about" in str(before)
+    assert "1 unit to compute: about" in str(before)
     study.run(main, recordings=recordings)
     assert study.forecast(main, recordings) == costs.Cost()
     assert str(costs.Cost()) == "Everything is computed already."
