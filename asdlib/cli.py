@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def _report(options: argparse.Namespace) -> None:
     """Study, chapters and HTML."""
     from asdlib.report import build
 
-    params, recordings = _opened(options, lambda *own: build.forecast(*own, options.out))
+    params, recordings = _opened(options, partial(build.forecast, out=options.out))
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
     _say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)

@@ -36,7 +36,7 @@ BUDGET = {
     "compare": 1500,
     "measure": 420,
     "monitor": 1230,
-    "report": 2000,
+    "report": 2010,
     "explore": 470,
 }
 LONGEST = 200  # of a file
