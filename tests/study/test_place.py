@@ -42,7 +42,7 @@ def test_it_is_refused_before_any_work(tmp_path, rng, monkeypatch, capsys, comma
     (tmp_path / "small.yaml").write_text("seeds: [0]\n")
     placed(tmp_path, machine_folder(tmp_path / "one", rng))
     for name in ("asdlib.study.forecast", "asdlib.study.everything"):
-        monkeypatch.setattr(name, None)
+        monkeypatch.setattr(name, lambda *_: pytest.fail("work"))
     other = machine_folder(tmp_path / "other", rng)
     arguments = [command, "--params", "small.yaml", "--data", str(other)]
     assert cli.main(arguments) == 2
