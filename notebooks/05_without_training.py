@@ -162,9 +162,9 @@ else:
     )
 
 # %% [markdown]
-# What carries a single fault? Pick a machine and one of its anomalous test clips: coloured bars show which statistic, in
-# which band, makes up its squared distance $D^2$ to normal clips, and the black line shows what the normal test clips
-# have there on average.
+# What carries a single fault? Pick a machine and one of its anomalous test clips. The coloured bars show which
+# statistic, in which band, makes up its squared distance $D^2$ to normal clips. The black line shows what the normal
+# test clips have there on average.
 
 # %%
 if not reason:

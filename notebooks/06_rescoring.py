@@ -135,7 +135,7 @@ chapter.figure(
 # covariance explain a difference? The covariance in eq. 1 has a row for each of the stacked values. It is estimated from
 # the training vectors, of which neighbours share frames, and the Mahalanobis term weighs the directions of its smallest
 # eigenvalues most. A ridge limits that weight: with a large ridge, the distance becomes the squared error about the mean
-# residual. If a larger ridge removes the difference, the covariance was its cause: compare the rows of the squared error
+# residual. If a larger ridge removes the difference, the covariance was its cause. Compare the rows of the squared error
 # (MSE), of the ridges, and of the energy alone ($\alpha = 1$) in {numref}`fig-sensitivity`.
 
 # %% [markdown]

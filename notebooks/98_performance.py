@@ -39,8 +39,8 @@ chapter = Chapter.open(
 # computed clip by clip, every clip by one thread: the bytes of a score depend neither on the number of
 # threads nor on the clips beside it.
 #
-# The first table is this study's own; a stage that was computed earlier has its time of then. Chapters run two at
-# a time.
+# The first table has the times of this study, in the order of the work. The parts of the study are listed before its
+# sum. A stage that was not computed again keeps its earlier time. Chapters run two at a time.
 
 # %%
 spent = provenance.seconds(chapter.params)
@@ -54,12 +54,12 @@ chapter.table(
 )
 
 # %% [markdown]
-# `make bench` measures all of that on the machine it runs on, every comparison in one run, and writes
+# `make bench` measures these four things on the machine it runs on, every comparison in one run, and writes
 # `results/benchmarks.json`, which this chapter shows.
 
 # %%
 bench = provenance.benchmarks(chapter.params)
-not_run = "Nothing was measured on this machine: make bench does it, in about ten minutes."
+not_run = "Nothing was measured on this machine: make bench does it."
 if bench:
     chapter.say(f"Measured with {bench['made_on']}; {bench['cores']} cores.")
 chapter.table(

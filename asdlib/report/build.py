@@ -7,7 +7,6 @@ from their docstrings.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib.metadata
 import io
@@ -28,7 +27,6 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import study
-from asdlib.io import store
 from asdlib.io.files import content_digest, digest, named, project_root, resolve, temporary_folder
 from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
@@ -41,7 +39,7 @@ from asdlib.study import exposure
 from asdlib.study.costs import Cost
 
 _CHAPTER, _PER_CLIP, _PAGES = 12.5, 0.02, 38.0  # seconds on a machine that needs ...
-_PARSED, _PARSED_SECONDS = 10, 0.066  # ... so long to parse this module so often
+_SUMMED, _SUM_SECONDS = 1_000_000, 0.07  # ... so long to sum so many squares
 _MEMORY = 2.3e9  # bytes, of two kernels and the command
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
@@ -88,6 +86,7 @@ def report(
         recordings = recordings or study.open_recordings(params, progress=progress)
         place = study.place(params, recordings)
         study.everything(params, recordings, progress=progress)
+        study.remember(place)
         if apart := provenance.trained_apart(params, recordings):
             tqdm.write(apart, file=sys.stderr)
         key = _key(params, recordings)
@@ -116,12 +115,11 @@ def forecast(params: Params, recordings: study.Recordings, out: Path) -> Cost:
     """
     study_cost, key = study.forecast(params, recordings), _key(params, recordings)
     own, folder = _placed(params, out), out / "notebooks"
-    left = [c for c in CHAPTERS if study_cost.units or not is_done(c, own, folder, key)]
-    took = store.load(study.place(params, recordings) / study.SECONDS) or {}
-    rows = len(recordings.manifest)
-    typical = _slowness() * (_CHAPTER + _PER_CLIP * rows)
+    left = [name for name in CHAPTERS if not is_done(name, own, folder, key)]
+    took, slowness = study.stage_seconds(study.place(params, recordings)), _slowness()
+    typical = slowness * (_CHAPTER + _PER_CLIP * len(recordings.manifest))
     seconds = sum(took.get(f"chapter {name}", typical) for name in left) / AT_A_TIME
-    seconds += took.get("pages", _slowness() * _PAGES)
+    seconds += took.get("pages", slowness * _PAGES)
     whole = study_cost.seconds + seconds
     memory = max(study_cost.memory, _MEMORY)
     return replace(study_cost, seconds=whole, chapters=len(left), memory=memory)
@@ -129,10 +127,9 @@ def forecast(params: Params, recordings: study.Recordings, out: Path) -> Cost:
 
 def _slowness() -> float:
     """How many times slower this machine is than the one with the typical times."""
-    text, start = Path(__file__).read_text(encoding="utf-8"), time.perf_counter()
-    for _ in range(_PARSED):
-        ast.parse(text)
-    return (time.perf_counter() - start) / _PARSED_SECONDS
+    start = time.perf_counter()
+    sum(n * n for n in range(_SUMMED))
+    return (time.perf_counter() - start) / _SUM_SECONDS
 
 
 def _key(params: Params, recordings: study.Recordings) -> str:

@@ -98,8 +98,8 @@ def seconds(params: Params) -> pd.DataFrame:
     DataFrame with stage and seconds; without the pages and the chapter that shows it, which are
     made after it.
     """
-    found = store.load(resolve(params.results) / params.name / study.SECONDS) or {}
-    rows = {stage: own for stage, own in sorted(found.items()) if stage not in _AFTER}
+    found = study.stage_seconds(resolve(params.results) / params.name)
+    rows = {stage: own for stage, own in found.items() if stage not in _AFTER}
     return pd.DataFrame({"stage": rows.keys(), "seconds": rows.values()})
 
 

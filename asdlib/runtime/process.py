@@ -213,8 +213,10 @@ def bar(what: str, total: int, unit: str, *, progress: bool = True) -> Iterator[
     if shown and not terminal:
         size = f"{total / 1e6:,.1f} MB" if is_size else plural(total, unit)
         print(f"{what} ({size}) ...", file=sys.stderr, flush=True)
-    look: dict[str, Any] = {"mininterval": LINE_SECONDS, "bar_format": _LINE}
-    bars, look = (tqdm, {"unit": unit, "unit_scale": is_size}) if terminal else (_Lines, look)
-    made = bars(total=total, desc=what, disable=not shown, leave=False, **look)
+    own: dict[str, Any] = {"total": total, "desc": what, "disable": not shown, "leave": False}
+    if terminal:
+        made = tqdm(unit=unit, unit_scale=is_size, **own)
+    else:
+        made = _Lines(mininterval=LINE_SECONDS, bar_format=_LINE, **own)
     with made, clock(what) if total else nullcontext():
         yield made

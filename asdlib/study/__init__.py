@@ -1,7 +1,13 @@
 """The study: every machine and front-end with all seeds, computed once, read back as one table."""
 
 from asdlib.study.costs import forecast
-from asdlib.study.recordings import SECONDS, Recordings, open_recordings, place, remember
+from asdlib.study.recordings import (
+    Recordings,
+    open_recordings,
+    place,
+    remember,
+    stage_seconds,
+)
 from asdlib.study.runs import (
     combination,
     everything,
@@ -15,7 +21,6 @@ from asdlib.study.runs import (
 )
 
 __all__ = [
-    "SECONDS",
     "Recordings",
     "combination",
     "everything",
@@ -29,5 +34,6 @@ __all__ = [
     "remember",
     "run",
     "score_alone",
+    "stage_seconds",
     "tasks",
 ]

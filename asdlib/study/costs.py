@@ -64,8 +64,9 @@ def duration(seconds: float) -> str:
     """
     if seconds < 90:
         return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.{minutes < 10:d}f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+    if seconds < 600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def forecast(params: Params, recordings: Recordings) -> Cost:

@@ -18,9 +18,7 @@ from asdlib.params import AsdError, Params
 from asdlib.runtime import process
 from asdlib.simulate import scenes
 
-SECONDS = "seconds.json"
-"""File of the same folder with the seconds of each stage, when it was last computed."""
-
+_SECONDS = "seconds.json"
 NOTE = "data.json"
 """File of the folder that names its data set."""
 
@@ -112,11 +110,20 @@ def open_recordings(params: Params, *, progress: bool = False, strict: bool = Tr
     return Recordings(root, manifest.assign(hash=hashes), name, embedded, tuple(problems))
 
 
+def stage_seconds(place: Path) -> dict[str, float]:
+    """How long each stage took on this machine, when it was last computed.
+
+    Parameters
+    ----------
+    place : the folder of :func:`place`.
+    """
+    return dict(store.load(place / _SECONDS) or {})
+
+
 def remember(place: Path) -> None:
-    """Keep how long the stages of this process took, in the folder of :func:`place`."""
-    file = place / SECONDS
+    """Keep how long the stages of this process took, for :func:`stage_seconds`."""
     if process.seconds:
-        store.save({**(store.load(file) or {}), **process.seconds}, file)
+        store.save(stage_seconds(place) | process.seconds, place / _SECONDS)
     process.seconds.clear()
 
 

@@ -35,16 +35,6 @@ Item = TypeVar("Item")
 Key = TypeVar("Key")
 
 COLUMNS = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
-WALK, AUTOENCODERS, UNTRAINED = (
-    f"study: {what}"
-    for what in (
-        "recordings to frames and statistics",
-        "scores of autoencoders",
-        "scores without training",
-    )
-)
-"""Stages of a study whose time is taken; and :data:`asdlib.study.stages.TRAINING`."""
-
 MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
 
@@ -94,7 +84,7 @@ def compute(tasks: Iterable[Task], tick: Tick = lambda *_: None) -> None:
     left = list(of_branch)
     while left or measured:
         branches, left = [*left[:most], *measured], left[most:]
-        with clock(WALK):
+        with clock("study: recordings to frames and statistics"):
             rows = list(stages.walk(tasks[0].params, branches, tasks[0].clips))
             columns = dict(zip(branches, zip(*rows, strict=True), strict=True))
             for branch, task in measured.items():
@@ -104,7 +94,7 @@ def compute(tasks: Iterable[Task], tick: Tick = lambda *_: None) -> None:
             for own in grouped(of_branch[branch], _model).values():
                 _score(own, columns[branch], tick)
         measured = {}
-    with clock(UNTRAINED):
+    with clock("study: scores without training"):
         for task, table in zip(views, clip_by_clip(_of_view, views), strict=True):
             store.save(table, scores_file(task))
             tick(f"{task.machine} {task.name} {task.view}", 1)
@@ -160,7 +150,7 @@ def _score(tasks: Sequence[Task], rows: Rows, tick: Tick) -> None:
     frames, standardise = stages.training_frames(task, list(itertools.compress(rows, train)))
     scorers = list(dict.fromkeys(name for own in tasks for name in own.params.scorers))
     model = stages.models(task, frames, tick)
-    with clock(AUTOENCODERS):
+    with clock("study: scores of autoencoders"):
         fitted = _fitted(task, frames, standardise, model, scorers)
         test = map(fitted.vectors, itertools.compress(rows, ~train))
         vectors = itertools.chain(map(frames.clip, range(len(frames))), test)

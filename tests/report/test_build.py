@@ -14,7 +14,7 @@ from asdlib import params, study
 from asdlib.compare import validation
 from asdlib.io import files
 from asdlib.params import AsdError
-from asdlib.report import build, execution
+from asdlib.report import build, execution, provenance
 
 LEFT_OUT = {"fig-enough", "fig-distance", "fig-room", "fig-sources"}  # few clips, not embedded
 
@@ -50,7 +50,13 @@ def test_a_second_report_executes_nothing(scenes_report, monkeypatch):
     chosen, pages = scenes_report
     monkeypatch.setattr(build, "html", lambda out: out / "html" / "index.html")
     monkeypatch.setattr(execution.Kernel, "fresh", lambda _: pytest.fail("executed"))
-    build.report(chosen, pages.parent, progress=False)
+    assert build.report(chosen, pages.parent, progress=False) == pages / "index.html"
+    cost = build.forecast(chosen, study.open_recordings(chosen), pages.parent)
+    assert (cost.units, cost.chapters) == (0, 0)
+    assert str(cost).startswith("Only pages to compute: about ")
+    took = provenance.seconds(chosen).set_index("stage")["seconds"]
+    assert took.filter(like="chapter ").size == len(build.CHAPTERS) - 1
+    assert (took > 0).all()
 
 
 @pytest.fixture(scope="module")
