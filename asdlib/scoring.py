@@ -197,13 +197,15 @@ class Detector:
     def from_residuals(self, residuals: Residuals) -> Scores:
         """A(x) of one clip from its residuals e_i, per scorer and seed, in float64."""
         terms = self._terms(residuals, self._white_centres)
-        scores = {}
+        place = {reference: number for number, reference in enumerate(terms)}
+        both = _numpy(torch.stack([torch.stack(pair) for pair in terms.values()]))
+        levels, scores = dict[tuple[str, bool], np.ndarray](), {}
         for name, scorer in self.scorers.items():
-            each = []
-            for reference in self._references(scorer):
-                distance, energy = (self.level(_numpy(term), name) for term in terms[reference])
-                each.append(self._weighted(distance, energy, scorer))
-            scores[name] = np.minimum.reduce(each)
+            over = scorer.over_frames, scorer.sharp
+            if over not in levels:
+                levels[over] = self.level(both, name)  # (reference, term, seed)
+            own = levels[over][[place[reference] for reference in self._references(scorer)]]
+            scores[name] = self._weighted(own[:, 0], own[:, 1], scorer).min(0)
         return scores
 
     def over_time(
@@ -251,9 +253,9 @@ class Detector:
             if centre not in energies:  # ||e_i||^2, or with DM ||e_i - mu_d||^2
                 shift = 0 if centre == _ALL else self._centres[centre].float()[:, None]
                 offset = residuals - shift
-                energies[centre] = torch.einsum("stv,stv->st", offset, offset)
+                energies[centre] = offset.square().sum(2)
             offset = whitened[key] - self._white_centres[reference]
-            terms[reference] = torch.einsum("svt,svt->st", offset, offset), energies[centre]
+            terms[reference] = offset.square().sum(1), energies[centre]
         return terms
 
     def _weighted(self, distance: Any, energy: Any, scorer: Scorer) -> Any:

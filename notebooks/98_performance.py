@@ -39,8 +39,12 @@ chapter = Chapter.open(
 # computed clip by clip, every clip by one thread: the bytes of a score depend neither on the number of
 # threads nor on the clips beside it.
 #
-# The first table has the times of this study, in the order of the work. The parts of the study are listed before its
-# sum. A stage that was not computed again keeps its earlier time. Chapters run two at a time.
+# Small trainings of several machines run side by side, each machine in a process of one thread: threads that share
+# a small training wait for each other most of the time.
+#
+# The first table has the times of this study, in the order of the work. The parts of the study are listed before the
+# whole; where machines ran side by side, the parts add up the times of all processes and exceed the whole. A stage
+# that was not computed again keeps its earlier time. Chapters run two at a time.
 
 # %%
 spent = provenance.seconds(chapter.params)

@@ -28,16 +28,16 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 300,
+    "runtime": 350,
     "io": 670,
     "method": 2230,
     "simulate": 710,
-    "study": 1390,
-    "compare": 1500,
-    "measure": 420,
-    "monitor": 1230,
-    "report": 2010,
-    "explore": 470,
+    "study": 1400,
+    "compare": 1480,
+    "measure": 425,
+    "monitor": 1215,
+    "report": 2000,
+    "explore": 460,
 }
 LONGEST = 200  # of a file
 FILES = sorted((ROOT / "asdlib").rglob("*.py"))

@@ -7,9 +7,10 @@ true machine sound separately. Noise removed and machine sound lost are those of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import product
+from itertools import chain, product
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from asdlib.study.recordings import Recordings
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Filter = Complex[np.ndarray, "frequency context"]
 Fit = Callable[..., Filter]
-Parts = Iterator[tuple[Spectrum, Spectrum]]
+Parts = Iterable[tuple[Spectrum, Spectrum]]
 _BAND = 8  # bins
 _RENDERED = 2  # clips per domain in every room of its own
 _ROOMS = ("far_distance", "reverberation", "noise_sources")
@@ -52,7 +53,7 @@ def bounds(params: Params, recordings: Recordings) -> pd.DataFrame:
     fit = partial(far_filter, constants=params.denoising.model_copy(update={"context": 1}))
     for machine in recordings.machines:
         true = scenes.read_transfer(recordings.root, machine)
-        sums = _sums(_recorded(params, recordings, machine), fit)
+        (sums,) = _sums(_recorded(params, recordings, machine), [fit])
         if true is None or not sums.any():
             continue
         msc = np.interp(bins, true["frequency"], true["msc"])
@@ -70,7 +71,7 @@ def sweep(
     vary: str,
     values: Sequence[float] | Sequence[int],
     *,
-    fit: Fit = far_filter,
+    fits: Mapping[str, Fit] = MappingProxyType({"": far_filter}),
 ) -> pd.DataFrame:
     """Noise removed and machine sound lost against one thing that is varied.
 
@@ -82,19 +83,22 @@ def sweep(
         :class:`asdlib.params.Scenes`, for which scenes are rendered: normal clips of both domains,
         whose noise keeps its power at the near microphone.
     values : of what is varied.
-    fit : maps the spectrum of a mixture and the constants to a filter.
+    fits : each maps the spectrum of a mixture and the constants to a filter.
 
     Returns
     -------
-    DataFrame with machine, noise and machine_sound (dB over all bins), and what is varied. No rows
-    where no truth was written; of rendered scenes, no rows for recordings that are not embedded
-    scenes. With measured impulse responses, which fix distance and reverberation, only
-    noise_sources has rows.
+    DataFrame with machine, noise and machine_sound (dB over all bins; the names of several fits
+    stand before them), and what is varied. No rows where no truth was written; of rendered scenes,
+    no rows for recordings that are not embedded scenes. With measured impulse responses, which fix
+    distance and reverberation, only noise_sources has rows.
     """
 
-    def row(case: tuple[float, str]) -> list:
-        value, machine = case
-        constants, parts = params.denoising, _recorded(params, recordings, machine)
+    def rows(machine: str) -> list[list]:
+        recorded = [] if vary in _ROOMS else list(_recorded(params, recordings, machine))
+        return [row(machine, value, recorded) for value in values]
+
+    def row(machine: str, value: float, parts: Parts) -> list:
+        constants = params.denoising
         if vary in _ROOMS:
             parts = _rendered(params, params.scenes.model_copy(update={vary: value}), machine)
         elif vary == "context":
@@ -104,13 +108,16 @@ def sweep(
             parts = ((n[..., : max(frames, 2)], x[..., : max(frames, 2)]) for n, x in parts)
         else:
             parts = ((n, np.stack([x[0], 10 ** (value / 20) * x[1]])) for n, x in parts)
-        return [machine, *_whole(parts, partial(fit, constants=constants)), value]
+        of_value = [partial(fit, constants=constants) for fit in fits.values()]
+        return [machine, *_removed(parts, of_value), value]
 
     fixed = params.scenes.impulse_response_folder is not None and vary != "noise_sources"
     known = vary not in _ROOMS or (recordings.embedded and not fixed)
-    rows = clip_by_clip(row, product(values, recordings.machines) if known else ())
-    table = pd.DataFrame(rows, columns=["machine", "noise", "machine_sound", vary])
-    return table.dropna(how="all", subset=["noise", "machine_sound"], ignore_index=True)
+    of_machines = clip_by_clip(rows, recordings.machines if known else ())
+    found = [f"{name} {part}".strip() for name in fits for part in ("noise", "machine_sound")]
+    by_value = chain.from_iterable(zip(*of_machines, strict=True))
+    table = pd.DataFrame(by_value, columns=["machine", *found, vary])
+    return table.dropna(how="all", subset=found, ignore_index=True)
 
 
 def gates(params: Params, recordings: Recordings, distances: Sequence[float]) -> pd.DataFrame:
@@ -125,15 +132,14 @@ def gates(params: Params, recordings: Recordings, distances: Sequence[float]) ->
     DataFrame with machine, case ("as recorded", or the distance), ``plain noise`` and
     ``plain machine_sound``, ``gated noise`` and ``gated machine_sound``, dB over all bins.
     """
-    tables = []
-    for name, fit in {"plain": far_filter, "gated": gated_filter}.items():
-        here = sweep(params, recordings, "context", [params.denoising.context], fit=fit)
-        near = sweep(params, recordings, "far_distance", distances, fit=fit)
-        near["case"] = [f"far microphone at {value:g} m" for value in near.pop("far_distance")]
-        here = here.drop(columns="context").assign(case="as recorded")
-        both = pd.concat([here, near], ignore_index=True).set_index(["machine", "case"])
-        tables.append(both.add_prefix(f"{name} "))
-    return pd.concat(tables, axis=1).reset_index()
+    fits = {"plain": far_filter, "gated": gated_filter}
+    here = sweep(params, recordings, "context", [params.denoising.context], fits=fits)
+    near = sweep(params, recordings, "far_distance", distances, fits=fits)
+    cases = [f"far microphone at {value:g} m" for value in near.pop("far_distance")]
+    here = here.drop(columns="context")
+    here.insert(1, "case", "as recorded")
+    near.insert(1, "case", cases)
+    return pd.concat([here, near], ignore_index=True)
 
 
 def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -156,36 +162,37 @@ def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:
             gram, cross = gram + own[0], cross + own[1]
         one = solve_filter(gram, cross, constants)
         fits = (partial(far_filter, constants=constants), lambda spectrum, one=one: one)
-        found = [_whole(_recorded(params, recordings, machine), fit) for fit in fits]
-        rows.append([machine, *found[0], *found[1]])
+        rows.append([machine, *_removed(_recorded(params, recordings, machine), fits)])
     columns = ["own noise", "own machine_sound", "train noise", "train machine_sound"]
     table = pd.DataFrame(rows, columns=["machine", *columns])
     return table.dropna(how="all", subset=columns, ignore_index=True)
 
 
-def _whole(parts: Parts, fit: Callable[[Spectrum], Filter]) -> list[float]:
-    """Noise removed and machine sound lost over all bins, in dB; NaN without clips."""
-    return removed(_sums(parts, fit).sum(-1)).tolist()
+def _removed(parts: Parts, fits: Sequence[Callable[[Spectrum], Filter]]) -> list[float]:
+    """Noise removed and machine sound lost over all bins by every fit, in dB; NaN without clips."""
+    return [value for sums in _sums(parts, fits) for value in removed(sums.sum(-1))]
 
 
 def _sums(
-    parts: Parts, fit: Callable[[Spectrum], Filter]
-) -> Float[np.ndarray, "state=2 part=2 frequency"]:
-    """Energies of noise and machine sound before and after the filter, summed over clips.
+    parts: Parts, fits: Sequence[Callable[[Spectrum], Filter]]
+) -> Float[np.ndarray, "fit state=2 part=2 frequency"]:
+    """Energies of noise and machine sound before and after each filter, summed over clips.
 
     Parameters
     ----------
-    fit : maps the spectrum of a mixture to its filter.
+    fits : each maps the spectrum of a mixture to its filter.
 
     Returns
     -------
     Zeros at one frequency without clips.
     """
-    total = np.zeros((2, 2, 1))
+    total = np.zeros((len(fits), 2, 2, 1))
     for clip in parts:
-        own = fit(clip[0] + clip[1])
-        left = [power(subtract(part, own)) for part in clip]
-        total = total + energies([power(part[0]) for part in clip], left)
+        before, mixture = [power(part[0]) for part in clip], clip[0] + clip[1]
+        after = [
+            [power(subtract(part, own)) for part in clip] for own in (f(mixture) for f in fits)
+        ]
+        total = total + [energies(before, left) for left in after]
     return total
 
 

@@ -7,7 +7,6 @@ in the report and in JupyterLab alike.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
@@ -166,12 +165,10 @@ def show_figure(
     caption : what to look at; MyST text.
     alt : a description for those who cannot see it; the caption by default.
     """
-    save_figure(fig, label, folder)
-    png = io.BytesIO()
-    fig.savefig(png, format="png")
+    svg = save_figure(fig, label, folder).read_bytes()
     plt.close(fig)
     alt = " ".join((alt or caption).replace('"', "'").split())
     block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
-    image = base64.b64encode(png.getvalue()).decode()
-    html = f'<img alt="{label}" src="data:image/png;base64,{image}"/><p>{caption}</p>'
+    image = base64.b64encode(svg).decode()
+    html = f'<img alt="{label}" src="data:image/svg+xml;base64,{image}"/><p>{caption}</p>'
     display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)

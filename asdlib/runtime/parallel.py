@@ -1,26 +1,38 @@
-"""Clip by clip on all cores.
+"""Clip by clip in threads, or machine by machine in processes, on all cores.
 
-Every clip is computed by one thread, so that its bytes do not depend on how many threads there are
-or on what is computed beside it. Notebook: 98_performance.
+Each is computed by one thread, so that its bytes do not depend on how many threads there are or on
+what is computed beside it. Notebook: 98_performance.
 """
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import threadpoolctl
 import torch
 
+from asdlib.runtime import process
+from asdlib.runtime.errors import AsdError
 from asdlib.runtime.hardware import keep_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+CAN_FORK = sys.platform == "linux"
+"""Whether :func:`in_processes` works here: elsewhere a library may not survive a fork."""
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_LOOK = 0.2  # seconds between two looks at what the processes tell
+_parent: Any = None  # of a process of a pool: queue and event
 
 
 @contextmanager
@@ -77,3 +89,70 @@ def clip_by_clip(
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+
+
+def in_processes(
+    function: Callable[[Item, Callable[..., None]], None],
+    items: Iterable[Item],
+    tell: Callable[..., None],
+    workers: int,
+) -> None:
+    """Call a function with every item, in processes of one thread each, copies of this one.
+
+    For small work in many calls, which keeps threads of one process waiting for each other.
+
+    Parameters
+    ----------
+    function : is given an item, and what it can call to tell how far it is. Results are what it
+        writes.
+    tell : is called here with what a process tells.
+    workers : processes.
+
+    Raises
+    ------
+    AsdError
+        If a process was ended from outside.
+    """
+    context = multiprocessing.get_context("fork")
+    told, stop = context.SimpleQueue(), context.Event()
+    with ProcessPoolExecutor(workers, context, _begin, (told, stop)) as pool:
+        try:
+            waiting = {pool.submit(_apply, function, item) for item in items}
+            while waiting:
+                done, waiting = wait(waiting, timeout=_LOOK)
+                while not told.empty():
+                    tell(*told.get())
+                for job in done:
+                    for stage, took in job.result().items():
+                        process.seconds[stage] += took
+        except BrokenProcessPool:
+            raise AsdError(
+                "A process of this command was ended by the system or another program, perhaps for "
+                "lack of memory; the same command resumes."
+            ) from None
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _begin(told: Any, stop: Any) -> None:
+    global _parent
+    _parent = told, stop
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nobody would stop it later
+    torch.set_num_threads(1)
+
+
+def _apply(function: Callable[[Item, Callable[..., None]], None], item: Item) -> dict[str, float]:
+    """Run a job of :func:`in_processes`, and return the time of its stages."""
+    told, stop = _parent
+
+    def tell(*what: Any) -> None:
+        if stop.is_set():
+            raise CancelledError
+        told.put(what)
+
+    process.seconds.clear()
+    with one_thread():
+        function(item, tell)
+    return dict(process.seconds)

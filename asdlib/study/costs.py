@@ -6,6 +6,7 @@ Notebook: 98_performance.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,10 @@ from asdlib.io.files import temporary_folder
 from asdlib.params import Params
 from asdlib.runtime import process
 from asdlib.runtime.errors import plural
+from asdlib.runtime.parallel import one_thread
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
-from asdlib.study.runs import missing, untrained_models
+from asdlib.study.runs import at_a_time, missing, untrained_models
 from asdlib.study.scores import grouped
 from asdlib.study.stages import Task, of_split
 
@@ -78,13 +80,14 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
     left = missing((params, *variants.studies(params)), recordings)
     if not left:
         return Cost()
-    largest = max(left.values(), key=len)
-    fixed, per_clip, per_step = _trial(largest)
-    seconds, memory, disk = 0.0, 0.0, 0.0
+    largest, beside = max(left.values(), key=len), at_a_time(left.values())
+    with one_thread() if beside > 1 else nullcontext():
+        fixed, per_clip, per_step = _trial(largest)
+    seconds, memory, disk = list[float](), 0.0, 0.0
     for own in left.values():
         untrained, trained = untrained_models(own), [task for task in own if not task.view]
-        seconds += len(own) / len(largest) * (fixed + per_clip * len(own[0].clips))
-        seconds += per_step * sum(map(_steps, untrained))
+        scoring = len(own) / len(largest) * (fixed + per_clip * len(own[0].clips))
+        seconds.append(scoring + per_step * sum(map(_steps, untrained)))
         weights = [
             4.0 * stages.network(task).parameters_per_seed * len(task.params.seeds)
             for task in untrained
@@ -92,8 +95,9 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
         frames = {stages.branch_of(task): scores.frames_bytes(task) for task in trained}
         held = min(sum(frames.values()), scores.MOST_FRAMES) + max(frames.values(), default=0.0)
         models = _WEIGHT_COPIES * max(weights, default=0.0)
-        memory, disk = max(memory, _RESIDENT + held + models), disk + sum(weights)
-    return Cost(sum(map(len, left.values())), seconds, memory, disk)
+        memory, disk = max(memory, held + models), disk + sum(weights)
+    whole = max(sum(seconds) / beside, max(seconds))
+    return Cost(sum(map(len, left.values())), whole, _RESIDENT + beside * memory, disk)
 
 
 def _trial(own: Sequence[Task]) -> tuple[float, float, float]:

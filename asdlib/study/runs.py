@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from asdlib import frontends
 from asdlib.clipstats import VIEWS
@@ -18,6 +19,8 @@ from asdlib.io import store
 from asdlib.io.files import read_bytes, resolve
 from asdlib.noise import Floors
 from asdlib.params import Params, load
+from asdlib.runtime import hardware
+from asdlib.runtime.parallel import CAN_FORK, in_processes
 from asdlib.runtime.process import bar as progress_bar
 from asdlib.study import baseline, cluster, detectors, exposure, scores, stages, variants
 from asdlib.study.recordings import Recordings, open_recordings
@@ -129,6 +132,33 @@ def untrained_models(tasks: Iterable[Task]) -> list[Task]:
     return [task for task in found.values() if not stages.trained(task)]
 
 
+def at_a_time(left: Iterable[Sequence[Task]]) -> int:
+    """Number of machines that are computed side by side, each by one thread, or 1.
+
+    Threads that share a small training wait for each other most of the time: two take twice the
+    processor time of one, and are done hardly earlier. A large training gets them all.
+
+    Parameters
+    ----------
+    left : what is to be computed of every machine.
+    """
+    machines, threads = list(left), torch.get_num_threads()
+    if len(machines) < threads or not CAN_FORK:
+        return 1
+    return threads if all(_is_small(task) for own in machines for task in own) else 1
+
+
+def _is_small(task: Task) -> bool:
+    """Whether what a task computes is not worth compiling, nor sending to a GPU."""
+    p = task.params
+    if task.view:
+        return True
+    vectors = scores.frames_bytes(task) / 4 / p.spectra.n_mels
+    per_vector = 6.0 * stages.network(task).parameters_per_seed * len(p.seeds)
+    on_processor = hardware.choose_device(p.device) == "cpu"
+    return on_processor and per_vector * vectors * p.training.epochs < hardware.WORTH_COMPILING
+
+
 def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) -> None:
     """Compute what is missing, machine by machine."""
     left = missing(studies, recordings)
@@ -143,8 +173,11 @@ def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) 
         trained = [task for task in whole if not task.view]
         if studies[0].cluster is not None and trained:
             cluster.compute(studies[0].cluster, trained, tick)
-        for own in left.values():
-            scores.compute(own, tick)
+        if (workers := at_a_time(left.values())) > 1:
+            in_processes(scores.compute, left.values(), tick, workers)
+        else:
+            for own in left.values():
+                scores.compute(own, tick)
 
 
 def _table(params: Params, recordings: Recordings, own: Sequence[Task]) -> pd.DataFrame:

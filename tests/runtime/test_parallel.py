@@ -1,6 +1,16 @@
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import time
+
+import pytest
+import torch
+
+from asdlib.params import AsdError
+from asdlib.runtime import process
+from asdlib.runtime.parallel import CAN_FORK, in_processes
 
 CHILD = """
 import threadpoolctl
@@ -27,3 +37,40 @@ def test_every_library_runs_on_one_thread_even_one_that_is_loaded_later():
     two = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", CHILD], env=two, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def work(item, tell):
+    """A job of a process; what is to happen is its item."""
+    if item == "fail":
+        raise AsdError("a sentence")
+    if item == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    with process.clock("waiting"):
+        for _ in range(500 if item == "long" else 1):
+            tell(item, os.getpid(), torch.get_num_threads())
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def told():
+    if not CAN_FORK:
+        pytest.skip("this system has no fork that libraries survive")
+    yield []
+    process.seconds.pop("waiting", None)
+
+
+def test_processes_tell_what_they_do_and_how_long_it_took(told):
+    in_processes(work, "abc", lambda *what: told.append(what), 2)
+    assert sorted(item for item, *_ in told) == ["a", "b", "c"]
+    assert {threads for *_, threads in told} == {1}
+    assert os.getpid() not in {pid for _, pid, _ in told}
+    assert process.seconds["waiting"] > 0.05
+
+
+@pytest.mark.parametrize(("last", "said"), [("fail", "a sentence"), ("die", "the same command")])
+def test_an_error_stops_all_processes(told, last, said):
+    begun = time.monotonic()
+    with pytest.raises(AsdError, match=said):
+        in_processes(work, ["long", last], lambda *what: told.append(what), 2)
+    assert time.monotonic() - begun < 8  # the long one would take ten seconds
+    assert not multiprocessing.active_children()

@@ -100,6 +100,16 @@ def test_training_clips_and_constants_train_again_scorers_and_test_clips_do_not(
     assert len(before & folders(trained)) == 5  # the other machine's
 
 
+def test_machines_side_by_side_get_the_same_bytes(tiny, tmp_path):
+    study.run(tiny)
+    other = tiny.model_dump(mode="json") | {"results": str(tmp_path / "other")}
+    two = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", RUN, json.dumps(other)], env=two, check=True)
+    one, beside = files(Path(tiny.results)), files(tmp_path / "other")
+    assert one == beside
+    assert any(name.endswith("model.safetensors") for name in one)
+
+
 def test_killed_in_the_middle_it_resumes_to_the_same_bytes(tiny, tmp_path):
     """What a run from nothing computes beside it is the same, file by file."""
     slow = tiny.model_dump(mode="json") | {
