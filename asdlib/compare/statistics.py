@@ -253,20 +253,10 @@ class Results:
         return found.assign(p_holm=metrics.holm(found["p_t"].to_numpy(float)))
 
 
-_last: dict[str, Results] = {}
-
-
 def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
-    """Results of a study, and of the submission without training, S5, where it can be formed.
-
-    The last ones are kept in memory: the chapters of a report ask one after the other.
-    """
-    key = digest([params, recordings.digest])
-    if key not in _last:
-        table = study.run(params, recordings=recordings, progress=progress)
-        _last.clear()
-        _last[key] = of_table(params, with_untrained(table))
-    return _last[key]
+    """Results of a study, and of the submission without training, S5, where it can be formed."""
+    table = study.run(params, recordings=recordings, progress=progress)
+    return of_table(params, with_untrained(table))
 
 
 def of_table(params: Params, table: pd.DataFrame) -> Results:

@@ -80,7 +80,7 @@ def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, monkeypatch):
     text = shown[0]["text/markdown"]
     assert "```{figure} /figures/fig-x.svg\n:name: fig-x\n:alt: Look at 'this'." in text
     data = re.search(r"base64,([^\"]+)", shown[0]["text/html"])[1]
-    assert base64.b64decode(data).startswith(b"\x89PNG")
+    assert base64.b64decode(data).startswith(b"<?xml")
 
 
 def decoded(source):
