@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -30,6 +31,7 @@ _UNDERFLOW = -600.0  # of a log probability; the library's values are exact abov
 _TERMS = 200  # of series and continued fraction
 _NARROW = 1e-5  # standard deviation over mean
 _STEEPEST = 1e12  # shape of a gamma distribution
+_MOST_Z = 30.0  # of a score that is joined with others
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,27 @@ class HeldOut:
         values = np.log(scores) if self.logarithmic else scores
         mean, std = (self.scores.mean(), self.scores.std()) if len(self.scores) else (0.0, 0.0)
         return (values - mean) / (std if std > 1e-12 * max(abs(mean), 1.0) else 1.0)
+
+
+def surprise(z: Any) -> Any:
+    """-log(1 - Phi(z)), of which Fisher's method takes the sum over independent scores.
+
+    The sum follows the scores that see something, where their mean is pulled down by the others.
+
+    Parameters
+    ----------
+    z : standard scores; above 30 they count as 30.
+
+    References
+    ----------
+    R. A. Fisher, Statistical Methods for Research Workers, 4th ed., 1932.
+
+    Examples
+    --------
+    >>> surprise(np.array([0.0, 3.0, 99.0])).round(2).tolist()
+    [0.69, 6.61, 454.32]
+    """
+    return -scipy.special.log_ndtr(-np.minimum(z, _MOST_Z))
 
 
 def _refuse(scores: Scores) -> None:

@@ -1,15 +1,17 @@
 """Clip statistics: detectors without training.
 
-A few numbers x describe a clip: its level and its scatter over time in every band, dB. The distance
-D(x) = min over d of sqrt((x - c_d)^T S^-1 (x - c_d)), with the centre c_d of the normal clips of
-domain d and one covariance S, gives z = (log D - mean) / std, with mean and std of held-out clips.
+A few numbers x describe a clip: its level and its scatter over time in every band, dB. Its distance
+to the normal clips of domain d is D_d(x) = sqrt((x - c_d)^T S^-1 (x - c_d)), with their centre c_d
+and one covariance S. Normal clips of a domain with few clips lie further from its centre, so that
+log D_d counts from m_d, its mean over held-out clips of d. The score is
+z = (min over d of (log D_d - m_d) - mean) / std, with mean and std of held-out clips.
 Nothing is trained and there is no seed. Notebook: 05_without_training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
@@ -64,6 +66,8 @@ VIEWS: Mapping[str, StatisticSet] = {
 
 S5 = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
 """Front-ends and statistics of S5, the system without training. The last one has mel bands."""
+S5_FUSION = "fisher"
+"""How they are joined, see :func:`asdlib.calibration.surprise`."""
 
 
 def chosen(
@@ -192,9 +196,14 @@ def psd(signal: Sound, spectra: Spectra = Spectra(), constants: Statistics = Sta
     return levels - levels.mean()
 
 
-def _edges(sample_rate: int, count: int, lowest: float) -> Float[np.ndarray, " edge"]:
-    """Edges of logarithmic bands, in Hz."""
-    return np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
+def _edges(sample_rate: int, n_fft: int, count: int, lowest: float) -> Float[np.ndarray, " edge"]:
+    """Edges of logarithmic bands, in Hz, each at least one bin above the one before.
+
+    Bands that are narrower than a bin would repeat one another's bins.
+    """
+    edges = np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
+    rise = sample_rate / n_fft * np.arange(count + 1)
+    return np.maximum.accumulate(edges - rise) + rise
 
 
 @lru_cache
@@ -203,7 +212,7 @@ def _bands(
 ) -> Float[np.ndarray, "band frequency"]:
     """Mean over the bins of every logarithmic band; of a band without any, the nearest bin."""
     of_bin = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    edges = _edges(sample_rate, count, lowest)
+    edges = _edges(sample_rate, n_fft, count, lowest)
     weights = np.zeros((count, len(of_bin)))
     for band, (low, high) in enumerate(pairwise(edges)):
         inside = (of_bin >= low) & (of_bin < high)
@@ -219,14 +228,16 @@ def centres(
     """Return the centre frequency of every band of a view, in Hz.
 
     >>> centres("psd")[[0, -1]].round().tolist()
-    [10.0, 7534.0]
+    [11.0, 7534.0]
     """
     if VIEWS[scorer].kind == "mel":
         filters = mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels)
         total = np.maximum(filters.sum(axis=1), 1e-12)
         return filters @ frequencies(spectra) / total
-    count = constants.fine_bands if VIEWS[scorer].kind == "fine" else constants.psd_bands
-    edges = _edges(spectra.sample_rate, count, constants.lowest)
+    n_fft, count = constants.psd_segment, constants.psd_bands
+    if VIEWS[scorer].kind == "fine":
+        n_fft, count = sizes("fine", spectra).n_fft, constants.fine_bands
+    edges = _edges(spectra.sample_rate, n_fft, count, constants.lowest)
     return np.sqrt(edges[1:] * edges[:-1])
 
 
@@ -241,7 +252,10 @@ class Normal:
     centres : (domain, value), mean of the standardised values in every training domain.
     whitening : (value, value), W with S^-1 = W W^T, where S is the covariance of the standardised
         values about the centre of their own domain, shrunk by Ledoit and Wolf.
-    held_out : log distances of the training clips, each by a model without its fold.
+    means : (domain,), m_d: mean log distance of a domain's held-out clips to their own centre.
+    held_out : scores, min over d of log D_d - m_d, of the training clips, each by a model without
+        its fold.
+    by_domain : (clip, domain), log D_d - m_d of the training clips, in the same way.
 
     Examples
     --------
@@ -259,7 +273,9 @@ class Normal:
     std: Vector
     centres: Float[np.ndarray, "domain value"]
     whitening: Matrix
+    means: Float[np.ndarray, " domain"]
     held_out: HeldOut
+    by_domain: Float[np.ndarray, "clip domain"] | None = None
 
     @classmethod
     def fit(
@@ -293,12 +309,19 @@ class Normal:
             whole = cls._fit(values, domains)
             if folds is None:
                 return whole
-            found = np.empty(len(values))
+            names, of_clip = np.unique(domains, return_inverse=True)
+            found = np.full((len(values), len(names)), np.inf)
             for fold in np.unique(folds):
                 own = folds == fold
                 rest = cls._fit(values[~own], domains[~own]) if not own.all() else whole
-                found[own] = rest.log_distance(values[own])
-        return cls(whole.mean, whole.std, whole.centres, whole.whitening, HeldOut(found))
+                left = np.isin(names, domains if own.all() else domains[~own])
+                found[np.ix_(own, left)] = rest.log_distances(values[own])
+        to_own = found[np.arange(len(found)), of_clip]
+        to_own = np.where(np.isfinite(to_own), to_own, found.min(axis=1))  # alone in its domain
+        means = np.bincount(of_clip, to_own) / np.bincount(of_clip)
+        by_domain = found - means
+        held_out = HeldOut(by_domain.min(axis=1))
+        return replace(whole, means=means, held_out=held_out, by_domain=by_domain)
 
     @classmethod
     def _fit(cls, values: np.ndarray, domains: np.ndarray) -> Normal:
@@ -309,22 +332,28 @@ class Normal:
         centres = np.stack([z[of_clip == d].mean(axis=0) for d in range(len(names))])
         factor = scipy.linalg.cholesky(_shrunk(z - centres[of_clip]), lower=True)
         inverse = scipy.linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
-        return cls(mean, std, centres, np.ascontiguousarray(inverse.T), HeldOut(np.zeros(0)))
+        whitening, means = np.ascontiguousarray(inverse.T), np.zeros(len(names))
+        return cls(mean, std, centres, whitening, means, HeldOut(np.zeros(0)))
 
-    def distance(self, values: Table) -> OfClips:
-        """D(x), the smallest over the domains of the Mahalanobis distances to their centres.
+    def log_distances(self, values: Table) -> Float[np.ndarray, "clip domain"]:
+        """Return log D_d - m_d of every clip, of distances that are at least 1e-6.
 
         A clip's distance is the same bytes alone and among others.
         """
-        squares = np.square(self._whitened(values)).sum(axis=2)
-        return np.sqrt(squares.min(axis=1))
+        distances = np.sqrt(np.square(self._whitened(values)).sum(axis=2))
+        return np.log(np.maximum(distances, 1e-6)) - self.means
 
     def log_distance(self, values: Table) -> OfClips:
-        """Return log D(x), of a distance that is at least 1e-6."""
-        return np.log(np.maximum(self.distance(values), 1e-6))
+        """Return the smallest over the domains of log D_d - m_d."""
+        return self.log_distances(values).min(axis=1)
+
+    def distance(self, values: Table) -> OfClips:
+        """D_d(x) of the nearest domain, by log D_d - m_d."""
+        found = self.log_distances(values)
+        return np.exp(found.min(axis=1) + self.means[found.argmin(axis=1)])
 
     def z(self, values: Table) -> OfClips:
-        """Score of every clip: log D(x), standardised by the held-out training clips'."""
+        """Score of every clip, standardised by the held-out training clips'."""
         return self.held_out.standardise(self.log_distance(values))
 
     def contributions(self, values: Vector) -> Vector:
@@ -336,7 +365,7 @@ class Normal:
 
         Returns
         -------
-        (value,), each at least 0; their sum is D(x)^2.
+        (value,), each at least 0; their sum is the square of :meth:`distance`.
         """
         with one_thread():
             return np.square(self._root @ self.deviation(values))
@@ -354,7 +383,7 @@ class Normal:
         -------
         (value,), in standard deviations over the training-normal clips.
         """
-        nearest = np.square(self._whitened(values[None])).sum(axis=2)[0].argmin()
+        nearest = self.log_distances(values[None])[0].argmin()
         return (values - self.mean) / self.std - self.centres[nearest]
 
     @property

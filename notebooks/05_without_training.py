@@ -60,16 +60,22 @@ params, recordings = chapter.params, chapter.recordings
 #
 # Every value is standardised over the training-normal clips. The mean of the training clips of domain $\delta$ is
 # $c_\delta$. The covariance $S$ is that of all training clips about the mean of their own domain. It is shrunk as Ledoit
-# and Wolf propose {cite}`ledoit2004`, because there may be more values than clips. The distance of clip $x$ is
+# and Wolf propose {cite}`ledoit2004`, because there may be more values than clips. The distance of clip $x$ to the
+# normal clips of domain $\delta$ is
 #
 # $$
-# D(x) = \min_\delta \sqrt{(x - c_\delta)^\top S^{-1} (x - c_\delta)}.
+# D_\delta(x) = \sqrt{(x - c_\delta)^\top S^{-1} (x - c_\delta)}.
 # $$ (eq-distance)
 #
 # Training clips lie closer to their own centre than new normal clips do. Therefore the training clips are divided into
-# ten blocks of neighbours in the order of their names. Each block is scored by a detector that was fitted without it. The
-# score is $z = (\log D - \text{mean}) / \text{std}$, with mean and standard deviation of these held-out values. The
-# share of every value in $D^2$ tells what made a clip suspicious. It is taken from the elements of
+# ten blocks of neighbours in the order of their names. Each block is scored by a detector that was fitted without it.
+# Clips of a domain with ten clips lie further from their centre than those of a domain with many. Therefore
+# $\log D_\delta$ counts from $m_\delta$, its mean over the held-out clips of domain $\delta$. The score is
+# $z = (\min_\delta (\log D_\delta - m_\delta) - \text{mean}) / \text{std}$, with mean and standard deviation of the
+# held-out clips. S5 joins three such detectors by Fisher's sum of $-\log(1 - \Phi(z))$ {cite}`fisher1932`, which follows
+# the detectors that see a fault; their mean is pulled down by the others.
+#
+# The share of every value in $D_\delta^2$ of the nearest domain tells what made a clip suspicious. It is taken from the elements of
 # $S^{-1/2} (x - c_\delta)$ {cite}`kessy2018`.
 
 # %% [markdown]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from asdlib import params, study
-from asdlib.compare import alarms, systems
+from asdlib import params
+from asdlib.compare import alarms, statistics, systems
 from asdlib.io import store
 from asdlib.study.recordings import open_recordings
 
@@ -23,7 +23,7 @@ def counted(base, seed):
     scenes = base.scenes.model_copy(update={"seed": seed})
     own = base.model_copy(update={"scenes": scenes})
     recordings = open_recordings(own, progress=True)
-    found = alarms.counted(own, recordings, study.run(own, recordings=recordings))
+    found = alarms.counted(own, recordings, statistics.results(own, recordings))
     return found.assign(scenes=seed), alarms.promised(own, recordings).assign(scenes=seed)
 
 

@@ -17,7 +17,7 @@ import soundfile
 from verdict import arguments, with_scenes
 
 from asdlib import metrics, params, study
-from asdlib.clipstats import VIEWS
+from asdlib.clipstats import S5_FUSION, VIEWS
 from asdlib.compare import statistics, systems
 from asdlib.io import files
 from asdlib.report import style
@@ -31,6 +31,7 @@ FRONT_ENDS += ("gatedlsada", "gatedadals")
 AGAINST = ("adasub", "eq1")
 CANDIDATES = ("near", "refsub", "adasub", "adals", "gatedadals")
 WITH_AUTOENCODER = (("adasub", "mse"), *systems.UNTRAINED.views)
+FUSIONS = ("mean", "maximum", "fisher")
 CHOICE = ("scenes 0", "scenes 1", "scenes 2")
 
 
@@ -55,15 +56,15 @@ def beside(base, table):
     own = {"front_ends": (front_end,), "scorers": SCORERS, "baseline": False, "scoring": scoring}
     held_out = study.run(base.model_copy(update=own))
     both = pd.concat([held_out[held_out["scorer"] == scorer], table[table["scorer"].isin(VIEWS)]])
-    return statistics.ensemble_by_seed(both, WITH_AUTOENCODER, "S5 + autoencoder")
+    return statistics.ensemble_by_seed(both, WITH_AUTOENCODER, "S5 + autoencoder", S5_FUSION)
 
 
 def candidates():
-    """Every view alone, pairs of views, and both fusions."""
+    """Every view alone, and pairs of views with every fusion."""
     views = [(name, scorer) for name in CANDIDATES for scorer in ("pm", "pms", "pmsd", "fine")]
     views.append(("near", "psd"))
     alone = [((view,), "mean") for view in views]
-    return alone + list(itertools.product(itertools.combinations(views, 2), ("mean", "maximum")))
+    return alone + list(itertools.product(itertools.combinations(views, 2), FUSIONS))
 
 
 def choose(tables):
@@ -114,7 +115,9 @@ def ceiling(base):
             soundfile.write(path, truth.machine.T, base.spectra.sample_rate, subtype="FLOAT")
     own = {"data": str(root), "front_ends": ("near",), "scorers": tuple(VIEWS), "baseline": False}
     table = study.run(base.model_copy(update=own))
-    both = statistics.ensemble_by_seed(table, [("near", "fine"), ("near", "pmsd")], "fine + pmsd")
+    both = statistics.ensemble_by_seed(
+        table, [("near", "fine"), ("near", "pmsd")], "fine + pmsd", S5_FUSION
+    )
     results = statistics.Results(pd.concat([table, both], ignore_index=True))
     return results.ensembles.assign(front_end="true machine sound")
 

@@ -105,11 +105,15 @@ def test_the_distance_is_the_mahalanobis_distance_to_the_nearest_centre(rng):
     centres = {d: z[domains == d].mean(0) for d in ("source", "target")}
     offsets = z - np.stack([centres[d] for d in domains])
     inverse = np.linalg.inv(LedoitWolf(assume_centered=True).fit(offsets).covariance_)
-    slow = [
-        min(scipy.spatial.distance.mahalanobis(row, c, inverse) for c in centres.values())
-        for row in z
-    ]
-    assert np.allclose(normal.distance(x), slow)
+    slow = np.array(
+        [
+            [scipy.spatial.distance.mahalanobis(row, c, inverse) for c in centres.values()]
+            for row in z
+        ]
+    )
+    assert np.allclose(normal.log_distances(x), np.log(slow) - normal.means, atol=1e-5)
+    nearest = (np.log(slow) - normal.means).argmin(axis=1)
+    assert np.allclose(normal.distance(x), slow[np.arange(len(x)), nearest])
 
 
 def test_contributions_add_up_to_the_squared_distance(rng):
@@ -127,7 +131,11 @@ def test_held_out_scores_are_those_of_models_without_the_fold(rng):
     folds = np.arange(60) // 6
     own = folds == 4
     rest = Normal.fit(x[~own], domains[~own])
-    assert np.array_equal(normal.held_out.scores[own], rest.log_distance(x[own]))
+    apart = rest.log_distances(x[own]) - normal.means
+    assert np.array_equal(normal.by_domain[own], apart)
+    assert np.array_equal(normal.held_out.scores, normal.by_domain.min(axis=1))
+    for place, domain in enumerate(("source", "target")):  # each counts from its own mean
+        assert normal.by_domain[domains == domain, place].mean() == pytest.approx(0, abs=1e-12)
     assert normal.held_out.scores.mean() > normal.log_distance(x).mean()
     again = normal.held_out.standardise(normal.held_out.scores)
     assert again.mean() == pytest.approx(0, abs=1e-12)
@@ -211,3 +219,19 @@ def test_every_fold_holds_clips_of_both_domains():
     assert sorted(folds[90:]) == list(range(10))
     few = calibration.folds(["a", "b", "c"], ["source"] * 3, [""] * 3, 10)
     assert sorted(few) == [0, 1, 2]
+
+
+def test_a_domain_that_is_held_out_whole_is_scored_by_the_others(rng):
+    x = rng.standard_normal((21, 5))
+    domains = np.array(["source"] * 20 + ["target"])
+    normal = Normal.fit(x, domains, np.append(np.arange(20) // 2, 0))
+    assert np.isfinite(normal.means).all()
+    assert np.isinf(normal.by_domain[-1]).tolist() == [False, True]
+    assert np.isfinite(normal.held_out.scores).all()
+
+
+def test_no_band_repeats_another_ones_bins():
+    for n_fft, count in ((2048, 64), (8192, 96)):
+        bands = clipstats._bands(RATE, n_fft, count, 10.0) > 0
+        assert bands.any(axis=1).all()
+        assert bands.sum(axis=0).max() == 1

@@ -30,14 +30,14 @@ FLOORS = [
 BUDGET = {
     "runtime": 350,
     "io": 670,
-    "method": 2230,
+    "method": 2245,
     "simulate": 710,
-    "study": 1400,
-    "compare": 1480,
+    "study": 1425,
+    "compare": 1545,
     "measure": 425,
     "monitor": 1215,
-    "report": 2000,
-    "explore": 460,
+    "report": 1995,
+    "explore": 465,
 }
 LONGEST = 200  # of a file
 FILES = sorted((ROOT / "asdlib").rglob("*.py"))

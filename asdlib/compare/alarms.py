@@ -15,7 +15,7 @@ import pandas as pd
 from asdlib import metrics, study
 from asdlib.calibration import Alarm, proportion_interval
 from asdlib.compare import systems
-from asdlib.compare.statistics import among, ensemble
+from asdlib.compare.statistics import Results
 from asdlib.params import Params
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
@@ -29,7 +29,7 @@ COLUMNS = ["system", "rule", "rate", "machine", "able", "domain", "label", "alar
 
 
 def counted(
-    params: Params, recordings: Recordings, table: pd.DataFrame, rates: Sequence[float] = ()
+    params: Params, recordings: Recordings, results: Results, rates: Sequence[float] = ()
 ) -> pd.DataFrame:
     """Count alarms among labelled test clips by both rules.
 
@@ -38,7 +38,7 @@ def counted(
 
     Parameters
     ----------
-    table : of :func:`asdlib.study.run` with these parameters.
+    results : of :func:`asdlib.compare.statistics.results` with these parameters.
     rates : wanted shares of false alarms, above 0 and below 1; that of the study by default.
 
     Returns
@@ -49,30 +49,34 @@ def counted(
     """
     rates = rates or [1 - params.scoring.quantile]
     rows = []
-    for system, rule, clips in _by_rule(params, recordings, table):
-        for machine, own in clips.groupby("machine", sort=False):
-            train = own.loc[own["split"] == "train", "score"].to_numpy()
-            kinds = list(metrics.labelled(own).groupby(["domain", "label"])["score"])
+    for system, rule, found in _by_rule(params, recordings, results):
+        for machine, own in system.by_condition(found).groupby("machine", sort=False):
+            test = metrics.labelled(own).drop_duplicates("name").set_index("name")
             for rate in rates:
-                limit = systems.threshold(train, 1 - rate, held_out=rule == HELD_OUT)
-                place = [system.name, rule, rate, machine, bool(np.isfinite(limit))]
-                for kind, test in kinds:
-                    rows.append([*place, *kind, int((test > limit).sum()), len(test)])
+                decided = systems.decide(own, 1 - rate, held_out=rule == HELD_OUT)
+                alarms = dict(decided.alarms.items())
+                place = [system.name, rule, rate, machine, not decided.missing]
+                for kind, clips in test.groupby(["domain", "label"]):
+                    rows.append(
+                        [*place, *kind, sum(alarms[name] for name in clips.index), len(clips)]
+                    )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _by_rule(
-    params: Params, recordings: Recordings, table: pd.DataFrame
-) -> Iterator[tuple[systems.System, str, pd.DataFrame]]:
-    """Scores of all clips by every system under every rule that there is."""
-    wanted = [(systems.UNTRAINED, HELD_OUT, table)]
+    params: Params, recordings: Recordings, results: Results
+) -> Iterator[tuple[systems.System, str, Results]]:
+    """Systems and rules that there are, and the results that they decide by."""
+    champion = systems.PAPER[0]
+    wanted = [(systems.UNTRAINED, HELD_OUT, results)]
     if not variants.lacking(params, "held_out"):
-        apart = study.run(variants.held_out(params), recordings=recordings)
-        wanted = [(systems.PAPER[0], PAPER, table), (systems.PAPER[0], HELD_OUT, apart), *wanted]
-    for system, rule, scores in wanted:
-        rows = scores[among(scores, system.views)]
-        if set(system.views) <= set(zip(rows["front_end"], rows["scorer"], strict=True)):
-            yield system, rule, ensemble(rows, system.fusion)
+        apart = Results(study.run(variants.held_out(params), recordings=recordings))
+        wanted = [(champion, PAPER, results), (champion, HELD_OUT, apart), *wanted]
+    for system, rule, found in wanted:
+        if set(system.views) <= set(
+            zip(found.table["front_end"], found.table["scorer"], strict=True)
+        ):
+            yield system, rule, found
 
 
 def by_domain(counts: pd.DataFrame) -> pd.DataFrame:

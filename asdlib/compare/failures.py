@@ -214,6 +214,20 @@ class FaultContributions:
     normals: int
 
 
+def errors(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the false alarms and misses, with a column kind; the worst of either kind first."""
+    wrong = clips[(clips["label"] == "normal") == (clips["decision"] == 1)]
+    kind = wrong["label"].map({"normal": "false alarms", "anomaly": "misses"})
+    order = wrong["score"].where(kind == "misses", -wrong["score"])
+    return wrong.assign(kind=kind).loc[order.sort_values().index].sort_values("kind", kind="stable")
+
+
+def worst(clips: pd.DataFrame, count: int = 3) -> list[tuple[str, str]]:
+    """Machine and name of the loudest false alarms and the deepest misses of every machine."""
+    found = errors(clips).groupby(["machine", "kind"]).head(count)
+    return list(zip(found["machine"], found["name"], strict=True))
+
+
 def fault_contributions(
     params: Params, machines: Sequence[ViewValues], most: int = _MOST_SHARES
 ) -> list[FaultContributions]:
@@ -241,7 +255,7 @@ def fault_contributions(
 def _of_machine(
     own: ViewValues, edges: np.ndarray, starts: np.ndarray, most: int
 ) -> FaultContributions:
-    normal = clipstats.Normal.fit(own.values[own.train], own.clips["domain"][own.train].to_numpy())
+    normal = own.fit()
     test = own.clips.loc[own.test, ["name", "domain", "label"]]
     shares = np.array([normal.contributions(values) for values in own.values[own.test]])
     shares = shares.reshape(len(test), len(own.statistics), -1)

@@ -9,7 +9,8 @@ Notebooks: 04_seed_study, 06_rescoring, 07_negative_results.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial, reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from asdlib import metrics, study
-from asdlib.clipstats import S5, VIEWS
+from asdlib.calibration import surprise
+from asdlib.clipstats import S5, S5_FUSION, VIEWS
 from asdlib.compare.bootstrap import interval, omega_resamples
 from asdlib.guard import PerClip
 from asdlib.io import store
@@ -39,6 +41,9 @@ _PAIRED = [
     *("low", "high", "verdict"),
 ]
 
+ALL = "all"
+"""Condition of clips of which no condition is known."""
+
 System = tuple[str, str]
 """Front-end and scorer."""
 
@@ -49,14 +54,16 @@ def guarded_ensemble(scores: Mapping[Any, PerClip], fusion: str = "mean") -> Per
     Parameters
     ----------
     scores : by model (front-end, scorer, seed), in the order of their names.
-    fusion : "mean" over all models, or the "maximum" over views of their mean over seeds.
+    fusion : "mean" over all models; or, of the means over seeds of the views, the "maximum" or
+        the sum by Fisher's method ("fisher"), see :func:`asdlib.calibration.surprise`.
     """
     if fusion == "mean":
         return PerClip.combine(list(scores.values()))
     views: dict[System, list[PerClip]] = {}
     for (front_end, scorer, _), own in scores.items():
         views.setdefault((front_end, scorer), []).append(own)
-    return PerClip.maximum([PerClip.combine(own) for own in views.values()])
+    means = [PerClip.combine(own) for own in views.values()]
+    return PerClip.maximum(means) if fusion == "maximum" else reduce(add, map(surprise, means))
 
 
 def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
@@ -126,10 +133,17 @@ class Results:
     ----------
     table : rows as of :func:`asdlib.study.run`, of any systems on the same clips.
     folder : where to keep what was computed; nothing is kept by default.
+    by_condition : gives what :func:`asdlib.study.by_condition` does; by default all clips of a
+        machine are of one condition.
     """
 
-    def __init__(self, table: pd.DataFrame, folder: Path | None = None):
-        self.table, self._folder = table, folder
+    def __init__(
+        self,
+        table: pd.DataFrame,
+        folder: Path | None = None,
+        by_condition: Callable[[], pd.DataFrame] | None = None,
+    ):
+        self.table, self._folder, self._by_condition = table, folder, by_condition
         self._test = table[table["split"] == "test"]
         self._found: dict[str, pd.DataFrame] = {}
 
@@ -146,6 +160,13 @@ class Results:
     def ensembles(self) -> pd.DataFrame:
         """As ``per_seed``, of the ensemble over seeds: one row per front_end and scorer."""
         return self._summary(_MODEL[:2])
+
+    @cached_property
+    def by_condition(self) -> pd.DataFrame:
+        """Scores of detectors without training against each condition; columns with condition."""
+        if self._by_condition is not None:
+            return self._by_condition()
+        return self.table[self.table["scorer"].isin(VIEWS)].assign(condition=ALL)
 
     def _summary(self, keys: list[str]) -> pd.DataFrame:
         def make() -> pd.DataFrame:
@@ -256,19 +277,23 @@ class Results:
 def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
     """Results of a study, and of the submission without training, S5, where it can be formed."""
     table = study.run(params, recordings=recordings, progress=progress)
-    return of_table(params, with_untrained(table))
+    by_condition = partial(study.by_condition, params, recordings, S5)
+    return of_table(params, with_untrained(table), by_condition)
 
 
-def of_table(params: Params, table: pd.DataFrame) -> Results:
+def of_table(
+    params: Params, table: pd.DataFrame, by_condition: Callable[[], pd.DataFrame] | None = None
+) -> Results:
     """Results of a table that are computed once, and kept beside the study's files."""
-    return Results(table, resolve(params.results) / "statistics")
+    return Results(table, resolve(params.results) / "statistics", by_condition)
 
 
 def with_untrained(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of a study, and those of S5 where all of its views were run."""
     if not set(S5) <= set(zip(table["front_end"], table["scorer"], strict=True)):
         return table
-    return pd.concat([table, ensemble_by_seed(table, S5, "S5")], ignore_index=True)
+    joined = ensemble_by_seed(table, S5, "S5", S5_FUSION)
+    return pd.concat([table, joined], ignore_index=True)
 
 
 def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from asdlib import metrics
+from asdlib import calibration, metrics
 from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
 from asdlib.compare.statistics import FUSED, Results
 from asdlib.compare.systems import ADASUB
 from asdlib.guard import PerClip
-from asdlib.params import Params
+from asdlib.params import Params, Statistics
 from asdlib.study import detectors, stages
 from asdlib.study.recordings import Recordings
 
@@ -43,12 +43,14 @@ class ViewValues:
         Welch spectrum.
     clips : rows of the manifest.
     values : one row per clip.
+    folds : number of them, in which training clips are held out.
     """
 
     machine: str
     statistics: str
     clips: pd.DataFrame
     values: Values
+    folds: int = Statistics().folds
 
     @property
     def train(self) -> Bool[np.ndarray, " clip"]:
@@ -59,6 +61,13 @@ class ViewValues:
     def test(self) -> Bool[np.ndarray, " clip"]:
         """Which clips are test clips with a label."""
         return self.clips.index.isin(metrics.labelled(self.clips).index)
+
+    def fit(self) -> Normal:
+        """Fit the view again to these training clips."""
+        train = self.clips[self.train]
+        names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
+        folds = calibration.folds(names, domains, groups, self.folds)
+        return Normal.fit(self.values[self.train], domains, folds)
 
     @property
     def levels(self) -> Float[np.ndarray, "clip statistic"]:
@@ -107,7 +116,8 @@ def view_values(params: Params, recordings: Recordings, name: str, scorer: str) 
     for machine in recordings.development:
         clips = recordings.clips(machine)
         values = stages.values(stages.untrained(params, clips, name, scorer))
-        found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values))
+        count = params.statistics.folds
+        found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values, count))
     return found
 
 
@@ -168,7 +178,7 @@ def evaluate(machines: Sequence[ViewValues]) -> pd.Series:
     """
     parts = []
     for own in machines:
-        normal = Normal.fit(own.values[own.train], own.clips["domain"].to_numpy()[own.train])
+        normal = own.fit()
         clips = own.clips.loc[own.test, ["machine", "domain", "label", "name"]]
         scores = PerClip(normal.z(own.values[own.test]), clips["name"])
         parts.append(clips.assign(score=[value for _, value in scores.items()]))

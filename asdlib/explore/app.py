@@ -187,7 +187,9 @@ def describe_decisions(decisions: pd.DataFrame, clip: pd.Series) -> str:
         return "not decided: the study has not been run"
     first, anomalous = own.iloc[0], own["decision"] == 1
     alarms, silent = (", ".join(own.loc[x, "system"]) or "none" for x in (anomalous, ~anomalous))
-    score = f"{first['system']}: z = {first['score']:.2f}, threshold {first['threshold']:.2f}"
+    score = f"{first['system']}: score {first['score']:.2f}"
+    if not pd.isna(first["threshold"]):
+        score += f", threshold {first['threshold']:.2f}"
     return f"{score}; anomalous by {alarms}, normal by {silent}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from asdlib import dataset, pipeline, study
 from asdlib.calibration import Calibration
+from asdlib.clipstats import S5
 from asdlib.compare import statistics, systems
 from asdlib.frontends import FRONT_ENDS, gain
 from asdlib.guard import PerClip
@@ -271,5 +272,7 @@ class StudyReader:
         self._say("loading the study's decisions")
         table = study.read(self.params, self.recordings)
         needed = [view for system in systems.SYSTEMS for view in system.views]
-        results = statistics.Results(table[statistics.among(table, needed)])
+        by_condition = partial(study.by_condition, self.params, self.recordings, S5)
+        table = table[statistics.among(table, needed)]
+        results = statistics.Results(table, by_condition=by_condition)
         return systems.decisions(results, self.params.scoring.quantile)

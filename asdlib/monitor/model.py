@@ -18,7 +18,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
-from asdlib.calibration import Alarm, HeldOut
+from asdlib.calibration import Alarm, HeldOut, surprise
 from asdlib.frontends import FRONT_ENDS, FrontEnd
 from asdlib.monitor import health, model_file, reasons, recordings
 from asdlib.monitor.quantities import RecordingQuantities, measure
@@ -169,8 +169,8 @@ class Monitor:
     @property
     def alarm(self) -> Alarm:
         """The decision on scores."""
-        held_out = [view.normal.held_out.z for view in self.views]
-        return Alarm(np.mean(held_out, axis=0), self.false_alarms)
+        held_out = [surprise(view.normal.held_out.z) for view in self.views]
+        return Alarm(np.sum(held_out, axis=0), self.false_alarms)
 
     @property
     def promise(self) -> str:
@@ -233,7 +233,7 @@ class Monitor:
             deviation = reasons.deviation(levels, mel.normal)
             centres = clipstats.centres(mel.scorer, mel.spectra)
             found = measure(signal, self.spectra)
-        alarm, score = self.alarm, np.array(np.mean(z))
+        alarm, score = self.alarm, np.array(surprise(np.array(z)).sum())
         reading = Reading(
             score=float(score),
             p_value=float(alarm.p_values(score)),
@@ -287,7 +287,7 @@ class Monitor:
 def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:
     """All detectors with front-ends fitted on a manifest, before they know what is normal."""
     none = np.zeros(0)
-    nothing = clipstats.Normal(none, none, none[None], np.zeros((0, 0)), HeldOut(none))
+    nothing = clipstats.Normal(none, none, none[None], np.zeros((0, 0)), np.zeros(1), HeldOut(none))
     found = []
     for name, scorer in clipstats.S5:
         sizes = clipstats.sizes(clipstats.VIEWS[scorer].kind, spectra)

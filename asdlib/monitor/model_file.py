@@ -21,12 +21,12 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView
 
-VERSION = 1
+VERSION = 2
 """Of the format; a file of a newer one is refused."""
 
 _ENTRY = "asd_monitor"
 _START = b'{"__metadata__":{"asd_monitor":'  # of the header, after its length
-_OF_NORMAL = ("mean", "std", "centres", "whitening")  # arrays of clipstats.Normal
+_OF_NORMAL = ("mean", "std", "centres", "whitening", "means")  # arrays of clipstats.Normal
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -108,6 +108,7 @@ def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedVi
     floors = None
     if kind.needs_floors:
         floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+    own.setdefault("means", np.zeros(len(own["centres"])))  # format 1 has none
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
     sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])

@@ -54,7 +54,8 @@ class Reading:
 
     Attributes
     ----------
-    score : mean z of the detectors; 0 is the mean of held-out normal recordings.
+    score : of the detectors, joined by :func:`asdlib.calibration.surprise`; three that see nothing
+        give 2.
     p_value : share of normal recordings, at most, that score as high.
     alarm : whether the p value is at most the wanted rate of false alarms.
     reasons : sentences about what differs from normal, the most important one first.
@@ -84,7 +85,7 @@ class Reading:
 
     def __str__(self) -> str:
         """Lines for a reader: score and name, and the reasons of an alarm below them."""
-        first = f"{self.verdict:6}  z {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
+        first = f"{self.verdict:6}  score {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
         below = [*self.health, *(self.reasons if self.alarm else ())]
         return "\n".join([first, *(f"        {sentence}" for sentence in below)])
 

@@ -187,7 +187,9 @@ def _contributions(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
     return plot, bars, line
 
 
-def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> None:
+def show_clips(
+    clips: pd.DataFrame, wrong: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]
+) -> None:
     """Show every labelled test clip's score, a threshold to move, and the worst errors to hear.
 
     Moving the slider counts false alarms, misses and F1 of the chosen machine again, in either
@@ -195,13 +197,17 @@ def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str,
 
     Parameters
     ----------
-    clips : machine, domain, label, name, score and threshold (of the machine): labelled test clips
-        of one system.
+    clips : machine, domain, label, name, score, threshold (of the machine) and decision: labelled
+        test clips of one system. Without a threshold, the slider begins where as many clips lie
+        above it as are alarms.
+    wrong : those that were decided wrongly, of :func:`asdlib.compare.failures.errors`.
     heard : machine and clip name of the worst errors to their sounds, as label and data URI.
     """
-    # an infinite threshold has no place
     by_machine = clips.groupby("machine")
-    thresholds = by_machine[["threshold", "score"]].max().min(axis=1).to_dict()
+    as_many = {m: own["score"].quantile(1 - own["decision"].mean()) for m, own in by_machine}
+    limits = by_machine["threshold"].max().fillna(as_many)
+    # an infinite threshold has no place
+    thresholds = limits.clip(upper=by_machine["score"].max()).to_dict()
     ends = {m: _ends([*own["score"], thresholds[m]]) for m, own in by_machine}
     first = next(iter(thresholds))
     low, high = ends[first]
@@ -209,16 +215,16 @@ def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str,
     span = models.Range1d(start=low, end=high)
     points = _points(clips, heard)
     plot = panels.plot(height=260, x_range=span, y_range=(0, len(_ROWS)))
-    plot.xaxis.axis_label = "z of the ensemble"
+    plot.xaxis.axis_label = "score of the system"
     look = {"size": 9, "line_color": "ring", "fill_alpha": 0.75, "source": points}
     marks = _marks("label", "normal", "anomaly")
     plot.scatter("score", "y", view=models.CDSView(filter=chosen), **marks, **look)
-    tips = [("clip", "@name"), ("domain", "@domain"), ("label", "@label"), ("z", "@score{0.000}")]
+    tips = [("clip", "@name"), *((own, f"@{own}") for own in ("domain", "label", "score"))]
     plot.add_tools(models.HoverTool(tooltips=tips))
     panels.name_ticks(plot.yaxis, {i + 0.5: name for i, name in enumerate(_ROWS)})
     plot.ygrid.grid_line_color = None
     line = panels.upright(plot, thresholds[first], line_dash="dashed")
-    slider = models.Slider(title="threshold on z", value=thresholds[first], format="0.00", **_WIDE)
+    slider = models.Slider(title="threshold", value=thresholds[first], format="0.00", **_WIDE)
     slider.update(start=low, end=high, step=(high - low) / 200)
     menu = models.Select(title="machine", options=list(thresholds), value=first)
     counts = panels.words()
@@ -228,7 +234,6 @@ def show_clips(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str,
     slider.js_on_change("value", count)
     change = models.CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))
     menu.js_on_change("value", change)
-    wrong = errors(clips)
     lists = [
         f"<div data-machine='{html.escape(str(m))}'{' hidden' * (m != first)}>"
         f"{_players(wrong[wrong['machine'] == m], heard)}</div>"
@@ -248,19 +253,6 @@ def _points(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Any]) -> models
     return models.ColumnDataSource(columns.assign(y=height + jitter, ring=ring).to_dict("list"))
 
 
-def errors(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the false alarms and misses, with a column kind; the worst of either kind first."""
-    wrong = clips[(clips["label"] == "normal") == (clips["score"] > clips["threshold"])]
-    kind = wrong["label"].map({"normal": "false alarms", "anomaly": "misses"})
-    order = wrong["score"].where(kind == "misses", -wrong["score"])
-    return wrong.assign(kind=kind, order=order).sort_values(["kind", "order"]).drop(columns="order")
-
-
-def worst(clips: pd.DataFrame, count: int = 3) -> list[tuple[str, str]]:
-    """Machine and name of the loudest false alarms and the deepest misses of every machine."""
-    return _keys(errors(clips).groupby(["machine", "kind"]).head(count))
-
-
 def _players(wrong: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
     """Players of the errors that can be heard, below how many there are of either kind."""
     parts = []
@@ -273,7 +265,7 @@ def _players(wrong: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, s
                 for what, source in heard.get(key, {}).items()
             )
             if sounds:
-                line = f"{html.escape(key[1])}, z = {score:.2f}"
+                line = f"{html.escape(key[1])}, score {score:.2f}"
                 parts.append(f"<div>{line}<div class='asd-players'>{sounds}</div></div>")
     return "".join(parts)
 

@@ -9,6 +9,7 @@ from asdlib.study.recordings import (
     stage_seconds,
 )
 from asdlib.study.runs import (
+    by_condition,
     combination,
     everything,
     floors,
@@ -22,6 +23,7 @@ from asdlib.study.runs import (
 
 __all__ = [
     "Recordings",
+    "by_condition",
     "combination",
     "everything",
     "floors",

@@ -5,7 +5,7 @@ Notebooks: 04_seed_study, 07_negative_results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,20 @@ def read(params: Params, recordings: Recordings) -> pd.DataFrame:
     table = _table(params, recordings, done)
     machines = table.groupby(["front_end", "scorer"])["machine"].transform("nunique")
     return table[machines == len(recordings.machines)]
+
+
+def by_condition(
+    params: Params, recordings: Recordings, views: Collection[tuple[str, str]]
+) -> pd.DataFrame:
+    """Scores of some detectors without training against every condition of a machine.
+
+    Returns
+    -------
+    DataFrame as of :func:`asdlib.study.scores.by_condition`; views that were not run have no rows.
+    """
+    own = [task for task in all_views(params, recordings) if (task.front_end, task.view) in views]
+    parts = [pd.DataFrame(columns=[*COLUMNS, "condition"]), *map(scores.by_condition, own)]
+    return pd.concat(parts[bool(own) :], ignore_index=True)
 
 
 def everything(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:

@@ -38,6 +38,7 @@ COLUMNS = ["machine", "front_end", "scorer", "seed", "split", "domain", "label",
 MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
 
+_TO = "to "  # and a domain: column of the distance to its clips
 _NOT_OF_A = {"quantile", "standardise"}  # constants of the scoring that only z depends on
 
 
@@ -115,12 +116,18 @@ def _model(task: Task) -> tuple[object, ...]:
 
 
 def _of_view(task: Task) -> pd.DataFrame:
-    """Table of log D(x); of training clips by the model that has not seen their fold."""
+    """Table of the distance; of training clips by the model that has not seen their fold.
+
+    A column for every domain has the distance to this one's clips.
+    """
     normal, train = _normal(task), (task.clips["split"] == "train").to_numpy()
-    a = np.empty(len(train))
-    a[train] = normal.held_out.scores
-    a[~train] = normal.log_distance(stages.values(task)[~train])
-    table = _table(task, task.clips["name"], [{task.view: np.array([value])} for value in a])
+    found = np.empty((len(train), len(normal.means)))
+    found[train] = normal.by_domain
+    found[~train] = normal.log_distances(stages.values(task)[~train])
+    least = found.min(axis=1)
+    table = _table(task, task.clips["name"], [{task.view: np.array([value])} for value in least])
+    domains = sorted(of_split(task.clips, "train")["domain"].unique())
+    table[[f"{_TO}{domain}" for domain in domains]] = found
     table.attrs["remark"] = normal.remark
     return table
 
@@ -248,6 +255,23 @@ def read(task: Task) -> pd.DataFrame:
     parts = [rows.assign(score=fit.standardise(a)) for _, rows, a, fit in _calibrated(task)]
     table = pd.concat(parts, ignore_index=True)
     return table.assign(machine=task.machine, front_end=task.name)[COLUMNS]
+
+
+def by_condition(task: Task) -> pd.DataFrame:
+    """Z of every clip of a detector without training, against the clips of every domain.
+
+    Returns
+    -------
+    DataFrame with :data:`COLUMNS` and condition, the domain.
+    """
+    (_, rows, _, fit), *_ = _calibrated(task)
+    parts = [
+        rows.assign(score=fit.standardise(rows[name].to_numpy()), condition=name[len(_TO) :])
+        for name in rows.columns
+        if name.startswith(_TO)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(machine=task.machine, front_end=task.name)[[*COLUMNS, "condition"]]
 
 
 def _calibrated(

@@ -53,16 +53,16 @@ def test_silence_short_clips_and_names_like_markup_give_a_panel(open_shown, rng)
 
 def test_names_like_markup_are_text_in_the_clip_browser(open_shown, rng):
     rows = [
-        (EVIL, domain, label, f"{i} {domain} {label} {EVIL}", float(i), 0.5)
+        (EVIL, domain, label, f"{i} {domain} {label} {EVIL}", float(i), 0.5, int(i > 0))
         for domain in ("source", "target")
         for label in ("normal", "anomaly")
         for i in range(3)
     ]
-    columns = ["machine", "domain", "label", "name", "score", "threshold"]
+    columns = ["machine", "domain", "label", "name", "score", "threshold", "decision"]
     clips = pd.DataFrame(rows, columns=columns)
     sounds = {"near": panels.encode(0.1 * rng.standard_normal(8000), 16000, lossless=False)}
-    heard = dict.fromkeys(controls.worst(clips), sounds)
-    controls.show_clips(clips, heard)
+    heard = dict.fromkeys(failures.worst(clips), sounds)
+    controls.show_clips(clips, failures.errors(clips), heard)
     page = open_shown()
     assert cells(page)[1] == [EVIL, "source", "0.50", "2 of 3", "1 of 3", "0.57"]
     assert page.locator("audio").count() == len(heard) == 5  # three false alarms, two misses

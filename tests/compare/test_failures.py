@@ -100,7 +100,7 @@ def test_shares_add_up_to_the_squared_distance_and_tell_statistic_and_band(rng):
     own = made(rng, train=80, fault=steadier)
     (fan,) = failures.fault_contributions(PARAMS, [own])
     assert (fan.machine, fan.statistics, fan.anomalies, fan.normals) == ("fan", "pmsd", 24, 24)
-    normal = clipstats.Normal.fit(own.values[own.train], own.clips["domain"][own.train].to_numpy())
+    normal = own.fit()
     squared = normal.distance(own.values) ** 2
     of_clip = dict(zip(own.clips["name"], squared, strict=True))
     expected = [of_clip[name] for name in fan.faults["name"]]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
 from asdlib import clipstats, params, study
@@ -86,7 +87,7 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
     assert omegas.loc["S2"].isna().all()
 
 
-def test_the_system_without_training_is_the_mean_of_its_views():
+def test_the_system_without_training_joins_its_views_by_fishers_sum():
     table = pd.concat(
         [
             rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 2.0]),
@@ -97,9 +98,11 @@ def test_the_system_without_training_is_the_mean_of_its_views():
         ignore_index=True,
     )
     decided = systems.decisions(Results(statistics.with_untrained(table)), 0.5)
-    expected = {name: (2 * PERFECT[name] + HALF[name]) / 3 for name in PERFECT}
+    surprise = -np.log(scipy.stats.norm.sf([[PERFECT[name], HALF[name]] for name in PERFECT]))
+    expected = dict(zip(PERFECT, surprise @ [2, 1], strict=True))
     assert dict(systems.guarded(decided, "S5", "fan").items()) == pytest.approx(expected)
-    assert set(decided["threshold"]) == {2.0}  # held out: p of a score above both is 1 / 3
+    both = -np.log(scipy.stats.norm.sf([[0, 0, 3], [2, 2, 2]])).sum(axis=1)
+    assert decided["threshold"].tolist() == pytest.approx([both.max()] * len(PERFECT))
     assert not systems.UNTRAINED.trained
     assert all(system.trained for system in systems.PAPER)
 
@@ -116,8 +119,7 @@ def test_the_tables_of_a_study_are_written_and_told(trained, tmp_path):
     decided = pd.read_csv(tmp_path / "tables" / "decisions.csv").query("system == 'S5'")
     alarms = decided.groupby("machine")["decision"].sum()
     for machine, own in decided.groupby("machine"):
-        start = f"S5 {machine}: {alarms[machine]} of {len(own)} test clips above "
-        assert any(line.startswith(start) for line in told)
+        assert f"S5 {machine}: {alarms[machine]} of {len(own)} test clips are alarms" in told
 
 
 def clips(split, scores, label="normal", domain="source"):
@@ -142,7 +144,7 @@ def table():
 
 
 def counted(table, *rates):
-    return alarms.counted(params.load(UNTRAINED), recordings(), table, rates)
+    return alarms.counted(params.load(UNTRAINED), recordings(), Results(table), rates)
 
 
 def test_held_out_scores_decide_for_the_submission_without_training(table):
@@ -154,6 +156,29 @@ def test_held_out_scores_decide_for_the_submission_without_training(table):
     assert found["share"].tolist() == pytest.approx([2 / 3, 1 / 2])
     assert found.loc[0, ["low", "high"]].tolist() == pytest.approx([0.0943, 0.9916], abs=1e-4)
     assert alarms.by_domain(counted(table[table["label"] == "unknown"])).empty
+
+
+def test_an_alarm_is_strange_for_every_condition_that_has_clips_enough():
+    """Nineteen source clips score 0 to 18 against their own, nine target clips 0 to 8."""
+    train = [("source", i) for i in range(19)] + [("target", i) for i in range(9)]
+    test = {"neither": (18.5, 8.5), "like target": (18.5, 7.5), "like source": (16.5, 8.5)}
+    rows = [
+        {"name": f"{d} {i}", "split": "train", "domain": d, "score": i, "condition": condition}
+        for d, i in train
+        for condition in ("source", "target")
+    ] + [
+        {"name": name, "split": "test", "domain": "source", "score": score, "condition": condition}
+        for name, scores in test.items()
+        for condition, score in zip(("source", "target"), scores, strict=True)
+    ]
+    clips = pd.DataFrame(rows)
+    decided = systems.decide(clips, 0.9, held_out=True)
+    assert dict(decided.alarms.items()) == {"like source": 0, "like target": 0, "neither": 1}
+    assert np.isnan(decided.threshold)
+    assert decided.missing == ()
+    fewer = systems.decide(clips[clips["name"] != "target 8"], 0.9, held_out=True)
+    assert not any(value for _, value in fewer.alarms.items())
+    assert fewer.missing == ("target",)
 
 
 def test_alarms_are_counted_at_every_wanted_rate(table):
@@ -176,7 +201,7 @@ def test_both_rules_of_a_trained_system_are_counted(trained):
     own = trained.model_copy(update={"scorers": ("eq1", "s1")})
     opened = study.open_recordings(own)
     table = study.run(own, recordings=opened)
-    found = alarms.counted(own, opened, table)
+    found = alarms.counted(own, opened, Results(table))
     rules = found[["system", "rule"]].drop_duplicates().to_numpy().tolist()
     assert rules == [["S1", alarms.PAPER], ["S1", alarms.HELD_OUT]]
     apart = study.run(variants.held_out(own), recordings=opened)

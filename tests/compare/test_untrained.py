@@ -23,7 +23,8 @@ def made(rng, machine="fan", *, train=30, target=6, test=12, fault=lambda values
         for label in ("normal", "anomaly"):
             kinds += [("test", domain, label)] * test
     clips = pd.DataFrame(kinds, columns=["split", "domain", "label"])
-    clips = clips.assign(machine=machine, name=[f"clip {i:03d}" for i in range(len(clips))])
+    names = [f"clip {i:03d}" for i in range(len(clips))]
+    clips = clips.assign(machine=machine, name=names, attributes="")
     values = rng.normal(size=(len(clips), 4, BANDS))
     anomalies = (clips["label"] == "anomaly").to_numpy()
     changed = values[anomalies]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from asdlib import dataset, frontends, study
 from asdlib.compare import systems
-from asdlib.compare.statistics import Results
+from asdlib.compare.statistics import results
 from asdlib.explore import app as module
 from asdlib.explore import data, picture
 from asdlib.explore.app import SLIDERS, Explorer, describe_decisions, explore
@@ -198,15 +198,15 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied, app):
 
 
 def test_what_each_system_decides_is_read_back(studied, reader, app):
-    chosen, recordings, table = studied
-    expected = systems.decisions(Results(table), chosen.scoring.quantile)
+    chosen, recordings, _ = studied
+    expected = systems.decisions(results(chosen, recordings), chosen.scoring.quantile)
     pd.testing.assert_frame_equal(reader.decisions, expected)
     assert set(expected["system"]) == {"S1", "S2", "S3", "S4", "S5"}
     clip = recordings.clips("fan", "test").iloc[0]
     own = expected[expected["name"] == clip["name"]].set_index("system")
     said = describe_decisions(reader.decisions, clip)
     assert said == app.decisions.value
-    assert said.startswith(f"S1: z = {own['score']['S1']:.2f}, threshold")
+    assert said.startswith(f"S1: score {own['score']['S1']:.2f}, threshold")
     alarms = [name for name, decision in own["decision"].items() if decision]
     assert f"; anomalous by {', '.join(alarms) or 'none'}, normal by" in said
     train = recordings.clips("fan", "train").iloc[0]

@@ -12,8 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
 from asdlib.clipstats import VIEWS
+from asdlib.compare import failures
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.report import charts_scores, charts_signals, controls, panels, style
+from asdlib.report import charts_scores, charts_signals, panels, style
 from asdlib.scoring import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -132,13 +133,13 @@ def test_a_spectrogram_in_a_page_is_small_and_in_decibels():
 def test_the_worst_errors_are_the_loudest_false_alarms_and_the_deepest_misses():
     clips = pd.DataFrame(
         [
-            ("fan", label, f"{label} {score}", float(score), threshold)
+            ("fan", label, f"{label} {score}", float(score), int(score > 2))
             for label in ("normal", "anomaly")
-            for score, threshold in ((3, 2.0), (5, 2.0), (1, 2.0), (0, 2.0))
+            for score in (3, 5, 1, 0)
         ],
-        columns=["machine", "label", "name", "score", "threshold"],
+        columns=["machine", "label", "name", "score", "decision"],
     )
-    assert controls.worst(clips, 1) == [("fan", "normal 5"), ("fan", "anomaly 0")]
-    found = controls.errors(clips)
+    assert failures.worst(clips, 1) == [("fan", "normal 5"), ("fan", "anomaly 0")]
+    found = failures.errors(clips)
     assert found["name"].tolist() == ["normal 5", "normal 3", "anomaly 0", "anomaly 1"]
-    assert (controls.errors(clips.assign(threshold=np.inf))["kind"] == "misses").all()
+    assert (failures.errors(clips.assign(decision=0))["kind"] == "misses").all()
