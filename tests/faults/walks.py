@@ -26,7 +26,9 @@ SCENES = {
     "machines": ["SimValve"],
 }
 LEAN = {"seeds": [0], "baseline": False, "extras": [], "front_ends": ["adasub"], "scorers": ["s1"]}
-_PROGRESS = re.compile(r"\d+%\||\d+(clip|step|view)\b|\[\d\d:\d\d|^Recordings: |\.\.\.$")
+_PROGRESS = re.compile(
+    r"\d+%\||\d+(clip|step|view)\b|\[\d\d:\d\d|^Recordings: |\.\.\.$|: \d+ %, [\d:?]+ left$"
+)
 
 
 class Outcome(NamedTuple):
