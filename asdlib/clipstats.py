@@ -196,14 +196,12 @@ def psd(signal: Sound, spectra: Spectra = Spectra(), constants: Statistics = Sta
     return levels - levels.mean()
 
 
-def _edges(sample_rate: int, n_fft: int, count: int, lowest: float) -> Float[np.ndarray, " edge"]:
-    """Edges of logarithmic bands, in Hz, each at least one bin above the one before.
+def _edges(sample_rate: int, count: int, lowest: float) -> Float[np.ndarray, " edge"]:
+    """Edges of logarithmic bands, in Hz; of the lowest, some have no bin of their own.
 
-    Bands that are narrower than a bin would repeat one another's bins.
+    Without these, S5 lost Omega on four of six sets of scenes.
     """
-    edges = np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
-    rise = sample_rate / n_fft * np.arange(count + 1)
-    return np.maximum.accumulate(edges - rise) + rise
+    return np.geomspace(lowest, 0.4875 * sample_rate, count + 1)  # up to 7.8 kHz at 16 kHz
 
 
 @lru_cache
@@ -212,7 +210,7 @@ def _bands(
 ) -> Float[np.ndarray, "band frequency"]:
     """Mean over the bins of every logarithmic band; of a band without any, the nearest bin."""
     of_bin = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    edges = _edges(sample_rate, n_fft, count, lowest)
+    edges = _edges(sample_rate, count, lowest)
     weights = np.zeros((count, len(of_bin)))
     for band, (low, high) in enumerate(pairwise(edges)):
         inside = (of_bin >= low) & (of_bin < high)
@@ -228,16 +226,14 @@ def centres(
     """Return the centre frequency of every band of a view, in Hz.
 
     >>> centres("psd")[[0, -1]].round().tolist()
-    [11.0, 7534.0]
+    [10.0, 7534.0]
     """
     if VIEWS[scorer].kind == "mel":
         filters = mel_filters(spectra.sample_rate, spectra.n_fft, spectra.n_mels)
         total = np.maximum(filters.sum(axis=1), 1e-12)
         return filters @ frequencies(spectra) / total
-    n_fft, count = constants.psd_segment, constants.psd_bands
-    if VIEWS[scorer].kind == "fine":
-        n_fft, count = sizes("fine", spectra).n_fft, constants.fine_bands
-    edges = _edges(spectra.sample_rate, n_fft, count, constants.lowest)
+    count = constants.fine_bands if VIEWS[scorer].kind == "fine" else constants.psd_bands
+    edges = _edges(spectra.sample_rate, count, constants.lowest)
     return np.sqrt(edges[1:] * edges[:-1])
 
 

@@ -228,10 +228,3 @@ def test_a_domain_that_is_held_out_whole_is_scored_by_the_others(rng):
     assert np.isfinite(normal.means).all()
     assert np.isinf(normal.by_domain[-1]).tolist() == [False, True]
     assert np.isfinite(normal.held_out.scores).all()
-
-
-def test_no_band_repeats_another_ones_bins():
-    for n_fft, count in ((2048, 64), (8192, 96)):
-        bands = clipstats._bands(RATE, n_fft, count, 10.0) > 0
-        assert bands.any(axis=1).all()
-        assert bands.sum(axis=0).max() == 1
