@@ -167,18 +167,21 @@ def fewer(own: ViewValues, count: int) -> ViewValues:
     return replace(own, clips=own.clips[stays], values=own.values[stays])
 
 
-def evaluate(machines: Sequence[ViewValues]) -> pd.Series:
+def evaluate(machines: Sequence[ViewValues], fitted: Sequence[Normal] | None = None) -> pd.Series:
     """Omega of a detector that is fitted again, machine by machine.
 
     Distances are compared within a machine only, so they need not be standardised.
+
+    Parameters
+    ----------
+    fitted : to the same training clips, where that is at hand.
 
     Returns
     -------
     Omega indexed by machine, and ``overall``, the official score.
     """
     parts = []
-    for own in machines:
-        normal = own.fit()
+    for own, normal in zip(machines, fitted or [own.fit() for own in machines], strict=True):
         clips = own.clips.loc[own.test, ["machine", "domain", "label", "name"]]
         scores = PerClip(normal.z(own.values[own.test]), clips["name"])
         parts.append(clips.assign(score=[value for _, value in scores.items()]))
@@ -271,11 +274,11 @@ def by_gain(params: Params, recordings: Recordings, name: str) -> pd.DataFrame:
     rows: list[list] = []
     for scorer in (scorer for own, scorer in detectors.wanted(params) if own == name):
         machines = view_values(params, recordings, name, scorer)
-        changed = [[louder(own, gain) for own in machines] for gain in GAINS]
-        rows.append([scorer, False, *(evaluate(own)["overall"] for own in changed)])
-        if VIEWS[scorer].statistics:
-            free = [list(map(level_free, own)) for own in changed]
-            rows.append([scorer, True, *(evaluate(own)["overall"] for own in free)])
+        for form in (replace, level_free) if VIEWS[scorer].statistics else (replace,):
+            fitted = [form(own).fit() for own in machines]  # a gain of test clips changes nothing
+            changed = [[form(louder(own, gain)) for own in machines] for gain in GAINS]
+            omegas = [evaluate(own, fitted)["overall"] for own in changed]
+            rows.append([scorer, form is level_free, *omegas])
     return pd.DataFrame(rows, columns=["scorer", "level_free", *GAINS])
 
 
