@@ -74,6 +74,7 @@ params, recordings = chapter.params, chapter.recordings
 # $z = (\min_\delta (\log D_\delta - m_\delta) - \text{mean}) / \text{std}$, with mean and standard deviation of the
 # held-out clips. S5 joins three such detectors by Fisher's sum of $-\log(1 - \Phi(z))$ {cite}`fisher1932`, which follows
 # the detectors that see a fault; their mean is pulled down by the others.
+# A lead on simulated scenes is no promise for real recordings: on those of the challenge, others found a small one.
 #
 # The share of every value in $D_\delta^2$ of the nearest domain tells what made a clip suspicious. It is taken from the elements of
 # $S^{-1/2} (x - c_\delta)$ {cite}`kessy2018`.
