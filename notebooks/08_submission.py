@@ -240,8 +240,8 @@ controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 # Every labelled test clip by the system that is to be submitted, one machine at a time. Move the threshold and the
 # counts follow: a lower threshold finds more anomalies and raises more false alarms. S5 decides by domain, so for S5 the
 # slider begins close to its decisions. Clips with a black ring are the
-# worst of the system's own errors; below they can be heard, as the near microphone recorded them and after
-# the system's front-ends (MP3, level-matched).
+# worst of the system's own errors. Below they can be heard, as the near microphone recorded them and after the system's
+# front-ends (MP3, level-matched).
 
 # %%
 clips = failures.found_clips(decided)

@@ -103,7 +103,7 @@ class System:
 
         Returns
         -------
-        DataFrame as of :meth:`scores`, with condition.
+        DataFrame with the columns of :meth:`scores` and condition.
         """
         if self.trained or not self.members(results.per_seed):
             return self.scores(results).assign(condition=statistics.ALL)
@@ -196,7 +196,7 @@ def decide(clips: pd.DataFrame, quantile: float, *, held_out: bool) -> Decided:
 
     Parameters
     ----------
-    clips : rows of a machine, as of :meth:`System.by_condition`.
+    clips : rows of one machine that :meth:`System.by_condition` returns.
     quantile, held_out : see :func:`threshold`.
     """
     limits, above = dict[str, float](), list[PerClip]()

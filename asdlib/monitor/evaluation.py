@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.monitor.model import Monitor, values_of
+from asdlib.monitor.model import Monitor, joined, values_of
 from asdlib.monitor.recordings import each, faults
 from asdlib.params import Params, Spectra
 from asdlib.runtime.parallel import clip_by_clip
@@ -141,7 +141,7 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
         values = tuple(own[kept] for own in monitor.values)
         fewer = monitor.on(values, monitor.known.iloc[kept])
         alarm = fewer.alarm
-        raised = alarm(np.array([np.mean(fewer.z(values)) for values in heard]))
+        raised = alarm(np.array([joined(fewer.z(values)) for values in heard]))
         shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
         found = [shares.get(label, np.nan) for label in ("normal", "anomaly")]
         rows.append([count, alarm.rate, *alarm.interval, *found])

@@ -169,8 +169,7 @@ class Monitor:
     @property
     def alarm(self) -> Alarm:
         """The decision on scores."""
-        held_out = [surprise(view.normal.held_out.z) for view in self.views]
-        return Alarm(np.sum(held_out, axis=0), self.false_alarms)
+        return Alarm(joined([own.normal.held_out.z for own in self.views]), self.false_alarms)
 
     @property
     def promise(self) -> str:
@@ -233,7 +232,7 @@ class Monitor:
             deviation = reasons.deviation(levels, mel.normal)
             centres = clipstats.centres(mel.scorer, mel.spectra)
             found = measure(signal, self.spectra)
-        alarm, score = self.alarm, np.array(surprise(np.array(z)).sum())
+        alarm, score = self.alarm, np.array(joined(z))
         reading = Reading(
             score=float(score),
             p_value=float(alarm.p_values(score)),
@@ -282,6 +281,11 @@ class Monitor:
             for view, own in zip(self.views, values, strict=True)
         )
         return replace(self, views=views, values=values, known=known)
+
+
+def joined(z: Sequence[Any]) -> Any:
+    """Join the scores of the detectors, each a number or an array, by Fisher's sum."""
+    return sum(map(surprise, z))
 
 
 def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:

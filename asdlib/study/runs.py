@@ -107,7 +107,8 @@ def by_condition(
 
     Returns
     -------
-    DataFrame as of :func:`asdlib.study.scores.by_condition`; views that were not run have no rows.
+    DataFrame with the columns of :func:`asdlib.study.scores.by_condition`. A view that was not run
+    has no rows.
     """
     own = [task for task in all_views(params, recordings) if (task.front_end, task.view) in views]
     parts = [pd.DataFrame(columns=[*COLUMNS, "condition"]), *map(scores.by_condition, own)]

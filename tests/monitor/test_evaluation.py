@@ -1,5 +1,7 @@
 """A monitor on labelled test clips of a small study."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import machine_folder, two_channels, write_wav
@@ -59,6 +61,11 @@ def test_fewer_recordings_promise_less(recordings):
     table = evaluation.readings(monitor, found.clips("fan", "test"))
     normal = table[table["label"] == "normal"]
     assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
+    often = replace(monitor, false_alarms=0.9)  # so that there are alarms to count
+    (row,) = evaluation.enough(often, found.clips("fan", "test"), counts=()).to_dict("records")
+    shares = evaluation.readings(often, found.clips("fan", "test")).groupby("label")["alarm"].mean()
+    assert shares.min() > 0
+    assert (row["false_alarms"], row["hits"]) == (shares["normal"], shares["anomaly"])
     line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
     unlabelled = evaluation.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))

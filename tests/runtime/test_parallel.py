@@ -69,8 +69,7 @@ def test_processes_tell_what_they_do_and_how_long_it_took(told):
 
 @pytest.mark.parametrize(("last", "said"), [("fail", "a sentence"), ("die", "the same command")])
 def test_an_error_stops_all_processes(told, last, said):
-    begun = time.monotonic()
     with pytest.raises(AsdError, match=said):
         in_processes(work, ["long", last], lambda *what: told.append(what), 2)
-    assert time.monotonic() - begun < 8  # the long one would take ten seconds
+    assert [item for item, *_ in told].count("long") < 500  # what it would tell in all
     assert not multiprocessing.active_children()
