@@ -19,16 +19,15 @@ import asdlib
 from asdlib.io import files
 from asdlib.params import AsdError, Params, Scenes, load
 from asdlib.runtime import process
+from asdlib.runtime.commands import argument, parser
 from asdlib.runtime.errors import printable, sentence
-
-_COMMANDS: dict[Callable, list[tuple[str, dict[str, Any]]]] = {}
-"""Functions with their arguments, in the order in which they are defined."""
+from asdlib.runtime.process import say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; a request to end, by whichever signal, ends it as Ctrl-C does."""
     process.open_streams()
-    options = _parser().parse_args(arguments)
+    options = parser("asd", asdlib.__doc__).parse_args(arguments)
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; a window may be impossible here
     files.sweep()
     try:
@@ -38,49 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return code
     except KeyboardInterrupt as request:
         resumes = options.run in (_study, _report)
-        _say("Stopped; the same command resumes." if resumes else "Stopped.")
+        say("Stopped; the same command resumes." if resumes else "Stopped.")
         return 128 + (request.args or (2,))[0]  # the signal's number, or SIGINT's
     except (AsdError, OSError) as error:
-        _say(sentence(process.output_error() or error))
+        say(sentence(process.output_error() or error))
         return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="asd", description=asdlib.__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for run, arguments in _COMMANDS.items():
-        command = commands.add_parser(run.__name__[1:], help=run.__doc__, description=run.__doc__)
-        command.set_defaults(run=run)
-        for name, options in arguments:
-            command.add_argument(name, **options)
-    return parser
-
-
-def _argument(name: str, text: str, kind: Callable = Path, **more: Any) -> Callable:
-    """Give a command an argument: a value of some kind, or a flag (bool)."""
-    options = {"help": text, **({"action": "store_true"} if kind is bool else {"type": kind})}
-
-    def added(run: Callable) -> Callable:
-        _COMMANDS.setdefault(run, []).insert(0, (name, options | more))
-        return run
-
-    return added
 
 
 def _folder(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _say(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)
-
-
-@_argument("out", "folder to write")
-@_argument("--params", "YAML with a scenes: section")
-@_argument("--seed", "another data set of the same kind", int)
-@_argument("--truth", "write the ground truth of all clips", bool, action="store_const", const=-1)
-@_argument("--noise", "folder of real noise clips", str, dest="noise_folder")
-@_argument("--impulse-responses", "of measured rooms", str, dest="impulse_response_folder")
+@argument("out", "folder to write")
+@argument("--params", "YAML with a scenes: section")
+@argument("--seed", "another data set of the same kind", int)
+@argument("--truth", "write the ground truth of all clips", bool, action="store_const", const=-1)
+@argument("--noise", "folder of real noise clips", str, dest="noise_folder")
+@argument("--impulse-responses", "of measured rooms", str, dest="impulse_response_folder")
 def _scenes(options: argparse.Namespace) -> None:
     """Write the embedded two-microphone data set."""
     from asdlib.simulate import scenes
@@ -92,11 +65,11 @@ def _scenes(options: argparse.Namespace) -> None:
     print(f"{options.out}: embedded scenes, seed {changed.seed}, manifest {digest}")
 
 
-@_argument("kind", "set of the challenge", str, choices=("development", "additional", "evaluation"))
-@_argument("out", "folder of the data set; all three may share it")
-@_argument("--machine", "only this one; repeatable", str, action="append", default=[])
-@_argument("--mirror", "address of a folder that holds the archives", str)
-@_argument("--keep", "keep the archives", bool)
+@argument("kind", "set of the challenge", str, choices=("development", "additional", "evaluation"))
+@argument("out", "folder of the data set; all three may share it")
+@argument("--machine", "only this one; repeatable", str, action="append", default=[])
+@argument("--mirror", "address of a folder that holds the archives", str)
+@argument("--keep", "keep the archives", bool)
 def _download(options: argparse.Namespace) -> None:
     """Fetch the official recordings, unpacked for all that follows."""
     from asdlib.io import official
@@ -105,8 +78,8 @@ def _download(options: argparse.Namespace) -> None:
     print(official.download(kind, out, machines, mirror=options.mirror, keep=options.keep))
 
 
-@_argument("data", "folder with <machine>/train and <machine>/test", _folder)
-@_argument("--params", "forecast for these parameters")
+@argument("data", "folder with <machine>/train and <machine>/test", _folder)
+@argument("--params", "forecast for these parameters")
 def _doctor(options: argparse.Namespace) -> None:
     """Check a folder of recordings before any work."""
     from asdlib.io import folders
@@ -126,12 +99,12 @@ def _opened(options: argparse.Namespace, forecast: Callable[..., Any]) -> tuple[
     params = load(options.params, data=options.data)
     recordings = study.open_recordings(params, progress=True)
     study.place(params, recordings)  # before any work
-    _say(f"Recordings: {recordings.describe()}. {forecast(params, recordings)}")
+    say(f"Recordings: {recordings.describe()}. {forecast(params, recordings)}")
     return params, recordings
 
 
-@_argument("--params", "a file of params/", required=True)
-@_argument("--data", "recordings; without it the embedded scenes", _folder)
+@argument("--params", "a file of params/", required=True)
+@argument("--data", "recordings; without it the embedded scenes", _folder)
 def _study(options: argparse.Namespace) -> None:
     """Compute what is missing of a study."""
     from asdlib import study
@@ -141,53 +114,55 @@ def _study(options: argparse.Namespace) -> None:
     params, recordings = _opened(options, study.forecast)
     study.everything(params, recordings, progress=True)
     if apart := provenance.trained_apart(params, recordings):
-        _say(apart)
+        say(apart)
     results = statistics.results(params, recordings)
     folder = study.place(params, recordings)
     study.remember(folder)
     print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
 
 
-@_argument("--params", "a file of params/", required=True)
-@_argument("--data", "recordings; without it the embedded scenes", _folder)
-@_argument("--out", "default: _build", default=Path("_build"))
-@_argument("--single-file", "also one HTML file that can be mailed", bool)
+@argument("--params", "a file of params/", required=True)
+@argument("--data", "recordings; without it the embedded scenes", _folder)
+@argument("--out", "default: _build", default=Path("_build"))
+@argument("--single-file", "also one HTML file that can be mailed", bool)
 def _report(options: argparse.Namespace) -> None:
     """Study, chapters and HTML."""
     from asdlib.report import build
 
     params, recordings = _opened(options, partial(build.forecast, out=options.out))
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
-    _say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
+    say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)
 
 
-@_argument("folder", "normal recordings, near and far channel")
-@_argument("--out", "model file to write", required=True)
-@_argument("--false-alarms", "wanted share of alarms among normal ones, 0.1", float, default=0.1)
-@_argument("--resample", "convert other sample rates", bool)
+@argument("folder", "normal recordings, near and far channel")
+@argument("--out", "model file to write", required=True)
+@argument("--false-alarms", "wanted share of alarms among normal ones, 0.1", float, default=0.1)
+@argument("--resample", "convert other sample rates", bool)
+@argument("--all", "learn also what is named as an anomaly", bool)
 def _fit(options: argparse.Namespace) -> None:
     """Learn what is normal from one machine's normal recordings."""
     from asdlib.monitor import Monitor, model_file, recordings
 
     model_file.check_place(options.out)  # before any work
-    monitor = Monitor.fit(options.folder, options.false_alarms, resample=options.resample)
+    given = recordings.everything(options.folder) if options.all else options.folder
+    monitor = Monitor.fit(given, options.false_alarms, resample=options.resample)
     monitor.save(options.out)
-    told = [recordings.counted(options.folder, len(monitor.known)), *monitor.faulty]
-    print(monitor.promise, *map(printable, told), options.out, sep="\n")
+    told = recordings.counted(options.folder, len(monitor.known), whole=options.all)
+    print(monitor.promise, *map(printable, [*told, *monitor.faulty]), options.out, sep="\n")
 
 
-@_argument("model", "file of asd fit")
-@_argument("clips", "recordings, or folders of them", nargs="+")
-@_argument("--json", "a line of JSON per recording", bool)
-@_argument("--picture", "draw the reasons of one recording: a PNG, SVG or PDF file")
-@_argument("--fail-on-alarm", "exit code 1 where a recording is an alarm", bool)
+@argument("model", "file of asd fit")
+@argument("clips", "recordings, or folders of them", nargs="+")
+@argument("--json", "a line of JSON per recording", bool)
+@argument("--picture", "draw the reasons of one recording: a PNG, SVG or PDF file")
+@argument("--fail-on-alarm", "exit code 1 where a recording is an alarm", bool)
 def _score(options: argparse.Namespace) -> int:
     """Score recordings with a model file of asd fit."""
     from asdlib.monitor import Monitor, reasons, recordings
 
     monitor = Monitor.load(options.model)
-    clips = recordings.listed(options.clips)
+    clips = recordings.listed(options.clips, say)
     if options.fail_on_alarm and monitor.alarm.remark:
         raise AsdError(f"--fail-on-alarm: {monitor.alarm.remark}")
     if options.picture:
@@ -202,7 +177,7 @@ def _score(options: argparse.Namespace) -> int:
             readings.append(reading := monitor.score(clip, name=str(clip)))
             print(reading.json() if options.json else printable(str(reading)), flush=True)
         except AsdError as error:
-            _say(str(error))
+            say(str(error))
     p_values = [reading.p_value for reading in readings]
     if not options.json and (told := reasons.drift(p_values, monitor.false_alarms)[1]):
         print(told)
@@ -211,26 +186,26 @@ def _score(options: argparse.Namespace) -> int:
     return int(options.fail_on_alarm and any(reading.alarm for reading in readings))
 
 
-@_argument("model", "file of asd fit")
-@_argument("folder", "where recordings arrive; subfolders too")
-@_argument("--every", "seconds between two looks, 1", float, default=1.0)
-@_argument("--patience", "seconds until an unreadable file is reported, 10", float, default=10.0)
-@_argument("--once", "score what is there, then end", bool)
-@_argument("--log", "file to append the lines to; what is in it is left out")
+@argument("model", "file of asd fit")
+@argument("folder", "where recordings arrive; subfolders too")
+@argument("--every", "seconds between two looks, 1", float, default=1.0)
+@argument("--patience", "seconds until an unreadable file is reported, 10", float, default=10.0)
+@argument("--once", "score what is there, then end", bool)
+@argument("--log", "file to append the lines to; what is in it is left out")
 def _watch(options: argparse.Namespace) -> None:
     """Score recordings as they arrive in a folder, as lines of JSON."""
     from asdlib.monitor import Monitor, watch
 
     asked = {name: getattr(options, name) for name in ("every", "patience", "once", "log")}
     monitor = Monitor.load(options.model)
-    _say(monitor.promise)
+    say(monitor.promise)
     with process.stoppable(patient=True) as stopped:  # the recording at hand is finished first
-        asked |= {"stop": lambda: bool(stopped), "say": _say}
+        asked |= {"stop": lambda: bool(stopped), "say": say}
         for line in watch.watch(monitor, options.folder, **asked):
             print(line, flush=True)
 
 
-@_argument("scores", "CSV whose file names hold domain and label")
+@argument("scores", "CSV whose file names hold domain and label")
 def _metrics(options: argparse.Namespace) -> None:
     """Official score of a file,score table."""
     from asdlib import metrics
@@ -241,10 +216,10 @@ def _metrics(options: argparse.Namespace) -> None:
     print(f"official score {100 * metrics.omega(table)} %")
 
 
-@_argument("folder", "folder with anomaly_score_*.csv, or above such")
-@_argument("--truth", "folder of ground truth, for concealed clips")
-@_argument("--params", "a file of params/: its systems, beside them")
-@_argument("--data", "recordings of that study", _folder)
+@argument("folder", "folder with anomaly_score_*.csv, or above such")
+@argument("--truth", "folder of ground truth, for concealed clips")
+@argument("--params", "a file of params/: its systems, beside them")
+@argument("--data", "recordings of that study", _folder)
 def _compare(options: argparse.Namespace) -> None:
     """Set scores that others left beside those of a study."""
     from asdlib import metrics, study
@@ -259,8 +234,8 @@ def _compare(options: argparse.Namespace) -> None:
     print(*score_files.lines_to_print(theirs, ours), sep="\n")
 
 
-@_argument("package", "folder or zip")
-@_argument("--data", "recordings whose test clips the package must cover", _folder)
+@argument("package", "folder or zip")
+@argument("--data", "recordings whose test clips the package must cover", _folder)
 def _validate(options: argparse.Namespace) -> None:
     """Check a submission folder or zip."""
     from asdlib.compare import validation

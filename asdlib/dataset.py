@@ -7,8 +7,6 @@ A clip has two channels, near and far, and full scale is 1. Notebook: 01_noise_f
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -21,7 +19,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib.io import folders, store, wav
-from asdlib.io.files import content_digest, named, read_bytes
+from asdlib.io.files import cells_of, content_digest, named, read_bytes
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.process import bar as progressing
 from asdlib.spectra import format_problem, problem_of, resampled
@@ -134,7 +132,7 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
         for split in folders.SPLITS:
             paths = folders.wavs(place / split)
             problems += folders.twins(paths)
-            if len(folders.wavs_below(place / split)) > len(paths):
+            if len(folders.below(place / split)) > len(paths):
                 problems.append(f"{place}: wav in folders below {split}/; clips lie in it itself.")
             if split == "train" and not paths:
                 problems.append(f"{place}: no wav in train/; training needs normal clips there.")
@@ -298,7 +296,10 @@ def _row(path: Path, split: str) -> dict:
         (name.startswith("section_") and not match, f"not a DCASE 2026 name; expected {_EXPECTED}"),
         (train and match and not label, "a concealed test name (section_NN_NNNN.wav) in train/."),
         (named_as != split, f"named as a {named_as} clip, but lies in {split}/."),
-        (train and label == "anomaly", "an anomaly in train/; training clips must be normal."),
+        (
+            train and label != "normal" and folders.says_faulty(name),
+            "named as an anomaly, in train/; training clips must be normal.",
+        ),
     ):
         if is_wrong:
             raise AsdError(f"{path}: {told}")
@@ -338,25 +339,22 @@ def read_attributes(folder: Path, clips: Collection[str]) -> dict[str, str]:
     if not path.exists():
         return {}
     found: dict[str, str] = {}
-    try:
-        text = read_bytes(path, 2**26).decode("utf-8-sig").lstrip()
-        mark = max(",;\t", key=text.partition("\n")[0].count)
-        table = csv.DictReader(io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True)
-        if "file_name" not in (table.fieldnames or ()):
-            raise AsdError(f"{path}: not an attribute table with a file_name column.")
-        for cells in table:
-            where = f"{path}, line {table.line_num}"
-            if any(cells.pop(None, ())):
-                raise AsdError(f"{where}: more cells than in the first line.")
-            own = {column: (cell or "").strip() for column, cell in cells.items()}
-            clip = folders.composed(PureWindowsPath(own.pop("file_name")).name)  # or of Unix
-            attributes = "_".join(filter(None, own.values()))
-            if attributes and not clip:
-                raise AsdError(f"{where}: names no file.")
-            if found.setdefault(clip, attributes) != attributes:
-                raise AsdError(f"{where}: {clip} has other attributes above; keep one line.")
-    except (ValueError, csv.Error) as error:
-        raise AsdError(f"{path}: not a table in UTF-8 text ({error}); save it so.") from None
+    lines = [own for own in enumerate(cells_of(read_bytes(path, 2**26), path), 1) if own[1]]
+    (_, first), *lines = lines or [(1, [])]
+    header = [cell.strip() for cell in first]
+    if "file_name" not in header:
+        raise AsdError(f"{path}: not an attribute table with a file_name column.")
+    for number, cells in lines:
+        where = f"{path}, line {number}"
+        if any(cells[len(header) :]):
+            raise AsdError(f"{where}: more cells than in the first line.")
+        own = {column: cell.strip() for column, cell in zip(header, cells, strict=False)}
+        clip = folders.composed(PureWindowsPath(own.pop("file_name", "")).name)  # or of Unix
+        attributes = "_".join(filter(None, own.values()))
+        if attributes and not clip:
+            raise AsdError(f"{where}: names no file.")
+        if found.setdefault(clip, attributes) != attributes:
+            raise AsdError(f"{where}: {clip} has other attributes above; keep one line.")
     if found and clips and not found.keys() & set(clips):
         raise AsdError(f"{path}: names {next(iter(found))!r} and no clip of this machine.")
     return found

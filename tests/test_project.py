@@ -28,14 +28,14 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 350,
-    "io": 670,
-    "method": 2245,
+    "runtime": 375,
+    "io": 725,
+    "method": 2230,
     "simulate": 710,
     "study": 1425,
     "compare": 1545,
     "measure": 425,
-    "monitor": 1215,
+    "monitor": 1235,
     "report": 1995,
     "explore": 465,
 }

@@ -6,8 +6,6 @@ them. Notebook: 08_submission.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ import pandas as pd
 
 from asdlib import metrics
 from asdlib.compare.statistics import FUSED, PARTS, Results
-from asdlib.io.files import read_bytes
+from asdlib.io.files import cells_of, read_bytes
 from asdlib.params import AsdError
 from asdlib.runtime.errors import form, plural
 
@@ -28,22 +26,6 @@ _MOST_BYTES = 2**26  # of one file
 _SCORES = re.compile(r"anomaly_score_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test(.*)\.csv")
 _TRUTH = re.compile(r"ground_truth_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test.*\.csv")
 _DOMAINS, _LABELS = ("source", "target"), ("normal", "anomaly")  # 0 and 1 of ground-truth files
-
-
-def csv_lines(content: bytes, where: str | Path) -> list[list[str]]:
-    r"""Cells of every line of a CSV table; an empty line has none.
-
-    Parameters
-    ----------
-    where : what the sentence names where this is no table.
-
-    >>> csv_lines(b'a.wav,1\n\n"b, c.wav",2\n', "scores.csv")
-    [['a.wav', '1'], [], ['b, c.wav', '2']]
-    """
-    try:
-        return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    except (ValueError, csv.Error) as error:
-        raise AsdError(f"{where}: not a CSV table ({error}).") from None
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -215,8 +197,8 @@ def _place(path: Path, folder: Path) -> str:
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file that are not empty, with their numbers."""
-    lines = csv_lines(read_bytes(path, _MOST_BYTES), path)
-    return [(number, cells) for number, cells in enumerate(lines, start=1) if cells]
+    lines = cells_of(read_bytes(path, _MOST_BYTES), path)
+    return [(number, cells) for number, cells in enumerate(lines, start=1) if any(cells)]
 
 
 def _labelled(

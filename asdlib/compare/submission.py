@@ -17,14 +17,13 @@ import pandas as pd
 import yaml
 
 from asdlib.autoencoder import SeedAutoencoder
-from asdlib.compare.score_files import csv_lines
 from asdlib.compare.statistics import PARTS, Results
 from asdlib.compare.systems import PAPER, System, decisions, guarded
 from asdlib.compare.validation import DECISIONS, META, SCORES, check_label, file_name
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
 from asdlib.io import folders
-from asdlib.io.files import read_bytes, replacing, write_text
+from asdlib.io.files import cells_of, read_bytes, replacing, write_text
 from asdlib.params import AsdError, Params
 
 _NULL = re.compile(r"(?<=: )null$", re.MULTILINE)  # PyYAML quotes a text that reads so
@@ -104,7 +103,7 @@ def write_all(
 def read_scores(package: Path, label: str, machine: str) -> PerClip:
     """Read the anomaly scores that a written package holds."""
     path = Path(package) / "task2" / label / file_name(SCORES, machine)
-    rows = csv_lines(read_bytes(path), path)
+    rows = cells_of(read_bytes(path), path)
     return PerClip([float(value) for _, value in rows], [name for name, _ in rows])
 
 

@@ -24,8 +24,7 @@ import numpy as np
 import pandas as pd
 
 from asdlib import dataset
-from asdlib.compare.score_files import csv_lines
-from asdlib.io.files import parse_yaml, read_bytes
+from asdlib.io.files import cells_of, parse_yaml, read_bytes
 from asdlib.io.folders import composed, is_foreign, twins
 from asdlib.runtime.errors import AsdError, plural
 
@@ -209,7 +208,7 @@ def _check_csv(
     if content.startswith(codecs.BOM_UTF8):
         yield f"{file}: begins with a byte order mark; the first name would not match."
     try:
-        lines = csv_lines(content, file)
+        lines = cells_of(content, file, ",")
     except AsdError as error:
         yield str(error)
         return

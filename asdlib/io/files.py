@@ -6,8 +6,11 @@ What the system refuses comes out of here as one sentence that names the file, s
 
 from __future__ import annotations
 
+import codecs
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -196,6 +199,29 @@ def read_bytes(path: Path, most: int = 2**30) -> bytes:
             what = f"{status.st_size:,} bytes, where at most {most:,} are allowed"
             raise OSError(errno.EFBIG, what)
         return path.read_bytes()
+
+
+def cells_of(content: bytes, where: str | Path, marks: str = "\t;,") -> list[list[str]]:
+    r"""Cells of every line of a table of text; an empty line has none.
+
+    Parameters
+    ----------
+    content : UTF-8, or UTF-16 with its mark, as spreadsheets write it.
+    where : what the sentence names where this is no table.
+    marks : one of them separates the cells; that which the first line has most often.
+
+    Examples
+    --------
+    >>> cells_of(b'a.wav,1\n\n"b, c.wav",2\n', "scores.csv")
+    [['a.wav', '1'], [], ['b, c.wav', '2']]
+    """
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+        mark = max(marks, key=text.lstrip().partition("\n")[0].count)
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=mark))
+    except (ValueError, csv.Error) as error:
+        raise AsdError(f"{where}: not a table in UTF-8 text ({error}); save it so.") from None
 
 
 class _Plain(yaml.SafeLoader):

@@ -8,8 +8,10 @@ written by asd and may be emptied; any other that holds something is refused bef
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -29,7 +31,27 @@ _LEFT = {
     *("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information"),
     *("thumbs.db", "desktop.ini", "lost+found"),
 }
-_FORMATS = (".wav",)
+_WAV = (".wav",)
+_OTHERS = (
+    ".flac",
+    ".mp3",
+    ".m4a",
+    ".aif",
+    ".aiff",
+    ".caf",
+    ".ogg",
+    ".opus",
+    ".wma",
+    ".w64",
+    ".rf64",
+)
+SOUNDS = (*_WAV, *_OTHERS)
+"""What the names of recordings end with; only the first kind is read."""
+
+# "default" and a name that merely has the letters "ng" say nothing
+_FAULTY = re.compile(
+    r"anomal|abnormal|(?<!de)fault|defe[ck]t|(?<![a-z])ng(?![a-z])|異常|异常|不良", re.IGNORECASE
+)
 
 
 def is_foreign(name: str) -> bool:
@@ -50,6 +72,15 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def says_faulty(name: str) -> bool:
+    """Tell whether a name, or that of a folder in it, says that a recording is not normal.
+
+    >>> [says_faulty(name) for name in ("abnormal/1.wav", "pump_NG_1.wav", "long/default.wav")]
+    [True, True, False]
+    """
+    return bool(_FAULTY.search(name))
+
+
 def wavs(folder: Path) -> list[Path]:
     """List what is named as a WAV file in a folder, in the order of the names.
 
@@ -62,17 +93,24 @@ def wavs(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if _is_wav(p.name))
+    return sorted(p for p in folder.iterdir() if _counts(p.name, _WAV))
 
 
-def wavs_below(folder: Path, onerror: Callable[[OSError], object] | None = None) -> list[Path]:
+def below(
+    folder: Path,
+    onerror: Callable[[OSError], object] | None = None,
+    *,
+    endings: tuple[str, ...] = _WAV,
+) -> list[Path]:
     """List what is named as a WAV file in and below a folder, in the order of the names.
 
-    Folders behind links are left out, and those that cannot be listed.
+    A folder is walked once, however many links lead to it, and under its own name where it lies
+    below ``folder``. Links that lead above ``folder`` are left out.
 
     Parameters
     ----------
     onerror : gets the error of every folder that cannot be listed.
+    endings : of the names, in lower case.
 
     Examples
     --------
@@ -81,14 +119,35 @@ def wavs_below(folder: Path, onerror: Callable[[OSError], object] | None = None)
     >>> for name in ("monday/a.wav", "@eaDir/a.wav"):
     ...     (folder / name).parent.mkdir()
     ...     (folder / name).touch()
-    >>> [path.parent.name for path in wavs_below(folder)]
+    >>> (folder / "latest").symlink_to("monday")
+    >>> [path.parent.name for path in below(folder)]
     ['monday']
     """
-    found = []
-    for place, folders, files in os.walk(folder, onerror=onerror):
-        folders[:] = [name for name in folders if not is_foreign(name)]
-        found += [Path(place, name) for name in (*folders, *files) if _is_wav(name)]
+    found, places = list[Path](), [str(folder)]
+    seen = {_identity(above) for above in Path(os.path.realpath(folder)).parents}
+    for link in places:  # those that are met on the way are walked at the end
+        for place, folders, files in os.walk(link, onerror=onerror):
+            own = _identity(place)
+            folders[:] = [name for name in folders if not is_foreign(name) and own not in seen]
+            if own not in seen:
+                seen.add(own)
+                found += [Path(place, n) for n in (*folders, *files) if _counts(n, endings)]
+                inner = (os.path.join(place, name) for name in folders)
+                places += sorted(path for path in inner if os.path.islink(path))
     return sorted(found)
+
+
+def unread(root: Path) -> list[str]:
+    """Return a sentence that counts recordings of other kinds than WAV, if there are some.
+
+    >>> unread(Path("nowhere"))
+    []
+    """
+    kinds = Counter(path.suffix.lower() for path in below(root, endings=_OTHERS))
+    which = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    how = "only WAV is; 'ffmpeg -i OLD NEW.wav' converts one"
+    told = f"{root}: {plural(kinds.total(), 'recording')} of other kinds not read ({which}): {how}."
+    return [told] if kinds else []
 
 
 def twins(paths: Iterable[PurePath]) -> list[str]:
@@ -146,7 +205,7 @@ def is_one_machines(root: Path) -> bool:
     >>> is_one_machines(root)
     True
     """
-    parts = [path.relative_to(root).parts[:-1] for path in wavs_below(root)]
+    parts = [path.relative_to(root).parts[:-1] for path in below(root)]
     return bool(parts) and not any(part.lower() in SPLITS for own in parts for part in own)
 
 
@@ -306,5 +365,14 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _is_wav(name: str) -> bool:
-    return name.lower().endswith(_FORMATS) and not is_foreign(name)
+def _counts(name: str, endings: tuple[str, ...]) -> bool:
+    return name.lower().endswith(endings) and not is_foreign(name)
+
+
+def _identity(folder: Path | str) -> tuple[int, int] | None:
+    """Number of a folder on its disk, whatever its name; none where it has just gone."""
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

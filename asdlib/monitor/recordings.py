@@ -1,7 +1,7 @@
 """Normal recordings of one machine, under any names.
 
 A folder holds WAV files, in subfolders if there are several sessions; or it has the layout of
-DCASE, and then the clips of ``train/`` are taken.
+DCASE, and then the clips of ``train/`` are taken. What is named as an anomaly is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from asdlib import calibration, dataset
 from asdlib.io.files import named
-from asdlib.io.folders import composed, is_machine, not_text, twins, wavs_below
+from asdlib.io.folders import below, composed, is_machine, not_text, says_faulty, twins, unread
 from asdlib.monitor import health
 from asdlib.monitor.quantities import measure
 from asdlib.params import AsdError, Spectra, Statistics
@@ -32,7 +32,7 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
 
     Parameters
     ----------
-    recordings : a folder, or paths of files.
+    recordings : a folder, or paths of files, which are taken whatever their names say.
     spectra : the sample rate, and whether another one is converted.
 
     Returns
@@ -74,7 +74,7 @@ def told(root: Path, spectra: Spectra) -> list[str]:
     table = collect(root, spectra)
     return [
         f"{root}: recordings of one machine, as asd fit reads them; all can be used.",
-        counted(root, len(table)),
+        *counted(root, len(table)),
         *faults(table, spectra),
         f"'asd fit {root} --out {root.resolve().name}.safetensors' learns what is normal. asd "
         f"study needs normal recordings in {root / 'train'} and others in {root / 'test'}.",
@@ -87,14 +87,27 @@ def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
     return health.summary(table["name"].tolist(), found)
 
 
-def counted(root: Path, count: int) -> str:
-    """Say how many different recordings a folder has, and in how many sessions."""
+def everything(root: Path) -> list[Path]:
+    """List the recordings that :func:`collect` takes of a folder, and those named as anomalies."""
+    return _wavs(root / "train" if (root / "train").is_dir() else root)
+
+
+def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
+    """Say how many different recordings a folder has, in how many sessions, and what is left out.
+
+    Parameters
+    ----------
+    whole : recordings named as anomalies were taken too.
+    """
     told = plural(count, "different recording")
     if (root / "train").is_dir():
-        return f"{told}. Only the clips of {root / 'train'} were taken."
-    sessions = len({path.parent for path in wavs_below(root)})
+        return [f"{told}. Only the clips of {root / 'train'} were taken.", *unread(root / "train")]
+    found = _wavs(root)
+    taken = found if whole else [path for path in found if not _is_anomaly(path, root)]
+    anomalies = sorted({*found} - {*taken})
+    sessions = len({path.parent for path in taken})
     where = f"{sessions} sessions (subfolders)" if sessions > 1 else "one session (no subfolders)"
-    return f"{told} in {where}."
+    return [f"{told} in {where}.", *_passed_over(anomalies), *unread(root)]
 
 
 def known(table: pd.DataFrame) -> pd.DataFrame:
@@ -149,8 +162,12 @@ def each(
     )
 
 
-def listed(paths: Iterable[Path]) -> list[Path]:
+def listed(paths: Iterable[Path], say: Callable[[str], object]) -> list[Path]:
     """Files of a list, with the WAV files in and below its folders.
+
+    Parameters
+    ----------
+    say : gets a sentence about recordings of other kinds in a folder.
 
     Raises
     ------
@@ -161,6 +178,8 @@ def listed(paths: Iterable[Path]) -> list[Path]:
     for path in given:
         if not path.exists():
             raise AsdError(f"{path}: no such file or folder.")
+        for told in unread(path):
+            say(told)
     return [file for path in given for file in (_wavs(path) if path.is_dir() else [path])]
 
 
@@ -180,7 +199,9 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
             f"{root}: holds {plural(len(machines), 'machine')} ({', '.join(machines[:4])}); a "
             "monitor is fitted on one: give one of these folders."
         )
-    found = _wavs(root)
+    whole = _wavs(root)
+    if not (found := [path for path in whole if not _is_anomaly(path, root)]):
+        raise AsdError(_passed_over(whole)[0])
     problems = [*filter(None, map(not_text, found)), *twins(found)]
     names = [path.relative_to(root) for path in found]
     both = [(composed(name.as_posix()), composed(name.parent.as_posix())) for name in names]
@@ -195,10 +216,21 @@ def _wavs(root: Path) -> list[Path]:
         raise error
 
     with named(root):
-        found = wavs_below(root, refuse)
+        found = below(root, refuse)
     if not found:
-        raise AsdError(f"{root}: found no WAV file, here or in subfolders; only WAV is read.")
+        none = f"{root}: found no WAV file, here or in subfolders; only WAV is read."
+        raise AsdError("\n".join([none, *unread(root)]))
     return found
+
+
+def _is_anomaly(path: Path, root: Path) -> bool:
+    """Whether a recording, or a folder that it lies in, is named as an anomaly."""
+    return says_faulty(f"{root.absolute().name}/{path.relative_to(root)}")
+
+
+def _passed_over(anomalies: list[Path]) -> list[str]:
+    what = f"named as an anomaly and not learnt ({plural(len(anomalies), 'recording')} in all)"
+    return [f"{path}: {what}; asd fit --all learns them too." for path in anomalies[:1]]
 
 
 def _rows(given: str, files: list[tuple[Path, str, str]]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from asdlib.io import wav
 from asdlib.io.files import content_digest, named, read_bytes
-from asdlib.io.folders import wavs_below
+from asdlib.io.folders import below, unread
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.reasons import LATEST, drift
 from asdlib.runtime.errors import AsdError, FileError
@@ -107,6 +107,9 @@ def watch(
                 if once or first is None:
                     raise
                 gone = f"{error} The watch goes on as soon as it can."
+            if first is None:
+                for told in unread(folder):
+                    say(told)
             if gone != before:
                 say(gone or f"{folder}: the folder is there again.")
             spent = time.monotonic() - began
@@ -224,7 +227,7 @@ def _look(folder: Path) -> dict[str, State]:
         If the folder itself cannot be listed.
     """
     closed: list[OSError] = []
-    paths = list(map(str, wavs_below(folder, closed.append)))
+    paths = list(map(str, below(folder, closed.append)))
     for error in closed:
         if error.filename == str(folder):
             raise FileError(folder, error, "watched")

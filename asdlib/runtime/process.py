@@ -23,7 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import plural, printable
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
@@ -142,6 +142,14 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> None:
+    """Write a sentence to standard error at once.
+
+    >>> say("")
+    """
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def output_error() -> OSError | None:

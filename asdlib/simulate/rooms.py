@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from asdlib import dataset
 from asdlib.io.files import resolve
-from asdlib.io.folders import wavs_below
+from asdlib.io.folders import below
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate.machines import MACHINES
 from asdlib.simulate.sounds import RATE
@@ -247,6 +247,6 @@ def wavs(folder: Path) -> list[Path]:
     """List the WAV files in and below a folder, sorted; raise an error if there is none."""
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder.")
-    if not (files := wavs_below(folder)):
+    if not (files := below(folder)):
         raise AsdError(f"{folder}: holds no wav file.")
     return files

@@ -111,7 +111,7 @@ GOOD = "fan/test/section_00_source_test_normal_0000_a.wav,1.0\n"
         (GOOD + GOOD, "is listed more than once"),
         (GOOD.replace("1.0", "nan"), "1 score not finite"),
         ("x.wav,1\n", "line 1: nothing tells the label of 'x.wav'"),
-        ("\x00\xff", "not a CSV table"),
+        ("\x00\xff", "not a table"),
     ],
 )
 def test_what_is_no_score_is_named(tmp_path, text, sentence):

@@ -10,7 +10,7 @@ from asdlib import cli, dataset
 from asdlib.compare import validation
 from asdlib.dataset import Problems
 from asdlib.io import files, folders
-from asdlib.monitor import recordings, watch
+from asdlib.monitor import Monitor, recordings, watch
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import FileError
 from asdlib.simulate import rooms
@@ -152,6 +152,50 @@ def test_the_doctor_and_fit_say_what_they_saw_of_one_machine(tmp_path, rng, caps
         *_, told, closing = capsys.readouterr().err.splitlines()
         assert "day1/b.wav: 1 channel" in told
         assert closing.startswith("1 of 11 recordings cannot be used. Repair it or move it out")
+
+
+def test_what_is_named_as_an_anomaly_is_learnt_only_where_it_is_asked_for(tmp_path, rng, capsys):
+    normal = ("normal/a.wav", "default/b.wav", "long/c.wav")
+    named = ("abnormal/d.wav", "Anomaly-1.wav", "pump_NG_1.wav", "x_faulty.wav")
+    for name in (*normal, *named):
+        write_wav(tmp_path / "pump" / name, two_channels(rng))
+    asked = ("fit", tmp_path / "pump", "--out", tmp_path / "pump.safetensors")
+    for more, count in (((), 3), (("--all",), 7)):
+        assert asd(*asked, *more) == 0
+        out = capsys.readouterr().out
+        assert f"{count} different recordings in " in out
+        told = "Anomaly-1.wav: named as an anomaly and not learnt (4 recordings in all); "
+        assert (told in out) == (not more)
+    assert asd("fit", tmp_path / "pump" / "abnormal", *asked[2:]) == 2
+    assert "(1 recording in all); asd fit --all learns" in capsys.readouterr().err
+    (tmp_path / "set" / "fan").mkdir(parents=True)
+    (tmp_path / "pump").rename(tmp_path / "set" / "fan" / "train")
+    assert "x_faulty.wav: named as an anomaly, in train/" in "".join(
+        dataset.survey(tmp_path / "set")[1]
+    )
+
+
+def test_a_folder_behind_links_is_walked_once_and_other_kinds_are_counted(tmp_path, rng, capsys):
+    pump, disk = tmp_path / "pump", tmp_path / "disk"
+    for name in ("monday/a.wav", "monday/b.wav"):
+        write_wav(pump / name, two_channels(rng))
+    write_wav(disk / "c.wav", two_channels(rng))
+    for name in ("d.flac", "e.FLAC", "f.mp3", "._g.flac"):
+        (disk / name).touch()
+    (disk / "back").symlink_to(pump)
+    for name, place in (("disk", disk), ("again", disk), ("latest", "monday"), ("up", "..")):
+        (pump / name).symlink_to(place)
+    found = [str(path.relative_to(pump)) for path in folders.below(pump)]
+    assert found == ["again/c.wav", "monday/a.wav", "monday/b.wav"]
+    told = "3 recordings of other kinds not read (2 .flac, 1 .mp3): only WAV is"
+    model = tmp_path / "pump.safetensors"
+    for words in (("doctor", pump), ("fit", pump, "--out", model), ("score", model, pump)):
+        assert asd(*words) == 0
+        assert told in "".join(capsys.readouterr())
+    says = []
+    list(watch.watch(Monitor.load(model), pump, once=True, every=0.01, say=says.append))
+    assert told in says[0]
+    assert len(says) == 1
 
 
 @pytest.mark.parametrize("write", [folders.managed, folders.emptied, replaced])
