@@ -266,7 +266,7 @@ def check(
                 known[key] = examined
             bar.update()
     if cache is not None:
-        store.save(known, cache)
+        store.keep(known, cache)
     hashes = pd.Series([content for content, _ in found], index=manifest.index, name="hash")
     problems = [problem for _, problem in found if problem]
     for machine, clips in manifest.groupby("machine"):

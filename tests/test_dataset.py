@@ -102,6 +102,15 @@ def test_an_attribute_table_that_is_not_understood_is_refused(tmp_path, content,
     assert str(error.value).startswith(f"{tmp_path / dataset.ATTRIBUTES}{told}")
 
 
+def test_clips_are_checked_where_nothing_can_be_kept(tmp_path, rng):
+    table = dataset.scan(machine_folder(tmp_path, rng))
+    with pytest.raises(AsdError, match="cannot be written"):
+        store.save([], Path("/proc/nowhere/checked.json"))
+    hashes, problems = dataset.check(table, cache=Path("/proc/nowhere/checked.json"))
+    assert problems == []
+    assert hashes.str.len().eq(16).all()
+
+
 def test_wrong_names_are_collected(tmp_path, rng):
     touch(
         tmp_path,

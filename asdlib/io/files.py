@@ -59,15 +59,15 @@ def resolve(path: str | Path) -> Path:
 
 
 @contextmanager
-def named(path: Path, done: str = "read", *parts: Path) -> Iterator[None]:
+def named(path: Path, done: str = "read") -> Iterator[None]:
     """Raise an error of the system as a :class:`FileError`.
 
-    It names the file that the system names, and ``path`` where that is nothing or in a part.
+    It names the file that the system names, and ``path`` where that is nothing or in a part of a
+    run, which is there for ``path``.
 
     Parameters
     ----------
     done : what was tried with the file, "read" or "written".
-    parts : files or folders that will be renamed to ``path``.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def named(path: Path, done: str = "read", *parts: Path) -> Iterator[None]:
         yield
     except OSError as error:
         found = Path(os.fsdecode(error.filename or path))
-        inside = not {found, *found.parents}.isdisjoint(parts)
+        inside = any(map(_PART.fullmatch, found.parts))
         if isinstance(error, FileError) and not inside:
             raise
         raise FileError(path if inside else found, error, done) from None
@@ -113,7 +113,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     part = part_of(path)
-    with named(path, "written", part):
+    with named(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
@@ -140,7 +140,7 @@ def temporary_folder(place: Path | str | None = None) -> Iterator[Path]:
     >>> own.exists()
     False
     """
-    where = Path(place or tempfile.gettempdir())
+    where = Path(place or tempfile.gettempdir()).absolute()
     with named(where, "written"), tempfile.TemporaryDirectory(prefix="asd-part-", dir=place) as own:
         yield Path(own)
 

@@ -352,7 +352,7 @@ def replacing_folder(path: Path, hint: str) -> Iterator[Path]:
         yield path
         return
     part, old = part_of(path), part_of(path)
-    with named(path, "written", part, old):
+    with named(path, "written"):
         try:
             yield managed(part, hint)
             os.replace(path, old)

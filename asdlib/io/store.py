@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from asdlib.io.files import digest, named, read_bytes, replacing, write_bytes
-from asdlib.runtime.errors import AsdError, printable
+from asdlib.runtime.errors import AsdError, FileError, printable
 
 DAMAGED = ".damaged"
 """What the name of a damaged file ends with afterwards."""
@@ -57,6 +58,15 @@ def save(value: Any, path: Path) -> None:
         line.write_bytes(_checksum(content, path))
         part.write_bytes(content)
         beside.unlink(missing_ok=True)  # from here to the end the file counts as missing
+
+
+def keep(value: Any, path: Path) -> None:
+    """As :func:`save`, where there is a place for it: what is lost otherwise is time alone.
+
+    >>> keep([1], Path("/proc/nowhere/one.json"))
+    """
+    with suppress(FileError):
+        save(value, path)
 
 
 def write(value: Any, path: Path) -> None:

@@ -33,6 +33,8 @@ _FOLDERS = {
 }
 """Variables that name folders to write to; without them, the folders are in these."""
 
+_PROBE = 2**16  # bytes that a folder for caches must have room for
+
 LINE_SECONDS = 30.0
 """Between two lines of progress in a log file."""
 
@@ -62,17 +64,24 @@ def prepare() -> None:
         else:
             home = Path(os.path.expanduser("~"))  # stays "~" where there is none
             used = [Path(os.environ.get(name) or home / below) for name, below in places]
-        if not all(map(_writable, used)) and (own := _own_folder()):
-            os.environ[variable] = str(own)
+        if not all(map(_writable, used)):
+            if own := _own_folder():
+                os.environ[variable] = str(own)
+            else:  # numba refuses to compile what it cannot keep; little of it is used here
+                os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 
 def _writable(path: Path) -> bool:
-    """Whether a folder can be written, or made where there is none."""
+    """Whether a folder can be written, or made where there is none, and the disk is not full."""
     if not path.is_absolute():
         return path.parts[:1] != ("~",)
     while not os.path.lexists(path):
         path = path.parent
-    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+    try:
+        with tempfile.TemporaryFile(dir=path) as file:
+            return file.write(bytes(_PROBE)) == _PROBE
+    except OSError:
+        return False
 
 
 def _own_folder() -> Path | None:

@@ -123,7 +123,7 @@ def stage_seconds(place: Path) -> dict[str, float]:
 def remember(place: Path) -> None:
     """Keep how long the stages of this process took, for :func:`stage_seconds`."""
     if process.seconds:
-        store.save(stage_seconds(place) | process.seconds, place / _SECONDS)
+        store.keep(stage_seconds(place) | process.seconds, place / _SECONDS)
     process.seconds.clear()
 
 

@@ -55,6 +55,20 @@ def test_caches_are_never_read_where_someone_else_put_them(tmp_path):
     assert all(path.startswith(f"{tmp_path}/asd-caches-") for path in used)
 
 
+def test_without_any_place_to_write_nothing_is_cached(tmp_path, monkeypatch):
+    """As on a full disk, and with a root that is read-only."""
+
+    def full(*given, **named):
+        raise OSError(28, "No space left on device")
+
+    variables = {"NUMBA_CACHE_DIR": str(tmp_path), "MPLCONFIGDIR": "kept"}
+    monkeypatch.setattr(os, "environ", variables)
+    monkeypatch.setattr(process.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(process.tempfile, "gettempdir", full)
+    process.prepare()
+    assert variables["NUMBA_DISABLE_JIT"] == "1"
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("", "not set"), ("auto", "not set"), ("0", "not set"), ("2", "2"), ("4, 2", "4, 2")],
