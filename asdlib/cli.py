@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["MPLBACKEND"] = "agg"  # figures go to files; a window may be impossible here
     files.sweep()
     try:
+        process.check_threads()
         with process.stoppable():
             code = options.run(options) or 0
             print(end="", flush=True)  # a full disk is told now

@@ -40,15 +40,26 @@ _EXPECTED = (
     "section_00_0000.wav."
 )
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_\d{4,}\.wav")
+_ALIKE = 3  # sentences of one cause that are told one by one
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 
 
 class Problems(AsdError):
-    """What is wrong with a folder of recordings, one sentence per file."""
+    """What is wrong with a folder of recordings: a sentence per file, and one for many alike."""
 
     def __init__(self, sentences: list[str]):
         self.sentences = sentences
-        super().__init__("\n".join(sentences))
+        alike: dict[str, list[str]] = {}
+        for sentence in sentences:
+            cause = re.sub(r"\d+", "0", sentence.partition(": ")[2] or sentence)
+            alike.setdefault(cause, []).append(sentence)
+        told = []
+        for own in alike.values():
+            told += own[: _ALIKE if len(own) <= _ALIKE else 1]
+            if len(own) > _ALIKE:
+                last = own[-1].partition(": ")[0]
+                told.append(f"The same is true of {len(own) - 1} others, the last one {last}.")
+        super().__init__("\n".join(told))
 
 
 def scan(root: str | Path) -> pd.DataFrame:

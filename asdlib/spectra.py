@@ -68,7 +68,8 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     """
     wanted = spectra.sample_rate
     if channels != 2:
-        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed."
+        how = "-M NEAR.wav FAR.wav NEW.wav" if channels < 2 else "OLD.wav NEW.wav remix 1 2"
+        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed: 'sox {how}'."
     if rate != wanted and not spectra.resample:
         how = "asd fit --resample or spectra.resample: true converts"
         return f"sample rate {rate} Hz; {wanted} Hz is needed ({how})."

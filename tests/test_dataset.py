@@ -111,6 +111,20 @@ def test_clips_are_checked_where_nothing_can_be_kept(tmp_path, rng):
     assert hashes.str.len().eq(16).all()
 
 
+def test_many_files_with_one_fault_are_one_sentence_with_the_remedy(tmp_path, rng):
+    for i in range(9):
+        write_wav(tmp_path / "fan" / "train" / f"{i}.wav", two_channels(rng)[: 16000 - i, :1])
+    (tmp_path / "fan" / "train" / "x.wav").write_bytes(b"")
+    problems = dataset.check(dataset.scan(tmp_path))[1]
+    assert len(problems) == 10
+    first, more, empty = str(Problems(problems)).splitlines()
+    assert first.endswith("0.wav: " + first.partition(": ")[2])
+    assert first.endswith("are needed: 'sox -M NEAR.wav FAR.wav NEW.wav'.")
+    assert more.startswith("The same is true of 8 others, the last one ")
+    assert more.endswith("8.wav.")
+    assert empty.endswith("x.wav: the file is empty (0 bytes).")
+
+
 def test_wrong_names_are_collected(tmp_path, rng):
     touch(
         tmp_path,

@@ -28,9 +28,9 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 375,
-    "io": 725,
-    "method": 2230,
+    "runtime": 405,
+    "io": 730,
+    "method": 2245,
     "simulate": 710,
     "study": 1425,
     "compare": 1545,

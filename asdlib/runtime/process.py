@@ -23,7 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from asdlib.runtime.errors import plural, printable
+from asdlib.runtime.errors import AsdError, plural, printable
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
@@ -33,6 +33,7 @@ _FOLDERS = {
 }
 """Variables that name folders to write to; without them, the folders are in these."""
 
+_SPARE, _LIBRARIES = 16, 3  # threads of their own; libraries that start one per core
 _PROBE = 2**16  # bytes that a folder for caches must have room for
 
 LINE_SECONDS = 30.0
@@ -151,6 +152,40 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
+
+
+def check_threads() -> None:
+    """Let libraries start only as many threads as the system allows, before they are loaded.
+
+    Some of them hang, or interrupt the process, where they can start none.
+
+    Raises
+    ------
+    AsdError
+        Where even few are too many.
+
+    Examples
+    --------
+    >>> check_threads()
+    """
+    started, end = list[threading.Thread](), threading.Event()
+    try:
+        for _ in range(_SPARE + _LIBRARIES * (os.cpu_count() or 1)):
+            started.append(threading.Thread(target=end.wait, daemon=True))
+            started[-1].start()
+    except RuntimeError:
+        able = len(started) - 1
+        if able < _SPARE:
+            raise AsdError(
+                f"Only {able} threads can be started here, and {_SPARE} are needed; allow more ("
+                "--pids-limit of a container, TasksMax of a service, ulimit -u)."
+            ) from None
+        os.environ["OMP_NUM_THREADS"] = str(max(1, (able - _SPARE) // _LIBRARIES))
+    finally:
+        end.set()
+        for own in started:
+            if own.ident is not None:
+                own.join()
 
 
 def say(text: str) -> None:

@@ -6,10 +6,13 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
+from asdlib.params import AsdError
 from asdlib.runtime import process
 from asdlib.runtime.process import bar
 
@@ -53,6 +56,23 @@ def test_caches_are_never_read_where_someone_else_put_them(tmp_path):
     (tmp_path / f"asd-caches-{os.getuid()}").symlink_to(tmp_path / "theirs")
     used = seen(*FOLDERS, **home(tmp_path, ".cache", ".config"))
     assert all(path.startswith(f"{tmp_path}/asd-caches-") for path in used)
+
+
+@pytest.mark.parametrize(("most", "told"), [(3, "3 threads can be"), (20, None)])
+def test_where_few_threads_may_be_started_libraries_start_few_or_none(monkeypatch, most, told):
+    real, begun = threading.Thread.start, []
+
+    def start(thread):
+        if len(begun) == most:
+            raise RuntimeError("can't start new thread")
+        begun.append(real(thread))
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    with pytest.raises(AsdError, match=told) if told else nullcontext():
+        process.check_threads()
+    assert (os.environ["OMP_NUM_THREADS"] == "1") == (told is None)
 
 
 def test_without_any_place_to_write_nothing_is_cached(tmp_path, monkeypatch):
