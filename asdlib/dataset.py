@@ -21,6 +21,7 @@ from jaxtyping import Float
 from asdlib.io import folders, store, wav
 from asdlib.io.files import cells_of, content_digest, named, read_bytes
 from asdlib.params import AsdError, Spectra
+from asdlib.runtime.errors import gathered
 from asdlib.runtime.process import bar as progressing
 from asdlib.spectra import format_problem, problem_of, resampled
 
@@ -40,7 +41,6 @@ _EXPECTED = (
     "section_00_0000.wav."
 )
 _CONCEALED = re.compile(r"section_(?P<section>\d{2})_\d{4,}\.wav")
-_ALIKE = 3  # sentences of one cause that are told one by one
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 
 
@@ -49,17 +49,7 @@ class Problems(AsdError):
 
     def __init__(self, sentences: list[str]):
         self.sentences = sentences
-        alike: dict[str, list[str]] = {}
-        for sentence in sentences:
-            cause = re.sub(r"\d+", "0", sentence.partition(": ")[2] or sentence)
-            alike.setdefault(cause, []).append(sentence)
-        told = []
-        for own in alike.values():
-            told += own[: _ALIKE if len(own) <= _ALIKE else 1]
-            if len(own) > _ALIKE:
-                last = own[-1].partition(": ")[0]
-                told.append(f"The same is true of {len(own) - 1} others, the last one {last}.")
-        super().__init__("\n".join(told))
+        super().__init__("\n".join(gathered(sentences)))
 
 
 def scan(root: str | Path) -> pd.DataFrame:

@@ -28,9 +28,9 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 405,
+    "runtime": 420,
     "io": 730,
-    "method": 2245,
+    "method": 2230,
     "simulate": 710,
     "study": 1425,
     "compare": 1545,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
+
+
+_ALIKE = 3  # sentences of one cause that are told one by one
 
 
 class AsdError(Exception):
@@ -89,6 +93,25 @@ def invalid(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "tuple_type":
         said = "a list is needed, in square brackets"
     return f"{name} is {reprlib.repr(first['input'])}; {said[0].lower()}{said[1:]}."
+
+
+def gathered(sentences: Iterable[str]) -> list[str]:
+    """Put many sentences about files that have the same cause into two.
+
+    >>> gathered(f"{number}.wav: {number} samples long." for number in range(9))[1]
+    'The same is true of 8 others, the last one 8.wav.'
+    """
+    alike: dict[str, list[str]] = {}
+    for sentence in sentences:
+        cause = re.sub(r"\d+", "0", sentence.partition(": ")[2] or sentence)
+        alike.setdefault(cause, []).append(sentence)
+    told = []
+    for own in alike.values():
+        told += own[: _ALIKE if len(own) <= _ALIKE else 1]
+        if len(own) > _ALIKE:
+            last = own[-1].partition(": ")[0]
+            told.append(f"The same is true of {len(own) - 1} others, the last one {last}.")
+    return told
 
 
 def unknown_key(name: str, model: type[BaseModel]) -> str:
