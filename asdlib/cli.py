@@ -55,10 +55,13 @@ def _folder(path: str) -> str:
 @argument("--truth", "write the ground truth of all clips", bool, action="store_const", const=-1)
 @argument("--noise", "folder of real noise clips", str, dest="noise_folder")
 @argument("--impulse-responses", "of measured rooms", str, dest="impulse_response_folder")
+@argument("--own-machine", "pump, fan, ...: recordings to practise fit and score with", str)
 def _scenes(options: argparse.Namespace) -> None:
     """Write the embedded two-microphone data set."""
-    from asdlib.simulate import scenes
+    from asdlib.simulate import own, scenes
 
+    if options.own_machine:
+        return print(own.write(options.out, options.own_machine, options.seed or 0))
     base = load(options.params)
     given = {n: v for n, v in vars(options).items() if n in Scenes.model_fields and v is not None}
     changed = load(base, scenes={**base.scenes.model_dump(), **given}).scenes

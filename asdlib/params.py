@@ -20,10 +20,8 @@ from asdlib.runtime.errors import AsdError, invalid, unknown_key
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
 Size = Annotated[int, Field(gt=0, le=2**14)]  # of arrays
 Fraction = Annotated[float, Field(ge=0, le=1)]
-SCORERS = (
-    *("eq1", "dm", "shrink", "p95", "dm_shrink", "s1"),  # of autoencoders
-    *("pm", "pms", "pmsd", "fine", "adals/pmsd", "near/psd"),  # without training
-)
+SCORERS: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")  # of autoencoders
+SCORERS += ("pm", "pms", "pmsd", "fine", "adals/pmsd", "near/psd")  # without training
 Extra = Literal["per_band", "build_up", "objectives", "bottleneck"]
 
 
@@ -47,6 +45,10 @@ class Scenes(Section):
     impulse_response_folder: str | None = None  # measured two-channel responses
     neighbour: bool = False  # a healthy machine of another kind is one more noise
     corners: bool = False  # the four noises stand in the corners of a room with a short T60
+    # what makes the changed conditions and the training clips harder, as real data have it
+    target_scatter: Annotated[float, Field(ge=0.1, le=4)] = 1.0  # of levels, times the source's
+    target_conditions: Annotated[int, Field(ge=1, le=10)] = 1  # about the machine's one
+    takes: Positive | None = None  # different machine sounds in training clips; none: one per clip
     # what chapter 03 varies; none: as drawn for every machine
     far_distance: Annotated[float, Field(ge=0.3, le=4)] | None = None  # m, machine to far
     reverberation: Annotated[float, Field(ge=0.1, le=0.8)] | None = None  # s, T60
@@ -54,9 +56,9 @@ class Scenes(Section):
 
     @model_validator(mode="after")
     def _one_room(self) -> Scenes:
-        own = [n for n in ("far_distance", "reverberation", "corners") if getattr(self, n)]
-        if own and self.impulse_response_folder is not None:
-            raise ValueError(f"measured responses have their own room: {own[0]} must not be set")
+        for name in ("far_distance", "reverberation", "corners"):
+            if getattr(self, name) and self.impulse_response_folder is not None:
+                raise ValueError(f"measured responses have their own room: {name} must not be set")
         if self.corners and self.noise_sources is not None:
             raise ValueError("noise_sources and corners exclude each other: set one of them")
         return self
@@ -210,6 +212,7 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Folder = Annotated[str, AfterValidator(_own_folder)]
+Name = Annotated[str, Field(max_length=80), AfterValidator(_plain_name)]
 Names = Annotated[tuple[str, ...], AfterValidator(_each_once)]
 Seeds = tuple[Annotated[int, Field(ge=0, lt=2**32)], ...]
 
@@ -217,9 +220,7 @@ Seeds = tuple[Annotated[int, Field(ge=0, lt=2**32)], ...]
 class Params(Section):
     """All that a study and its report depend on."""
 
-    name: Annotated[str, Field(max_length=80), AfterValidator(_plain_name)] = (
-        "study"  # of its folder in results
-    )
+    name: Name = "study"  # of its folder in results
     data: str | None = None  # folder in the DCASE layout; none: the embedded scenes
     results: Folder = "results"  # folder of computed units
     figures: Folder = "figures"  # folder that the chapters write to
@@ -317,10 +318,10 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
         known = key in Params.model_fields or key.startswith("_") or key in ("In", "Out")
         if plain and not known:
             raise AsdError(f"parameters: {unknown_key(key, Params)}")
-    given = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
-    if given and "name" not in given:
+    found = {k: namespace[k] for k in Params.model_fields if namespace.get(k) is not None}
+    given = found or {"name": "demo"}
+    if "name" not in given:
         raise AsdError("parameters: name is missing; 'demo' changes what is in params/demo.yaml.")
-    given = given or {"name": "demo"}
     preset = project_root() / "params" / f"{given['name']}.yaml"
     base = read_yaml(preset) if preset.exists() else {}
     return load({**base, **given})

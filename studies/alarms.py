@@ -2,13 +2,14 @@
 
 S1 stands for the autoencoders, S5 for the detectors without training, each by the rules of
 :mod:`asdlib.compare.alarms`. Tables are printed and written to ``results/alarms``. Run it as
-``python studies/alarms.py``; ``--seeds 0`` for one set of scenes.
+``python studies/alarms.py``; ``--sets "twelve takes"`` for one set of scenes.
 """
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
+from verdict import SETS
 
 from asdlib import params
 from asdlib.compare import alarms, statistics, systems
@@ -18,20 +19,20 @@ from asdlib.study.recordings import open_recordings
 SYSTEMS = (systems.PAPER[0], systems.UNTRAINED)
 
 
-def counted(base, seed):
-    """Alarms of one set of scenes, with its seed in front."""
-    scenes = base.scenes.model_copy(update={"seed": seed})
+def counted(base, name):
+    """Alarms of one set of scenes, with its name in front."""
+    scenes = base.scenes.model_copy(update=SETS[name])
     own = base.model_copy(update={"scenes": scenes})
     recordings = open_recordings(own, progress=True)
     found = alarms.counted(own, recordings, statistics.results(own, recordings))
-    return found.assign(scenes=seed), alarms.promised(own, recordings).assign(scenes=seed)
+    return found.assign(scenes=name), alarms.promised(own, recordings).assign(scenes=name)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params/demo.yaml"))
     parser.add_argument("--out", type=Path, default=Path("results/alarms"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the scenes")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS, metavar="SET")
     given = parser.parse_args()
     front_ends, scorers = zip(*(view for one in SYSTEMS for view in one.views), strict=True)
     trained = tuple(front_end for one in SYSTEMS if one.trained for front_end in one.front_ends)
@@ -46,14 +47,12 @@ def main():
             "extras": (),
         }
     )
-    found, promise = map(
-        pd.concat, zip(*(counted(base, seed) for seed in given.seeds), strict=True)
-    )
+    found, promise = map(pd.concat, zip(*(counted(base, name) for name in given.sets), strict=True))
     shown = {
         "found": pd.concat(
             [
-                alarms.by_domain(own).assign(scenes=seed)
-                for seed, own in [*found.groupby("scenes"), ("all", found)]
+                alarms.by_domain(own).assign(scenes=name)
+                for name, own in [*found.groupby("scenes"), ("all", found)]
             ]
         ),
         "promised": promise.drop_duplicates(["domain", "clips"]).drop(columns="machine"),

@@ -23,6 +23,17 @@ CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
 FITTED = ("complexls", "lsada", "adals")
 CHOICE_SEEDS = (0, 1, 2)
 SCORER = "eq1"
+_HARD = {"target_scatter": 1.4, "target_conditions": 4, "takes": 12}
+SETS = {
+    **{f"scenes {seed}": {"seed": seed} for seed in (0, 1, 2)},
+    "close far microphone": {"far_distance": 0.3, "corners": True},
+    "neighbour": {"neighbour": True},
+    "scattered target": {"target_scatter": _HARD["target_scatter"]},
+    "four target conditions": {"target_conditions": _HARD["target_conditions"]},
+    "twelve takes": {"takes": _HARD["takes"]},
+    "all three": _HARD,
+}
+"""Sets of embedded scenes that detectors and alarms are judged on, by what they change."""
 
 
 def with_scenes(base, **changes):
@@ -102,7 +113,7 @@ def arguments(about):
 
 def main():
     base, out, real = arguments(__doc__)
-    sets = {f"scenes {seed}": with_scenes(base, seed=seed) for seed in (0, 1, 2)}
+    sets = {name: with_scenes(base, **own) for name, own in SETS.items() if name[-1].isdigit()}
     other = {"real": with_scenes(base, **real)} if real else {}
     omegas = choose(sets)
     omegas.to_csv(out / "constants.csv")

@@ -30,8 +30,8 @@ FLOORS = [
 BUDGET = {
     "runtime": 420,
     "io": 730,
-    "method": 2230,
-    "simulate": 710,
+    "method": 2231,
+    "simulate": 822,
     "study": 1425,
     "compare": 1545,
     "measure": 425,

@@ -86,6 +86,7 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
         For an unusable folder of real noise.
     """
     steady = dict.fromkeys(rooms.steady_sources(params), 0.0)
+    scatter = 3 * (params.target_scatter if cell.domain == "target" else 1)
     levels = steady or {name: level[cell.domain] for name, (_, level) in _KINDS.items()}
     if params.neighbour:
         levels[NEIGHBOUR] = _NEIGHBOUR_DB
@@ -100,7 +101,7 @@ def noise(cell: Cell, params: Scenes, room: Room, samples: int, length: int) -> 
         else:
             sound, _ = _KINDS["ventilation" if name in steady else name]
             signal = sound(rng, samples)
-        signal = signal * (10 ** ((level + rng.uniform(-3, 3)) / 20) / total)
+        signal = signal * (10 ** ((level + rng.uniform(-scatter, scatter)) / 20) / total)
         heard = room.spectra(name, length)
         if name == "cart" and len(heard) > 1:  # in a corner it stands still
             weights = _along_the_path(rng, samples)

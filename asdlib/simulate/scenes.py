@@ -14,10 +14,11 @@ import io
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
@@ -74,18 +75,39 @@ def render(
     AsdError
         For a machine that is not simulated, or unusable noise or impulse-response folders.
     """
-    room, cell = room_of(machine, params), Cell(machine, split, domain, label, index)
-    spec, condition = MACHINES[machine], _condition(cell, params)
-    samples = int(params.seconds * spec.lengths[index % len(spec.lengths)] * RATE)
-
+    cell = Cell(machine, split, domain, label, index)
     draw = cell.generator(params.seed, "fault")
-    fault = str(draw.choice(spec.faults)) if label == "anomaly" else None
+    fault = str(draw.choice(MACHINES[machine].faults)) if label == "anomaly" else None
     severity = draw.uniform(*FAULT_RANGE) * SEVERITY if fault else 0.0
-    loudness = 10 ** (cell.generator(params.seed, "level").uniform(-2, 2) / 20)
+    return composed(cell, params, _condition(cell, params), fault, severity)
+
+
+def composed(
+    cell: Cell,
+    params: Scenes,
+    condition: Condition,
+    fault: str | None,
+    severity: float = 0.0,
+    louder: float = 0.0,
+) -> Clip:
+    """Put a clip together: a machine in some condition, healthy or not, and its noise.
+
+    Parameters
+    ----------
+    cell : names the clip; its random numbers come from it.
+    fault : one that the machine knows.
+    severity : 1 is the fully developed fault.
+    louder : level of all noise above the usual one, dB.
+    """
+    room, spec, take = room_of(cell.machine, params), MACHINES[cell.machine], _take(cell, params)
+    samples = int(params.seconds * spec.lengths[cell.index % len(spec.lengths)] * RATE)
+    scatter = params.target_scatter if cell.domain == "target" else 1.0
+    loudness = 10 ** (scatter * take.generator(params.seed, "level").uniform(-2, 2) / 20)
 
     def sound(with_fault: str | None) -> np.ndarray:
-        rng, fault_rng = (cell.generator(params.seed, name) for name in ("machine", "damage"))
-        return loudness * spec.sound(rng, fault_rng, samples, condition, with_fault, severity)
+        rng = take.generator(params.seed, "machine")
+        damage = cell.generator(params.seed, "damage")
+        return loudness * spec.sound(rng, damage, samples, condition, with_fault, severity)
 
     length = scipy.fft.next_fast_len(samples + TAPS, real=True)
     heard = room.spectra("machine", length)
@@ -94,7 +116,7 @@ def render(
     around = noise(cell, params, room, samples, length)
     gains = LEVEL * room.gains[:, None]
     hiss = cell.generator(params.seed, "sensor").standard_normal((2, samples))
-    level = 10 ** (-spec.snr / 20)
+    level = 10 ** ((louder - spec.snr) / 20)
     return Clip(
         gains * whole,
         gains * level * around + SENSOR_NOISE * room.gains[:, None] * hiss,
@@ -180,9 +202,33 @@ def read_transfer(root: Path, machine: str) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.exists() else None
 
 
+def _take(cell: Cell, params: Scenes) -> Cell:
+    """The clip whose machine is heard: its own, or one of few that training clips share."""
+    if cell.split != "train" or params.takes is None:
+        return cell
+    return replace(cell, index=cell.index % params.takes)
+
+
 def _condition(cell: Cell, params: Scenes) -> Condition:
-    conditions = getattr(MACHINES[cell.machine], cell.domain)  # its source or its target
-    return conditions[cell.generator(params.seed, "condition").integers(len(conditions))]
+    own = getattr(MACHINES[cell.machine], cell.domain)  # its source or its target
+    if cell.domain == "target":
+        own = _spread(own[0], params.target_conditions)
+    draw = _take(cell, params).generator(params.seed, "condition")
+    return own[draw.integers(len(own))]
+
+
+def _spread(condition: Condition, count: int) -> tuple[Condition, ...]:
+    """Conditions about one, 6 % of speed and 4 % of load apart; the names get a letter more."""
+    apart = np.arange(count) - (count - 1) / 2
+    letters = [""] * count if condition.attributes == "noAttribute" else ascii_lowercase[:count]
+    return tuple(
+        Condition(
+            condition.attributes + (letter if count > 1 else ""),
+            condition.speed * (1 + 0.06 * step),
+            condition.load * (1 + 0.04 * step),
+        )
+        for letter, step in zip(letters, apart, strict=True)
+    )
 
 
 def cells(machine: str, params: Scenes) -> Iterator[tuple[Cell, str]]:
@@ -218,17 +264,18 @@ def _write_clip(
     """
     cell, stem = named
     clip = render(cell.machine, cell.split, cell.domain, cell.label, cell.index, params)
-    _wav(root / cell.machine / cell.split / f"{stem}.wav", clip.mixture)
+    save(root / cell.machine / cell.split / f"{stem}.wav", clip.mixture)
     if params.truth < 0 or cell.index < params.truth:
         parts = np.concatenate([clip.machine, clip.noise, clip.fault])
-        _wav(root / cell.machine / "truth" / f"{stem}.wav", parts)
+        save(root / cell.machine / "truth" / f"{stem}.wav", parts)
     if cell.split != "train" or not params.truth:
         return None
     near, far = stft(clip.noise)
     return np.stack([power(near), power(far), near * far.conj()]).mean(axis=-1)
 
 
-def _wav(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
+def save(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
+    """Write a WAV file of 16 bits."""
     content, samples = io.BytesIO(), np.clip(signal.T, -1, 1 - 2**-15)
     soundfile.write(content, samples, RATE, format="WAV", subtype="PCM_16")
     path.write_bytes(content.getvalue())

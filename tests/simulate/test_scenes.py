@@ -10,7 +10,7 @@ from conftest import write_wav
 
 from asdlib import dataset, params
 from asdlib.params import AsdError, Scenes
-from asdlib.simulate import rooms, scenes, sounds
+from asdlib.simulate import own, rooms, scenes, sounds
 from asdlib.simulate.machines import MACHINES
 from asdlib.spectra import power, stft
 
@@ -243,6 +243,56 @@ def test_what_varies_a_simulated_room_is_refused_with_measured_ones():
             few(impulse_response_folder="responses", **{name: value})
     with pytest.raises(AsdError, match="noise_sources and corners exclude each other"):
         few(noise_sources=3, corners=True)
+
+
+def test_training_clips_can_share_takes_of_the_machine_and_nothing_else():
+    clips, alone = rendered(3, takes=2), rendered(3)
+    assert np.array_equal(clips[0].machine, clips[2].machine)
+    assert not np.array_equal(clips[0].noise, clips[2].noise)
+    assert not np.array_equal(clips[0].machine, clips[1].machine)
+    assert np.array_equal(clips[2].noise, alone[2].noise)
+    test = ("SimFan", "test", "source", "normal", 2)
+    a, b = (scenes.render(*test, few(**own)).mixture for own in ({}, {"takes": 2}))
+    assert np.array_equal(a, b)
+
+
+def test_the_target_can_scatter_more_and_have_several_conditions():
+    def levels(domain, **changes):
+        clips = [
+            scenes.render("SimFan", "train", domain, "normal", i, few(**changes)) for i in range(6)
+        ]
+        return [10 * np.log10(np.mean(clip.machine[0] ** 2)) for clip in clips]
+
+    usual, wide = levels("target"), levels("target", target_scatter=3)
+    assert np.std(wide) > 2 * np.std(usual)
+    assert levels("source", target_scatter=3, target_conditions=4) == levels("source")
+    for machine, count in (("SimFan", 4), ("SimSlider", 1)):  # the slider's have no name
+        listed = scenes.cells(machine, few(target_conditions=4, train_target=20))
+        stems = [stem for cell, stem in listed if cell.domain == "target" and cell.split == "train"]
+        assert len({stem.split("_", 6)[-1] for stem in stems}) == count
+    assert np.std(levels("target", target_conditions=4)) > 0
+
+
+def test_the_recordings_of_an_own_machine_have_days_and_known_faults(tmp_path, monkeypatch):
+    for name, value in {"DAYS": 2, "PER_DAY": 2, "LATER": 2, "PER_LATER": 1}.items():
+        monkeypatch.setattr(own, name, value)
+    told = own.write(tmp_path / "a", "pump", seed=3)
+    assert told.endswith("2 normal ones of 2 later days, and 24 with a fault.")
+    names = sorted(p.relative_to(tmp_path / "a").as_posix() for p in tmp_path.rglob("*.wav"))
+    assert names[-3:] == [
+        f"normal/2026-05-0{d}/0{t}.wav" for d, t in ((4, 815), (5, 800), (5, 815))
+    ]
+    read = {n.split("_")[-1]: dataset.read(tmp_path / "a" / n) for n in names if "arriving" in n}
+    near, far = (10 * np.log10(np.mean(read["normal.wav"][c] ** 2)) for c in (0, 1))
+    loud = 10 * np.log10(np.mean(read["amplified.wav"] ** 2, axis=1)) - (near, far)
+    assert loud == pytest.approx([6, 6], abs=3)
+    whine = prominence(read["whine.wav"], 2900, 3100) / prominence(read["normal.wav"], 2900, 3100)
+    assert whine[0] > 4
+    own.write(tmp_path / "b", "pump", seed=3)
+    for name in names:
+        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
+    with pytest.raises(AsdError, match="to practise with: fan, gearbox"):
+        own.write(tmp_path / "c", "saw")
 
 
 def prominence(signal, low, high):
