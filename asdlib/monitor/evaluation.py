@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.monitor.model import Monitor, joined, values_of
+from asdlib.monitor.model import Monitor, joined
 from asdlib.monitor.recordings import each, faults
+from asdlib.monitor.views import values_of
 from asdlib.params import Params, Spectra
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.study.recordings import Recordings

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,19 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats, pipeline
-from asdlib.calibration import Alarm, HeldOut, surprise
-from asdlib.frontends import FRONT_ENDS, FrontEnd
+from asdlib.calibration import Alarm, surprise
 from asdlib.monitor import health, model_file, reasons, recordings
-from asdlib.monitor.quantities import RecordingQuantities, measure
+from asdlib.monitor.quantities import measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.monitor.reference import MachineReference
-from asdlib.noise import Floors
-from asdlib.params import AsdError, Denoising, Spectra
-from asdlib.pipeline import FittedView, Sound
+from asdlib.monitor.views import Row, Tables, examined, unfitted, values_of
+from asdlib.params import AsdError, Spectra
+from asdlib.pipeline import FittedView
 from asdlib.runtime.errors import plural
 from asdlib.runtime.hardware import keep_memory
 from asdlib.runtime.parallel import one_thread
-from asdlib.spectra import Spectrum, stft
 
 Recording = str | Path | Float[np.ndarray, "channel sample"]
-Row = Float[np.ndarray, " _"]  # what a detector looks at of one recording
-Tables = tuple[Float[np.ndarray, "recording _"], ...]
 
 
 @dataclass(frozen=True)
@@ -286,51 +282,3 @@ class Monitor:
 def joined(z: Sequence[Any]) -> Any:
     """Join the scores of the detectors, each a number or an array, by Fisher's sum."""
     return sum(map(surprise, z))
-
-
-def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:
-    """All detectors with front-ends fitted on a manifest, before they know what is normal."""
-    none = np.zeros(0)
-    nothing = clipstats.Normal(none, none, none[None], np.zeros((0, 0)), np.zeros(1), HeldOut(none))
-    found = []
-    for name, scorer in clipstats.S5:
-        sizes = clipstats.sizes(clipstats.VIEWS[scorer].kind, spectra)
-        context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)
-        front_end = FRONT_ENDS[name](Denoising(context=context))  # as many seconds
-        if front_end.needs_floors:
-            powers = recordings.each(partial(_quiet_power, front_end, sizes), table, spectra)
-            front_end.floors = Floors.average(powers, front_end.constants)
-        found.append(FittedView(scorer, front_end, nothing, spectra))
-    return tuple(found)
-
-
-def _quiet_power(front_end: FrontEnd, sizes: Spectra, signal: Sound) -> np.ndarray:
-    return front_end.quiet_power(stft(signal, sizes))
-
-
-def values_of(views: Sequence[FittedView], signal: Sound) -> tuple[list[Row], dict[str, Spectrum]]:
-    """What the detectors look at of one recording, and its complex spectra by the kind of view."""
-    of_kind = {kind: clipstats.sizes(kind, views[0].spectra) for kind in ("fine", "mel")}
-    spectra = {kind: stft(signal, sizes) for kind, sizes in of_kind.items()}
-    kinds = [clipstats.VIEWS[view.scorer].kind for view in views]
-    return [v.values(signal, spectra[kind]) for v, kind in zip(views, kinds, strict=True)], spectra
-
-
-def examined(
-    views: Sequence[FittedView], table: pd.DataFrame
-) -> tuple[Tables, list[RecordingQuantities]]:
-    """What the detectors look at of the recordings of a manifest, and their health.
-
-    Returns
-    -------
-    values : an array (recording, value) per detector.
-    found : what is measured of the health of each recording.
-    """
-    spectra = views[0].spectra
-
-    def examine(signal: Sound) -> tuple[list[Row], RecordingQuantities]:
-        return values_of(views, signal)[0], measure(signal, spectra)
-
-    rows, found = zip(*recordings.each(examine, table, spectra), strict=True)
-    # a value's column lies in one piece: sums over recordings keep their order, and so their bytes
-    return tuple(np.stack(own, axis=1).T for own in zip(*rows, strict=True)), list(found)
