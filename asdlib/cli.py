@@ -161,6 +161,7 @@ def _fit(options: argparse.Namespace) -> None:
 @argument("--json", "a line of JSON per recording", bool)
 @argument("--picture", "draw the reasons of one recording: a PNG, SVG or PDF file")
 @argument("--fail-on-alarm", "exit code 1 where a recording is an alarm", bool)
+@argument("--fail-on-fault", "exit code 3 where a recording itself is faulty", bool)
 def _score(options: argparse.Namespace) -> int:
     """Score recordings with a model file of asd fit."""
     from asdlib.monitor import Monitor, reasons, recordings
@@ -187,6 +188,8 @@ def _score(options: argparse.Namespace) -> int:
         print(told)
     if problems := len(clips) - len(readings):
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
+    if options.fail_on_fault and any(reading.unfit for reading in readings):
+        return 3
     return int(options.fail_on_alarm and any(reading.alarm for reading in readings))
 
 

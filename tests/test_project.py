@@ -30,12 +30,12 @@ FLOORS = [
 BUDGET = {
     "runtime": 420,
     "io": 730,
-    "method": 2231,
+    "method": 2299,
     "simulate": 822,
     "study": 1425,
     "compare": 1545,
     "measure": 425,
-    "monitor": 1235,
+    "monitor": 1490,
     "report": 1995,
     "explore": 465,
 }

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.monitor.model import Monitor, joined
+from asdlib.monitor.model import Monitor
+from asdlib.monitor.reasons import joined
 from asdlib.monitor.recordings import each, faults
 from asdlib.monitor.views import values_of
 from asdlib.params import Params, Spectra

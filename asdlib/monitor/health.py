@@ -30,6 +30,8 @@ _DROP = 30.0  # dB from one band to all bands above the next
 
 # limits of faults against training recordings
 _GAIN = 6.0  # dB
+_TOLD_GAIN = (2.0, 9.0)  # dB; beyond, the recording is judged as it is
+_ALIKE = 1.0  # dB, between the channels
 _CUT = 12.0  # dB, a drop against the usual spectrum
 _GONE = 25.0  # dB below the usual level: dead
 _KNOWN = 12.0  # match of the training recordings that lets its absence count
@@ -65,6 +67,18 @@ class Fault(NamedTuple):
 
     kind: str
     sentence: str
+
+
+_CHANGES = {"level", "floor"}  # a change of the machine can make them too
+
+
+def unfit(faults: Sequence[Fault]) -> bool:
+    """Whether faults of a recording forbid to judge the machine by it.
+
+    Another level can come from the machine, and so can clipping where the level is another one.
+    """
+    kinds = {fault.kind for fault in faults}
+    return not kinds <= (_CHANGES | {"clipped"} if "level" in kinds else _CHANGES)
 
 
 def summary(
@@ -156,6 +170,29 @@ def _channel(
     usual = SimpleNamespace(**own(ranges))
     about = {"name": CHANNELS[c], "c": c, "found": found, "reference": reference}
     return SimpleNamespace(**own(values), **about, usual=usual)
+
+
+def gain(found: RecordingQuantities, reference: MachineReference) -> float:
+    """Gain of both channels against training recordings, dB; 0 where there is none.
+
+    A gain moves all bands of both channels alike, by 2 to 9 dB and beyond the training recordings.
+    A louder machine moves the near channel more, louder surroundings the far one.
+
+    >>> from asdlib.monitor.quantities import measure
+    >>> rng = np.random.default_rng(0)
+    >>> clips = [0.1 * rng.normal(size=(2, 32000)) for _ in range(8)]
+    >>> reference = MachineReference.fit([measure(clip) for clip in clips])
+    >>> round(gain(measure(2 * clips[0]), reference)), gain(measure(clips[0]), reference)
+    (6, 0.0)
+    """
+    both = [_channel(found, reference, c) for c in (0, 1)]
+    near, far = (x.gain for x in both)
+    beyond = all(x.gain > x.usual.gain.high for x in both)
+    below = all(x.gain < x.usual.gain.low for x in both)
+    alike = abs(near - far) <= max(_ALIKE, both[0].usual.apart.high)
+    alike = alike and both[0].uneven <= max(_ALIKE, both[0].usual.uneven.high)
+    mean, (least, most) = (near + far) / 2, _TOLD_GAIN
+    return mean if alike and (beyond or below) and least <= abs(mean) <= most else 0.0
 
 
 def _side(x: SimpleNamespace, quantity: str, limit: float) -> int:

@@ -1,8 +1,8 @@
 """A monitor: what normal recordings of one machine have taught, and the score of a new one.
 
-It joins the views of the submission without training (chapter 05): statistics of single bins of the
-near microphone and after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from
-held-out scores.
+It joins the views of the submission without training (chapter 05), which are statistics of single
+bins of the near microphone and after AdaSub, and statistics of mel bands after AdaLS, with a
+detector of new lines. Thresholds come from held-out scores.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import clipstats, pipeline
-from asdlib.calibration import Alarm, surprise
-from asdlib.monitor import health, model_file, reasons, recordings
+from asdlib import clipstats
+from asdlib.calibration import Alarm, HeldOut
+from asdlib.lines import Lines
+from asdlib.monitor import health, model_file, recordings
+from asdlib.monitor.decision import Decision
 from asdlib.monitor.quantities import measure
-from asdlib.monitor.reasons import Reading, ReadingEvidence
+from asdlib.monitor.reasons import Reading, ReadingEvidence, joined
 from asdlib.monitor.reference import MachineReference
-from asdlib.monitor.views import Row, Tables, examined, unfitted, values_of
+from asdlib.monitor.views import Row, Tables, examined, unfitted
+from asdlib.monitor.window import Window
 from asdlib.params import AsdError, Spectra
 from asdlib.pipeline import FittedView
 from asdlib.runtime.errors import plural
@@ -40,11 +43,13 @@ class Monitor:
     Attributes
     ----------
     views : fitted detectors, in the order of :data:`asdlib.clipstats.S5`.
-    values : of the training recordings, one array (recording, value) per view.
-    known : a row per training recording: domain, fold (block in which it was held out) and hash.
+    lines : what the lines of the training recordings look like.
+    values : of the training recordings, one array (recording, value) per view and of the lines.
+    known : a row per training recording, of :func:`asdlib.monitor.recordings.known`.
     reference : what the training recordings look like.
     faulty : sentences about training recordings that are not sound themselves.
     false_alarms : wanted share of alarms among normal recordings.
+    warnings : wanted share of warnings and alarms together; none: no warnings.
 
     Examples
     --------
@@ -62,11 +67,13 @@ class Monitor:
     """
 
     views: tuple[FittedView, ...]
+    lines: Lines
     values: Tables
     known: pd.DataFrame
     reference: MachineReference
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
+    warnings: float | None = None
 
     @classmethod
     def fit(
@@ -91,10 +98,7 @@ class Monitor:
             For a wrong rate, fewer than two different recordings, or recordings that cannot be
             used.
         """
-        if not 0 < false_alarms < 1:
-            raise AsdError(
-                f"A false-alarm rate of {false_alarms:g} was given; it must lie between 0 and 1."
-            )
+        Decision(np.zeros(0), (), false_alarms)  # refuses a rate that is none, before any work
         spectra = Spectra(resample=resample)
         table = recordings.collect(normal, spectra)
         if len(table) < 2:
@@ -103,8 +107,9 @@ class Monitor:
         values, found = examined(views, table)
         reference = MachineReference.fit(found)
         faulty = tuple(health.summary(table["name"].tolist(), found, reference))
-        none_yet = cls(views, (), table[:0], reference, faulty, false_alarms)
-        return none_yet.on(values, recordings.known(table))
+        no_lines = Lines(np.zeros(0), np.zeros(0), HeldOut(np.zeros(0)))
+        none_yet = cls(views, no_lines, (), table[:0], reference, faulty, false_alarms)
+        return none_yet.on(values, recordings.known(table, found))
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings.
@@ -123,22 +128,22 @@ class Monitor:
 
     def _packed(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Tensors of the model file, and what stands beside them."""
-        parts = {"usual": vars(self.reference)}
-        for number, (view, values) in enumerate(zip(self.views, self.values, strict=True)):
+        lines = {"usual": self.lines.usual, "scatter": self.lines.scatter}
+        lines |= {"held_out": self.lines.held_out.scores, "values": self.values[-1]}
+        parts = {"usual": vars(self.reference), "lines": lines}
+        for number, (view, values) in enumerate(zip(self.views, self.values[:-1], strict=True)):
             parts[str(number)] = {**model_file.tensors_of(view), "values": values}
         named = {f"{part}.{name}": v for part, own in parts.items() for name, v in own.items()}
-        tensors = {"folds": self.known["fold"].to_numpy(), **named}
         about = {
             "views": clipstats.S5,
             "false_alarms": self.false_alarms,
-            "domains": self.known["domain"].tolist(),
-            "contents": self.known["hash"].tolist(),
+            "known": self.known.to_dict("list"),
             "faulty": self.faulty,
             "spectra": self.spectra.model_dump(),
             "statistics": self.views[0].constants.model_dump(),
             "denoising": [view.front_end.constants.model_dump() for view in self.views],
         }
-        return tensors, about
+        return named, about
 
     @classmethod
     def load(cls, path: str | Path) -> Monitor:
@@ -147,43 +152,42 @@ class Monitor:
         Raises
         ------
         AsdError
-            For a file that is missing, cut, changed, of another kind or of a newer version.
+            For a file that is missing, cut, changed, of another kind or of another version.
         """
         tensors, about = model_file.read(Path(path))
         keep_memory()  # every recording needs the same blocks again
         numbers = range(len(about["views"]))
-        known = {"domain": about["domains"], "hash": about["contents"]}
+        lines = model_file.part(tensors, "lines")
         return cls(
             tuple(model_file.view_of(tensors, about, number) for number in numbers),
-            tuple(tensors[f"{number}.values"] for number in numbers),
-            pd.DataFrame(known | {"fold": tensors["folds"]}),
+            Lines(lines["usual"], lines["scatter"], HeldOut(lines["held_out"])),
+            (*(tensors[f"{number}.values"] for number in numbers), lines["values"]),
+            pd.DataFrame(about["known"]),
             MachineReference(**model_file.part(tensors, "usual")),
             tuple(about["faulty"]),
             about["false_alarms"],
         )
 
+    @cached_property
+    def decision(self) -> Decision:
+        """The decision on scores, and what it promises."""
+        z = [*(own.normal.held_out.z for own in self.views), self.lines.held_out.z]
+        sessions = self.known["session"].tolist()
+        return Decision(joined(z), sessions, self.false_alarms, self.warnings)
+
     @property
     def alarm(self) -> Alarm:
-        """The decision on scores."""
-        return Alarm(joined([own.normal.held_out.z for own in self.views]), self.false_alarms)
+        """The alarm by the wanted rate."""
+        return self.decision.alarm
 
     @property
     def promise(self) -> str:
-        """What the alarm promises in one or two sentences, or else what keeps it from doing so."""
-        alarm, n = self.alarm, len(self.known)
-        remarks = [alarm.remark, *(view.normal.remark for view in self.views)]
-        if any(remarks):
-            return "\n".join(dict.fromkeys(filter(None, remarks)))
-        low, high = alarm.interval
-        told = (
-            f"Alarm at p <= {self.false_alarms:g}: at most {self.false_alarms:.0%} of normal "
-            f"recordings like the {n} given ones. With {n} recordings, the true rate is between "
-            f"{low:.1%} and {high:.1%} (95 % interval)."
-        )
+        """What the alarm promises, or else what keeps it from doing so; a sentence a line."""
+        remarks = [self.alarm.remark, *(view.normal.remark for view in self.views)]
         counts = self.known["domain"].value_counts()
-        if len(counts) > 1:
-            told += f" Recordings by domain: {', '.join(f'{k} {v}' for k, v in counts.items())}."
-        return told
+        domains = ", ".join(f"{k} {v}" for k, v in counts.items())
+        told = "\n".join(dict.fromkeys(filter(None, remarks))) or self.decision.promise
+        return f"{told}\nRecordings by domain: {domains}." if len(counts) > 1 else told
 
     @property
     def spectra(self) -> Spectra:
@@ -218,34 +222,26 @@ class Monitor:
         signal = recordings.signal(recording, rate, self.spectra)
         if name is None:
             name = Path(recording).name if isinstance(recording, str | Path) else ""
-        mel = self.views[-1]
         with one_thread():
-            values, spectra = values_of(self.views, signal)
-            z = self.z(values)
-            strongest = int(np.argmax(z))
-            table = self.views[strongest].explained(values[strongest])
-            levels = pipeline.frames(spectra["mel"], mel.front_end, mel.spectra)
-            deviation = reasons.deviation(levels, mel.normal)
-            centres = clipstats.centres(mel.scorer, mel.spectra)
             found = measure(signal, self.spectra)
-        alarm, score = self.alarm, np.array(joined(z))
-        reading = Reading(
-            score=float(score),
-            p_value=float(alarm.p_values(score)),
-            alarm=bool(alarm(score)),
-            reasons=reasons.of(table, deviation, centres, spectra["fine"], self.spectra),
-            health=tuple(fault.sentence for fault in health.faults(found, self.reference)),
-            name=name,
-            decided=not alarm.remark,
-        )
-        hop = mel.spectra.hop_length / mel.spectra.sample_rate
-        names = clipstats.S5[strongest]
-        return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
+            faults = health.faults(found, self.reference)
+            gain = health.gain(found, self.reference)
+            if gain:
+                signal = signal * np.float32(10 ** (-gain / 20))
+                faults = [fault for fault in faults if health.unfit([fault])]
+            length = round(float(self.known["seconds"].median()) * found.rate)
+            starts = recordings.windows(signal.shape[1], length)
+            end = length if len(starts) > 1 else None
+            heard = (Window.heard(self, signal[:, at:][:, :end], at / found.rate) for at in starts)
+            worst = max(heard, key=lambda own: own.score)
+        return worst.told(self, name, gain, faults, found.seconds, len(starts))
 
     def z(self, values: Sequence[Row]) -> list[float]:
         """Score of each detector, from what it looks at of one recording."""
-        pairs = zip(self.views, values, strict=True)
-        return [float(view.normal.z(own[None])[0]) for view, own in pairs]
+        *of_views, prominence = values
+        pairs = zip(self.views, of_views, strict=True)
+        scores = [float(view.normal.z(own[None])[0]) for view, own in pairs]
+        return [*scores, float(self.lines.z(prominence[None])[0])]
 
     def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
@@ -260,8 +256,10 @@ class Monitor:
         new, found = examined(self.views, table)
         values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
         faulty = health.summary(table["name"].tolist(), found, self.reference)
+        own = recordings.known(table, found)
+        own["fold"] += self.known["fold"].max() + 1  # sessions of their own
         return replace(
-            self.on(values, pd.concat([self.known, recordings.known(table)], ignore_index=True)),
+            self.on(values, pd.concat([self.known, own], ignore_index=True)),
             reference=self.reference.widened(found),
             faulty=(*self.faulty, *faulty),
         )
@@ -272,13 +270,10 @@ class Monitor:
         The parameters are the attributes of the same names.
         """
         domains, folds = known["domain"].tolist(), known["fold"].to_numpy()
+        *of_views, prominence = values
         views = tuple(
             replace(view, normal=clipstats.Normal.fit(own, domains, folds))
-            for view, own in zip(self.views, values, strict=True)
+            for view, own in zip(self.views, of_views, strict=True)
         )
-        return replace(self, views=views, values=values, known=known)
-
-
-def joined(z: Sequence[Any]) -> Any:
-    """Join the scores of the detectors, each a number or an array, by Fisher's sum."""
-    return sum(map(surprise, z))
+        lines = Lines.fit(prominence, folds)
+        return replace(self, views=views, lines=lines, values=values, known=known)

@@ -21,8 +21,8 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView
 
-VERSION = 2
-"""Of the format; a file of a newer one is refused."""
+VERSION = 3
+"""Of the format; a file of another one is refused."""
 
 _ENTRY = "asd_monitor"
 _START = b'{"__metadata__":{"asd_monitor":'  # of the header, after its length
@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises
     ------
     AsdError
-        For a file that is missing, cut, changed, of another kind or of a newer version.
+        For a file that is missing, cut, changed, of another kind or of another version.
     """
     content = files.read_bytes(path)
     try:
@@ -73,11 +73,9 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         tensors = safetensors.numpy.load(content)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError):
         raise AsdError(f"{path}: not a model file of asd fit, or cut short.") from None
-    if version > VERSION:
-        raise AsdError(
-            f"{path}: of format {version}; this asdlib reads up to format {VERSION}. Update "
-            "asdlib, or fit again."
-        )
+    if version != VERSION:
+        cure = "Update asdlib" if version > VERSION else "Fit again"
+        raise AsdError(f"{path}: of format {version}; this asdlib reads {VERSION}. {cure}.")
     if found != digest(tensors, about):
         raise AsdError(f"{path}: was changed after it was written; fit again.")
     broken = [name for name, value in tensors.items() if not np.isfinite(value).all()]
@@ -108,7 +106,6 @@ def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedVi
     floors = None
     if kind.needs_floors:
         floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
-    own.setdefault("means", np.zeros(len(own["centres"])))  # format 1 has none
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
     sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])

@@ -55,12 +55,14 @@ class RecordingQuantities:
     lags : cross-correlation of the whitened channels in the first and the second half. The middle
         is no delay; the far channel is late to the right of it. Its scatter counts as 1.
     rate : sample rate in Hz.
+    seconds : length of the recording.
     """
 
     values: dict[str, float]
     bands: Float[np.ndarray, "channel=2 band"]
     lags: Float[np.ndarray, "half=2 lag"]
     rate: int
+    seconds: float
 
 
 def measure(
@@ -112,7 +114,13 @@ def measure(
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
     )
     both = {"unlike": unlike, "times": times}
-    return RecordingQuantities(values | both, bands, _lags(cross, length), spectra.sample_rate)
+    return RecordingQuantities(
+        values | both,
+        bands,
+        _lags(cross, length),
+        spectra.sample_rate,
+        samples / spectra.sample_rate,
+    )
 
 
 def by_channel(**quantities: Sequence[float] | Float[np.ndarray, " channel=2"]) -> dict[str, float]:

@@ -16,20 +16,24 @@ import pandas as pd
 from jaxtyping import Float
 
 from asdlib import clipstats
-from asdlib.calibration import proportion_interval
+from asdlib.calibration import proportion_interval, surprise
+from asdlib.lines import OfBins, place
 from asdlib.params import Spectra
-from asdlib.spectra import Spectrum, decibels, frequencies, power
 
 _SHARE = 0.5  # of the squared distance that reasons are looked for in
 _MOST_VALUES = 16
 _MOST_REASONS = 2
 _GAP = 2  # bands between two values of one reason
-_LINE = 6.0  # dB that a line stands above its neighbourhood
-_NEIGHBOURHOOD = 20  # bins to either side
+_LINE = 6.0  # dB that a line stands above its neighbours
+_MARGIN = 15.0  # Hz, to either side of a band that a line is looked for in
+_SAME = 0.01  # of the frequency: one line
 _LEAST_SCATTER = 0.1  # dB, of a level over time
 _SPAN = 0.8  # share of the excess that a stretch of time holds
 _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
 _LEAST = 20  # recordings: fewer say little about a rate of one in ten
+
+UNUSUAL = 4.0
+"""Standard deviations from which a reason is told of a normal recording too."""
 
 LATEST = 50
 """Recordings whose share of alarms tells a drift."""
@@ -61,7 +65,11 @@ class Reading:
     reasons : sentences about what differs from normal, the most important one first.
     health : sentences about faults of the recording itself; empty for a sound one.
     name : of the recording.
-    decided : whether the monitor can raise an alarm at all; not with too few normal recordings.
+    decided : whether there is a verdict; not with too few normal recordings, and not of a recording
+        that is much shorter than they are.
+    remarks : sentences on how it was judged: a gain that was removed, windows, and the like.
+    warning : whether the p value is no alarm, but at most the wanted rate of warnings.
+    unfit : whether faults of the recording itself forbid to judge the machine by it.
 
     Examples
     --------
@@ -77,23 +85,29 @@ class Reading:
     health: tuple[str, ...]
     name: str = ""
     decided: bool = True
+    remarks: tuple[str, ...] = ()
+    warning: bool = False
+    unfit: bool = False
 
     @property
     def verdict(self) -> str:
-        """ALARM, normal, or no verdict."""
-        return ("ALARM" if self.alarm else "normal") if self.decided else "no verdict"
+        """ALARM, warning, normal, recording fault, or no verdict."""
+        if self.unfit or not self.decided:
+            return "recording fault" if self.unfit else "no verdict"
+        return "ALARM" if self.alarm else "warning" if self.warning else "normal"
 
     def __str__(self) -> str:
-        """Lines for a reader: score and name, and the reasons of an alarm below them."""
+        """Lines for a reader: score and name, and the sentences below them."""
         first = f"{self.verdict:6}  score {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
-        below = [*self.health, *(self.reasons if self.alarm else ())]
+        below = [*self.health, *self.remarks, *(() if self.unfit else self.reasons)]
         return "\n".join([first, *(f"        {sentence}" for sentence in below)])
 
     def record(self) -> dict[str, Any]:
         """Return what a line of JSON holds."""
-        told = {"name": self.name} | asdict(self)
-        decided = told.pop("decided")
-        return told | {"alarm": self.alarm if decided else None}
+        told = {"name": self.name} | asdict(self) | {"verdict": self.verdict.lower()}
+        del told["decided"], told["unfit"], told["warning"]
+        judged = self.decided and not self.unfit
+        return told | {"alarm": self.alarm if judged else None}
 
     def json(self) -> str:
         """One line of JSON, in ASCII."""
@@ -156,12 +170,21 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
     )
 
 
+def joined(z: Sequence[Any]) -> Any:
+    """Join the scores of the detectors, each a number or an array, by Fisher's sum."""
+    return sum(map(surprise, z))
+
+
 def of(
     table: pd.DataFrame,
     deviation: Float[np.ndarray, "mel_frame band"],
     centres: Float[np.ndarray, " band"],
-    fine: Spectrum,
+    prominence: OfBins,
     spectra: Spectra,
+    *,
+    start: float = 0.0,
+    line: tuple[float, float, float] | None = None,
+    least: float = 0.0,
 ) -> tuple[str, ...]:
     """Sentences about what a detector found most unlike normal, the largest share first.
 
@@ -170,19 +193,35 @@ def of(
     table : of :meth:`asdlib.pipeline.FittedView.explained`.
     deviation : of :func:`deviation`, which tells when something happens.
     centres : frequencies of the bands of ``deviation``, in Hz.
-    fine : complex spectra of the recording, of the kind "fine", see :func:`asdlib.clipstats.sizes`.
+    prominence : of :func:`asdlib.lines.prominence`.
     spectra : sizes of the spectra that ``deviation`` is made of.
+    start : of the window in its recording, s.
+    line : of :meth:`asdlib.lines.Lines.strongest`, where it is to be told.
+    least : standard deviations below which a reason is not told.
     """
     total, told = table["contribution"].sum(), []
+    if line:
+        hertz, above, usual = line
+        told.append(
+            f"louder than normal: a line at {_hertz(hertz)}, {above:.0f} dB above its neighbours, "
+            f"usually {usual:.0f} dB or less."
+        )
     for group in grouped(table):
         low, high = group["frequency"].min(), group["frequency"].max()
         most = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
+        if abs(most["deviation"]) < least:
+            continue
         where, when, is_higher = _range(low, high), "", bool(most["higher"])
-        if is_higher and most["kind"] == "level" and (line := _line(low, high, fine, spectra)):
-            where = f"a line at {line:,.0f} Hz"
+        if is_higher and most["kind"] == "level":
+            hertz = _line(low, high, prominence, spectra.sample_rate)
+            if line and abs(hertz - line[0]) < _SAME * line[0]:
+                continue
+            where = f"a line at {_hertz(hertz)}" if hertz else where
         if is_higher and (stretch := _stretch(low, high, deviation, centres)):
-            start, end = (frame * spectra.hop_length / spectra.sample_rate for frame in stretch)
-            when = f", most from {start:.1f} to {end:.1f} s"
+            begin, end = (
+                start + frame * spectra.hop_length / spectra.sample_rate for frame in stretch
+            )
+            when = f", most from {begin:.1f} to {end:.1f} s"
         share = group["contribution"].sum() / total
         told.append(
             f"{_WORDS[most['kind'], is_higher]}: {where}, by {abs(most['deviation']):.1f} standard "
@@ -227,17 +266,19 @@ def grouped(table: pd.DataFrame) -> list[pd.DataFrame]:
     return sorted(found, key=lambda own: -own["contribution"].sum() / total)[:_MOST_REASONS]
 
 
-def _line(low: float, high: float, fine: Spectrum, spectra: Spectra) -> float:
-    """Frequency of the strongest bin of a range, where it stands above its neighbourhood."""
-    level = decibels(power(fine[0]).mean(axis=-1))
-    of_bin = frequencies(clipstats.sizes("fine", spectra))
-    margin = 2 * of_bin[1]
-    inside = np.flatnonzero((of_bin >= low - margin) & (of_bin <= high + margin))
+def _line(low: float, high: float, prominence: OfBins, rate: int) -> float:
+    """Frequency of the strongest line of a range; 0 where none stands out."""
+    of_bin = np.linspace(0, rate / 2, len(prominence))
+    inside = np.flatnonzero((of_bin >= low - _MARGIN) & (of_bin <= high + _MARGIN))[1:-1]
     if not len(inside):
         return 0.0
-    peak = int(inside[level[inside].argmax()])
-    around = level[max(peak - _NEIGHBOURHOOD, 0) : peak + _NEIGHBOURHOOD + 1]
-    return float(of_bin[peak]) if level[peak] > np.median(around) + _LINE else 0.0
+    peak = int(inside[prominence[inside].argmax()])
+    return place(prominence, peak, rate) if prominence[peak] > _LINE else 0.0
+
+
+def _hertz(value: float) -> str:
+    """Write a frequency, to half a hertz."""
+    return f"{round(2 * value) / 2:,.1f} Hz".replace(".0 ", " ")
 
 
 def _stretch(

@@ -6,7 +6,7 @@ DCASE, and then the clips of ``train/`` are taken. What is named as an anomaly i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,14 +17,16 @@ from jaxtyping import Float
 from asdlib import calibration, dataset
 from asdlib.io.files import named
 from asdlib.io.folders import below, composed, is_machine, not_text, says_faulty, twins, unread
-from asdlib.monitor import health
-from asdlib.monitor.quantities import measure
+from asdlib.monitor import health, sessions
+from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import problem_of, resampled
 
 Result = TypeVar("Result")
+
+_LONGER = 1.5  # times the usual length; a longer recording is judged in windows
 
 
 def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
@@ -110,13 +112,38 @@ def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
     return [f"{told} in {where}.", *_passed_over(anomalies), *unread(root)]
 
 
-def known(table: pd.DataFrame) -> pd.DataFrame:
-    """Domain, hash and fold of recordings: blocks are held out in turn, a session stays in one."""
+def known(table: pd.DataFrame, found: Sequence[RecordingQuantities]) -> pd.DataFrame:
+    """What a monitor keeps of its recordings, a row each.
+
+    Returns
+    -------
+    DataFrame with domain, hash, name, session, fold (blocks are held out in turn, a session stays
+    in one) and seconds.
+    """
     names, domains = table["name"].tolist(), table["domain"].tolist()
-    groups = (table["attributes"] + table["session"]).tolist()
-    whole = bool(table["session"].any())
-    folds = calibration.folds(names, domains, groups, Statistics().folds, sessions=whole)
-    return table[["domain", "hash"]].assign(fold=folds)
+    own = sessions.of(names, table["session"].tolist(), table["path"].tolist())
+    if table["attributes"].any():  # the layout of DCASE
+        own = table["attributes"].tolist()
+    whole = len(set(own)) > 1 and not table["attributes"].any()
+    folds = calibration.folds(names, domains, own, Statistics().folds, sessions=whole)
+    seconds = [one.seconds for one in found]
+    return table[["domain", "hash", "name"]].assign(session=own, fold=folds, seconds=seconds)
+
+
+def windows(samples: int, length: float) -> list[int]:
+    """Where windows of one length begin that cover a recording; one of 0 for about that length.
+
+    >>> windows(95, 10), windows(14, 10), windows(16, 10)
+    ([0, 9, 19, 28, 38, 47, 57, 66, 76, 85], [0], [0, 6])
+    """
+    if samples <= _LONGER * length:
+        return [0]
+    return (
+        np.linspace(0, samples - length, int(np.ceil(samples / length)))
+        .round()
+        .astype(int)
+        .tolist()
+    )
 
 
 def signal(

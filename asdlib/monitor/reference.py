@@ -29,9 +29,10 @@ _HALF = 512  # samples, 32 ms at 16 kHz: what is compared of the cross-correlati
 _EVIDENT_IN_HALVES = 6.0
 _NEIGHBOURS = 2  # samples that count as no delay
 _NEARLY = 0.9  # of the strongest match
+_MOST = (10, 90)  # percentiles of the bands of both channels, between which a change is told uneven
 
 _PER_CHANNEL = ("level", "offset", "clipped", "silent", "drop", "gain", "quiet", "cut")
-_OF_BOTH = ("unlike", "match", "mirror", "crossed", "delay", "drift")
+_OF_BOTH = ("unlike", "match", "mirror", "crossed", "delay", "drift", "apart", "uneven")
 QUANTITIES = (*(f"{name} {c}" for name in _PER_CHANNEL for c in CHANNELS), *_OF_BOTH)
 """Names of the quantities of a recording, in their order."""
 
@@ -127,8 +128,10 @@ def quantities(found: RecordingQuantities, reference: MachineReference) -> dict[
     apart = found.bands - reference.bands
     against = by_channel(gain=np.median(apart, axis=1), cut=[steepest(one)[0] for one in apart])
     crossed = _crossed(found.bands[0] - found.bands[1], reference)
-    matches = _matches(found.lags, reference.template)
-    return found.values | against | matches | {"crossed": crossed}
+    uneven = float(np.ptp(np.percentile(apart, _MOST)))
+    far = abs(against["gain near"] - against["gain far"])
+    both = {"crossed": crossed, "apart": far, "uneven": uneven}
+    return found.values | against | _matches(found.lags, reference.template) | both
 
 
 def _table(rows: Iterable[dict[str, float]]) -> Float[np.ndarray, "recording quantity"]:

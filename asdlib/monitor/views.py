@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import clipstats
+from asdlib import clipstats, lines
 from asdlib.calibration import HeldOut
 from asdlib.frontends import FRONT_ENDS, FrontEnd
 from asdlib.monitor import recordings
@@ -44,11 +44,15 @@ def _quiet_power(front_end: FrontEnd, sizes: Spectra, signal: Sound) -> np.ndarr
 
 
 def values_of(views: Sequence[FittedView], signal: Sound) -> tuple[list[Row], dict[str, Spectrum]]:
-    """What the detectors look at of one recording, and its complex spectra by the kind of view."""
+    """What the detectors look at of one recording, and its complex spectra by the kind of view.
+
+    The last row is the prominence of lines at the near microphone.
+    """
     of_kind = {kind: clipstats.sizes(kind, views[0].spectra) for kind in ("fine", "mel")}
     spectra = {kind: stft(signal, sizes) for kind, sizes in of_kind.items()}
     kinds = [clipstats.VIEWS[view.scorer].kind for view in views]
-    return [v.values(signal, spectra[kind]) for v, kind in zip(views, kinds, strict=True)], spectra
+    rows = [v.values(signal, spectra[kind]) for v, kind in zip(views, kinds, strict=True)]
+    return [*rows, lines.prominence(signal[0], views[0].spectra)], spectra
 
 
 def examined(
@@ -58,7 +62,7 @@ def examined(
 
     Returns
     -------
-    values : an array (recording, value) per detector.
+    values : an array (recording, value) per detector, and of the lines.
     found : what is measured of the health of each recording.
     """
     spectra = views[0].spectra

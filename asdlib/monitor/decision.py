@@ -1,0 +1,136 @@
+"""When a score is an alarm or a warning, and what is promised: by recordings and by sessions.
+
+The recordings of one session, such as a day, resemble each other. What they say about another day
+is little more than what one of them says, so the promise is also given by sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+
+from asdlib.calibration import Alarm
+from asdlib.params import AsdError
+from asdlib.runtime.errors import plural
+
+_TAIL = 0.1  # share of the held-out scores whose excess is continued beyond the highest
+_ODD = 0.01  # chance below which the alarms of a session are too many
+_MOST_WORDS = 3
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The decision on scores.
+
+    Attributes
+    ----------
+    held_out : scores of training recordings, each without its session.
+    sessions : of each of them.
+    rate : wanted share of alarms among normal recordings.
+    warnings : wanted share of warnings and alarms together; none: no warnings.
+
+    Examples
+    --------
+    >>> decision = Decision(np.arange(40.0), ["Monday", "Tuesday"] * 20, 0.1)
+    >>> decision.p_value(39.5).round(3), decision.p_value(39.5, windows=60).round(2)
+    (np.float64(0.024), np.float64(1.0))
+    >>> print(decision.promise.splitlines()[1])
+    By its 2 sessions, the true rate of another session is between 0.0% and 41.8%.
+    """
+
+    held_out: Float[np.ndarray, " recording"]
+    sessions: Sequence[str]
+    rate: float
+    warnings: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse rates that are none.
+
+        Raises
+        ------
+        AsdError
+            For a rate that does not lie between 0 and 1, or fewer warnings than alarms.
+        """
+        for rate in (self.rate, self.warnings if self.warnings is not None else self.rate):
+            if not 0 < rate < 1:
+                told = f"A false-alarm rate of {rate:g} was given; it must lie between 0 and 1."
+                raise AsdError(told)
+        if self.warnings is not None and self.warnings < self.rate:
+            raise AsdError(
+                f"Warnings at a rate of {self.warnings:g} are fewer than alarms at one of "
+                f"{self.rate:g}: the rate of warnings counts both."
+            )
+
+    @cached_property
+    def alarm(self) -> Alarm:
+        """The alarm by the wanted rate."""
+        return Alarm(self.held_out, self.rate)
+
+    def p_value(self, score: float, windows: int = 1) -> float:
+        """Share of normal recordings, at most, that score as high.
+
+        Parameters
+        ----------
+        windows : of which the score is the highest; the p value of one is multiplied by their
+            number (Bonferroni). Beyond the highest held-out score, p falls there as that of an
+            exponential distribution with the mean excess of the highest tenth: an assumption.
+        """
+        p = float(self.alarm.p_values(np.asarray(score)))
+        if windows == 1:
+            return p
+        top = np.sort(self.held_out)[-max(int(_TAIL * len(self.held_out)), 2) :]
+        if score > top[-1] and top[-1] > top[0]:
+            p *= float(np.exp(-(score - top[-1]) / (top - top[0]).mean()))
+        return min(1.0, windows * p)
+
+    @property
+    def shares(self) -> dict[str, tuple[int, int]]:
+        """Alarms and recordings of each session, each scored without its session."""
+        raised = self.alarm(self.held_out)
+        of = np.asarray(self.sessions)
+        return {name: (int(raised[of == name].sum()), int((of == name).sum())) for name in set(of)}
+
+    @property
+    def promise(self) -> str:
+        """What the alarm promises, in a sentence a line, or else what keeps it from doing so."""
+        if self.alarm.remark:
+            return self.alarm.remark
+        low, high = self.alarm.interval
+        n = len(self.held_out)
+        told = [
+            f"Alarm at p <= {self.rate:g}: at most {100 * self.rate:g}% of normal recordings like "
+            f"the {n} given ones. With {n} recordings, the true rate is between {low:.1%} and "
+            f"{high:.1%} (95 % interval)."
+        ]
+        return "\n".join([*told, *self._by_session()])
+
+    def _by_session(self) -> list[str]:
+        """What the sessions say about another one, and which of them is odd."""
+        shares = self.shares
+        if len(shares) < 2:
+            return ["One session holds all of them: this says nothing about another day."]
+        rates = np.array([alarms / count for alarms, count in shares.values()])
+        apart = scipy.stats.t.ppf(0.975, len(rates) - 1) * rates.std(ddof=1) / np.sqrt(len(rates))
+        # as wide at least as without any difference between sessions
+        apart = max(apart, np.diff(self.alarm.interval).item() / 2)
+        low, high = np.clip([rates.mean() - apart, rates.mean() + apart], 0, 1)
+        told = [
+            f"By its {len(shares)} sessions, the true rate of another session is between "
+            f"{low:.1%} and {high:.1%}."
+        ]
+        for name, (alarms, count) in sorted(shares.items()):
+            chance = scipy.stats.binomtest(alarms, count, self.rate, "greater").pvalue
+            if chance < _ODD / len(shares):
+                rest = Alarm(self.held_out[np.asarray(self.sessions) != name], self.rate)
+                told.append(
+                    f"Session {name} is unlike the others: {alarms} of its "
+                    f"{plural(count, 'recording')} are alarms without it. It moves the threshold "
+                    f"from {rest.threshold:.1f} to {self.alarm.threshold:.1f}: "
+                    "listen whether it is normal."
+                )
+        return told[: 1 + _MOST_WORDS]
