@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resumes = options.run in (_study, _report)
         say("Stopped; the same command resumes." if resumes else "Stopped.")
         return 128 + (request.args or (2,))[0]  # the signal's number, or SIGINT's
-    except (AsdError, OSError) as error:
+    except (AsdError, OSError, MemoryError) as error:
         say(sentence(process.output_error() or error))
         return 2
 
@@ -182,6 +182,8 @@ def _score(options: argparse.Namespace) -> int:
             print(reading.json() if options.json else printable(str(reading)), flush=True)
         except AsdError as error:
             say(str(error))
+        except MemoryError as error:
+            say(f"{clip}: {sentence(error)}")
     p_values = [reading.p_value for reading in readings]
     if not options.json and (told := reasons.drift(p_values, monitor.false_alarms)[1]):
         print(told)

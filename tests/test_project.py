@@ -28,14 +28,14 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 420,
+    "runtime": 425,
     "io": 730,
     "method": 2231,
     "simulate": 822,
     "study": 1425,
     "compare": 1545,
     "measure": 425,
-    "monitor": 1235,
+    "monitor": 1320,
     "report": 1995,
     "explore": 465,
 }

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from asdlib.runtime.errors import AsdError, plural, printable
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
+_HANG_UP = (signal.SIGHUP,)
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
 _FOLDERS = {
     "MPLCONFIGDIR": (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")),
@@ -105,7 +106,8 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
 
     Parameters
     ----------
-    patient : raise nothing; what is yielded holds the numbers of the signals that have come.
+    patient : raise nothing; what is yielded holds the numbers of the signals that have come. The
+        end of a terminal (SIGHUP), which is also a request to open logs anew, is no request to end.
 
     Examples
     --------
@@ -117,12 +119,18 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
     stopped: list[int] = []
 
     def stop(number: int, _: Any) -> None:
+        if number == signal.SIGHUP:
+            return
         stopped.append(number)
         if len(stopped) == 1 and not patient:  # a second one must not break the end
             raise KeyboardInterrupt
 
     able = threading.current_thread() is threading.main_thread()
-    numbers = [n for n in _REQUESTS if able and signal.getsignal(n) is not signal.SIG_IGN]
+    numbers = [
+        n
+        for n in (*_REQUESTS, *_HANG_UP * patient)
+        if able and signal.getsignal(n) is not signal.SIG_IGN
+    ]
     before = [signal.signal(number, stop) for number in numbers]
     try:
         yield stopped
