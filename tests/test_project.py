@@ -30,10 +30,10 @@ FLOORS = [
 BUDGET = {
     "runtime": 425,
     "io": 730,
-    "method": 2231,
+    "method": 2237,
     "simulate": 822,
     "study": 1425,
-    "compare": 1545,
+    "compare": 1555,
     "measure": 425,
     "monitor": 1320,
     "report": 1995,
