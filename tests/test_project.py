@@ -32,7 +32,7 @@ BUDGET = {
     "io": 730,
     "method": 2237,
     "simulate": 822,
-    "study": 1425,
+    "study": 1430,
     "compare": 1555,
     "measure": 425,
     "monitor": 1320,
