@@ -35,7 +35,7 @@ BUDGET = {
     "study": 1430,
     "compare": 1555,
     "measure": 425,
-    "monitor": 1320,
+    "monitor": 1335,
     "report": 1995,
     "explore": 465,
 }

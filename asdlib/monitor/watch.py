@@ -30,6 +30,7 @@ from asdlib.runtime.errors import AsdError, FileError, sentence
 _NAP = 0.1  # s; a request to stop is seen that soon
 _LONGEST_PAUSE = 3600.0  # s between two attempts at a file that the system does not give
 _TAIL = 0.05  # s at the end of a recording
+_NEARLY = 0.95  # of the shortest normal recording: what is shorter may still be written
 _GONE: State = (0, 0)
 _ENDED = (
     "The last watcher ended while it was scored, perhaps for lack of memory; it is left out until "
@@ -53,7 +54,7 @@ def watch(
     A WAV file is complete when its size and time of change are the same at two looks, and as
     much sound is there as its header announces. Where the header announces nothing, the file is
     complete when it has not changed for ``patience``. Where the recording ends in silence, or is
-    shorter than those before, it is complete when it has not changed for as long as one lasts. A
+    shorter than the normal ones, it is complete when it has not changed for as long as one lasts. A
     file whose content changes later is scored again. Hidden files and what systems leave in
     folders are left out. Where the folder itself vanishes, as a network drive may, the watch waits
     for it; what the system does not give is tried again, after pauses that grow.
@@ -170,7 +171,6 @@ class _Watcher:
     say: Callable[[str], object]
     log: WatchLog | None
     files: dict[str, _File] = field(default_factory=dict)
-    lengths: set[float] = field(default_factory=set)
     p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
 
@@ -221,7 +221,6 @@ class _Watcher:
                 return None
             reading = self.monitor.score(signal, rate, name=name)
             scored = self._told(file, reading.record(), content)
-            self.lengths.add(signal.shape[1] / rate)
             self.p_values.append(reading.p_value)
             changed, said = drift(list(self.p_values), self.monitor.false_alarms)
             if changed and not self.has_warned:
@@ -247,10 +246,9 @@ class _Watcher:
 
     def _wait(self, signal: np.ndarray, rate: int) -> float:
         """Seconds without a change after which a recording that may still be written is whole."""
-        seconds = signal.shape[1] / rate
+        seconds, usual = signal.shape[1] / rate, self.monitor.known.get("seconds", [0.0])
         if np.ptp(signal[:, -max(round(_TAIL * rate), 1) :], axis=1).any():
-            shorter = seconds < min(self.lengths, default=0.0)
-            return max(self.lengths) if shorter else 0.0
+            return float(max(usual)) if seconds < _NEARLY * min(usual) else 0.0
         return seconds
 
     def _told(self, file: _File, record: dict[str, Any], content: str) -> str:

@@ -462,7 +462,9 @@ def test_a_recorder_that_is_slow_is_waited_for(model, folder, monkeypatch):
 
     clock = Clock(change)
     monkeypatch.setattr(watch, "time", clock)
-    for line in watch.watch(Monitor.load(model), folder, stop=lambda: clock.now > 40):
+    monitor = Monitor.load(model)
+    monitor = replace(monitor, known=monitor.known.assign(seconds=8.0))
+    for line in watch.watch(monitor, folder, stop=lambda: clock.now > 40):
         found[clock.now] = json.loads(line)["size"]
     assert found == {9.0: path.stat().st_size, 27.0: path.stat().st_size}
 
