@@ -35,6 +35,7 @@ _FOLDERS = {
 """Variables that name folders to write to; without them, the folders are in these."""
 
 _SPARE, _LIBRARIES = 16, 3  # threads of their own; libraries that start one per core
+_EPOCHS = 315_532_800, 4_102_444_800  # s since 1970: of 1980 and 2100
 _PROBE = 2**16  # bytes that a folder for caches must have room for
 
 LINE_SECONDS = 30.0
@@ -60,6 +61,10 @@ def prepare() -> None:
     # Rounds of waiting at full speed all the same, for the next operation is near. Beside two busy
     # processes on two cores a training takes 3 times its idle time; with 10,000 rounds 4 to 8.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    # Sphinx and matplotlib take it for the date of pages and figures, and a zip file begins in 1980
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not (epoch.isdecimal() and _EPOCHS[0] <= int(epoch) <= _EPOCHS[1]):
+        os.environ.pop("SOURCE_DATE_EPOCH", None)
     for variable, places in _FOLDERS.items():
         if variable in os.environ:
             used = [Path(os.environ[variable])]
