@@ -40,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         resumes = options.run in (_study, _report)
         say("Stopped; the same command resumes." if resumes else "Stopped.")
         return 128 + (request.args or (2,))[0]  # the signal's number, or SIGINT's
-    except (AsdError, OSError) as error:
+    except ModuleNotFoundError as error:
+        say(f"{error.name} is not installed; pip install 'asdlib[report]' brings it.")
+        return 2
+    except (AsdError, OSError, MemoryError) as error:
         say(sentence(process.output_error() or error))
         return 2
 
@@ -107,7 +110,7 @@ def _opened(options: argparse.Namespace, forecast: Callable[..., Any]) -> tuple[
     return params, recordings
 
 
-@argument("--params", "a file of params/", required=True)
+@argument("--params", "a file, or demo, quick, dev, ...", required=True)
 @argument("--data", "recordings; without it the embedded scenes", _folder)
 def _study(options: argparse.Namespace) -> None:
     """Compute what is missing of a study."""
@@ -125,7 +128,7 @@ def _study(options: argparse.Namespace) -> None:
     print(*systems.write_tables(results, params.scoring.quantile, folder), sep="\n")
 
 
-@argument("--params", "a file of params/", required=True)
+@argument("--params", "a file, or demo, quick, dev, ...", required=True)
 @argument("--data", "recordings; without it the embedded scenes", _folder)
 @argument("--out", "default: _build", default=Path("_build"))
 @argument("--single-file", "also one HTML file that can be mailed", bool)
@@ -183,6 +186,8 @@ def _score(options: argparse.Namespace) -> int:
             print(reading.json() if options.json else printable(str(reading)), flush=True)
         except AsdError as error:
             say(str(error))
+        except MemoryError as error:
+            say(f"{clip}: {sentence(error)}")
     p_values = [reading.p_value for reading in readings]
     if not options.json and (told := reasons.drift(p_values, monitor.false_alarms)[1]):
         print(told)
@@ -225,7 +230,7 @@ def _metrics(options: argparse.Namespace) -> None:
 
 @argument("folder", "folder with anomaly_score_*.csv, or above such")
 @argument("--truth", "folder of ground truth, for concealed clips")
-@argument("--params", "a file of params/: its systems, beside them")
+@argument("--params", "of a study: its systems, beside them")
 @argument("--data", "recordings of that study", _folder)
 def _compare(options: argparse.Namespace) -> None:
     """Set scores that others left beside those of a study."""

@@ -147,6 +147,9 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
         except AsdError as error:
             problems.append(str(error))
             attributes = {}
+        if len(sections := sorted({row["section"] for row in own})) > 1:
+            what = "a section is a machine of its own, give each a folder"
+            problems.append(f"{place}: clips of the sections {', '.join(sections)}; {what}.")
         rows += [r | {"attributes": r["attributes"] or attributes.get(r["name"], "")} for r in own]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.sort_values(["machine", "split", "name"], ignore_index=True), problems

@@ -29,7 +29,7 @@ _LABELS = {"normal": 0, "anomaly": 1, 0: 0, 1: 1}
 _ROUNDING = 16 * np.finfo(np.float64).eps  # of a value, that a difference of two may have
 _NAME = re.compile(
     r"section_\d{2}_(?P<domain>source|target)_(?:train|test)_(?P<label>normal|anomaly)_"
-    r"\d{4,}(?:_.*)?\.wav"
+    r"\d{4,}(?:_.*?)?(?i:\.wav)?"
 )
 
 
@@ -317,7 +317,7 @@ def error_counts(decisions: Sequence[int], labels: Sequence[str]) -> dict[str, f
 
 
 def kind_of(name: str) -> tuple[str, str] | None:
-    """Domain and label that an official file name gives; None where it gives none.
+    """Domain and label that an official name gives, with its ending or without; else None.
 
     >>> kind_of("fan/test/section_00_source_test_anomaly_0000_spd_1.wav")
     ('source', 'anomaly')

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from asdlib.io.files import project_root, read_yaml
+from asdlib.io.files import preset, read_yaml
 from asdlib.runtime.errors import AsdError, invalid, unknown_key
 
 Positive = Annotated[int, Field(gt=0, lt=2**31)]
@@ -255,7 +255,8 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
 
     Parameters
     ----------
-    source : the path of a YAML file, a mapping, ready parameters, or none for the defaults.
+    source : the path of a YAML file, the name of one of this package's, such as "demo", a mapping,
+        ready parameters, or none for the defaults.
     changes : top-level values that replace those of the source, such as ``data="recordings"``;
         None replaces nothing.
 
@@ -277,7 +278,7 @@ def load(source: Params | Mapping[str, Any] | str | Path | None = None, **change
     asdlib.runtime.errors.AsdError: parameters: unknown key 'training.epoch'; ...
     """
     if isinstance(source, str | Path):
-        where, values = str(source), {"name": Path(source).stem, **read_yaml(Path(source))}
+        where, values = str(source), {"name": Path(source).stem, **read_yaml(preset(source))}
     else:
         where, values = "parameters", dict(source or {})
     try:
@@ -322,6 +323,6 @@ def from_notebook(namespace: Mapping[str, Any]) -> Params:
     given = found or {"name": "demo"}
     if "name" not in given:
         raise AsdError("parameters: name is missing; 'demo' changes what is in params/demo.yaml.")
-    preset = project_root() / "params" / f"{given['name']}.yaml"
-    base = read_yaml(preset) if preset.exists() else {}
+    own = preset(given["name"])
+    base = read_yaml(own) if own.is_file() else {}
     return load({**base, **given})

@@ -129,6 +129,7 @@ def test_wrong_names_are_collected(tmp_path, rng):
     touch(
         tmp_path,
         "m/train/section_00_source_train_normal_0000_a.wav",
+        "m/train/section_01_source_train_normal_0000_a.wav",
         "m/train/section_00_source_test_normal_0000_a.wav",
         "m/train/section_00_source_train_anomaly_0000_a.wav",
         "m/train/section_00_0001.wav",
@@ -139,8 +140,15 @@ def test_wrong_names_are_collected(tmp_path, rng):
     with pytest.raises(Problems) as error:
         dataset.scan(tmp_path)
     sentences = error.value.sentences
-    assert len(sentences) == 5
-    for part in ("lies in train/", "must be normal", "concealed", "not a DCASE 2026", "no wav"):
+    assert len(sentences) == 6
+    for part in (
+        "clips of the sections 00, 01; a",
+        "lies in train/",
+        "must be normal",
+        "concealed",
+        "not a DCASE 2026",
+        "no wav",
+    ):
         assert any(part in s for s in sentences)
 
 

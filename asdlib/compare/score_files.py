@@ -15,6 +15,7 @@ import pandas as pd
 from asdlib import metrics
 from asdlib.compare.statistics import FUSED, PARTS, Results
 from asdlib.io.files import cells_of, read_bytes
+from asdlib.io.folders import below, composed
 from asdlib.params import AsdError
 from asdlib.runtime.errors import form, plural
 
@@ -25,6 +26,7 @@ Kind = tuple[str | None, str | None]
 _MOST_BYTES = 2**26  # of one file
 _SCORES = re.compile(r"anomaly_score_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test(.*)\.csv")
 _TRUTH = re.compile(r"ground_truth_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test.*\.csv")
+_SECTION = re.compile(r"section_(\d{2})_")
 _DOMAINS, _LABELS = ("source", "target"), ("normal", "anomaly")  # 0 and 1 of ground-truth files
 
 
@@ -59,7 +61,7 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     at = [header.index(name) for name in ("file", "score")]
     rows = [(n, [own[i] for i in at] if len(own) == len(header) else own) for n, own in lines]
-    return _labelled(path, rows)
+    return _one_section(_labelled(path, rows), path)
 
 
 def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
@@ -72,7 +74,7 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
         ``file,score`` of whole systems.
     truth : folder of ``ground_truth_<machine>_section_00_test.csv``: the clip's official name, or 0
         and 1 for source and target (a path with "domain") and for normal and anomaly. None: the
-        names of the clips tell.
+        names of the clips tell. Names may lack their ending.
 
     Returns
     -------
@@ -98,7 +100,7 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
         raise AsdError(f"{folder}: no such folder; give one with anomaly_score_*.csv.")
     known = {} if truth is None else _truth(Path(truth))
     found = []
-    for path in sorted(folder.rglob("*.csv")):
+    for path in below(folder, endings=(".csv",)):
         if match := _SCORES.fullmatch(path.name):
             name = " ".join([_place(path.parent, folder), *match[2].strip("_").split("_")]).strip()
             found.append(_labelled(path, _lines(path), match[1], known).assign(system=name))
@@ -112,7 +114,7 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
     whole = pd.concat(found, ignore_index=True)
     for row in whole[whole.duplicated(["system", "machine", "name"])].itertuples():
         raise AsdError(f"{row.system}: {row.name} of {row.machine} is listed more than once.")
-    return whole
+    return _one_section(whole, folder)
 
 
 def in_common(whole: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -198,7 +200,26 @@ def _place(path: Path, folder: Path) -> str:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines of a CSV file that are not empty, with their numbers."""
     lines = cells_of(read_bytes(path, _MOST_BYTES), path)
-    return [(number, cells) for number, cells in enumerate(lines, start=1) if any(cells)]
+    stripped = ([cell.strip() for cell in cells] for cells in lines)
+    return [(number, cells) for number, cells in enumerate(stripped, start=1) if any(cells)]
+
+
+def _clip(name: str) -> str:
+    """Name under which a clip is looked up: of any folder, with its ending or without."""
+    return composed(re.sub(r".*[/\\]|(?i:\.wav)$", "", name))
+
+
+def _one_section(table: pd.DataFrame, where: Path) -> pd.DataFrame:
+    """Refuse scores of several sections of a machine, whose scales differ."""
+    keys = [column for column in ("system", "machine") if column in table]
+    sections = table["name"].str.extract(_SECTION, expand=False)
+    for key, own in sections.groupby([table[column] for column in keys]):
+        if len(found := sorted(own.dropna().unique())) > 1:
+            raise AsdError(
+                f"{where}: {' '.join(map(str, key))}: clips of the sections {', '.join(found)}; a "
+                "section is a machine of its own, give each a name or a folder of its own."
+            )
+    return table
 
 
 def _labelled(
@@ -216,15 +237,21 @@ def _labelled(
         *folders, name = cells[0].replace("\\", "/").split("/")
         folders = [folder for folder in folders if folder not in ("train", "test")]
         own = machine or (folders[-1] if folders else path.stem)
-        kind = (known or {}).get((own, name)) or metrics.kind_of(name)
-        if kind is None or None in kind:
+        kind = (known or {}).get((own, _clip(name))) or metrics.kind_of(name)
+        if kind is not None and None in kind:
+            lacking = "domain" if kind[0] is None else "label"
+            raise AsdError(
+                f"{where}: the ground truth has no {lacking} of {cells[0]!r}; give the folder "
+                "above ground_truth_data and ground_truth_domain."
+            )
+        if kind is None:
             raise AsdError(
                 f"{where}: nothing tells the label of {cells[0]!r}; it is not named section_00_"
                 "{source|target}_test_{normal|anomaly}_0000_<attributes>.wav, and asd compare "
                 "takes the folder of the ground truth with --truth."
             )
         try:
-            rows.append([own, *kind, name, float(cells[1])])
+            rows.append([own, *kind, name, float(cells[1].replace(",", "."))])
         except ValueError:
             raise AsdError(f"{where}: {cells[1]!r} is not a number.") from None
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -242,12 +269,12 @@ def _truth(folder: Path) -> dict[tuple[str, str], Kind]:
     if not folder.is_dir():
         raise AsdError(f"{folder}: no such folder; give that of the ground truth.")
     found: dict[tuple[str, str], Kind] = {}
-    for path in sorted(folder.rglob("*.csv")):
+    for path in below(folder, endings=(".csv",)):
         if (match := _TRUTH.fullmatch(path.name)) is None:
             continue
         of_domains = "domain" in path.relative_to(folder).as_posix()
         for number, (name, *values) in _lines(path):
-            clip = (match[1], name.rpartition("/")[2])
+            clip = (match[1], _clip(name))
             domain, label = found.get(clip, (None, None))
             value = values[0].strip() if len(values) == 1 else ""
             if kind := metrics.kind_of(value):

@@ -41,11 +41,28 @@ def project_root() -> Path:
     >>> project_root().is_absolute()
     True
     """
+    return _project() or Path.cwd()
+
+
+def _project() -> Path | None:
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
             return folder
-    return here
+    return None
+
+
+def shipped(*parts: str) -> Path:
+    """Return a chapter, parameter file or source of the pages, by its place in the project.
+
+    It is the project's, where one works in it, else the one that is installed with the package.
+
+    >>> shipped("params", "demo.yaml").name
+    'demo.yaml'
+    """
+    own, installed = _project(), Path(__file__).parents[1] / "_shipped"
+    places = [place.joinpath(*parts) for place in (own, installed) if place is not None]
+    return next((place for place in places if place.exists()), places[-1])
 
 
 def resolve(path: str | Path) -> Path:
@@ -56,6 +73,16 @@ def resolve(path: str | Path) -> Path:
     """
     path = Path(path).expanduser()
     return path if path.is_absolute() else project_root() / path
+
+
+def preset(source: str | Path) -> Path:
+    """Return a parameter file by its path, or by its name one that comes with the package.
+
+    >>> preset("demo").name, preset("mine.yaml").name
+    ('demo.yaml', 'mine.yaml')
+    """
+    found = shipped("params", f"{source}.yaml")
+    return found if found.is_file() and not Path(source).is_file() else Path(source)
 
 
 @contextmanager

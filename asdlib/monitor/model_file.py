@@ -20,6 +20,7 @@ from asdlib.io import files
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView
+from asdlib.spectra import mel_filters
 
 VERSION = 3
 """Of the format; a file of another one is refused."""
@@ -109,6 +110,8 @@ def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedVi
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
     sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])
+    # their library is loaded now: a long recording may leave no memory for that
+    mel_filters(sizes.sample_rate, sizes.n_fft, sizes.n_mels)
     return FittedView(scorer, kind(constants, floors=floors), normal, sizes, statistics)
 
 

@@ -1,4 +1,4 @@
-"""Recordings that arrive in a folder, scored one after the other, and the log of their lines.
+"""Recordings that arrive in a folder, scored one after the other.
 
 The folder is looked at again and again. That a file is complete shows only when it has stopped to
 change, so it must be looked at twice in any case; and shared folders report no events.
@@ -12,25 +12,30 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+import numpy as np
 
 from asdlib.io import wav
-from asdlib.io.files import content_digest, named, read_bytes
+from asdlib.io.files import content_digest
 from asdlib.io.folders import below, unread
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.reasons import LATEST, drift
-from asdlib.runtime.errors import AsdError, FileError
+from asdlib.monitor.watch_log import SKIPPED, State, WatchLog
+from asdlib.runtime.errors import AsdError, FileError, sentence
 
 _NAP = 0.1  # s; a request to stop is seen that soon
-_MOST_BYTES = 2**40  # of a log
-
-State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
+_LONGEST_PAUSE = 3600.0  # s between two attempts at a file that the system does not give
+_TAIL = 0.05  # s at the end of a recording
+_NEARLY = 0.95  # of the shortest normal recording: what is shorter may still be written
 _GONE: State = (0, 0)
+_ENDED = (
+    "The last watcher ended while it was scored, perhaps for lack of memory; it is left out until "
+    "it changes."
+)
 
 
 def watch(
@@ -48,14 +53,17 @@ def watch(
 
     A WAV file is complete when its size and time of change are the same at two looks, and as
     much sound is there as its header announces. Where the header announces nothing, the file is
-    complete when it has not changed for ``patience``. A file whose content changes later is
-    scored again. Hidden files, what systems leave in folders, and folders behind links are left
-    out. Where the folder itself vanishes, as a network drive may, the watch waits for it.
+    complete when it has not changed for ``patience``. Where the recording ends in silence, or is
+    shorter than the normal ones, it is complete when it has not changed for as long as one lasts. A
+    file whose content changes later is scored again. Hidden files and what systems leave in
+    folders are left out. Where the folder itself vanishes, as a network drive may, the watch waits
+    for it; what the system does not give is tried again, after pauses that grow.
 
     A line holds what :meth:`asdlib.monitor.Reading.json` tells, or else ``name`` and
     ``problem``: a sentence about a file that could not be scored for as long as ``patience``.
     Both are followed by ``size``, ``changed_ns`` (time of change), ``content`` (hash; empty where
-    the file could not be read) and ``model``, :attr:`asdlib.monitor.Monitor.identity`.
+    the file could not be read, "skipped" where its scoring ended the last watch) and ``model``,
+    :attr:`asdlib.monitor.Monitor.identity`.
     Lines are ASCII: bytes of a name that are no UTF-8 are escaped as Python's ``os.fsdecode``
     gives them.
 
@@ -66,8 +74,9 @@ def watch(
     once : end when all that was there at the first look has its line. With ``once``, ``patience``
         limits the time for each file.
     log : file to which each line is appended before it is yielded. What has a line in it is
-        left out, unless the content has changed since, or another model wrote the line. One log
-        is for one folder, and for one process at a time: a lock lies beside it.
+        left out, unless the content has changed since, or another model wrote the line; also
+        after the log was rotated, see :mod:`asdlib.monitor.watch_log`. One log is for one folder,
+        and for one process at a time.
     stop : asked between recordings; the watch ends where it is true.
     say : gets a sentence when the folder vanishes, when it is back, and once when the latest
         recordings no longer fit the monitor, see :func:`asdlib.monitor.reasons.drift`.
@@ -94,9 +103,9 @@ def watch(
     folder = Path(folder).expanduser()
     record = None if log is None else Path(log).expanduser()
     _check(every, patience, record)
-    with nullcontext() if record is None else _locked(record):
-        files = {} if record is None else _logged(record, monitor.identity)
-        watcher = _Watcher(monitor, folder, patience, once, say, files)
+    told = None if record is None else WatchLog(record, monitor.identity)
+    with nullcontext() if told is None else closing(told):
+        watcher = _Watcher(monitor, folder, patience, once, say, told)
         first: set[str] | None = None
         gone = ""
         while not stop():
@@ -108,21 +117,21 @@ def watch(
                     raise
                 gone = f"{error} The watch goes on as soon as it can."
             if first is None:
-                for told in unread(folder):
-                    say(told)
+                for sentence in unread(folder):
+                    say(sentence)
             if gone != before:
                 say(gone or f"{folder}: the folder is there again.")
             spent = time.monotonic() - began
-            for name, state in found.items():
+            for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
                 if stop():
                     return
                 line = watcher.line(name, state)
                 if line is not None:
-                    if record is not None:
-                        _append(line, record)
+                    if told is not None:
+                        told.add(line)
                     yield line
             first = set(found) if first is None else first
-            if once and not any(files[name].due < math.inf for name in first & found.keys()):
+            if once and not any(watcher.files[name].awaited for name in first & found.keys()):
                 return
             _rest(max(every, spent), stop)  # at least half of the time
 
@@ -135,14 +144,20 @@ class _File:
     ----------
     state : at the last look.
     content : hash of what has a line; empty without one.
-    due : when it is opened next, in seconds; never where it has its line.
+    since : when this state was seen first, in seconds.
+    due : when it is opened next, in seconds; never where its content has its line.
     deadline : when it becomes a problem, in seconds.
+    pause : s until what the system does not give is tried again.
+    awaited : it has no line yet.
     """
 
     state: State | None = None
     content: str = ""
+    since: float = 0.0
     due: float = math.inf
     deadline: float = math.inf
+    pause: float = 0.0
+    awaited: bool = False
 
 
 @dataclass
@@ -154,18 +169,26 @@ class _Watcher:
     patience: float
     once: bool
     say: Callable[[str], object]
-    files: dict[str, _File]
+    log: WatchLog | None
+    files: dict[str, _File] = field(default_factory=dict)
     p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (state, content) in (self.log.known if self.log else {}).items():
+            self.files[name] = _File(state, content)
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
         now, file = time.monotonic(), self.files.setdefault(name, _File())
+        if self.log and self.log.ended == (name, state):
+            self.log.ended, file.state = None, state
+            return self._told(file, {"name": name, "problem": _ENDED}, SKIPPED)
         late = now >= file.deadline
         if file.state != state:  # it must look the same twice
-            is_awaited = self.once and file.due < math.inf
-            file.state, file.due = state, now
-            if not is_awaited:
+            was_awaited = self.once and file.awaited
+            file.state, file.since, file.due, file.pause, file.awaited = state, now, now, 0.0, True
+            if not was_awaited:
                 file.deadline = now + self.patience
             elif late:
                 return self._told(file, {"name": name, "problem": "Is still being written."}, "")
@@ -173,11 +196,12 @@ class _Watcher:
         if now < file.due:
             return None
         file.due = file.deadline  # nothing new is expected before
-        return self._attempt(name, file, late=late)
+        with self.log.scoring(name, state) if self.log else nullcontext():
+            return self._attempt(name, file, now, late=late)
 
-    def _attempt(self, name: str, file: _File, *, late: bool) -> str | None:
+    def _attempt(self, name: str, file: _File, now: float, *, late: bool) -> str | None:
         """The line of a file that is still; none for a problem that time may cure."""
-        path, content = self.folder / name, ""
+        path, content, again = self.folder / name, "", False
         try:
             if name.endswith("/"):
                 os.listdir(path)  # says why it could not be listed
@@ -186,27 +210,46 @@ class _Watcher:
                 return None  # it changed meanwhile, which the next look sees
             content = content_digest(data)
             if content == file.content:
-                file.due = math.inf
+                file.due, file.awaited = math.inf, False
                 return None  # moved or touched, no more
             signal, rate = wav.decode(data)
             if not late and not wav.is_finished(data):
                 return None
+            wait = file.since + self._wait(signal, rate)
+            if now < wait and not (self.once and late):
+                file.due = wait
+                return None
             reading = self.monitor.score(signal, rate, name=name)
-            line = self._told(file, reading.record(), content)
+            scored = self._told(file, reading.record(), content)
             self.p_values.append(reading.p_value)
-            changed, sentence = drift(list(self.p_values), self.monitor.false_alarms)
+            changed, said = drift(list(self.p_values), self.monitor.false_alarms)
             if changed and not self.has_warned:
-                self.say(sentence)
+                self.say(said)
                 self.has_warned = True
-            return line
+            return scored
+        except (OSError, MemoryError) as error:  # of the system, not of the content
+            problem, again = sentence(error), True
         except AsdError as error:
             problem = str(error)
         except Exception as error:  # whatever one file does, the next one is scored
             problem = f"cannot be scored ({type(error).__name__}: {error})."
         if not os.path.lexists(path):
             problem, late = "was removed before it could be scored.", True  # no look will see it
+        if not late:
+            return None
         told = {"name": name, "problem": problem[:1].upper() + problem[1:]}
-        return self._told(file, told, content) if late else None
+        line = self._told(file, told, content) if file.awaited else None
+        if again:
+            file.pause = min(max(2 * file.pause, self.patience), _LONGEST_PAUSE)
+            file.content, file.due = "", now + file.pause
+        return line
+
+    def _wait(self, signal: np.ndarray, rate: int) -> float:
+        """Seconds without a change after which a recording that may still be written is whole."""
+        seconds, usual = signal.shape[1] / rate, self.monitor.known.get("seconds", [0.0])
+        if np.ptp(signal[:, -max(round(_TAIL * rate), 1) :], axis=1).any():
+            return float(max(usual)) if seconds < _NEARLY * min(usual) else 0.0
+        return seconds
 
     def _told(self, file: _File, record: dict[str, Any], content: str) -> str:
         """The line of a file, which is known from now on."""
@@ -214,7 +257,7 @@ class _Watcher:
         state = {"size": size, "changed_ns": changed, "content": content}
         own = record | state | {"model": self.monitor.identity}
         line = json.dumps(own, allow_nan=False)
-        file.content, file.due = content, math.inf
+        file.content, file.due, file.awaited = content, math.inf, False
         return line
 
 
@@ -249,46 +292,6 @@ def _rest(seconds: float, stop: Callable[[], bool]) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0 and not stop():
         time.sleep(min(left, _NAP))
-
-
-def _locked(log: Path) -> AbstractContextManager[Any]:
-    """Take the lock of a log, one for all links to it; a killed process holds none."""
-    with named(log, "locked"):
-        try:
-            return FileLock(f"{os.path.realpath(log)}.lock").acquire(timeout=0)
-        except Timeout:
-            raise AsdError(
-                f"{log}: in use by another process; stop that watcher, or give this one a log of "
-                "its own."
-            ) from None
-
-
-def _logged(log: Path, model: str) -> dict[str, _File]:
-    """The files that have a line of this model; a cut last line is ended, and says nothing.
-
-    What could not be read is not known: it is tried again.
-    """
-    content = read_bytes(log, _MOST_BYTES) if log.exists() else b""
-    if content[:1] not in (b"", b"{"):
-        raise AsdError(f"{log}: holds something else than the log of a watcher.")
-    if content and not content.endswith(b"\n"):
-        _append("", log)
-    files = {}
-    for line in content.splitlines():
-        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            told = json.loads(line)
-            if told.get("model", model) == model and told["content"]:
-                state = told["size"], told["changed_ns"]
-                files[told["name"]] = _File(state, told["content"])
-    return files
-
-
-def _append(line: str, log: Path) -> None:
-    """Write one line and wait until it is on the disk."""
-    with named(log, "written"), log.open("ab") as file:
-        file.write(f"{line}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _check(every: float, patience: float, log: Path | None) -> None:

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import study
-from asdlib.io.files import content_digest, digest, named, project_root, resolve, temporary_folder
+from asdlib.io.files import content_digest, digest, named, resolve, shipped, temporary_folder
 from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
 from asdlib.report import provenance, single
@@ -180,7 +180,7 @@ def html(out: Path) -> Path:
     The pages of the last build stay until the new ones are whole.
     """
     source = out / "source"
-    shutil.copytree(project_root() / "report", emptied(source, _OUT), dirs_exist_ok=True)
+    shutil.copytree(shipped("report"), emptied(source, _OUT), dirs_exist_ok=True)
     (source / "notebooks").mkdir()
     chapters = {f"{c}.ipynb": nbformat.read(out / "notebooks" / f"{c}.ipynb", 4) for c in CHAPTERS}
     resolve_references(chapters.values())

@@ -32,7 +32,7 @@ from jupyter_core.utils import ensure_event_loop, run_sync
 from tqdm import tqdm
 
 from asdlib import study
-from asdlib.io import store
+from asdlib.io import files, store
 from asdlib.io.files import content_digest, digest, project_root, replacing, temporary_folder
 from asdlib.params import AsdError, Params
 from asdlib.runtime.process import clock
@@ -236,12 +236,12 @@ def read(chapter: str) -> str:
     Raises
     ------
     AsdError
-        Outside the project, and without exactly one cell of parameters, after which papermill
+        Where it is missing, and without exactly one cell of parameters, after which papermill
         injects.
     """
-    path = project_root() / "notebooks" / f"{chapter}.py"
+    path = files.shipped("notebooks", f"{chapter}.py")
     if not path.exists():
-        raise AsdError(f"{path}: no such chapter; run asd report inside the project's folder.")
+        raise AsdError(f"{path}: no such chapter; install asdlib again, not editable.")
     text = path.read_text(encoding="utf-8")
     cells = jupytext.reads(text, "py:percent").cells
     tagged = sum("parameters" in cell.metadata.get("tags", []) for cell in cells)

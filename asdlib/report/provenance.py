@@ -22,7 +22,7 @@ import yaml
 import asdlib
 from asdlib import dataset, study
 from asdlib.io import folders, official, store
-from asdlib.io.files import digest, project_root, resolve
+from asdlib.io.files import digest, project_root, resolve, shipped
 from asdlib.measure import truth
 from asdlib.monitor.recordings import faults
 from asdlib.params import AsdError, Params
@@ -41,7 +41,7 @@ _AFTER = ("pages", "chapters", "chapter 98_performance")
 
 def reported(loader: type = yaml.SafeLoader) -> dict[str, Any]:
     """Read the paper's figures; all are for DCASE 2026 Task 2 development data."""
-    text = (project_root() / "params" / "reported.yaml").read_text(encoding="utf-8")
+    text = shipped("params", "reported.yaml").read_text(encoding="utf-8")
     return dict(yaml.load(text, loader))
 
 

@@ -56,11 +56,13 @@ def reason(error: OSError) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """Return the sentence for an error of ours, or one of the system that a library raised.
+    """Return the sentence for an error of ours, of memory, or of the system by a library.
 
     >>> print(sentence(OSError(28, "No space left on device", "scores.csv")))
     scores.csv: cannot be read or written (No space left on device).
     """
+    if isinstance(error, MemoryError):
+        return "More memory is needed than there is here; shorter recordings need less."
     if isinstance(error, AsdError) or not isinstance(error, OSError):
         return str(error)
     if error.filename is None:

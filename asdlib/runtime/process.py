@@ -26,6 +26,7 @@ from tqdm import tqdm
 from asdlib.runtime.errors import AsdError, plural, printable
 
 _REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
+_HANG_UP = (signal.SIGHUP,)
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
 _FOLDERS = {
     "MPLCONFIGDIR": (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")),
@@ -34,6 +35,7 @@ _FOLDERS = {
 """Variables that name folders to write to; without them, the folders are in these."""
 
 _SPARE, _LIBRARIES = 16, 3  # threads of their own; libraries that start one per core
+_EPOCHS = 315_532_800, 4_102_444_800  # s since 1970: of 1980 and 2100
 _PROBE = 2**16  # bytes that a folder for caches must have room for
 
 LINE_SECONDS = 30.0
@@ -59,6 +61,10 @@ def prepare() -> None:
     # Rounds of waiting at full speed all the same, for the next operation is near. Beside two busy
     # processes on two cores a training takes 3 times its idle time; with 10,000 rounds 4 to 8.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    # Sphinx and matplotlib take it for the date of pages and figures, and a zip file begins in 1980
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not (epoch.isdecimal() and _EPOCHS[0] <= int(epoch) <= _EPOCHS[1]):
+        os.environ.pop("SOURCE_DATE_EPOCH", None)
     for variable, places in _FOLDERS.items():
         if variable in os.environ:
             used = [Path(os.environ[variable])]
@@ -105,7 +111,8 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
 
     Parameters
     ----------
-    patient : raise nothing; what is yielded holds the numbers of the signals that have come.
+    patient : raise nothing; what is yielded holds the numbers of the signals that have come. The
+        end of a terminal (SIGHUP), which is also a request to open logs anew, is no request to end.
 
     Examples
     --------
@@ -117,12 +124,18 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
     stopped: list[int] = []
 
     def stop(number: int, _: Any) -> None:
+        if number == signal.SIGHUP:
+            return
         stopped.append(number)
         if len(stopped) == 1 and not patient:  # a second one must not break the end
             raise KeyboardInterrupt
 
     able = threading.current_thread() is threading.main_thread()
-    numbers = [n for n in _REQUESTS if able and signal.getsignal(n) is not signal.SIG_IGN]
+    numbers = [
+        n
+        for n in (*_REQUESTS, *_HANG_UP * patient)
+        if able and signal.getsignal(n) is not signal.SIG_IGN
+    ]
     before = [signal.signal(number, stop) for number in numbers]
     try:
         yield stopped

@@ -85,14 +85,25 @@ def _absolute(task: Task) -> Task:
 
 @contextmanager
 def _client(where: str) -> Iterator[Client]:
-    """A connection to the scheduler; of a cluster on this machine, the cluster too."""
+    """A connection to the scheduler; of a cluster on this machine, the cluster too.
+
+    What a site or a user has set for Dask is for other clusters than that of this machine.
+    """
+    if where == LOCAL:
+        for name in [name for name in os.environ if name.startswith("DASK_")]:
+            del os.environ[name]
     try:
+        import dask.config
         from distributed import Client, LocalCluster
     except ImportError:
-        needed = "cluster is set, but Dask is not installed: pip install asdlib[cluster]."
+        needed = "cluster is set, but Dask is not installed: pip install 'asdlib[cluster]'."
         raise AsdError(needed) from None
+    except ValueError as error:
+        said = " ".join(str(error).split())
+        raise AsdError(f"Dask's settings cannot be read ({said}); repair that file.") from None
     with ExitStack() as stack:
         if where == LOCAL:
+            dask.config.refresh(paths=[], env={})
             cores = len(os.sched_getaffinity(0))
             workers = max(1, cores // 2)
             own = {"threads_per_worker": 1, "env": {"OMP_NUM_THREADS": str(cores // workers)}}

@@ -96,8 +96,55 @@ def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
         found = score_files.read(tmp_path / "us", folder)
         pd.testing.assert_frame_equal(found[columns], expected[columns])
     (parts / "ground_truth_domain" / "ground_truth_DCASE2026T2fan_section_00_test.csv").unlink()
-    with pytest.raises(AsdError, match="nothing tells the label"):
+    with pytest.raises(AsdError, match="the ground truth has no domain of 'section_00_0000"):
         score_files.read(tmp_path / "us", parts)
+
+
+def test_the_organisers_folder_is_read_as_it_is_and_tables_as_programs_save_them(tmp_path):
+    """Names without an ending, links, what a Mac and Jupyter leave, a spreadsheet."""
+    hidden = {name: f"section_00_{i:04d}.wav" for i, (*_, name) in enumerate(clips())}
+    rows = [(hidden[name], value) for name, value in scores("fan", 2)]
+    us, real = left(tmp_path / "us", "fan", rows), tmp_path / "evaluator"
+    lines = [f"{hidden[name]};{str(value).replace('.', ',')}" for name, value in scores("fan", 2)]
+    us.write_text("\r\n".join(lines), encoding="utf-16")
+    left(tmp_path / "open", "fan", [(name[:-4], value) for name, value in scores("fan", 2)])
+    values = {
+        "data": lambda name: int("anomaly" in name),
+        "domain": lambda name: int("target" in name),
+        "attributes": lambda name: name.removesuffix(".wav"),
+    }
+    for kind, value in values.items():
+        path = real / f"ground_truth_{kind}" / "ground_truth_fan_section_00_test.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(f"{hidden[name]},{value(name)}\n" for name in hidden))
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        (path.parent / ".ipynb_checkpoints").mkdir()
+        (path.parent / ".ipynb_checkpoints" / path.name).write_text("a,b")
+    (tmp_path / "links").mkdir()
+    for kind in ("data", "domain"):
+        (tmp_path / "links" / kind).symlink_to(real / f"ground_truth_{kind}")
+    columns = ["machine", "domain", "label", "score"]
+    expected = score_files.read(tmp_path / "open")[columns]
+    for truth in (real, real / "ground_truth_attributes", tmp_path / "links"):
+        found = score_files.read(tmp_path / "us", truth)
+        pd.testing.assert_frame_equal(found[columns], expected)
+
+
+def test_several_sections_of_a_machine_are_refused(tmp_path):
+    left(tmp_path / "us", "fan", scores("fan", 2))
+    other = [(name.replace("section_00", "section_01"), value) for name, value in scores("fan", 2)]
+    left(tmp_path / "us", "fan", other, "").rename(
+        tmp_path / "us" / "anomaly_score_fan_section_01_test.csv"
+    )
+    left(tmp_path / "us", "fan", scores("fan", 2))
+    with pytest.raises(AsdError, match="us fan: clips of the sections 00, 01; a section is a mach"):
+        score_files.read(tmp_path / "us")
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "file,score\n" + "".join(f"fan/{n},{v}\n" for n, v in scores("fan", 2) + other)
+    )
+    with pytest.raises(AsdError, match=r"table.csv: fan: clips of the sections 00, 01"):
+        score_files.read_table(table)
 
 
 GOOD = "fan/test/section_00_source_test_normal_0000_a.wav,1.0\n"

@@ -16,6 +16,7 @@ from conftest import ROOT, shared_folder, two_channels, write_wav
 from asdlib import cli
 from asdlib.monitor import Monitor, watch
 from asdlib.params import AsdError
+from asdlib.runtime import process
 
 
 @pytest.fixture(scope="session")
@@ -321,14 +322,15 @@ def test_after_kill_9_no_file_is_scored_twice_and_none_is_lost(model, folder, tm
     more = ["--log", log, "--patience", "0"]
     with subprocess.Popen(
         [*command, *more], stdout=subprocess.PIPE, cwd=ROOT, text=True
-    ) as process:
-        process.stdout.readline()
+    ) as watcher:
+        watcher.stdout.readline()
         with pytest.raises(AsdError, match="in use by another process"):
             once(model, folder, log=log)
-        process.kill()
+        watcher.kill()
     whole = log.read_bytes()
     assert 1 <= len(whole.splitlines()) < 30
     log.write_bytes(whole[: whole.rindex(b"alarm")])  # as if the kill had come within a write
+    (tmp_path / "log.jsonl.known").unlink()
     once(model, folder, log=log)
     told = []
     for line in log.read_text().splitlines():
@@ -358,11 +360,113 @@ def test_lines_of_a_log_that_say_nothing_are_passed_over(model, folder, tmp_path
         (folder / f"{name}.wav").write_bytes(wav())
     log = tmp_path / "log"
     first, _ = once(model, folder, log=log)
+    (tmp_path / "log.known").write_bytes(b'{"name": "b.wav", "si')
     good = json.dumps(first).encode()
     odd = [b"{", good, b"[1]", b"\xff", b'{"name": 1}', b"[" * 10**5]
     log.write_bytes(b"\n".join([*odd, b'{"name": "b.wav", "si']))
     assert names(once(model, folder, log=log)) == ["b.wav"]
     assert log.read_bytes().splitlines()[-2] == b'{"name": "b.wav", "si'
+
+
+def test_a_log_may_be_rotated_cut_or_removed_and_nothing_is_told_twice(model, folder, tmp_path):
+    log = tmp_path / "log.jsonl"
+    (folder / "a.wav").write_bytes(wav())
+    changes = {
+        "b.wav": lambda: log.rename(tmp_path / "log.jsonl.1"),
+        "c.wav": lambda: log.write_bytes(b""),
+        "d.wav": log.unlink,
+        "e.wav": lambda: signal.raise_signal(signal.SIGHUP),
+    }
+    with process.stoppable(patient=True) as stopped:
+        running = watch.watch(Monitor.load(model), folder, every=0.02, log=log)
+        told = [json.loads(next(running))["name"]]
+        for name, change in changes.items():
+            change()
+            (folder / name).write_bytes(wav())
+            told += [json.loads(next(running))["name"]]
+            assert name in log.read_text()
+        running.close()
+    assert (told, stopped) == (["a.wav", *changes], [])
+    assert names(map(json.loads, log.read_text().splitlines())) == ["d.wav", "e.wav"]
+    assert once(model, folder, log=log) == []
+
+
+def test_a_recording_whose_scoring_ended_the_watcher_is_left_out_until_it_changes(
+    model, folder, tmp_path, monkeypatch
+):
+    log, real = tmp_path / "log.jsonl", Monitor.score
+
+    def score(self, *given, name):
+        if name == "long.wav":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, *given, name=name)
+
+    monkeypatch.setattr(Monitor, "score", score)
+    for name in ("long.wav", "z.wav"):
+        (folder / name).write_bytes(wav())
+    if (child := os.fork()) == 0:
+        once(model, folder, log=log)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    long, z = sorted(once(model, folder, log=log), key=lambda line: line["name"])
+    assert long["problem"].startswith("The last watcher ended while it was scored")
+    assert "score" in z
+    assert once(model, folder, log=log) == []
+    monkeypatch.setattr(Monitor, "score", real)
+    os.utime(folder / "long.wav")
+    assert names(once(model, folder, log=log)) == ["long.wav"]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (MemoryError("Unable to allocate 9 GiB"), "More memory is needed than there is here"),
+    ],
+)
+def test_what_the_system_does_not_give_is_told_once_and_tried_again(
+    model, folder, monkeypatch, error, text
+):
+    (folder / "a.wav").write_bytes(wav())
+    clock, tried, told, real = Clock(lambda look: None), [], [], Monitor.score
+
+    def score(self, *given, name):
+        tried.append(clock.now)
+        if clock.now < 60:
+            raise error
+        return real(self, *given, name=name)
+
+    monkeypatch.setattr(watch, "time", clock)
+    monkeypatch.setattr(Monitor, "score", score)
+    stop = {"patience": 3, "stop": lambda: clock.now > 200}
+    for line in watch.watch(Monitor.load(model), folder, **stop):
+        told.append(json.loads(line))
+    assert tried == [1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0]
+    assert text in told[0]["problem"]
+    assert len(told) == 2
+    assert "score" in told[1]
+
+
+def test_a_recorder_that_is_slow_is_waited_for(model, folder, monkeypatch):
+    """It gave the file its length first and fills it, or keeps its header up to date."""
+    long = two_channels(np.random.default_rng(1), 8.0)
+    path, found = folder / "a.wav", {}
+
+    def change(look):
+        if look == 0:
+            write_wav(path, np.vstack([long[:16000], np.zeros((112000, 2))]))
+        elif look in (4, 8):
+            write_wav(path, np.vstack([long[: look * 16000], np.zeros(((8 - look) * 16000, 2))]))
+        elif look in (20, 26):
+            write_wav(folder / "b.wav", long[: 16000 * (1 if look == 20 else 8)])
+
+    clock = Clock(change)
+    monkeypatch.setattr(watch, "time", clock)
+    monitor = Monitor.load(model)
+    monitor = replace(monitor, known=monitor.known.assign(seconds=8.0))
+    for line in watch.watch(monitor, folder, stop=lambda: clock.now > 40):
+        found[clock.now] = json.loads(line)["size"]
+    assert found == {9.0: path.stat().st_size, 27.0: path.stat().st_size}
 
 
 def test_what_is_no_log_is_left_as_it_is(model, folder, tmp_path):

@@ -74,7 +74,7 @@ def executed(tmp_path_factory):
 
         def execute():
             with pytest.MonkeyPatch.context() as monkeypatch:
-                monkeypatch.setattr(execution, "project_root", lambda: folder)
+                monkeypatch.setattr(execution.files, "shipped", folder.joinpath)
                 return execution.execute("99_provenance", chosen, folder / "out", "key", own)
 
         yield execute
@@ -113,9 +113,9 @@ def test_a_failing_chapter_is_named_and_the_rest_stays(executed):
 
 def test_a_chapter_has_one_cell_of_parameters_or_nothing_is_computed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(AsdError, match="no such chapter; run asd report inside the project"):
+    with pytest.raises(AsdError, match="no such chapter; install asdlib again"):
         build.report(params.load(SMALL), tmp_path)
-    monkeypatch.setattr(execution, "project_root", lambda: tmp_path)
+    monkeypatch.setattr(execution.files, "shipped", tmp_path.joinpath)
     path, cell = tmp_path / "notebooks" / "one.py", '# %% tags=["parameters"]\nname = "a"\n\n'
     path.parent.mkdir()
     for count in (0, 2):

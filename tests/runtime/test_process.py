@@ -91,6 +91,14 @@ def test_without_any_place_to_write_nothing_is_cached(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("given", "kept"),
+    [("today", "not set"), ("0", "not set"), ("9" * 20, "not set"), ("1700000000", "1700000000")],
+)
+def test_a_date_of_builds_that_is_none_counts_as_not_set(given, kept):
+    assert seen("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH=given) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
     [("", "not set"), ("auto", "not set"), ("0", "not set"), ("2", "2"), ("4, 2", "4, 2")],
 )
 def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):

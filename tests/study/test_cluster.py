@@ -29,7 +29,11 @@ def elsewhere(tiny, tmp_path, address, **changes):
 
 
 def test_processes_of_this_machine_give_the_same_table(tiny, tmp_path, monkeypatch):
+    """Whatever a site has set for Dask."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(1))  # one process and thread
+    monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", "/proc/nowhere")
+    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", '["no_such_module"]')
+    pytest.importorskip("dask.config").refresh()
     own = params.load(tiny, scorers=["eq1", "pm"])
     table = study.run(elsewhere(own, tmp_path, "local"))
     pd.testing.assert_frame_equal(table, study.run(own))

@@ -1,0 +1,118 @@
+"""The log of a watcher, and beside it the record of what it has told, which outlives the log.
+
+A log may be rotated, cut or removed while the watcher runs, so every line goes to the file that has
+its name then. The record, ``<log>.known``, holds a short line for each file, and in its last line
+the file that is being scored. It is locked as long as the watcher runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from asdlib.io.files import named, read_bytes, write_bytes
+from asdlib.runtime.errors import AsdError
+
+SKIPPED = "skipped"
+"""In place of the content's hash, for a recording whose scoring ended the watcher."""
+
+_MOST_BYTES = 2**40  # of a log
+_STATE = ("name", "size", "changed_ns", "content", "model")  # of a line
+
+State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
+
+
+class WatchLog:
+    """A log that lines are added to, and what is known from it.
+
+    Attributes
+    ----------
+    known : state and content's hash of every file that has a line of this model, by name.
+    ended : name and state of the recording whose scoring ended the last watcher, or none.
+
+    Raises
+    ------
+    AsdError
+        If the log is something else, or in use by another process.
+    """
+
+    def __init__(self, log: Path, model: str):
+        self.log, self.model = log, model
+        content = read_bytes(log, _MOST_BYTES) if log.exists() else b""
+        if content[:1] not in (b"", b"{"):
+            raise AsdError(f"{log}: holds something else than the log of a watcher.")
+        path = Path(f"{os.path.realpath(log)}.known")
+        with named(path, "locked"):
+            try:
+                self._file = _locked(path)
+            except BlockingIOError:
+                raise AsdError(
+                    f"{log}: in use by another process; stop that watcher, or give this one a log "
+                    "of its own."
+                ) from None
+        if content and not content.endswith(b"\n"):
+            _append(log, "")  # a cut last line is ended, and says nothing
+        own = read_bytes(path, _MOST_BYTES)
+        self._file.truncate(own.rfind(b"\n") + 1)
+        self.known: dict[str, tuple[State, str]] = {}
+        self.ended: tuple[str, State] | None = None
+        for line in content.splitlines() + own.splitlines():
+            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                told = json.loads(line)
+                file = told["name"], (told["size"], told["changed_ns"])
+                self.ended = file if "content" not in told else None
+                if told.get("model", model) == model and told.get("content"):
+                    self.known[file[0]] = file[1], told["content"]
+
+    def add(self, line: str) -> None:
+        """Write a line and wait until it is on the disk."""
+        _append(self.log, line)
+        told = json.loads(line)
+        self._write({name: told[name] for name in _STATE})
+
+    @contextmanager
+    def scoring(self, name: str, state: State) -> Iterator[None]:
+        """Remember a recording for as long as it is scored."""
+        before = os.fstat(self._file.fileno()).st_size
+        self._write(dict(zip(_STATE, (name, *state), strict=False)))
+        try:
+            yield
+        finally:
+            self._file.truncate(before)
+
+    def close(self) -> None:
+        """Let another watcher use the log."""
+        self._file.close()
+
+    def _write(self, told: dict[str, Any]) -> None:
+        with named(self.log, "written"):
+            self._file.write(f"{json.dumps(told)}\n".encode())
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Open and lock a record; one of another user that nobody has locked is replaced by a copy."""
+    try:
+        file = path.open("a+b", buffering=0)
+    except PermissionError:
+        with path.open("rb") as old:
+            fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            write_bytes(old.read(), path)
+        file = path.open("a+b", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _append(log: Path, line: str) -> None:
+    with named(log, "written"), log.open("ab") as file:
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
