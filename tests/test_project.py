@@ -32,7 +32,7 @@ BUDGET = {
     "io": 730,
     "method": 2231,
     "simulate": 822,
-    "study": 1425,
+    "study": 1410,
     "compare": 1545,
     "measure": 425,
     "monitor": 1235,
