@@ -38,6 +38,7 @@ _QUIET = 0.01  # share of the mean power that bounds the weights
 Gate = Bool[np.ndarray, " frequency"]
 Filter = Complex[np.ndarray, "frequency context"]
 Residual = Complex[np.ndarray, "frequency frame"]
+Delayed = Complex[np.ndarray, "frequency context frame"]
 Gram = Complex[np.ndarray, "frequency context context"]  # of the delayed far frames
 Cross = Complex[np.ndarray, "frequency context 1"]  # of the delayed far frames and the near ones
 
@@ -77,11 +78,15 @@ def correlations(
     ([[[(5+0j)]]], [[[5j]]])
     """
     near, far = spectrum
-    delayed = _delayed(far, constants.context)
-    left = delayed.conj()
+    return _products(near, _delayed(far, constants.context), weights)
+
+
+def _products(near: Residual, inputs: Delayed, weights: Power | None = None) -> tuple[Gram, Cross]:
+    """Gram matrix of the inputs, and their products with the near frames."""
+    left = inputs.conj()
     if weights is not None:
-        left = left * weights[:, None].astype(far.real.dtype)
-    gram, cross = left @ delayed.mT, left @ near[:, :, None]
+        left = left * weights[:, None].astype(left.real.dtype)
+    gram, cross = left @ inputs.mT, left @ near[:, :, None]
     return gram.astype(np.complex128), cross.astype(np.complex128)
 
 
@@ -184,8 +189,7 @@ def remainders(spectrum: Spectrum) -> Spectrum:
     for channel, left in zip(spectrum, rest, strict=True):
         now = channel[:, _FIRST:]
         past = np.stack([channel[:, _FIRST - lag : frames - lag] for lag in _LAGS], axis=1)
-        gram, cross = past.conj() @ past.mT, past.conj() @ now[:, :, None]
-        weights = solve_filter(gram.astype(np.complex128), cross.astype(np.complex128), _PREDICTION)
+        weights = solve_filter(*_products(now, past), _PREDICTION)
         left[:, _FIRST:] = now - (weights.astype(now.dtype)[:, None] @ past)[:, 0]
     return rest
 
@@ -287,9 +291,7 @@ def _weights(left: Power) -> Power:
     return weights / weights.mean(axis=-1, keepdims=True)
 
 
-def _delayed(
-    far: Complex[np.ndarray, "frequency frame"], context: int
-) -> Complex[np.ndarray, "frequency context frame"]:
+def _delayed(far: Residual, context: int) -> Delayed:
     """Far frames t, t - 1, ...; zeros before the clip."""
     padded = np.pad(far, [(0, 0), (context - 1, 0)])
     return np.lib.stride_tricks.sliding_window_view(padded, far.shape[1], axis=1)[:, ::-1]

@@ -52,12 +52,10 @@ def validate(scores: pd.DataFrame) -> None:
         raise AsdError(f"The scores lack these columns: {', '.join(missing)}.")
     if scores.empty:
         raise AsdError("There are no scores to evaluate.")
-    wrong = set(scores["label"].unique()) - {*_LABELS, "unknown"}
-    if wrong:
-        raise AsdError(f"Unknown label {min(map(str, wrong))!r}; allowed: normal, anomaly, 0, 1.")
-    wrong = set(scores["domain"].unique()) - {"source", "target", "unknown"}
-    if wrong:
-        raise AsdError(f"Unknown domain {min(map(str, wrong))!r}; allowed: source, target.")
+    for column, allowed in (("label", _LABELS), ("domain", ("source", "target"))):
+        if wrong := set(scores[column].unique()) - {*allowed, "unknown"}:
+            known = ", ".join(map(str, allowed))
+            raise AsdError(f"Unknown {column} {min(map(str, wrong))!r}; allowed: {known}.")
     values = pd.to_numeric(scores["score"], errors="coerce")
     bad = scores[~np.isfinite(values.to_numpy(np.float64))]
     if len(bad):

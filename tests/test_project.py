@@ -31,10 +31,10 @@ FLOORS = [
 BUDGET = {
     "runtime": 425,
     "io": 735,
-    "method": 2307,
+    "method": 2304,
     "simulate": 822,
-    "study": 1429,
-    "compare": 1554,
+    "study": 1416,
+    "compare": 1556,
     "measure": 422,
     "monitor": 1576,
     "report": 1993,

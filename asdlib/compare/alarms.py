@@ -15,7 +15,7 @@ import pandas as pd
 from asdlib import metrics, study
 from asdlib.calibration import Alarm, proportion_interval
 from asdlib.compare import systems
-from asdlib.compare.statistics import Results
+from asdlib.compare.statistics import Results, systems_of
 from asdlib.params import Params
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
@@ -73,9 +73,7 @@ def _by_rule(
         apart = Results(study.run(variants.held_out(params), recordings=recordings))
         wanted = [(champion, PAPER, results), (champion, HELD_OUT, apart), *wanted]
     for system, rule, found in wanted:
-        if set(system.views) <= set(
-            zip(found.table["front_end"], found.table["scorer"], strict=True)
-        ):
+        if set(system.views) <= systems_of(found.table):
             yield system, rule, found
 
 

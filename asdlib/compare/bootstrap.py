@@ -100,7 +100,7 @@ def weighted_pauc(
 
 def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:
     """How often each clip of one machine is drawn, within its domain and label."""
-    kinds = clips["domain"] + " " + clips["label"]
+    kinds = clips["domain"].astype(str) + " " + clips["label"].astype(str)
     strata = {str(kind): np.flatnonzero(kinds == kind) for kind in kinds.unique()}
     anomalous = any(kind.endswith("anomaly") for kind in strata)
     if not (anomalous and {"source normal", "target normal"} <= strata.keys()):

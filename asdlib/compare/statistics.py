@@ -27,6 +27,7 @@ from asdlib.io import store
 from asdlib.io.files import content_digest, digest, resolve
 from asdlib.params import AsdError, Params
 from asdlib.study.recordings import Recordings
+from asdlib.study.runs import stacked
 
 FUSED = "fused"
 """Scorer of a system that joins several views, in a table of scores."""
@@ -119,15 +120,23 @@ def ensemble_by_seed(
 
 def among(table: pd.DataFrame, models: Iterable[tuple]) -> Bool[np.ndarray, " row"]:
     """Which rows belong to one of these (front-end, scorer), or (front-end, scorer, seed)."""
-    wanted = list(models)
-    columns = _MODEL[: len(wanted[0])] if wanted else _MODEL
-    return np.asarray(pd.MultiIndex.from_frame(table[columns]).isin(wanted))
+    found = np.zeros(len(table), bool)
+    for model in models:
+        same = (table[name] == value for name, value in zip(_MODEL, model, strict=False))
+        found |= np.logical_and.reduce([np.asarray(own) for own in same])
+    return found
+
+
+def systems_of(table: pd.DataFrame) -> set[System]:
+    """Front-ends and scorers that a table has rows of."""
+    return set(table[_MODEL[:2]].drop_duplicates().itertuples(index=False, name=None))
 
 
 class Results:
     """Omega of every system of a table of scores, over seeds and over resampled clips.
 
-    Everything is computed when it is first asked for.
+    Everything is computed when it is first asked for. The test clips' rows (``test``) are those of
+    the table, and of the submission without training, S5, where its views were run.
 
     Parameters
     ----------
@@ -144,7 +153,7 @@ class Results:
         by_condition: Callable[[], pd.DataFrame] | None = None,
     ):
         self.table, self._folder, self._by_condition = table, folder, by_condition
-        self._test = table[table["split"] == "test"]
+        self.test = with_untrained(table[table["split"] == "test"])
         self._found: dict[str, pd.DataFrame] = {}
 
     @property
@@ -171,7 +180,7 @@ class Results:
     def _summary(self, keys: list[str]) -> pd.DataFrame:
         def make() -> pd.DataFrame:
             rows = []
-            for key, own in self._test.groupby(keys, sort=False):
+            for key, own in self.test.groupby(keys, sort=False):
                 machines = metrics.evaluate(own if "seed" in keys else ensemble(own))
                 rows.append([*key, metrics.omega(machines), *machines[PARTS].mean(skipna=False)])
             return pd.DataFrame(rows, columns=[*keys, "omega", *PARTS])
@@ -211,7 +220,7 @@ class Results:
         """
 
         def make() -> pd.DataFrame:
-            known = metrics.labelled(self.table)
+            known = metrics.labelled(self.test)
             own = known[among(known, [(front_end, scorer)])]
             seeds = int(known.groupby(_MODEL[:2])["seed"].nunique().max())
             clips, ran = known.groupby(["machine", "name"]).ngroups, own["seed"].nunique()
@@ -235,7 +244,7 @@ class Results:
     @cached_property
     def _key(self) -> str:
         """Names the content of the table, and the code that reads it."""
-        rows = pd.util.hash_pandas_object(self._test, index=False).to_numpy()
+        rows = pd.util.hash_pandas_object(self.test, index=False).to_numpy()
         return digest([store.code("compare.statistics"), content_digest(rows.tobytes())])
 
     def intervals(self, systems: Iterable[System]) -> list[tuple[float, float]]:
@@ -275,10 +284,9 @@ class Results:
 
 
 def results(params: Params, recordings: Recordings, *, progress: bool = False) -> Results:
-    """Results of a study, and of the submission without training, S5, where it can be formed."""
+    """Results of a study."""
     table = study.run(params, recordings=recordings, progress=progress)
-    by_condition = partial(study.by_condition, params, recordings, S5)
-    return of_table(params, with_untrained(table), by_condition)
+    return of_table(params, table, partial(study.by_condition, params, recordings, S5))
 
 
 def of_table(
@@ -290,10 +298,11 @@ def of_table(
 
 def with_untrained(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of a study, and those of S5 where all of its views were run."""
-    if not set(S5) <= set(zip(table["front_end"], table["scorer"], strict=True)):
+    run = systems_of(table)
+    if not set(S5) <= run or ("S5", FUSED) in run:
         return table
     joined = ensemble_by_seed(table, S5, "S5", S5_FUSION)
-    return pd.concat([table, joined], ignore_index=True)
+    return stacked([table.copy(deep=False), joined])
 
 
 def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:

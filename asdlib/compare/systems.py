@@ -20,7 +20,7 @@ from asdlib import metrics
 from asdlib.calibration import Alarm
 from asdlib.clipstats import S5, S5_FUSION, VIEWS
 from asdlib.compare import statistics
-from asdlib.compare.statistics import CLIP, Results, among, ensemble
+from asdlib.compare.statistics import CLIP, Results, among, ensemble, systems_of
 from asdlib.guard import PerClip
 from asdlib.io import store
 from asdlib.study import baseline
@@ -64,9 +64,9 @@ class System:
         if per_seed.empty:
             return f"{self.name} needs test clips."
         rows = self.candidates(per_seed)
-        run = set(zip(rows["front_end"], rows["scorer"], strict=True))
+        run = systems_of(rows)
         if missing := [
-            f"{name} with the scorer {s}" for name, s in self.views if (name, s) not in run
+            f"{view[0]} with the scorer {view[1]}" for view in self.views if view not in run
         ]:
             return f"{self.name} needs {' and '.join(missing)}, which was not run."
         if self.selected and rows["omega"].isna().all():
@@ -322,11 +322,10 @@ def write_tables(results: Results, quantile: float, folder: Path) -> list[str]:
     Lines to print: Omega of the ensembles, alarms by system and machine, what is missing, and the
     files ``scores.parquet``, ``omega.csv``, ``ensembles.csv`` and ``decisions.csv``.
     """
-    tables = {"scores.parquet": results.table, "omega.csv": results.per_seed}
-    tables |= {"ensembles.csv": results.ensembles}
-    tables = {name: own[own["scorer"] != statistics.FUSED] for name, own in tables.items()}
+    summaries = {"omega.csv": results.per_seed, "ensembles.csv": results.ensembles}
+    run = {name: own[own["scorer"] != statistics.FUSED] for name, own in summaries.items()}
     decided = decisions(results, quantile).drop(columns=["split", "domain", "label"])
-    tables["decisions.csv"] = decided
+    tables = {"scores.parquet": results.table, **run, "decisions.csv": decided}
     lines = []
     if tables["ensembles.csv"]["omega"].notna().any():
         lines.append(tables["ensembles.csv"].to_string(index=False))

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from asdlib import calibration, metrics
 from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
-from asdlib.compare.statistics import FUSED, Results
+from asdlib.compare.statistics import FUSED, Results, among
 from asdlib.compare.systems import ADASUB
 from asdlib.guard import PerClip
 from asdlib.params import Params, Statistics
@@ -326,10 +326,10 @@ def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
     if known.empty or known["trained"].nunique() < 2:
         return pd.DataFrame(columns=["machine", "autoencoder", "untrained", "gain"])
     best = known.loc[known.groupby("trained")["omega"].idxmax()].set_index("trained")["system"]
-    test = metrics.labelled(results.table).set_index(["front_end", "scorer"])
-    by_machine = {}
+    test, by_machine = metrics.labelled(results.test), {}
     for trained, system in best.items():
-        seeds = [metrics.evaluate(own)["omega"] for _, own in test.loc[[system]].groupby("seed")]
+        own = test[among(test, [system])].groupby("seed")
+        seeds = [metrics.evaluate(rows)["omega"] for _, rows in own]
         by_machine[trained] = pd.concat(seeds, axis=1).mean(axis=1)
     gain = (by_machine[True] - by_machine[False]).rename("gain").rename_axis("machine")
     pair = {"autoencoder": [best[True]] * len(gain), "untrained": [best[False]] * len(gain)}

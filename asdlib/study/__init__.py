@@ -1,13 +1,7 @@
 """The study: every machine and front-end with all seeds, computed once, read back as one table."""
 
 from asdlib.study.costs import forecast
-from asdlib.study.recordings import (
-    Recordings,
-    open_recordings,
-    place,
-    remember,
-    stage_seconds,
-)
+from asdlib.study.recordings import Recordings, open_recordings, place, remember, stage_seconds
 from asdlib.study.runs import (
     by_condition,
     combination,
@@ -20,22 +14,3 @@ from asdlib.study.runs import (
     score_alone,
     tasks,
 )
-
-__all__ = [
-    "Recordings",
-    "by_condition",
-    "combination",
-    "everything",
-    "floors",
-    "forecast",
-    "official_thresholds",
-    "open_recordings",
-    "place",
-    "read",
-    "remarks",
-    "remember",
-    "run",
-    "score_alone",
-    "stage_seconds",
-    "tasks",
-]

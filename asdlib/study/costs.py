@@ -19,7 +19,7 @@ from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import one_thread
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
-from asdlib.study.runs import at_a_time, missing, untrained_models
+from asdlib.study.runs import at_a_time, files, missing, untrained_models
 from asdlib.study.scores import grouped
 from asdlib.study.stages import Task, of_split
 
@@ -77,7 +77,7 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
     All that a report computes is counted: the study and its variants; not the chapters, and not
     what an audio encoder would take.
     """
-    left = missing((params, *variants.studies(params)), recordings)
+    left = missing(files(recordings, params, *variants.studies(params)))
     if not left:
         return Cost()
     largest, beside = max(left.values(), key=len), at_a_time(left.values())

@@ -16,6 +16,7 @@ from asdlib.io import store
 from asdlib.io.files import content_digest, digest, resolve, sweep
 from asdlib.params import AsdError, Params
 from asdlib.runtime import process
+from asdlib.runtime.errors import plural
 from asdlib.simulate import scenes
 
 _SECONDS = "seconds.json"
@@ -30,7 +31,8 @@ class Recordings:
     Attributes
     ----------
     root : the data set's folder.
-    manifest : as of :func:`asdlib.dataset.scan`, with the content ``hash`` of every clip.
+    manifest : as of :func:`asdlib.dataset.scan`, with the content ``hash`` of every clip, and in
+        ``identity`` all that the key of a result holds of it.
     digest : manifest hash.
     embedded : whether these are the simulated scenes.
     problems : one sentence per clip that cannot be used; see :func:`open_recordings`.
@@ -71,11 +73,8 @@ class Recordings:
     def describe(self) -> str:
         """Name the data set in plain text."""
         kind = "the embedded simulated scenes" if self.embedded else f"the folder {self.root.name}"
-        count = len(self.machines)
-        return (
-            f"{kind}, {len(self.manifest)} clips of {count} machine{'s' * (count != 1)}, "
-            f"manifest {self.digest}"
-        )
+        clips, machines = plural(len(self.manifest), "clip"), plural(len(self.machines), "machine")
+        return f"{kind}, {clips} of {machines}, manifest {self.digest}"
 
 
 def open_recordings(params: Params, *, progress: bool = False, strict: bool = True) -> Recordings:
@@ -107,7 +106,9 @@ def open_recordings(params: Params, *, progress: bool = False, strict: bool = Tr
     lines = (manifest["machine"] + "/" + manifest["split"] + "/" + manifest["name"]) + " " + hashes
     name = content_digest("\n".join(sorted(lines)).encode())
     embedded = params.data is None
-    return Recordings(root, manifest.assign(hash=hashes), name, embedded, tuple(problems))
+    identity = hashes.str.cat(manifest[["split", "domain", "label", "name"]], sep=" ")
+    manifest = manifest.assign(hash=hashes, identity=identity)
+    return Recordings(root, manifest, name, embedded, tuple(problems))
 
 
 def stage_seconds(place: Path) -> dict[str, float]:

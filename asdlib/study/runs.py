@@ -10,8 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import union_categoricals
 
 from asdlib import frontends
 from asdlib.clipstats import VIEWS
@@ -70,9 +72,9 @@ def run(
     Returns
     -------
     DataFrame with the columns machine, front_end, scorer, seed, split, domain, label, name,
-    score: the standardised score z of every clip. Detectors without training have one row per clip,
-    of seed 0; the scores of their training clips are held out. Combinations such as ``combo`` are
-    means of their parts' scores, clip by clip and seed by seed.
+    score: the standardised score z of every clip. Words are stored as categories. Detectors without
+    training have one row per clip, of seed 0; the scores of their training clips are held out.
+    Combinations such as ``combo`` are means of their parts' scores, clip by clip and seed by seed.
 
     Raises
     ------
@@ -81,8 +83,9 @@ def run(
     """
     params = load(params)
     recordings = recordings or open_recordings(params, progress=progress)
-    _compute([params], recordings, progress)
-    return _table(params, recordings, _all(params, recordings))
+    own = files(recordings, params)
+    _compute(params, own, progress)
+    return _table(params, own)
 
 
 def read(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -92,10 +95,10 @@ def read(params: Params, recordings: Recordings) -> pd.DataFrame:
     -------
     Rows of the front-ends and scorers that every machine has; no rows where nothing is done.
     """
-    done = [task for task in _all(params, recordings) if scores_file(task).exists()]
+    done = {file: task for file, task in files(recordings, params).items() if file.exists()}
     if not done:
         return pd.DataFrame(columns=COLUMNS)
-    table = _table(params, recordings, done)
+    table = _table(params, done)
     machines = table.groupby(["front_end", "scorer"])["machine"].transform("nunique")
     return table[machines == len(recordings.machines)]
 
@@ -124,20 +127,22 @@ def everything(params: Params, recordings: Recordings, *, progress: bool = False
     """
     exposure.check(params)
     studies = [params, *variants.studies(params)]
-    _compute(studies, recordings, progress)
-    table, *_ = [run(own, recordings=recordings) for own in studies]  # reads back
+    each = [files(recordings, own) for own in studies]
+    _compute(params, {f: task for own in each for f, task in own.items()}, progress)
+    table, *_ = map(_table, studies, each)  # all of them are read, and kept
     exposure.scores(params, recordings, progress=progress)
     return table
 
 
-def _all(params: Params, recordings: Recordings) -> list[Task]:
-    return [*tasks(params, recordings), *all_views(params, recordings)]
+def files(recordings: Recordings, *studies: Params) -> dict[Path, Task]:
+    """Every table of scores of some studies, and what it is the task of."""
+    both = (tasks, all_views)
+    return {scores_file(t): t for own in studies for of in both for t in of(own, recordings)}
 
 
-def missing(studies: Iterable[Params], recordings: Recordings) -> dict[str, list[Task]]:
-    """What is left to compute of some studies by machine, each table once."""
-    every = {scores_file(task): task for own in studies for task in _all(own, recordings)}
-    left = [task for file, task in every.items() if not file.exists()]
+def missing(files: Mapping[Path, Task]) -> dict[str, list[Task]]:
+    """What is left to compute, by machine."""
+    left = [task for file, task in files.items() if not file.exists()]
     return grouped(left, lambda task: task.machine)
 
 
@@ -174,9 +179,9 @@ def _is_small(task: Task) -> bool:
     return on_processor and per_vector * vectors * p.training.epochs < hardware.WORTH_COMPILING
 
 
-def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) -> None:
+def _compute(params: Params, files: Mapping[Path, Task], progress: bool) -> None:
     """Compute what is missing, machine by machine."""
-    left = missing(studies, recordings)
+    left = missing(files)
     whole = [task for own in left.values() for task in own]
     steps = len(whole) + sum(task.params.training.epochs for task in untrained_models(whole))
     with progress_bar("study", steps, "step", progress=progress) as bar:
@@ -186,8 +191,8 @@ def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) 
             bar.update(steps)
 
         trained = [task for task in whole if not task.view]
-        if studies[0].cluster is not None and trained:
-            cluster.compute(studies[0].cluster, trained, tick)
+        if params.cluster is not None and trained:
+            cluster.compute(params.cluster, trained, tick)
         if (workers := at_a_time(left.values())) > 1:
             in_processes(scores.compute, left.values(), tick, workers)
         else:
@@ -195,37 +200,53 @@ def _compute(studies: Sequence[Params], recordings: Recordings, progress: bool) 
                 scores.compute(own, tick)
 
 
-def _table(params: Params, recordings: Recordings, own: Sequence[Task]) -> pd.DataFrame:
-    """Read scores as one table, which is kept: to merge 60 tables takes half a minute."""
-    sums = [file.with_name(f"{file.name}.sha256") for file in map(scores_file, own)]
-    columns = ["machine", "name", "split", "domain", "label"]
+def _table(params: Params, files: Mapping[Path, Task]) -> pd.DataFrame:
+    """Read scores as one table."""
+    by_machine = grouped(files, lambda file: files[file].machine)
+    return stacked([_of_machine(params, files, own) for own in by_machine.values()])
+
+
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of several tables of scores, which are emptied; words become categories.
+
+    Columns are joined one after the other, so that the parts and the whole never lie side by side.
+    """
+    whole: dict[str, Any] = {}
+    for name in tables[0].columns:
+        parts = [table.pop(name) for table in tables]
+        if name in ("seed", "score"):
+            whole[name] = np.concatenate(parts)
+        else:
+            whole[name] = union_categoricals(list(map(pd.Categorical, parts)), sort_categories=True)
+    return pd.DataFrame(whole, copy=False)
+
+
+def _of_machine(params: Params, files: Mapping[Path, Task], own: Sequence[Path]) -> pd.DataFrame:
+    """Scores of one machine, which are kept: to merge its tables takes seconds."""
+    sums, first = [file.with_name(f"{file.name}.sha256") for file in own], files[own[0]]
     key = stages.key_of(
         "runs",
         scores=[[*s.parts[-2:], read_bytes(s).decode() if s.exists() else ""] for s in sums],
         front_ends=params.front_ends,
         scoring=params.scoring,
-        clips=recordings.manifest[columns].to_numpy().tolist(),
+        clips=stages.contents(first.clips),
     )
-    path = resolve(params.results) / "tables" / f"{key}.parquet"
-    found: pd.DataFrame = store.made(path, lambda: _merged(params, own))
+    path = resolve(params.results) / "tables" / f"{first.machine}.{key}.parquet"
+    found: pd.DataFrame = store.made(path, lambda: _merged(params, [files[f] for f in own]))
     return found
 
 
 def _merged(params: Params, own: Sequence[Task]) -> pd.DataFrame:
-    """Scores of all detectors as one table, with their combinations."""
-    whole = pd.concat(map(scores.read, own), ignore_index=True)
-    names = [*([baseline.NAME] if params.baseline else []), *params.front_ends]
-    names = list(dict.fromkeys([*names, *whole["front_end"]]))
-    found = []
-    for _, rows in whole.groupby("machine"):
-        tables = dict(iter(rows.groupby("front_end", sort=False)))
-        for name in names:
-            parts = frontends.COMBINATIONS.get(name, ())
-            if parts and tables.keys() >= set(parts):
-                found.append(combination([tables[part] for part in parts], name))
-            elif name in tables:
-                found.append(tables[name])
-    return pd.concat(found, ignore_index=True)
+    """Scores of one machine by all detectors and their combinations."""
+    tables = grouped(map(scores.read, own), lambda table: table["front_end"].iloc[0])
+    whole = {name: pd.concat(parts) for name, parts in tables.items()}
+    whole |= {
+        name: combination([whole[part] for part in parts], name)
+        for name, parts in frontends.COMBINATIONS.items()
+        if name in params.front_ends and whole.keys() >= set(parts)
+    }
+    names = dict.fromkeys([baseline.NAME, *params.front_ends, *whole])
+    return stacked([whole[name] for name in names if name in whole])
 
 
 def combination(members: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:

@@ -44,17 +44,17 @@ _NOT_OF_A = {"quantile", "standardise"}  # constants of the scoring that only z 
 
 def scores_file(task: Task) -> Path:
     """Where A of every clip, seed and scorer is."""
-    p, train = task.params, of_split(task.clips, "train")
+    p = task.params
     measured = stages.values_file(task) if task.view else stages.model_folder(task) / "scores"
     held_out = task.view or p.scoring.standardise == "held_out"
     key = key_of(
         "scores",
         values=measured.name if task.view else "",
-        clips=contents(task.clips, "split", "domain"),
+        clips=contents(task.clips),
         scoring=p.scoring.model_dump(exclude=_NOT_OF_A),
         scorers=p.scorers,
         bottleneck=p.bottleneck if set(p.scorers) & set(BOTTLENECK) else None,
-        held_out=[contents(train, "attributes"), p.statistics.folds] if held_out else None,
+        held_out=[task.clips["attributes"].tolist(), p.statistics.folds] if held_out else None,
     )
     name = f"{task.machine}.{task.name}.{task.view}" if task.view else "scores"
     return measured.with_name(f"{name}.{key}.parquet")
@@ -253,8 +253,8 @@ def raw(task: Task) -> pd.DataFrame:
 def read(task: Task) -> pd.DataFrame:
     """Z of every clip, with the columns of :func:`asdlib.study.run`."""
     parts = [rows.assign(score=fit.standardise(a)) for _, rows, a, fit in _calibrated(task)]
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(machine=task.machine, front_end=task.name)[COLUMNS]
+    table = pd.concat(parts, ignore_index=True).assign(machine=task.machine, front_end=task.name)
+    return table.astype({"seed": np.min_scalar_type(max(task.params.seeds))})[COLUMNS]
 
 
 def by_condition(task: Task) -> pd.DataFrame:

@@ -129,9 +129,9 @@ def of_split(clips: pd.DataFrame, split: str) -> pd.DataFrame:
     return clips[clips["split"] == split]
 
 
-def contents(clips: pd.DataFrame, *columns: str) -> list[list[str]]:
-    """What a key holds of clips: their names and contents, and more columns."""
-    return clips[["name", "hash", *columns]].to_numpy().tolist()
+def contents(clips: pd.DataFrame, split: str = "") -> list[str]:
+    """What a key holds of clips, all of them or those of a split."""
+    return clips.loc[clips["split"].eq(split) if split else slice(None), "identity"].tolist()
 
 
 def floors_file(params: Params, setting: Setting, clips: pd.DataFrame) -> Path:
@@ -139,7 +139,7 @@ def floors_file(params: Params, setting: Setting, clips: pd.DataFrame) -> Path:
     if not frontends.FRONT_ENDS[setting.front_end].uses_own_floors:
         percentile = setting.denoising.percentile
         setting = Setting("near", setting.spectra, Denoising(percentile=percentile))
-    key = key_of("stages", clips=contents(of_split(clips, "train")), setting=setting)
+    key = key_of("stages", clips=contents(clips, "train"), setting=setting)
     return resolve(params.results) / "floors" / f"{clips['machine'].iloc[0]}.{key}.safetensors"
 
 
@@ -222,7 +222,7 @@ def walk(params: Params, branches: Sequence[Branch], clips: pd.DataFrame) -> Ite
 def values_file(task: Task) -> Path:
     """Where the statistics of every clip are that views of one kind look at."""
     branch = branch_of(task)
-    key = key_of("stages", clips=contents(task.clips, "split"), branch=branch)
+    key = key_of("stages", clips=contents(task.clips), branch=branch)
     name = f"{task.machine}.{task.front_end}.{branch.kind}.{key}.safetensors"
     return resolve(task.params.results) / "statistics" / name
 
@@ -259,7 +259,7 @@ def training_frames(task: Task, clips: Rows | None = None) -> tuple[Frames, Stan
 
 def model_folder(task: Task) -> Path:
     """Where the files of a task are; the name holds the key of the trained models."""
-    p, clips = task.params, contents(of_split(task.clips, "train"), "domain")
+    p, clips = task.params, contents(task.clips, "train")
     matters = {"spectra", "denoising", "autoencoder", "training", "seeds"}
     does_not = {"training": {"checkpoint_seconds", "compiled"}}
     constants = p.model_dump(include=matters, exclude=does_not)

@@ -6,7 +6,7 @@ import pytest
 from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
 from asdlib import clipstats
-from asdlib.compare import findings, statistics
+from asdlib.compare import findings
 from asdlib.compare.statistics import Results
 from asdlib.noise import Floors
 
@@ -43,7 +43,7 @@ def test_the_ladder_stands_beside_what_was_reported(table):
 def test_detectors_without_training_are_judged_by_the_champion():
     champion = rows("fan", "adasub", "s1", {0: HALF, 1: PERFECT, 2: HALF})
     views = [*S5_VIEWS[:2], rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0])]
-    table = statistics.with_untrained(pd.concat([champion, *views], ignore_index=True))
+    table = pd.concat([champion, *views], ignore_index=True)
     reported = [{"system": "champion", "front_end": "adasub", "scorer": "s1"}]
     found = findings.ladder(Results(table), reported).set_index("system")
     # the mean of the views puts both anomalies above all normal clips
@@ -145,7 +145,7 @@ def test_questions_without_an_answer_are_left_out(table):
 def test_the_submission_is_the_system_with_the_highest_omega_of_those_that_were_run():
     paper = rows("fan", "adasub", "s1", dict.fromkeys(range(3), HALF))
     views = pd.concat([*S5_VIEWS, paper], ignore_index=True)
-    results = Results(statistics.with_untrained(views))
+    results = Results(views)
     chosen = findings.submission(results)
     assert (chosen.name, chosen.omega) == ("S5", 1)
     assert chosen.against.index.tolist() == ["S1"]

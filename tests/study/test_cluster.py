@@ -1,14 +1,13 @@
 """A study on a Dask cluster: the same table, and one sentence where it cannot be."""
 
 import os
-import subprocess
-import sys
+import signal
 import threading
 import time
 
 import pandas as pd
 import pytest
-from conftest import ROOT, SMALL, two_machines
+from conftest import SMALL, two_machines
 
 from asdlib import params, study
 from asdlib.params import AsdError
@@ -91,49 +90,6 @@ def test_a_worker_that_sees_or_is_something_else_is_named(tmp_path):
     assert f"{token}: cannot be read (No such file" in cluster._problem(cluster._seen(files), here)
 
 
-class Processes:
-    """A scheduler and workers, each a process of its own that works in another folder."""
-
-    def __init__(self, folder):
-        self.folder, self.file, self.started = folder, folder / "scheduler.json", []
-        folder.mkdir()
-        file = ["--scheduler-file", str(self.file)]
-        self.scheduler = self.start(
-            "dask_scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard", *file
-        )
-        while not self.file.exists():
-            time.sleep(0.05)
-            assert self.scheduler.poll() is None
-        self.workers = [self.worker() for _ in range(2)]
-
-    def worker(self):
-        file = ["--scheduler-file", str(self.file)]
-        return self.start("dask_worker", *file, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-
-    def start(self, program, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{program}", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.started.append(process)
-        return process
-
-    def end(self):
-        for process in self.started:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def processes(tmp_path):
-    made = Processes(tmp_path / "cluster")
-    yield made
-    made.end()
-
-
 def once_training(folder, action):
     """Do something as soon as a model is being trained."""
 
@@ -148,13 +104,18 @@ def once_training(folder, action):
 LONG = {**SMALL["training"], "epochs": 60, "checkpoint_seconds": 0}
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(tiny, tmp_path, processes, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    own = params.load(
-        tiny, results="there", data="data", cluster=str(processes.file), training=LONG
-    )
-    once_training(tmp_path / "there", processes.workers[0].kill)
-    table = study.run(own)
-    assert processes.workers[0].poll() is not None
-    assert not (processes.folder / "there").exists()  # relative paths are this process's
+def test_a_worker_that_is_killed_costs_nothing_but_time(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # relative paths are this process's
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as there,
+        distributed.Client(there) as client,
+    ):
+        client.write_scheduler_file("scheduler.json")
+        victim = there.workers[0].process.pid
+        once_training(tmp_path / "there", lambda: os.kill(victim, signal.SIGKILL))
+        own = {"results": "there", "data": "data", "cluster": "scheduler.json"}
+        table = study.run(params.load(tiny, **own, training=LONG))
+        assert there.workers[0].process.pid != victim
     pd.testing.assert_frame_equal(table, study.run(params.load(tiny, training=LONG)))

@@ -172,12 +172,6 @@ def test_a_clip_scored_alone_from_its_file_is_the_same_bytes(trained):
         assert members
         alone = partial(systems.scored_alone, score, members, system.fusion)
         rederive(alone, systems.guarded(decided, system.name, "valve"))
-    other = next(iter((Path(trained.data) / "valve" / "test").iterdir()))
-    write_wav(other, two_channels(np.random.default_rng(5)))
-    again = study.score_alone(trained, recordings, "valve")
-    for model in (("adasub", "s1", 0), ("adals", "pmsd", 0)):
-        with pytest.raises(AsdError, match=f"{other.name}: the file has changed since it was"):
-            again(model, other.name)
 
 
 def test_a_combination_needs_a_scorer_that_its_parts_share(tiny):
@@ -235,12 +229,12 @@ def test_what_models_and_scores_were_made_on_is_told(tiny, monkeypatch):
 
 
 def test_a_training_that_diverges_names_machine_system_seed_and_epoch(tiny):
-    wild = params.load(tiny, training={"learning_rate": 1e30, "epochs": 2}, front_ends=["near"])
-    with pytest.raises(AsdError) as error:
-        study.run(params.load(wild, baseline=False))
-    assert str(error.value).startswith(
-        "fan with near: The training of seeds 0, 1 diverged: the loss of epoch "
-    )
+    loop = {"learning_rate": 1e30, "epochs": 2, "checkpoint_seconds": 0}
+    wild = params.load(tiny, training=loop, front_ends=["near"], baseline=False)
+    told = "^fan with near: The training of seeds 0, 1 diverged: the loss of epoch 1 is not finite"
+    with pytest.raises(AsdError, match=told):
+        study.run(wild)
+    assert not list((Path(wild.results) / "units").rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize("length", [2048, 4000])
