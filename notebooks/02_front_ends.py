@@ -24,7 +24,7 @@ seeds: "Optional[list[int]]" = None  # one model each
 from asdlib import study
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import removal, truth
-from asdlib.report import charts_scores, charts_signals, panels, provenance, style, tables
+from asdlib.report import charts_signals, panels, provenance, style, tables
 from asdlib.report import text
 from asdlib.report.tables import escape
 from asdlib.report.chapter import Chapter
@@ -103,32 +103,14 @@ panels.show_panel(
 # moves the playhead. All sounds are level-matched, so that the ear compares the sound and not the loudness. Denoised
 # sound keeps the near microphone's phase. On the embedded scenes the last button holds the machine
 # alone, as it was before the room's noise was added: the sound that a perfect front-end would leave.
-#
-# ## Attenuation against the local signal-to-noise ratio
-#
-# What a subtraction does to one time-frequency cell depends on how far the near power stands out of the
-# transferred noise, $P_n / (G_m P_f)$; the coherence gate does not use that ratio.
-# {numref}`fig-attenuation` shows what both do on test clips.
-
-# %%
-curve = removal.attenuation(params, recordings)
-chapter.figure(
-    charts_signals.attenuation,
-    curve,
-    label="fig-attenuation",
-    caption="Mean attenuation against the local SNR, with the range that holds 80 % of the cells. Look at "
-    "where each subtraction leaves the floor $\\beta$ and where it lets cells pass unchanged, and at "
-    "how wide the gate's range is at one and the same local SNR.",
-    missing="No test clip: the attenuation cannot be measured.",
-)
 
 # %% [markdown]
 # ## Noise removed, machine sound lost
 #
 # In recordings it is not known which part was noise. In the embedded scenes it is known, so that a front-end's
 # gain, found on the mixture, can be applied to the true noise and to the true machine sound separately. A
-# good front-end lies far above the diagonal of {numref}`fig-removal`; {numref}`tab-snr-gain` gives its
-# distance from that line. Below the line a front-end removes more machine sound than noise.
+# good front-end lies far above the diagonal of {numref}`fig-removal`; {numref}`tab-removal` has
+# the values. Below the line a front-end removes more machine sound than noise.
 
 # %%
 removed = removal.removal(params, recordings)
@@ -147,12 +129,12 @@ chapter.figure(
 )
 
 # %%
-gain = tables.snr_gain(removed)
 chapter.table(
-    gain,
-    label="tab-snr-gain",
-    caption="Gain in signal-to-noise ratio: noise removed minus machine sound lost, in dB.",
-    decimals=2,
+    removed,
+    columns=["machine", "front-end", "noise removed (dB)", "machine sound lost (dB)"],
+    label="tab-removal",
+    caption="Noise removed and machine sound lost, over all clips whose truth was written.",
+    decimals=1,
     empty=no_truth,
 )
 
@@ -252,28 +234,6 @@ chapter.table(
 )
 
 # %% [markdown]
-# ## The axis of aggressiveness
-#
-# The total attenuation, of machine and noise together, orders the front-ends along one axis.
-# The question is where on this axis $\Omega$ is best. CohSub subtracts only what is coherent; Wiener and LSA are
-# filters with the decision-directed a-priori SNR {cite}`ephraim1984,ephraim1985`. `params/demo.yaml` leaves
-# these three out, `params/full_demo.yaml` runs them.
-
-# %%
-axis = removal.strength(params, recordings)
-for head, own in (("all machines", study_results), (fan_like, fan)):
-    axis[head] = [own.omegas(name, scorer).mean() for name in axis["front_end"]]
-chapter.figure(
-    charts_scores.aggressiveness,
-    axis,
-    label="fig-aggressiveness",
-    caption=f"$\\Omega$ (mean over seeds, {by}) against the mean attenuation of test clips, over all machines and for "
-    "one. Look for the side on which $\\Omega$ falls off: too little is removed there, or too much.",
-    needs="all machines",
-    missing="No test clip, or no Ω from these labels.",
-)
-
-# %% [markdown]
 # ## Subtract or gate? Machine by machine
 #
 # Is it better to choose the front-end for each machine? {numref}`tab-choice` shows both ensembles next
@@ -288,7 +248,6 @@ chapter.table(
     label="tab-choice",
     caption="Median $G_m$, and $\\Omega$ of the AdaSub and CohGate ensembles and of the label oracle, per machine and over "
     f"all of them, as Table 4 of the paper: measured here, {by}.",
-    decimals=3,
     empty="There is no labelled test clip to choose by.",
 )
 

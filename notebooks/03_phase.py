@@ -230,7 +230,6 @@ chapter.table(
     caption=f"Every front-end under every score, {text.seeds(params, scorer)}: $\\Omega$ (mean over seeds), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
     "clips and seeds, and the verdict.",
-    decimals=3,
     empty="Not run here: params/phase.yaml names these front-ends.",
 )
 

@@ -165,7 +165,6 @@ else:
         tables.by_machine(by_statistic),
         label="tab-ablation",
         caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
-        decimals=3,
     )
 
 # %% [markdown]

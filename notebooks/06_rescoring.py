@@ -86,19 +86,6 @@ for label, found, caption, why in (
         empty=why,
     )
 
-# %%
-chapter.figure(
-    charts_scores.decomposition,
-    steps,
-    label="fig-decomposition",
-    caption="What each step does to the three parts of the score (ensembles; means over machines). The paired "
-    "differences of {numref}`tab-steps` show whether a step is larger than the spread over seeds.",
-    needs="omega",
-    missing="The parts of the score cannot all be computed from these labels."
-    if len(steps)
-    else "",
-)
-
 # %% [markdown]
 # ## Would other choices have been better?
 #

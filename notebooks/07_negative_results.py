@@ -41,31 +41,20 @@ params, recordings = chapter.params, chapter.recordings
 #
 # In the paper, the plain autoencoder beats the official baseline. Which of the changes is the cause? They can be
 # made one after the other, on the near channel: first the score of eq. 1 on the official network's
-# own models, then the training, then the network ({numref}`fig-build-up`). The paper found every single-seed change within the range
+# own models, then the training, then the network ({numref}`tab-build-up`). The paper found every single-seed change within the range
 # in which two seeds of one network differ, and concluded that only all changes together are robust.
 
 # %%
 study_results = stats.results(params, recordings)
 steps = negative.build_up(params, recordings, study_results)
 not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test clips'}."
-chapter.figure(
-    charts_scores.build_up,
-    steps,
-    metrics.SEED_BAND,
-    label="fig-build-up",
-    caption="Change of $\\Omega$ at every step from the official network to ours: one dot per seed, the mean as a "
-    "diamond; the band is what counts as variance of a single seed. Look for steps whose dots all lie on "
-    "one side of zero: the best dot of a scattered step says nothing.",
-    needs="omega",
-    missing="" if steps.empty else "Ω cannot be computed from these labels.",
-)
 
 # %%
 chapter.table(
     negative.build_up_steps(steps) if len(steps) else steps,
     columns=["step", "Ω ± std", "change", "p", "largest at one seed", "seeds outside the band"],
     label="tab-build-up",
-    caption="The same steps: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
+    caption="Steps from the official network to ours: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
     "before, p value of the paired t test, the largest change at one seed, and how "
     f"many of {len(params.seeds)} seeds leave the band of ±{metrics.SEED_BAND}.",
     empty=not_built,

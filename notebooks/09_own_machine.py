@@ -58,7 +58,7 @@ found = alarms.by_domain(evaluation.counted(table, machine))
 chapter.table(
     tables.alarms(found),
     label="tab-monitor",
-    caption=f"Alarms of the monitor at {1 - params.scoring.quantile:.0%} wanted false alarms among labelled test clips, with "
+    caption=f"Alarms of the monitor at {tables.percent(1 - params.scoring.quantile)} wanted false alarms among labelled test clips, with "
     "95 % intervals.",
     empty="There is no labelled test clip.",
 )

@@ -79,19 +79,6 @@ def spectrograms(
     return fig
 
 
-def attenuation(table: pd.DataFrame) -> Figure:
-    """Attenuation against local SNR: columns front_end, snr, mean, low, high, all in dB."""
-    fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-    names = list(table["front_end"].unique())
-    for name, rows in table.groupby("front_end"):
-        band: Any = {"color": COLOURS[str(name)], "alpha": 0.15, "lw": 0}
-        ax.fill_between(rows["snr"], rows["low"], rows["high"], **band)
-    lines(ax, table.replace({"front_end": NAMES}), "snr", "mean", "front_end", **looks(names))
-    ax.set_xlabel(r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)")
-    ax.set_ylabel(r"attenuation $10\log_{10}$ out / $P_n$ (dB)")
-    return fig
-
-
 def removal(table: pd.DataFrame) -> Figure:
     """Noise removed against machine sound lost, in dB: a panel per machine, a point per front-end.
 

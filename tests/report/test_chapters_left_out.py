@@ -74,9 +74,14 @@ def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, chapters):
     assert tables.escape("pump <b>") in text["99_provenance"]
 
     paths = tmp_path.glob("build/notebooks/*.ipynb")
-    notebooks = [nbformat.read(path, as_version=4) for path in paths]
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in paths}
     chapter.resolve_references(notebooks)
-    texts = [cell.source for own in notebooks for cell in own.cells if cell.cell_type == "markdown"]
+    texts = [
+        cell.source
+        for own in notebooks.values()
+        for cell in own.cells
+        if cell.cell_type == "markdown"
+    ]
     referred = set(re.findall(r"{numref}`([\w-]+)`", "".join(texts)))
     assert referred
     assert referred <= shown
