@@ -50,7 +50,7 @@ chapter.table(
 #
 # ## What next
 #
-# 1. A machine of your own: make its normal recordings, in a folder `pump`, a model that alarms ({doc}`notebooks/09_own_machine`).
+# 1. A machine of your own: make its normal recordings, in a folder `pump`, a model that alarms ({doc}`notebooks/07_own_machine`).
 #    ```
 #    .venv/bin/asd fit pump --out pump.safetensors
 #    ```
@@ -89,21 +89,20 @@ chapter.say(provenance.made(params, recordings))
 # %% [markdown]
 # ```{toctree}
 # :hidden:
-# notebooks/01_noise_floor
-# notebooks/02_front_ends
-# notebooks/03_phase
-# notebooks/04_seed_study
-# notebooks/05_without_training
-# notebooks/06_rescoring
-# notebooks/07_negative_results
-# notebooks/08_submission
-# notebooks/09_own_machine
+# notebooks/01_far_microphone
+# notebooks/02_seed_study
+# notebooks/03_without_training
+# notebooks/04_phase
+# notebooks/05_variants
+# notebooks/06_decisions
+# notebooks/07_own_machine
 # ```
 #
 # ```{toctree}
 # :hidden:
 # :caption: Appendices
-# notebooks/98_performance
+# notebooks/97_checks
+# notebooks/98_official_baseline
 # notebooks/99_provenance
 # api/index
 # bibliography

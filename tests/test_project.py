@@ -33,10 +33,10 @@ BUDGET = {
     "method": 2231,
     "simulate": 822,
     "study": 1425,
-    "compare": 1549,
-    "measure": 380,
+    "compare": 1560,
+    "measure": 362,
     "monitor": 1235,
-    "report": 2010,
+    "report": 2045,
     "explore": 465,
 }
 LONGEST = 200  # of a file

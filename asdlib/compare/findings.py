@@ -1,7 +1,7 @@
 """What a study answers: the ladder, which front-end and which score helps, what to submit.
 
 All values come from one set of :class:`asdlib.compare.statistics.Results`.
-Notebooks: index, 02_front_ends, 03_phase, 04_seed_study, 06_rescoring.
+Notebooks: index, 01_far_microphone, 04_phase, 02_seed_study, 05_variants.
 """
 
 from __future__ import annotations

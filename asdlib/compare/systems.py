@@ -1,7 +1,7 @@
 """Systems: which models make up a submission, its scores and its decisions.
 
 Everything here combines scores of the same clip, through the guard, or reads development labels
-through :mod:`asdlib.metrics`. Notebook: 08_submission.
+through :mod:`asdlib.metrics`. Notebook: 06_decisions.
 """
 
 from __future__ import annotations

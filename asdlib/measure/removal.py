@@ -10,7 +10,7 @@ machine with its fault minus the same machine, turn for turn, without it. It hol
 adds and, with the opposite sign, what the fault takes away (a worn valve strikes softer). A
 front-end's gain is found on the recording and applied to that difference. The result is the
 difference that the fault still makes after the front-end, as long as the gain itself is the same
-with and without the fault. Notebooks: 02_front_ends, 03_phase.
+with and without the fault. Notebooks: 01_far_microphone, 04_phase.
 """
 
 from __future__ import annotations

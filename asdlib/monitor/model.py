@@ -1,6 +1,6 @@
 """A monitor: what normal recordings of one machine have taught, and the score of a new one.
 
-It joins the views of the submission without training (chapter 05): statistics of single bins of the
+It joins the views of the submission without training (chapter 03): statistics of single bins of the
 near microphone and after AdaSub, and statistics of mel bands after AdaLS. Thresholds come from
 held-out scores.
 """

@@ -82,6 +82,7 @@ class Chapter:
         *data: Any,
         label: str,
         caption: str,
+        result: str = "",
         needs: str | None = None,
         missing: str = _NOTHING,
         **options: Any,
@@ -94,12 +95,14 @@ class Chapter:
             a table with a value, or any other container that is not empty.
         label : file name and cross-reference name, such as ``fig-noise-floors``.
         caption : what to look at; MyST text.
+        result : what the figure says, in one sentence before the caption; may be empty.
         needs : a column of that table in which there has to be a value.
         missing : the reason why the figure cannot be drawn, in one sentence.
         """
         if not _holds(data[0], needs):
             self._leave_out(label, missing)
             return
+        caption = f"**{result}** {caption}" if result else caption
         style.show_figure(draw(*data, **options), label, caption, folder=self.folder)
 
     def table(

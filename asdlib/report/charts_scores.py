@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -14,32 +13,6 @@ from asdlib.report.charts import forest, panels
 from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, looks, system_name
 
 _PARTS = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC", "omega": "Ω"}
-
-
-def ladder(table: pd.DataFrame) -> Figure:
-    """Omega of every row of the ladder with its interval; beside it what the paper reports.
-
-    Both panels have axes of their own: the recordings differ, only the order can be compared.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.compare.findings.ladder`.
-    """
-    own = [COLOURS.get(name, "#111111") for name in table["front_end"]]
-    reported = table["reported mean"].fillna(table["reported ensemble"])
-    spread = table["reported std"].fillna(0)
-    fig, (here, paper), y = forest(table["system"], line=0.5, xlabel=r"$\Omega$", columns=2)
-    here.hlines(y, table["low"], table["high"], color=own, lw=2.5, alpha=0.5)
-    here.scatter(table["mean"].fillna(table["ensemble"]), y, s=40, zorder=3, c=own)
-    paper.hlines(y, reported - spread, reported + spread, color="#777777", lw=2.5, alpha=0.5)
-    paper.scatter(reported, y, s=40, zorder=3, c="white", ec="#555555")
-    for ax, title in ((here, "measured here"), (paper, "reported on DCASE data")):
-        ax.set_title(title)
-        ax.grid(visible=False, axis="y")
-    left = here.get_yaxis_transform()
-    for place in np.flatnonzero(table["mean"].isna()).tolist():
-        here.text(0.02, place, "not run", color="#888888", va="center", fontsize=8, transform=left)
-    return fig
 
 
 def seeds(

@@ -51,16 +51,6 @@ def spectra(
     return shown.figure
 
 
-def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
-    """Median G_m against the percentile of the floor: columns percentile, machine, offset."""
-    fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-    lines(ax, table.sort_values("percentile"), "percentile", "offset", "machine")
-    ax.axvline(chosen, color="#444444", ls="--", lw=1)
-    ax.text(chosen, 1, f" P$_{{{chosen:g}}}$", transform=ax.get_xaxis_transform(), va="top")
-    ax.set(xlabel="percentile over time", ylabel=str(table["what"].iloc[0]))
-    return fig
-
-
 def spectrograms(
     powers: Mapping[str, np.ndarray], *, sample_rate: int, hop_length: int, title: str
 ) -> Figure:
@@ -194,4 +184,7 @@ def noise_and_sound(
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
         ax.set(xlabel=name, ylabel=title)
+        worst: Any = table.sort_values("machine_sound").iloc[-1]
+        said = f"{worst[value]:.1f}"
+        ax.annotate(said, (worst[column], worst[value]), (4, 6), textcoords="offset points")
     return fig

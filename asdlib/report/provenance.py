@@ -1,7 +1,7 @@
 """What made a report: parameters, versions, machine, what it costs there, and the paper's figures.
 
 The figures of the paper (``params/reported.yaml``) are never mixed with measured ones.
-Notebooks: 98_performance, 99_provenance.
+Notebook: 99_provenance.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PACKAGES = (
 )
 
 
-_AFTER = ("pages", "chapters", "chapter index", "chapter 98_performance")
+_AFTER = ("pages", "chapters", "chapter index", "chapter 99_provenance")
 
 
 def reported(loader: type = yaml.SafeLoader) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def made(params: Params, recordings: Recordings) -> str:
     return (
         f"Made on {date.today()} by revision {revision()} from {source}. "
         f"{plural(sum(models.values()), 'autoencoder')} were trained. All processes took "
-        f"{took:.0f} minutes before this page ({{doc}}`/notebooks/98_performance`)."
+        f"{took:.0f} minutes before this page ({{doc}}`/notebooks/99_provenance`)."
     )
 
 

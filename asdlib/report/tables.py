@@ -97,6 +97,7 @@ COLUMNS: dict[str, str | Cells] = {
     "target AUC": "auc_target",
     "pAUC": "pauc",
     "Ω": "omega",
+    "Ω before": "omega_against",
     "Ω ± std": written("{omega:.3f} ± {omega_std:.3f}", "{omega:.3f}"),
     "mean ± std": _spread,
     "95 % interval of the mean": written("{low:.3f} to {high:.3f}", ""),

@@ -15,7 +15,7 @@ NAMES = (
     *(f"notebooks/{chapter}" for chapter in build.CHAPTERS[1:]),
     *("bibliography", "search", "genindex", "api/index", "api/noise", "api/study"),
 )
-PLAYERS = ("notebooks/02_front_ends", "notebooks/08_submission")
+PLAYERS = ("notebooks/01_far_microphone", "notebooks/06_decisions")
 MARKUP = """[...document.querySelectorAll(
     'img[src="x"], svg[onload], b > b, [onerror], a[href^="javascript:"]')].map(e => e.outerHTML)"""
 SECONDS = """players => Promise.all(players.map(audio => new Promise(done => {
@@ -61,7 +61,7 @@ def test_no_page_was_forgotten(pages):
 
 
 def test_a_printed_chapter_is_light_and_has_neither_menus_nor_closed_code(visit):
-    page = visit("notebooks/04_seed_study")
+    page = visit("notebooks/02_seed_study")
     page.wait_for_selector("mjx-container svg")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
@@ -82,7 +82,7 @@ SHOWN = """[...Bokeh.index.roots].map(view => view.model)
 
 
 def test_a_panel_plays_seeks_and_switches_in_place(visit):
-    page = visit("notebooks/02_front_ends")
+    page = visit("notebooks/01_far_microphone")
     player = page.locator("#one-clip-audio")
     panel = page.locator(".asd-live").filter(has=player)
     panel.locator(".bk-Figure").scroll_into_view_if_needed()
@@ -124,7 +124,7 @@ def counts(page):
 
 
 def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit):
-    page = visit("notebooks/08_submission")
+    page = visit("notebooks/06_decisions")
     table = page.locator("table#tab-decisions")
     heads = table.locator("thead th").all_inner_texts()
     asked = [heads.index(name) for name in ("machine", "domain", "false alarms", "misses", "F1")]
@@ -160,7 +160,7 @@ def test_the_threshold_changes_the_counts_and_begins_at_those_of_the_table(visit
 
 
 def test_shares_of_a_fault_add_up_and_the_first_one_is_the_largest(visit):
-    page = visit("notebooks/05_without_training")
+    page = visit("notebooks/03_without_training")
     machine, fault = page.locator(".asd-live select").all()
     machine.select_option(label=HOSTILE)
     seen = []
@@ -177,11 +177,11 @@ def test_shares_of_a_fault_add_up_and_the_first_one_is_the_largest(visit):
 
 def test_links_lead_to_chapters_and_functions_and_the_menu_opens_on_a_phone(visit, pages):
     page = visit("index", width=390)
-    page.locator("article a", has_text="The seed study").first.click()
+    page.locator("article a", has_text="Is the gain larger").first.click()
     page.wait_for_load_state()
-    assert page.url == (pages / "notebooks" / "04_seed_study.html").as_uri()
+    assert page.url == (pages / "notebooks" / "02_seed_study.html").as_uri()
     page.locator(".primary-toggle:visible").first.click()
-    page.get_by_role("link", name="Noise floors and the noise transfer").first.click()
+    page.get_by_role("link", name="What the far microphone gives").first.click()
     page.locator("article a", has_text="asdlib.noise.noise_transfer").click()
     page.wait_for_load_state()
     assert page.url == (pages / "api/noise.html").as_uri() + "#asdlib.noise.noise_transfer"

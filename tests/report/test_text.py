@@ -6,28 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asdlib import guard
 from asdlib.params import Autoencoder, Params
 from asdlib.report import text
 from asdlib.study.recordings import Recordings
-
-
-@pytest.mark.parametrize(
-    ("verdict", "said"),
-    [
-        ("helps", "The paper's re-scoring helps: "),
-        ("harms", "The paper's re-scoring harms: "),
-        ("no robust difference", "It is not shown that the paper's re-scoring helps: "),
-    ],
-)
-def test_a_claim_begins_with_who_wins(verdict, said):
-    row = {"system": ("adasub", "s1"), "against": ("adasub", "eq1"), "verdict": verdict}
-    values = {"mean": 0.031, "low": 0.011, "high": 0.051, "omega": 0.631, "omega_against": 0.6}
-    assert text.claim(pd.DataFrame([row | values], index=["champion"]), "champion") == (
-        f"{said}from AdaSub to AdaSub + DM + shrink + P95, Ω goes from 0.600 to 0.631 (mean over "
-        "seeds; difference +0.031, 95 % interval +0.011 to +0.051)."
-    )
-    assert text.claim(pd.DataFrame(), "champion") == ""
 
 
 def overview(low=0.1, **changed):
@@ -80,40 +61,3 @@ def test_the_caveat_counts_machines_and_clips_and_looks_at_the_loss(last, falls)
     assert "2 labelled test clips count. The autoencoders have width 64 and 100 epochs" in said
     assert said.endswith(", the paper's 512 and 100" + "; their loss still falls" * falls + ".")
     assert "autoencoders" not in text.caveat(small, recordings, overview(), losses[:0])
-
-
-def counted(share, label="normal"):
-    keys = {"system": "S5", "rule": "held out", "label": label}
-    values = {"share": share, "low": share / 2, "high": share * 2}
-    return pd.DataFrame([{**keys, "domain": domain, **values} for domain in ("source", "target")])
-
-
-@pytest.mark.parametrize(("share", "head"), [(0.1, "Every rule keeps"), (0.4, "No rule keeps")])
-def test_alarms_that_promise_too_much_are_told(share, head):
-    said = text.alarms(pd.concat([counted(share), counted(1, "anomaly")]), 0.1)
-    assert said.startswith(f"{head} the promised 10 % of false alarms: S5 with held-out p values ")
-    assert f"has {share:.0%}".replace("%", " % in the source domain and ") in said
-    assert text.alarms(counted(0.1, "anomaly"), 0.1).startswith("No false alarm can be counted")
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "said"),
-    [
-        ([], "No idea of the paper was run here "),
-        (
-            ["harms", "no robust difference", "harms"],
-            "3 of 4 ideas of the paper were run: none helps, 2 harms (idea 0; idea 2); for the ",
-        ),
-    ],
-)
-def test_ideas_that_did_not_help_are_named(verdicts, said):
-    run = [{"idea": f"idea {i}", "mean": 0.0, "verdict": v} for i, v in enumerate(verdicts)]
-    champion = {"idea": "the champion", "mean": np.nan, "verdict": ""}
-    lacking = {"idea": "not run", "mean": np.nan, "verdict": "needs an encoder"}
-    assert text.ideas(pd.DataFrame([champion, *run, lacking])).startswith(said)
-
-
-def test_the_guard_refuses_every_attempt_that_needs_a_second_clip():
-    lines = text.guarded(guard.PerClip([1.0, 2.0, 3.0]))
-    assert len(lines) == 4
-    assert all(": refused. *" in line for line in lines)
