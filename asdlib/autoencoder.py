@@ -2,7 +2,7 @@
 
 640 -> linear 512, batch norm, GELU -> 4 blocks x + GELU(BN(W x)) -> linear 16 -> the mirror -> 640.
 All seeds of one machine are one model: every weight has the shape (seed, ...), every product is
-batched over seeds, and no value ever crosses from one seed to another. Notebook: 04_seed_study.
+batched over seeds, and no value ever crosses from one seed to another. Notebook: 02_seed_study.
 """
 
 from __future__ import annotations

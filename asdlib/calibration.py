@@ -7,7 +7,7 @@ The gamma distribution and the decision threshold are those of the paper (sectio
 gives the clips that it was fitted on lower scores than other normal clips. Therefore held-out
 scores come from models that were fitted without the clip's fold.
 
-Notebook: 06_rescoring.
+Notebook: 05_variants.
 """
 
 from __future__ import annotations

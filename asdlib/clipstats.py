@@ -5,7 +5,7 @@ to the normal clips of domain d is D_d(x) = sqrt((x - c_d)^T S^-1 (x - c_d)), wi
 and one covariance S. Normal clips of a domain with few clips lie further from its centre, so that
 log D_d counts from m_d, its mean over held-out clips of d. The score is
 z = (min over d of (log D_d - m_d) - mean) / std, with mean and std of held-out clips.
-Nothing is trained and there is no seed. Notebook: 05_without_training.
+Nothing is trained and there is no seed. Notebook: 03_without_training.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ linear prediction leaves, or with weights that are small where the residual is l
 
 Limit: in a reverberant room a line of the noise may be louder at the near microphone than the rest
 of the noise is. The line gate takes it for the machine's, and less of the noise is removed.
-Notebook: 03_phase.
+Notebook: 04_phase.
 """
 
 from __future__ import annotations

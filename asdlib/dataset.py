@@ -2,7 +2,7 @@
 
 The layout is ``<machine>/{train,test}/*.wav``. Names of DCASE give section, domain and label, see
 :func:`scan`; the table ``attributes_00.csv`` of a machine gives attributes where names do not.
-A clip has two channels, near and far, and full scale is 1. Notebook: 01_noise_floor.
+A clip has two channels, near and far, and full scale is 1. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

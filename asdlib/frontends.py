@@ -4,7 +4,7 @@
 frame) complex to (frequency, frame) power, from that clip and the fitted statistics alone. Except
 for the far microphone itself, each front-end is a gain on the near power, P_out = gain P_n with
 0 <= gain <= 1: from the expected noise G_m P_f (eq. 3), from the coherence of the channels (eq. 4),
-or from the residual of a complex fit. Paper, sections 3.2 and 3.3. Notebook: 02_front_ends.
+or from the residual of a complex fit. Paper, sections 3.2 and 3.3. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

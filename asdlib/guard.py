@@ -3,7 +3,7 @@
 A submitted score may depend on its own clip and on training data, never on other test clips. This
 type makes a slip visible: reductions, sorts, ranks, normalisations and comparisons between clips
 raise. Elementwise arithmetic, combining scores of the same clips, comparing with a fixed threshold,
-picking one clip and writing out are allowed. Notebook: 08_submission.
+picking one clip and writing out are allowed. Notebook: 06_decisions.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The level of every bin of a Welch spectrum counts over the median of its neighbours, so that neither
 the loudness nor the colour of the noise matters. The score is the largest excess over normal clips
 within 1 % of the frequency, since speeds wander. Nothing is trained and there is no seed.
-Notebook: 09_own_machine.
+Notebook: 07_own_machine.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Omega is the harmonic mean of the source AUC, the target AUC and the pAUC of every machine: of
 3 x machines values, without rounding. A table of scores has the columns machine, domain, label and
 score, one row per test clip; a higher score is more anomalous. As in mir_eval: ``validate``, one
-function per metric, ``evaluate``. Notebook: 04_seed_study.
+function per metric, ``evaluate``. Notebook: 02_seed_study.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Moments of residuals, from clip to clip: count, sums, sums of products.
 
 mu = sum e / n and Sigma = (sum e e^T - n mu mu^T) / (n - 1), in float64 and per seed. Moments of
-clips add up, and those of a clip can be taken away again. Notebook: 06_rescoring.
+clips add up, and those of a clip can be taken away again. Notebook: 05_variants.
 """
 
 from __future__ import annotations

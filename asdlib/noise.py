@@ -2,7 +2,7 @@
 
 G_m(k) = floor_n(k) / floor_f(k), with floor_x(k) the mean over training-normal clips of a low
 percentile over time of the power P_x(k, t); x is the near or the far microphone.
-Notebook: 01_noise_floor.
+Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def noise_floor(
 
     References
     ----------
-    R. Martin, IEEE Trans. Speech Audio Process. 9(5), 2001. Notebook: 01_noise_floor.
+    R. Martin, IEEE Trans. Speech Audio Process. 9(5), 2001. Notebook: 01_far_microphone.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 
 class Scenes(Section):
-    """The embedded two-microphone data set. Notebook: 01_noise_floor."""
+    """The embedded two-microphone data set. Notebook: 01_far_microphone."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     seconds: Annotated[float, Field(ge=1, le=60)] = 4.0  # s, length of a clip
@@ -49,7 +49,7 @@ class Scenes(Section):
     target_scatter: Annotated[float, Field(ge=0.1, le=4)] = 1.0  # of levels, times the source's
     target_conditions: Annotated[int, Field(ge=1, le=10)] = 1  # about the machine's one
     takes: Positive | None = None  # different machine sounds in training clips; none: one per clip
-    # what chapter 03 varies; none: as drawn for every machine
+    # what chapter 04 varies; none: as drawn for every machine
     far_distance: Annotated[float, Field(ge=0.3, le=4)] | None = None  # m, machine to far
     reverberation: Annotated[float, Field(ge=0.1, le=0.8)] | None = None  # s, T60
     noise_sources: Annotated[int, Field(ge=1, le=16)] | None = None  # steady ones, not the four
@@ -148,7 +148,7 @@ class Scoring(Section):
 
 
 class Statistics(Section):
-    """Detectors without training: clip statistics. Notebook: 05_without_training."""
+    """Detectors without training: clip statistics. Notebook: 03_without_training."""
 
     folds: Annotated[int, Field(ge=2)] = 10  # blocks of training clips that are held out in turn
     psd_segment: Annotated[int, Field(ge=64, le=2**20)] = 8192  # samples, 2 Hz at 16 kHz

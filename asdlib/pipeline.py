@@ -8,7 +8,7 @@ clip statistics and their distance to normal clips (:mod:`asdlib.clipstats`).
 What the walk needs of a machine is learnt in :mod:`asdlib.study`. The ensemble over seeds, the
 fusion of views and the decision are made of z in :mod:`asdlib.compare.systems`. The study, the
 scoring of one file alone, the failure gallery, the monitor and the explorer take this walk.
-Notebook: 04_seed_study.
+Notebook: 02_seed_study.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def frames(
     Parameters
     ----------
     clip : complex spectra of both channels.
-    transfer : G_m, only for the training objective ``denoise`` of chapter 07. Every frame then also
+    transfer : G_m, only for the training objective ``denoise`` of chapter 05. Every frame then also
         holds the bands of the near power with the expected noise added once more.
 
     Returns

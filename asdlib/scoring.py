@@ -4,7 +4,7 @@ A(x) = (1 - alpha) P90{(e_i - mu)^T Sigma^-1 (e_i - mu)} + alpha P90{|e_i|^2}, w
 the clip's stacked vectors, and mean mu and covariance Sigma of the training-normal residuals.
 A re-scoring is a value of :class:`Scorer`; none of them trains anything again. Every clip is
 scored alone, so a clip's score is the same bytes whatever is scored beside it.
-Notebook: 06_rescoring.
+Notebook: 05_variants.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ VARIANTS: dict[str, Scorer] = {
     **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
     **{f"ridge_{r:g}": Scorer(ridge=r) for r in (0.01, 0.1, 1.0)},
 }
-"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 06."""
+"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 05."""
 
 
 class Reference(NamedTuple):

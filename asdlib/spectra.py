@@ -2,7 +2,7 @@
 
 L(b, t) = 10 log10(max(M(b, t), 1e-16)) dB, with M the mel bands of the power P(k, t) = |X(k, t)|^2
 and X the short-time spectrum; frequency k, band b, frame t. A vector stacks 5 frames in time order.
-Notebook: 02_front_ends.
+Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

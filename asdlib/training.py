@@ -5,7 +5,7 @@ once, in an order of the seed's own. Matrix products are computed in bfloat16 if
 supports it; weights, batch-norm statistics, loss and optimiser stay in float32. Long trainings are
 compiled, on a GPU into CUDA graphs, see :mod:`asdlib.runtime.hardware`.
 
-Notebook: 04_seed_study.
+Notebook: 02_seed_study.
 """
 
 from __future__ import annotations

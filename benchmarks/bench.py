@@ -1,6 +1,6 @@
 """``make bench``: what the package costs on this machine, as ratios measured in one run.
 
-Writes ``results/benchmarks.json``, which chapter 98 of the report shows. With names of parts, as in
+Writes ``results/benchmarks.json``, which chapter 99 of the report shows. With names of parts, as in
 ``python benchmarks/bench.py monitor scoring``, it measures these and writes nothing.
 """
 

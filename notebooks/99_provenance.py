@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Provenance
+# # Provenance and performance
 
 # %% tags=["parameters"]
 # None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
@@ -33,16 +33,6 @@ params, recordings = chapter.params, chapter.recordings
 # What made these pages: the recordings, the parameters, the package and the libraries.
 
 # %% [markdown]
-# ## Recordings
-
-# %%
-chapter.table(
-    provenance.overview(recordings.manifest).reset_index(),
-    label="tab-recordings",
-    caption=f"Recordings, manifest {recordings.digest}.",
-)
-
-# %% [markdown]
 # ## Parameters
 #
 # Every value, including those that the parameter file leaves at their defaults, which are the paper's.
@@ -55,6 +45,22 @@ chapter.table(provenance.parameters(params), label="tab-parameters", caption="Pa
 
 # %%
 chapter.table(provenance.versions(), label="tab-versions", caption="Software and machine.")
+
+# %% [markdown]
+# ## Time
+#
+# All seeds of a machine are one model, windows are gathered from one resident array of frames, and small trainings run side by side, each
+# machine in a process of one thread. Where machines ran side by side, the parts add up the times of all processes and exceed the whole.
+# A stage that was not computed again keeps its earlier time; chapters run two at a time. `make bench` measures speed and growth.
+
+# %%
+chapter.table(
+    provenance.seconds(params),
+    label="tab-seconds",
+    caption="Seconds per stage and per chapter.",
+    decimals=1,
+    empty="No stage's time was taken: the chapters were run one by one.",
+)
 
 # %% [markdown]
 # ## Units

@@ -76,7 +76,7 @@ def choose(sets):
 
 
 def write_tables(base, chosen, out):
-    """Run one set, every front-end with its constants, and write the tables of chapter 03."""
+    """Run one set, every front-end with its constants, and write the tables of chapter 04."""
     recordings = open_recordings(base)
     others = tuple(name for name in base.front_ends if name not in chosen)
     studies = [base.model_copy(update={"front_ends": others})]

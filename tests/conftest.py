@@ -1,6 +1,5 @@
 """Shared test data: small, seeded, and made once."""
 
-import json
 import os
 import re
 import shutil
@@ -153,8 +152,6 @@ def scenes_report(tmp_path_factory, worker_id):
     """
 
     def make(folder):
-        (folder / "results").mkdir(parents=True)
-        (folder / "results" / "benchmarks.json").write_text(json.dumps(MEASURED))
         small_report(folder, data=str(scenes_with_hostile_names(folder / "data")))
 
     folder = shared_folder(tmp_path_factory, worker_id, "scenes_report", make)
@@ -176,20 +173,6 @@ def scenes_with_hostile_names(root):
     names = table.read_text().replace("SimValve/", f"{HOSTILE}/")
     table.write_text(names.replace("_0003_", f"_0003_{SCRIPT}_"))
     return root
-
-
-MEASURED = {
-    "made_on": "a machine of the tests",
-    "cores": 2,
-    "exponents": {"clips": 0.97},
-    "rows": [
-        {"name": "import", "value": 0.05, "unit": "s", "target": None},
-        {"name": "faster", "value": 2.5, "unit": "times", "target": ">= 3", "met": False},
-        {"name": "real time", "value": 1761.4, "unit": "times", "target": None},
-    ],
-    "growth": [{"what": "clips", "size": n, "seconds": n / 9, "peak": 5e8} for n in (8, 16, 32)],
-}
-"""As of ``make bench``."""
 
 
 @pytest.fixture(scope="session")

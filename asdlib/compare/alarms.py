@@ -2,7 +2,7 @@
 
 The paper takes a quantile of the training clips' scores by models that were fitted on them. The
 other rule takes held-out scores (:class:`asdlib.calibration.Alarm`). Labels are read through
-:mod:`asdlib.metrics`, to count; no threshold depends on them. Notebook: 08_submission.
+:mod:`asdlib.metrics`, to count; no threshold depends on them. Notebook: 06_decisions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Paired bootstrap of Omega over test clips and seeds, with the rank statistics vectorised.
 
-It is shown beside the official score and never changes it. Notebook: 04_seed_study.
+It is shown beside the official score and never changes it. Notebook: 02_seed_study.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """What a study answers: the ladder, which front-end and which score helps, what to submit.
 
 All values come from one set of :class:`asdlib.compare.statistics.Results`.
-Notebooks: index, 02_front_ends, 03_phase, 04_seed_study, 06_rescoring.
+Notebooks: index, 01_far_microphone, 04_phase, 02_seed_study, 05_variants.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,13 @@ _UNREPORTED = [
     {"system": "AdaSub, fine statistics", "front_end": "adasub", "scorer": "fine"},
     {"system": systems.UNTRAINED.name, "front_end": UNTRAINED[0], "scorer": UNTRAINED[1]},
 ]
-_SUBMITTED = {
-    own.name: own.views[0] if len(own.views) == 1 else (own.name, FUSED)
-    for own in systems.SYSTEMS
-    if not own.selected  # by the labels that it would be compared with
-}
+_SHOWN = (
+    *(
+        systems.BASELINE,
+        systems.System("AE ch1", "autoencoder, near microphone alone", (("near", "eq1"),)),
+    ),
+    *systems.SYSTEMS,
+)
 
 
 def common_scorer(scorers: Collection[str]) -> str:
@@ -189,8 +191,8 @@ def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame indexed by question ("far", "champion", "untrained", "untrained_champion", "phase"),
-    with the columns of :meth:`asdlib.compare.statistics.Results.paired`; questions without an
-    answer are left out.
+    with the columns of :meth:`asdlib.compare.statistics.Results.paired`, and omega and
+    omega_against, means over seeds of both systems; questions without an answer are left out.
     """
     by = common_scorer(scorers)
     asked = {
@@ -201,54 +203,81 @@ def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
         "phase": (("adals", by), ("adasub", by)),
     }
     found = results.paired(asked.values()).set_axis(pd.Index(asked, name="question"))
+    for column, name in (("system", "omega"), ("against", "omega_against")):
+        found[name] = [results.omegas(*own).mean() for own in found[column]]
     return found[found["mean"].notna()]
 
 
-class Submission(NamedTuple):
-    """The system to submit, by the labels at hand.
+def overview(results: Results, quantile: float) -> pd.DataFrame:
+    """Every system as it would be submitted: one score a clip, the ensemble over seeds.
 
-    Attributes
-    ----------
-    name, omega : of the system with the highest Omega (mean over seeds); "" and NaN where Omega
-        cannot be computed.
-    against : its paired differences to the other systems, indexed by their names; the columns of
-        :meth:`asdlib.compare.statistics.Results.paired`.
-    """
-
-    name: str
-    omega: float
-    against: pd.DataFrame
-
-
-def submission(results: Results) -> Submission:
-    """Return which of the submitted systems has the highest Omega, and how sure that is."""
-    omegas = {name: results.omegas(*own).mean() for name, own in _SUBMITTED.items()}
-    known = pd.Series(omegas, dtype=float).dropna()
-    if known.empty:
-        return Submission("", np.nan, pd.DataFrame())
-    best = str(known.idxmax())
-    others = known.index.drop(best)
-    found = results.paired((_SUBMITTED[best], _SUBMITTED[name]) for name in others)
-    return Submission(best, float(known[best]), found.set_axis(others))
-
-
-def highest(results: Results, submitted: str) -> dict[str, Any] | None:
-    """Return the front-end and scorer with the highest Omega of all, by the labels; none without.
+    The front-end and scorer with the highest Omega of all is the row "highest", if it is no system.
 
     Parameters
     ----------
-    submitted : name of the system that is submitted; may be empty.
+    quantile : see :func:`asdlib.compare.systems.decisions`.
 
     Returns
     -------
-    system (front-end and scorer) and omega; where another system is submitted, the values of
-    :meth:`asdlib.compare.statistics.Results.paired` against it too.
+    DataFrame indexed by system, in falling order of Omega: title; by_labels (whether test labels
+    chose it); Omega of every machine and ``overall``; mean, low and high of the difference of Omega
+    between the best system and this one, with the 95 % interval over clips; and in pairs (alarms,
+    clips) usual and changed (normal clips of the source and the target domain), found (anomalies)
+    and unlabelled; not of the row "highest". Systems that cannot be formed are left out.
     """
-    by_system = results.per_seed.groupby(["front_end", "scorer"], sort=False)["omega"]
-    means = by_system.mean().dropna()
-    if means.empty:
-        return None
-    best: Any = means.idxmax()
-    found = {"system": best, "omega": float(means.max())}
-    own = _SUBMITTED.get(submitted, best)
-    return found if own == best else dict(results.paired([(best, own)]).iloc[0]) | found
+    shown = [own for own in _SHOWN if own.members(results.per_seed)]
+    whole = results.ensembles[results.ensembles["scorer"] != FUSED].set_index(_SYSTEM[1:])["omega"]
+    first: Any = whole.idxmax() if whole.notna().any() else None
+    if first and all(own.views != (first,) for own in shown):
+        shown.append(systems.System("highest", "/".join(first), (first,)))
+    if not shown:
+        return pd.DataFrame()
+    scores = {own.name: own.scores(results) for own in shown}
+    fused = [own.assign(front_end=name, scorer=FUSED, seed=0) for name, own in scores.items()]
+    joined = Results(pd.concat(fused, ignore_index=True))
+    known = {name: metrics.labelled(own) for name, own in scores.items()}
+    omegas = {name: metrics.evaluate(own)["omega"] for name, own in known.items() if len(own)}
+    found = pd.DataFrame(omegas).T.reindex(list(scores))
+    found["overall"] = joined.ensembles.set_index("front_end")["omega"]
+    found.insert(0, "by_labels", [own.selected or own.name == "highest" for own in shown])
+    found.insert(0, "title", [own.title for own in shown])
+    found = found.sort_values("overall", ascending=False, kind="stable")
+    if best := winner(found):
+        paired = joined.paired(((best, FUSED), (name, FUSED)) for name in found.index)
+        found[["mean", "low", "high"]] = paired[["mean", "low", "high"]].to_numpy()
+    alarms = {own.name: _alarms(results, quantile, own) for own in shown if own.name != "highest"}
+    return found.join(pd.DataFrame(alarms).T)
+
+
+def _alarms(results: Results, quantile: float, system: systems.System) -> pd.Series:
+    """Pairs (alarms, clips) of a system by kind of test clip."""
+    clips = systems.decisions(results, quantile, (system,))
+    kind = clips["domain"].replace({"source": "usual", "target": "changed"})
+    names = {"anomaly": "found", "unknown": "unlabelled"}
+    kind = kind.where(clips["label"] == "normal", clips["label"].replace(names))
+    counts = clips.groupby(kind)["decision"].agg(["sum", "size"])
+    return pd.Series({name: (int(own["sum"]), int(own["size"])) for name, own in counts.iterrows()})
+
+
+def by_machine(table: pd.DataFrame) -> pd.DataFrame:
+    """Omega of every system by machine: a row per machine that counts.
+
+    Parameters
+    ----------
+    table : of :func:`overview`.
+    """
+    if table.empty:
+        return table
+    own = table.iloc[:, 2 : table.columns.get_loc("overall")]
+    return own.T.astype(float).dropna(how="all")
+
+
+def winner(table: pd.DataFrame) -> str:
+    """Return the system with the highest Omega among those that no label chose; empty if unknown.
+
+    Parameters
+    ----------
+    table : of :func:`overview`.
+    """
+    fair = table[~table["by_labels"] & table["overall"].notna()] if len(table) else table
+    return "" if fair.empty else str(fair.index[0])

@@ -1,7 +1,7 @@
 """The paper's negative results, run by the same protocol, and how much single choices matter.
 
 Every idea becomes rows of scores like any system's, and is compared with the champion seed by
-seed. Notebooks: 06_rescoring, 07_negative_results.
+seed. Notebook: 05_variants.
 """
 
 from __future__ import annotations
@@ -137,6 +137,24 @@ def against_champion(ideas: IdeaScores) -> pd.DataFrame:
     found["eq1"], found["eq1_std"] = change.mean(), change.std()
     found["verdict"] = found["verdict"].fillna(pd.Series(ideas.reasons, dtype=object)).fillna("")
     return found[columns].reset_index(drop=True)
+
+
+def every_scoring(params: Params, recordings: Recordings, results: Results) -> Results:
+    """Results of the study with the other scores and objectives of its autoencoders among them.
+
+    Parameters
+    ----------
+    results : of the study.
+    """
+    run, found = set(results.table["scorer"]), [results.table]
+    if not variants.lacking(params, "rescored"):
+        table = study.run(variants.rescored(params), recordings=recordings)
+        found.append(table[~table["scorer"].isin(run)])
+    for name in variants.OBJECTIVES:
+        if not variants.lacking(params, name):
+            table = study.run(variants.objective(params, name), recordings=recordings)
+            found.append(table.assign(front_end=name))
+    return statistics.of_table(params, pd.concat(found, ignore_index=True))
 
 
 def build_up(params: Params, recordings: Recordings, results: Results) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Files of scores: tables of ``asd metrics``, files of the official evaluator, systems beside ours.
 
 Truth comes from the names of the clips, or from the evaluator's ground-truth files where a user has
-them. Notebook: 08_submission.
+them. Notebook: 06_decisions.
 """
 
 from __future__ import annotations

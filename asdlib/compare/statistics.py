@@ -3,7 +3,7 @@
 A study has one set of :class:`Results`, which every chapter reads. Seed 3 of one system and seed 3
 of another share their initialisation and the order of the clips, so systems are compared seed by
 seed. Resamples stand beside the official score and never change it.
-Notebooks: 04_seed_study, 06_rescoring, 07_negative_results.
+Notebooks: 02_seed_study, 05_variants.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Submission packages of DCASE 2026 Task 2: written and zipped.
 
 :mod:`asdlib.compare.validation` reads them as the official evaluator does.
-Notebook: 08_submission.
+Notebook: 06_decisions.
 """
 
 from __future__ import annotations

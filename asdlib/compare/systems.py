@@ -1,7 +1,7 @@
 """Systems: which models make up a submission, its scores and its decisions.
 
 Everything here combines scores of the same clip, through the guard, or reads development labels
-through :mod:`asdlib.metrics`. Notebook: 08_submission.
+through :mod:`asdlib.metrics`. Notebook: 06_decisions.
 """
 
 from __future__ import annotations
@@ -121,15 +121,13 @@ class System:
 
 
 PAPER = (
-    System("S1", "AdaSub + DM + shrink + P95", (CHAMPION,)),
-    System("S2", "RefSub under the S1 stack", (("refsub", "s1"),)),
-    System("S3", "Combo of AdaSub and CohGate", (("combo", "eq1"),)),
-    System("S4", "ten best models of AdaSub and RefSub", (CHAMPION, ("refsub", "s1")), True),
+    System("S1", "AdaSub autoencoder, re-scored", (CHAMPION,)),
+    System("S2", "RefSub autoencoder, re-scored", (("refsub", "s1"),)),
+    System("S3", "AdaSub and CohGate autoencoders", (("combo", "eq1"),)),
+    System("S4", "ten best models of S1 and S2", (CHAMPION, ("refsub", "s1")), True),
 )
 """The paper's four submissions."""
-UNTRAINED = System(
-    "S5", "clip statistics of near, AdaSub and AdaLS, without training", S5, fusion=S5_FUSION
-)
+UNTRAINED = System("S5", "clip statistics, without training", S5, fusion=S5_FUSION)
 """A submission of its own. The last two views were chosen on embedded scenes alone.
 
 The first one does not need the far microphone. It was added after the choice, because the other two
@@ -137,7 +135,7 @@ lose where that one stands close to the machine. On the scenes of the choice it 
 Fisher's sum took the place of the mean later, with each domain's own mean distance.
 """
 SYSTEMS = (*PAPER, UNTRAINED)
-BASELINE = System("MAHALA", "official baseline", ((baseline.NAME, "mahala"),))
+BASELINE = System("Baseline MAHALA", "official autoencoder", ((baseline.NAME, "mahala"),))
 
 
 DECISIONS = ["system", *CLIP, "score", "threshold", "decision"]
@@ -256,37 +254,6 @@ def scored_alone(
     """
     scores = {m: PerClip([score(m, clip)], [clip]) for m in sorted(members)}
     return statistics.guarded_ensemble(scores, fusion).item()
-
-
-def default_system(decided: pd.DataFrame, preferred: str = "") -> System:
-    """Return the first system that could be formed; S1 where none could.
-
-    Chapter 08 shows the decisions of one system alone.
-
-    Parameters
-    ----------
-    decided : of :func:`decisions`.
-    preferred : name of the system that is taken if it could be formed.
-    """
-    formed = [s for s in SYSTEMS if s.name in set(decided["system"])]
-    return next((s for s in formed if s.name == preferred), (*formed, SYSTEMS[0])[0])
-
-
-def omega_by_machine(results: Results) -> pd.DataFrame:
-    """Omega of the baseline and every system on every development machine, and over all.
-
-    Returns
-    -------
-    DataFrame indexed by system, with a column per machine and ``overall``; NaN where a system
-    cannot be formed.
-    """
-    rows: dict[str, dict[str, float]] = {}
-    for system in (BASELINE, *SYSTEMS):
-        machines = system.evaluate(results)
-        rows[system.name] = {} if machines is None else dict(machines["omega"])
-        rows[system.name]["overall"] = np.nan if machines is None else metrics.omega(machines)
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
-    return table[[*table.columns.drop("overall"), "overall"]]
 
 
 def error_counts(decided: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 The values of every clip are on disk, so a detector is fitted again within a second, without
 reading a recording. These tables read test labels through :mod:`asdlib.metrics`. They explain a
-detector and choose none. Notebook: 05_without_training.
+detector and choose none. Notebook: 03_without_training.
 """
 
 from __future__ import annotations

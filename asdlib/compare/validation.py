@@ -1,7 +1,7 @@
 """Submission packages of DCASE 2026 Task 2: the form that they must have, and a check of it.
 
 The official evaluator sorts both columns by name and aligns them by position. It skips a whole
-system when one file is missing, without a message. Notebook: 08_submission.
+system when one file is missing, without a message. Notebook: 06_decisions.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The filter is fitted on the mixture, as in the front-ends, and applied to the true noise and to the
 true machine sound separately. Noise removed and machine sound lost are those of
-:func:`asdlib.measure.removal.removed`. Notebook: 03_phase.
+:func:`asdlib.measure.removal.removed`. Notebook: 04_phase.
 """
 
 from __future__ import annotations

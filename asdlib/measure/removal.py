@@ -10,7 +10,7 @@ machine with its fault minus the same machine, turn for turn, without it. It hol
 adds and, with the opposite sign, what the fault takes away (a worn valve strikes softer). A
 front-end's gain is found on the recording and applied to that difference. The result is the
 difference that the fault still makes after the front-end, as long as the gain itself is the same
-with and without the fault. Notebooks: 02_front_ends, 03_phase.
+with and without the fault. Notebooks: 01_far_microphone, 04_phase.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
-from asdlib import pipeline, study
+from asdlib import pipeline
 from asdlib.frontends import gain, trained_front_ends
-from asdlib.measure.truth import denoisers, spectra_of, take, truth_of, truths
+from asdlib.measure.truth import denoisers, take, truth_of, truths
 from asdlib.params import Params
 from asdlib.spectra import Power, decibels, frequencies, istft, power, stft
 from asdlib.study.recordings import Recordings
@@ -33,8 +33,6 @@ from asdlib.study.recordings import Recordings
 NOISE, MACHINE_SOUND, ANOMALY = range(3)  # order of the parts in Measured.energy
 
 _LEAST_POWER = 1e-20  # -200 dB: keeps the ratios of silent cells finite
-_SNR_EDGES = np.arange(-20, 31, 2.5)  # dB, of the bins of the local SNR
-_LEAST_CELLS = 50  # a bin of the local SNR with fewer cells is left out
 BANDS = 8  # of equal width on the mel scale
 LEAST_SHARE = 1e-3  # of the fault's energy: a band with less of it holds no anomaly
 _QUIET = 10  # percent of a recording's cells are quieter than its quiet cells
@@ -145,70 +143,9 @@ def removal(params: Params, recordings: Recordings) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["machine", "front_end", "noise", "machine_sound"])
 
 
-def attenuation(
-    params: Params, recordings: Recordings, *, clips_per_machine: int = 10
-) -> pd.DataFrame:
-    """Attenuation of every front-end against the local SNR P_n / (G_m P_f), over all machines.
-
-    Returns
-    -------
-    DataFrame with front_end, snr (bin centre, dB), mean, low and high (10 and 90 %) of
-    10 log10(out / P_n) over the cells of test clips, in dB; no rows without test clips.
-    """
-    names = _names(params, without=("near", "far"))
-    floors, places = study.floors(params, recordings), [np.zeros(0, int)]
-    found: dict[str, list[np.ndarray]] = {name: [np.zeros(0, np.float32)] for name in names}
-    for machine, spectrum, outputs in _tested(params, recordings, names, clips_per_machine):
-        near, far = power(spectrum)
-        reference = floors[machine].transfer[:, None] * far
-        snr = decibels(near / np.maximum(reference, _LEAST_POWER))
-        places.append(np.digitize(snr.ravel(), _SNR_EDGES))
-        for name, out in outputs.items():
-            found[name].append(decibels(gain(out, near)).ravel().astype(np.float32))
-    place, rows = np.concatenate(places), []
-    for name, values in found.items():
-        gains = np.concatenate(values)
-        for i, edges in enumerate(pairwise(_SNR_EDGES), start=1):
-            inside = gains[place == i]
-            if len(inside) >= _LEAST_CELLS:
-                low, high = np.percentile(inside, [10, 90])
-                rows.append([name, np.mean(edges), float(inside.mean()), float(low), float(high)])
-    return pd.DataFrame(rows, columns=["front_end", "snr", "mean", "low", "high"])
-
-
-def strength(
-    params: Params, recordings: Recordings, *, clips_per_machine: int = 10
-) -> pd.DataFrame:
-    """How much power every front-end removes from test clips, over all machines.
-
-    Returns
-    -------
-    DataFrame with front_end and attenuation: minus the mean of 10 log10(out / P_n) over clips, in
-    dB, both powers summed over the clip; no rows without test clips.
-    """
-    names = _names(params, without=("far",))
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for _, spectrum, outputs in _tested(params, recordings, names, clips_per_machine):
-        near = power(spectrum[0]).sum()
-        for name, out in outputs.items():
-            found[name].append(-10 * float(np.log10(out.sum() / near)))
-    rows = [(name, np.mean(values)) for name, values in found.items() if values]
-    return pd.DataFrame(rows, columns=["front_end", "attenuation"])
-
-
 def _names(params: Params, *, without: tuple[str, ...]) -> list[str]:
     """Front-ends of the study, combinations taken apart, without those named."""
     return [name for name in trained_front_ends(params.front_ends) if name not in without]
-
-
-def _tested(
-    params: Params, recordings: Recordings, names: list[str], count: int
-) -> Iterator[tuple[str, Spectrum, dict[str, Power]]]:
-    """Machine, spectrum and outputs of the front-ends, for every machine's first test clips."""
-    for machine in recordings.machines:
-        fitted = denoisers(params, recordings, machine, names)
-        for spectrum in spectra_of(params, recordings.clips(machine, "test").head(count)):
-            yield machine, spectrum, {name: own(spectrum) for name, own in fitted.items()}
 
 
 def audit(params: Params, recordings: Recordings) -> pd.DataFrame:

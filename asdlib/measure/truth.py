@@ -2,7 +2,7 @@
 
 Ground truth is that of the embedded scenes, where it was written beside the recordings. Levels and
 the noise transfer G_m are measured, and compared with the truth where it is known.
-Notebooks: 01_noise_floor, 02_front_ends, 08_submission.
+Notebooks: 01_far_microphone, 06_decisions.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from jaxtyping import Complex, Float
 
 from asdlib import dataset, pipeline
 from asdlib.frontends import FrontEnd, gain, trained_front_ends
-from asdlib.noise import Floors, noise_transfer
+from asdlib.noise import Floors
 from asdlib.params import Params
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
 from asdlib.spectra import Spectrum, decibels, frequencies, istft, power, stft
 from asdlib.study import stages
 from asdlib.study.recordings import Recordings
-
-_SENSITIVITY_CLIPS = 40  # training clips per machine, spread evenly over both domains
 
 
 def truths(
@@ -150,38 +148,6 @@ def transfer_table(
         rows.append([machine, *map(np.median, (own.transfer, truth, error))])
     columns = ["machine", "median G", "true median G", "median error (dB)"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def percentile_sensitivity(
-    params: Params, recordings: Recordings, percentiles: Sequence[float]
-) -> pd.DataFrame:
-    """How far G_m moves with the percentile of the floors.
-
-    Parameters
-    ----------
-    percentiles : 0 to 100; the study's own is added where it is missing.
-
-    Returns
-    -------
-    DataFrame with machine, percentile, offset (dB, median over frequency) and ``what``, the axis
-    label of the offset: against the true transfer where it is known, else against the transfer at
-    the study's own percentile.
-    """
-    true, own = true_transfers(params, recordings), params.denoising.percentile
-    wanted, bound, rows = sorted({*percentiles, own}), params.denoising.far_bound, []
-    for machine in recordings.machines:
-        train = recordings.clips(machine, "train")
-        spread = np.linspace(0, len(train) - 1, min(len(train), _SENSITIVITY_CLIPS)).round()
-        spectra = spectra_of(params, train.iloc[spread.astype(int)])
-        quiet = np.mean([np.percentile(power(x), wanted, axis=-1) for x in spectra], axis=0)
-        levels = np.stack([decibels(noise_transfer(*both, far_bound=bound)) for both in quiet])
-        against, name = levels[wanted.index(own)], f"P{own:g}"
-        if machine in true:
-            against, name = decibels(true[machine]), "true"
-        what = f"$G_m$ against {name} (dB, median over $k$)"
-        offsets = np.median(levels - against, axis=-1)
-        rows += [[machine, q, float(x), what] for q, x in zip(wanted, offsets, strict=True)]
-    return pd.DataFrame(rows, columns=["machine", "percentile", "offset", "what"])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A monitor on test clips: how often it alarms, and how many normal recordings it needs.
 
 Labels are read through :mod:`asdlib.metrics`, to count; nothing is chosen by them.
-Notebook: 09_own_machine.
+Notebook: 07_own_machine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A monitor: what normal recordings of one machine have taught, and the score of a new one.
 
-It joins the views of the submission without training (chapter 05), which are statistics of single
+It joins the views of the submission without training (chapter 03), which are statistics of single
 bins of the near microphone and after AdaSub, and statistics of mel bands after AdaLS, with a
 detector of new lines. Thresholds come from held-out scores.
 """

@@ -136,8 +136,7 @@ def _key(params: Params, recordings: study.Recordings) -> str:
     """Names what all chapters depend on besides their texts and the parameters."""
     code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
     package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
-    bench = provenance.benchmarks(params)
-    return digest([recordings.digest, exposure.fingerprint(params), bench, package])
+    return digest([recordings.digest, exposure.fingerprint(params), package])
 
 
 def _placed(params: Params, out: Path) -> Params:
@@ -182,11 +181,11 @@ def html(out: Path) -> Path:
     source = out / "source"
     shutil.copytree(shipped("report"), emptied(source, _OUT), dirs_exist_ok=True)
     (source / "notebooks").mkdir()
-    chapters = {f"{c}.ipynb": nbformat.read(out / "notebooks" / f"{c}.ipynb", 4) for c in CHAPTERS}
-    resolve_references(chapters.values())
+    chapters = {name: nbformat.read(out / "notebooks" / f"{name}.ipynb", 4) for name in CHAPTERS}
+    resolve_references(chapters)
     for name, notebook in chapters.items():
-        folder = source if name == "index.ipynb" else source / "notebooks"
-        nbformat.write(notebook, folder / name)
+        folder = source if name == "index" else source / "notebooks"
+        nbformat.write(notebook, folder / f"{name}.ipynb")
     write_api(source / "api")
     shutil.copytree(out / "figures", source / "figures")
     # from the installed packages: no network at reading

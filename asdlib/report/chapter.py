@@ -7,7 +7,7 @@ that refers to it, in any chapter, gets words in place of its number.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,11 @@ FIGURES = "the parameter figures"
 """How another folder for figures is given, for a sentence."""
 
 _MARK = re.compile(r"<!-- left out: ([\w-]+) -->")  # readers do not see it
+_RESULT = re.compile(r"\*\*(.+)\*\*\n\n<!-- result -->")
+CONTENTS = "<!-- chapters -->"
+"""Where the first page has the chapters with their results."""
 _REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
+_LABELLED = re.compile(r"^:name: (?:fig|tab)-", re.MULTILINE)
 _NOTHING = "These recordings do not have what this figure needs."
 _NO_ROWS = "There is nothing to show here."
 
@@ -78,6 +82,7 @@ class Chapter:
         *data: Any,
         label: str,
         caption: str,
+        result: str = "",
         needs: str | None = None,
         missing: str = _NOTHING,
         **options: Any,
@@ -90,12 +95,14 @@ class Chapter:
             a table with a value, or any other container that is not empty.
         label : file name and cross-reference name, such as ``fig-noise-floors``.
         caption : what to look at; MyST text.
+        result : what the figure says, in one sentence before the caption; may be empty.
         needs : a column of that table in which there has to be a value.
         missing : the reason why the figure cannot be drawn, in one sentence.
         """
         if not _holds(data[0], needs):
             self._leave_out(label, missing)
             return
+        caption = f"**{result}** {caption}" if result else caption
         style.show_figure(draw(*data, **options), label, caption, folder=self.folder)
 
     def table(
@@ -132,6 +139,11 @@ class Chapter:
         """Show a paragraph of MyST text with measured values in it."""
         tables.say(text)
 
+    def result(self, text: str) -> None:
+        """Show a chapter's result; the first page repeats it. Without one, nothing is shown."""
+        if text:
+            self.say(f"**{text}**\n\n<!-- result -->")
+
 
 def _holds(data: Any, column: str | None) -> bool:
     if not len(data) or not isinstance(data, pd.DataFrame):
@@ -139,17 +151,39 @@ def _holds(data: Any, column: str | None) -> bool:
     return bool((data if column is None else data[[column]]).notna().any(axis=None))
 
 
-def resolve_references(notebooks: Iterable[Any]) -> None:
-    """Change every reference to what is left out, in executed chapters as nbformat reads them."""
-    cells = [cell for notebook in notebooks for cell in notebook.cells]
-    outputs = [out.get("data", {}) for cell in cells for out in cell.get("outputs", [])]
-    shown = [data for data in outputs if "text/markdown" in data]
-    missing = {label for data in shown for label in _MARK.findall(data["text/markdown"])}
-    for data in shown:
-        data["text/markdown"] = unnumbered(data["text/markdown"], missing)
+def resolve_references(chapters: Mapping[str, Any]) -> None:
+    """Change every reference to what is left out, and list the chapters where the first page does.
+
+    Parameters
+    ----------
+    chapters : executed notebooks as nbformat reads them, by their names.
+    """
+    cells = [cell for notebook in chapters.values() for cell in notebook.cells]
+    shown = {name: list(_shown(notebook)) for name, notebook in chapters.items()}
+    every = [data for own in shown.values() for data in own]
+    missing = {label for data in every for label in _MARK.findall(data["text/markdown"])}
+    listed = "\n".join(_entry(name, own) for name, own in shown.items() if name != "index")
+    head = "| chapter | result | figures and tables |\n|---|---|---|"
+    for data in every:
+        text = data["text/markdown"].replace(CONTENTS, f"{head}\n{listed}")
+        data["text/markdown"] = unnumbered(text, missing)
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source = unnumbered(cell.source, missing)
+
+
+def _shown(notebook: Any) -> Iterator[dict[str, str]]:
+    outputs = (out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", []))
+    return (data for data in outputs if "text/markdown" in data)
+
+
+def _entry(name: str, shown: Sequence[dict[str, str]]) -> str:
+    """A chapter's row on the first page: link, results, and how much of it is there."""
+    text = "\n".join(data["text/markdown"] for data in shown)
+    there, left = len(_LABELLED.findall(text)), len(_MARK.findall(text))
+    status = f"{there} of {there + left}" if left else f"all {there}"
+    results = " ".join(_RESULT.findall(text)).replace("|", "\\|")
+    return f"| {{doc}}`/notebooks/{name}` | {results} | {status} |"
 
 
 def unnumbered(text: str, missing: set[str]) -> str:

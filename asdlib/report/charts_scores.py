@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from asdlib.report.charts import count_axis, forest, lines, panels
-from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, SCORER_NAMES, looks, system_name
+from asdlib.report.charts import forest, panels
+from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, looks, system_name
 
 _PARTS = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC", "omega": "Ω"}
-
-
-def ladder(table: pd.DataFrame) -> Figure:
-    """Omega of every row of the ladder with its interval; beside it what the paper reports.
-
-    Both panels have axes of their own: the recordings differ, only the order can be compared.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.compare.findings.ladder`.
-    """
-    own = [COLOURS.get(name, "#111111") for name in table["front_end"]]
-    reported = table["reported mean"].fillna(table["reported ensemble"])
-    spread = table["reported std"].fillna(0)
-    fig, (here, paper), y = forest(table["system"], line=0.5, xlabel=r"$\Omega$", columns=2)
-    here.hlines(y, table["low"], table["high"], color=own, lw=2.5, alpha=0.5)
-    here.scatter(table["mean"].fillna(table["ensemble"]), y, s=40, zorder=3, c=own)
-    paper.hlines(y, reported - spread, reported + spread, color="#777777", lw=2.5, alpha=0.5)
-    paper.scatter(reported, y, s=40, zorder=3, c="white", ec="#555555")
-    for ax, title in ((here, "measured here"), (paper, "reported on DCASE data")):
-        ax.set_title(title)
-        ax.grid(visible=False, axis="y")
-    left = here.get_yaxis_transform()
-    for place in np.flatnonzero(table["mean"].isna()).tolist():
-        here.text(0.02, place, "not run", color="#888888", va="center", fontsize=8, transform=left)
-    return fig
-
-
-def aggressiveness(table: pd.DataFrame) -> Figure:
-    """Omega against mean attenuation: columns front_end, attenuation (dB), and one per group."""
-    long = table.replace({"front_end": NAMES}).melt(["front_end", "attenuation"])
-    look: Any = {"height": 3.4, "s": 70, "facet_kws": {"sharey": False}}
-    look |= {"names": ("mean attenuation of a test clip (dB)", r"$\Omega$, mean over seeds")}
-    look |= looks(table["front_end"])
-    return panels(long, "variable", "attenuation", "value", "front_end", **look).figure
 
 
 def seeds(
@@ -95,21 +58,6 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
     return panels(named, "machine", "epoch", "loss", "name", **look).figure
 
 
-def decomposition(steps: pd.DataFrame) -> Figure:
-    """Source AUC, target AUC, pAUC and Omega of the ensemble at each step.
-
-    Parameters
-    ----------
-    steps : of :func:`asdlib.compare.findings.steps`.
-    """
-    fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    named = steps.assign(step=range(len(steps))).rename(columns=_PARTS)
-    lines(ax, named.melt("step", list(_PARTS.values())), "step", "value", "variable")
-    ax.set_xticks(range(len(steps)), [SCORER_NAMES[scorer] for scorer in steps["scorer"]])
-    ax.set(ylabel="ensemble, over machines")
-    return fig
-
-
 def differences(table: pd.DataFrame, line_name: str) -> Figure:
     """Differences of Omega to one system, a row each: columns name, mean, std, and those known.
 
@@ -143,49 +91,3 @@ def machines(table: pd.DataFrame) -> Figure:
     ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
-
-
-def build_up(steps: pd.DataFrame, band: float) -> Figure:
-    """Change of Omega at every step of the architecture: a dot per seed, means as diamonds.
-
-    Parameters
-    ----------
-    steps : columns step, seed, omega and change, the change NaN at the first step.
-    band : changes of a single seed within it are variance; shaded.
-    """
-    names = list(steps["step"].unique())[1:]
-    xlabel = r"change of $\Omega$ against the step above"
-    fig, (ax,), y = forest(names, line_name=f"±{band}", xlabel=xlabel)
-    ax.axvspan(-band, band, color="#e6e6e6", lw=0, zorder=0)
-    changes = steps[steps["step"].isin(names)]
-    places = changes["step"].map(dict(zip(names, y, strict=True)))
-    ax.plot(changes["change"], places, color=COLOURS["near"], ls="", marker="o", alpha=0.6)
-    means = changes.groupby("step", sort=False)["change"].mean()
-    ax.plot(means, y, color=COLOURS["adasub"], ls="", marker="D", ms=7)
-    return fig
-
-
-def growth(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Time and peak memory against each size, on logarithmic axes; in proportion: dotted.
-
-    Parameters
-    ----------
-    rows : what (clips, seeds, machines, seconds), size, seconds, peak (bytes).
-    """
-    names = {"clips": "training clips", "seconds": "clip length (s)"}
-    units = {"seconds": "time (s)", "peak": "peak memory (GB)"}
-    table = pd.DataFrame(rows).replace({"what": names})
-    table["peak"] /= 1e9
-    shown = table.melt(["what", "size"], list(units), "quantity")
-    place: Any = {"row": "quantity", "col": "what", "height": 2.3, "aspect": 1.1}
-    look: Any = {"kind": "line", "hue": "quantity", "marker": "o", "legend": False}
-    shared = {"sharex": "col", "sharey": "row"}
-    grid = sns.relplot(shown, x="size", y="value", facet_kws=shared, **place, **look)
-    for (quantity, what), ax in grid.axes_dict.items():
-        size, value = table.loc[table["what"] == what, ["size", quantity]].to_numpy().T
-        ax.plot(size, value[-1] * size / size[-1], color="#999999", ls=":", lw=1)
-        ax.set_yscale("log")
-        count_axis(ax, size)
-        ax.set(title="", xlabel=what, ylabel=units[quantity])
-        ax.label_outer()
-    return grid.figure

@@ -51,16 +51,6 @@ def spectra(
     return shown.figure
 
 
-def percentile_sensitivity(table: pd.DataFrame, chosen: float) -> Figure:
-    """Median G_m against the percentile of the floor: columns percentile, machine, offset."""
-    fig, ax = plt.subplots(figsize=(6.4, 3.4), layout="constrained")
-    lines(ax, table.sort_values("percentile"), "percentile", "offset", "machine")
-    ax.axvline(chosen, color="#444444", ls="--", lw=1)
-    ax.text(chosen, 1, f" P$_{{{chosen:g}}}$", transform=ax.get_xaxis_transform(), va="top")
-    ax.set(xlabel="percentile over time", ylabel=str(table["what"].iloc[0]))
-    return fig
-
-
 def spectrograms(
     powers: Mapping[str, np.ndarray], *, sample_rate: int, hop_length: int, title: str
 ) -> Figure:
@@ -76,19 +66,6 @@ def spectrograms(
     fig.supxlabel("time (s)")
     fig.supylabel(_FREQUENCY)
     fig.colorbar(ScalarMappable(scale, "magma"), ax=axes, label="power (dB)", pad=0.01)
-    return fig
-
-
-def attenuation(table: pd.DataFrame) -> Figure:
-    """Attenuation against local SNR: columns front_end, snr, mean, low, high, all in dB."""
-    fig, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
-    names = list(table["front_end"].unique())
-    for name, rows in table.groupby("front_end"):
-        band: Any = {"color": COLOURS[str(name)], "alpha": 0.15, "lw": 0}
-        ax.fill_between(rows["snr"], rows["low"], rows["high"], **band)
-    lines(ax, table.replace({"front_end": NAMES}), "snr", "mean", "front_end", **looks(names))
-    ax.set_xlabel(r"local SNR $10\log_{10} P_n/(G_m P_f)$ (dB)")
-    ax.set_ylabel(r"attenuation $10\log_{10}$ out / $P_n$ (dB)")
     return fig
 
 
@@ -207,4 +184,7 @@ def noise_and_sound(
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
         ax.set(xlabel=name, ylabel=title)
+        worst: Any = table.sort_values("machine_sound").iloc[-1]
+        said = f"{worst[value]:.1f}"
+        ax.annotate(said, (worst[column], worst[value]), (4, 6), textcoords="offset points")
     return fig

@@ -1,7 +1,7 @@
 """Charts that a reader moves: a slider over false alarms, a picker of faults, a browser of clips.
 
 Data in, Bokeh models out; what moves is CustomJS, so that the pages need no kernel.
-Notebooks: index, 05_without_training, 08_submission.
+Notebooks: index, 03_without_training, 06_decisions.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A panel is one player with one spectrogram: the playhead moves over it, a click seeks, buttons
 switch between near, far, every front-end and the truth without losing the place. Bokeh draws it and
-its callbacks run in the page. Notebook: 02_front_ends.
+its callbacks run in the page. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

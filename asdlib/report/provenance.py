@@ -1,18 +1,18 @@
 """What made a report: parameters, versions, machine, what it costs there, and the paper's figures.
 
 The figures of the paper (``params/reported.yaml``) are never mixed with measured ones.
-Notebooks: 98_performance, 99_provenance.
+Notebook: 99_provenance.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,10 @@ from asdlib.io import folders, official, store
 from asdlib.io.files import digest, project_root, resolve, shipped
 from asdlib.measure import truth
 from asdlib.monitor.recordings import faults
-from asdlib.params import AsdError, Params
+from asdlib.params import Params
+from asdlib.report.tables import escape
 from asdlib.runtime import hardware
+from asdlib.runtime.errors import plural
 from asdlib.study import forecast, scores, stages, tasks, variants
 from asdlib.study.recordings import Recordings, open_recordings
 
@@ -36,7 +38,7 @@ _PACKAGES = (
 )
 
 
-_AFTER = ("pages", "chapters", "chapter 98_performance")
+_AFTER = ("pages", "chapters", "chapter index", "chapter 99_provenance")
 
 
 def reported(loader: type = yaml.SafeLoader) -> dict[str, Any]:
@@ -78,18 +80,6 @@ def versions() -> pd.DataFrame:
     return pd.DataFrame({"what": rows.keys(), "version": rows.values()})
 
 
-def benchmarks(params: Params) -> dict[str, Any]:
-    """What ``make bench`` measured, from the folder of results; empty where it was not run."""
-    path = resolve(params.results) / "benchmarks.json"
-    if not path.exists():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError:
-        what = "not what make bench writes; remove it or run make bench"
-        raise AsdError(f"{path}: {what}.") from None
-
-
 def seconds(params: Params) -> pd.DataFrame:
     """How long each stage and chapter took, when it was last computed on this machine.
 
@@ -101,6 +91,21 @@ def seconds(params: Params) -> pd.DataFrame:
     found = study.stage_seconds(resolve(params.results) / params.name)
     rows = {stage: own for stage, own in found.items() if stage not in _AFTER}
     return pd.DataFrame({"stage": rows.keys(), "seconds": rows.values()})
+
+
+def made(params: Params, recordings: Recordings) -> str:
+    """Return when, from what and how long this report was made, and what was trained for it."""
+    own = (params, *variants.studies(params))
+    models = {
+        stages.model_folder(task): len(one.seeds) for one in own for task in tasks(one, recordings)
+    }
+    took = sum(seconds(params)["seconds"]) / 60
+    source = escape(f"{recordings.describe()}, by params/{params.name}.yaml")
+    return (
+        f"Made on {date.today()} by revision {revision()} from {source}. "
+        f"{plural(sum(models.values()), 'autoencoder')} were trained. All processes took "
+        f"{took:.0f} minutes before this page ({{doc}}`/notebooks/99_provenance`)."
+    )
 
 
 def revision() -> str:

@@ -7,6 +7,7 @@ in the report and in JupyterLab alike.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
@@ -41,6 +42,8 @@ _LOOKS = {
     "gatedlsada": ("#7b52ab", "+"),
     "gatedadals": ("#b22222", "H"),
     "baseline": ("#8c6d31", "p"),
+    "interpolate": ("#3d5a80", "1"),
+    "denoise": ("#98662e", "2"),
     "truth": ("#111111", "*"),
 }
 # for other front-ends, in the order of their registration; the counts have no common divisor,
@@ -56,6 +59,7 @@ def _looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 _titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
+_titles |= {"interpolate": "AdaSub, middle frame", "denoise": "AdaSub, noisier frame"}
 _titles |= {name: name.capitalize() for name in COMBINATIONS} | {"baseline": "Baseline"}
 NAMES = {name: _titles[name] for name in _looks(_titles) if name in _titles}
 COLOURS = {name: colour for name, (colour, _) in _looks(NAMES).items()}
@@ -91,6 +95,7 @@ STATISTIC_NAMES = {
     "d": "$d$, scatter of steps",
     "psd": "Welch spectrum",
 }
+_MARKUP = re.compile(r"\*|\$|\\(?:[a-z]+\b|[,;{}])|[{}]|_(?=\w\()")  # of MyST and mathematics
 _EAST_ASIAN = ("Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Arial Unicode MS")
 
 
@@ -136,7 +141,7 @@ def style() -> None:
             "font.family": font_families(),
             "savefig.bbox": "tight",
             "svg.hashsalt": "asdlib",
-            "svg.fonttype": "path",
+            "svg.fonttype": "none",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "grid.color": "#e4e4e4",
@@ -167,7 +172,7 @@ def show_figure(
     """
     svg = save_figure(fig, label, folder).read_bytes()
     plt.close(fig)
-    alt = " ".join((alt or caption).replace('"', "'").split())
+    alt = " ".join(_MARKUP.sub("", alt or caption).replace('"', "'").split())
     block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
     image = base64.b64encode(svg).decode()
     html = f'<img alt="{label}" src="data:image/svg+xml;base64,{image}"/><p>{caption}</p>'

@@ -19,6 +19,12 @@ from IPython.display import display
 from asdlib.io import files
 from asdlib.report.style import NAMES, SCORER_NAMES, system_name
 
+_OF_SYSTEM = {
+    "usual": "false alarms, usual conditions",
+    "changed": "false alarms, changed conditions",
+    "found": "anomalies found",
+    "unlabelled": "alarms among unlabelled clips",
+}
 Cells = Callable[[pd.DataFrame], list[Any]]
 """Makes the cells of one column from a table."""
 
@@ -77,16 +83,8 @@ def _system(column: str) -> Cells:
     ]
 
 
-def measured(table: pd.DataFrame) -> list[str]:
-    """Cells with three digits of a value, and its unit."""
-    return [
-        f"{own:{',.0f' if abs(own) >= 100 else '.3g'}} {unit}".strip()
-        for own, unit in zip(table["value"], table["unit"], strict=True)
-    ]
-
-
-_spread = written("{mean:.4f} ± {std:.4f}", "{mean:.4f}")
-_change = written("{mean:+.4f} ± {std:.4f}", "{mean:+.4f}", "")
+_spread = written("{mean:.3f} ± {std:.3f}", "{mean:.3f}")
+_change = written("{mean:+.3f} ± {std:.3f}", "{mean:+.3f}", "")
 COLUMNS: dict[str, str | Cells] = {
     "system": _system("system"),
     "against": _system("against"),
@@ -99,28 +97,29 @@ COLUMNS: dict[str, str | Cells] = {
     "target AUC": "auc_target",
     "pAUC": "pauc",
     "Ω": "omega",
-    "Ω ± std": written("{omega:.4f} ± {omega_std:.4f}", "{omega:.4f}"),
+    "Ω before": "omega_against",
+    "Ω ± std": written("{omega:.3f} ± {omega_std:.3f}", "{omega:.3f}"),
     "mean ± std": _spread,
     "95 % interval of the mean": written("{low:.3f} to {high:.3f}", ""),
     "reported mean ± std": written(
-        "{reported mean:.4f} ± {reported std:.4f}", "{reported mean:.4f}"
+        "{reported mean:.3f} ± {reported std:.3f}", "{reported mean:.3f}"
     ),
     "difference": _change,
     "change": _change,
     "difference ± std": written(
-        "{difference:+.4f} ± {difference_std:.4f}", "{difference:+.4f}", ""
+        "{difference:+.3f} ± {difference_std:.3f}", "{difference:+.3f}", ""
     ),
-    "difference, eq. 1": written("{eq1:+.4f} ± {eq1_std:.4f}", "{eq1:+.4f}", ""),
-    "difference (95 % interval)": written("{mean:+.4f} ({low:+.3f} to {high:+.3f})", ""),
-    "95 % interval": written("{low:+.4f} to {high:+.4f}", ""),
-    "p": written("{p_t:.4f}", ""),
+    "difference, eq. 1": written("{eq1:+.3f} ± {eq1_std:.3f}", "{eq1:+.3f}", ""),
+    "difference (95 % interval)": written("{mean:+.3f} ({low:+.3f} to {high:+.3f})", ""),
+    "95 % interval": written("{low:+.3f} to {high:+.3f}", ""),
+    "p": written("{p_t:.3f}", ""),
     "p (t)": "p_t",
     "p (Holm)": "p_holm",
     "p (Wilcoxon)": "p_wilcoxon",
     "verdict": written("{verdict}", ""),
     "in place of the champion": written("{verdict}", ""),
-    "gain": written("{gain:+.4f}", ""),
-    "largest at one seed": written("{most:+.4f}", ""),
+    "gain": written("{gain:+.3f}", ""),
+    "largest at one seed": written("{most:+.3f}", ""),
     "seeds outside the band": "outside",
     "one seed": "one_seed",
     "ten seeds": "ten_seeds",
@@ -128,12 +127,9 @@ COLUMNS: dict[str, str | Cells] = {
     "AdaSub": "adasub",
     "CohGate": "cohgate",
     "noise removed (dB)": "noise",
+    "machine sound lost (dB)": "machine_sound",
     "anomaly removed (dB)": "anomaly",
     "difference (dB)": "difference",
-    "what": "name",
-    "measured": measured,
-    "target": written("{target}", ""),
-    "result": _named("met", {True: "met", False: "missed"}),
 }
 """Head to the column it shows, or to what makes its cells."""
 STEPS = (
@@ -141,22 +137,6 @@ STEPS = (
     *("mean ± std", "difference ± std", "95 % interval", "p", "verdict"),
 )
 """Of :func:`asdlib.compare.findings.steps`."""
-
-
-def snr_gain(removed: pd.DataFrame) -> pd.DataFrame:
-    """Gain in signal-to-noise ratio, in dB: noise removed minus machine sound lost.
-
-    Parameters
-    ----------
-    removed : of :func:`asdlib.measure.removal.removal`.
-
-    Returns
-    -------
-    DataFrame with machine and a column per front-end.
-    """
-    gain = removed.assign(gain=removed["noise"] - removed["machine_sound"])
-    wide = gain.pivot(index="machine", columns="front_end", values="gain")
-    return wide[[name for name in NAMES if name in wide]].rename(columns=NAMES).reset_index()
 
 
 def front_ends(
@@ -181,16 +161,74 @@ def front_ends(
             **{head: _spread(rows) for head, rows in measured.items()},
             "verdict": [verdicts.get(name, "") for name in names],
             "reported, all": _spread(given),
-            "reported, fan": written("{fan_mean:.4f} ± {fan_std:.4f}")(given),
+            "reported, fan": written("{fan_mean:.3f} ± {fan_std:.3f}")(given),
         }
     )
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with one decimal where it is not whole; halves are rounded up.
+
+    The pages' scripts do the same.
+
+    >>> [percent(share) for share in (0.1, 0.125, 0.0125, 1)]
+    ['10 %', '12.5 %', '1.3 %', '100 %']
+    """
+    return f"{np.floor(1000 * share + 0.5) / 10:g} %"
+
+
+def of(count: int, whole: int) -> str:
+    """Return a count, its whole and its share.
+
+    >>> of(12, 96)
+    '12 of 96 (12.5 %)'
+    """
+    return f"{count} of {whole} ({percent(count / whole)})"
+
+
+def entries(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Index and name of every row of :func:`asdlib.compare.findings.overview`."""
+    named = {
+        key: system_name(*table["title"][key].split("/")) for key in table.index if key == "highest"
+    }
+    return [
+        (key, named.get(key, key) + ", by labels" * bool(table["by_labels"][key]))
+        for key in table.index
+    ]
+
+
+def overview(table: pd.DataFrame, best: str) -> pd.DataFrame:
+    """Lay out :func:`asdlib.compare.findings.overview` for the first page.
+
+    Parameters
+    ----------
+    best : the system that the differences are to.
+    """
+    names = list(table.columns[2 : table.columns.get_loc("overall")])
+    if len(names) > 1:
+        names.append("overall")
+    shown = table[[name for name in names if table[name].notna().any()]].astype(float).round(3)
+    shown = shown.rename(columns={"overall": "all"})
+    if best:
+        cells = written("{mean:+.3f} ({low:+.3f} to {high:+.3f})", "")(table)
+        shown[f"{best} minus it (95 %)"] = cells
+    for kind, head in _OF_SYSTEM.items():
+        if kind in table and not (kind == "unlabelled" and best):
+            shown[head] = [of(*own) if isinstance(own, tuple) else "" for own in table[kind]]
+    titles = [
+        own if table["by_labels"][key] else f"{own}: {table['title'][key]}"
+        for key, own in entries(table)
+    ]
+    shown.insert(0, "system", titles)
+    return shown
 
 
 def alarms(table: pd.DataFrame) -> pd.DataFrame:
     """Lay out :func:`asdlib.compare.alarms.by_domain`: a row per rule and domain."""
     if table.empty:
         return table
-    cells = written("{alarms} of {clips}: {share:.0%} ({low:.0%} to {high:.0%})")(table)
+    values: Any = table[["alarms", "clips", "low", "high"]].itertuples(index=False)
+    cells = [f"{of(a, n)[:-1]}, {percent(low)} to {percent(high)})" for a, n, low, high in values]
     names = {"normal": "false alarms", "anomaly": "hits"}
     rows = table.assign(cells=cells).pivot_table(
         "cells", ["system", "rule", "domain"], "label", aggfunc="first", sort=False
@@ -226,7 +264,7 @@ def show_table(
     caption: str,
     *,
     folder: Path,
-    decimals: int = 4,
+    decimals: int = 3,
     missing: str = "n/a",
 ) -> None:
     """Write ``<folder>/<label>.csv`` and show the table: numbered in the report, plain in Lab.

@@ -1,7 +1,7 @@
 """Clip by clip in threads, or machine by machine in processes, on all cores.
 
 Each is computed by one thread, so that its bytes do not depend on how many threads there are or on
-what is computed beside it. Notebook: 98_performance.
+what is computed beside it. Notebook: 99_provenance.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The simulated machines: how each sounds, its faults and its operating conditions.
 
-Notebook: 01_noise_floor.
+Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Noise of a clip at both microphones: modelled, or cut from a folder of real recordings.
 
 A neighbouring machine, where the parameters ask for one, is part of the noise. It is modelled even
-where the other noises are real. Notebook: 01_noise_floor.
+where the other noises are real. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Impulse responses come from the image-source model of pyroomacoustics (Scheibler, Bezzam, Dokmanic,
 ICASSP 2018) or from a folder of measured ones. A far microphone that is closer than 0.8 m to the
 machine stands opposite the near one. With ``corners``, each of the four noises stands still in a
-corner of its own; which corner is drawn for each machine. Notebook: 01_noise_floor.
+corner of its own; which corner is drawn for each machine. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A machine, a near and a far microphone and four kinds of noise share a shoebox r
 impulse responses of pyroomacoustics: Scheibler, Bezzam, Dokmanic, ICASSP 2018). The parameters can
 add a neighbouring machine, which counts as noise. All random numbers
 come from generators seeded by the data set's seed and the clip's name. Therefore any clip can be
-rendered again on its own, with its parts separate. Notebook: 01_noise_floor.
+rendered again on its own, with its parts separate. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

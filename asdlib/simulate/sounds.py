@@ -6,7 +6,7 @@ needs, ``damage`` what a fault needs, so that the same clip can be rendered with
 fault. Its other arguments are the number of samples, the operating condition, the fault and its
 severity. Signals are mono at 16 kHz, of the order of unit power while the machine is active.
 Sources: R. B. Randall, Vibration-based Condition Monitoring, Wiley 2011 (bearing and gear
-signatures). Notebook: 01_noise_floor.
+signatures). Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The official baseline: its network, its training, its scores and its threshold.
 
 Its scores are the mean squared error and the selective Mahalanobis distance (Harada et al., EUSIPCO
-2023). They take residuals as single frames, not as stacked vectors. Notebook: 04_seed_study.
+2023). They take residuals as single frames, not as stacked vectors. Notebook: 02_seed_study.
 """
 
 from __future__ import annotations

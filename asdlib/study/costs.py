@@ -1,6 +1,6 @@
 """What a study will take, timed on a few clips of its own recordings on this machine.
 
-Notebook: 98_performance.
+Notebook: 99_provenance.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Besides eq. 1 and the official baseline: a normalising flow and nearest neighbours at the
 autoencoder's bottleneck. The paper tried both in place of the residuals and together with them,
-without a robust gain. Notebooks: 04_seed_study, 07_negative_results.
+without a robust gain. Notebooks: 02_seed_study, 05_variants.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The encoder is a Hugging Face ``transformers`` audio model with hidden states, i
 small network classifies its embeddings by machine; -log p(this machine) is the score. With low-rank
 adaptation (LoRA, Hu et al. 2022) the encoder's linear layers are trained as well, through ``peft``.
 The paper found a gain at one seed and none over ten. Training reads training-normal clips only.
-Notebook: 07_negative_results.
+Notebook: 05_variants.
 """
 
 from __future__ import annotations

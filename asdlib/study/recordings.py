@@ -1,6 +1,6 @@
 """The recordings of a study: found or written, every clip checked before any work.
 
-Notebooks: 08_submission, 99_provenance.
+Notebooks: 06_decisions, 99_provenance.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A study from its recordings to one table of scores, with its variants.
 
-Notebooks: 04_seed_study, 07_negative_results.
+Notebooks: 02_seed_study, 05_variants.
 """
 
 from __future__ import annotations

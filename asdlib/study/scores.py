@@ -2,7 +2,7 @@
 
 Tables of A are kept. What is compared with what is learnt in :mod:`asdlib.study.stages`;
 :func:`compute` does all that is missing of a machine and reads each of its recordings once.
-Notebooks: 04_seed_study, 05_without_training, 06_rescoring.
+Notebooks: 02_seed_study, 03_without_training, 05_variants.
 """
 
 from __future__ import annotations

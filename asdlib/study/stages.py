@@ -3,7 +3,7 @@
 A stage is a function with a key and a file. The key holds the parameters that matter, the content
 of the recordings and the code. A run can be killed at any moment, and the same command resumes.
 A recording is read once for all front-ends and detectors; frames are shared and have no file.
-Notebooks: 02_front_ends, 04_seed_study, 05_without_training.
+Notebooks: 01_far_microphone, 02_seed_study, 03_without_training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Studies beside the main one: one choice of the method changed, everything else as it is.
 
 Each is a value of :class:`asdlib.params.Params`, run and kept like any other study.
-Notebooks: 06_rescoring, 07_negative_results.
+Notebook: 05_variants.
 """
 
 from __future__ import annotations

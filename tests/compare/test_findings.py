@@ -6,7 +6,7 @@ import pytest
 from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
 
 from asdlib import clipstats
-from asdlib.compare import findings
+from asdlib.compare import findings, statistics
 from asdlib.compare.statistics import Results
 from asdlib.noise import Floors
 
@@ -136,23 +136,35 @@ def test_questions_without_an_answer_are_left_out(table):
     found = findings.compared(Results(table), ["eq1", "s1"])
     assert found.index.tolist() == ["far"]
     assert found.loc["far", "mean"] > 0
+    omegas = found.loc["far", ["omega_against", "omega"]].tolist()
+    assert omegas == pytest.approx([OMEGA_OF_HALF, 1 - GAIN / 2])
     nothing = Results(table.assign(label="unknown"))
     assert findings.compared(nothing, ["eq1"]).empty
-    assert findings.highest(nothing, "") is None
-    assert findings.submission(nothing).name == ""
+    assert findings.winner(pd.DataFrame()) == ""
 
 
-def test_the_submission_is_the_system_with_the_highest_omega_of_those_that_were_run():
-    paper = rows("fan", "adasub", "s1", dict.fromkeys(range(3), HALF))
-    views = pd.concat([*S5_VIEWS, paper], ignore_index=True)
-    results = Results(views)
-    chosen = findings.submission(results)
-    assert (chosen.name, chosen.omega) == ("S5", 1)
-    assert chosen.against.index.tolist() == ["S1"]
-    assert "mean" not in findings.highest(results, "")
-    higher = findings.highest(results, "S1")
-    assert (higher["system"], higher["omega"]) == (("near", "fine"), 1)
-    assert higher["mean"] == pytest.approx(GAIN)
-    alone = Results(paper)
-    assert findings.submission(alone).against.empty
-    assert "mean" not in findings.highest(alone, "S1")
+def test_the_overview_has_every_system_as_it_would_be_submitted():
+    seeds = dict.fromkeys(range(3), HALF)
+    paper = [rows(machine, "adasub", "s1", seeds, train=[0.0]) for machine in ("fan", "saw")]
+    views = [
+        rows(machine, *view, {0: PERFECT}, train=[0.0])
+        for machine in ("fan", "saw")
+        for view in clipstats.S5
+    ]
+    concealed = rows("hidden", "adasub", "s1", seeds, train=[0.0]).assign(label="unknown")
+    table = statistics.with_untrained(pd.concat([*views, *paper], ignore_index=True))
+    found = findings.overview(Results(table), 0.9)
+    assert found.index.tolist() == ["S5", "highest", "S1"]
+    assert found.loc["highest", ["title", "by_labels"]].tolist() == ["near/fine", True]
+    assert findings.winner(found) == "S5"
+    assert found.loc["S1", ["fan", "saw", "overall"]].tolist() == [pytest.approx(1 - GAIN)] * 3
+    # one clip of each kind: every resample is the same
+    assert found.loc["S1", ["mean", "low", "high"]].tolist() == pytest.approx([GAIN] * 3)
+    assert found.loc["S1", ["usual", "changed", "found"]].tolist() == [(2, 2), (2, 2), (4, 4)]
+    assert found.loc["S5", "found"] == (0, 4)  # one clip allows no alarm
+    assert findings.by_machine(found).loc["saw"].tolist() == pytest.approx([1, 1, 1 - GAIN])
+    alone = findings.overview(Results(pd.concat([*paper, concealed])), 0.9)
+    assert alone.index.tolist() == ["S1"]
+    assert alone.loc["S1", "unlabelled"] == (4, 4)
+    assert "hidden" not in findings.by_machine(alone).index
+    assert findings.overview(Results(table[table["split"] == "train"]), 0.9).empty

@@ -194,7 +194,7 @@ def test_studies_beside_the_main_one_are_those_that_can_be_run():
         why = variants.lacking(params.load(whole, **change), "build_up")
         assert why.startswith("needs the base")
     half = variants.studies(params.load(whole, scorers=["eq1"], baseline=False, extras=[]))
-    assert [own.scorers[:2] for own in half] == [("eq1", "p95")]  # chapter 06's
+    assert [own.scorers[:2] for own in half] == [("eq1", "p95")]  # chapter 05's
 
 
 HALVES = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+from known_scores import HALF, PERFECT, rows
 
 from asdlib import clipstats, params, study
 from asdlib.compare import alarms, statistics, systems
@@ -72,19 +72,6 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
     own = decided.set_index(["machine", "name"])["decision"]
     assert own["fan"].to_dict() == {name: int("anomaly" in name) for name in HALF}
     assert not own["pump"].any()
-    both = decided.assign(system="S5")
-    for given, preferred, name in (
-        (pd.concat([both, decided]), "", "S1"),
-        (both, "", "S5"),
-        (pd.concat([decided, both]), "S5", "S5"),
-        (both[:0], "", "S1"),
-    ):
-        assert systems.default_system(given, preferred).name == name
-    omegas = systems.omega_by_machine(results)
-    assert omegas.columns.tolist() == ["fan", "pump", "overall"]
-    overall = 6 / (3 + 3 / OMEGA_OF_HALF)  # harmonic mean of the six values
-    assert omegas.loc["S1"].tolist() == pytest.approx([1, OMEGA_OF_HALF, overall])
-    assert omegas.loc["S2"].isna().all()
 
 
 def test_the_system_without_training_joins_its_views_by_fishers_sum():

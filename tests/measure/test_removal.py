@@ -156,34 +156,6 @@ def test_energies_are_sums_over_time_and_removed_is_their_ratio_in_db():
     assert np.isnan(removed[:, [0, 2]]).all()  # nothing cannot be removed
 
 
-def test_the_strength_is_the_mean_of_the_clips_decibels(study):
-    loud, quiet = tone(2000, 0.4), tone(2000, 0.1)
-    table = removal.strength(*study(fan=[(NOTHING, loud, NOTHING), (NOTHING, quiet, NOTHING)]))
-    assert table["front_end"].tolist() == ["near", "refsub", "adasub", "cohgate"]
-    assert table["attenuation"].tolist()[:2] == pytest.approx([0, QUARTER], abs=1e-5)
-    assert table["attenuation"].tolist()[3] == pytest.approx(5, abs=1e-5)  # 10 and 0
-
-
-def test_attenuation_is_told_at_the_local_snr_of_the_cells(study, tmp_path, rng, monkeypatch):
-    monkeypatch.setitem(frontends.FRONT_ENDS, "adasub", frontends.RefSub)
-    opened = study(fan=[])
-    assert removal.attenuation(*opened).empty  # no test clips
-    assert removal.strength(*opened).empty
-    for path in (tmp_path / "data" / "fan" / "train").iterdir():  # G_m is 1
-        write_wav(path, np.repeat(0.05 * rng.standard_normal((RATE, 1)), 2, axis=1))
-    snr = 6.25  # dB, the middle of a bin
-    noise = np.repeat(0.05 * rng.standard_normal((RATE, 1)), 2, axis=1)
-    near_louder = noise * [10 ** (snr / 20), 1]
-    name = "section_00_source_test_normal_0000_x.wav"
-    write_wav(tmp_path / "data" / "fan" / "test" / name, near_louder, subtype="FLOAT")
-    table = removal.attenuation(*study()).set_index("front_end")
-    assert (table["snr"] == snr).all()
-    refsub = 10 * np.log10(1 - 1.5 * 10 ** (-snr / 10))  # eq. 3 with a_s = 1.5
-    for front_end, expected in (("refsub", -QUARTER), ("adasub", refsub), ("cohgate", 0)):
-        found = table.loc[front_end, ["mean", "low", "high"]].tolist()
-        assert found == pytest.approx([expected] * 3, abs=0.01), front_end
-
-
 def test_a_quarter_of_the_power_is_six_db_of_both_in_every_band(faulty, rng):
     white = 0.02 * rng.standard_normal((RATE, 2))
     table = removal.audit(*faulty(fan=[white, tone(3000, 0.05)]))

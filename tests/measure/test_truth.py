@@ -101,21 +101,8 @@ def test_the_table_holds_medians_over_frequency():
     assert np.isnan([pump["true median G"], pump["median error (dB)"]]).all()
 
 
-def test_a_transfer_that_does_not_move_has_no_offset_but_an_error(study, rng):
-    clips, noise = [pattern(rng) * [2, 1], pattern(rng) * [2, 1]], pattern(rng)
-    louder = np.repeat([1, 2], len(noise) // 2)[:, None]  # a machine that rests half of the time
-    rests = [np.hstack([noise * louder, noise])] * 2
-    opened = study(true={"pump": [4.0, 400.0]}, fan=clips, pump=clips, valve=rests)
-    true = truth.true_transfers(*opened)
+def test_the_true_transfer_is_straight_in_the_logarithm(study, rng):
+    clips = [pattern(rng) * [2, 1], pattern(rng) * [2, 1]]
+    true = truth.true_transfers(*study(true={"pump": [4.0, 400.0]}, fan=clips, pump=clips))
     assert list(true) == ["pump"]
-    assert true["pump"][[0, 256, 512]] == pytest.approx([4, 40, 400])  # straight in the logarithm
-    table = truth.percentile_sensitivity(*opened, (5, 80)).set_index(["machine", "percentile"])
-    machines = ("fan", "pump", "valve")
-    assert table.index.tolist() == [(m, q) for m in machines for q in (5, 20, 80)]
-    assert table.loc["fan", "offset"].to_numpy() == pytest.approx(0, abs=1e-4)
-    assert table.loc["pump", "offset"].to_numpy() == pytest.approx(-10, abs=1e-4)  # 4 against 40
-    assert table.loc["valve", "offset"].to_numpy() == pytest.approx(
-        [0, 0, 10 * np.log10(4)], abs=1e-3
-    )
-    assert table.loc["fan", "what"].str.contains("against P20").all()
-    assert table.loc["pump", "what"].str.contains("against true").all()
+    assert true["pump"][[0, 256, 512]] == pytest.approx([4, 40, 400])

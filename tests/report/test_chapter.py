@@ -74,7 +74,7 @@ def test_a_chapters_figures_and_tables_are_files_in_its_folder(chapter, shown):
     chapter.figure(drawn, [1], label="fig-x", caption="Look.")
     rows = pd.DataFrame({"mean": [0.5], "std": [0.1]})
     chapter.table(rows, columns=["mean ± std"], label="tab-x", caption="Rows.")
-    assert "| 0.5000 ± 0.1000 |" in shown[-1]["text/markdown"]
+    assert "| 0.500 ± 0.100 |" in shown[-1]["text/markdown"]
     held = {path.name for path in chapter.folder.iterdir() if path.is_file()}
     assert held == {"fig-x.svg", "tab-x.csv"}
     chapter.table(pd.DataFrame(), label="tab-x", caption="Rows.", empty="No clip.")

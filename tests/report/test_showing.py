@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from asdlib.clipstats import VIEWS
 from asdlib.compare import failures
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.report import charts_scores, charts_signals, panels, style
+from asdlib.report import charts_signals, panels, style
 from asdlib.scoring import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -49,23 +49,6 @@ def test_panels_have_the_machines_as_titles_and_one_legend():
     colours = figure.axes[0].collections[0].get_facecolors()
     assert [to_hex(own) for own in colours] == [style.COLOURS[n] for n in ("near", "adasub")]
     plt.close(figure)
-
-
-def test_the_ladder_shows_what_was_run_and_what_was_not():
-    names = ["near", "adasub", "S5"]
-    measured = {"mean": [0.6, np.nan, 0.8], "low": [0.5, np.nan, 0.7], "high": [0.7, np.nan, 0.9]}
-    reported = {"reported mean": [0.6, 0.64, np.nan], "reported std": [0.01, np.nan, np.nan]}
-    table = pd.DataFrame({"system": names, "front_end": names, **measured, **reported})
-    table = table.assign(ensemble=np.nan, **{"reported ensemble": [0.6, 0.65, np.nan]})
-    here, paper = charts_scores.ladder(table).axes
-    assert "not run" in [text.get_text() for text in here.texts]
-    shown = here.collections[1].get_offsets()
-    assert shown[[0, 2], 0].tolist() == [0.6, 0.8]
-    assert [label.get_text() for label in here.get_yticklabels()] == names
-    assert here.get_ylim() == (2.5, -0.5)  # the first row at the top
-    assert here.lines[0].get_xdata() == [0.5, 0.5]
-    assert paper.get_title() == "reported on DCASE data"
-    plt.close("all")
 
 
 def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, monkeypatch):

@@ -4,9 +4,8 @@ const at = rates.reduce((best, rate, i) => far(rate) < far(rates[best]) ? i : be
 const wanted = rates[at];
 line.location = wanted;
 
-const percent = (share) => (100 * share).toFixed(0) + "%";
-const found = rows.map(row => row.alarms[at] + " of " + row.clips + ": " + percent(row.share[at])
-  + " (" + percent(row.low[at]) + " to " + percent(row.high[at]) + ")");
+const found = rows.map(row => row.alarms[at] + " of " + row.clips + " (" + percent(row.share[at])
+  + ", " + percent(row.low[at]) + " to " + percent(row.high[at]) + ")");
 const column = (name) => rows.map(row => row[name][at]);
 points.data = {...points.data, found,
   share: column("share"), low: column("low"), high: column("high")};

@@ -22,7 +22,7 @@ const parts = split(own).map(sum), normally = split(ordinary).map(sum);
 const whole = squared[machine.value][at];
 const most = parts.indexOf(Math.max(...parts));
 const row = (name, part, expected) =>
-  [name, part.toFixed(1), (100 * part / (whole || 1)).toFixed(0) + "%", expected.toFixed(1)];
+  [name, part.toFixed(1), percent(part / (whole || 1)), expected.toFixed(1)];
 const rows = [...statistics.map((name, s) => row(name, parts[s], normally[s])),
   row("D²", whole, sum(normally))];
 

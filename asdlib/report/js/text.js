@@ -5,6 +5,9 @@ const text = (s) => {
   return span.innerHTML;
 };
 
+// A share in percent, with one decimal where it is not whole; halves are rounded up.
+const percent = (share) => Math.floor(1000 * share + 0.5) / 10 + " %";
+
 // A table: its heads, then rows of texts; bold(row, text) tells which cells are set in bold.
 const table = (heads, rows, bold = () => false) => {
   const cell = (tag, s, strong) => "<" + tag + " style='text-align:left;vertical-align:top;"

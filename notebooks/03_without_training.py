@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Without training
+# # A detector that trains nothing
 
 # %% tags=["parameters"]
 # None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
@@ -22,12 +22,15 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import failures, statistics as stats, systems, untrained
-from asdlib.report import charts_evidence, controls, style, tables
+from asdlib.compare import failures, findings, negative, statistics as stats, systems, untrained
+from asdlib.report import answers, charts_evidence, controls, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals(), players=True)
 params, recordings = chapter.params, chapter.recordings
+study_results = stats.results(params, recordings)
+claims = findings.compared(study_results, params.scorers)
+chapter.result(answers.claim(claims, "untrained"))
 
 # %% [markdown]
 # A detector need not be trained. A clip is described by a few values, and its distance to the normal clips
@@ -84,11 +87,11 @@ params, recordings = chapter.params, chapter.recordings
 #
 # Each detector without training is compared with the autoencoder on AdaSub under eq. 1, where
 # that was run. The detector is the same for every seed of the autoencoder. S5 is the submission without
-# training: it joins the scores of three views, see {doc}`08_submission`.
+# training: it joins the scores of three views, see {doc}`06_decisions`.
 
 # %%
-study_results = stats.results(params, recordings)
-compared = untrained.against_autoencoders(study_results)
+everything = negative.every_scoring(params, recordings, study_results)
+compared = untrained.against_autoencoders(everything)
 
 # %%
 chapter.table(
@@ -98,7 +101,7 @@ chapter.table(
         *("difference (95 % interval)", "verdict"),
     ],
     label="tab-untrained",
-    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels. Source AUC, target "
+    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels, other scores and objectives of {doc}`05_variants` among them. Source AUC, target "
     "AUC and pAUC are means over machines, and all values are means over seeds. The difference is that of $\\Omega$ to the "
     "autoencoder on AdaSub under eq. 1, paired, with the 95 % interval over clips and seeds. n/a: not to be computed from "
     "these labels.",
@@ -106,6 +109,15 @@ chapter.table(
 )
 if lack := systems.UNTRAINED.missing_reason(study_results.per_seed):
     chapter.say(f"{systems.UNTRAINED.name} is not in the table. {lack}")
+
+# %%
+chapter.table(
+    claims[claims.index.str.startswith("untrained")] if len(claims) else claims,
+    columns=["system", "against", "Ω", "Ω before", "difference (95 % interval)", "verdict"],
+    label="tab-s5",
+    caption="S5 against AdaSub and against the champion: means over seeds, with the interval over clips and seeds.",
+    empty="",
+)
 
 # %% [markdown]
 # ## Why it works
@@ -165,7 +177,6 @@ else:
         tables.by_machine(by_statistic),
         label="tab-ablation",
         caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
-        decimals=3,
     )
 
 # %% [markdown]
@@ -222,7 +233,7 @@ else:
 
 # %%
 chapter.table(
-    untrained.autoencoder_gain(study_results, compared),
+    untrained.autoencoder_gain(everything, compared),
     columns=["machine", "autoencoder", "no training", "gain"],
     label="tab-autoencoder",
     caption="$\\Omega$ of the best autoencoder minus that of the best detector without training, both chosen over all "
@@ -241,5 +252,5 @@ nothing = "None of the detectors without training has such a remark here."
 chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or nothing)
 
 # %% [markdown]
-# The functions of this chapter are documented in the reference: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.study.scores`,
-# {py:mod}`asdlib.compare.untrained` and {py:mod}`asdlib.compare.failures`.
+# What follows: such a detector is worth a try first, because it costs seconds and has no seed. It needs a level that does not
+# change with the microphone. Functions: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.compare.untrained`, {py:mod}`asdlib.compare.failures`.

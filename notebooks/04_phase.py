@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # The far channel's phase
+# # Does the phase of the far microphone help?
 
 # %% tags=["parameters"]
 # None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
@@ -23,11 +23,13 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import phase
-from asdlib.report import charts_scores, charts_signals, style, text
+from asdlib.report import answers, charts_scores, charts_signals, style, text
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
+study_results = stats.results(params, recordings)
+chapter.result(answers.claim(findings.compared(study_results, params.scorers), "phase"))
 
 # %% [markdown]
 # The front-ends so far compare powers. A power says how loud the noise is, but not which part of the near signal it
@@ -105,12 +107,14 @@ chapter.figure(
 # of the machine in the far channel, and nothing else.
 
 # %%
+leak = phase.sweep(params, recordings, "level", (-40, -20, -10, -5, 0, 5, 10))
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "level", (-40, -20, -10, -5, 0, 5, 10)),
+    leak,
     "level",
     "machine at the far microphone, against the scene (dB)",
     label="fig-leak",
+    result=answers.worst(leak, "level", "Machine {:g} dB louder at the far microphone"),
     caption="Noise removed and machine sound lost against the level of the machine at the far microphone.",
     missing=no_truth,
 )
@@ -123,12 +127,14 @@ chapter.figure(
 
 # %%
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
+distance = phase.sweep(params, recordings, "far_distance", (0.3, 0.8, 1.5, 2.5, 4.0))
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "far_distance", (0.3, 0.8, 1.5, 2.5, 4.0)),
+    distance,
     "far_distance",
     "far microphone, from the machine (m)",
     label="fig-distance",
+    result=answers.worst(distance, "far_distance", "Far microphone at {:g} m"),
     caption="Noise removed and machine sound lost against the distance of the far microphone from the machine. The near "
     "one stays at its place.",
     missing=no_rooms,
@@ -178,11 +184,11 @@ chapter.table(
     label="tab-gates",
     caption="Noise removed and machine sound lost, in dB over all bins, by plain least squares and by the fit with two "
     "gates: on these recordings, and on scenes with the far microphone at other distances.",
-    decimals=2,
+    decimals=1,
     empty=no_truth,
 )
 if len(gated):
-    chapter.say(text.gates(gated))
+    chapter.say(answers.gates(gated))
 
 # %% [markdown]
 # ## A filter per clip or per machine
@@ -197,7 +203,7 @@ chapter.table(
     label="tab-fixed",
     caption="Noise removed and machine sound lost, in dB over all bins, by a filter for every clip and by one from all "
     "training-normal clips of the machine.",
-    decimals=2,
+    decimals=1,
     empty=no_truth,
 )
 
@@ -211,7 +217,6 @@ chapter.table(
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 
 # %%
-study_results = stats.results(params, recordings)
 table = study_results.table[study_results.table["front_end"] != "baseline"]
 new = table[table["front_end"].isin(findings.WITH_PHASE)]
 shared = [own for own in ("mse", "eq1", "s1", "pmsd", "fine") if own in set(new["scorer"])]
@@ -230,7 +235,6 @@ chapter.table(
     caption=f"Every front-end under every score, {text.seeds(params, scorer)}: $\\Omega$ (mean over seeds), the "
     "ensemble and its parts, and the paired difference to AdaSub under the same score with its 95 % interval over "
     "clips and seeds, and the verdict.",
-    decimals=3,
     empty="Not run here: params/phase.yaml names these front-ends.",
 )
 
@@ -244,4 +248,5 @@ chapter.figure(
 )
 
 # %% [markdown]
-# The functions of this chapter are documented in the reference: {py:mod}`asdlib.measure.phase` and {py:mod}`asdlib.compare.findings`.
+# What follows: the phase removes more noise where the far microphone hears little of the machine. Close to the machine it removes the
+# machine. Functions: {py:mod}`asdlib.complexls`, {py:mod}`asdlib.measure.phase`, {py:mod}`asdlib.compare.findings`.

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # A machine of one's own
+# # A machine of your own
 
 # %% tags=["parameters"]
 # None: as in params/<name>.yaml, and as in asdlib/params.py where that file is silent. That module holds
@@ -21,18 +21,24 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+import pandas as pd
+
 from asdlib.compare import alarms
 from asdlib.monitor import evaluation
-from asdlib.report import charts_evidence, tables
+from asdlib.report import answers, charts_evidence, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
+machine = evaluation.chosen(recordings)
+monitor = evaluation.fitted(params, recordings, machine)
+table = evaluation.readings(monitor, recordings.clips(machine, "test"))
+found = alarms.by_domain(evaluation.counted(table, machine))
+chapter.result(answers.monitored(found, machine, 1 - params.scoring.quantile))
 
 # %% [markdown]
-# The chapters before this one repeat a study. This one is for an engineer with two microphones and a folder of normal
-# recordings of one machine: from the folder to a model file, to scores with reasons, and to an alarm that says
-# how often it will be false. The detector is S5 ({doc}`08_submission`): it trains nothing.
+# For an engineer with two microphones and a folder of normal recordings of one machine: from the folder to a model file, to scores
+# with reasons, and to an alarm that says how often it will be false. The detector is S5 ({doc}`06_decisions`).
 
 # %% [markdown]
 # ## From a folder to a model
@@ -41,8 +47,6 @@ params, recordings = chapter.params, chapter.recordings
 # same on a terminal.
 
 # %%
-machine = evaluation.chosen(recordings)
-monitor = evaluation.fitted(params, recordings, machine)
 chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.promise)}")
 
 # %% [markdown]
@@ -53,12 +57,10 @@ chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.pr
 # them, so their rate may be higher than the wanted one.
 
 # %%
-table = evaluation.readings(monitor, recordings.clips(machine, "test"))
-found = alarms.by_domain(evaluation.counted(table, machine))
 chapter.table(
     tables.alarms(found),
     label="tab-monitor",
-    caption=f"Alarms of the monitor at {1 - params.scoring.quantile:.0%} wanted false alarms among labelled test clips, with "
+    caption=f"Alarms of the monitor at {tables.percent(1 - params.scoring.quantile)} wanted false alarms among labelled test clips, with "
     "95 % intervals.",
     empty="There is no labelled test clip.",
 )
@@ -66,8 +68,8 @@ chapter.table(
 # %% [markdown]
 # ## How many recordings are enough
 #
-# The monitor is fitted again on fewer of its recordings. Two things become better with more of them: how exactly the rate
-# of false alarms is known (grey), and how many anomalies are found.
+# The monitor is fitted again on fewer of its recordings. With more of them the rate of false alarms is known more exactly (grey). Whether
+# more anomalies are found, the curve says.
 
 # %%
 curve = evaluation.enough(monitor, recordings.clips(machine, "test"))
@@ -95,6 +97,25 @@ chapter.figure(
     missing="There is no test clip.",
 )
 
+# %%
+faulty = evaluation.faulty(params, recordings)
+chapter.table(
+    pd.DataFrame(
+        [(m, " ".join(own) or "none found") for m, own in faulty.items()],
+        columns=["machine", "faults"],
+    ),
+    label="tab-faults",
+    caption="Faults of the normal recordings themselves, such as a dead channel.",
+)
+
+# %%
+chapter.table(
+    alarms.promised(params, recordings),
+    label="tab-promised",
+    caption="Training-normal clips by machine and domain, and the 95 % interval of the false-alarm rate of a threshold that "
+    f"is taken from them to have {tables.percent(1 - params.scoring.quantile)}.",
+)
+
 # %% [markdown]
-# The functions of this chapter are documented in the reference: {py:mod}`asdlib.monitor.model`, {py:mod}`asdlib.monitor.reasons` and
-# {py:mod}`asdlib.monitor.evaluation`.
+# What follows: record on several days and in all usual conditions, and fit again when the alarms become more frequent. Functions:
+# {py:mod}`asdlib.monitor.model`, {py:mod}`asdlib.monitor.reasons`, {py:mod}`asdlib.monitor.evaluation`.

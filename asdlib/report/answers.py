@@ -1,0 +1,234 @@
+"""The result that a chapter or a figure opens with: one plain sentence, computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from asdlib.compare.alarms import HELD_OUT, PAPER
+from asdlib.compare.statistics import Results
+from asdlib.guard import PerClip
+from asdlib.report.style import NAMES, system_name
+from asdlib.report.tables import escape, of, percent
+from asdlib.report.text import interval
+from asdlib.runtime.errors import AsdError
+
+_CLAIMS = {
+    "far": ("Subtracting the far microphone", "helps", "harms"),
+    "champion": ("The paper's re-scoring", "helps", "harms"),
+    "untrained": (
+        "A detector that trains nothing",
+        "beats the autoencoder",
+        "loses to the autoencoder",
+    ),
+    "phase": ("The phase of the far microphone", "helps further", "harms"),
+}
+"""Question to its claim: subject, what it does if it wins or loses."""
+_RULES = {PAPER: "the paper's threshold", HELD_OUT: "held-out p values"}
+
+
+def claim(compared: pd.DataFrame, question: str) -> str:
+    """Return the answer to a question: who wins, from which Omega to which, how sure.
+
+    Parameters
+    ----------
+    compared : of :func:`asdlib.compare.findings.compared`.
+    question : one of its index.
+    """
+    if question not in compared.index:
+        return ""
+    row: Any = compared.loc[question]
+    subject, wins, loses = _CLAIMS[question]
+    does = {"helps": wins, "harms": loses}.get(row["verdict"])
+    asked = f"{subject[0].lower()}{subject[1:]}"
+    head = f"{subject} {does}" if does else f"It is not shown that {asked} {wins}"
+    pair = f"from {system_name(*row['against'])} to {system_name(*row['system'])}"
+    return (
+        f"{head}: {pair}, Ω goes from {row['omega_against']:.3f} to "
+        f"{row['omega']:.3f} (mean over seeds; {interval(row)})."
+    )
+
+
+def alarms(found: pd.DataFrame, rate: float) -> str:
+    """Return whether the rules keep what they promise, and how many false alarms each raises.
+
+    Parameters
+    ----------
+    found : of :func:`asdlib.compare.alarms.by_domain`.
+    """
+    normal = found[found["label"] == "normal"] if len(found) else found
+    if normal.empty:
+        return "No false alarm can be counted: there is no labelled normal test clip."
+    said = [
+        f"{system} with {_RULES[str(rule)]} has "
+        + " and ".join(
+            f"{percent(share)} in the {domain} domain"
+            for domain, share in zip(rows["domain"], rows["share"], strict=True)
+        )
+        for (system, rule), rows in normal.groupby(["system", "rule"], sort=False)
+    ]
+    broken = normal["low"] > rate
+    kept = (
+        "Every rule keeps"
+        if not broken.any()
+        else "No rule keeps"
+        if broken.all()
+        else "Not every rule keeps"
+    )
+    return f"{kept} the promised {percent(rate)} of false alarms: {'; '.join(said)}."
+
+
+def ideas(compared: pd.DataFrame) -> str:
+    """Return what became of the ideas that the paper lists as negative results.
+
+    Parameters
+    ----------
+    compared : of :func:`asdlib.compare.negative.against_champion`.
+    """
+    tried = compared[compared["idea"] != "the champion"]
+    run = tried[tried["mean"].notna()]
+    if run.empty:
+        return "No idea of the paper was run here (`params/full_demo.yaml` runs them)."
+    said = f"{len(run)} of {len(tried)} ideas of the paper were run:"
+    for kind in ("helps", "harms"):
+        own = run.loc[run["verdict"] == kind, "idea"].tolist()
+        said += f" {len(own) or 'none'} {kind}{' (' * bool(own)}{'; '.join(own)}{')' * bool(own)},"
+    return f"{said[:-1]}; for the others there is no robust difference to the champion."
+
+
+def gates(table: pd.DataFrame, most: float = 1.0) -> str:
+    """Return whether the gated fit costs too much anywhere among some cases.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.measure.phase.gates`, with at least one row.
+    most : noise that it may remove less, and machine sound that it may lose more, in dB.
+    """
+    noise = table["gated noise"] - table["plain noise"]
+    sound = table["gated machine_sound"] - table["plain machine_sound"]
+    cost = pd.concat([-noise, sound], axis=1).max(axis=1)
+    worst = table.iloc[int(cost.to_numpy().argmax())]
+    holds = f"Nowhere here do they cost more than {most:g} dB: the condition holds."
+    if cost.max() > most:
+        holds = (
+            f"They cost more than {most:g} dB for {escape(str(worst['machine']))}, "
+            f"{worst['case']}: the condition does not hold here."
+        )
+    return (
+        f"The gates change the noise that is removed by {noise.min():+.1f} to {noise.max():+.1f} "
+        f"dB and the machine sound that is lost by {sound.min():+.1f} to {sound.max():+.1f} dB. "
+        f"{holds}"
+    )
+
+
+def guarded(scores: PerClip) -> list[str]:
+    """Try on guarded scores what needs a second clip, and return what the guard answers.
+
+    Parameters
+    ----------
+    scores : of one system and machine.
+
+    Returns
+    -------
+    One item of a list for every attempt.
+    """
+    attempts: dict[str, Callable[[], object]] = {
+        "the mean over clips": lambda: np.mean(scores),
+        "a rank": lambda: np.argsort(scores),
+        "a normalisation": lambda: scores - scores.max(),
+        "a comparison of two clips": lambda: scores < scores[::-1],
+    }
+    said = []
+    for what, attempt in attempts.items():
+        answer = "allowed"
+        try:
+            attempt()
+        except AsdError as error:
+            answer = f"refused. *{error}*"
+        said.append(f"- {what}: {answer}")
+    return said
+
+
+def span(head: str, table: pd.DataFrame, column: str) -> str:
+    """Return between which values in dB a column lies, and where its highest one is.
+
+    Parameters
+    ----------
+    table : with machine, and perhaps front_end; without rows there is no sentence.
+    """
+    known = table.dropna(subset=column) if len(table) else table
+    if known.empty:
+        return ""
+    most: Any = known.sort_values(column).iloc[-1]
+    behind = f" after {NAMES[most['front_end']]}" if "front_end" in known else ""
+    ends = f"{known[column].min():.1f} to {most[column]:.1f} dB"
+    return f"{head} {ends}, most for {escape(most['machine'])}{behind}."
+
+
+def removed(table: pd.DataFrame, front_end: str) -> str:
+    """Return what a front-end removes of the noise and of the machine, by machine.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.measure.removal.removal`.
+    """
+    own = table[table["front_end"] == front_end]
+    if own.empty:
+        return ""
+    noise, sound = (
+        f"{own[c].min():.1f} to {own[c].max():.1f} dB" for c in ("noise", "machine_sound")
+    )
+    return f"{NAMES[front_end]} removes {noise} of the noise and {sound} of the machine's sound."
+
+
+def worst(table: pd.DataFrame, column: str, head: str) -> str:
+    """Return where most machine sound is lost, and how much noise is removed there.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.measure.phase.sweep`; without rows there is no sentence.
+    column : the quantity that changes.
+    head : what it is, with a place for its value.
+    """
+    if not len(table):
+        return ""
+    row: Any = table.sort_values("machine_sound").iloc[-1]
+    lost = f"{row['machine_sound']:.1f} dB of {escape(row['machine'])} are lost"
+    return f"{head.format(row[column])}: {lost}, and {row['noise']:.1f} dB of the noise."
+
+
+def spread(results: Results, band: float) -> str:
+    """Return how far seeds of one system lie apart, against what counts as variance.
+
+    Parameters
+    ----------
+    band : of the differences at one seed that count as variance in the paper.
+    """
+    omegas = results.per_seed.groupby(["front_end", "scorer"])["omega"].agg(["min", "max", "count"])
+    omegas = omegas[(omegas["count"] > 1) & omegas["max"].notna()]
+    if omegas.empty:
+        return "Nothing was trained with several seeds and labels, so no seed can be compared."
+    apart = omegas["max"] - omegas["min"]
+    most: Any = apart.idxmax()
+    return (
+        f"One seed moves Ω by up to {apart.max():.3f} ({system_name(*most)}); in the paper, a "
+        f"difference at one seed below {band:g} counts as variance."
+    )
+
+
+def monitored(found: pd.DataFrame, machine: str, rate: float) -> str:
+    """Return what the monitor of a machine finds, and its false alarms.
+
+    Parameters
+    ----------
+    found : of :func:`asdlib.compare.alarms.by_domain`.
+    """
+    if found.empty:
+        return f"{escape(machine)} has no labelled test clip, so its alarms cannot be judged."
+    counts = found.groupby("label")[["alarms", "clips"]].sum()
+    told = {"anomaly": "finds {} anomalies", "normal": "raises an alarm for {} normal clips"}
+    said = [told[str(own)].format(of(*row)) for own, row in counts.astype(int).iterrows()]
+    return f"The monitor of {escape(machine)} {' and '.join(said)}; {percent(rate)} were wanted."
