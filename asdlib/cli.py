@@ -1,7 +1,7 @@
 """The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error.
 
-Only ``asd score --fail-on-alarm`` has another one: 1 where a recording is an alarm. A command is a
-function with its arguments above it; its docstring is its help.
+Only ``asd score`` has others, see :mod:`asdlib.monitor.commands`. A command is a function with its
+arguments above it; its docstring is its help.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import asdlib
 from asdlib.io import files
+from asdlib.monitor import commands  # noqa: F401  # adds fit, refit, score and watch
 from asdlib.params import AsdError, Params, Scenes, load
 from asdlib.runtime import process
 from asdlib.runtime.commands import argument, parser
@@ -85,8 +86,9 @@ def _download(options: argparse.Namespace) -> None:
     print(official.download(kind, out, machines, mirror=options.mirror, keep=options.keep))
 
 
-@argument("data", "folder with <machine>/train and <machine>/test", _folder)
-@argument("--params", "forecast for these parameters")
+@argument("data", "folder with <machine>/train and <machine>/test, or of one machine", _folder)
+@argument("--params", "also say what a study with these parameters would take")
+@argument("--resample", "convert other sample rates", bool)
 def _doctor(options: argparse.Namespace) -> None:
     """Check a folder of recordings before any work."""
     from asdlib.io import folders
@@ -94,8 +96,11 @@ def _doctor(options: argparse.Namespace) -> None:
     from asdlib.report import provenance
 
     root, params = Path(options.data), load(options.params, data=options.data)
+    if options.resample:
+        params = load(params, spectra={**params.spectra.model_dump(), "resample": True})
+    of_one, of_study = recordings.told, partial(provenance.before_work, cost=bool(options.params))
     is_one = folders.is_one_machines(root)
-    for line in recordings.told(root, params.spectra) if is_one else provenance.before_work(params):
+    for line in of_one(root, params.spectra) if is_one else of_study(params):
         print(printable(line))
 
 
@@ -140,81 +145,6 @@ def _report(options: argparse.Namespace) -> None:
     page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
     say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)
-
-
-@argument("folder", "normal recordings, near and far channel")
-@argument("--out", "model file to write", required=True)
-@argument("--false-alarms", "wanted share of alarms among normal ones, 0.1", float, default=0.1)
-@argument("--resample", "convert other sample rates", bool)
-@argument("--all", "learn also what is named as an anomaly", bool)
-def _fit(options: argparse.Namespace) -> None:
-    """Learn what is normal from one machine's normal recordings."""
-    from asdlib.monitor import Monitor, model_file, recordings
-
-    model_file.check_place(options.out)  # before any work
-    given = recordings.everything(options.folder) if options.all else options.folder
-    monitor = Monitor.fit(given, options.false_alarms, resample=options.resample)
-    monitor.save(options.out)
-    told = recordings.counted(options.folder, len(monitor.known), whole=options.all)
-    print(monitor.promise, *map(printable, [*told, *monitor.faulty]), options.out, sep="\n")
-
-
-@argument("model", "file of asd fit")
-@argument("clips", "recordings, or folders of them", nargs="+")
-@argument("--json", "a line of JSON per recording", bool)
-@argument("--picture", "draw the reasons of one recording: a PNG, SVG or PDF file")
-@argument("--fail-on-alarm", "exit code 1 where a recording is an alarm", bool)
-@argument("--fail-on-fault", "exit code 3 where a recording itself is faulty", bool)
-def _score(options: argparse.Namespace) -> int:
-    """Score recordings with a model file of asd fit."""
-    from asdlib.monitor import Monitor, reasons, recordings
-
-    monitor = Monitor.load(options.model)
-    clips = recordings.listed(options.clips, say)
-    if options.fail_on_alarm and monitor.alarm.remark:
-        raise AsdError(f"--fail-on-alarm: {monitor.alarm.remark}")
-    if options.picture:
-        from asdlib.report import charts_evidence
-
-        charts_evidence.save(options.picture, clips, monitor.evidence)
-    if not options.json:
-        print(monitor.promise)
-    readings = []
-    for clip in clips:
-        try:
-            readings.append(reading := monitor.score(clip, name=str(clip)))
-            print(reading.json() if options.json else printable(str(reading)), flush=True)
-        except AsdError as error:
-            say(str(error))
-        except MemoryError as error:
-            say(f"{clip}: {sentence(error)}")
-    p_values = [reading.p_value for reading in readings]
-    if not options.json and (told := reasons.drift(p_values, monitor.false_alarms)[1]):
-        print(told)
-    if problems := len(clips) - len(readings):
-        raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
-    if options.fail_on_fault and any(reading.unfit for reading in readings):
-        return 3
-    return int(options.fail_on_alarm and any(reading.alarm for reading in readings))
-
-
-@argument("model", "file of asd fit")
-@argument("folder", "where recordings arrive; subfolders too")
-@argument("--every", "seconds between two looks, 1", float, default=1.0)
-@argument("--patience", "seconds until an unreadable file is reported, 10", float, default=10.0)
-@argument("--once", "score what is there, then end", bool)
-@argument("--log", "file to append the lines to; what is in it is left out")
-def _watch(options: argparse.Namespace) -> None:
-    """Score recordings as they arrive in a folder, as lines of JSON."""
-    from asdlib.monitor import Monitor, watch
-
-    asked = {name: getattr(options, name) for name in ("every", "patience", "once", "log")}
-    monitor = Monitor.load(options.model)
-    say(monitor.promise)
-    with process.stoppable(patient=True) as stopped:  # the recording at hand is finished first
-        asked |= {"stop": lambda: bool(stopped), "say": say}
-        for line in watch.watch(monitor, options.folder, **asked):
-            print(line, flush=True)
 
 
 @argument("scores", "CSV whose file names hold domain and label")

@@ -37,8 +37,8 @@ class Decision:
     Examples
     --------
     >>> decision = Decision(np.arange(40.0), ["Monday", "Tuesday"] * 20, 0.1)
-    >>> decision.p_value(39.5).round(3), decision.p_value(39.5, windows=60).round(2)
-    (np.float64(0.024), np.float64(1.0))
+    >>> round(decision.p_value(39.5), 3), round(decision.p_value(60, windows=60), 4)
+    (0.024, 0.0001)
     >>> print(decision.promise.splitlines()[1])
     By its 2 sessions, the true rate of another session is between 0.0% and 41.8%.
     """
@@ -114,21 +114,24 @@ class Decision:
         shares = self.shares
         if len(shares) < 2:
             return ["One session holds all of them: this says nothing about another day."]
-        rates = np.array([alarms / count for alarms, count in shares.values()])
-        apart = scipy.stats.t.ppf(0.975, len(rates) - 1) * rates.std(ddof=1) / np.sqrt(len(rates))
+        alarms, counts = np.array(list(shares.values())).T
+        mean, n = alarms.sum() / counts.sum(), len(shares)
+        # a ratio over clusters: sessions differ in their number of recordings
+        error = np.sqrt(n / (n - 1) * np.square(alarms - mean * counts).sum()) / counts.sum()
+        apart = scipy.stats.t.ppf(0.975, n - 1) * error
         # as wide at least as without any difference between sessions
         apart = max(apart, np.diff(self.alarm.interval).item() / 2)
-        low, high = np.clip([rates.mean() - apart, rates.mean() + apart], 0, 1)
+        low, high = np.clip([mean - apart, mean + apart], 0, 1)
         told = [
             f"By its {len(shares)} sessions, the true rate of another session is between "
             f"{low:.1%} and {high:.1%}."
         ]
-        for name, (alarms, count) in sorted(shares.items()):
-            chance = scipy.stats.binomtest(alarms, count, self.rate, "greater").pvalue
+        for name, (raised, count) in sorted(shares.items()):
+            chance = scipy.stats.binomtest(raised, count, self.rate, "greater").pvalue
             if chance < _ODD / len(shares):
                 rest = Alarm(self.held_out[np.asarray(self.sessions) != name], self.rate)
                 told.append(
-                    f"Session {name} is unlike the others: {alarms} of its "
+                    f"Session {name} is unlike the others: {raised} of its "
                     f"{plural(count, 'recording')} are alarms without it. It moves the threshold "
                     f"from {rest.threshold:.1f} to {self.alarm.threshold:.1f}: "
                     "listen whether it is normal."

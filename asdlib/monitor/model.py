@@ -7,7 +7,7 @@ detector of new lines. Thresholds come from held-out scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,7 @@ class Monitor:
         false_alarms: float = 0.1,
         *,
         resample: bool = False,
+        skip: Callable[[str], object] | None = None,
     ) -> Monitor:
         """Learn what is normal.
 
@@ -91,6 +92,7 @@ class Monitor:
             channels, near and far.
         false_alarms : wanted share of alarms among normal recordings; above 0 and below 1.
         resample : convert other sample rates than 16 kHz instead of refusing them.
+        skip : gets a sentence for each recording that cannot be used; none: that is an error.
 
         Raises
         ------
@@ -100,7 +102,7 @@ class Monitor:
         """
         Decision(np.zeros(0), (), false_alarms)  # refuses a rate that is none, before any work
         spectra = Spectra(resample=resample)
-        table = recordings.collect(normal, spectra)
+        table = recordings.collect(normal, spectra, skip)
         if len(table) < 2:
             raise AsdError(f"{plural(len(table), 'different recording')} found; 2 are needed.")
         views = unfitted(table, spectra)

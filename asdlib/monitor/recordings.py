@@ -19,6 +19,7 @@ from asdlib.io.files import named
 from asdlib.io.folders import below, composed, is_machine, not_text, says_faulty, twins, unread
 from asdlib.monitor import health, sessions
 from asdlib.monitor.quantities import RecordingQuantities, measure
+from asdlib.monitor.reference import MachineReference
 from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
@@ -29,13 +30,19 @@ Result = TypeVar("Result")
 _LONGER = 1.5  # times the usual length; a longer recording is judged in windows
 
 
-def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> pd.DataFrame:
+def collect(
+    recordings: str | Path | Iterable[str | Path],
+    spectra: Spectra,
+    skip: Callable[[str], object] | None = None,
+) -> pd.DataFrame:
     """List normal recordings and check each of them.
 
     Parameters
     ----------
     recordings : a folder, or paths of files, which are taken whatever their names say.
     spectra : the sample rate, and whether another one is converted.
+    skip : gets a sentence for each recording that cannot be used, and the others are taken; none:
+        one that cannot be used is an error.
 
     Returns
     -------
@@ -57,7 +64,13 @@ def collect(recordings: str | Path | Iterable[str | Path], spectra: Spectra) -> 
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table, spectra)
-    if told := problems + found:
+    told = problems + found
+    if skip is not None:
+        for sentence in told:
+            skip(sentence)
+        bad = [any(one.startswith(f"{path}: ") for one in told) for path in table["path"]]
+        table, hashes = table[~np.array(bad)], hashes[~np.array(bad)]
+    elif told:
         count, them = len(told), "it" if len(told) == 1 else "them"
         repair = f"Repair {them} or move {them} out of the folder, then run the same command again."
         told.append(f"{count} of {len(table)} recordings cannot be used. {repair}")
@@ -86,7 +99,7 @@ def told(root: Path, spectra: Spectra) -> list[str]:
 def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
     """Say what is wrong with the sound of recordings that can be used."""
     found = list(each(lambda signal: measure(signal, spectra), table, spectra))
-    return health.summary(table["name"].tolist(), found)
+    return health.summary(table["name"].tolist(), found, MachineReference.fit(found))
 
 
 def everything(root: Path) -> list[Path]:

@@ -146,8 +146,12 @@ def overview(manifest: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(clips=("name", "size"), **told)
 
 
-def before_work(params: Params) -> Iterator[str]:
-    """Yield what is known of the recordings before any work: clips, levels, remarks, the cost.
+def before_work(params: Params, *, cost: bool = True) -> Iterator[str]:
+    """Yield what is known of the recordings before any work: clips, levels, remarks.
+
+    Parameters
+    ----------
+    cost : also what a study takes, which is found by a short trial.
 
     Raises
     ------
@@ -165,7 +169,8 @@ def before_work(params: Params) -> Iterator[str]:
     for machine in recordings.machines:
         for fault in faults(recordings.clips(machine), params.spectra):
             yield f"{machine}: {fault}"
-    yield f"\nWith these parameters: {forecast(params, recordings)}"
+    if cost:
+        yield f"\nWith these parameters: {forecast(params, recordings)}"
 
 
 def made_elsewhere(params: Params, recordings: Recordings) -> str:

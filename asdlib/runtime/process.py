@@ -11,13 +11,14 @@ import os
 import re
 import signal
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,24 @@ def _own_folder() -> Path | None:
         return Path(tempfile.mkdtemp(prefix="asd-caches-"))
     except OSError:  # the command tells it, where it needs such a folder
         return None
+
+
+def run_aside(command: str, line: str) -> None:
+    """Run a command of the shell with a line on its standard input, without waiting for it.
+
+    That it fails is said on standard error.
+
+    >>> run_aside("cat > /dev/null", "a line")
+    """
+    child = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, text=True)
+    with suppress(BrokenPipeError), child.stdin or nullcontext() as pipe:
+        print(line, file=pipe)  # shorter than a pipe holds; the command need not read it
+
+    def wait() -> None:
+        if code := child.wait():
+            say(f"{command}: ended with {code}.")
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextmanager

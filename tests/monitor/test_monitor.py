@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.numpy
 import scipy.stats
@@ -335,7 +336,8 @@ def test_pipes_folders_and_cut_files_are_refused_and_odd_names_are_shown(model, 
     soundfile.write(clips / "huge.wav", 1e30 * sound(1).T, RATE, subtype="FLOAT")
     assert cli.main(["score", str(model), str(clips), "--json", "--fail-on-alarm"]) == 2
     told = capsys.readouterr()
-    assert json.loads(told.out)["name"] == str(clips / odd)
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    assert [line["name"] for line in lines if "score" in line] == [str(clips / odd)]
     assert "\\x1b[2J.wav: truncated; the header announces 64000 bytes" in told.err
     assert told.err.count("not a file, but a folder, a pipe or a device") == 2
     assert "huge.wav: samples of up to" in told.err
@@ -366,6 +368,45 @@ def test_the_command_scores_recordings(model, tmp_path, capsys):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [Path(line["name"]).name for line in lines] == ["090.wav", "091.wav", "loud.wav"]
     assert [line["alarm"] for line in lines] == [False, False, True]
+
+
+def test_scores_as_a_table_pictures_of_alarms_and_alarms_after_two(model, tmp_path, capsys):
+    clips = write(tmp_path / "clips", [90, 91])
+    for number in (92, 93, 94):
+        soundfile.write(clips / f"{number:03d}.wav", 4 * sound(number).T, RATE)
+    (clips / "095.wav").write_text("no sound")
+    table, pictures = tmp_path / "new" / "table.csv", tmp_path / "pictures"
+    command = ["score", str(model), str(clips), "--csv", str(table), "--pictures", str(pictures)]
+    assert cli.main([*command, "--after", "2/3"]) == 2  # one could not be scored
+    out = capsys.readouterr().out
+    assert "Alarms raised, after 2 of the last 3: 1." in out
+    found = pd.read_csv(table)
+    assert found["verdict"].tolist()[:5] == ["normal", "normal", "alarm", "alarm", "alarm"]
+    assert found["raised"].tolist()[:5] == [False, False, False, True, False]
+    assert "095.wav" in found["problem"].iloc[-1]
+    assert sorted(path.name for path in pictures.iterdir()) == ["092.png", "093.png", "094.png"]
+    (clips / "095.wav").unlink()
+    for wrong in ("3/2", "x"):
+        with pytest.raises(SystemExit):
+            cli.main([*command, "--after", wrong])
+    assert cli.main(["score", str(model), str(clips), "--false-alarms", "1.5"]) == 2
+
+
+def test_a_model_learns_accepted_recordings_and_skips_bad_ones(model, normal, tmp_path, capsys):
+    clips = write(tmp_path / "clips", [90, 91, 92])
+    out = tmp_path / "new.safetensors"
+    command = ["refit", str(model), str(clips), "--out", str(out)]
+    assert cli.main([*command, "--accept", "090.wav", "092.wav"]) == 0
+    assert "2 recordings more than" in capsys.readouterr().out
+    assert Monitor.load(out).known["name"].tolist()[-2:] == ["090.wav", "092.wav"]
+    assert cli.main([*command, "--accept", "099.wav"]) == 2
+    assert "099.wav: no such file; --accept names recordings" in capsys.readouterr().err
+    (clips / "text.wav").write_text("no sound")
+    again = ["fit", str(clips), "--out", str(out)]
+    assert cli.main(again) == 2
+    assert cli.main([*again, "--skip-bad"]) == 0
+    assert "text.wav" in capsys.readouterr().err
+    assert len(Monitor.load(out).known) == 3
 
 
 def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):

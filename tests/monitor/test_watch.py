@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -499,3 +500,16 @@ def test_a_watch_tells_once_that_recordings_no_longer_fit(model, folder, capsys)
     told = capsys.readouterr()
     assert len(told.out.splitlines()) == 22
     assert told.err.count("the microphones have changed") == 1
+
+
+def test_a_command_runs_once_per_alarm_and_its_failure_is_told(model, folder, tmp_path, capsys):
+    for name, gain in (("a.wav", 1.0), ("b.wav", 4.0), ("c.wav", 4.0)):
+        (folder / name).write_bytes(wav(gain))
+    told = tmp_path / "told.jsonl"
+    command = f"cat >> {told}; exit 3"
+    assert cli.main(["watch", str(model), str(folder), "--once", "--on-alarm", command]) == 0
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and capsys.readouterr().err.count("ended with 3") < 1:
+        time.sleep(0.05)
+    names = [json.loads(line)["name"] for line in told.read_text().splitlines()]
+    assert sorted(names) == ["b.wav", "c.wav"]
