@@ -188,7 +188,8 @@ def _score(options: argparse.Namespace) -> int:
             say(str(error))
         except MemoryError as error:
             say(f"{clip}: {sentence(error)}")
-    p_values = [reading.p_value for reading in readings]
+    by_time = sorted(readings, key=lambda own: os.lstat(own.name).st_mtime)
+    p_values = [reading.p_value for reading in by_time]
     if not options.json and (told := reasons.drift(p_values, monitor.false_alarms)[1]):
         print(told)
     if problems := len(clips) - len(readings):

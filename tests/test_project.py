@@ -29,8 +29,8 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 425,
-    "io": 735,
+    "runtime": 432,
+    "io": 740,
     "method": 2304,
     "simulate": 822,
     "study": 1416,
