@@ -29,14 +29,14 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 425,
-    "io": 735,
-    "method": 2304,
+    "runtime": 432,
+    "io": 740,
+    "method": 2306,
     "simulate": 822,
     "study": 1416,
-    "compare": 1573,
+    "compare": 1575,
     "measure": 361,
-    "monitor": 1576,
+    "monitor": 1585,
     "report": 2041,
     "explore": 464,
 }

@@ -234,7 +234,8 @@ def _labelled(
         where = f"{path}, line {number}"
         if len(cells) != 2:
             raise AsdError(f"{where}: {','.join(cells)!r}; a file and a value are needed.")
-        *folders, name = cells[0].replace("\\", "/").split("/")
+        *folders, name = composed(cells[0]).replace("\\", "/").split("/")
+        name = f"{_clip(name)}.wav"
         folders = [folder for folder in folders if folder not in ("train", "test")]
         own = machine or (folders[-1] if folders else path.stem)
         kind = (known or {}).get((own, _clip(name))) or metrics.kind_of(name)

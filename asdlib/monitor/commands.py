@@ -152,7 +152,9 @@ def _score(options: argparse.Namespace) -> int:
         except (AsdError, MemoryError) as error:
             told = sentence(error) if isinstance(error, AsdError) else f"{clip}: {sentence(error)}"
             rows.append({"name": str(clip), "problem": told})
-            say(told) if not options.json else print(json.dumps(rows[-1]), flush=True)
+            say(told)
+            if options.json:
+                print(json.dumps(rows[-1]), flush=True)
             continue
         when = datetime.fromtimestamp(clip.stat().st_mtime).isoformat(timespec="seconds")
         count += (now := raised(reading.alarm))
@@ -164,7 +166,8 @@ def _score(options: argparse.Namespace) -> int:
             charts_evidence.save(place, [clip], monitor.evidence)
     if options.csv:
         _write_csv(rows, options.csv)
-    p_values = [reading.p_value for reading in readings if not reading.unfit]
+    judged = [row for row in rows if row.get("alarm") is not None]
+    p_values = [row["p_value"] for row in sorted(judged, key=lambda row: str(row["time"]))]
     if not options.json:
         if options.after != (1, 1):
             k, n = options.after

@@ -46,10 +46,10 @@ class WatchLog:
         content = read_bytes(log, _MOST_BYTES) if log.exists() else b""
         if content[:1] not in (b"", b"{"):
             raise AsdError(f"{log}: holds something else than the log of a watcher.")
-        path = Path(f"{os.path.realpath(log)}.known")
-        with named(path, "locked"):
+        self._path = Path(f"{os.path.realpath(log)}.known")
+        with named(self._path, "locked"):
             try:
-                self._file = _locked(path)
+                self._file = _locked(self._path)
             except BlockingIOError:
                 raise AsdError(
                     f"{log}: in use by another process; stop that watcher, or give this one a log "
@@ -57,23 +57,33 @@ class WatchLog:
                 ) from None
         if content and not content.endswith(b"\n"):
             _append(log, "")  # a cut last line is ended, and says nothing
-        own = read_bytes(path, _MOST_BYTES)
+        own = read_bytes(self._path, _MOST_BYTES)
         self._file.truncate(own.rfind(b"\n") + 1)
-        self.known: dict[str, tuple[State, str]] = {}
-        self.ended: tuple[str, State] | None = None
-        for line in content.splitlines() + own.splitlines():
-            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                told = json.loads(line)
-                file = told["name"], (told["size"], told["changed_ns"])
-                self.ended = file if "content" not in told else None
-                if told.get("model", model) == model and told.get("content"):
-                    self.known[file[0]] = file[1], told["content"]
+        self.known, self.ended = self._read(own)
+        for name, (state, hashed) in self._read(content)[0].items():
+            if self.known.get(name) != (state, hashed):  # the watcher ended between both files
+                self._write(dict(zip(_STATE, (name, *state, hashed, model), strict=True)))
+                self.known[name] = state, hashed
 
     def add(self, line: str) -> None:
         """Write a line and wait until it is on the disk."""
         _append(self.log, line)
         told = json.loads(line)
         self._write({name: told[name] for name in _STATE})
+
+    def _read(
+        self, content: bytes
+    ) -> tuple[dict[str, tuple[State, str]], tuple[str, State] | None]:
+        """What lines tell of this model; a last one without a hash is of the recording at hand."""
+        known, ended = {}, None
+        for line in content.splitlines():
+            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                told = json.loads(line)
+                name, state = told["name"], (told["size"], told["changed_ns"])
+                ended = None if "content" in told else (name, state)
+                if told.get("model", self.model) == self.model and told.get("content"):
+                    known[name] = state, told["content"]
+        return known, ended
 
     @contextmanager
     def scoring(self, name: str, state: State) -> Iterator[None]:
@@ -90,7 +100,7 @@ class WatchLog:
         self._file.close()
 
     def _write(self, told: dict[str, Any]) -> None:
-        with named(self.log, "written"):
+        with named(self._path, "written"):
             self._file.write(f"{json.dumps(told)}\n".encode())
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -171,7 +172,8 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
 def open_streams() -> None:
     """Give a process that was started without standard streams some that lead nowhere.
 
-    A letter that a terminal does not know is escaped.
+    A letter that a terminal does not know is escaped. Warnings are shown as Python does, whatever
+    a user has set for programs of the user's: as errors, they would end long work.
 
     >>> open_streams()
     """
@@ -184,6 +186,10 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
             stream.reconfigure(errors="backslashreplace")
+    if os.environ.pop("PYTHONWARNINGS", ""):
+        warnings.resetwarnings()
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
 
 
 def check_threads() -> None:

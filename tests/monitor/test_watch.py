@@ -403,6 +403,8 @@ def test_a_recording_whose_scoring_ended_the_watcher_is_left_out_until_it_change
         return real(self, *given, name=name)
 
     monkeypatch.setattr(Monitor, "score", score)
+    (folder / "a.wav").write_bytes(wav())
+    once(model, folder, log=log)
     for name in ("long.wav", "z.wav"):
         (folder / name).write_bytes(wav())
     if (child := os.fork()) == 0:

@@ -105,6 +105,20 @@ def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):
     assert seen("OMP_NUM_THREADS", OMP_NUM_THREADS=given) == [kept]
 
 
+def test_warnings_are_no_errors_where_a_user_has_made_them_so():
+    code = "from asdlib.runtime.process import open_streams; open_streams(); import warnings\n"
+    code += "warnings.warn('old', DeprecationWarning); warnings.warn('odd'); print('done')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "done\n"
+    assert "odd" in done.stderr
+    assert "old" not in done.stderr
+
+
 def test_without_standard_streams_no_file_gets_their_numbers(tmp_path):
     code = """
 import sys
