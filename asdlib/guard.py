@@ -73,18 +73,14 @@ class PerClip(NDArrayOperatorsMixin):
             raise AsdError(f"PerClip needs one name per clip, each once; found {found}.")
 
     @classmethod
-    def combine(
-        cls, parts: Sequence[PerClip], weights: Sequence[float | int] | None = None
-    ) -> PerClip:
-        """Weighted mean of several scores of the same clips, clip by clip.
+    def combine(cls, parts: Sequence[PerClip]) -> PerClip:
+        """Mean of several scores of the same clips, clip by clip.
 
         Parts are added one after the other, so a clip alone gives the same bytes as among others.
         """
         if not parts:
             raise AsdError("PerClip.combine needs at least one score.")
-        weights = [1.0] * len(parts) if weights is None else weights
-        weighted = [part * float(weight) for part, weight in zip(parts, weights, strict=True)]
-        return reduce(operator.add, weighted) / float(sum(weights))
+        return reduce(operator.add, parts) / float(len(parts))
 
     @classmethod
     def maximum(cls, parts: Sequence[PerClip]) -> PerClip:

@@ -61,6 +61,15 @@ def test_a_training_tells_all_that_it_ran_on(frames, tmp_path, monkeypatch):
     assert training.ran_on(path, "cpu") == [here, "torch 9 on the moon"]
 
 
+def test_a_loss_that_is_not_finite_stops_the_run_before_anything_is_saved(frames, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    wild = SHORT.model_copy(update={"learning_rate": 1e30, "checkpoint_seconds": 0})
+    own = {"seeds": [0, 1], "autoencoder": SMALL, "training": wild, "checkpoint": path}
+    with pytest.raises(AsdError, match="seeds 0, 1 diverged: the loss of epoch 1 is not finite"):
+        training.train(frames, **own)
+    assert not path.exists()
+
+
 def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert hardware.choose_device("auto") == "cpu"

@@ -51,15 +51,15 @@ def counted(
     rows = []
     for system, rule, found in _by_rule(params, recordings, results):
         for machine, own in system.by_condition(found).groupby("machine", sort=False):
-            test = metrics.labelled(own).drop_duplicates("name").set_index("name")
+            test = metrics.labelled(own).drop_duplicates("name")
+            kinds = {kind: own["name"].tolist() for kind, own in test.groupby(["domain", "label"])}
+            conditions = systems.conditions(own)
             for rate in rates:
-                decided = systems.decide(own, 1 - rate, held_out=rule == HELD_OUT)
+                decided = systems.decide(conditions, 1 - rate, held_out=rule == HELD_OUT)
                 alarms = dict(decided.alarms.items())
                 place = [system.name, rule, rate, machine, not decided.missing]
-                for kind, clips in test.groupby(["domain", "label"]):
-                    rows.append(
-                        [*place, *kind, sum(alarms[name] for name in clips.index), len(clips)]
-                    )
+                for kind, names in kinds.items():
+                    rows.append([*place, *kind, sum(map(alarms.__getitem__, names)), len(names)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -122,14 +122,17 @@ def among(table: pd.DataFrame, models: Iterable[tuple]) -> Bool[np.ndarray, " ro
     """Which rows belong to one of these (front-end, scorer), or (front-end, scorer, seed)."""
     found = np.zeros(len(table), bool)
     for model in models:
-        same = (table[name] == value for name, value in zip(_MODEL, model, strict=False))
-        found |= np.logical_and.reduce([np.asarray(own) for own in same])
+        own = np.ones(len(table), bool)
+        for name, value in zip(_MODEL, model, strict=False):
+            own &= np.asarray(table[name] == value)
+        found |= own
     return found
 
 
 def systems_of(table: pd.DataFrame) -> set[System]:
     """Front-ends and scorers that a table has rows of."""
-    return set(table[_MODEL[:2]].drop_duplicates().itertuples(index=False, name=None))
+    by_front_end = {name: table["front_end"] == name for name in table["front_end"].unique()}
+    return {(f, s) for f, own in by_front_end.items() for s in table.loc[own, "scorer"].unique()}
 
 
 class Results:
@@ -153,7 +156,7 @@ class Results:
         by_condition: Callable[[], pd.DataFrame] | None = None,
     ):
         self.table, self._folder, self._by_condition = table, folder, by_condition
-        self.test = with_untrained(table[table["split"] == "test"])
+        self.test = with_untrained(table[table["split"] == "test"].reset_index(drop=True))
         self._found: dict[str, pd.DataFrame] = {}
 
     @property
@@ -302,7 +305,7 @@ def with_untrained(table: pd.DataFrame) -> pd.DataFrame:
     if not set(S5) <= run or ("S5", FUSED) in run:
         return table
     joined = ensemble_by_seed(table, S5, "S5", S5_FUSION)
-    return stacked([table.copy(deep=False), joined])
+    return stacked([table, joined])
 
 
 def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:

@@ -6,7 +6,7 @@ through :mod:`asdlib.metrics`. Notebook: 06_decisions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from asdlib import metrics
 from asdlib.calibration import Alarm
@@ -161,14 +162,15 @@ def decisions(
         by_machine = dict(iter(system.by_condition(results).groupby("machine", sort=False)))
         for machine, own in system.scores(results).groupby("machine", sort=False):
             test = own[own["split"] == "test"].sort_values("name")
-            decided = decide(by_machine[machine], quantile, held_out=not system.trained)
+            of_machine = conditions(by_machine[machine])
+            decided = decide(of_machine, quantile, held_out=not system.trained)
             values = [int(decision) for _, decision in decided.alarms.items()]
             parts.append(
                 test.assign(system=system.name, threshold=decided.threshold, decision=values)
             )
-    return (
-        pd.concat(parts, ignore_index=True)[DECISIONS] if parts else pd.DataFrame(columns=DECISIONS)
-    )
+    if not parts:
+        return pd.DataFrame(columns=DECISIONS)
+    return pd.concat(parts, ignore_index=True)[DECISIONS].astype(dict.fromkeys(CLIP, str))
 
 
 class Decided(NamedTuple):
@@ -186,7 +188,22 @@ class Decided(NamedTuple):
     missing: tuple[str, ...]
 
 
-def decide(clips: pd.DataFrame, quantile: float, *, held_out: bool) -> Decided:
+Conditions = Mapping[str, tuple[Float[np.ndarray, " clip"], PerClip]]
+"""Scores of a machine's clips against each condition: its own training clips', and test clips'."""
+
+
+def conditions(clips: pd.DataFrame) -> Conditions:
+    """Scores against each condition, from rows of one machine of :meth:`System.by_condition`."""
+    found, rows = {}, clips.sort_values("name")
+    for condition in dict.fromkeys(rows["condition"].astype(str)):
+        own = rows[rows["condition"] == condition]
+        train, test = (own[own["split"] == split] for split in ("train", "test"))
+        like = train[(train["domain"] == condition) | (condition == statistics.ALL)]
+        found[condition] = like["score"].to_numpy(), PerClip(test["score"], test["name"])
+    return found
+
+
+def decide(scores: Conditions, quantile: float, *, held_out: bool) -> Decided:
     """Decide on the test clips of a machine: an alarm is strange for every condition.
 
     Where p_d is the p value among the clips of condition d, a normal clip of any condition has
@@ -194,17 +211,14 @@ def decide(clips: pd.DataFrame, quantile: float, *, held_out: bool) -> Decided:
 
     Parameters
     ----------
-    clips : rows of one machine that :meth:`System.by_condition` returns.
+    scores : of :func:`conditions`.
     quantile, held_out : see :func:`threshold`.
     """
-    limits, above = dict[str, float](), list[PerClip]()
-    rows = clips.sort_values("name")
-    for condition in dict.fromkeys(rows["condition"].astype(str)):
-        own = rows[rows["condition"] == condition]
-        train, test = (own[own["split"] == split] for split in ("train", "test"))
-        like = train[(train["domain"] == condition) | (condition == statistics.ALL)]
-        limits[condition] = threshold(like["score"].to_numpy(), quantile, held_out=held_out)
-        above.append(PerClip(test["score"], test["name"]) > limits[condition])
+    limits = {
+        name: threshold(training, quantile, held_out=held_out)
+        for name, (training, _) in scores.items()
+    }
+    above = [test > limits[name] for name, (_, test) in scores.items()]
     missing = tuple(name for name, limit in limits.items() if limit == np.inf)
     single = next(iter(limits.values())) if len(limits) == 1 else np.nan
     return Decided(reduce(and_, above), single, missing)

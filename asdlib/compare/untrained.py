@@ -18,7 +18,6 @@ from asdlib import calibration, metrics
 from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
 from asdlib.compare.statistics import FUSED, Results, among
 from asdlib.compare.systems import ADASUB
-from asdlib.guard import PerClip
 from asdlib.params import Params, Statistics
 from asdlib.study import detectors, stages
 from asdlib.study.recordings import Recordings
@@ -183,8 +182,7 @@ def evaluate(machines: Sequence[ViewValues], fitted: Sequence[Normal] | None = N
     parts = []
     for own, normal in zip(machines, fitted or [own.fit() for own in machines], strict=True):
         clips = own.clips.loc[own.test, ["machine", "domain", "label", "name"]]
-        scores = PerClip(normal.z(own.values[own.test]), clips["name"])
-        parts.append(clips.assign(score=[value for _, value in scores.items()]))
+        parts.append(clips.assign(score=normal.z(own.values[own.test])))
     table = metrics.evaluate(pd.concat(parts, ignore_index=True))
     return pd.Series({**table["omega"], "overall": metrics.omega(table)})
 

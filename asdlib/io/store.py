@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -169,9 +169,8 @@ def code(*modules: str, package: Path = _PACKAGE) -> str:
         file = _file(package, name)
         if file is None:
             raise LookupError(f"{name} is no module of {package.name}.")
-        tree = ast.parse(_SOURCES.get(file) or file.read_text("utf-8"))
-        waiting += _imported(tree, package)
-        found[name] = ast.unparse(_Bare().visit(tree))
+        found[name], used = _read(_SOURCES.get(file) or file.read_text("utf-8"), package)
+        waiting += used
     return digest(sorted(found.items()))
 
 
@@ -181,18 +180,20 @@ def _file(package: Path, name: str) -> Path | None:
     return next((f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()), None)
 
 
-def _imported(tree: ast.Module, package: Path) -> list[str]:
-    """Modules of the package that a module imports and uses, without those that are silent."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    found = []
-    for node in ast.walk(tree):
+@cache
+def _read(source: str, package: Path) -> tuple[str, list[str]]:
+    """The code of a module that counts, and the modules of the package that it uses."""
+    tree = ast.parse(source)
+    nodes, found = list(ast.walk(tree)), []
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             home, *parts = node.module.split(".")
             for alias in node.names if home == package.name else ():
                 if (alias.asname or alias.name) in used:
                     whole = ".".join([*parts, alias.name])
                     found.append(whole if _file(package, whole) else ".".join(parts))
-    return [name for name in found if not _is_silent(name)]
+    return ast.unparse(_Bare().visit(tree)), [name for name in found if not _is_silent(name)]
 
 
 def _is_silent(name: str) -> bool:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pandas.api.types import union_categoricals
 
 from asdlib import frontends
 from asdlib.clipstats import VIEWS
@@ -83,9 +82,7 @@ def run(
     """
     params = load(params)
     recordings = recordings or open_recordings(params, progress=progress)
-    own = files(recordings, params)
-    _compute(params, own, progress)
-    return _table(params, own)
+    return _read(params, files(recordings, params), progress)
 
 
 def read(params: Params, recordings: Recordings) -> pd.DataFrame:
@@ -98,7 +95,7 @@ def read(params: Params, recordings: Recordings) -> pd.DataFrame:
     done = {file: task for file, task in files(recordings, params).items() if file.exists()}
     if not done:
         return pd.DataFrame(columns=COLUMNS)
-    table = _table(params, done)
+    table = _read(params, done)
     machines = table.groupby(["front_end", "scorer"])["machine"].transform("nunique")
     return table[machines == len(recordings.machines)]
 
@@ -129,7 +126,7 @@ def everything(params: Params, recordings: Recordings, *, progress: bool = False
     studies = [params, *variants.studies(params)]
     each = [files(recordings, own) for own in studies]
     _compute(params, {f: task for own in each for f, task in own.items()}, progress)
-    table, *_ = map(_table, studies, each)  # all of them are read, and kept
+    table, *_ = map(_read, studies, each)
     exposure.scores(params, recordings, progress=progress)
     return table
 
@@ -200,25 +197,42 @@ def _compute(params: Params, files: Mapping[Path, Task], progress: bool) -> None
                 scores.compute(own, tick)
 
 
-def _table(params: Params, files: Mapping[Path, Task]) -> pd.DataFrame:
-    """Read scores as one table."""
+def _read(params: Params, files: Mapping[Path, Task], progress: bool = False) -> pd.DataFrame:
+    """Read scores as one table; to read damaged ones may have removed others of the same models."""
+    _compute(params, files, progress)
     by_machine = grouped(files, lambda file: files[file].machine)
-    return stacked([_of_machine(params, files, own) for own in by_machine.values()])
+    return stacked(_of_machine(params, files, own) for own in by_machine.values())
 
 
-def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Rows of several tables of scores, which are emptied; words become categories.
+def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of several tables of scores, which may be read one after the other.
 
-    Columns are joined one after the other, so that the parts and the whole never lie side by side.
+    Words become categories, so that a row takes some 18 bytes.
     """
     whole: dict[str, Any] = {}
-    for name in tables[0].columns:
-        parts = [table.pop(name) for table in tables]
-        if name in ("seed", "score"):
-            whole[name] = np.concatenate(parts)
-        else:
-            whole[name] = union_categoricals(list(map(pd.Categorical, parts)), sort_categories=True)
+    words: dict[str, dict[str, int]] = {}
+    for table in tables:
+        for name in table.columns:
+            if name in ("seed", "score"):
+                values = table[name].to_numpy()
+            else:
+                part, known = pd.Categorical(table[name]), words.setdefault(name, {})
+                codes = [known.setdefault(word, len(known)) for word in part.categories]
+                values = np.array(codes, np.min_scalar_type(-len(known)))[part.codes]
+            whole[name] = _appended(whole.get(name, values[:0].copy()), values)
+    for name, known in words.items():
+        order = np.argsort(list(known)).argsort().astype(whole[name].dtype)
+        kind = pd.CategoricalDtype(sorted(known))
+        whole[name] = pd.Categorical.from_codes(order[whole[name]], dtype=kind)
     return pd.DataFrame(whole, copy=False)
+
+
+def _appended(whole: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Append to an array where it lies, without a second one beside it."""
+    count, whole = len(whole), whole.astype(np.promote_types(whole.dtype, own.dtype), copy=False)
+    whole.resize(count + len(own), refcheck=False)
+    whole[count:] = own
+    return whole
 
 
 def _of_machine(params: Params, files: Mapping[Path, Task], own: Sequence[Path]) -> pd.DataFrame:
@@ -246,7 +260,8 @@ def _merged(params: Params, own: Sequence[Task]) -> pd.DataFrame:
         if name in params.front_ends and whole.keys() >= set(parts)
     }
     names = dict.fromkeys([baseline.NAME, *params.front_ends, *whole])
-    return stacked([whole[name] for name in names if name in whole])
+    seed = np.result_type(np.int16, np.min_scalar_type(max(params.seeds)))
+    return stacked([whole[name].astype({"seed": seed}) for name in names if name in whole])
 
 
 def combination(members: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
@@ -300,7 +315,7 @@ def score_alone(
 def remarks(params: Params, recordings: Recordings) -> list[str]:
     """Sentences about detectors without training whose scores mean little."""
     views = all_views(params, recordings)
-    found = [(task.machine, scores.raw(task).attrs["remark"]) for task in views]
+    found = [(task.machine, scores.kept(task).attrs["remark"]) for task in views]
     return list(dict.fromkeys(f"{machine}: {remark}" for machine, remark in found if remark))
 
 

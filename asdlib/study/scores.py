@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,6 @@ from asdlib.spectra import Frames, Standardiser
 from asdlib.study import baseline, detectors, stages
 from asdlib.study.detectors import BOTTLENECK
 from asdlib.study.stages import Rows, Task, Tick, branch_of, contents, key_of, of_split
-
-Item = TypeVar("Item")
-Key = TypeVar("Key")
 
 COLUMNS = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
 MOST_FRAMES = 1.5e9
@@ -60,9 +57,9 @@ def scores_file(task: Task) -> Path:
     return measured.with_name(f"{name}.{key}.parquet")
 
 
-def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list]:
     """Items by their key, in order."""
-    found: dict[Key, list[Item]] = {}
+    found: dict[Any, list] = {}
     for item in items:
         found.setdefault(key(item), []).append(item)
     return found
@@ -241,20 +238,25 @@ def raw(task: Task) -> pd.DataFrame:
     A of a training clip is by statistics without its fold where they are held out. A detector
     without training has log D(x) in place of A.
     """
-    if (found := store.load(scores_file(task))) is None:
-        compute([task])
-        found = store.load(scores_file(task))
-    kinds = task.clips[["name", "split", "domain", "label"]]
+    found, kinds = kept(task), task.clips[["name", "split", "domain", "label"]]
     table = found.merge(kinds, on="name", validate="many_to_one")
     table.attrs = found.attrs
     return table
 
 
+def kept(task: Task) -> pd.DataFrame:
+    """A of every clip by scorer and seed, as it is in its file; computed where that is missing."""
+    if (found := store.load(scores_file(task))) is None:
+        compute([task])
+        found = store.load(scores_file(task))
+    return found
+
+
 def read(task: Task) -> pd.DataFrame:
     """Z of every clip, with the columns of :func:`asdlib.study.run`."""
     parts = [rows.assign(score=fit.standardise(a)) for _, rows, a, fit in _calibrated(task)]
-    table = pd.concat(parts, ignore_index=True).assign(machine=task.machine, front_end=task.name)
-    return table.astype({"seed": np.min_scalar_type(max(task.params.seeds))})[COLUMNS]
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(machine=task.machine, front_end=task.name)[COLUMNS]
 
 
 def by_condition(task: Task) -> pd.DataFrame:

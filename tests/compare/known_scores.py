@@ -26,3 +26,8 @@ def rows(machine, front_end, scorer, seeds, *, train=()):
             clip = {"split": "test", "domain": domain, "label": label, "name": kind}
             found.append({**common, "seed": seed, **clip, "score": score})
     return pd.DataFrame(found)
+
+
+def joined(*parts):
+    """Rows of several systems as one table."""
+    return pd.concat(parts, ignore_index=True)

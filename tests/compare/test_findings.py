@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, joined, rows
 
 from asdlib import clipstats
-from asdlib.compare import findings, statistics
+from asdlib.compare import findings
 from asdlib.compare.statistics import Results
 from asdlib.noise import Floors
 
@@ -18,7 +18,7 @@ S5_VIEWS = [rows("fan", *view, {0: PERFECT}, train=[0.0]) for view in clipstats.
 def table():
     """The near channel is half right at both seeds, AdaSub at one of them."""
     near = rows("fan", "near", "eq1", {3: HALF, 7: HALF})
-    return pd.concat([near, rows("fan", "adasub", "eq1", {3: PERFECT, 7: HALF})], ignore_index=True)
+    return joined(near, rows("fan", "adasub", "eq1", {3: PERFECT, 7: HALF}))
 
 
 def test_the_ladder_stands_beside_what_was_reported(table):
@@ -43,7 +43,7 @@ def test_the_ladder_stands_beside_what_was_reported(table):
 def test_detectors_without_training_are_judged_by_the_champion():
     champion = rows("fan", "adasub", "s1", {0: HALF, 1: PERFECT, 2: HALF})
     views = [*S5_VIEWS[:2], rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0])]
-    table = pd.concat([champion, *views], ignore_index=True)
+    table = joined(champion, *views)
     reported = [{"system": "champion", "front_end": "adasub", "scorer": "s1"}]
     found = findings.ladder(Results(table), reported).set_index("system")
     # the mean of the views puts both anomalies above all normal clips
@@ -59,7 +59,7 @@ def test_detectors_without_training_are_judged_by_the_champion():
 
 def test_steps_are_differences_to_the_first_scorer(table):
     better = rows("fan", "near", "s1", {3: PERFECT, 7: HALF})
-    results = Results(pd.concat([table, better], ignore_index=True))
+    results = Results(joined(table, better))
     steps = findings.steps(results, "near", ("eq1", "dm", "s1"))
     assert steps["scorer"].tolist() == ["eq1", "s1"]  # dm was not run
     assert steps["auc_target"].tolist() == [0.5, 1]
@@ -75,14 +75,13 @@ def test_steps_are_differences_to_the_first_scorer(table):
 
 def test_front_ends_are_compared_with_adasub_under_every_scorer():
     seeds = dict.fromkeys(range(3), HALF)
-    parts = [
+    table = joined(
         rows("fan", "adasub", "s1", seeds),
         rows("fan", "adals", "s1", {0: PERFECT, 1: PERFECT, 2: HALF}),
         rows("fan", "adals", "pmsd", {0: HALF}),
         rows("fan", "adasub", "pmsd", {0: PERFECT}),
         rows("fan", "baseline", "s1", seeds),
-    ]
-    table = pd.concat(parts, ignore_index=True)
+    )
     found = findings.against_adasub(Results(table), ["s1", "pmsd"])
     assert found[["scorer", "front_end"]].to_numpy().tolist() == [
         ["s1", "adasub"],
@@ -104,16 +103,13 @@ def test_front_ends_are_compared_with_adasub_under_every_scorer():
 
 def test_the_oracle_takes_the_better_front_end_of_every_machine():
     seeds = {"half": {0: HALF, 1: HALF}, "perfect": {0: PERFECT, 1: PERFECT}}
-    table = pd.concat(
-        [
-            rows("fan", "adasub", "eq1", seeds["perfect"]),
-            rows("fan", "cohgate", "eq1", seeds["half"]),
-            rows("pump", "adasub", "eq1", seeds["half"]),
-            rows("pump", "cohgate", "eq1", seeds["perfect"]),
-            rows("pump", "near", "eq1", seeds["half"]),
-            rows("concealed", "adasub", "eq1", seeds["half"]).assign(label="unknown"),
-        ],
-        ignore_index=True,
+    table = joined(
+        rows("fan", "adasub", "eq1", seeds["perfect"]),
+        rows("fan", "cohgate", "eq1", seeds["half"]),
+        rows("pump", "adasub", "eq1", seeds["half"]),
+        rows("pump", "cohgate", "eq1", seeds["perfect"]),
+        rows("pump", "near", "eq1", seeds["half"]),
+        rows("concealed", "adasub", "eq1", seeds["half"]).assign(label="unknown"),
     )
     floors = {
         "fan": Floors(np.array([1.0, 2.0, 9.0]), np.ones(3)),
@@ -152,7 +148,7 @@ def test_the_overview_has_every_system_as_it_would_be_submitted():
         for view in clipstats.S5
     ]
     concealed = rows("hidden", "adasub", "s1", seeds, train=[0.0]).assign(label="unknown")
-    table = statistics.with_untrained(pd.concat([*views, *paper], ignore_index=True))
+    table = joined(*views, *paper)
     found = findings.overview(Results(table), 0.9)
     assert found.index.tolist() == ["S5", "highest", "S1"]
     assert found.loc["highest", ["title", "by_labels"]].tolist() == ["near/fine", True]
@@ -163,7 +159,7 @@ def test_the_overview_has_every_system_as_it_would_be_submitted():
     assert found.loc["S1", ["usual", "changed", "found"]].tolist() == [(2, 2), (2, 2), (4, 4)]
     assert found.loc["S5", "found"] == (0, 4)  # one clip allows no alarm
     assert findings.by_machine(found).loc["saw"].tolist() == pytest.approx([1, 1, 1 - GAIN])
-    alone = findings.overview(Results(pd.concat([*paper, concealed])), 0.9)
+    alone = findings.overview(Results(joined(*paper, concealed)), 0.9)
     assert alone.index.tolist() == ["S1"]
     assert alone.loc["S1", "unlabelled"] == (4, 4)
     assert "hidden" not in findings.by_machine(alone).index

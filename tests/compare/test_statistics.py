@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, joined, rows
 from sklearn.metrics import roc_auc_score
 
 from asdlib import metrics
@@ -91,13 +91,12 @@ def test_what_cannot_be_paired_is_one_sentence(rng):
 @pytest.fixture
 def table():
     """The near channel is half right at both seeds, AdaSub at one of them; a view is right."""
-    parts = [
+    return joined(
         rows("fan", "near", "eq1", {3: HALF, 7: HALF}),
         rows("fan", "adasub", "eq1", {3: PERFECT, 7: HALF}),
         rows("fan", "near", "fine", {0: PERFECT}),
         rows("fan", "adals", "pmsd", {0: HALF}),
-    ]
-    return pd.concat(parts, ignore_index=True)
+    )
 
 
 NEAR, ADASUB, FINE, PMSD = ("near", "eq1"), ("adasub", "eq1"), ("near", "fine"), ("adals", "pmsd")
@@ -175,12 +174,11 @@ def test_a_verdict_follows_its_numbers(mean, p, low, high, seedless, said):
 @pytest.mark.parametrize(("fusion", "join"), [("mean", np.mean), ("maximum", np.max)])
 def test_views_are_joined_clip_by_clip(fusion, join):
     higher = {kind: value + 4 for kind, value in PERFECT.items()}
-    parts = [
+    table = joined(
         rows("fan", "adasub", "eq1", {0: PERFECT, 1: HALF}),
         rows("fan", "adasub", "fine", {0: HALF}),
         rows("fan", "adals", "pmsd", {0: higher}),
-    ]
-    table = pd.concat(parts, ignore_index=True)
+    )
     found = statistics.ensemble_by_seed(table, [("adasub", "fine"), PMSD], "both", fusion)
     assert list(found.columns) == list(table.columns)
     assert set(zip(found["front_end"], found["scorer"], found["seed"], strict=True)) == {

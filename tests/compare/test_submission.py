@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import small_params
-from known_scores import HALF, PERFECT, rows
+from known_scores import HALF, PERFECT, joined, rows
 
 from asdlib.compare import submission, systems, validation
 from asdlib.compare.statistics import Results
@@ -252,14 +252,11 @@ def test_only_guarded_scores_under_a_good_label_can_be_written(tmp_path):
 
 
 def test_the_system_without_training_is_handed_in_apart(tmp_path):
-    table = pd.concat(
-        [
-            rows("fan", "adasub", "s1", {0: HALF, 1: HALF}, train=[0.0, 1.0]),
-            rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 1.0]),
-            rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
-            rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
-        ],
-        ignore_index=True,
+    table = joined(
+        rows("fan", "adasub", "s1", {0: HALF, 1: HALF}, train=[0.0, 1.0]),
+        rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 1.0]),
+        rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
+        rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
     )
     table["name"] += ".wav"
     results = Results(table)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from known_scores import HALF, PERFECT, rows
+from known_scores import HALF, PERFECT, joined, rows
 
 from asdlib import clipstats, params, study
 from asdlib.compare import alarms, statistics, systems
@@ -50,12 +50,9 @@ def test_errors_are_counted_per_machine_and_domain():
 
 
 def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
-    table = pd.concat(
-        [
-            rows("fan", "adasub", "s1", {0: PERFECT, 1: HALF}, train=[0.0, 1.0, 2.0]),
-            rows("pump", "adasub", "s1", {0: HALF, 1: HALF}, train=[5.0]),
-        ],
-        ignore_index=True,
+    table = joined(
+        rows("fan", "adasub", "s1", {0: PERFECT, 1: HALF}, train=[0.0, 1.0, 2.0]),
+        rows("pump", "adasub", "s1", {0: HALF, 1: HALF}, train=[5.0]),
     )
     results = Results(table)
     assert systems.PAPER[0].members(results.per_seed) == [("adasub", "s1", 0), ("adasub", "s1", 1)]
@@ -75,14 +72,11 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
 
 
 def test_the_system_without_training_joins_its_views_by_fishers_sum():
-    table = pd.concat(
-        [
-            rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 2.0]),
-            rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 2.0]),
-            rows("fan", "adals", "pmsd", {0: HALF}, train=[3.0, 2.0]),
-            rows("fan", "adals", "fine", {0: {name: 99.0 for name in HALF}}, train=[99.0, 99.0]),
-        ],
-        ignore_index=True,
+    table = joined(
+        rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 2.0]),
+        rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 2.0]),
+        rows("fan", "adals", "pmsd", {0: HALF}, train=[3.0, 2.0]),
+        rows("fan", "adals", "fine", {0: {name: 99.0 for name in HALF}}, train=[99.0, 99.0]),
     )
     decided = systems.decisions(Results(table), 0.5)
     surprise = -np.log(scipy.stats.norm.sf([[PERFECT[name], HALF[name]] for name in PERFECT]))
@@ -121,13 +115,12 @@ def clips(split, scores, label="normal", domain="source"):
 @pytest.fixture
 def table():
     """Nineteen held-out scores, 0 to 18; a score above 17 is an alarm at one in ten."""
-    parts = [
+    return joined(
         *clips("train", np.arange(19.0)),
         *clips("test", [16.5, 17.5, 18.5]),
         *clips("test", [16.5, 99.0], label="anomaly", domain="target"),
         *clips("test", [99.0], label="unknown", domain="unknown"),
-    ]
-    return pd.concat(parts, ignore_index=True)
+    )
 
 
 def counted(table, *rates):
@@ -159,11 +152,13 @@ def test_an_alarm_is_strange_for_every_condition_that_has_clips_enough():
         for condition, score in zip(("source", "target"), scores, strict=True)
     ]
     clips = pd.DataFrame(rows)
-    decided = systems.decide(clips, 0.9, held_out=True)
+    decided = systems.decide(systems.conditions(clips), 0.9, held_out=True)
     assert dict(decided.alarms.items()) == {"like source": 0, "like target": 0, "neither": 1}
     assert np.isnan(decided.threshold)
     assert decided.missing == ()
-    fewer = systems.decide(clips[clips["name"] != "target 8"], 0.9, held_out=True)
+    fewer = systems.decide(
+        systems.conditions(clips[clips["name"] != "target 8"]), 0.9, held_out=True
+    )
     assert not any(value for _, value in fewer.alarms.items())
     assert fewer.missing == ("target",)
 
@@ -171,7 +166,7 @@ def test_an_alarm_is_strange_for_every_condition_that_has_clips_enough():
 def test_alarms_are_counted_at_every_wanted_rate(table):
     """Nineteen held-out scores promise a rate of a twentieth and more, in steps of a twentieth."""
     more = pd.concat([table, *clips("test", [1.0], label="anomaly")], ignore_index=True)
-    both = pd.concat([more, more.assign(machine="pump")], ignore_index=True)
+    both = joined(more, more.assign(machine="pump"))
     found = alarms.by_rate(counted(both, 0.01, 0.05, 0.1, 0.15))
     assert found[["system", "rule", "what", "rate"]].to_numpy().tolist() == [
         ["S5", alarms.HELD_OUT, what, rate]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import small_params, two_machines
-from known_scores import HALF, OMEGA_OF_HALF, PERFECT, rows
+from known_scores import HALF, OMEGA_OF_HALF, PERFECT, joined, rows
 
 from asdlib import clipstats, pipeline, study
 from asdlib.compare import statistics, untrained
@@ -185,14 +185,13 @@ def test_why_nothing_can_be_looked_into_is_said(own_study):
 @pytest.fixture
 def scored():
     """An autoencoder that is half right, one that is right at one seed, and views; S5 is right."""
-    parts = [
+    return joined(
         rows("fan", "adasub", "eq1", {3: HALF, 7: HALF}),
         rows("fan", "near", "mse", {3: PERFECT, 7: HALF}),
         rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 1.0]),
         rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 1.0]),
         rows("fan", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
-    ]
-    return pd.concat(parts, ignore_index=True)
+    )
 
 
 def test_detectors_stand_beside_the_best_autoencoders(scored):
@@ -215,7 +214,7 @@ def test_detectors_stand_beside_the_best_autoencoders(scored):
     assert compared["verdict"].tolist()[1:3] == ["no robust difference"] * 2
     names = ("s1", "dm", "p95", "eq1")
     more = [rows("fan", "near", name, {3: PERFECT, 7: PERFECT}) for name in names]
-    compared = untrained.against_autoencoders(Results(pd.concat([scored, *more])))
+    compared = untrained.against_autoencoders(Results(joined(scored, *more)))
     trained = compared.loc[compared["trained"], "system"].tolist()
     assert trained == [("near", "s1"), ("near", "dm"), ("near", "p95"), ("adasub", "eq1")]
 
@@ -228,7 +227,7 @@ def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
         rows("valve", "adasub", "fine", {0: HALF}, train=[0.0, 1.0]),
         rows("valve", "adals", "pmsd", {0: HALF}, train=[0.0, 1.0]),
     ]
-    results = Results(pd.concat([scored, *second], ignore_index=True))
+    results = Results(joined(scored, *second))
     compared = untrained.against_autoencoders(results)
     gained = untrained.autoencoder_gain(results, compared)
     assert gained["autoencoder"].tolist() == [("adasub", "eq1")] * 2
