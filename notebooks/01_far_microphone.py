@@ -271,7 +271,7 @@ chapter.table(
     label="tab-front-ends",
     caption="Front-ends, as Table 2 of the paper: $\\Omega$, mean ± standard deviation over seeds, measured here, "
     f"{by} ({text.seeds(params, scorer)}), and *reported* on DCASE 2026 development data (ten seeds). The verdict compares "
-    "with AE ch1 over all machines.",
+    "with the near microphone alone, over all machines.",
 )
 chapter.table(
     claims.loc[claims.index == "far"],

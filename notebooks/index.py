@@ -37,7 +37,7 @@ chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losse
 chapter.table(
     tables.overview(systems, best),
     label="tab-systems",
-    caption="$\\Omega$ of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds), "
+    caption="Ω of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds), "
     f"and its alarms where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on.",
     empty="No system could score a test clip.",
 )
@@ -74,7 +74,7 @@ chapter.figure(
     charts_scores.machines,
     findings.by_machine(systems).rename(columns=dict(tables.entries(systems))),
     label="fig-machines",
-    caption="$\\Omega$ of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
+    caption="Ω of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
     "system matters for that machine.",
     missing="",
 )

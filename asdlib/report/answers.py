@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from asdlib.compare.alarms import HELD_OUT, PAPER
-from asdlib.compare.statistics import Results
 from asdlib.guard import PerClip
 from asdlib.report.style import NAMES, system_name
 from asdlib.report.tables import escape, of, percent
@@ -200,22 +199,21 @@ def worst(table: pd.DataFrame, column: str, head: str) -> str:
     return f"{head.format(row[column])}: {lost}, and {row['noise']:.1f} dB of the noise."
 
 
-def spread(results: Results, band: float) -> str:
-    """Return how far seeds of one system lie apart, against what counts as variance.
+def spread(ladder: pd.DataFrame, band: float) -> str:
+    """Return how far seeds of one system scatter, against what counts as variance.
 
     Parameters
     ----------
+    ladder : of :func:`asdlib.compare.findings.ladder`.
     band : of the differences at one seed that count as variance in the paper.
     """
-    omegas = results.per_seed.groupby(["front_end", "scorer"])["omega"].agg(["min", "max", "count"])
-    omegas = omegas[(omegas["count"] > 1) & omegas["max"].notna()]
-    if omegas.empty:
+    known = ladder.dropna(subset="std").sort_values("std")
+    if known.empty:
         return "Nothing was trained with several seeds and labels, so no seed can be compared."
-    apart = omegas["max"] - omegas["min"]
-    most: Any = apart.idxmax()
+    most: Any = known.iloc[-1]
     return (
-        f"One seed moves Ω by up to {apart.max():.3f} ({system_name(*most)}); in the paper, a "
-        f"difference at one seed below {band:g} counts as variance."
+        f"Seeds scatter Ω by a standard deviation of up to {most['std']:.3f} ({most['system']}); "
+        f"in the paper, a difference at one seed below {band:g} counts as variance."
     )
 
 
