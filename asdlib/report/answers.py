@@ -64,8 +64,8 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
     said = [
         f"{system} with {_RULES[str(rule)]} has "
         + " and ".join(
-            f"{percent(share)} in the {domain} domain"
-            for domain, share in zip(rows["domain"], rows["share"], strict=True)
+            f"{share} in the {domain} domain"
+            for domain, share in zip(rows["domain"], map(percent, rows["share"]), strict=True)
         )
         for (system, rule), rows in normal.groupby(["system", "rule"], sort=False)
     ]
@@ -77,7 +77,7 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
         if broken.all()
         else "Not every rule keeps"
     )
-    return f"{kept} the promised {percent(rate)} of false alarms: {'; '.join(said)}."
+    return f"{kept} the promised {percent(rate)} of false alarms ({'; '.join(said)})."
 
 
 def ideas(compared: pd.DataFrame) -> str:
@@ -222,11 +222,11 @@ def monitored(found: pd.DataFrame, machine: str, rate: float) -> str:
 
     Parameters
     ----------
-    found : of :func:`asdlib.compare.alarms.by_domain`.
+    found : of :func:`asdlib.compare.alarms.by_domain`, with rows of the domain "all".
     """
     if found.empty:
         return f"{escape(machine)} has no labelled test clip, so its alarms cannot be judged."
-    counts = found.groupby("label")[["alarms", "clips"]].sum()
+    counts = found[found["domain"] == "all"].set_index("label")[["alarms", "clips"]]
     told = {"anomaly": "finds {} anomalies", "normal": "raises an alarm for {} normal clips"}
     said = [told[str(own)].format(of(*row)) for own, row in counts.astype(int).iterrows()]
     return f"The monitor of {escape(machine)} {' and '.join(said)}; {percent(rate)} were wanted."

@@ -35,7 +35,7 @@ def counted(share, label="normal"):
 @pytest.mark.parametrize(("share", "head"), [(0.1, "Every rule keeps"), (0.4, "No rule keeps")])
 def test_alarms_that_promise_too_much_are_told(share, head):
     said = answers.alarms(pd.concat([counted(share), counted(1, "anomaly")]), 0.1)
-    assert said.startswith(f"{head} the promised 10 % of false alarms: S5 with held-out p values ")
+    assert said.startswith(f"{head} the promised 10 % of false alarms (S5 with held-out p values ")
     assert f"has {share:.0%}".replace("%", " % in the source domain and ") in said
     assert answers.alarms(counted(0.1, "anomaly"), 0.1).startswith("No false alarm can be counted")
 
@@ -95,7 +95,8 @@ def test_seeds_are_told_by_the_largest_scatter():
 
 
 def test_the_monitor_is_judged_where_there_are_labels():
-    counts = {"label": ["anomaly", "normal", "normal"], "alarms": [3, 1, 0], "clips": [4, 4, 4]}
+    counts = {"label": ["anomaly", "normal", "normal"], "alarms": [3, 1, 9], "clips": [4, 8, 9]}
+    counts |= {"domain": ["all", "all", "source"]}
     said = answers.monitored(pd.DataFrame(counts), "pump", 0.1)
     assert said == (
         "The monitor of pump finds 3 of 4 (75 %) anomalies and raises an alarm for 1 of 8 (12.5 %) "
