@@ -47,7 +47,7 @@ def claim(compared: pd.DataFrame, question: str) -> str:
     pair = f"from {system_name(*row['against'])} to {system_name(*row['system'])}"
     return (
         f"{head}: {pair}, Ω goes from {row['omega_against']:.3f} to "
-        f"{row['omega']:.3f} (mean over seeds; {interval(row)})."
+        f"{row['omega']:.3f} ({'no' if row['seedless'] else 'mean over'} seeds; {interval(row)})."
     )
 
 

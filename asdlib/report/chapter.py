@@ -182,8 +182,8 @@ def _entry(name: str, shown: Sequence[dict[str, str]]) -> str:
     """A chapter's row on the first page: link, results, and how much of it is there."""
     text = "\n".join(data["text/markdown"] for data in shown)
     there, left = len(_LABELLED.findall(text)), len(_MARK.findall(text))
-    status = f"{there} of {there + left}" if left else f"all {there}"
-    results = _ASIDE.sub("", " ".join(_RESULT.findall(text))).replace("|", "\\|")
+    status = f"{there} of {there + left}" if left else f"all {there}" if there else ""
+    results = _ASIDE.sub("", next(iter(_RESULT.findall(text)), "")).replace("|", "\\|")
     return f"| {{doc}}`/notebooks/{name}` | {results} | {status} |"
 
 

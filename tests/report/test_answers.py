@@ -18,7 +18,14 @@ from asdlib.report import answers
 )
 def test_a_claim_begins_with_who_wins(verdict, said):
     row = {"system": ("adasub", "s1"), "against": ("adasub", "eq1"), "verdict": verdict}
-    values = {"mean": 0.031, "low": 0.011, "high": 0.051, "omega": 0.631, "omega_against": 0.6}
+    values = {
+        "mean": 0.031,
+        "low": 0.011,
+        "high": 0.051,
+        "omega": 0.631,
+        "seedless": False,
+        "omega_against": 0.6,
+    }
     assert answers.claim(pd.DataFrame([row | values], index=["champion"]), "champion") == (
         f"{said}from AdaSub to AdaSub + DM + shrink + P95, Ω goes from 0.600 to 0.631 (mean over "
         "seeds; difference +0.031, 95 % interval +0.011 to +0.051)."
