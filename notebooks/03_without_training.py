@@ -136,20 +136,8 @@ if reason:
 else:
     chapter.say(
         f"From here on, the detector is {style.system_name(chosen, 'pmsd')}. "
-        "{numref}`fig-level` shows the level and the scatter of every test clip. "
         "{numref}`tab-level` compares this detector with one that does not know the level: each "
         "clip's own mean over the bands is subtracted from $p$ and from $m$."
-    )
-
-# %%
-if not reason:
-    chapter.figure(
-        charts_evidence.level_and_scatter,
-        untrained.level_and_scatter(values),
-        label="fig-level",
-        caption="Level and scatter over time of every test clip, means over bands of $m$ and $s$, relative "
-        "to the mean of the training clips. These are two of the many values that the detector compares. Look for "
-        "anomalies that lie outside the cloud of normal clips.",
     )
 
 # %%

@@ -21,6 +21,8 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+import pandas as pd
+
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import phase
 from asdlib.report import answers, charts_scores, charts_signals, style, text
@@ -178,9 +180,12 @@ chapter.figure(
 
 # %%
 gated = phase.gates(params, recordings, (0.3, 0.8))
-heads = [f"{what}, {kind}" for kind in ("plain", "gated") for what in ("noise", "machine")]
+heads = [
+    f"{what}, {kind}" for kind in ("plain", "gated", "change") for what in ("noise", "machine")
+]
+changes = [gated[f"gated {own}"] - gated[f"plain {own}"] for own in ("noise", "machine_sound")]
 chapter.table(
-    gated.set_axis(["machine", "recordings", *heads], axis=1),
+    pd.concat([gated, *changes], axis=1).set_axis(["machine", "recordings", *heads], axis=1),
     label="tab-gates",
     caption="Noise removed and machine sound lost, in dB over all bins, by plain least squares and by the fit with two "
     "gates: on these recordings, and on scenes with the far microphone at other distances.",

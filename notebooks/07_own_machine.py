@@ -33,7 +33,8 @@ params, recordings = chapter.params, chapter.recordings
 machine = evaluation.chosen(recordings)
 monitor = evaluation.fitted(params, recordings, machine)
 table = evaluation.readings(monitor, recordings.clips(machine, "test"))
-found = alarms.by_domain(evaluation.counted(table, machine))
+counted = evaluation.counted(table, machine)
+found = pd.concat([alarms.by_domain(counted), alarms.by_domain(counted.assign(domain="all"))])
 chapter.result(answers.monitored(found, machine, 1 - params.scoring.quantile))
 
 # %% [markdown]

@@ -33,6 +33,17 @@ params, recordings = chapter.params, chapter.recordings
 # What made these pages: the recordings, the parameters, the package and the libraries.
 
 # %% [markdown]
+# ## Recordings
+
+# %%
+chapter.table(
+    provenance.overview(recordings.manifest).reset_index(),
+    label="tab-recordings",
+    caption="Recordings: clips, seconds, sample rates and channels. *Source* is the domain of the usual conditions, *target* that of "
+    "changed ones; the labels of some machines may be concealed.",
+)
+
+# %% [markdown]
 # ## Parameters
 #
 # Every value, including those that the parameter file leaves at their defaults, which are the paper's.

@@ -37,8 +37,8 @@ chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losse
 chapter.table(
     tables.overview(systems, best),
     label="tab-systems",
-    caption="$\\Omega$ of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds), "
-    f"and its alarms where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on.",
+    caption="Ω of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds), "
+    f"and its alarms where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on. Conditions: usual or changed. *By labels*: test labels chose it.",
     empty="No system could score a test clip.",
 )
 
@@ -56,7 +56,8 @@ chapter.table(
 #    ```
 # 2. The challenge's recordings: download them, and read this report of them.
 #    ```
-#    .venv/bin/asd download development recordings && make report PARAMS=params/dev_quick.yaml DATA=recordings
+#    .venv/bin/asd download development recordings
+#    make report PARAMS=params/dev_quick.yaml DATA=recordings
 #    ```
 # 3. Change the constants of the method, and hear the result.
 #    ```
@@ -74,7 +75,7 @@ chapter.figure(
     charts_scores.machines,
     findings.by_machine(systems).rename(columns=dict(tables.entries(systems))),
     label="fig-machines",
-    caption="$\\Omega$ of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
+    caption="Ω of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
     "system matters for that machine.",
     missing="",
 )

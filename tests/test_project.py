@@ -29,15 +29,15 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 432,
-    "io": 740,
-    "method": 2306,
+    "runtime": 439,
+    "io": 736,
+    "method": 2243,
     "simulate": 822,
-    "study": 1416,
-    "compare": 1575,
+    "study": 1428,
+    "compare": 1577,
     "measure": 361,
-    "monitor": 1585,
-    "report": 2041,
+    "monitor": 1772,
+    "report": 2053,
     "explore": 464,
 }
 LONGEST = 200  # of a file

@@ -195,12 +195,14 @@ def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     omega_against, means over seeds of both systems; questions without an answer are left out.
     """
     by = common_scorer(scorers)
+    pairs = {own: (("adals", own), ("adasub", own)) for own in ("eq1", *_WITHOUT_TRAINING)}
+    run = results.table.groupby(_SYSTEM[1:]).groups
     asked = {
         "far": (("adasub", by), ("near", by)),
         "champion": (CHAMPION, ADASUB),
         "untrained": (UNTRAINED, ADASUB),
         "untrained_champion": (UNTRAINED, CHAMPION),
-        "phase": (("adals", by), ("adasub", by)),
+        "phase": next((p for p in pairs.values() if set(p) <= set(run)), pairs["eq1"]),
     }
     found = results.paired(asked.values()).set_axis(pd.Index(asked, name="question"))
     for column, name in (("system", "omega"), ("against", "omega_against")):

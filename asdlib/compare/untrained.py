@@ -223,23 +223,6 @@ def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
     return pd.DataFrame({name: evaluate(own) for name, own in forms.items()})
 
 
-def level_and_scatter(machines: Sequence[ViewValues]) -> pd.DataFrame:
-    """Level and scatter over time of every labelled test clip, against the training clips.
-
-    Returns
-    -------
-    DataFrame with machine, domain, label, and ``level`` and ``scatter`` in dB: the means over the
-    bands of m and of s, minus their means over the training clips.
-    """
-    parts = []
-    for own in machines:
-        found = (own.levels - own.levels[own.train].mean(axis=0))[own.test]
-        clips = own.clips.loc[own.test, ["machine", "domain", "label"]]
-        m, s = (found[:, own.statistics.index(letter)] for letter in "ms")
-        parts.append(clips.assign(level=m, scatter=s))
-    return pd.concat(parts, ignore_index=True)
-
-
 def learning_curve(machines: Sequence[ViewValues], counts: Sequence[int] = COUNTS) -> pd.DataFrame:
     """Omega against the number of training clips of the source domain.
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from asdlib.compare.alarms import HELD_OUT, PAPER
-from asdlib.compare.statistics import Results
 from asdlib.guard import PerClip
 from asdlib.report.style import NAMES, system_name
 from asdlib.report.tables import escape, of, percent
@@ -48,7 +47,7 @@ def claim(compared: pd.DataFrame, question: str) -> str:
     pair = f"from {system_name(*row['against'])} to {system_name(*row['system'])}"
     return (
         f"{head}: {pair}, Ω goes from {row['omega_against']:.3f} to "
-        f"{row['omega']:.3f} (mean over seeds; {interval(row)})."
+        f"{row['omega']:.3f} ({'no' if row['seedless'] else 'mean over'} seeds; {interval(row)})."
     )
 
 
@@ -65,8 +64,8 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
     said = [
         f"{system} with {_RULES[str(rule)]} has "
         + " and ".join(
-            f"{percent(share)} in the {domain} domain"
-            for domain, share in zip(rows["domain"], rows["share"], strict=True)
+            f"{share} in the {domain} domain"
+            for domain, share in zip(rows["domain"], map(percent, rows["share"]), strict=True)
         )
         for (system, rule), rows in normal.groupby(["system", "rule"], sort=False)
     ]
@@ -78,7 +77,7 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
         if broken.all()
         else "Not every rule keeps"
     )
-    return f"{kept} the promised {percent(rate)} of false alarms: {'; '.join(said)}."
+    return f"{kept} the promised {percent(rate)} of false alarms ({'; '.join(said)})."
 
 
 def ideas(compared: pd.DataFrame) -> str:
@@ -200,22 +199,21 @@ def worst(table: pd.DataFrame, column: str, head: str) -> str:
     return f"{head.format(row[column])}: {lost}, and {row['noise']:.1f} dB of the noise."
 
 
-def spread(results: Results, band: float) -> str:
-    """Return how far seeds of one system lie apart, against what counts as variance.
+def spread(ladder: pd.DataFrame, band: float) -> str:
+    """Return how far seeds of one system scatter, against what counts as variance.
 
     Parameters
     ----------
+    ladder : of :func:`asdlib.compare.findings.ladder`.
     band : of the differences at one seed that count as variance in the paper.
     """
-    omegas = results.per_seed.groupby(["front_end", "scorer"])["omega"].agg(["min", "max", "count"])
-    omegas = omegas[(omegas["count"] > 1) & omegas["max"].notna()]
-    if omegas.empty:
+    known = ladder.dropna(subset="std").sort_values("std")
+    if known.empty:
         return "Nothing was trained with several seeds and labels, so no seed can be compared."
-    apart = omegas["max"] - omegas["min"]
-    most: Any = apart.idxmax()
+    most: Any = known.iloc[-1]
     return (
-        f"One seed moves Ω by up to {apart.max():.3f} ({system_name(*most)}); in the paper, a "
-        f"difference at one seed below {band:g} counts as variance."
+        f"Seeds scatter Ω by a standard deviation of up to {most['std']:.3f} ({most['system']}); "
+        f"in the paper, a difference at one seed below {band:g} counts as variance."
     )
 
 
@@ -224,11 +222,11 @@ def monitored(found: pd.DataFrame, machine: str, rate: float) -> str:
 
     Parameters
     ----------
-    found : of :func:`asdlib.compare.alarms.by_domain`.
+    found : of :func:`asdlib.compare.alarms.by_domain`, with rows of the domain "all".
     """
     if found.empty:
         return f"{escape(machine)} has no labelled test clip, so its alarms cannot be judged."
-    counts = found.groupby("label")[["alarms", "clips"]].sum()
+    counts = found[found["domain"] == "all"].set_index("label")[["alarms", "clips"]]
     told = {"anomaly": "finds {} anomalies", "normal": "raises an alarm for {} normal clips"}
     said = [told[str(own)].format(of(*row)) for own, row in counts.astype(int).iterrows()]
     return f"The monitor of {escape(machine)} {' and '.join(said)}; {percent(rate)} were wanted."

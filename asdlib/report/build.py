@@ -7,9 +7,11 @@ from their docstrings.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib.metadata
 import io
+import os
 import pickle
 import re
 import shutil
@@ -49,6 +51,7 @@ _MODULE = "{level} {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :me
 _ENTRY = re.compile(r"^(\w[\w, ]*) : ", re.MULTILINE)
 # napoleon would make every attribute's name a link, to any class that has one of that name
 _LISTED = re.compile(r"^(Returns|Attributes)\n-+\n((?:.+\n)+)", re.MULTILINE)
+_SOUND = re.compile(r"data:audio/(flac|mpeg);base64,([A-Za-z0-9+/=]+)")
 _BAR = re.compile(r"^ *>>>.*$|``.*?``|\|", re.MULTILINE)  # outside code it marks a substitution
 
 
@@ -195,9 +198,29 @@ def html(out: Path) -> Path:
         shutil.copy(script, source / "_static")
     with replacing_folder(out / "html", _OUT) as pages:
         _sphinx(out, "html", pages, nitpicky=True)
-        for unused in (pages / "_static").rglob("*.map"):  # megabytes for the theme's authors
-            unused.unlink()
+        for unused in (*_files(pages, "*.map"), *_files(pages, "fontawesome.js")):
+            unused.unlink()  # megabytes for the theme's authors, and icons that a style sheet has
+        for page in (*pages.glob("*.html"), *pages.glob("notebooks/*.html")):
+            _lighten(page, pages)
     return out / "html" / "index.html"
+
+
+def _files(pages: Path, pattern: str) -> list[Path]:
+    return list((pages / "_static").rglob(pattern))
+
+
+def _lighten(page: Path, pages: Path) -> None:
+    """Take the script of icons out of a page, and put its sounds into files beside the pages."""
+
+    def outside(found: re.Match[str]) -> str:
+        sound = base64.b64decode(found[2])
+        file = pages / "_sounds" / f"{content_digest(sound)}.{found[1]}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(sound)
+        return os.path.relpath(file, page.parent)
+
+    text = page.read_text(encoding="utf-8")
+    page.write_text(_SOUND.sub(outside, single.ICONS.sub("", text)), encoding="utf-8")
 
 
 def one_file(out: Path) -> Path:
@@ -256,12 +279,17 @@ def described(text: str) -> str:
 
 
 def setup(app: Any) -> None:
-    """Make Sphinx read docstrings through :func:`described`, before napoleon does."""
+    """Make Sphinx read docstrings by :func:`described`; only pages with charts load Bokeh."""
 
     def rewrite(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
         lines[:] = described("\n".join(lines)).split("\n")
 
+    def draws(app: Any, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
+        for script in _bokeh() if "asd-live" in context.get("body", "") else ():
+            app.add_js_file(script.name)
+
     app.connect("autodoc-process-docstring", rewrite, priority=400)
+    app.connect("html-page-context", draws)
 
 
 def _bokeh() -> list[Path]:

@@ -25,6 +25,7 @@ FIGURES = "the parameter figures"
 
 _MARK = re.compile(r"<!-- left out: ([\w-]+) -->")  # readers do not see it
 _RESULT = re.compile(r"\*\*(.+)\*\*\n\n<!-- result -->")
+_ASIDE = re.compile(r" \([^()]*\)")  # how sure, which the chapter says
 CONTENTS = "<!-- chapters -->"
 """Where the first page has the chapters with their results."""
 _REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
@@ -181,8 +182,8 @@ def _entry(name: str, shown: Sequence[dict[str, str]]) -> str:
     """A chapter's row on the first page: link, results, and how much of it is there."""
     text = "\n".join(data["text/markdown"] for data in shown)
     there, left = len(_LABELLED.findall(text)), len(_MARK.findall(text))
-    status = f"{there} of {there + left}" if left else f"all {there}"
-    results = " ".join(_RESULT.findall(text)).replace("|", "\\|")
+    status = f"{there} of {there + left}" if left else f"all {there}" if there else ""
+    results = _ASIDE.sub("", next(iter(_RESULT.findall(text)), "")).replace("|", "\\|")
     return f"| {{doc}}`/notebooks/{name}` | {results} | {status} |"
 
 

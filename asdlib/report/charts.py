@@ -43,7 +43,7 @@ def panels(
         look |= {"style": kind, "style_order": list(markers), "markers": dict(markers)}
     else:
         look |= {"kind": "line"}
-    place: Any = {"col": by, "col_wrap": min(3, table[by].nunique()), "height": height}
+    place: Any = {"col": by, "col_wrap": min(2, table[by].nunique()), "height": height}
     grid = sns.relplot(table, x=x, y=y, aspect=1.28, **place, **look | options)
     for value, ax in grid.axes_dict.items():
         ax.set_title(value, parse_math=False)
@@ -59,31 +59,29 @@ def panels(
 
 
 def forest(
-    names: Iterable[str], *, line: float = 0, line_name: str = "", xlabel: str, columns: int = 1
-) -> tuple[Figure, list[Axes], np.ndarray]:
+    names: Iterable[str], *, line: float = 0, line_name: str = "", xlabel: str
+) -> tuple[Figure, Axes, np.ndarray]:
     """Prepare rows for dots and intervals, the first at the top, and a dotted vertical line.
 
     Parameters
     ----------
     names : of the rows.
     line, line_name : place of the dotted line, and what stands above it.
-    columns : axes beside each other.
 
     Returns
     -------
-    The figure, its axes, and the height of every row.
+    The figure, its axis, and the height of every row.
     """
     names = list(names)
     y = np.arange(len(names))
-    options: Any = {"figsize": (7.6, 0.4 * len(names) + 1.4), "layout": "constrained"}
-    fig, axes = plt.subplots(1, columns, sharey=True, squeeze=False, **options)
-    for ax in axes.flat:
-        ax.axvline(line, color="#777777", ls=":", lw=1.2)
-        above = ax.get_xaxis_transform()
-        ax.text(line, 1, line_name, transform=above, ha="center", va="bottom", fontsize=8)
-        ax.set_yticks(y, names, parse_math=False)
-        ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=xlabel)
-    return fig, list(axes.flat), y
+    options: Any = {"figsize": (7.2, 0.4 * len(names) + 1.4), "layout": "constrained"}
+    fig, ax = plt.subplots(**options)
+    ax.axvline(line, color="#777777", ls=":", lw=1.2)
+    above = ax.get_xaxis_transform()
+    ax.text(line, 1, line_name, transform=above, ha="center", va="bottom", fontsize=8.5)
+    ax.set_yticks(y, names, parse_math=False)
+    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=xlabel)
+    return fig, ax, y
 
 
 def grid(count: int, *, width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:

@@ -15,15 +15,13 @@ from matplotlib.figure import Figure
 from asdlib import spectra
 from asdlib.io.files import replacing
 from asdlib.params import AsdError
-from asdlib.report.charts import count_axis, image, lines, panels
-from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
+from asdlib.report.charts import count_axis, image, lines
+from asdlib.report.style import COLOURS, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 from asdlib.report.style import style as house_style
 
 _PICTURES = (".png", ".svg", ".pdf")
 _MOST = 6.0  # standard deviations at the ends of the colour scale
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
-
-_KINDS = ("normal, source", "normal, target", "anomaly, source", "anomaly, target")
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
@@ -32,7 +30,7 @@ def evidence(rows: Sequence[Any]) -> Figure:
     Of autoencoders it shows the terms of the score over time and the residual that decided, of a
     detector without training the shares of the squared distance.
     """
-    fig = plt.figure(figsize=(9.2, 2.3 * len(rows) + 0.4), layout="constrained")
+    fig = plt.figure(figsize=(7.4, 2.3 * len(rows) + 0.4), layout="constrained")
     grid = fig.add_gridspec(len(rows), 3, width_ratios=[3, 3, 1.3])
     for number, row in enumerate(rows):
         left = fig.add_subplot(grid[number, 0])
@@ -44,7 +42,7 @@ def evidence(rows: Sequence[Any]) -> Figure:
             squared = row.table["contribution"].sum()
             said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
             at = right.transAxes
-            right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8)
+            right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8.5)
         else:
             _frames(left, row, -2.5, 2.5)
             middle = fig.add_subplot(grid[number, 1], sharex=left)
@@ -55,7 +53,7 @@ def evidence(rows: Sequence[Any]) -> Figure:
 def _frames(ax: Axes, row: Any, low: float, high: float) -> None:
     """Log-mel frames of a clip, between two ends of the colour scale."""
     image(ax, row.frames.T, row.seconds, row.frames.shape[1], cmap="magma", vmin=low, vmax=high)
-    ax.set_title(row.title, loc="left", fontsize=8, parse_math=False)
+    ax.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
     ax.set(xlabel="time (s)", ylabel="mel band $b$")
 
 
@@ -72,7 +70,7 @@ def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
     most = np.abs(row.residual).max()
     image(right, row.residual.T, 1, row.residual.shape[1], cmap="RdBu_r", vmin=-most, vmax=most)
     right.set_title("$e_i$", loc="left", fontsize=9)
-    right.set_title(f"±{most:.1f}", loc="right", fontsize=8)
+    right.set_title(f"±{most:.1f}", loc="right", fontsize=8.5)
     right.set_xlabel("frame of the stack")
 
 
@@ -95,7 +93,7 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
     ax.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.45 * max(below.max(), 1e-9)))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlabel="frequency (kHz)", ylabel="contribution to $D^2$")
-    ax.legend(frameon=False, fontsize="x-small", loc="upper left", ncols=2)
+    ax.legend(frameon=False, fontsize=8.5, loc="upper left", ncols=2)
 
 
 def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> None:
@@ -130,7 +128,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
     evidence : of :meth:`asdlib.monitor.Monitor.evidence`, of one recording.
     """
     (found,) = evidence
-    fig = plt.figure(figsize=(10, 5.6), layout="constrained")
+    fig = plt.figure(figsize=(7.4, 6.0), layout="constrained")
     (left, right), (below, words) = fig.subplots(2, 2, height_ratios=[3, 2])
     low, high = np.percentile(found.levels, [5, 99.5])
     places = np.interp(_TICKS, found.centres, np.arange(len(found.centres)) + 0.5)
@@ -173,25 +171,6 @@ def enough(table: pd.DataFrame) -> Figure:
     count_axis(ax, x)
     ax.set(xlabel="normal recordings", ylabel="share that is an alarm", ylim=(0, 1.02))
     return fig
-
-
-def level_and_scatter(table: pd.DataFrame) -> Figure:
-    """Level and scatter of every test clip, one panel per machine.
-
-    Parameters
-    ----------
-    table : of :func:`asdlib.compare.untrained.level_and_scatter`.
-    """
-    colours = [PALETTE[number] for number in (0, 2, 3, 1)]
-    looks: dict[str, Any] = {"colours": dict(zip(_KINDS, colours, strict=True)), "alpha": 0.8}
-    looks["markers"] = dict(zip(_KINDS, "osXP", strict=True))
-    table = table.assign(kind=table["label"] + ", " + table["domain"])
-    names = ("level: $m$, mean over bands (dB)", "scatter: $s$ (dB)")
-    grid = panels(table, "machine", "level", "scatter", "kind", names=names, **looks)
-    for ax in grid.axes.flat:
-        ax.axhline(0, color="#999999", lw=0.8)
-        ax.axvline(0, color="#999999", lw=0.8)
-    return grid.figure
 
 
 def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from asdlib.report.charts import forest, panels
-from asdlib.report.style import COLOURS, MARKERS, NAMES, PALETTE, looks, system_name
+from asdlib.report.style import COLOURS, LOOKS, MARKERS, NAMES, PALETTE, looks, system_name
 
 _PARTS = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC", "omega": "Ω"}
 
@@ -68,7 +68,7 @@ def differences(table: pd.DataFrame, line_name: str) -> Figure:
     ----------
     line_name : of the system that all are compared with, at zero.
     """
-    fig, (ax,), y = forest(table["name"], line_name=line_name, xlabel=r"difference of $\Omega$")
+    fig, ax, y = forest(table["name"], line_name=line_name, xlabel=r"difference of $\Omega$")
     colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
     if "low" in table:
         ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
@@ -82,11 +82,10 @@ def differences(table: pd.DataFrame, line_name: str) -> Figure:
 
 def machines(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
-    fig, (ax,), y = forest(table.index, line=0.5, xlabel=r"$\Omega$ of the machine")
-    known = {NAMES[key]: (COLOURS[key], MARKERS[key]) for key in NAMES}
+    fig, ax, y = forest(table.index, line=0.5, xlabel=r"$\Omega$ of the machine")
     others = zip(PALETTE, "osD^vPX<>p", strict=True)
     for system in table.columns:
-        colour, marker = known.get(system) or next(others)
+        colour, marker = LOOKS.get(system) or next(others)
         ax.plot(table[system], y, ls="", marker=marker, ms=7, color=colour, label=system)
     ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -55,7 +55,7 @@ def spectrograms(
     powers: Mapping[str, np.ndarray], *, sample_rate: int, hop_length: int, title: str
 ) -> Figure:
     """Log-spectrograms on one time axis, one frequency axis and one colour scale."""
-    fig, axes = grid(len(powers), width=3.4, height=2.3, columns=3)
+    fig, axes = grid(len(powers), width=3.5, height=2.2, columns=2)
     levels = {name: decibels(power) for name, power in powers.items()}
     low, high = np.percentile(np.concatenate([own.ravel() for own in levels.values()]), [10, 99.8])
     scale = Normalize(low, high)
@@ -99,8 +99,8 @@ def retention(table: pd.DataFrame) -> Figure:
     """
     machines, bands = list(table["machine"].unique()), list(table["band"].unique())
     names = list(table["front_end"].unique())
-    height = 0.42 * (len(names) + 1) + 0.75
-    fig, axes = grid(len(machines), width=5.6, height=height, columns=2)
+    height = 0.46 * (len(names) + 1) + 0.75
+    fig, axes = grid(len(machines), width=7.2, height=height, columns=1)
     most = max(float(table["anomaly"].max()), 1.0)
     largest = table.loc[table["band"] != bands[0], "share"].max()
     colours = plt.get_cmap("YlOrBr").with_extremes(bad="#ececec")
@@ -121,12 +121,12 @@ def retention(table: pd.DataFrame) -> Figure:
         ax.bar(range(1, len(bands)), -height, 0.88, bottom=-0.58, color="#b5b5b5")
         for x, part in enumerate(share[0, 1:]):
             text = f"{100 * part:.0f} %" if part >= 0.01 else "<1 %"
-            ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=7.5)
+            ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=8.3)
         ax.set_yticks([-0.8, *range(len(names))], ["anomaly here", *(NAMES[n] for n in names)])
         ax.set_xticks(list(ticks), list(ticks.values()))
         ax.set(ylim=(len(names) - 0.5, -1.5))
         ax.set_title(machine, parse_math=False)
-        ax.tick_params(labelsize=8, length=0)
+        ax.tick_params(labelsize=8.5, length=0)
         ax.spines[:].set_visible(False)
     fig.supxlabel("frequency (kHz)", fontsize="small")
     scale = ScalarMappable(Normalize(0, most), colours)
@@ -142,7 +142,7 @@ def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: b
     anomaly, noise : removed, in dB.
     dark : whether the cell is.
     """
-    for value, below, size in ((anomaly, -0.14, 8.5), (noise, 0.26, 6.5)):
+    for value, below, size in ((anomaly, -0.14, 9), (noise, 0.28, 8.3)):
         text = f"{value:.1f}" if np.isfinite(value) else "–"
         ink = "white" if dark else "#222222"
         ax.text(x, y + below, text, fontsize=size, color=ink, ha="center", va="center")
@@ -176,7 +176,7 @@ def noise_and_sound(
     table : columns machine, noise, machine_sound (dB) and the one that is named.
     doubling : the quantity doubles from step to step, so its axis is logarithmic.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.2), sharex=True, layout="constrained")
+    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.0), sharex=True, layout="constrained")
     titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
     for ax, (value, title) in zip(axes, titles.items(), strict=True):
         lines(ax, table, column, value, "machine")

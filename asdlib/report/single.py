@@ -25,6 +25,8 @@ _USELESS = (
     ".search-button__button, .prev-next-footer, nav.bd-links .caption, script[src^='search'], "
     "script[src*='searchtools.js'], script[src*='language_data.js']"
 )
+ICONS = re.compile(r"<script [^>]*fontawesome\.js[^>]*></script>")
+"""A script of megabytes that draws a few icons."""
 _HEADING = re.compile("^h[1-6]$")
 _CSS = re.compile(
     r"""/\*.*?\*/
@@ -50,7 +52,8 @@ def write(page: Path, target: Path) -> Path:
         For a file that the page needs and that is absent or on the network, and for a place that
         cannot be written.
     """
-    whole = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    text = ICONS.sub("", page.read_text(encoding="utf-8"))
+    whole = BeautifulSoup(text, "html.parser")
     for tag in whole.select(_USELESS):
         tag.extract()
     _separate(whole)

@@ -59,6 +59,7 @@ def _looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 _titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
+_titles |= {"near": "Near"}  # its title is that of an autoencoder
 _titles |= {"interpolate": "AdaSub, middle frame", "denoise": "AdaSub, noisier frame"}
 _titles |= {name: name.capitalize() for name in COMBINATIONS} | {"baseline": "Baseline"}
 NAMES = {name: _titles[name] for name in _looks(_titles) if name in _titles}
@@ -86,6 +87,12 @@ SCORER_NAMES = {
     **{f"ridge_{r:g}": f"ridge {r:g}" for r in (0.01, 0.1, 1)},
 }
 
+_MODELS = {"S1": "adasub", "S2": "refsub", "S3": "combo", "S4": "cohgate", "S5": "truth"}
+LOOKS = {NAMES[key]: (COLOURS[key], MARKERS[key]) for key in NAMES}
+LOOKS |= {"Baseline MAHALA": LOOKS["Baseline"], "AE ch1": LOOKS["Near"]}
+LOOKS |= {name: (COLOURS.get(key, "#111111"), _LOOKS[key][1]) for name, key in _MODELS.items()}
+"""Colour and marker by the name of a system or front-end."""
+
 _STATISTICS = {"p": 0, "m": 9, "s": 1, "d": 4, "psd": 2}
 STATISTIC_COLOURS = {name: PALETTE[number] for name, number in _STATISTICS.items()}
 STATISTIC_NAMES = {
@@ -103,10 +110,9 @@ def system_name(front_end: str, scorer: str = "eq1") -> str:
     """Name of a system in tables and figures, such as "AdaSub + DM" or S5."""
     if front_end not in NAMES:
         return front_end
-    if front_end == "near" and scorer in VIEWS:  # its title is that of an autoencoder
-        return f"Near {SCORER_NAMES[scorer]}"
     suffix = "" if scorer == "eq1" else f" {SCORER_NAMES[scorer]}"
-    return NAMES[front_end] + suffix
+    autoencoder = front_end == "near" and scorer not in VIEWS
+    return ("AE ch1" if autoencoder else NAMES[front_end]) + suffix
 
 
 def looks(front_ends: Iterable[str]) -> dict[str, Any]:
@@ -134,14 +140,14 @@ def font_families() -> list[str]:
 def style() -> None:
     """Set the house style, whatever a matplotlibrc says; every chapter calls it once."""
     matplotlib.rcdefaults()
-    sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE, font_scale=0.85)
+    sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE, font_scale=0.88)
     matplotlib.rcParams.update(
         {
             "figure.dpi": 110,
             "font.family": font_families(),
             "savefig.bbox": "tight",
             "svg.hashsalt": "asdlib",
-            "svg.fonttype": "none",
+            "svg.fonttype": "path",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "grid.color": "#e4e4e4",

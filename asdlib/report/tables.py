@@ -20,9 +20,9 @@ from asdlib.io import files
 from asdlib.report.style import NAMES, SCORER_NAMES, system_name
 
 _OF_SYSTEM = {
-    "usual": "false alarms, usual conditions",
-    "changed": "false alarms, changed conditions",
-    "found": "anomalies found",
+    "usual": "false alarms: usual",
+    "changed": "changed",
+    "found": "found",
     "unlabelled": "alarms among unlabelled clips",
 }
 Cells = Callable[[pd.DataFrame], list[Any]]
@@ -204,6 +204,8 @@ def overview(table: pd.DataFrame, best: str) -> pd.DataFrame:
     ----------
     best : the system that the differences are to.
     """
+    if table.empty:
+        return table
     names = list(table.columns[2 : table.columns.get_loc("overall")])
     if len(names) > 1:
         names.append("overall")

@@ -32,17 +32,16 @@ def verdict(table: pd.DataFrame, caveat: str) -> str:
     best = winner(table)
     if not best:
         return f"**Nothing here says which system is better. {caveat}** {NO_LABELS}"
-    own = f"{best} has Ω {table['overall'][best]:.3f}"
+    own = f"Ω {table['overall'][best]:.3f}"
     others = table[~table["by_labels"] & table["overall"].notna()].drop(index=best)
     if others.empty:
-        return f"**{own}; no other system was run. {caveat}**"
+        return f"**{best} has {own}; no other system was run. {caveat}**"
     row: Any = others.iloc[0]
-    next_one = f"Ω {row['overall']:.3f} ({interval(row)})"
+    against = f"against {row['overall']:.3f} of {row.name}, the next one ({interval(row)})"
+    head = f"{best} tells anomalies best from normal clips:"
     if row["low"] <= 0:
-        said = f"No system is shown to be the best: {own}, {row.name} has {next_one}"
-    else:
-        said = f"{best} finds the most anomalies: {own}, the next one, {row.name}, has {next_one}"
-    return f"**{said}. {caveat}**"
+        head = f"No system is shown to be the best: {best} has"
+    return f"**{head} {own} {against}. {caveat}**"
 
 
 def caveat(

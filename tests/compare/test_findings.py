@@ -132,6 +132,11 @@ def test_questions_without_an_answer_are_left_out(table):
     found = findings.compared(Results(table), ["eq1", "s1"])
     assert found.index.tolist() == ["far"]
     assert found.loc["far", "mean"] > 0
+    phase = [rows("fan", own, "pmsd", {0: HALF}) for own in ("adals", "adasub")]
+    both = findings.compared(Results(pd.concat([table, *phase])), ["eq1", "pmsd"])
+    assert both.loc["phase", ["system", "against"]].tolist() == [
+        *(("adals", "pmsd"), ("adasub", "pmsd"))
+    ]
     omegas = found.loc["far", ["omega_against", "omega"]].tolist()
     assert omegas == pytest.approx([OMEGA_OF_HALF, 1 - GAIN / 2])
     nothing = Results(table.assign(label="unknown"))

@@ -118,17 +118,6 @@ def test_the_curve_ends_at_all_clips(rng):
     assert (curve.loc[10] != curve.loc[30]).all()
 
 
-def test_level_and_scatter_are_relative_to_the_training_clips(rng):
-    own = made(rng, fault=louder)
-    table = untrained.level_and_scatter([own])
-    assert len(table) == 48
-    by_label = table.groupby("label")["level"].mean()
-    assert by_label["anomaly"] - by_label["normal"] == pytest.approx(9, abs=0.5)
-    blocks = own.values.reshape(-1, 4, BANDS)
-    expected = blocks[-1, 2].mean() - blocks[:36, 2].mean()
-    assert table["scatter"].iloc[-1] == pytest.approx(expected)
-
-
 @pytest.fixture(scope="module")
 def own_study(tmp_path_factory):
     """A study of two machines without an autoencoder."""

@@ -28,6 +28,8 @@ def test_every_system_has_a_name_and_a_colour():
     assert style.system_name("baseline", "mahala") == "Baseline MAHALA"
     assert style.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
     assert style.system_name("near") == "AE ch1"
+    assert style.system_name("near", "fine") == "Near fine statistics"
+    assert {"S1", "S5", "AE ch1", "Baseline MAHALA", "AdaSub"} <= set(style.LOOKS)
     for looks in (style.COLOURS, style.MARKERS):
         assert len(set(looks.values())) == len(looks)
 
@@ -45,7 +47,7 @@ def test_panels_have_the_machines_as_titles_and_one_legend():
     assert [ax.get_title() for ax in figure.axes] == machines
     assert not figure.axes[0].title.get_parse_math()
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["AE ch1", "AdaSub"]
+    assert [text.get_text() for text in legend.get_texts()] == ["Near", "AdaSub"]
     colours = figure.axes[0].collections[0].get_facecolors()
     assert [to_hex(own) for own in colours] == [style.COLOURS[n] for n in ("near", "adasub")]
     plt.close(figure)

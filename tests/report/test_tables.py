@@ -64,13 +64,14 @@ def test_the_first_pages_table_is_a_row_per_system_and_a_column_per_machine():
     table = pd.DataFrame(values | later | pairs, index=["S5", "highest"])
     shown = tables.overview(table, "S5")
     assert shown.columns.tolist() == [
-        *("system", "saw", "S5 minus it (95 %)", "false alarms, usual conditions")
+        *("system", "saw", "S5 minus it (95 %)", "false alarms: usual")
     ]
     assert shown.iloc[0].tolist() == ["S5: without", 0.8, "", "1 of 8 (12.5 %)"]
     second = ["Near fine statistics, by labels", 0.712, "+0.100 (-0.100 to +0.300)", ""]
     assert shown.iloc[1].tolist() == second
     both = tables.overview(table.assign(overall=np.nan).rename(columns={"saw": "fan"}), "")
     assert both.columns.tolist()[-1] == "alarms among unlabelled clips"
+    assert tables.overview(table[:0], "").empty
 
 
 def test_gains_have_readable_heads():

@@ -22,11 +22,13 @@ def overview(low=0.1, **changed):
 def test_the_verdict_has_the_winner_the_next_one_the_difference_and_the_caveat():
     difference = "difference +0.200, 95 % interval +0.100 to +0.300"
     assert text.verdict(overview(), "Few clips.") == (
-        f"**S5 finds the most anomalies: S5 has Ω 0.800, the next one, S1, has Ω 0.600 "
+        "**S5 tells anomalies best from normal clips: Ω 0.800 against 0.600 of S1, the next one "
         f"({difference}). Few clips.**"
     )
     said = text.verdict(overview(low=-0.1), "Few clips.")
-    assert said.startswith("**No system is shown to be the best: S5 has Ω 0.800, S1 has Ω 0.600 (")
+    assert said.startswith(
+        "**No system is shown to be the best: S5 has Ω 0.800 against 0.600 of S1, "
+    )
     said = text.verdict(overview(by_labels=[False, True]), "Few clips.")
     assert said == "**S5 has Ω 0.800; no other system was run. Few clips.**"
     unknown = text.verdict(overview(saw=np.nan, overall=np.nan), "Few clips.")

@@ -1,0 +1,62 @@
+"""What a reader finds on the pages of a report: numbers, words, sizes."""
+
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+
+from asdlib import metrics
+from asdlib.report import build
+
+RESULT = re.compile(r"[-+]?\d+\.\d{3}\b|\d+ of \d+ \(|\d+\.\d dB")
+CONSTANTS = {f"{metrics.SEED_BAND}"}
+
+
+def pages_of(pages):
+    """Pages of the chapters by name, parsed."""
+    files = {name: pages / "notebooks" / f"{name}.html" for name in build.CHAPTERS}
+    files["index"] = pages / "index.html"
+    return {name: BeautifulSoup(file.read_text(), "html.parser") for name, file in files.items()}
+
+
+def numbers_missing(page, drawings):
+    """Results in the sentences of a page that no table and no figure of it has."""
+    article = page.select_one("article")
+    for live in article.select(".asd-live, script, details"):
+        live.decompose()
+    figures = [drawings[image["src"].rpartition("/")[2]] for image in article.select("figure img")]
+    tables = [table.extract().get_text(" ") for table in article.select("table tbody")]
+    shown = " ".join([*tables, *figures])
+    said = " ".join(tag.get_text() for tag in article.select("p, li"))
+    results = [found.removesuffix(" dB") for found in RESULT.findall(said)]
+    return [found for found in results if found not in shown and found not in CONSTANTS]
+
+
+def test_every_number_in_a_sentence_is_in_a_table_or_figure_of_its_page(scenes_report):
+    pages = scenes_report[1]
+    drawn = {file.name: file.read_text() for file in (pages / "_images").glob("*.svg")}
+    comments = {name: " ".join(re.findall(r"<!-- (.*?) -->", text)) for name, text in drawn.items()}
+    found = pages_of(pages)
+    assert sum(len(RESULT.findall(page.get_text())) for page in found.values()) > 100
+    missing = {name: numbers_missing(page, comments) for name, page in found.items()}
+    assert {name: own for name, own in missing.items() if own} == {}
+
+
+@pytest.mark.parametrize(("said", "missing"), [("0.500", []), ("0.501", ["0.501"])])
+def test_a_number_that_no_table_has_is_found(said, missing):
+    text = f"<article><p>{said}</p><table><tbody><tr><td>0.500</td></tr></tbody></table></article>"
+    assert numbers_missing(BeautifulSoup(text, "html.parser"), {}) == missing
+
+
+def test_the_first_page_is_short_and_no_page_is_heavy(scenes_report):
+    pages = scenes_report[1]
+    words = pages_of(pages)["index"].select_one("article").get_text(" ").split()
+    assert 200 < len(words) <= 900  # with its tables and its code
+    scripts = {file.name: file.stat().st_size for file in (pages / "_static").rglob("*.js")}
+    for file in (pages / "index.html", *pages.glob("notebooks/*.html")):
+        text = file.read_text()
+        own = [size for name, size in scripts.items() if f"/{name}" in text]
+        assert len(text) + sum(own) < 6e6, file
+        assert ("bokeh.min.js" in text) == ("asd-live" in text)
+    assert "mathjax" not in (pages / "index.html").read_text()
+    assert [*(pages / "_sounds").glob("*.flac")]
