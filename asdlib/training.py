@@ -25,7 +25,7 @@ from asdlib import params
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.io import store
 from asdlib.params import AsdError, Training
-from asdlib.runtime import hardware
+from asdlib.runtime import hardware, parallel
 from asdlib.runtime.errors import form
 from asdlib.spectra import Frames
 
@@ -97,7 +97,7 @@ def train(
     if count >= training.batch_size and hardware.worth_compiling(work, training.compiled, device):
         first = windows[rows[:, : training.batch_size].long()]
         error_of = hardware.compiled(_error, device, model, *sides(first), dtype)
-    hardware.keep_memory()
+    parallel.keep_memory()
     losses = _resume(checkpoint, model, optimiser)
     on_epoch(len(losses))
     saved = time.monotonic()

@@ -39,7 +39,7 @@ chapter.result(answers.monitored(found, machine, 1 - params.scoring.quantile))
 
 # %% [markdown]
 # For an engineer with two microphones and a folder of normal recordings of one machine: from the folder to a model file, to scores
-# with reasons, and to an alarm that says how often it will be false. The detector is S5 ({doc}`06_decisions`).
+# with reasons, and to an alarm that says how often it will be false. The detector is S5 ({doc}`06_decisions`) with a detector of new lines.
 
 # %% [markdown]
 # ## From a folder to a model

@@ -29,14 +29,14 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 439,
+    "runtime": 446,
     "io": 736,
     "method": 2243,
     "simulate": 822,
     "study": 1428,
     "compare": 1577,
     "measure": 361,
-    "monitor": 1772,
+    "monitor": 1787,
     "report": 2053,
     "explore": 464,
 }

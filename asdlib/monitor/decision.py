@@ -30,7 +30,7 @@ class Decision:
     Attributes
     ----------
     held_out : scores of training recordings, each without its session.
-    sessions : of each of them.
+    sessions : of each of them; empty where none is known.
     rate : wanted share of alarms among normal recordings.
     warnings : wanted share of warnings and alarms together; none: no warnings.
 
@@ -112,6 +112,8 @@ class Decision:
     def _by_session(self) -> list[str]:
         """What the sessions say about another one, and which of them is odd."""
         shares = self.shares
+        if set(shares) == {""}:
+            return []
         if len(shares) < 2:
             return ["One session holds all of them: this says nothing about another day."]
         alarms, counts = np.array(list(shares.values())).T

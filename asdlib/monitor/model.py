@@ -30,8 +30,7 @@ from asdlib.monitor.window import Window
 from asdlib.params import AsdError, Spectra
 from asdlib.pipeline import FittedView
 from asdlib.runtime.errors import plural
-from asdlib.runtime.hardware import keep_memory
-from asdlib.runtime.parallel import one_thread
+from asdlib.runtime.parallel import keep_memory, one_thread
 
 Recording = str | Path | Float[np.ndarray, "channel sample"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 from jaxtyping import Float
 
 from asdlib import clipstats
@@ -38,6 +39,8 @@ UNUSUAL = 4.0
 LATEST = 50
 """Recordings whose share of alarms tells a drift."""
 
+_CHANCE = 1e-3  # of p values as uneven as that, where nothing has changed
+_WEAR = "gain, noise or wear. If they are normal, 'asd refit' with ten of them settles it."
 _CHANGED = (
     "more than normal recordings would raise. If these are normal, the machine, its surroundings "
     "or the microphones have changed: fit again with recordings of now."
@@ -140,7 +143,10 @@ class ReadingEvidence:
 
 
 def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
-    """Tell whether clearly more of the latest recordings are alarms than the wanted share.
+    """Tell whether the latest recordings are stranger than normal ones: a few, or all a little.
+
+    A few are very strange where clearly more than the wanted share are alarms. All are a little
+    strange where their p values are not spread evenly (Kolmogorov-Smirnov test).
 
     Parameters
     ----------
@@ -157,16 +163,28 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
     (False, '')
     >>> drift([0.5] * 45 + [0.01] * 5, 0.1)[1]
     'Of the last 50 recordings 5 are alarms (10%; 95 % interval 3% to 22%), wanted 10%: they fit.'
+    >>> drift([0.12, 0.13, 0.2, 0.3, 0.15] * 5, 0.1)[1].split(": ")[1]
+    'none is very strange, but all are a little (median p 0.15, usually 0.5)'
     """
     latest = p_values[-LATEST:]
     if len(latest) < _LEAST:
         return False, ""
     alarms = sum(p <= rate for p in latest)
     low, high = proportion_interval(alarms, len(latest))
-    fit = "they fit." if low <= rate else _CHANGED
-    return low > rate, (
+    uneven = scipy.stats.kstest(latest, "uniform").pvalue < _CHANCE
+    median, fit = float(np.median(latest)), "they fit."
+    if low > rate:
+        fit = _CHANGED
+    elif uneven and median < 0.5:
+        few, usual = "few are" if alarms else "none is", f"median p {median:.2g}, usually 0.5"
+        fit = f"{few} very strange, but all are a little ({usual}): {_WEAR}"
+    elif uneven:
+        fit = (
+            f"they resemble the training recordings more than new ones do (median p {median:.2g})."
+        )
+    return low > rate or (uneven and median < 0.5), (
         f"Of the last {len(latest)} recordings {alarms} are alarms ({alarms / len(latest):.0%}; "
-        f"95 % interval {low:.0%} to {high:.0%}), wanted {rate:.0%}: {fit}"
+        f"95 % interval {low:.0%} to {high:.0%}), wanted {100 * rate:g}%: {fit}"
     )
 
 

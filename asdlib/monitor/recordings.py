@@ -130,15 +130,16 @@ def known(table: pd.DataFrame, found: Sequence[RecordingQuantities]) -> pd.DataF
 
     Returns
     -------
-    DataFrame with domain, hash, name, session, fold (blocks are held out in turn, a session stays
-    in one) and seconds.
+    DataFrame with domain, hash, name, session (empty where none is known), fold (blocks are held
+    out in turn, a session stays in one) and seconds.
     """
     names, domains = table["name"].tolist(), table["domain"].tolist()
-    own = sessions.of(names, table["session"].tolist(), table["path"].tolist())
-    if table["attributes"].any():  # the layout of DCASE
-        own = table["attributes"].tolist()
-    whole = len(set(own)) > 1 and not table["attributes"].any()
-    folds = calibration.folds(names, domains, own, Statistics().folds, sessions=whole)
+    groups = table["attributes"].tolist()
+    own = [""] * len(table)  # the layout of DCASE names no day
+    if not table["attributes"].any() and table["session"].all():
+        groups = own = sessions.of(names, table["session"].tolist(), table["path"].tolist())
+    several = len(set(own)) > 1
+    folds = calibration.folds(names, domains, groups, Statistics().folds, sessions=several)
     seconds = [one.seconds for one in found]
     return table[["domain", "hash", "name"]].assign(session=own, fold=folds, seconds=seconds)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import re
 import shutil
 import sys
@@ -20,7 +18,6 @@ from asdlib.runtime.errors import AsdError, plural
 
 WORTH_COMPILING = 1e14  # floating-point operations, some minutes of two cores
 _FAILED: set[tuple[Callable[..., Tensor], str]] = set()  # what could not be compiled
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def choose_device(wanted: str) -> str:
@@ -153,19 +150,3 @@ def _reason(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     found = re.search(r"(fatal )?error: .+", text)
     return found[0] if found else text.splitlines()[0]
-
-
-def keep_memory() -> None:
-    """Return freed memory to the system once, then stop the allocator from doing so every step.
-
-    Every step of a training and every clip of a walk allocates the same blocks again. Returning
-    them to the system and faulting them in anew costs a quarter of a step, and more than half of a
-    clip, with glibc's own thresholds. Other C libraries are left alone.
-
-    >>> keep_memory()
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.malloc_trim(0)
-        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-            libc.mallopt(option, 2**30)

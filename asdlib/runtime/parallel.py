@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import multiprocessing
+import os
+import platform
 import signal
 import sys
 from collections import deque
@@ -19,11 +21,9 @@ from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import threadpoolctl
-import torch
 
 from asdlib.runtime import process
 from asdlib.runtime.errors import AsdError
-from asdlib.runtime.hardware import keep_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +31,8 @@ CAN_FORK = sys.platform == "linux"
 """Whether :func:`in_processes` works here: elsewhere a library may not survive a fork."""
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
 _LOOK = 0.2  # seconds between two looks at what the processes tell
 _parent: Any = None  # of a process of a pool: queue and event
 
@@ -39,17 +41,38 @@ _parent: Any = None  # of a process of a pool: queue and event
 def one_thread() -> Iterator[None]:
     """Let every matrix product in here run on the calling thread alone.
 
+    >>> import torch
     >>> with one_thread():
     ...     torch.get_num_threads()
     1
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    before = threads()
+    _use(1)
     try:
         with _libraries(len(sys.modules)).limit(limits=1, user_api="blas"):
             yield
     finally:
-        torch.set_num_threads(before)
+        _use(before)
+
+
+def threads() -> int:
+    """Threads that a computation may have: torch's number, or what it would be.
+
+    torch is not imported for it: that takes seconds, and detectors without training need none.
+
+    >>> threads() > 0
+    True
+    """
+    if torch := sys.modules.get("torch"):
+        return torch.get_num_threads()
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(wanted) if wanted.strip() else len(_cores(0))
+
+
+def _use(count: int) -> None:
+    """Give torch so many threads, where it is there."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
 
 
 @lru_cache(maxsize=1)
@@ -75,14 +98,14 @@ def clip_by_clip(
     >>> list(clip_by_clip(str.upper, ["a", "b", "c"], workers=2))
     ['A', 'B', 'C']
     """
-    workers = workers or torch.get_num_threads()
+    workers = workers or threads()
     keep_memory()  # every clip needs the same blocks again
     with one_thread():
         if workers == 1:
             yield from map(function, items)
             return
         pending: deque[Future[Result]] = deque()
-        with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
+        with ThreadPoolExecutor(workers, initializer=partial(_use, 1)) as pool:
             for item in items:
                 pending.append(pool.submit(function, item))
                 if len(pending) > 2 * workers:
@@ -140,7 +163,7 @@ def _begin(told: Any, stop: Any) -> None:
     global _parent
     _parent = told, stop
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nobody would stop it later
-    torch.set_num_threads(1)
+    _use(1)
 
 
 def _apply(function: Callable[[Item, Callable[..., None]], None], item: Item) -> dict[str, float]:
@@ -156,3 +179,19 @@ def _apply(function: Callable[[Item, Callable[..., None]], None], item: Item) ->
     with one_thread():
         function(item, tell)
     return dict(process.seconds)
+
+
+def keep_memory() -> None:
+    """Return freed memory to the system once, then stop the allocator from doing so every step.
+
+    Every step of a training and every clip of a walk allocates the same blocks again. Returning
+    them to the system and faulting them in anew costs a quarter of a step, and more than half of a
+    clip, with glibc's own thresholds. Other C libraries are left alone.
+
+    >>> keep_memory()
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)
+        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            libc.mallopt(option, 2**30)

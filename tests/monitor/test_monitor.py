@@ -535,6 +535,10 @@ def test_normal_recordings_fit_and_changed_ones_do_not(model, tmp_path, capsys):
     assert drift(mixed, 0.1)[1].endswith(": they fit.")
     assert drift([*mixed, *(p / 4 for p in mixed[:50])], 0.1)[0]
     assert drift([0.01] * 19, 0.1) == (False, "")
+    assert "but all are a little" in drift([p / 3 for p in mixed[:50] if p > 0.31], 0.1)[1]
+    assert drift([p / 3 for p in mixed[:50] if p > 0.31], 0.1)[0]
+    assert not drift([1 - p / 5 for p in mixed[:50]], 0.1)[0]
+    assert "more than new ones do" in drift([1 - p / 5 for p in mixed[:50]], 0.1)[1]
     for gain, told in ((1.0, "they fit"), (3.0, "fit again with recordings")):
         folder = write(tmp_path / str(gain), range(100, 120), gain=gain)
         assert cli.main(["score", str(model), str(folder)]) == 0
