@@ -80,7 +80,9 @@ def report(
     AsdError
         For a failing chapter or an unclean build, naming it; what is computed stays.
     """
-    for chapter in CHAPTERS:  # before any work
+    if sys.flags.optimize > 1:  # before any work
+        raise AsdError("Python runs without docstrings (-OO, PYTHONOPTIMIZE=2); pages need them.")
+    for chapter in CHAPTERS:
         read(chapter)
     with alone(out):
         for own in _FOLDERS:

@@ -26,7 +26,6 @@ from asdlib.io.files import digest, project_root, resolve, shipped
 from asdlib.measure import truth
 from asdlib.monitor.recordings import faults
 from asdlib.params import Params
-from asdlib.report.tables import escape
 from asdlib.runtime import hardware
 from asdlib.runtime.errors import plural
 from asdlib.study import forecast, scores, stages, tasks, variants
@@ -100,6 +99,8 @@ def made(params: Params, recordings: Recordings) -> str:
         stages.model_folder(task): len(one.seeds) for one in own for task in tasks(one, recordings)
     }
     took = sum(seconds(params)["seconds"]) / 60
+    from asdlib.report.tables import escape  # draws, which asd doctor and asd study do not need
+
     source = escape(f"{recordings.describe()}, by params/{params.name}.yaml")
     return (
         f"Made on {date.today()} by revision {revision()} from {source}. "

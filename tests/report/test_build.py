@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
@@ -119,6 +121,12 @@ def test_a_failing_chapter_is_named_and_the_rest_stays(executed):
         executed()
     assert "numbers" in (done.parent / ".99_provenance.part.ipynb").read_text()
     path.write_text(whole)
+
+
+def test_without_docstrings_a_report_is_refused_before_any_work():
+    code = "from asdlib.report import build; build.report(None, None)"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)
+    assert "Python runs without docstrings (-OO, PYTHONOPTIMIZE=2)" in done.stderr
 
 
 def test_a_chapter_has_one_cell_of_parameters_or_nothing_is_computed(tmp_path, monkeypatch):
