@@ -33,7 +33,7 @@ BUDGET = {
     "io": 736,
     "method": 2243,
     "simulate": 822,
-    "study": 1428,
+    "study": 1446,
     "compare": 1577,
     "measure": 361,
     "monitor": 1787,

@@ -14,3 +14,22 @@ from asdlib.study.runs import (
     score_alone,
     tasks,
 )
+
+__all__ = [
+    "Recordings",
+    "by_condition",
+    "combination",
+    "everything",
+    "floors",
+    "forecast",
+    "official_thresholds",
+    "open_recordings",
+    "place",
+    "read",
+    "remarks",
+    "remember",
+    "run",
+    "score_alone",
+    "stage_seconds",
+    "tasks",
+]
