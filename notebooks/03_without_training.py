@@ -101,7 +101,7 @@ chapter.table(
         *("difference (95 % interval)", "verdict"),
     ],
     label="tab-untrained",
-    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels, other scores and objectives of {doc}`05_variants` among them. Source AUC, target "
+    caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels, with the other scores and objectives of chapter 05 among them. Source AUC, target "
     "AUC and pAUC are means over machines, and all values are means over seeds. The difference is that of $\\Omega$ to the "
     "autoencoder on AdaSub under eq. 1, paired, with the 95 % interval over clips and seeds. n/a: not to be computed from "
     "these labels.",

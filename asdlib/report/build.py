@@ -202,7 +202,7 @@ def html(out: Path) -> Path:
         _sphinx(out, "html", pages, nitpicky=True)
         for unused in (*_files(pages, "*.map"), *_files(pages, "fontawesome.js")):
             unused.unlink()  # megabytes for the theme's authors, and icons that a style sheet has
-        for page in (*pages.glob("*.html"), *pages.glob("notebooks/*.html")):
+        for page in pages.rglob("*.html"):
             _lighten(page, pages)
     return out / "html" / "index.html"
 

@@ -94,6 +94,8 @@ def seconds(params: Params) -> pd.DataFrame:
 
 def made(params: Params, recordings: Recordings) -> str:
     """Return when, from what and how long this report was made, and what was trained for it."""
+    from asdlib.report.tables import escape  # pages alone need what draws
+
     own = (params, *variants.studies(params))
     models = {
         stages.model_folder(task): len(one.seeds) for one in own for task in tasks(one, recordings)

@@ -37,7 +37,8 @@ def test_a_page_opens_numbers_what_it_shows_and_fits_a_phone(visit, name):
     captions = page.locator("figcaption .caption-text, table caption").count()
     numbers = page.locator("figcaption .caption-number, table .caption-number").all_inner_texts()
     assert len(numbers) == captions
-    assert bool(numbers) == (name == "index" or name.startswith("notebooks/"))
+    if name != "notebooks/97_checks":  # it has sentences alone
+        assert bool(numbers) == (name == "index" or name.startswith("notebooks/"))
     assert all(re.match(r"(Fig\.|Table) \d+", number) for number in numbers)
     texts = page.locator("figure img").evaluate_all("images => images.map(i => i.alt.length)")
     assert all(length > 20 for length in texts)
