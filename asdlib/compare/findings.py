@@ -196,13 +196,13 @@ def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     """
     by = common_scorer(scorers)
     pairs = {own: (("adals", own), ("adasub", own)) for own in ("eq1", *_WITHOUT_TRAINING)}
-    run = results.table.groupby(_SYSTEM[1:]).groups
+    run = set(zip(results.table["front_end"], results.table["scorer"], strict=True))
     asked = {
         "far": (("adasub", by), ("near", by)),
         "champion": (CHAMPION, ADASUB),
         "untrained": (UNTRAINED, ADASUB),
         "untrained_champion": (UNTRAINED, CHAMPION),
-        "phase": next((p for p in pairs.values() if set(p) <= set(run)), pairs["eq1"]),
+        "phase": next((p for p in pairs.values() if set(p) <= run), pairs["eq1"]),
     }
     found = results.paired(asked.values()).set_axis(pd.Index(asked, name="question"))
     for column, name in (("system", "omega"), ("against", "omega_against")):
@@ -253,7 +253,7 @@ def overview(results: Results, quantile: float) -> pd.DataFrame:
 
 def _alarms(results: Results, quantile: float, system: systems.System) -> pd.Series:
     """Pairs (alarms, clips) of a system by kind of test clip."""
-    clips = systems.decisions(results, quantile, (system,))
+    clips = systems.decisions(results, quantile, (system,)).astype({"domain": str, "label": str})
     kind = clips["domain"].replace({"source": "usual", "target": "changed"})
     names = {"anomaly": "found", "unknown": "unlabelled"}
     kind = kind.where(clips["label"] == "normal", clips["label"].replace(names))

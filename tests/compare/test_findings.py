@@ -154,7 +154,8 @@ def test_the_overview_has_every_system_as_it_would_be_submitted():
     ]
     concealed = rows("hidden", "adasub", "s1", seeds, train=[0.0]).assign(label="unknown")
     table = joined(*views, *paper)
-    found = findings.overview(Results(table), 0.9)
+    kinds = dict.fromkeys(["machine", "front_end", "scorer", "domain", "label"], "category")
+    found = findings.overview(Results(table.astype(kinds)), 0.9)  # as a study's table
     assert found.index.tolist() == ["S5", "highest", "S1"]
     assert found.loc["highest", ["title", "by_labels"]].tolist() == ["near/fine", True]
     assert findings.winner(found) == "S5"
