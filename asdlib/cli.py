@@ -1,6 +1,6 @@
 """The ``asd`` command. Exit code 0 when everything asked for was done, 2 for a user's error.
 
-Only ``asd score`` has others, see :mod:`asdlib.monitor.commands`. A command is a function with its
+Only ``asd score`` has others, see :mod:`asdlib.cli_machine`. A command is a function with its
 arguments above it; its docstring is its help.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import asdlib
+from asdlib import cli_machine  # noqa: F401  # adds fit, refit, score and watch
 from asdlib.io import files
-from asdlib.monitor import commands  # noqa: F401  # adds fit, refit, score and watch
 from asdlib.params import AsdError, Params, Scenes, load
 from asdlib.runtime import process
 from asdlib.runtime.commands import argument, parser

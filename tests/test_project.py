@@ -31,12 +31,12 @@ FLOORS = [
 BUDGET = {
     "runtime": 446,
     "io": 736,
-    "method": 2243,
+    "method": 2410,
     "simulate": 822,
     "study": 1446,
     "compare": 1577,
     "measure": 361,
-    "monitor": 1787,
+    "monitor": 1620,
     "report": 2055,
     "explore": 464,
 }
@@ -67,9 +67,9 @@ def test_no_room_imports_from_above_its_own():
         own = room(file.relative_to(ROOT).parts)
         floor = next(i for i, rooms in enumerate(FLOORS) if own in rooms)
         allowed = set[str]().union({own}, *FLOORS[:floor])
-        for name in imports(file) if file.stem != "cli" else ():
+        for name in imports(file) if not file.stem.startswith("cli") else ():
             assert room(name.split(".")) in allowed, f"{file} imports {name}"
-            assert name != "asdlib.cli", f"{file} imports the command"
+            assert not name.startswith("asdlib.cli"), f"{file} imports the command"
 
 
 def code_lines(file):

@@ -171,7 +171,7 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
         return False, ""
     alarms = sum(p <= rate for p in latest)
     low, high = proportion_interval(alarms, len(latest))
-    uneven = scipy.stats.kstest(latest, "uniform").pvalue < _CHANCE
+    uneven = bool(scipy.stats.kstest(latest, "uniform").pvalue < _CHANCE)
     median, fit = float(np.median(latest)), "they fit."
     if low > rate:
         fit = _CHANGED

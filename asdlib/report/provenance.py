@@ -101,7 +101,6 @@ def made(params: Params, recordings: Recordings) -> str:
         stages.model_folder(task): len(one.seeds) for one in own for task in tasks(one, recordings)
     }
     took = sum(seconds(params)["seconds"]) / 60
-    from asdlib.report.tables import escape  # draws, which asd doctor and asd study do not need
 
     source = escape(f"{recordings.describe()}, by params/{params.name}.yaml")
     return (
