@@ -196,6 +196,9 @@ def welch(signal: Sound, sample_rate: int, segment: int) -> Float[np.ndarray, " 
     """Mean periodogram of Hann windows that overlap by half; a shorter signal gets zeros.
 
     The same as :func:`scipy.signal.welch`, at a third of its time.
+
+    >>> welch(np.zeros(16000), 16000, 8192).shape
+    (4097,)
     """
     length = min(segment, len(signal))
     _, _, periodograms = scipy.signal.spectrogram(

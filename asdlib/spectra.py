@@ -41,7 +41,7 @@ def problem_of(signal: Signal, rate: int, spectra: Spectra = Spectra(), shortest
     Examples
     --------
     >>> problem_of(np.ones((1, 16000)), 16000)
-    '1 channel; near and far (2 channels) are needed.'
+    "1 channel; near and far (2 channels) are needed: 'sox -M NEAR.wav FAR.wav NEW.wav'."
     """
     if signal.shape[1] == 0:
         return "holds no samples."

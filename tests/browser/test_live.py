@@ -98,26 +98,28 @@ def test_the_wanted_rate_moves_the_line_the_dots_and_the_numbers(open_shown):
     ]
     controls.show_rates(alarms.by_rate(pd.DataFrame(rows)), 0.12)
     page = open_shown()
-    none = ["S5, held out", "0 of 40: 0% (0% to 9%), fewer than promised", ""]
-    source = "16 of 20: 80% (56% to 94%), more than promised"
-    target = "2 of 20: 10% (1% to 32%), in agreement"
+    none = ["S5, held out", "0 of 40 (0 %, 0 % to 8.8 %), fewer than promised", ""]
+    source = "16 of 20 (80 %, 56.3 % to 94.3 %), more than promised"
+    target = "2 of 20 (10 %, 1.2 % to 31.7 %), in agreement"
     assert cells(page) == [
         ["", "false alarms, source", "false alarms, target", "hits"],
-        ["promised", "10%", "10%", ""],
-        ["S1, paper", source, target, "18 of 20: 90% (68% to 99%)"],
-        [*none, "0 of 20: 0% (0% to 17%)"],
+        ["promised", "10 %", "10 %", ""],
+        ["S1, paper", source, target, "18 of 20 (90 %, 68.3 % to 98.8 %)"],
+        [*none, "0 of 20 (0 %, 0 % to 16.8 %)"],
     ]
     short = page.get_by_text("too few training clips")
-    assert short.inner_text().startswith("S5, held out: too few training clips to promise 10% on 1")
+    assert short.inner_text().startswith(
+        "S5, held out: too few training clips to promise 10 % on 1"
+    )
     page.locator(".noUi-handle").focus()
     page.keyboard.press("End")
     page.wait_for_timeout(300)
-    source = "20 of 20: 100% (83% to 100%), more than promised"
-    target = "6 of 20: 30% (12% to 54%), in agreement"
+    source = "20 of 20 (100 %, 83.2 % to 100 %), more than promised"
+    target = "6 of 20 (30 %, 11.9 % to 54.3 %), in agreement"
     assert cells(page)[1:] == [
-        ["promised", "30%", "30%", ""],
-        ["S1, paper", source, target, "20 of 20: 100% (83% to 100%)"],
-        [*none, "16 of 20: 80% (56% to 94%)"],
+        ["promised", "30 %", "30 %", ""],
+        ["S1, paper", source, target, "20 of 20 (100 %, 83.2 % to 100 %)"],
+        [*none, "16 of 20 (80 %, 56.3 % to 94.3 %)"],
     ]
     assert short.count() == 0
     shown = page.evaluate(
@@ -167,10 +169,10 @@ def test_a_picked_fault_shows_what_carries_it(open_shown, two_machines):
             ["statistic", "contribution to D²", "share", "normal clips, mean"],
             ["p, level of the mean", *p, "0.8"],
             ["s, scatter", *s, "2.3"],
-            ["D²", whole, "100%", "3.0"],
+            ["D²", whole, "100 %", "3.0"],
         ]
 
-    assert cells(page) == told(["3.0", "8%"], ["37.0", "93%"], "40.0")
+    assert cells(page) == told(["3.0", "7.5 %"], ["37.0", "92.5 %"], "40.0")
     assert page.get_by_text("normal test clips.").inner_text() == (
         "D² is larger than that of 2 of 9 normal test clips. The tallest bar is at 1.0 to 4.0 kHz."
     )
@@ -179,10 +181,10 @@ def test_a_picked_fault_shows_what_carries_it(open_shown, two_machines):
     squares = ("30.0", "20.0", "4.0")
     names = [f"{i} of 3: D² = {s}, target, {EVIL} {i - 1}" for i, s in enumerate(squares, 1)]
     assert fault.locator("option").all_inner_texts() == names
-    assert cells(page) == told(["0.0", "0%"], ["30.0", "100%"], "30.0")
+    assert cells(page) == told(["0.0", "0 %"], ["30.0", "100 %"], "30.0")
     fault.select_option(index=1)
     page.wait_for_timeout(200)
-    assert cells(page) == told(["8.0", "40%"], ["12.0", "60%"], "20.0")
+    assert cells(page) == told(["8.0", "40 %"], ["12.0", "60 %"], "20.0")
     ends = page.evaluate(
         """() => {
             const plot = [...Bokeh.index.roots][0].model.children[2];

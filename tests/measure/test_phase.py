@@ -6,7 +6,7 @@ import pytest
 from conftest import small_params, write_wav
 
 from asdlib.measure import phase
-from asdlib.report import text
+from asdlib.report import answers
 from asdlib.study.recordings import open_recordings
 
 RATE, SECONDS = 16000, 4
@@ -128,10 +128,10 @@ def test_the_verdict_on_the_gates_follows_their_cost():
             "gated machine_sound": [1.0, 5.0],
         }
     )
-    kept = text.gates(table)
+    kept = answers.gates(table)
     assert "by -0.5 to +0.0 dB and the machine sound that is lost by -4.0 to +0.0 dB" in kept
     assert kept.endswith("the condition holds.")
-    dropped = text.gates(table.assign(**{"gated noise": [3.0, 1.5]}))
+    dropped = answers.gates(table.assign(**{"gated noise": [3.0, 1.5]}))
     assert dropped.endswith("for pump, as recorded: the condition does not hold here.")
 
 

@@ -13,7 +13,7 @@ from asdlib.runtime import process
 from asdlib.runtime.parallel import CAN_FORK, in_processes
 
 CHILD = """
-import threadpoolctl
+import numpy, threadpoolctl
 from asdlib.runtime.parallel import one_thread
 
 def threads():

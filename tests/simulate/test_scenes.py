@@ -203,8 +203,8 @@ def test_unusable_options_are_named_before_any_work(tmp_path, rng):
     ):
         with pytest.raises(AsdError) as error:
             scenes.write(tmp_path / "out", few(**{option: value}))
-        for line, sentence in zip(str(error.value).splitlines(), sentences, strict=True):
-            assert sentence in line
+        for sentence in sentences:  # a kind that many files share is told of two
+            assert sentence in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
