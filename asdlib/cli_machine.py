@@ -98,6 +98,12 @@ def _fit(options: argparse.Namespace) -> None:
     monitor = Monitor.fit(given, options.false_alarms, **how)
     monitor.save(options.out)
     told = recordings.counted(options.folder, len(monitor.known), whole=options.all)
+    shortest, usual, longest = monitor.known["seconds"].quantile([0, 0.5, 1])
+    if longest > recordings.LONGER * shortest:
+        told.append(
+            f"The recordings are {shortest:.1f} to {longest:.1f} s long. Length changes what is "
+            f"normal: fit on recordings of one length. New ones are judged by {usual:.1f} s."
+        )
     print(monitor.promise, *map(printable, [*told, *monitor.faulty]), options.out, sep="\n")
 
 

@@ -27,7 +27,8 @@ from asdlib.spectra import problem_of, resampled
 
 Result = TypeVar("Result")
 
-_LONGER = 1.5  # times the usual length; a longer recording is judged in windows
+LONGER = 1.5
+"""Times the usual length; a longer recording is judged in windows."""
 
 
 def collect(
@@ -150,7 +151,7 @@ def windows(samples: int, length: float) -> list[int]:
     >>> windows(95, 10), windows(14, 10), windows(16, 10)
     ([0, 9, 19, 28, 38, 47, 57, 66, 76, 85], [0], [0, 6])
     """
-    if samples <= _LONGER * length:
+    if samples <= LONGER * length:
         return [0]
     return (
         np.linspace(0, samples - length, int(np.ceil(samples / length)))

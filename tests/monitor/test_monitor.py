@@ -182,6 +182,14 @@ def test_a_much_shorter_recording_has_no_verdict(monitor):
     assert json.loads(found.json())["alarm"] is None
 
 
+def test_recordings_of_several_lengths_are_told(tmp_path, capsys):
+    write(tmp_path / "mixed", range(8), seconds=1.0)
+    write(tmp_path / "mixed", range(8, 12), seconds=2.0)
+    command = ["fit", str(tmp_path / "mixed"), "--out", str(tmp_path / "mixed.safetensors")]
+    assert cli.main(command) == 0
+    assert "The recordings are 1.0 to 2.0 s long." in capsys.readouterr().out
+
+
 def test_a_training_recording_is_told(monitor, normal):
     assert "one of the training recordings" in monitor.score(normal / "003.wav").remarks[0]
     assert not monitor.score(sound(55)).remarks
