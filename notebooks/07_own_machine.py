@@ -48,7 +48,8 @@ chapter.result(answers.monitored(found, machine, 1 - params.scoring.quantile))
 # same on a terminal.
 
 # %%
-chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(monitor.promise)}")
+promise = " ".join(monitor.promise.splitlines())
+chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(promise)}")
 
 # %% [markdown]
 # ## How often it alarms

@@ -61,5 +61,5 @@ def test_the_first_page_is_short_and_no_page_is_heavy(scenes_report):
         own = [size for name, size in scripts.items() if f"/{name}" in text]
         assert len(text) + sum(own) < 6e6, file
         assert ("bokeh.min.js" in text) == ("asd-live" in text)
-    assert "mathjax@" not in (pages / "index.html").read_text()
+    assert "mathjax.js" not in (pages / "index.html").read_text()
     assert [*(pages / "_sounds").glob("*.flac")]
