@@ -8,13 +8,11 @@ with ``--fail-on-fault``.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asdlib.params import AsdError
@@ -138,6 +136,7 @@ def _refit(options: argparse.Namespace) -> None:
 @_rates
 def _score(options: argparse.Namespace) -> int:
     """Score recordings with a model file of asd fit."""
+    from asdlib.io import store
     from asdlib.monitor import reasons, recordings
 
     monitor = _opened(options)
@@ -151,10 +150,10 @@ def _score(options: argparse.Namespace) -> int:
     if not options.json:
         print(monitor.promise)
     raised, readings, rows = Raised(*options.after), [], list[dict[str, Any]]()
-    count = 0
+    count, drawn = 0, Counter[str]()
     for clip in clips:
         try:
-            readings.append(reading := monitor.score(clip, name=str(clip)))
+            found = monitor.evidence(clip, name=str(clip))
         except (AsdError, MemoryError) as error:
             told = sentence(error) if isinstance(error, AsdError) else f"{clip}: {sentence(error)}"
             rows.append({"name": str(clip), "problem": told})
@@ -162,16 +161,19 @@ def _score(options: argparse.Namespace) -> int:
             if options.json:
                 print(json.dumps(rows[-1]), flush=True)
             continue
+        readings.append(reading := found.reading)
         when = datetime.fromtimestamp(clip.stat().st_mtime).isoformat(timespec="seconds")
         count += (now := raised(reading.alarm))
         about = {"time": when, "rate": monitor.false_alarms, "model": options.model.name}
         rows.append(reading.record() | about | {"raised": now})
         print(json.dumps(rows[-1]) if options.json else printable(str(reading)), flush=True)
         if options.pictures and reading.alarm:
-            place = options.pictures / f"{clip.stem}.png"
-            charts_evidence.save(place, [clip], monitor.evidence)
+            drawn[clip.stem] += 1  # subfolders may hold recordings of one name
+            again = f"-{drawn[clip.stem]}" if drawn[clip.stem] > 1 else ""
+            place = options.pictures / f"{clip.stem}{again}.png"
+            charts_evidence.save(place, [clip], {clip: found}.__getitem__)
     if options.csv:
-        _write_csv(rows, options.csv)
+        store.write(reasons.as_table(rows), options.csv)
     judged = [row for row in rows if row.get("alarm") is not None]
     p_values = [row["p_value"] for row in sorted(judged, key=lambda row: str(row["time"]))]
     if not options.json:
@@ -185,22 +187,6 @@ def _score(options: argparse.Namespace) -> int:
     if options.fail_on_fault and any(reading.unfit for reading in readings):
         return 3
     return int(options.fail_on_alarm and count > 0)
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write the rows of JSON as a table; sentences of one recording are joined."""
-    import io
-
-    from asdlib.io import files
-
-    names = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, names, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({k: " ".join(v) if isinstance(v, tuple) else v for k, v in row.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(text.getvalue().encode(), path)
 
 
 @argument("model", "file of asd fit")

@@ -31,12 +31,12 @@ FLOORS = [
 BUDGET = {
     "runtime": 446,
     "io": 736,
-    "method": 2416,
+    "method": 2407,
     "simulate": 822,
     "study": 1446,
     "compare": 1577,
     "measure": 361,
-    "monitor": 1613,
+    "monitor": 1618,
     "report": 2055,
     "explore": 464,
 }

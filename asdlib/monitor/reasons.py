@@ -61,8 +61,8 @@ class Reading:
 
     Attributes
     ----------
-    score : of the detectors, joined by :func:`asdlib.calibration.surprise`; three that see nothing
-        give 2.
+    score : of the detectors, joined by :func:`asdlib.calibration.surprise`; four that see nothing
+        give about 3.
     p_value : share of normal recordings, at most, that score as high.
     alarm : whether the p value is at most the wanted rate of false alarms.
     reasons : sentences about what differs from normal, the most important one first.
@@ -115,6 +115,18 @@ class Reading:
     def json(self) -> str:
         """One line of JSON, in ASCII."""
         return json.dumps(self.record())
+
+
+def as_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Lay out :meth:`Reading.record` of many recordings; the sentences of one are joined.
+
+    >>> as_table([{"name": "a.wav", "health": ("Dead.", "Late.")}])["health"].item()
+    'Dead. Late.'
+    """
+    rows = [
+        {k: " ".join(v) if isinstance(v, tuple) else v for k, v in own.items()} for own in records
+    ]
+    return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ import soundfile
 
 from asdlib import cli
 from asdlib.monitor import Monitor, model_file, recordings
-from asdlib.monitor.reasons import drift, joined
-from asdlib.monitor.views import values_of
+from asdlib.monitor.reasons import drift
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.report import charts_evidence
 from asdlib.simulate import scenes
@@ -128,7 +127,6 @@ def test_a_gain_of_both_channels_is_told_and_removed(monitor):
 
 def test_a_recording_fault_is_no_alarm_and_clipping_is_one_at_the_usual_level(model, tmp_path):
     monitor, usual = Monitor.load(model), sound(99)
-    swapped = monitor.score(usual[::-1].copy())
     gated = usual.copy()
     gated[1, 2000:9000] = 0
     clipped = np.clip(usual, -0.06, 0.06)
@@ -138,7 +136,6 @@ def test_a_recording_fault_is_no_alarm_and_clipping_is_one_at_the_usual_level(mo
         assert json.loads(found.json())["verdict"] == "recording fault"
         assert json.loads(found.json())["alarm"] is None
         assert not any("normal:" in line for line in str(found).splitlines())
-    assert not swapped.reasons or swapped.health or swapped.alarm
     loud = monitor.score(np.clip(9 * usual, -0.5, 0.5))
     assert loud.verdict == "ALARM"
     assert any("is clipped" in sentence for sentence in loud.health)
@@ -149,6 +146,7 @@ def test_a_recording_fault_is_no_alarm_and_clipping_is_one_at_the_usual_level(mo
 
 def test_one_new_line_is_an_alarm_that_names_it(tmp_path):
     fitted = Monitor.fit(write(tmp_path, range(24), seconds=4.0))
+    assert not fitted.score(sound(77, 4.0)).alarm
     t = np.arange(4 * RATE) / RATE
     for hertz in (1234.5, 2718.0):
         tone = (0.006 * np.sin(2 * np.pi * hertz * t)).astype(np.float32)  # 22 dB below the noise
@@ -156,8 +154,6 @@ def test_one_new_line_is_an_alarm_that_names_it(tmp_path):
         assert found.alarm
         told = found.reasons[0].split("a line at ")[1].split(" Hz")[0]
         assert float(told.replace(",", "")) == pytest.approx(hertz, abs=0.5)
-        without = [joined(fitted.z(values_of(fitted.views, sound(77, 4.0))[0])[:-1])]
-        assert fitted.score(sound(77, 4.0)).alarm is False, without
 
 
 def test_a_longer_recording_is_judged_by_its_worst_window(monitor):
@@ -384,6 +380,8 @@ def test_scores_as_a_table_pictures_of_alarms_and_alarms_after_two(model, tmp_pa
         soundfile.write(clips / f"{number:03d}.wav", 4 * sound(number).T, RATE)
     (clips / "095.wav").write_text("no sound")
     table, pictures = tmp_path / "new" / "table.csv", tmp_path / "pictures"
+    (clips / "later").mkdir()
+    soundfile.write(clips / "later" / "094.wav", 4 * sound(93).T, RATE)
     command = ["score", str(model), str(clips), "--csv", str(table), "--pictures", str(pictures)]
     assert cli.main([*command, "--after", "2/3"]) == 2  # one could not be scored
     out = capsys.readouterr().out
@@ -391,8 +389,10 @@ def test_scores_as_a_table_pictures_of_alarms_and_alarms_after_two(model, tmp_pa
     found = pd.read_csv(table)
     assert found["verdict"].tolist()[:5] == ["normal", "normal", "alarm", "alarm", "alarm"]
     assert found["raised"].tolist()[:5] == [False, False, False, True, False]
-    assert "095.wav" in found["problem"].iloc[-1]
-    assert sorted(path.name for path in pictures.iterdir()) == ["092.png", "093.png", "094.png"]
+    assert "095.wav" in found["problem"].dropna().item()
+    assert sorted(path.name for path in pictures.iterdir()) == [
+        *("092.png", "093.png", "094-2.png", "094.png")
+    ]
     (clips / "095.wav").unlink()
     for wrong in ("3/2", "x"):
         with pytest.raises(SystemExit):
