@@ -51,7 +51,7 @@ def _opened(options: argparse.Namespace) -> Monitor:
     monitor = Monitor.load(options.model)
     rate = monitor.false_alarms if options.false_alarms is None else options.false_alarms
     monitor = replace(monitor, false_alarms=rate, warnings=options.warnings)
-    _ = monitor.decision  # refuses rates that are none, before any work
+    _ = monitor.decision  # refuses rates out of range, before any work
     return monitor
 
 

@@ -36,7 +36,7 @@ BUDGET = {
     "study": 1446,
     "compare": 1577,
     "measure": 361,
-    "monitor": 1618,
+    "monitor": 1622,
     "report": 2055,
     "explore": 464,
 }

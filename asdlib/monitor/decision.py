@@ -49,7 +49,7 @@ class Decision:
     warnings: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse rates that are none.
+        """Refuse rates out of range.
 
         Raises
         ------

@@ -69,7 +69,10 @@ class Fault(NamedTuple):
     sentence: str
 
 
-_CHANGES = {"level", "floor"}  # a change of the machine can make them too
+OF_LEVEL = {"level", "floor"}
+"""Kinds that a gain explains, and that a change of the machine can make too."""
+
+_JUDGED = OF_LEVEL | {"offset"}  # an offset does not reach the bands that are looked at
 
 
 def unfit(faults: Sequence[Fault]) -> bool:
@@ -78,7 +81,7 @@ def unfit(faults: Sequence[Fault]) -> bool:
     Another level can come from the machine, and so can clipping where the level is another one.
     """
     kinds = {fault.kind for fault in faults}
-    return not kinds <= (_CHANGES | {"clipped"} if "level" in kinds else _CHANGES)
+    return not kinds <= (_JUDGED | {"clipped"} if "level" in kinds else _JUDGED)
 
 
 def summary(

@@ -99,7 +99,7 @@ class Monitor:
             For a wrong rate, fewer than two different recordings, or recordings that cannot be
             used.
         """
-        Decision(np.zeros(0), (), false_alarms)  # refuses a rate that is none, before any work
+        Decision(np.zeros(0), (), false_alarms)  # refuses a rate out of range, before any work
         spectra = Spectra(resample=resample)
         table = recordings.collect(normal, spectra, skip)
         if len(table) < 2:
@@ -229,7 +229,7 @@ class Monitor:
             gain = health.gain(found, self.reference)
             if gain:
                 signal = signal * np.float32(10 ** (-gain / 20))
-                faults = [fault for fault in faults if health.unfit([fault])]
+                faults = [fault for fault in faults if fault.kind not in health.OF_LEVEL]
             length = round(float(self.known["seconds"].median()) * found.rate)
             starts = recordings.windows(signal.shape[1], length)
             end = length if len(starts) > 1 else None
@@ -258,7 +258,10 @@ class Monitor:
         values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
         faulty = health.summary(table["name"].tolist(), found, self.reference)
         own = recordings.known(table, found)
-        own["fold"] += self.known["fold"].max() + 1  # sessions of their own
+        own["fold"] += self.known["fold"].max() + 1
+        held_out = self.known.set_index("session")["fold"]  # a day stays together
+        same = held_out[held_out.index != ""].groupby(level=0).first()
+        own["fold"] = own["session"].map(same).fillna(own["fold"]).astype(int)
         return replace(
             self.on(values, pd.concat([self.known, own], ignore_index=True)),
             reference=self.reference.widened(found),

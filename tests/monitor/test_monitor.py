@@ -136,6 +136,8 @@ def test_a_recording_fault_is_no_alarm_and_clipping_is_one_at_the_usual_level(mo
         assert json.loads(found.json())["verdict"] == "recording fault"
         assert json.loads(found.json())["alarm"] is None
         assert not any("normal:" in line for line in str(found).splitlines())
+    offset = monitor.score(4 * usual + np.float32(0.02))
+    assert (offset.verdict, len(offset.health)) == ("ALARM", 4)  # level and offset of each channel
     loud = monitor.score(np.clip(9 * usual, -0.5, 0.5))
     assert loud.verdict == "ALARM"
     assert any("is clipped" in sentence for sentence in loud.health)
@@ -230,6 +232,17 @@ def test_days_are_told_by_subfolders_or_names_and_give_the_same_alarms(tmp_path)
     assert (low[1], high[1]) != (low[0], high[0])  # by sessions, not by recordings
     assert "By its 6 sessions" in fitted[0].promise
     assert alarms[0].mean() <= high[1] / 100 + 0.1
+
+
+def test_more_recordings_of_a_known_day_are_held_out_with_it(tmp_path):
+    for number in range(4):
+        write(tmp_path / "first" / f"day{number}", range(10 * number, 10 * number + 6))
+    before = Monitor.fit(tmp_path / "first")
+    write(tmp_path / "more" / "day2", range(26, 30))
+    write(tmp_path / "more" / "day7", range(70, 74))
+    known = before.refit(tmp_path / "more").known
+    assert known.groupby("session")["fold"].nunique().tolist() == [1] * 5
+    assert known.groupby("fold")["session"].nunique().tolist() == [1] * 5
 
 
 def test_an_odd_day_and_a_single_one_are_told(tmp_path):
