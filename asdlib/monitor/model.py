@@ -113,7 +113,7 @@ class Monitor:
         return none_yet.on(values, recordings.known(table, found))
 
     def save(self, path: str | Path) -> None:
-        """Write the model file: the same bytes for the same recordings.
+        """Write the model file: the same bytes for the same recordings of the same days.
 
         Raises
         ------
