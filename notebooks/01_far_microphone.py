@@ -38,7 +38,8 @@ params, recordings = chapter.params, chapter.recordings
 # %%
 study_results = stats.results(params, recordings)
 claims = findings.compared(study_results, params.scorers)
-removed = removal.removal(params, recordings)
+energies = removal.clip_energies(params, recordings)
+removed = removal.removal(energies)
 chapter.result(answers.removed(removed, "adasub"))
 chapter.result(answers.claim(claims, "far"))
 
@@ -206,7 +207,7 @@ chapter.table(
 # the noise; a frame marks more anomaly than noise, and the grey bars show where the anomaly lies.
 
 # %%
-audit = removal.audit(params, recordings)
+audit = removal.audit(energies, params)
 whole = removal.overall(audit)
 chapter.figure(
     charts_signals.retention,
@@ -234,7 +235,7 @@ chapter.table(
 )
 
 # %%
-for i, case in enumerate(removal.examples(params, recordings)):
+for i, case in enumerate(removal.examples(energies, params, recordings)):
     called, machine = style.NAMES[case.front_end], case.clip["machine"]
     panels.show_panel(
         case.tracks,

@@ -22,11 +22,11 @@ seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
 from asdlib import study
-from asdlib.compare import failures, findings, negative, statistics as stats, systems, untrained
-from asdlib.report import answers, charts_evidence, controls, style, tables
+from asdlib.compare import findings, negative, statistics as stats, systems, untrained
+from asdlib.report import answers, charts_evidence, style, tables
 from asdlib.report.chapter import Chapter
 
-chapter = Chapter.open(globals(), players=True)
+chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
 study_results = stats.results(params, recordings)
 claims = findings.compared(study_results, params.scorers)
@@ -166,15 +166,6 @@ else:
         label="tab-ablation",
         caption="$\\Omega$ of single statistics and of their sets, by machine; the last row is the official score over all machines.",
     )
-
-# %% [markdown]
-# What carries a single fault? Pick a machine and one of its anomalous test clips. The coloured bars show which
-# statistic, in which band, makes up its squared distance $D^2$ to normal clips. The black line shows what the normal
-# test clips have there on average.
-
-# %%
-if not reason:
-    controls.show_faults(failures.fault_contributions(params, values))
 
 # %% [markdown]
 # ## How many training clips it needs

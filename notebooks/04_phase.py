@@ -129,7 +129,8 @@ chapter.figure(
 
 # %%
 no_rooms = "The rooms of these recordings are what they are: only simulated ones can be changed."
-distance = phase.sweep(params, recordings, "far_distance", (0.3, 0.8, 1.5, 2.5, 4.0))
+by_fit = phase.sweep(params, recordings, "far_distance", (0.3, 0.8, 2, 4), fits=phase.FITS)
+distance = by_fit.rename(columns={"plain noise": "noise", "plain machine_sound": "machine_sound"})
 chapter.figure(
     charts_signals.noise_and_sound,
     distance,
@@ -145,7 +146,7 @@ chapter.figure(
 # %%
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "reverberation", (0.2, 0.3, 0.5, 0.8)),
+    phase.sweep(params, recordings, "reverberation", (0.2, 0.4, 0.8)),
     "reverberation",
     "reverberation time $T_{60}$ (s)",
     label="fig-room",
@@ -156,7 +157,7 @@ chapter.figure(
 # %%
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "noise_sources", (1, 2, 4, 8, 16)),
+    phase.sweep(params, recordings, "noise_sources", (1, 4, 16)),
     "noise_sources",
     "steady noise sources",
     doubling=True,
@@ -179,7 +180,7 @@ chapter.figure(
 # machine's, and less noise is removed.
 
 # %%
-gated = phase.gates(params, recordings, (0.3, 0.8))
+gated = phase.gates(params, recordings, by_fit[by_fit["far_distance"] < 1])
 heads = [
     f"{what}, {kind}" for kind in ("plain", "gated", "change") for what in ("noise", "machine")
 ]

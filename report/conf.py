@@ -17,6 +17,7 @@ myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_use_legacy_class_based = True  # the same pages in two thirds of the time, Sphinx 9.0
 autodoc_typehints = "none"  # docstrings name shapes and units; annotations are for the checkers
 napoleon_google_docstring = False
 napoleon_use_param = False  # entries hold descriptions, not types that could be linked

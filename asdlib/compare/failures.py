@@ -6,17 +6,15 @@ Notebooks: 03_without_training, 06_decisions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import clipstats, dataset, frontends, metrics, pipeline, spectra
+from asdlib import dataset, frontends, metrics, pipeline, spectra
 from asdlib.clipstats import VIEWS
 from asdlib.compare import systems
-from asdlib.compare.untrained import ViewValues
 from asdlib.params import Params
 from asdlib.runtime.parallel import one_thread
 from asdlib.study import detectors, scores, stages
@@ -24,9 +22,6 @@ from asdlib.study.recordings import Recordings
 
 FALSE_ALARMS = 0.1
 """Share of a machine's normal test clips above the limit of "found", as in the pAUC."""
-
-_MOST_BANDS = 32  # neighbouring bands are added up
-_MOST_SHARES = 40_000  # of all faults together, so that a page stays small
 
 
 def found_clips(decided: pd.DataFrame) -> pd.DataFrame:
@@ -188,32 +183,6 @@ def _contributions(
     return {"frames": frames, "table": fitted.explain(signal), "z": float(fitted.z(signal))}
 
 
-@dataclass(frozen=True)
-class FaultContributions:
-    """Anomalous test clips of one machine, and what their squared distances consist of.
-
-    Attributes
-    ----------
-    machine : name.
-    statistics : letters of :data:`asdlib.clipstats.NAMES`.
-    edges : of the bands, in Hz.
-    faults : rank (1: the largest distance), name, domain, squared (D^2), and ``above`` (normal test
-        clips of the machine with a smaller one); one row per clip, from clearest to least clear.
-    shares : contributions to D^2; their sum over statistics and bands is D^2.
-    usual : mean contributions of the normal test clips; 0 without any.
-    anomalies, normals : numbers of test clips.
-    """
-
-    machine: str
-    statistics: str
-    edges: Float[np.ndarray, " edge"]
-    faults: pd.DataFrame
-    shares: Float[np.ndarray, "fault statistic band"]
-    usual: Float[np.ndarray, "statistic band"]
-    anomalies: int
-    normals: int
-
-
 def errors(clips: pd.DataFrame) -> pd.DataFrame:
     """Return the false alarms and misses, with a column kind; the worst of either kind first."""
     wrong = clips[(clips["label"] == "normal") == (clips["decision"] == 1)]
@@ -226,50 +195,3 @@ def worst(clips: pd.DataFrame, count: int = 3) -> list[tuple[str, str]]:
     """Machine and name of the loudest false alarms and the deepest misses of every machine."""
     found = errors(clips).groupby(["machine", "kind"]).head(count)
     return list(zip(found["machine"], found["name"], strict=True))
-
-
-def fault_contributions(
-    params: Params, machines: Sequence[ViewValues], most: int = _MOST_SHARES
-) -> list[FaultContributions]:
-    """Share of every statistic and band in the distance of the anomalies, machine by machine.
-
-    Parameters
-    ----------
-    params : of the study.
-    machines : of :func:`asdlib.compare.untrained.view_values`, with statistics of mel bands.
-    most : contributions in all. Where there are more faults, those that are kept lie evenly between
-        the clearest and the least clear one.
-
-    Returns
-    -------
-    One entry per machine with a labelled anomaly.
-    """
-    centres = clipstats.centres("pmsd", params.spectra, params.statistics)
-    starts = np.arange(0, len(centres), -(-len(centres) // _MOST_BANDS))
-    edges = spectra.edges(centres)[[*starts, -1]]
-    each = most // max(sum(len(own.statistics) for own in machines) * len(starts), 1)
-    found = [_of_machine(own, edges, starts, max(each, 1)) for own in machines]
-    return [own for own in found if own.anomalies]
-
-
-def _of_machine(
-    own: ViewValues, edges: np.ndarray, starts: np.ndarray, most: int
-) -> FaultContributions:
-    normal = own.fit()
-    test = own.clips.loc[own.test, ["name", "domain", "label"]]
-    shares = np.array([normal.contributions(values) for values in own.values[own.test]])
-    shares = shares.reshape(len(test), len(own.statistics), -1)
-    shares = np.add.reduceat(shares, starts, axis=2)
-    squared, anomalous = shares.sum(axis=(1, 2)), (test["label"] == "anomaly").to_numpy()
-    of_normal = np.sort(squared[~anomalous])
-    order = np.flatnonzero(anomalous)[np.argsort(-squared[anomalous], kind="stable")]
-    places = np.linspace(0, max(len(order) - 1, 0), min(len(order), most))
-    ranks = np.round(places).astype(int)  # the first and the last among them
-    order = order[ranks]
-    faults = test.iloc[order][["name", "domain"]].reset_index(drop=True)
-    faults = faults.assign(rank=ranks + 1, squared=squared[order])
-    faults["above"] = np.searchsorted(of_normal, faults["squared"])
-    usual = shares[~anomalous].sum(axis=0) / max(len(of_normal), 1)
-    numbers = {"anomalies": int(anomalous.sum()), "normals": len(of_normal)}
-    shown = shares[order]
-    return FaultContributions(own.machine, own.statistics, edges, faults, shown, usual, **numbers)

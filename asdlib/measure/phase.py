@@ -30,8 +30,9 @@ Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Filter = Complex[np.ndarray, "frequency context"]
 Fit = Callable[..., Filter]
 Parts = Iterable[tuple[Spectrum, Spectrum]]
+FITS = MappingProxyType({"plain": far_filter, "gated": gated_filter})
 _BAND = 8  # bins
-_RENDERED = 2  # clips per domain in every room of its own
+_RENDERED = 1  # clip per domain in every room of its own
 _ROOMS = ("far_distance", "reverberation", "noise_sources")
 
 
@@ -120,26 +121,22 @@ def sweep(
     return table.dropna(how="all", subset=found, ignore_index=True)
 
 
-def gates(params: Params, recordings: Recordings, distances: Sequence[float]) -> pd.DataFrame:
+def gates(params: Params, recordings: Recordings, near: pd.DataFrame) -> pd.DataFrame:
     """Noise removed and machine sound lost by plain least squares and by the fit with two gates.
 
     Parameters
     ----------
-    distances : of the far microphone from the machine, in m: scenes that are rendered here.
+    near : of :func:`sweep`, by ``FITS``, over far_distance.
 
     Returns
     -------
     DataFrame with machine, case ("as recorded", or the distance), ``plain noise`` and
     ``plain machine_sound``, ``gated noise`` and ``gated machine_sound``, dB over all bins.
     """
-    fits = {"plain": far_filter, "gated": gated_filter}
-    here = sweep(params, recordings, "context", [params.denoising.context], fits=fits)
-    near = sweep(params, recordings, "far_distance", distances, fits=fits)
-    cases = [f"far microphone at {value:g} m" for value in near.pop("far_distance")]
-    here = here.drop(columns="context")
+    here = sweep(params, recordings, "context", [params.denoising.context], fits=FITS)
     here.insert(1, "case", "as recorded")
-    near.insert(1, "case", cases)
-    return pd.concat([here, near], ignore_index=True)
+    near = near.assign(case=near["far_distance"].map("far microphone at {:g} m".format))
+    return pd.concat([here, near], ignore_index=True)[[c for c in here if c != "context"]]
 
 
 def fixed(params: Params, recordings: Recordings) -> pd.DataFrame:

@@ -15,7 +15,7 @@ with and without the fault. Notebooks: 01_far_microphone, 04_phase.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -95,15 +95,15 @@ class ClipEnergies(NamedTuple):
         return float(over_all[ANOMALY]) - float(over_all[NOISE])
 
 
-def clip_energies(params: Params, recordings: Recordings) -> Iterator[ClipEnergies]:
+def clip_energies(params: Params, recordings: Recordings) -> list[ClipEnergies]:
     """Apply every front-end's gain, found on the mixture, to the true parts of every clip.
 
-    Yields
-    ------
+    Returns
+    -------
     Energies, for every front-end but near and far and every clip whose truth lies beside it.
     Labels are not read, so clips with concealed labels count too.
     """
-    names = _names(params, without=("near", "far"))
+    names, found = _names(params, without=("near", "far")), []
     for machine in recordings.machines:
         fitted = denoisers(params, recordings, machine, names)
         for clip, truth in truths(params, recordings, machine):
@@ -114,20 +114,25 @@ def clip_energies(params: Params, recordings: Recordings) -> Iterator[ClipEnergi
             for name, denoise in fitted.items():
                 kept = gain(denoise(spectrum), near)
                 own = energies(parts, [kept * part for part in parts])
-                yield ClipEnergies(clip, name, own)
+                found.append(ClipEnergies(clip, name, own))
+    return found
 
 
-def totals(params: Params, recordings: Recordings) -> dict[tuple[str, str], Energies]:
-    """Energies of :func:`clip_energies`, summed over clips, per machine and front-end."""
+def totals(measured: Iterable[ClipEnergies]) -> dict[tuple[str, str], Energies]:
+    """Energies summed over clips, per machine and front-end."""
     sums: dict[tuple[str, str], Energies] = {}
-    for one in clip_energies(params, recordings):
+    for one in measured:
         key = (one.clip["machine"], one.front_end)
         sums[key] = sums[key] + one.energy if key in sums else one.energy
     return sums
 
 
-def removal(params: Params, recordings: Recordings) -> pd.DataFrame:
+def removal(measured: Iterable[ClipEnergies]) -> pd.DataFrame:
     """How much noise and how much machine sound every front-end removes, from known truth.
+
+    Parameters
+    ----------
+    measured : of :func:`clip_energies`.
 
     Returns
     -------
@@ -136,7 +141,7 @@ def removal(params: Params, recordings: Recordings) -> pd.DataFrame:
     """
     chosen = [NOISE, MACHINE_SOUND]
     rows = []
-    for key, energy in totals(params, recordings).items():
+    for key, energy in totals(measured).items():
         sums = energy[:, chosen].sum(axis=-1)
         if sums[0].all():
             rows.append([*key, *removed(sums)])
@@ -148,11 +153,15 @@ def _names(params: Params, *, without: tuple[str, ...]) -> list[str]:
     return [name for name in trained_front_ends(params.front_ends) if name not in without]
 
 
-def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
+def audit(measured: Iterable[ClipEnergies], params: Params) -> pd.DataFrame:
     """How much of the noise and of the anomaly every front-end removes, per band.
 
     The noise is that of all clips with truth, as in :func:`asdlib.measure.removal.removal`; the
     anomaly is that of the clips that hold a fault.
+
+    Parameters
+    ----------
+    measured : of :func:`clip_energies`.
 
     Returns
     -------
@@ -169,7 +178,7 @@ def audit(params: Params, recordings: Recordings) -> pd.DataFrame:
     for i, (low, high) in enumerate(pairwise(edges / 1000)):
         inside[f"{low:.2g}–{high:.2g}"] = place == i
     rows = []
-    for key, energy in totals(params, recordings).items():
+    for key, energy in totals(measured).items():
         whole = energy[0, ANOMALY].sum()
         for band, chosen in inside.items() if whole else ():
             sums = energy[:, :, chosen].sum(axis=-1)
@@ -211,7 +220,9 @@ class Case(NamedTuple):
     tracks: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[Case]:
+def examples(
+    measured: Iterable[ClipEnergies], params: Params, recordings: Recordings, *, count: int = 3
+) -> list[Case]:
     """Return the clearest losses, worst first, and one clear success at the end.
 
     A loss is a clip and a front-end that removes much of the anomaly relative to the noise that it
@@ -219,6 +230,7 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
 
     Parameters
     ----------
+    measured : of :func:`clip_energies`.
     count : losses; fewer where there are fewer clips and front-ends.
 
     Returns
@@ -226,8 +238,7 @@ def examples(params: Params, recordings: Recordings, *, count: int = 3) -> list[
     Up to ``count + 1`` cases, by falling anomaly minus noise removed. The success is the case
     with the smallest value of all; it is left out where that is not below 0.
     """
-    every = clip_energies(params, recordings)
-    faulty = (one for one in every if one.energy[0, ANOMALY].any())
+    faulty = (one for one in measured if one.energy[0, ANOMALY].any())
     found = sorted(faulty, key=lambda one: one.loss, reverse=True)
     success = [found.pop()] if len(found) > 1 and found[-1].loss < 0 else []
     first: dict[str, ClipEnergies] = {}

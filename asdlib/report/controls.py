@@ -1,7 +1,7 @@
-"""Charts that a reader moves: a slider over false alarms, a picker of faults, a browser of clips.
+"""Charts that a reader moves: a slider over false alarms, and a browser of clips.
 
 Data in, Bokeh models out; what moves is CustomJS, so that the pages need no kernel.
-Notebooks: index, 03_without_training, 06_decisions.
+Notebook: 06_decisions.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from bokeh import models
 from bokeh.transform import factor_cmap, factor_mark
 
 from asdlib.report import js, panels, tables
-from asdlib.report.style import PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES
+from asdlib.report.style import PALETTE
 
 _NO_ALARMS = "There is no labelled test clip, or no system: alarms cannot be counted."
-_NO_FAULTS = "There is no labelled anomaly to take apart."
-_TICKS = (0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20)  # kHz
 _ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
 _WIDE = {"sizing_mode": "stretch_width"}
 
@@ -90,101 +88,6 @@ def _alarms(rows: list[dict[Any, Any]]) -> tuple[Any, models.ColumnDataSource, m
     dots = plot.scatter("share", "place", size=11, **marks, **look)
     plot.add_tools(models.HoverTool(renderers=[dots], tooltips=[("found", "@found")]))
     return plot, points, line
-
-
-def show_faults(found: Sequence[Any]) -> None:
-    """Show what carries a fault that the reader picks, by two menus: machine and fault.
-
-    Parameters
-    ----------
-    found : of :func:`asdlib.compare.failures.fault_contributions`; where it is empty, one sentence
-        says why.
-    """
-    if not found:
-        tables.say(_NO_FAULTS)
-        return
-    # menus hold numbers: a name may be anything
-    machine = models.Select(
-        title="machine", options=[(str(i), f.machine) for i, f in enumerate(found)]
-    )
-    options = [
-        [
-            (str(i), f"{f.rank} of {own.anomalies}: D² = {f.squared:.1f}, {f.domain}, {f.name}")
-            for i, f in enumerate(own.faults.itertuples())
-        ]
-        for own in found
-    ]
-    machine.value = "0"
-    fault = models.Select(title="fault, from clearest to least clear", options=options[0], **_WIDE)
-    fault.update(value="0", stylesheets=["select { width: 100%; }"])
-    plot, bars, line = _contributions(found[0].edges / 1000, found[0].statistics)
-    sums = panels.words()
-    arguments: dict[str, Any] = {
-        "machine": machine,
-        "fault": fault,
-        "bars": bars,
-        "line": line,
-        "sums": sums,
-    }
-    arguments["statistics"] = [_name(letter) for letter in found[0].statistics]
-    arguments["shares"] = [own.shares.astype(np.float32) for own in found]
-    arguments["normal"] = [own.usual.astype(np.float32) for own in found]
-    for column in ("squared", "above"):
-        arguments[column] = [own.faults[column].tolist() for own in found]
-    arguments["normals"] = [own.normals for own in found]
-    draw = models.CustomJS(args=arguments, code=js.script("text", "carriers_draw"))
-    change = models.CustomJS(
-        args={"fault": fault, "options": options}, code=js.script("carriers_machine")
-    )
-    machine.js_on_change("value", change, draw)
-    fault.js_on_change("value", draw)
-    panels.show_live(machine, fault, plot, sums, ready=draw)
-
-
-def _name(letter: str) -> str:
-    return STATISTIC_NAMES[letter].replace("$", "")
-
-
-def _contributions(edges: np.ndarray, statistics: str) -> tuple[Any, Any, Any]:
-    """Draw stacked bars of one width, a band each; the script puts the values in.
-
-    Parameters
-    ----------
-    edges : of the bands, in kHz.
-
-    Returns
-    -------
-    The plot, the bars' data (values ``v0``, ``v1``, ... of the statistics, which lie between the
-    ends ``b0``, ``b1``, ...), and the line's.
-    """
-    places = np.arange(len(edges))
-    names = [f"{kind}{i}" for kind in "vb" for i in range(len(statistics) + 1)]
-    sides = {"left": places[:-1], "right": places[1:], "low": edges[:-1], "high": edges[1:]}
-    bars = models.ColumnDataSource(sides | dict.fromkeys(names, np.zeros(len(edges) - 1)))
-    line = models.ColumnDataSource({"x": places, "y": np.zeros(len(edges))})
-    span = (0, len(edges) - 1)
-    plot = panels.plot(height=300, x_range=span, y_range=models.DataRange1d(start=0))
-    plot.xaxis.axis_label, plot.yaxis.axis_label = (
-        "frequency (kHz, mel scale)",
-        "contribution to D²",
-    )
-    ticks = [tick for tick in _TICKS if edges[0] <= tick <= edges[-1]]
-    at = np.interp(ticks, edges, places).tolist()
-    panels.name_ticks(plot.xaxis, dict(zip(at, map(str, ticks), strict=True)))
-    plot.xgrid.grid_line_color = None
-    for i, letter in enumerate(statistics):
-        look = {"color": STATISTIC_COLOURS[letter], "legend_label": letter, "source": bars}
-        bar = plot.quad(left="left", right="right", bottom=f"b{i}", top=f"b{i + 1}", **look)
-        band = ("band", "@low{0.00} to @high{0.00} kHz")
-        shown = [("statistic", _name(letter)), band, ("contribution", f"@v{i}{{0.0}}")]
-        plot.add_tools(models.HoverTool(renderers=[bar], tooltips=shown))
-    look = {"color": "#111111", "legend_label": "normal clips", "source": line}
-    plot.step("x", "y", mode="after", line_width=1.5, **look)
-    legend = plot.legend[0]
-    legend.update(orientation="horizontal", location="top_left", border_line_alpha=0, margin=0)
-    legend.update(padding=4, spacing=8, label_width=0, glyph_width=14)
-    plot.add_layout(legend, "above")
-    return plot, bars, line
 
 
 def show_clips(

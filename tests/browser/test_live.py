@@ -133,63 +133,8 @@ def test_the_wanted_rate_moves_the_line_the_dots_and_the_numbers(open_shown):
     assert shown == [0.3, 0.3, "0.119", "0.543"]
 
 
-def test_where_alarms_or_faults_are_missing_a_sentence_says_so(monkeypatch):
+def test_where_alarms_are_missing_a_sentence_says_so(monkeypatch):
     said = []
     monkeypatch.setattr(controls.tables, "say", said.append)
     controls.show_rates(alarms.by_rate(pd.DataFrame(columns=alarms.COLUMNS)), 0.1)
-    controls.show_faults([])
-    assert said == [controls._NO_ALARMS, controls._NO_FAULTS]
-
-
-@pytest.fixture
-def two_machines():
-    """Faults of two machines in two bands; the names are like markup."""
-
-    def carried(machine, shares):
-        shares = np.array(shares, float)
-        count = len(shares)
-        table = pd.DataFrame({"name": [f"{EVIL} {i}" for i in range(count)], "domain": "target"})
-        table = table.assign(rank=table.index + 1, squared=shares.sum(axis=(1, 2)), above=count)
-        edges, usual = np.array([100.0, 1000.0, 4000.0]), np.array([[0.25, 0.5], [1.0, 1.25]])
-        return failures.FaultContributions(machine, "ps", edges, table, shares, usual, count, 9)
-
-    return [
-        carried("fan", [[[1, 2], [0, 37]], [[7, 1], [1, 1]]]),
-        carried(EVIL, [[[0, 0], [10, 20]], [[8, 0], [8, 4]], [[0, 3], [1, 0]]]),
-    ]
-
-
-def test_a_picked_fault_shows_what_carries_it(open_shown, two_machines):
-    controls.show_faults(two_machines)
-    page = open_shown()
-    machine, fault = page.locator("select").all()
-
-    def told(p, s, whole):
-        return [
-            ["statistic", "contribution to D²", "share", "normal clips, mean"],
-            ["p, level of the mean", *p, "0.8"],
-            ["s, scatter", *s, "2.3"],
-            ["D²", whole, "100 %", "3.0"],
-        ]
-
-    assert cells(page) == told(["3.0", "7.5 %"], ["37.0", "92.5 %"], "40.0")
-    assert page.get_by_text("normal test clips.").inner_text() == (
-        "D² is larger than that of 2 of 9 normal test clips. The tallest bar is at 1.0 to 4.0 kHz."
-    )
-    machine.select_option(label=EVIL)
-    page.wait_for_timeout(200)
-    squares = ("30.0", "20.0", "4.0")
-    names = [f"{i} of 3: D² = {s}, target, {EVIL} {i - 1}" for i, s in enumerate(squares, 1)]
-    assert fault.locator("option").all_inner_texts() == names
-    assert cells(page) == told(["0.0", "0 %"], ["30.0", "100 %"], "30.0")
-    fault.select_option(index=1)
-    page.wait_for_timeout(200)
-    assert cells(page) == told(["8.0", "40 %"], ["12.0", "60 %"], "20.0")
-    ends = page.evaluate(
-        """() => {
-            const plot = [...Bokeh.index.roots][0].model.children[2];
-            const bars = plot.renderers[0].data_source.data;
-            return [bars.b0, bars.b1, bars.b2, plot.renderers.at(-1).data_source.data.y];
-        }"""
-    )
-    assert ends == [[0, 0], [8, 0], [16, 4], [1.25, 1.75, 1.75]]
+    assert said == [controls._NO_ALARMS]

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import machine_folder, small_params, write_wav
-from test_untrained import BANDS, made
+from test_untrained import BANDS
 
-from asdlib import clipstats, study
+from asdlib import study
 from asdlib.compare import failures, statistics, systems
-from asdlib.compare.untrained import ViewValues
 from asdlib.params import load
 
 PARAMS = load({"spectra": {"n_mels": BANDS}})
@@ -89,59 +88,3 @@ def test_evidence_without_training_is_the_view_with_the_highest_score(tmp_path):
     table.loc[table["scorer"] == "psd", "score"] += 9999  # no part of the system
     again = failures.evidence(params, recordings, table, row)
     assert (again.front_end, again.scorer) == other
-
-
-def steadier(values):
-    """The first fault is the smallest, and all lie in s of the third band."""
-    values[:, 2, 2] += 10 + np.arange(len(values))
-
-
-def test_shares_add_up_to_the_squared_distance_and_tell_statistic_and_band(rng):
-    own = made(rng, train=80, fault=steadier)
-    (fan,) = failures.fault_contributions(PARAMS, [own])
-    assert (fan.machine, fan.statistics, fan.anomalies, fan.normals) == ("fan", "pmsd", 24, 24)
-    normal = own.fit()
-    squared = normal.distance(own.values) ** 2
-    of_clip = dict(zip(own.clips["name"], squared, strict=True))
-    expected = [of_clip[name] for name in fan.faults["name"]]
-    assert fan.faults["squared"].tolist() == pytest.approx(expected)
-    assert fan.shares.sum(axis=(1, 2)) == pytest.approx(fan.faults["squared"].to_numpy())
-    assert {divmod(int(share.argmax()), BANDS) for share in fan.shares} == {(2, 2)}
-    normals = squared[(own.test & (own.clips["label"] == "normal")).to_numpy()]
-    assert fan.usual.sum() == pytest.approx(normals.mean())
-    assert fan.faults["above"].tolist() == [24] * 24
-    # the clearest fault comes first, and those that are kept span all
-    assert (np.diff(fan.faults["squared"]) < 0).all()
-    assert fan.faults["rank"].tolist() == list(range(1, 25))
-    (few,) = failures.fault_contributions(PARAMS, [own], most=3 * 4 * BANDS)
-    assert few.faults["rank"].tolist() == [1, 13, 24]
-    assert few.faults["name"].tolist() == fan.faults["name"].iloc[[0, 12, 23]].tolist()
-    assert (few.shares == fan.shares[[0, 12, 23]]).all()
-
-
-def test_neighbouring_bands_are_added_up(rng):
-    bands = 80  # more than a page shows
-    one = made(rng)
-    values = rng.normal(size=(len(one.clips), 4 * bands))
-    params = load({"spectra": {"n_mels": bands}})
-    (fan,) = failures.fault_contributions(params, [ViewValues("fan", "pmsd", one.clips, values)])
-    assert fan.shares.shape == (24, 4, 27)  # of three bands each, the last one of two
-    assert fan.usual.shape == (4, 27)
-    centres = clipstats.centres("pmsd", params.spectra)
-    assert len(fan.edges) == 28
-    assert fan.edges[0] < centres[0] < centres[2] < fan.edges[1] < centres[3]
-    assert fan.shares.sum(axis=(1, 2)) == pytest.approx(fan.faults["squared"].to_numpy())
-
-
-def test_a_machine_without_anomalies_is_left_out_and_one_without_normal_clips_is_not(rng):
-    one = made(rng)
-    machines = []
-    for label in ("normal", "anomaly"):
-        own = ((one.clips["split"] == "train") | (one.clips["label"] == label)).to_numpy()
-        clips = one.clips[own].reset_index(drop=True)
-        machines.append(ViewValues(label, "pmsd", clips, one.values[own]))
-    (found,) = failures.fault_contributions(PARAMS, machines)
-    assert (found.machine, found.anomalies, found.normals) == ("anomaly", 24, 0)
-    assert not found.usual.any()
-    assert not found.faults["above"].any()
-    assert failures.fault_contributions(PARAMS, []) == []

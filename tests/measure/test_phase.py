@@ -109,7 +109,8 @@ def test_gates_keep_a_line_that_both_microphones_hear(study_of, rng):
         noise = white(rng)
         return np.stack([0.7 * noise, noise]), np.stack([tone, 0.3 * tone])
 
-    table = phase.gates(*study_of(parts), distances=(0.3,))
+    opened = study_of(parts)
+    table = phase.gates(*opened, phase.sweep(*opened, "far_distance", (0.3,), fits=phase.FITS))
     (row,) = table.to_dict("records")  # real recordings: nothing is rendered
     assert row["case"] == "as recorded"
     assert row["plain machine_sound"] > 10
@@ -154,7 +155,8 @@ def test_without_truth_or_simulated_rooms_there_is_nothing_to_measure(tmp_path, 
         path.unlink()
     assert phase.bounds(params, recordings).empty
     assert phase.sweep(params, recordings, "context", (1,)).empty
-    assert phase.gates(params, recordings, ()).empty
+    near = phase.sweep(params, recordings, "far_distance", (0.3,), fits=phase.FITS)
+    assert phase.gates(params, recordings, near).empty
     assert phase.fixed(params, recordings).empty
     simulated = small_params(tmp_path, scenes=FEW)
     recordings = open_recordings(simulated)

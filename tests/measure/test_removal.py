@@ -7,6 +7,7 @@ from conftest import small_params, write_wav
 from asdlib import frontends
 from asdlib.frontends import Near
 from asdlib.measure import removal
+from asdlib.measure.removal import clip_energies
 from asdlib.report import charts_signals
 from asdlib.study.recordings import open_recordings
 
@@ -91,6 +92,10 @@ def faulty(study, rng):
     return made
 
 
+def audit(params, recordings):
+    return removal.audit(clip_energies(params, recordings), params)
+
+
 def row(table, front_end, machine="fan"):
     own = table[(table["front_end"] == front_end) & (table["machine"] == machine)]
     (found,) = own.to_dict("records")
@@ -99,7 +104,9 @@ def row(table, front_end, machine="fan"):
 
 def test_a_gain_removes_what_lies_where_it_is_low(study):
     low, high = tone(1000, 0.1), tone(6000, 0.1)
-    table = removal.removal(*study(fan=[(low, high, NOTHING)], pump=[(high, low, NOTHING)]))
+    table = removal.removal(
+        clip_energies(*study(fan=[(low, high, NOTHING)], pump=[(high, low, NOTHING)]))
+    )
     assert table["front_end"].unique().tolist() == ["refsub", "adasub", "cohgate"]  # not near, far
     for machine, expected in (("fan", [20, 0]), ("pump", [0, 20])):
         found = row(table, "adasub", machine)
@@ -113,7 +120,9 @@ def test_energies_are_summed_over_clips_also_where_only_some_hold_a_fault(study)
     loud, quiet, fault = tone(2000, 0.4), tone(2000, 0.1), tone(3000, 0.3)
     clips = [(tone(500, 0.3), loud, fault), (tone(500, 0.1), quiet, NOTHING)]
     opened = study(fan=clips, pump=clips[1:])
-    removed, whole = removal.removal(*opened), removal.overall(removal.audit(*opened))
+    measured = clip_energies(*opened)
+    removed = removal.removal(measured)
+    whole = removal.overall(removal.audit(measured, opened[0]))
     for name in ("refsub", "adasub", "cohgate"):
         assert row(whole, name)["noise"] == pytest.approx(row(removed, name)["noise"], abs=1e-9)
     limited = row(whole, "cohgate")
@@ -128,22 +137,23 @@ def test_a_clip_whose_label_is_concealed_counts_too(study, tmp_path):
     for folder in ("test", "truth"):
         (path,) = (tmp_path / "data" / "fan" / folder).iterdir()
         path.rename(path.with_name("section_00_0000.wav"))
-    found = row(removal.overall(removal.audit(*study())), "refsub")
+    found = row(removal.overall(audit(*study())), "refsub")
     assert [found["noise"], found["anomaly"]] == pytest.approx([QUARTER] * 2, abs=1e-5)
 
 
 def test_without_truth_or_machine_sound_there_is_no_row(study, tmp_path):
     opened = study(fan=[(NOTHING, tone(2000, 0.1), NOTHING)])
-    assert removal.removal(*opened).empty
+    assert removal.removal(clip_energies(*opened)).empty
     (path,) = (tmp_path / "data" / "fan" / "truth").iterdir()
     path.unlink()
-    table, audit = removal.removal(*opened), removal.audit(*opened)
+    measured = clip_energies(*opened)
+    table, bands = removal.removal(measured), removal.audit(measured, opened[0])
     assert list(table.columns) == ["machine", "front_end", "noise", "machine_sound"]
-    assert list(audit.columns) == removal.COLUMNS
+    assert list(bands.columns) == removal.COLUMNS
     assert table.empty
-    assert audit.empty
-    assert removal.overall(audit).empty
-    assert removal.examples(*opened) == []
+    assert bands.empty
+    assert removal.overall(bands).empty
+    assert removal.examples(clip_energies(*opened), *opened) == []
 
 
 def test_energies_are_sums_over_time_and_removed_is_their_ratio_in_db():
@@ -158,7 +168,7 @@ def test_energies_are_sums_over_time_and_removed_is_their_ratio_in_db():
 
 def test_a_quarter_of_the_power_is_six_db_of_both_in_every_band(faulty, rng):
     white = 0.02 * rng.standard_normal((RATE, 2))
-    table = removal.audit(*faulty(fan=[white, tone(3000, 0.05)]))
+    table = audit(*faulty(fan=[white, tone(3000, 0.05)]))
     quarter = table[table["front_end"] == "refsub"]
     assert quarter["band"].iloc[0] == removal.WHOLE
     assert len(quarter) == 1 + removal.BANDS
@@ -168,7 +178,7 @@ def test_a_quarter_of_the_power_is_six_db_of_both_in_every_band(faulty, rng):
 
 
 def test_a_band_without_anomaly_has_no_retention(faulty):
-    table = removal.audit(*faulty(fan=[tone(3000, 0.02)])).set_index("band")
+    table = audit(*faulty(fan=[tone(3000, 0.02)])).set_index("band")
     low = table[table["front_end"] == "adasub"]
     (inside,) = [band for band in low.index[1:] if low.loc[band, "share"] > 0.99]
     bottom, top = map(float, inside.split("–"))
@@ -186,12 +196,12 @@ def loss(case):
 def test_examples_are_the_clearest_and_from_different_machines(faulty):
     tones = {"a": (6000, 6500, 3000), "b": (3000, 7000), "c": (5000,)}
     opened = faulty(**{name: [tone(f, 0.02) for f in own] for name, own in tones.items()})
-    cases = removal.examples(*opened)
+    cases = removal.examples(clip_energies(*opened), *opened)
     *losses, success = cases
     assert [loss(case) for case in cases] == sorted(map(loss, cases), reverse=True)
     assert {case.clip["machine"] for case in losses} == {"a", "b", "c"}
     gaps = {}
-    for one in removal.clip_energies(*opened):
+    for one in clip_energies(*opened):
         if one.clip["label"] == "anomaly":
             gaps.setdefault(one.clip["machine"], []).append(one.loss)
     for case in losses:  # the worst of its machine
@@ -199,13 +209,17 @@ def test_examples_are_the_clearest_and_from_different_machines(faulty):
     assert loss(success) == pytest.approx(min(map(min, gaps.values())))
     assert loss(success) < 0
     opened = faulty(("adasub",), d=[tone(6000, 0.02), tone(6500, 0.02)])
-    alone = [case for case in removal.examples(*opened, count=9) if case.clip["machine"] == "d"]
+    alone = [
+        case
+        for case in removal.examples(clip_energies(*opened), *opened, count=9)
+        if case.clip["machine"] == "d"
+    ]
     assert len(alone) == 2  # a machine may fill the examples where the others have none left
 
 
 def test_the_sounds_of_an_example_are_what_they_are_called(faulty):
     params, recordings = faulty(a=[tone(6000, 0.02)])
-    case = removal.examples(params, recordings)[0]
+    case = removal.examples(clip_energies(params, recordings), params, recordings)[0]
     assert case.front_end == "adasub"
     assert case.anomaly == pytest.approx(20, abs=0.05)
     near, denoised, fault, left = (signal for signal, _ in case.tracks.values())
@@ -219,7 +233,7 @@ def test_the_sounds_of_an_example_are_what_they_are_called(faulty):
 
 
 def test_the_figure_frames_what_costs_more_than_it_brings(faulty):
-    table = removal.audit(*faulty(fan=[tone(6000, 0.02)], pump=[tone(3000, 0.02)]))
+    table = audit(*faulty(fan=[tone(6000, 0.02)], pump=[tone(3000, 0.02)]))
     shown = [ax for ax in charts_signals.retention(table).axes if ax.get_title()]
     assert [ax.get_title() for ax in shown] == ["fan", "pump"]
     for ax in shown:
