@@ -5,6 +5,8 @@ It is shown beside the official score and never changes it. Notebook: 02_seed_st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -19,22 +21,23 @@ Weights = Float[np.ndarray, "resample clip"]
 
 
 def omega_resamples(
-    scores: pd.DataFrame,
+    systems: Sequence[pd.DataFrame],
     seeds: int,
     *,
     generator: np.random.Generator,
     resamples: int = RESAMPLES,
-) -> Float[np.ndarray, " resample"]:
-    """Omega of a system, mean over seeds, on resampled clips and seeds.
+) -> Float[np.ndarray, "system resample"]:
+    """Omega of every system, mean over seeds, on resampled clips and seeds.
 
     Clips are drawn with replacement within machine, domain and label. Seeds are drawn with
-    replacement, the same for all machines. Systems with the same clips and seeds get the same draws
-    from equal generators, so that their differences are paired.
+    replacement, the same for all machines. All systems get the same draws, also from equal
+    generators, so that their differences are paired.
 
     Parameters
     ----------
-    scores : labelled test clips: columns machine, domain, label, name, seed, score. A system with
-        one seed, such as a detector without training, is the same for all seeds of the others.
+    systems : labelled test clips, the same of every system: columns machine, domain, label, name,
+        seed, score. A system with one seed, such as a detector without training, is the same for
+        all seeds of the others.
     seeds : how many are drawn.
 
     Raises
@@ -42,22 +45,25 @@ def omega_resamples(
     AsdError
         If a machine lacks a domain or a label.
     """
-    validate(scores)
-    keys = ["machine", "domain", "label", "name"]
-    table = scores.pivot(index=keys, columns="seed", values="score").sort_index()
+    keys, tables = ["machine", "domain", "label", "name"], []
+    for scores in systems:
+        validate(scores)
+        tables.append(scores.pivot(index=keys, columns="seed", values="score").sort_index())
+    every = pd.concat(tables, axis=1)
+    machines = every.groupby(level="machine", sort=False)
+    ends = np.cumsum([len(table.columns) for table in tables])[:-1]
     found = []
     for start in range(0, resamples, _AT_ONCE):
         count = min(_AT_ONCE, resamples - start)
-        of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
-        inverse = np.zeros((seeds, count))
-        machines = table.groupby(level="machine", sort=False)
+        of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count).T / seeds
+        inverse = np.zeros((len(every.columns), count))
         for _, own in machines:
             clips = own.index.to_frame(index=False)
             weights = _draw(clips, count, generator)
             inverse += [_inverse(values, clips, weights) for values in own.to_numpy().T]
         omegas = 3 * len(machines) / inverse  # harmonic mean; 0 where a value is 0
-        found.append(np.einsum("sb,bs->b", omegas, of_seeds))
-    return np.concatenate(found)
+        found.append([(own * of_seeds).sum(axis=0) for own in np.split(omegas, ends)])
+    return np.concatenate(found, axis=1)
 
 
 def interval(values: Float[np.ndarray, " resample"], level: float = 0.95) -> tuple[float, float]:

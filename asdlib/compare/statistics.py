@@ -221,28 +221,45 @@ class Results:
             If the system has other clips or seeds than the others, or a machine lacks a domain or a
             label.
         """
+        self._draw([(front_end, scorer)])
+        return self._found[_resamples(front_end, scorer)]["omega"].to_numpy()
 
-        def make() -> pd.DataFrame:
-            known = metrics.labelled(self.test)
-            own = known[among(known, [(front_end, scorer)])]
-            seeds = int(known.groupby(_MODEL[:2])["seed"].nunique().max())
-            clips, ran = known.groupby(["machine", "name"]).ngroups, own["seed"].nunique()
+    def _draw(self, systems: Iterable[System]) -> None:
+        """Resample all systems of which nothing is kept, at once: the draws are the same."""
+        lacking = [s for s in dict.fromkeys(systems) if not self._at_hand(_resamples(*s))]
+        if not lacking:
+            return
+        known, tables = metrics.labelled(self.test), []
+        seeds = int(known.groupby(_MODEL[:2], observed=True)["seed"].nunique().max())
+        clips = known.groupby(["machine", "name"], observed=True).ngroups
+        for system in lacking:
+            tables.append(own := known[among(known, [system])])
+            ran = own["seed"].nunique()
             if ran not in (1, seeds) or len(own) != clips * ran:
                 raise AsdError(
-                    f"{front_end} {scorer}: a paired bootstrap needs the same clips and the same "
+                    f"{' '.join(system)}: a paired bootstrap needs the same clips and the same "
                     "seeds in all systems."
                 )
-            omegas = omega_resamples(own, seeds, generator=np.random.default_rng(0))
-            return pd.DataFrame({"omega": omegas})
-
-        return self._made(f"resamples-{front_end}-{scorer}", make)["omega"].to_numpy()
+        every = omega_resamples(tables, seeds, generator=np.random.default_rng(0))
+        for system, omegas in zip(lacking, every, strict=True):
+            self._made(_resamples(*system), partial(pd.DataFrame, {"omega": omegas}))
 
     def _made(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Compute a table once, or read it where it was kept."""
         if what not in self._found:
-            file = self._folder and self._folder / f"{what}.{self._key}.parquet"
+            file = self._file(what)
             self._found[what] = store.made(file, make) if file else make()
         return self._found[what]
+
+    def _at_hand(self, what: str) -> bool:
+        """Read a table that was kept; whether there is one."""
+        file = self._file(what)
+        if what not in self._found and file and (kept := store.load(file)) is not None:
+            self._found[what] = kept
+        return what in self._found
+
+    def _file(self, what: str) -> Path | None:
+        return self._folder and self._folder / f"{what}.{self._key}.parquet"
 
     @cached_property
     def _key(self) -> str:
@@ -252,10 +269,16 @@ class Results:
 
     def intervals(self, systems: Iterable[System]) -> list[tuple[float, float]]:
         """95 % bootstrap interval of each mean Omega; NaN where a system has none."""
+        systems = list(systems)
+        self._draw(filter(self._ran, systems))
         return [
-            interval(self.draws(*system)) if self.omegas(*system).notna().any() else (np.nan,) * 2
+            interval(self.draws(*system)) if self._ran(system) else (np.nan,) * 2
             for system in systems
         ]
+
+    def _ran(self, system: System) -> bool:
+        """Whether Omega of a system is known."""
+        return bool(self.omegas(*system).notna().any())
 
     def paired(self, pairs: Iterable[tuple[System, System]]) -> pd.DataFrame:
         """Paired differences of Omega between systems, each and the one it is compared with.
@@ -277,11 +300,14 @@ class Results:
             if system == against:
                 a = a[:0]
             row |= metrics.paired_difference(_for_all_seeds(a, b), _for_all_seeds(b, a))
-            row["low"] = row["high"] = np.nan
-            if not np.isnan(row["mean"]):
-                draws = self.draws(*system) - self.draws(*against)
-                row["low"], row["high"] = interval(draws)
-            rows.append(row | {"verdict": verdict(row) if row["n"] else ""})
+            rows.append(row | {"low": np.nan, "high": np.nan})
+        known = [row for row in rows if not np.isnan(row["mean"])]
+        self._draw(row[side] for row in known for side in ("system", "against"))
+        for row in known:
+            draws = self.draws(*row["system"]) - self.draws(*row["against"])
+            row["low"], row["high"] = interval(draws)
+        for row in rows:
+            row["verdict"] = verdict(row) if row["n"] else ""
         found = pd.DataFrame(rows, columns=_PAIRED)
         return found.assign(p_holm=metrics.holm(found["p_t"].to_numpy(float)))
 
@@ -306,6 +332,11 @@ def with_untrained(table: pd.DataFrame) -> pd.DataFrame:
         return table
     joined = ensemble_by_seed(table, S5, "S5", S5_FUSION)
     return stacked([table, joined])
+
+
+def _resamples(front_end: str, scorer: str) -> str:
+    """Name of what is kept of a system's draws."""
+    return f"resamples-{front_end}-{scorer}"
 
 
 def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
