@@ -96,7 +96,7 @@ if elsewhere:
 for machine in submitted if entered and not elsewhere else ():
     score = study.score_alone(params, recordings, machine)
     for s in entered:
-        filed = submission.read_scores(folders[s.name], submission.label_of(s, params), machine)[:5]
+        filed = submission.read_scores(folders[s.name], submission.label_of(s, params), machine)[:3]
         rederive(partial(systems.scored_alone, score, members[s.name], s.fusion), filed)
     chapter.say(
         f"- {escape(machine)}: {len(filed)} clips by {', '.join(s.name for s in entered)}, the same bytes as in the "

@@ -60,7 +60,7 @@ def clearest(table: pd.DataFrame) -> pd.DataFrame:
     return (anomalous if len(anomalous) else table).sort_values("score").tail(1)
 
 
-def faulty(params: Params, recordings: Recordings, most: int = 100) -> dict[str, list[str]]:
+def faulty(params: Params, recordings: Recordings, most: int = 50) -> dict[str, list[str]]:
     """Look for faults in the normal recordings of every machine.
 
     Parameters
