@@ -34,15 +34,10 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/alarms"))
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS, metavar="SET")
     given = parser.parse_args()
-    front_ends, scorers = zip(*(view for one in SYSTEMS for view in one.views), strict=True)
-    trained = tuple(front_end for one in SYSTEMS if one.trained for front_end in one.front_ends)
     base = params.load(given.params).model_copy(
         update={
-            "front_ends": trained,
-            "scorers": tuple(
-                scorer if front_end in trained and scorer == "s1" else f"{front_end}/{scorer}"
-                for front_end, scorer in zip(front_ends, scorers, strict=True)
-            ),
+            "front_ends": tuple(front_end for front_end, _ in SYSTEMS[0].views),
+            "scorers": ("s1", *map("/".join, SYSTEMS[1].views)),
             "baseline": False,
             "extras": (),
         }
