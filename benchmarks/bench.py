@@ -24,7 +24,7 @@ SMALL = {
     **{"clips": 64, "test": 16, "seconds": 4.0, "seeds": 3, "front_ends": ["adasub"]},
     **{"scorers": ["eq1", "s1"], "autoencoder": {"width": 128}, "training": {"epochs": 1}},
 }
-GROWTH = {
+GROWTH: dict[str, list] = {
     "clips": [64, 128, 256, 512],
     "seeds": [1, 2, 5, 10],
     "machines": [1, 2, 4],

@@ -136,9 +136,9 @@ def products(seeds=10, device="cpu"):
     """GFLOP/s of plain 512-wide matrix products of all seeds, in bfloat16 or as `auto` decides."""
     import torch
 
-    from asdlib.runtime import hardware
+    from asdlib.runtime import hardware, parallel
 
-    hardware.keep_memory()
+    parallel.keep_memory()
     dtype = hardware.precision("auto", device)
     a = torch.randn(seeds, 256, 512, device=device).to(dtype)
     b = torch.randn(seeds, 512, 512, device=device).to(dtype)
@@ -238,8 +238,8 @@ def studied(clips, test, seconds=10.0, machines=1, seeds=1, foretell=False, **ch
 
     root = noise_folder(clips, test, seconds, machines)
     places = {"data": str(root), "results": str(root.parent / "results")}
-    own = {"name": "bench", "seeds": list(range(seeds)), "baseline": False, "extras": []}
-    own = params.load(own | places | changes)
+    given = {"name": "bench", "seeds": list(range(seeds)), "baseline": False, "extras": []}
+    own = params.load(given | places | changes)
     found = {}
     if foretell:
         found["foretold"] = study.forecast(own, study.open_recordings(own)).seconds
