@@ -61,16 +61,30 @@ chapter.result(answers.claim(claims, "far"))
 # {numref}`tab-recordings` in the appendix counts them. *Source* is the domain of the usual conditions, *target* that of changed ones.
 
 # %%
+if recordings.embedded:
+    chapter.say(text.ROOM)
 specs = {name: MACHINES[name] for name in recordings.machines if name in MACHINES}
 rows = [(m, ", ".join(s.faults), len(s.source), len(s.target), s.snr) for m, s in specs.items()]
 heads = ["machine", "faults", "usual", "changed", "level over the noise (dB)"]
 chapter.table(
     pd.DataFrame(rows if recordings.embedded else [], columns=heads),
     label="tab-scenes",
-    caption="The simulated machines: faults, numbers of usual and changed conditions, nominal level. Each stands at one end of a room of its own, the far microphone is some metres away, and the noise comes from "
-    "ventilation, a cart that passes, a compressor and clattering parts at the other end. Room, places and strength of a fault are drawn.",
+    caption="The simulated machines: faults, numbers of usual and changed conditions, nominal level. "
+    "The strength of a fault is drawn for each clip.",
     decimals=0,
     empty="",
+)
+
+# %%
+if recordings.embedded:
+    chapter.say(text.HARDER)
+chapter.figure(
+    charts_signals.harder,
+    truth.harder(params, next(iter(specs))) if recordings.embedded else [],
+    label="fig-harder",
+    caption="Training clips of one machine: level and spectral centroid of its own sound, on scenes as given and on harder ones. "
+    "Clips of one take nearly coincide.",
+    missing="",
 )
 
 # %% [markdown]

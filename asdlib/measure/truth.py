@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,21 @@ from jaxtyping import Complex, Float
 from asdlib import dataset, pipeline
 from asdlib.frontends import FrontEnd, gain, trained_front_ends
 from asdlib.noise import Floors
-from asdlib.params import Params
+from asdlib.params import Params, Spectra
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
 from asdlib.spectra import Spectrum, decibels, frequencies, istft, power, stft
 from asdlib.study import stages
 from asdlib.study.recordings import Recordings
+
+HARDER: dict[str, dict[str, Any]] = {
+    "as given": {},
+    "target scatters more": {"target_scatter": 1.4},
+    "four target conditions": {"target_conditions": 4},
+    "twelve takes": {"takes": 12},
+}
+"""What real data have and the scenes as given have not, as changes of their parameters."""
+_SHOWN, _SHORT = 24, 2.0  # source clips of each, and their seconds
 
 
 def truths(
@@ -88,6 +98,27 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
             sound, noise = np.sum(energy, axis=0)
             rows.append([machine, *decibels(sound / noise)])
     return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
+
+
+def harder(params: Params, machine: str) -> pd.DataFrame:
+    """Training clips of a machine on scenes as given, and on scenes that are harder.
+
+    Returns
+    -------
+    DataFrame with scenes (what is harder), domain, level (of the machine alone at the near
+    microphone, dB of full scale) and centroid (of its power over frequency, kHz), a row per clip.
+    """
+    rows, sizes = [], Spectra(sample_rate=RATE)
+    khz = frequencies(sizes) / 1000
+    for kind, changes in HARDER.items():
+        own = params.scenes.model_copy(update={"seconds": _SHORT} | changes)
+        counts = {"source": _SHOWN, "target": own.train_target}
+        for domain, index in ((d, i) for d, count in counts.items() for i in range(count)):
+            sound = scenes.render(machine, "train", domain, "normal", index, own).machine[0]
+            spectrum = power(stft(sound.astype(np.float32), sizes)).mean(axis=1)
+            centroid = float(spectrum @ khz / spectrum.sum())
+            rows.append([kind, domain, float(decibels(np.mean(sound**2))), centroid])
+    return pd.DataFrame(rows, columns=["scenes", "domain", "level", "centroid"])
 
 
 def spectra_of(params: Params, clips: pd.DataFrame) -> Iterator[Spectrum]:

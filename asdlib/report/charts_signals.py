@@ -86,6 +86,19 @@ def removal(table: pd.DataFrame) -> Figure:
     return shown.figure
 
 
+def harder(table: pd.DataFrame) -> Figure:
+    """Centroid over level of training clips, a panel for each kind of scenes.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.measure.truth.harder`.
+    """
+    look: Any = {"colours": dict(zip(("source", "target"), PALETTE, strict=False))}
+    look |= {"markers": {"source": "o", "target": "D"}, "s": 45, "alpha": 0.7}
+    names = ("level of the machine (dB)", "centroid (kHz)")
+    return panels(table, "scenes", "level", "centroid", "domain", names=names, **look).figure
+
+
 def retention(table: pd.DataFrame) -> Figure:
     """Anomaly removed per front-end and band, a panel per machine; noise removed in small print.
 

@@ -20,6 +20,22 @@ NO_LABELS = (
     "have them."
 )
 
+ROOM = """\
+```{figure} /_static/room.svg
+:name: room
+:alt: Plan of a room. The machine and the near microphone are at one end, the far microphone is \
+some metres away, and ventilation, a passing cart, a compressor and clatter are at the other end.
+
+How the embedded scenes are set up, not to scale. The reverberation time is 0.25 to 0.45 s; all \
+places are drawn for each machine.
+```"""
+HARDER = (
+    "Real recordings are harder in three ways: the changed conditions scatter more than the usual "
+    "ones, there are several of them, and training clips repeat few takes of the machine. Scenes "
+    "can be made so (`scenes: {target_scatter: 1.4, target_conditions: 4, takes: 12}`), and `make "
+    "verdict` judges the detectors on such sets too."
+)
+
 
 def verdict(table: pd.DataFrame, caveat: str) -> str:
     """Return which system finds the most, and what that is worth, as the report's first sentence.

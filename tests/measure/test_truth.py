@@ -7,6 +7,7 @@ from conftest import small_params, write_wav
 
 from asdlib.measure import truth
 from asdlib.noise import Floors
+from asdlib.params import load
 from asdlib.study.recordings import open_recordings
 
 RATE, SECONDS = 16000, 4
@@ -106,3 +107,12 @@ def test_the_true_transfer_is_straight_in_the_logarithm(study, rng):
     true = truth.true_transfers(*study(true={"pump": [4.0, 400.0]}, fan=clips, pump=clips))
     assert list(true) == ["pump"]
     assert true["pump"][[0, 256, 512]] == pytest.approx([4, 40, 400])
+
+
+def test_harder_scenes_scatter_more_and_repeat_takes():
+    table = truth.harder(load({"scenes": {"machines": ["SimFan"]}}), "SimFan")
+    level = table.groupby(["scenes", "domain"])["level"]
+    given, scattered = level.std()["as given"], level.std()["target scatters more"]
+    assert scattered["target"] > 1.2 * given["target"]
+    assert scattered["source"] == given["source"]
+    assert level.nunique()["twelve takes", "source"] == 12 < level.nunique()["as given", "source"]
