@@ -216,7 +216,8 @@ def overview(table: pd.DataFrame, best: str) -> pd.DataFrame:
         shown[f"{best} minus it (95 %)"] = cells
     for kind, head in _OF_SYSTEM.items():
         if kind in table and not (kind == "unlabelled" and best):
-            shown[head] = [of(*own) if isinstance(own, tuple) else "" for own in table[kind]]
+            cells = [of(*own) if isinstance(own, tuple) else "" for own in table[kind]]
+            shown[head] = [cell.replace(" %", "\N{NO-BREAK SPACE}%") for cell in cells]
     titles = [
         own if table["by_labels"][key] else f"{own}: {table['title'][key]}"
         for key, own in entries(table)

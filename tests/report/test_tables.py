@@ -66,7 +66,7 @@ def test_the_first_pages_table_is_a_row_per_system_and_a_column_per_machine():
     assert shown.columns.tolist() == [
         *("system", "saw", "S5 minus it (95 %)", "false alarms: usual")
     ]
-    assert shown.iloc[0].tolist() == ["S5: without", 0.8, "", "1 of 8 (12.5 %)"]
+    assert shown.iloc[0].tolist() == ["S5: without", 0.8, "", "1 of 8 (12.5\N{NO-BREAK SPACE}%)"]
     second = ["Near fine statistics, by labels", 0.712, "+0.100 (-0.100 to +0.300)", ""]
     assert shown.iloc[1].tolist() == second
     both = tables.overview(table.assign(overall=np.nan).rename(columns={"saw": "fan"}), "")
