@@ -120,6 +120,24 @@ chapter.table(
 )
 
 # %% [markdown]
+# ## What each view of S5 is worth
+#
+# Single bins of the near microphone lose nothing of the machine. After AdaSub they hold less of the noise. The mel bands after
+# AdaLS add how level and steps scatter over time.
+
+# %%
+views = untrained.by_view(study_results)
+if said := answers.worth(views):
+    chapter.say(said)
+chapter.table(
+    views,
+    columns=["system", "Ω alone", "Ω of the others"],
+    label="tab-views",
+    caption="$\\Omega$ of every view of S5 alone, and of the other two joined without it; the last row is S5.",
+    empty="",
+)
+
+# %% [markdown]
 # ## Why it works
 #
 # An autoencoder reconstructs five frames at a time (0.2 s). It learns frames of many levels. Where it reconstructs

@@ -15,8 +15,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from asdlib import calibration, metrics
-from asdlib.clipstats import NAMES, VIEWS, Normal, chosen
-from asdlib.compare.statistics import FUSED, Results, among
+from asdlib.clipstats import NAMES, S5, S5_FUSION, VIEWS, Normal, chosen
+from asdlib.compare.statistics import FUSED, Results, among, ensemble_by_seed
 from asdlib.compare.systems import ADASUB
 from asdlib.params import Params, Statistics
 from asdlib.study import detectors, stages
@@ -287,6 +287,25 @@ def against_autoencoders(results: Results) -> pd.DataFrame:
     found = pd.concat([found[~found["trained"]], others[shown]], ignore_index=True)
     paired = results.paired((own, ADASUB) for own in found["system"])
     return found.join(paired[["mean", "low", "high", "verdict"]])
+
+
+def by_view(results: Results) -> pd.DataFrame:
+    """What each view of S5 is worth: Omega of it alone, and of the others joined without it.
+
+    Returns
+    -------
+    DataFrame with system, alone and without; the last row is S5 itself. No rows where a view was
+    not run, or Omega cannot be computed.
+    """
+    names, whole = ["system", "alone", "without"], results.omegas("S5", FUSED).mean()
+    if np.isnan(whole):
+        return pd.DataFrame(columns=names)
+    table, rows = metrics.labelled(results.test), []
+    for view in S5:
+        rest = ensemble_by_seed(table, [own for own in S5 if own != view], "S5", S5_FUSION)
+        without = metrics.omega(metrics.evaluate(rest))
+        rows.append([view, results.omegas(*view).mean(), without])
+    return pd.DataFrame([*rows, [("S5", FUSED), whole, np.nan]], columns=names)
 
 
 def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:

@@ -98,6 +98,8 @@ COLUMNS: dict[str, str | Cells] = {
     "pAUC": "pauc",
     "Ω": "omega",
     "Ω before": "omega_against",
+    "Ω alone": "alone",
+    "Ω of the others": written("{without:.3f}", ""),
     "Ω ± std": written("{omega:.3f} ± {omega_std:.3f}", "{omega:.3f}"),
     "mean ± std": _spread,
     "95 % interval of the mean": written("{low:.3f} to {high:.3f}", ""),

@@ -223,3 +223,14 @@ def test_where_the_autoencoder_is_better_is_told_by_machine(scored):
     assert gained["untrained"].tolist() == [("near", "fine")] * 2
     assert gained["machine"].tolist() == ["fan", "valve"]
     assert gained["gain"].tolist() == pytest.approx([OMEGA_OF_HALF - 1, 1 - OMEGA_OF_HALF])
+
+
+def test_what_a_view_of_s5_is_worth_is_told_by_leaving_it_out():
+    views = {("near", "fine"): PERFECT, ("adasub", "fine"): HALF, ("adals", "pmsd"): HALF}
+    table = joined(*(rows("fan", *view, {0: own}) for view, own in views.items()))
+    found = untrained.by_view(Results(table)).set_index("system")
+    assert found["alone"][[*views]].tolist() == pytest.approx([1, OMEGA_OF_HALF, OMEGA_OF_HALF])
+    assert found["without"]["near", "fine"] == pytest.approx(OMEGA_OF_HALF)  # the others are alike
+    assert found["without"]["adasub", "fine"] > OMEGA_OF_HALF + 0.01
+    assert found["alone"]["S5", "fused"] == Results(table).omegas("S5", "fused").item()
+    assert untrained.by_view(Results(table[table["scorer"] == "fine"])).empty

@@ -110,3 +110,15 @@ def test_the_monitor_is_judged_where_there_are_labels():
         "normal clips; 10 % were wanted."
     )
     assert "no labelled test clip" in answers.monitored(pd.DataFrame(), "pump", 0.1)
+
+
+def test_the_view_that_s5_needs_and_the_one_that_costs_are_told():
+    systems = [("near", "fine"), ("adals", "pmsd"), ("S5", "fused")]
+    table = pd.DataFrame(
+        {"system": systems, "alone": [0.6, 0.7, 0.8], "without": [0.7, 0.82, None]}
+    )
+    assert answers.worth(table) == (
+        "S5 needs Near fine statistics most: without it, Ω is 0.700 in place of 0.800. Without "
+        "AdaLS statistics pmsd it would be higher here, 0.820."
+    )
+    assert answers.worth(table[:0]) == ""
