@@ -49,9 +49,10 @@ def main():
         "seeds": tuple(range(given.seeds)),
         "autoencoder": params.Autoencoder(),
     }
-    base = with_scenes(params.load(given.params).model_copy(update=changes))
+    whole = params.load(given.params)
+    base = with_scenes(whole.model_copy(update=changes))
     found = pd.concat([omegas(base, epochs) for epochs in given.epochs], ignore_index=True)
-    found = found.assign(width=base.autoencoder.width, manifest=open_recordings(base).digest)
+    found = found.assign(width=base.autoencoder.width, manifest=open_recordings(whole).digest)
     store.write(found, files.resolve(base.results) / "trained_out" / "omega.csv")
     print(found.round(3).to_string(index=False))
 
