@@ -77,6 +77,26 @@ chapter.figure(
     missing="There is no learning curve without training.",
 )
 
+# %%
+chapter.table(
+    provenance.trained_out(params, recordings),
+    columns=[
+        "score",
+        "epochs",
+        "width",
+        "seeds",
+        "mean ± std",
+        "Ω of S5",
+        "S5's lead (95 % interval)",
+    ],
+    label="tab-longer",
+    caption="AdaSub's autoencoder at the paper's width by length of training, against S5 on the same clips: $\\Omega$, mean ± "
+    "standard deviation over seeds (`studies/trained_out.py`).",
+    empty="How far longer training goes was not measured on these recordings: `python studies/trained_out.py` does it in hours."
+    if trained
+    else "",
+)
+
 # %% [markdown]
 # ## The ladder
 #

@@ -31,7 +31,8 @@ rate = 1 - params.scoring.quantile
 systems = findings.overview(stats.results(params, recordings), params.scoring.quantile)
 best = findings.winner(systems)
 losses = provenance.losses(params, recordings)
-chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losses)))
+longer = provenance.trained_out(params, recordings)
+chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losses, longer)))
 
 # %%
 chapter.table(

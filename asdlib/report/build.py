@@ -141,7 +141,8 @@ def _key(params: Params, recordings: study.Recordings) -> str:
     """Names what all chapters depend on besides their texts and the parameters."""
     code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
     package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
-    return digest([recordings.digest, exposure.fingerprint(params), package])
+    longer = provenance.trained_out(params, recordings).to_csv()
+    return digest([recordings.digest, exposure.fingerprint(params), longer, package])
 
 
 def _placed(params: Params, out: Path) -> Params:

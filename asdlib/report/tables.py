@@ -98,6 +98,10 @@ COLUMNS: dict[str, str | Cells] = {
     "pAUC": "pauc",
     "Ω": "omega",
     "Ω before": "omega_against",
+    "Ω of S5": "s5",
+    "S5's lead (95 % interval)": written(
+        "{lead mean:+.3f} ({lead low:+.3f} to {lead high:+.3f})", ""
+    ),
     "Ω alone": "alone",
     "Ω of the others": written("{without:.3f}", ""),
     "Ω ± std": written("{omega:.3f} ± {omega_std:.3f}", "{omega:.3f}"),

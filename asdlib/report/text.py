@@ -61,7 +61,11 @@ def verdict(table: pd.DataFrame, caveat: str) -> str:
 
 
 def caveat(
-    params: Params, recordings: Recordings, table: pd.DataFrame, losses: pd.DataFrame
+    params: Params,
+    recordings: Recordings,
+    table: pd.DataFrame,
+    losses: pd.DataFrame,
+    longer: pd.DataFrame,
 ) -> str:
     """Return what the numbers of the first page are measured on, and how far models were trained.
 
@@ -69,6 +73,7 @@ def caveat(
     ----------
     table : of :func:`asdlib.compare.findings.overview`.
     losses : of :func:`asdlib.report.provenance.losses`.
+    longer : of :func:`asdlib.report.provenance.trained_out`.
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
     on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')}"
@@ -83,7 +88,16 @@ def caveat(
     given = f"The autoencoders have width {a.width} and {plural(t.epochs, 'epoch')}"
     if short:
         given += f", the paper's {paper.autoencoder.width} and {paper.training.epochs}"
-    return f"{said} {given}{'; their loss still falls' * bool(falls)}."
+    told = f"{said} {given}{'; their loss still falls' * bool(falls)}."
+    if longer.empty:
+        return told
+    longest: Any = longer[longer["epochs"] == longer["epochs"].max()]
+    top = longest.loc[longest["mean"].idxmax()]
+    return (
+        f"{told} AdaSub at width {top['width']:.0f} after {top['epochs']:.0f} epochs (mean of "
+        f"{plural(int(top['seeds']), 'seed')}) reaches {top['mean']:.3f} where S5 has "
+        f"{top['s5']:.3f}."
+    )
 
 
 def failures(table: pd.DataFrame, rate: float) -> list[str]:

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from asdlib.params import Autoencoder, Params
-from asdlib.report import text
+from asdlib.report import provenance, text
 from asdlib.study.recordings import Recordings
+
+NONE = pd.DataFrame()
 
 
 def overview(low=0.1, **changed):
@@ -58,8 +60,26 @@ def test_the_caveat_counts_machines_and_clips_and_looks_at_the_loss(last, falls)
     recordings = Recordings(Path("data"), clips, "", embedded=True)
     losses = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, last]})
     small = Params(autoencoder=Autoencoder(width=64))
-    said = text.caveat(small, recordings, overview(), losses)
+    said = text.caveat(small, recordings, overview(), losses, NONE)
     assert said.startswith("This is simulated sound, no result of the challenge: 1 machine with ")
     assert "2 labelled test clips count. The autoencoders have width 64 and 100 epochs" in said
     assert said.endswith(", the paper's 512 and 100" + "; their loss still falls" * falls + ".")
-    assert "autoencoders" not in text.caveat(small, recordings, overview(), losses[:0])
+    assert "autoencoders" not in text.caveat(small, recordings, overview(), losses[:0], NONE)
+
+
+def test_longer_training_is_told_where_it_was_measured_on_these_recordings(tmp_path):
+    params = Params(results=str(tmp_path))
+    clips = pd.DataFrame({"split": [], "label": [], "domain": [], "machine": []})
+    recordings = Recordings(tmp_path, clips, "abcd", embedded=True)
+    assert provenance.trained_out(params, recordings).empty
+    values = {"epochs": [4, 100, 100], "mean": [0.9, 0.61, 0.63], "s5": 0.8, "seeds": 2}
+    found = pd.DataFrame(values | {"width": 512, "manifest": ["abcd", "abcd", "abcd"]})
+    (tmp_path / "trained_out").mkdir()
+    found.to_csv(tmp_path / "trained_out" / "omega.csv")
+    longer = provenance.trained_out(params, recordings)
+    losses = pd.DataFrame({"epoch": [1], "loss": [1.0]})
+    assert text.caveat(params, recordings, overview(), losses, longer).endswith(
+        "AdaSub at width 512 after 100 epochs (mean of 2 seeds) reaches 0.630 where S5 has 0.800."
+    )
+    other = Recordings(tmp_path, clips, "other", embedded=True)
+    assert provenance.trained_out(params, other).empty
