@@ -82,6 +82,19 @@ def choose(tables):
     return found.sort_values("mean", ascending=False, ignore_index=True)
 
 
+def regret(tables):
+    """Omega of S5 on every set, of the view that is best there by labels, and what is lost to it."""
+    rows = []
+    for name, table in tables.items():
+        known = statistics.Results(metrics.labelled(table)).per_seed
+        omegas = known.set_index(["front_end", "scorer"])["omega"]
+        s5 = omegas.pop(("S5", statistics.FUSED))
+        view = "/".join(omegas.idxmax())
+        rows.append({"set": name, "S5": s5, "best view": view, "Omega": omegas.max()})
+    found = pd.DataFrame(rows)
+    return found.assign(regret=found["Omega"] - found["S5"])
+
+
 def rows_of(table):
     """Every system of one set: parts of Omega, and the paired difference to the autoencoder."""
     results = statistics.Results(table)
@@ -164,7 +177,9 @@ def main():
     tables = {name: untrained(own) for name, own in sets.items()}
     ranked = choose({name: tables[name] for name in CHOICE})
     ranked.round(4).to_csv(out / "untrained-choice.csv", index=False)
-    print(ranked.head(20).round(3).to_string())
+    lost = regret(tables)
+    lost.round(4).to_csv(out / "untrained-regret.csv", index=False)
+    print(ranked.head(20).round(3).to_string(), lost.round(3).to_string(), sep="\n")
     for name, own in sets.items():
         with_s5 = statistics.with_untrained(tables[name])
         whole = [trained(own), with_s5, beside(own, tables[name])]
