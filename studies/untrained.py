@@ -83,7 +83,7 @@ def choose(tables):
 
 
 def regret(tables):
-    """Omega of S5 on every set, of the view that is best there by labels, and what is lost to it."""
+    """Omega of S5 on every set, and of the view that is best there by labels."""
     rows = []
     for name, table in tables.items():
         known = statistics.Results(metrics.labelled(table)).per_seed
