@@ -66,7 +66,7 @@ def write(page: Path, target: Path) -> Path:
         text = _local(page.parent, str(script["src"])).read_text(encoding="utf-8")
         script.string = _BREAKS_SCRIPT.sub(r"\\x3C", _SOURCE_MAP.sub("", text))
         del script["src"]
-    for tag in whole.select("[src], link[rel~=icon]"):
+    for tag in whole.select("[src], link[rel~=icon], a.download"):
         name = "src" if "src" in tag.attrs else "href"
         tag[name] = _data(page.parent, str(tag[name]))
     for script in whole.select("script[defer]"):  # text in a page is never deferred

@@ -299,7 +299,8 @@ def show_table(
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     with pd.option_context("display.max_colwidth", None):
         plain = f"<p>{caption}</p>{shown.to_html(index=False)}"
-    block = f"```{{table}} {caption}\n:name: {label}\n\n{lines}\n```"
+    link = f"{{download}}`CSV </figures/{label}.csv>`"
+    block = f"```{{table}} {caption}\n:name: {label}\n\n{lines}\n```\n\n{link}"
     display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
 
 
