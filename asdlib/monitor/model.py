@@ -15,24 +15,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from asdlib import clipstats
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.lines import Lines
-from asdlib.monitor import health, model_file, recordings
+from asdlib.monitor import health, model_file, recordings, window
 from asdlib.monitor.decision import Decision
-from asdlib.monitor.quantities import measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence, joined
+from asdlib.monitor.recordings import Recording
 from asdlib.monitor.reference import MachineReference
 from asdlib.monitor.views import Row, Tables, examined, unfitted
-from asdlib.monitor.window import Window
 from asdlib.params import AsdError, Spectra
 from asdlib.pipeline import FittedView
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import keep_memory, one_thread
-
-Recording = str | Path | Float[np.ndarray, "channel sample"]
 
 
 @dataclass(frozen=True)
@@ -195,9 +191,7 @@ class Monitor:
         """Sizes of spectra and frames, and the sample rate."""
         return self.views[0].spectra
 
-    def score(
-        self, recording: Recording, rate: int | None = None, *, name: str | None = None
-    ) -> Reading:
+    def score(self, recording: Recording, rate: int | None = None, *, name: str = "") -> Reading:
         """Score one recording alone.
 
         Parameters
@@ -214,28 +208,17 @@ class Monitor:
         return self.evidence(recording, rate, name=name).reading
 
     def evidence(
-        self, recording: Recording, rate: int | None = None, *, name: str | None = None
+        self, recording: Recording, rate: int | None = None, *, name: str = ""
     ) -> ReadingEvidence:
         """Score one recording alone, with what a picture of the reading shows.
 
         Parameters and errors are those of :meth:`score`.
         """
         signal = recordings.signal(recording, rate, self.spectra)
-        if name is None:
-            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        if isinstance(recording, str | Path):
+            name = name or Path(recording).name
         with one_thread():
-            found = measure(signal, self.spectra)
-            faults = health.faults(found, self.reference)
-            gain = health.gain(found, self.reference)
-            if gain:
-                signal = signal * np.float32(10 ** (-gain / 20))
-                faults = [fault for fault in faults if fault.kind not in health.OF_LEVEL]
-            length = round(float(self.known["seconds"].median()) * found.rate)
-            starts = recordings.windows(signal.shape[1], length)
-            end = length if len(starts) > 1 else None
-            heard = (Window.heard(self, signal[:, at:][:, :end], at / found.rate) for at in starts)
-            worst = max(heard, key=lambda own: own.score)
-        return worst.told(self, name, gain, faults, found.seconds, len(starts))
+            return window.evidence(self, signal, name)
 
     def z(self, values: Sequence[Row]) -> list[float]:
         """Score of each detector, from what it looks at of one recording."""

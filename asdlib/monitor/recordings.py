@@ -6,6 +6,7 @@ DCASE, and then the clips of ``train/`` are taken. What is named as an anomaly i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,7 @@ from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import problem_of, resampled
 
+Recording = str | Path | Float[np.ndarray, "channel sample"]
 Result = TypeVar("Result")
 
 LONGER = 1.5
@@ -153,18 +155,12 @@ def windows(samples: int, length: float) -> list[int]:
     """
     if samples <= LONGER * length:
         return [0]
-    return (
-        np.linspace(0, samples - length, int(np.ceil(samples / length)))
-        .round()
-        .astype(int)
-        .tolist()
-    )
+    starts = np.linspace(0, samples - length, math.ceil(samples / length))
+    return starts.round().astype(int).tolist()
 
 
 def signal(
-    recording: str | Path | Float[np.ndarray, "channel sample"],
-    rate: int | None,
-    spectra: Spectra,
+    recording: Recording, rate: int | None, spectra: Spectra
 ) -> Float[np.ndarray, "channel=2 _"]:
     """Both channels of a recording at the sample rate of the spectra.
 
@@ -185,9 +181,8 @@ def signal(
     else:
         found = np.asarray(recording, np.float32)
         if found.ndim != 2:
-            raise AsdError(
-                f"an array of shape {found.shape}; (2, samples) is needed, near and far."
-            )
+            needed = "(2, samples) is needed, near and far"
+            raise AsdError(f"an array of shape {found.shape}; {needed}.")
     shortest = 2 * spectra.n_fft  # two frames of the longer window
     if wrong := problem_of(found, own, spectra, shortest):
         raise AsdError(f"{where}{wrong}")
@@ -198,10 +193,11 @@ def each(
     function: Callable[[np.ndarray], Result], table: pd.DataFrame, spectra: Spectra
 ) -> Iterator[Result]:
     """Apply a function to the signal of every recording of a manifest."""
-    files = zip(table["path"], table["hash"], strict=True)
-    return clip_by_clip(
-        lambda file: function(dataset.read(file[0], spectra, content=file[1])), files
-    )
+
+    def one(file: tuple[str, str]) -> Result:
+        return function(dataset.read(file[0], spectra, content=file[1]))
+
+    return clip_by_clip(one, zip(table["path"], table["hash"], strict=True))
 
 
 def listed(paths: Iterable[Path], say: Callable[[str], object]) -> list[Path]:
@@ -237,10 +233,9 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
             return own.assign(session=""), problems
         machines = sorted(path.name for path in root.iterdir() if is_machine(path))
     if machines:
-        raise AsdError(
-            f"{root}: holds {plural(len(machines), 'machine')} ({', '.join(machines[:4])}); a "
-            "monitor is fitted on one: give one of these folders."
-        )
+        held = f"{plural(len(machines), 'machine')} ({', '.join(machines[:4])})"
+        cure = "a monitor is fitted on one: give one of these folders"
+        raise AsdError(f"{root}: holds {held}; {cure}.")
     whole = _wavs(root)
     if not (found := [path for path in whole if not _is_anomaly(path, root)]):
         raise AsdError(_passed_over(whole)[0])

@@ -51,10 +51,8 @@ class WatchLog:
             try:
                 self._file = _locked(self._path)
             except BlockingIOError:
-                raise AsdError(
-                    f"{log}: in use by another process; stop that watcher, or give this one a log "
-                    "of its own."
-                ) from None
+                cure = "stop that watcher, or give this one a log of its own"
+                raise AsdError(f"{log}: in use by another process; {cure}.") from None
         if content and not content.endswith(b"\n"):
             _append(log, "")  # a cut last line is ended, and says nothing
         own = read_bytes(self._path, _MOST_BYTES)
