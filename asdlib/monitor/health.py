@@ -233,23 +233,17 @@ def _copied(x: SimpleNamespace) -> Iterator[Fault]:
 
 def _alone(x: SimpleNamespace) -> Iterator[Fault]:
     """Faults of one channel: clipped, gated, offset or band-limited."""
-    offset = max(_OFFSET, _ERRORS * x.wander)
-    mean = f"an offset of {x.mean:.3f} of full scale"
-    for kind, quantity, limit, words, form in (
-        (
-            "clipped",
-            "clipped",
-            _CLIPPED,
-            "is clipped: {:.1%} of its samples lie at a peak value",
-            ".1%",
-        ),
-        ("gated", "silent", _SILENT, "is gated: {:.0%} of it is digital silence", ".0%"),
-        ("offset", "offset", offset, f"has {mean}", ".3f"),
+    offset, peaks = max(_OFFSET, _ERRORS * x.wander), "{} of its samples lie at a peak value"
+    for kind, quantity, limit, form, words in (
+        ("clipped", "clipped", _CLIPPED, ".1%", f"is clipped: {peaks}"),
+        ("gated", "silent", _SILENT, ".0%", "is gated: {} of it is digital silence"),
+        ("offset", "offset", offset, ".3f", f"has an offset of {x.mean:.3f} of full scale"),
     ):
         value, high = getattr(x, quantity), getattr(x.usual, quantity).high
         if value > max(limit, high):
             usually = f", usually at most {high:{form}}" if x.reference else ""
-            yield Fault(kind, f"The {x.name} channel {words.format(value)}{usually}.")
+            told = words.format(f"{value:{form}}")
+            yield Fault(kind, f"The {x.name} channel {told}{usually}.")
     bands, usual = x.found.bands[x.c], x.reference.bands[x.c] if x.reference else 0.0
     drops = x.drop > max(_DROP, x.usual.drop.high)
     if drops or (x.reference and _side(x, "cut", _CUT) > 0):
@@ -270,11 +264,9 @@ def _between(x: SimpleNamespace, limited: bool) -> Iterator[Fault]:
     """
     usual, match, rate = x.usual, x.match, x.found.rate
     known = usual.match.centre >= _KNOWN and usual.match.low > 0
-    mirrored = known and x.mirror > max(usual.mirror.high, _MARGIN)
-    crossed = x.crossed < min(_CROSSED, usual.crossed.low)
-    if (mirrored and abs(match) + x.mirror >= EVIDENT) or (
-        crossed and not (known and match >= EVIDENT)
-    ):
+    mirrored = x.mirror > max(usual.mirror.high, _MARGIN) and abs(match) + x.mirror >= EVIDENT
+    crossed = x.crossed < min(_CROSSED, usual.crossed.low) and not (known and match >= EVIDENT)
+    if (known and mirrored) or crossed:
         words = "near holds what is usually far, and far what is usually near"
         yield Fault("swapped", f"The near and far channels are swapped: {words}.")
         return

@@ -84,11 +84,11 @@ def measure(
     >>> round(found["level near"]), round(found["level far"]), round(found["silent far"], 2)
     (-20, -21, 0.25)
     """
-    signal = np.ascontiguousarray(signal, np.float32)
+    signal, rate = np.ascontiguousarray(signal, np.float32), spectra.sample_rate
     mean = signal.mean(axis=1, dtype=np.float64)
     centred = signal - mean[:, None].astype(np.float32)
     whole = np.einsum("cs,cs->c", centred, centred) / signal.shape[1]
-    slice_ = max(int(_SLICE * spectra.sample_rate), 1)
+    slice_ = max(int(_SLICE * rate), 1)
     count = max(signal.shape[1] // slice_, 1)
     cut = centred[:, : count * slice_].reshape(2, count, -1)
     slices = np.einsum("cns,cns->cn", cut, cut) / cut.shape[-1]
@@ -102,7 +102,7 @@ def measure(
     cross = x[1] * x[0].conj()
     unlike, times = _copy(power, cross.mean(axis=0))
     bands = decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2)))
-    run = int(RUN * spectra.sample_rate)
+    run = int(RUN * rate)
     values = by_channel(
         level=decibels(whole),
         mean=mean,
@@ -114,13 +114,7 @@ def measure(
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
     )
     both = {"unlike": unlike, "times": times}
-    return RecordingQuantities(
-        values | both,
-        bands,
-        _lags(cross, length),
-        spectra.sample_rate,
-        samples / spectra.sample_rate,
-    )
+    return RecordingQuantities(values | both, bands, _lags(cross, length), rate, samples / rate)
 
 
 def by_channel(**quantities: Sequence[float] | Float[np.ndarray, " channel=2"]) -> dict[str, float]:
@@ -168,15 +162,11 @@ def _copy(
 
 def _clipped(channel: Float[np.ndarray, " sample"]) -> float:
     """Share of samples on a plateau at the highest and the lowest value."""
-    low, high = float(channel.min()), float(channel.max())
-    near_by = max(_BELOW_TOP * (high - low) / 2, _STEP)
+    near_by = max(_BELOW_TOP * float(np.ptp(channel)) / 2, _STEP)
     share = 0.0
-    for at, beside in (
-        (channel == high, channel > high - near_by),
-        (channel == low, channel < low + near_by),
-    ):
-        here = np.count_nonzero(at)
-        if here > _RATIO * (np.count_nonzero(beside) - here):
+    for apart in (channel.max() - channel, channel - channel.min()):
+        here = np.count_nonzero(apart == 0)
+        if here > _RATIO * (np.count_nonzero(apart < near_by) - here):
             share += here / len(channel)
     return share
 

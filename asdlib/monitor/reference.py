@@ -14,13 +14,7 @@ import numpy as np
 import scipy.signal
 from jaxtyping import Float
 
-from asdlib.monitor.quantities import (
-    CHANNELS,
-    LAG,
-    RecordingQuantities,
-    by_channel,
-    steepest,
-)
+from asdlib.monitor.quantities import CHANNELS, LAG, RecordingQuantities, by_channel, steepest
 
 EVIDENT = 8.0
 """Standard deviations of chance that a match of cross-correlations needs."""
