@@ -76,10 +76,8 @@ def check_label(label: str) -> None:
         For an institute of more than 10 characters, or an N that is not from 1 to 4.
     """
     if not _LABEL.fullmatch(label):
-        raise AsdError(
-            f"{label}: not a label of the form Name_INST_task2_N (institute at most 10 "
-            "characters, N from 1 to 4)."
-        )
+        form = "Name_INST_task2_N (institute at most 10 characters, N from 1 to 4)"
+        raise AsdError(f"{label}: not a label of the form {form}.")
 
 
 def expected_clips(data: str | Path) -> dict[str, set[str]]:

@@ -151,11 +151,8 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
             raise KeyboardInterrupt
 
     able = threading.current_thread() is threading.main_thread()
-    numbers = [
-        n
-        for n in (*_REQUESTS, *_HANG_UP * patient)
-        if able and signal.getsignal(n) is not signal.SIG_IGN
-    ]
+    heard = (*_REQUESTS, *_HANG_UP * patient) if able else ()
+    numbers = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, stop) for number in numbers]
     try:
         yield stopped

@@ -213,10 +213,8 @@ def _response(path: Path) -> Response:
     """Read a measured response of both microphones."""
     response = _cut(dataset.read(path, ANY_RATE))
     if not np.isfinite(response).all() or not response[0].any():
-        raise AsdError(
-            f"{path}: no impulse response: the near channel (0) is silent, or samples are NaN or "
-            "infinite."
-        )
+        wrong = "the near channel (0) is silent, or samples are NaN or infinite"
+        raise AsdError(f"{path}: no impulse response: {wrong}.")
     return response
 
 
