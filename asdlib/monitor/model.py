@@ -19,12 +19,12 @@ import pandas as pd
 from asdlib import clipstats
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.lines import Lines
-from asdlib.monitor import health, model_file, recordings, window
+from asdlib.monitor import health, model_file, recordings
 from asdlib.monitor.decision import Decision
 from asdlib.monitor.reasons import Reading, ReadingEvidence, joined
 from asdlib.monitor.recordings import Recording
 from asdlib.monitor.reference import MachineReference
-from asdlib.monitor.views import Row, Tables, examined, unfitted
+from asdlib.monitor.views import Row, Tables, examined, judged, unfitted
 from asdlib.params import AsdError, Spectra
 from asdlib.pipeline import FittedView
 from asdlib.runtime.errors import plural
@@ -218,7 +218,7 @@ class Monitor:
         if isinstance(recording, str | Path):
             name = name or Path(recording).name
         with one_thread():
-            return window.evidence(self, signal, name)
+            return judged(self, signal, name)
 
     def z(self, values: Sequence[Row]) -> list[float]:
         """Score of each detector, from what it looks at of one recording."""
