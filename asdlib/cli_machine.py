@@ -15,10 +15,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from asdlib.params import AsdError
 from asdlib.runtime import process
 from asdlib.runtime.commands import argument
-from asdlib.runtime.errors import plural, printable, sentence
+from asdlib.runtime.errors import AsdError, plural, printable, sentence
 from asdlib.runtime.process import say
 
 if TYPE_CHECKING:

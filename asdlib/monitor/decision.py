@@ -15,8 +15,7 @@ import scipy.stats
 from jaxtyping import Float
 
 from asdlib.calibration import Alarm
-from asdlib.params import AsdError
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import AsdError, plural
 
 _TAIL = 0.1  # share of the held-out scores whose excess is continued beyond the highest
 _ODD = 0.01  # chance below which the alarms of a session are too many

@@ -7,6 +7,7 @@ polarity between the channels are much the same in all of them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -85,32 +86,29 @@ def unfit(faults: Sequence[Fault]) -> bool:
 
 
 def summary(
-    names: Sequence[str],
-    recordings: Sequence[RecordingQuantities],
-    reference: MachineReference | None = None,
+    names: Sequence[str], recordings: Sequence[RecordingQuantities], reference: MachineReference
 ) -> list[str]:
     """One sentence per kind of fault, for many recordings.
 
     Parameters
     ----------
     names : of the recordings; at most three are told.
-    reference : fitted on these recordings. With it, those that are unlike most others are told too;
-        without it, only faults that show in one recording.
+    reference : of the machine; recordings that are unlike most others are told too.
 
     Examples
     --------
     >>> from asdlib.monitor.quantities import measure
     >>> loud = np.clip(np.random.default_rng(0).normal(size=(2, 16000)), -1, 1)
-    >>> summary(["a.wav", "b.wav"], [measure(loud), measure(0.01 * loud + 0.02)])
+    >>> found = [measure(loud), measure(0.01 * loud + 0.02)]
+    >>> summary(["a.wav", "b.wav"], found, MachineReference.fit(found))
     ['clipped: 2 of 2 recordings (a.wav, b.wav).', 'offset: 1 of 2 recordings (b.wav).']
     """
-    of_kind: dict[str, list[str]] = {}
+    # without ranges, so that a training recording can be faulty
+    usual = replace(reference, low=reference.centre, high=reference.centre)
+    of_kind = defaultdict[str, list[str]](list)
     for name, found in zip(names, recordings, strict=True):
-        own = faults(found)
-        if reference is not None:  # without its ranges, so that a training recording can be faulty
-            own += faults(found, replace(reference, low=reference.centre, high=reference.centre))
-        for kind in {fault.kind for fault in own}:
-            of_kind.setdefault(kind, []).append(name)
+        for kind in {fault.kind for fault in faults(found) + faults(found, usual)}:
+            of_kind[kind].append(name)
     return [
         f"{_COUNTED[kind]}: {len(own)} of {len(names)} recordings "
         f"({', '.join(own[:_MOST_NAMES])}{', ...' if len(own) > _MOST_NAMES else ''})."

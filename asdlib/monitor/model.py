@@ -7,7 +7,7 @@ detector of new lines. Thresholds come from held-out scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from asdlib.lines import Lines
 from asdlib.monitor import health, model_file, recordings
 from asdlib.monitor.decision import Decision
 from asdlib.monitor.reasons import Reading, ReadingEvidence, joined
-from asdlib.monitor.recordings import Recording
+from asdlib.monitor.recordings import Paths, Recording, Skip
 from asdlib.monitor.reference import MachineReference
 from asdlib.monitor.views import Row, Tables, examined, judged, unfitted
 from asdlib.params import AsdError, Spectra
@@ -72,12 +72,7 @@ class Monitor:
 
     @classmethod
     def fit(
-        cls,
-        normal: str | Path | Iterable[str | Path],
-        false_alarms: float = 0.1,
-        *,
-        resample: bool = False,
-        skip: Callable[[str], object] | None = None,
+        cls, normal: Paths, false_alarms: float = 0.1, *, resample: bool = False, skip: Skip = None
     ) -> Monitor:
         """Learn what is normal.
 
@@ -227,7 +222,7 @@ class Monitor:
         scores = [float(view.normal.z(own[None])[0]) for view, own in pairs]
         return [*scores, float(self.lines.z(prominence[None])[0])]
 
-    def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
+    def refit(self, more: Paths) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
 
         Recordings that it knows already are left out. The noise floors stay those of the first
@@ -245,11 +240,9 @@ class Monitor:
         held_out = self.known.set_index("session")["fold"]  # a day stays together
         same = held_out[held_out.index != ""].groupby(level=0).first()
         own["fold"] = own["session"].map(same).fillna(own["fold"]).astype(int)
-        return replace(
-            self.on(values, pd.concat([self.known, own], ignore_index=True)),
-            reference=self.reference.widened(found),
-            faulty=(*self.faulty, *faulty),
-        )
+        wider = self.on(values, pd.concat([self.known, own], ignore_index=True))
+        reference = self.reference.widened(found)
+        return replace(wider, reference=reference, faulty=(*self.faulty, *faulty))
 
     def on(self, values: Tables, known: pd.DataFrame) -> Monitor:
         """Return a monitor on other recordings, behind the same front-ends.

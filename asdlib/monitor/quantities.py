@@ -13,7 +13,10 @@ from jaxtyping import Complex, Float
 from numpy.lib.stride_tricks import sliding_window_view
 
 from asdlib.params import Spectra
+from asdlib.pipeline import Sound
 from asdlib.spectra import decibels
+
+Lags = Float[np.ndarray, "half=2 lag"]
 
 CHANNELS = ("near", "far")
 BANDS = 32
@@ -60,14 +63,12 @@ class RecordingQuantities:
 
     values: dict[str, float]
     bands: Float[np.ndarray, "channel=2 band"]
-    lags: Float[np.ndarray, "half=2 lag"]
+    lags: Lags
     rate: int
     seconds: float
 
 
-def measure(
-    signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra = Spectra()
-) -> RecordingQuantities:
+def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
     """Measure one recording, in about 10 ms for 10 s.
 
     Parameters
@@ -182,9 +183,7 @@ def _silent(channel: Float[np.ndarray, " sample"], shortest: int) -> float:
     return float(runs[long][~peak].sum() / len(channel))
 
 
-def _lags(
-    cross: Complex[np.ndarray, "segment bin"], length: int
-) -> Float[np.ndarray, "half=2 lag"]:
+def _lags(cross: Complex[np.ndarray, "segment bin"], length: int) -> Lags:
     """Cross-correlation by phase alone in each half (C. Knapp, G. Carter, IEEE ASSP 24(4), 1976).
 
     Shorter recordings than 1 s have zeros at the lags that they cannot tell.

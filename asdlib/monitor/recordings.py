@@ -22,22 +22,22 @@ from asdlib.monitor import health, sessions
 from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reference import MachineReference
 from asdlib.params import AsdError, Spectra, Statistics
+from asdlib.pipeline import Sound
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import problem_of, resampled
 
 Recording = str | Path | Float[np.ndarray, "channel sample"]
+Paths = str | Path | Iterable[str | Path]
+Say = Callable[[str], object]
+Skip = Say | None
 Result = TypeVar("Result")
 
 LONGER = 1.5
 """Times the usual length; a longer recording is judged in windows."""
 
 
-def collect(
-    recordings: str | Path | Iterable[str | Path],
-    spectra: Spectra,
-    skip: Callable[[str], object] | None = None,
-) -> pd.DataFrame:
+def collect(recordings: Paths, spectra: Spectra, skip: Skip = None) -> pd.DataFrame:
     """List normal recordings and check each of them.
 
     Parameters
@@ -159,9 +159,7 @@ def windows(samples: int, length: float) -> list[int]:
     return starts.round().astype(int).tolist()
 
 
-def signal(
-    recording: Recording, rate: int | None, spectra: Spectra
-) -> Float[np.ndarray, "channel=2 _"]:
+def signal(recording: Recording, rate: int | None, spectra: Spectra) -> Sound:
     """Both channels of a recording at the sample rate of the spectra.
 
     Parameters
@@ -200,7 +198,7 @@ def each(
     return clip_by_clip(one, zip(table["path"], table["hash"], strict=True))
 
 
-def listed(paths: Iterable[Path], say: Callable[[str], object]) -> list[Path]:
+def listed(paths: Iterable[Path], say: Say) -> list[Path]:
     """Files of a list, with the WAV files in and below its folders.
 
     Parameters

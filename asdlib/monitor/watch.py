@@ -24,6 +24,7 @@ from asdlib.io.files import content_digest
 from asdlib.io.folders import below, unread
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.reasons import LATEST, drift
+from asdlib.monitor.recordings import Say
 from asdlib.monitor.watch_log import SKIPPED, State, WatchLog
 from asdlib.runtime.errors import AsdError, FileError, sentence
 
@@ -47,7 +48,7 @@ def watch(
     once: bool = False,
     log: str | Path | None = None,
     stop: Callable[[], bool] = lambda: False,
-    say: Callable[[str], object] = lambda sentence: None,
+    say: Say = lambda sentence: None,
 ) -> Iterator[str]:
     """Yield one line of JSON for each recording in and below a folder, as it is complete.
 
@@ -168,7 +169,7 @@ class _Watcher:
     folder: Path
     patience: float
     once: bool
-    say: Callable[[str], object]
+    say: Say
     log: WatchLog | None
     files: dict[str, _File] = field(default_factory=dict)
     p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))

@@ -33,7 +33,7 @@ from asdlib.runtime.process import bar
 from asdlib.simulate.machines import FAULT_RANGE, MACHINES, SEVERITY
 from asdlib.simulate.noises import noise, real_noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
-from asdlib.simulate.sounds import RATE, Condition
+from asdlib.simulate.sounds import RATE, Condition, Fault
 from asdlib.spectra import power, stft
 
 LEVEL = 0.02  # root mean square of the machine before the channel gains, of full scale: -34 dB
@@ -79,16 +79,11 @@ def render(
     draw = cell.generator(params.seed, "fault")
     fault = str(draw.choice(MACHINES[machine].faults)) if label == "anomaly" else None
     severity = draw.uniform(*FAULT_RANGE) * SEVERITY if fault else 0.0
-    return composed(cell, params, _condition(cell, params), fault, severity)
+    return composed(cell, params, _condition(cell, params), fault, severity, 0.0)
 
 
 def composed(
-    cell: Cell,
-    params: Scenes,
-    condition: Condition,
-    fault: str | None,
-    severity: float = 0.0,
-    louder: float = 0.0,
+    cell: Cell, params: Scenes, condition: Condition, fault: Fault, severity: float, louder: float
 ) -> Clip:
     """Put a clip together: a machine in some condition, healthy or not, and its noise.
 
@@ -104,7 +99,7 @@ def composed(
     scatter = params.target_scatter if cell.domain == "target" else 1.0
     loudness = 10 ** (scatter * take.generator(params.seed, "level").uniform(-2, 2) / 20)
 
-    def sound(with_fault: str | None) -> np.ndarray:
+    def sound(with_fault: Fault) -> np.ndarray:
         rng = take.generator(params.seed, "machine")
         damage = cell.generator(params.seed, "damage")
         return loudness * spec.sound(rng, damage, samples, condition, with_fault, severity)

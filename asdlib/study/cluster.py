@@ -19,8 +19,7 @@ import torch
 
 from asdlib.io import store
 from asdlib.io.files import content_digest, read_bytes, resolve, write_text
-from asdlib.params import AsdError
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import AsdError, plural
 from asdlib.study import scores
 from asdlib.study.stages import Task, Tick, branch_of
 
