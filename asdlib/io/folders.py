@@ -123,6 +123,34 @@ def below(
     return sorted(found)
 
 
+def some_below(folder: Path) -> list[Path]:
+    """As :func:`below`, of a folder that can be listed and holds a WAV file.
+
+    Raises
+    ------
+    AsdError
+        For any other.
+
+    Examples
+    --------
+    >>> some_below(Path("nowhere"))
+    Traceback (most recent call last):
+    asdlib.runtime.errors.AsdError: nowhere: no such folder.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    if not folder.is_dir():
+        raise AsdError(f"{folder}: no such folder.")
+    with named(folder):
+        found = below(folder, refuse)
+    if not found:
+        none = f"{folder}: found no WAV file, here or in subfolders; only WAV is read."
+        raise AsdError("\n".join([none, *unread(folder)]))
+    return found
+
+
 def unread(root: Path) -> list[str]:
     """Return a sentence that counts recordings of other kinds than WAV, if there are some.
 

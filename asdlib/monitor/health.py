@@ -141,7 +141,10 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     """
     near, far = (_channel(found, reference, c) for c in (0, 1))
     dead = [list(_dead(x)) for x in (near, far)]
-    told = dead[0] + dead[1] or list(_copied(near))
+    told = dead[0] + dead[1]
+    if not told and near.unlike < min(_COPY, near.usual.unlike.low):
+        words = f"Both channels hold the same signal: far is near times {near.times:.2f}."
+        told = [Fault("copied", words)]
     is_pair = reference is not None and not told
     # nothing else counts in a dead channel
     alone = [[] if own else list(_alone(x)) for x, own in zip((near, far), dead, strict=True)]
@@ -221,12 +224,6 @@ def _dead(x: SimpleNamespace) -> Iterator[Fault]:
     if gone:
         words = f"dead: its level is {x.level:.0f} dB of full scale{usually}"
         yield Fault("dead", f"The {x.name} channel is {words}.")
-
-
-def _copied(x: SimpleNamespace) -> Iterator[Fault]:
-    if x.unlike < min(_COPY, x.usual.unlike.low):
-        words = f"Both channels hold the same signal: far is near times {x.times:.2f}."
-        yield Fault("copied", words)
 
 
 def _alone(x: SimpleNamespace) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from asdlib import calibration, dataset
 from asdlib.io.files import named
-from asdlib.io.folders import below, composed, is_machine, not_text, says_faulty, twins, unread
+from asdlib.io.folders import composed, is_machine, not_text, says_faulty, some_below, twins, unread
 from asdlib.monitor import health, sessions
 from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reference import MachineReference
@@ -107,7 +107,7 @@ def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
 
 def everything(root: Path) -> list[Path]:
     """List the recordings that :func:`collect` takes of a folder, and those named as anomalies."""
-    return _wavs(root / "train" if (root / "train").is_dir() else root)
+    return some_below(root / "train" if (root / "train").is_dir() else root)
 
 
 def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
@@ -120,7 +120,7 @@ def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
     told = plural(count, "different recording")
     if (root / "train").is_dir():
         return [f"{told}. Only the clips of {root / 'train'} were taken.", *unread(root / "train")]
-    found = _wavs(root)
+    found = some_below(root)
     taken = found if whole else [path for path in found if not _is_anomaly(path, root)]
     anomalies = sorted({*found} - {*taken})
     sessions = len({path.parent for path in taken})
@@ -216,7 +216,7 @@ def listed(paths: Iterable[Path], say: Say) -> list[Path]:
             raise AsdError(f"{path}: no such file or folder.")
         for told in unread(path):
             say(told)
-    return [file for path in given for file in (_wavs(path) if path.is_dir() else [path])]
+    return [file for path in given for file in (some_below(path) if path.is_dir() else [path])]
 
 
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -234,7 +234,7 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         held = f"{plural(len(machines), 'machine')} ({', '.join(machines[:4])})"
         cure = "a monitor is fitted on one: give one of these folders"
         raise AsdError(f"{root}: holds {held}; {cure}.")
-    whole = _wavs(root)
+    whole = some_below(root)
     if not (found := [path for path in whole if not _is_anomaly(path, root)]):
         raise AsdError(_passed_over(whole)[0])
     problems = [*filter(None, map(not_text, found)), *twins(found)]
@@ -242,20 +242,6 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     both = [(composed(name.as_posix()), composed(name.parent.as_posix())) for name in names]
     files = [(path, *own) for path, own in zip(found, both, strict=True) if not not_text(path)]
     return _rows(str(root), files), problems
-
-
-def _wavs(root: Path) -> list[Path]:
-    """WAV files in and below a folder, in the order of their names."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    with named(root):
-        found = below(root, refuse)
-    if not found:
-        none = f"{root}: found no WAV file, here or in subfolders; only WAV is read."
-        raise AsdError("\n".join([none, *unread(root)]))
-    return found
 
 
 def _is_anomaly(path: Path, root: Path) -> bool:

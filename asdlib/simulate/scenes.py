@@ -161,10 +161,9 @@ def write(out: Path, params: Scenes = Scenes(), *, progress: bool = False) -> st
                     noise.append(powers)
             _write_tables(root / name, clips, noise, params)
         digest = hashlib.sha256()
-        for path in sorted(root.glob("*/t[re]*/*.wav")):
-            if path.parent.name != "truth":
-                digest.update(str(path.relative_to(root)).encode())
-                digest.update(path.read_bytes())
+        for path in sorted([*root.glob("*/train/*.wav"), *root.glob("*/test/*.wav")]):
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
         manifest = digest.hexdigest()[:16]
         store.save(note | {"manifest": manifest}, root / "scenes.json")
     return manifest
