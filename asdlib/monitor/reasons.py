@@ -126,10 +126,7 @@ def as_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     >>> as_table([{"name": "a.wav", "health": ("Dead.", "Late.")}])["health"].item()
     'Dead. Late.'
     """
-    rows = [
-        {k: " ".join(v) if isinstance(v, tuple) else v for k, v in own.items()} for own in records
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(records).map(lambda own: " ".join(own) if isinstance(own, tuple) else own)
 
 
 @dataclass(frozen=True)

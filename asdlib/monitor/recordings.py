@@ -27,7 +27,7 @@ from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import problem_of, resampled
 
-Recording = str | Path | Float[np.ndarray, "channel sample"]
+Recording = str | Path | Float[np.ndarray, "channel given"]
 Paths = str | Path | Iterable[str | Path]
 Say = Callable[[str], object]
 Skip = Say | None

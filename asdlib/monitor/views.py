@@ -59,11 +59,10 @@ def values_of(views: Sequence[FittedView], signal: Sound) -> tuple[list[Row], di
 
     The last row is the prominence of lines at the near microphone.
     """
-    of_kind = {kind: clipstats.sizes(kind, views[0].spectra) for kind in ("fine", "mel")}
-    spectra = {kind: stft(signal, sizes) for kind, sizes in of_kind.items()}
-    kinds = [clipstats.VIEWS[view.scorer].kind for view in views]
-    rows = [v.values(signal, spectra[kind]) for v, kind in zip(views, kinds, strict=True)]
-    return [*rows, lines.prominence(signal[0], views[0].spectra)], spectra
+    sizes = views[0].spectra
+    spectra = {kind: stft(signal, clipstats.sizes(kind, sizes)) for kind in ("fine", "mel")}
+    rows = [view.values(signal, spectra[clipstats.VIEWS[view.scorer].kind]) for view in views]
+    return [*rows, lines.prominence(signal[0], sizes)], spectra
 
 
 def examined(

@@ -106,7 +106,8 @@ def watch(
     _check(every, patience, record)
     told = None if record is None else WatchLog(record, monitor.identity)
     with nullcontext() if told is None else closing(told):
-        watcher = _Watcher(monitor, folder, patience, once, say, told)
+        files = {name: _File(*own) for name, own in told.known.items()} if told else {}
+        watcher = _Watcher(monitor, folder, patience, once, say, told, files)
         first: set[str] | None = None
         gone = ""
         while not stop():
@@ -171,13 +172,9 @@ class _Watcher:
     once: bool
     say: Say
     log: WatchLog | None
-    files: dict[str, _File] = field(default_factory=dict)
+    files: dict[str, _File]
     p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
-
-    def __post_init__(self) -> None:
-        for name, (state, content) in (self.log.known if self.log else {}).items():
-            self.files[name] = _File(state, content)
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""

@@ -27,8 +27,6 @@ from tqdm import tqdm
 
 from asdlib.runtime.errors import AsdError, plural, printable
 
-_REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
-_HANG_UP = (signal.SIGHUP,)
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
 _FOLDERS = {
     "MPLCONFIGDIR": (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")),
@@ -151,8 +149,8 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
             raise KeyboardInterrupt
 
     able = threading.current_thread() is threading.main_thread()
-    heard = (*_REQUESTS, *_HANG_UP * patient) if able else ()
-    numbers = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]
+    asked = [signal.SIGINT, signal.SIGTERM] + [signal.SIGHUP] * patient if able else []
+    numbers = [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, stop) for number in numbers]
     try:
         yield stopped
