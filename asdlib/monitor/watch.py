@@ -119,6 +119,7 @@ def watch(
                     raise
                 gone = f"{error} The watch goes on as soon as it can."
             if first is None:
+                first = set(found)
                 for sentence in unread(folder):
                     say(sentence)
             if gone != before:
@@ -132,7 +133,6 @@ def watch(
                     if told is not None:
                         told.add(line)
                     yield line
-            first = set(found) if first is None else first
             if once and not any(watcher.files[name].awaited for name in first & found.keys()):
                 return
             _rest(max(every, spent), stop)  # at least half of the time
