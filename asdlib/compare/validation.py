@@ -4,8 +4,6 @@ The official evaluator sorts both columns by name and aligns them by position. I
 system when one file is missing, without a message. Notebook: 06_decisions.
 """
 
-from __future__ import annotations
-
 import codecs
 import io
 import re
