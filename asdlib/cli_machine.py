@@ -15,10 +15,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from asdlib.params import AsdError
 from asdlib.runtime import process
 from asdlib.runtime.commands import argument
-from asdlib.runtime.errors import plural, printable, sentence
+from asdlib.runtime.errors import AsdError, plural, printable, sentence
 from asdlib.runtime.process import say
 
 if TYPE_CHECKING:
@@ -149,8 +148,7 @@ def _score(options: argparse.Namespace) -> int:
         charts_evidence.save(options.picture, clips, monitor.evidence)
     if not options.json:
         print(monitor.promise)
-    raised, readings, rows = Raised(*options.after), [], list[dict[str, Any]]()
-    count, drawn = 0, Counter[str]()
+    raised, rows, drawn = Raised(*options.after), list[dict[str, Any]](), Counter[str]()
     for clip in clips:
         try:
             found = monitor.evidence(clip, name=str(clip))
@@ -161,11 +159,10 @@ def _score(options: argparse.Namespace) -> int:
             if options.json:
                 print(json.dumps(rows[-1]), flush=True)
             continue
-        readings.append(reading := found.reading)
+        reading = found.reading
         when = datetime.fromtimestamp(clip.stat().st_mtime).isoformat(timespec="seconds")
-        count += (now := raised(reading.alarm))
         about = {"time": when, "rate": monitor.false_alarms, "model": options.model.name}
-        rows.append(reading.record() | about | {"raised": now})
+        rows.append(reading.record() | about | {"raised": raised(reading.alarm)})
         print(json.dumps(rows[-1]) if options.json else printable(str(reading)), flush=True)
         if options.pictures and reading.alarm:
             drawn[clip.stem] += 1  # subfolders may hold recordings of one name
@@ -176,15 +173,16 @@ def _score(options: argparse.Namespace) -> int:
         store.write(reasons.as_table(rows), options.csv)
     judged = [row for row in rows if row.get("alarm") is not None]
     p_values = [row["p_value"] for row in sorted(judged, key=lambda row: str(row["time"]))]
+    count = sum(row.get("raised", False) for row in rows)
     if not options.json:
         if options.after != (1, 1):
             k, n = options.after
             print(f"Alarms raised, after {k} of the last {n}: {count}.")
         if told := reasons.drift(p_values, monitor.false_alarms)[1]:
             print(told)
-    if problems := len(clips) - len(readings):
+    if problems := sum("problem" in row for row in rows):
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
-    if options.fail_on_fault and any(reading.unfit for reading in readings):
+    if options.fail_on_fault and any(row["verdict"] == "recording fault" for row in rows):
         return 3
     return int(options.fail_on_alarm and count > 0)
 

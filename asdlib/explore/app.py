@@ -4,8 +4,6 @@ Everything is computed from the audio at every move. The models stay those of th
 ever trained here, so it opens on any folder. Notebook: 00_explore.
 """
 
-from __future__ import annotations
-
 import html
 from collections.abc import Iterable
 from typing import Any
@@ -68,11 +66,8 @@ class Explorer:
         self.untrained = widgets.VBox([self.scorer, self.shares])
         players = widgets.GridBox([*self.players.values()], layout=_GRID)
         self.results = widgets.VBox([self.picture, players, self.untrained])
-        rows = [
-            [self.machine, self.front_end],
-            [self.clip, self.decisions],
-            [*self.sliders.values(), self.reset],
-        ]
+        moved = [*self.sliders.values(), self.reset]
+        rows = [self.machine, self.front_end], [self.clip, self.decisions], moved
         controls = [widgets.HBox(row, layout=_WRAP) for row in rows]
         self.widget = widgets.VBox([*controls, self.status, self.results])
         for control in (*chosen, *self.sliders.values()):
@@ -138,10 +133,9 @@ class Explorer:
             player = self.players[name]
             player.layout.display = "none" if sound is None else ""
             if sound is not None:
+                what = f"after {NAMES[front_end]}" if name == "denoised" else sound_name(name)
                 source = panels.encode(panels.match_level(sound), self.params.spectra.sample_rate)
-                player.value = panels.player(
-                    source, f"after {NAMES[front_end]}" if name == "denoised" else sound_name(name)
-                )
+                player.value = panels.player(source, what)
         self._explain(row, front_end)
         self._say(*wrong, *self.view.notes)
 

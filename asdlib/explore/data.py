@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
@@ -202,10 +202,9 @@ class StudyReader:
         p, row = self.params, self.recordings.manifest.loc[clip]
         signal, truth = self._read(row["path"]), truth_of(p, self.recordings, row)
         if truth is None and self.recordings.embedded and p.spectra.sample_rate == RATE:
-            cells = {name: cell for cell, name in scenes.cells(row["machine"], p.scenes)}
-            cell = cells[row["name"].removesuffix(".wav")]
-            kind = (cell.machine, cell.split, cell.domain, cell.label)
-            truth = scenes.render(*kind, cell.index, p.scenes)
+            cells = {f"{stem}.wav": cell for cell, stem in scenes.cells(row["machine"], p.scenes)}
+            machine, split, domain, label, index = astuple(cells[row["name"]])
+            truth = scenes.render(machine, split, domain, label, index, p.scenes)
         return signal, None if truth is None else truth.machine[0].astype(np.float32)
 
     def _read(self, path: str) -> Signal:
@@ -251,13 +250,10 @@ class StudyReader:
 
     def scorers(self, machine: str, front_end: str) -> list[str]:
         """Detectors without training that the study has computed, in its order."""
-        clips = self.recordings.clips(machine)
-        return [
-            scorer
-            for name, scorer in detectors.wanted(self.params)
-            if name == front_end
-            and stages.values_file(stages.untrained(self.params, clips, front_end, scorer)).exists()
-        ]
+        p, clips = self.params, self.recordings.clips(machine)
+        names = [scorer for name, scorer in detectors.wanted(p) if name == front_end]
+        files = [stages.values_file(stages.untrained(p, clips, front_end, name)) for name in names]
+        return [name for name, file in zip(names, files, strict=True) if file.exists()]
 
     def _explained(self, clip: Any, front_end: str, scorer: str) -> tuple[pd.DataFrame, float]:
         """Shares of a clip's squared distance, and z, by a detector without training."""

@@ -5,8 +5,6 @@ File managers and storage systems leave files of their own beside recordings, an
 written by asd and may be emptied; any other that holds something is refused before any work.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -32,21 +30,7 @@ _LEFT = {
     *("thumbs.db", "desktop.ini", "lost+found"),
 }
 _WAV = (".wav",)
-_OTHERS = (
-    ".flac",
-    ".mp3",
-    ".m4a",
-    ".aif",
-    ".aiff",
-    ".caf",
-    ".ogg",
-    ".opus",
-    ".wma",
-    ".w64",
-    ".rf64",
-)
-SOUNDS = (*_WAV, *_OTHERS)
-"""What the names of recordings end with; only the first kind is read."""
+_REST = (".flac", ".mp3", ".m4a", ".aif", ".aiff", ".caf", ".ogg", ".opus", ".wma", ".w64", ".rf64")
 
 # "default" and a name that merely has the letters "ng" say nothing
 _FAULTY = re.compile(
@@ -137,13 +121,41 @@ def below(
     return sorted(found)
 
 
+def some_below(folder: Path) -> list[Path]:
+    """As :func:`below`, of a folder that can be listed and holds a WAV file.
+
+    Raises
+    ------
+    AsdError
+        For any other.
+
+    Examples
+    --------
+    >>> some_below(Path("nowhere"))
+    Traceback (most recent call last):
+    asdlib.runtime.errors.AsdError: nowhere: no such folder.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    if not folder.is_dir():
+        raise AsdError(f"{folder}: no such folder.")
+    with named(folder):
+        found = below(folder, refuse)
+    if not found:
+        none = f"{folder}: found no WAV file, here or in subfolders; only WAV is read."
+        raise AsdError("\n".join([none, *unread(folder)]))
+    return found
+
+
 def unread(root: Path) -> list[str]:
     """Return a sentence that counts recordings of other kinds than WAV, if there are some.
 
     >>> unread(Path("nowhere"))
     []
     """
-    kinds = Counter(path.suffix.lower() for path in below(root, endings=_OTHERS))
+    kinds = Counter(path.suffix.lower() for path in below(root, endings=_REST))
     which = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     how = "only WAV is; 'ffmpeg -i OLD NEW.wav' converts one"
     told = f"{root}: {plural(kinds.total(), 'recording')} of other kinds not read ({which}): {how}."
@@ -161,9 +173,9 @@ def twins(paths: Iterable[PurePath]) -> list[str]:
     for path in paths:
         other = known.setdefault(composed(str(path)), path)
         if other != path:
+            forms = "they differ only in how their letters are written (Unicode NFC and NFD)"
             told.append(
-                f"{path}: there are two of this name; they differ only in how their letters are "
-                "written (Unicode NFC and NFD), rename or remove one of them."
+                f"{path}: there are two of this name; {forms}, rename or remove one of them."
             )
     return told
 
@@ -294,10 +306,8 @@ def managed(path: Path, hint: str) -> Path:
     with named(path, "written"):
         others = path.iterdir() if path.exists() else ()
         if not mark.exists() and any(other.name != MARK for other in others):
-            raise AsdError(
-                f"{path}: holds files that asd did not write, and they would be lost; move them, "
-                f"or give another folder ({hint})."
-            )
+            found = f"{path}: holds files that asd did not write, and they would be lost"
+            raise AsdError(f"{found}; move them, or give another folder ({hint}).")
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
     for place in (path, path.parent):

@@ -5,8 +5,6 @@ is unpacked is remembered, so that a second call does nothing. The records on Ze
 19336329, additional training 20151556, evaluation 20437238.
 """
 
-from __future__ import annotations
-
 import filecmp
 import hashlib
 import shutil
@@ -124,11 +122,8 @@ def download(
         own.mkdir(parents=True, exist_ok=True)
         sweep(out)
         known: dict[str, list[str]] = store.load(record) or {}
-        missing = [
-            one
-            for one in wanted
-            if one.md5 not in known or not all((out / name).exists() for name in known[one.md5])
-        ]
+        there = {md5 for md5, names in known.items() if all((out / n).exists() for n in names)}
+        missing = [archive for archive in wanted if archive.md5 not in there]
         if missing:
             print(_LICENCE, file=sys.stderr)
             _check_space(out, [a for a in missing if not (out / KEPT / a.name).exists()], mirror)
@@ -162,9 +157,8 @@ def chosen(kind: str, machines: Sequence[str] = ()) -> list[Archive]:
     archives = [archive for archive in ARCHIVES if archive.kind == kind]
     known = [archive.machine for archive in archives]
     if strange := [machine for machine in machines if machine not in known]:
-        raise AsdError(
-            f"{strange[0]}: no machine of the {kind} set; its machines are {', '.join(known)}."
-        )
+        machines_are = f"its machines are {', '.join(known)}"
+        raise AsdError(f"{strange[0]}: no machine of the {kind} set; {machines_are}.")
     return [archive for archive in archives if not machines or archive.machine in machines]
 
 
@@ -289,9 +283,8 @@ def _members(archive: Path, packed: zipfile.ZipFile, machine: str) -> dict[str, 
         if any(is_foreign(part) and part != ".." for part in path.parts):
             continue  # of the system that packed it
         if path.parts[:1] != (machine,) or ".." in path.parts:
-            raise AsdError(
-                f"{archive}: {info.filename!r} does not lie in {machine}/, as all its files must."
-            )
+            outside = f"{info.filename!r} does not lie in {machine}/, as all its files must"
+            raise AsdError(f"{archive}: {outside}.")
         if not info.is_dir():
             found[str(path)] = info
     if not found:
@@ -332,7 +325,6 @@ def lacking(manifest: pd.DataFrame, root: Path) -> list[str]:
                 clips = f"{plural(found, f'{split} clip')} ({domain}, {label})"
                 told.append(f"{machine}: {clips}; the {kind} set has {expected}.")
         if present and (missing := [name for name in machines if name not in there]):
-            told.append(
-                f"The {kind} set has {len(machines)} machines; not here: {', '.join(missing)}."
-            )
+            lost = ", ".join(missing)
+            told.append(f"The {kind} set has {len(machines)} machines; not here: {lost}.")
     return told

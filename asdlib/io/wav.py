@@ -1,7 +1,5 @@
 """One recording: from the bytes of a file to samples, and what keeps it from being used."""
 
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path
@@ -80,10 +78,7 @@ def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
         for unit, length in _LENGTHS.items():
             found = length.search(file.extra_info)
             if found and int(found["held"]) < int(found["announced"]) < _UNWRITTEN:
-                raise AsdError(
-                    f"truncated; the header announces {found['announced']} {unit}, the file holds "
-                    f"{found['held']}."
-                )
+                raise _truncated(found["announced"], unit, found["held"])
         return _samples(file).T, file.samplerate
 
 
@@ -142,11 +137,13 @@ def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
             raise AsdError(f"truncated or damaged ({_reason(error)}).") from None
         held += len(blocks[-1])
         if len(blocks[-1]) < size:
-            raise AsdError(
-                f"truncated; the header announces {file.frames} samples per channel, the file "
-                f"holds {held}."
-            )
+            raise _truncated(file.frames, "samples per channel", held)
     return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
+
+
+def _truncated(announced: int | str, unit: str, held: int | str) -> AsdError:
+    said = f"truncated; the header announces {announced} {unit}, the file holds {held}."
+    return AsdError(said)
 
 
 def _empty_length(content: bytes) -> int | None:

@@ -4,19 +4,17 @@ The recordings of one session, such as a day, resemble each other. What they say
 is little more than what one of them says, so the promise is also given by sessions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 from jaxtyping import Float
 
 from asdlib.calibration import Alarm
-from asdlib.params import AsdError
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import AsdError, plural
 
 _TAIL = 0.1  # share of the held-out scores whose excess is continued beyond the highest
 _ODD = 0.01  # chance below which the alarms of a session are too many
@@ -89,13 +87,6 @@ class Decision:
         return min(1.0, windows * p)
 
     @property
-    def shares(self) -> dict[str, tuple[int, int]]:
-        """Alarms and recordings of each session, each scored without its session."""
-        raised = self.alarm(self.held_out)
-        of = np.asarray(self.sessions)
-        return {name: (int(raised[of == name].sum()), int((of == name).sum())) for name in set(of)}
-
-    @property
     def promise(self) -> str:
         """What the alarm promises, in a sentence a line, or else what keeps it from doing so."""
         if self.alarm.remark:
@@ -111,13 +102,14 @@ class Decision:
 
     def _by_session(self) -> list[str]:
         """What the sessions say about another one, and which of them is odd."""
-        shares = self.shares
-        if set(shares) == {""}:
+        of, raised = np.asarray(self.sessions), pd.Series(self.alarm(self.held_out))
+        shares, n = raised.groupby(of).agg(["sum", "size"]), len(set(of))
+        if set(of) == {""}:
             return []
-        if len(shares) < 2:
+        if n < 2:
             return ["One session holds all of them: this says nothing about another day."]
-        alarms, counts = np.array(list(shares.values())).T
-        mean, n = alarms.sum() / counts.sum(), len(shares)
+        alarms, counts = shares.to_numpy().T
+        mean = alarms.sum() / counts.sum()
         # a ratio over clusters: sessions differ in their number of recordings
         error = np.sqrt(n / (n - 1) * np.square(alarms - mean * counts).sum()) / counts.sum()
         apart = scipy.stats.t.ppf(0.975, n - 1) * error
@@ -125,15 +117,14 @@ class Decision:
         apart = max(apart, np.diff(self.alarm.interval).item() / 2)
         low, high = np.clip([mean - apart, mean + apart], 0, 1)
         told = [
-            f"By its {len(shares)} sessions, the true rate of another session is between "
+            f"By its {n} sessions, the true rate of another session is between "
             f"{low:.1%} and {high:.1%}."
         ]
-        for name, (raised, count) in sorted(shares.items()):
-            chance = scipy.stats.binomtest(raised, count, self.rate, "greater").pvalue
-            if chance < _ODD / len(shares):
-                rest = Alarm(self.held_out[np.asarray(self.sessions) != name], self.rate)
+        for name, found, count in shares.itertuples():
+            if scipy.stats.binomtest(found, count, self.rate, "greater").pvalue < _ODD / n:
+                rest = Alarm(self.held_out[of != name], self.rate)
                 told.append(
-                    f"Session {name} is unlike the others: {raised} of its "
+                    f"Session {name} is unlike the others: {found} of its "
                     f"{plural(count, 'recording')} are alarms without it. It moves the threshold "
                     f"from {rest.threshold:.1f} to {self.alarm.threshold:.1f}: "
                     "listen whether it is normal."

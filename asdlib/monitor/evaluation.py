@@ -4,8 +4,6 @@ Labels are read through :mod:`asdlib.metrics`, to count; nothing is chosen by th
 Notebook: 07_own_machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,9 +27,9 @@ def chosen(recordings: Recordings) -> str:
 
     Where no machine has labels, it is the first of all.
     """
-    names = [*recordings.development, *recordings.machines]
-    known = names[: len(recordings.development)]
-    return next((name for name in known if "pump" in name.lower()), names[0])
+    known = recordings.development
+    first = [*known, *recordings.machines][0]
+    return next((name for name in known if "pump" in name.lower()), first)
 
 
 def fitted(params: Params, recordings: Recordings, machine: str) -> Monitor:
@@ -87,10 +85,9 @@ def readings(monitor: Monitor, clips: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame with name, split, domain, label, path, score, p_value and alarm.
     """
-    found = list(clip_by_clip(monitor.score, clips["path"].tolist()))
+    found = [vars(reading) for reading in clip_by_clip(monitor.score, clips["path"].tolist())]
     own = clips[["name", "split", "domain", "label", "path"]].reset_index(drop=True)
-    values = [(reading.score, reading.p_value, reading.alarm) for reading in found]
-    return own.join(pd.DataFrame(values, columns=["score", "p_value", "alarm"]))
+    return own.join(pd.DataFrame(found, columns=["score", "p_value", "alarm"]))
 
 
 def counted(table: pd.DataFrame, machine: str) -> pd.DataFrame:

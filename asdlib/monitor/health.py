@@ -5,8 +5,7 @@ Others show against training recordings: both microphones keep their places, so 
 polarity between the channels are much the same in all of them.
 """
 
-from __future__ import annotations
-
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -85,32 +84,29 @@ def unfit(faults: Sequence[Fault]) -> bool:
 
 
 def summary(
-    names: Sequence[str],
-    recordings: Sequence[RecordingQuantities],
-    reference: MachineReference | None = None,
+    names: Sequence[str], recordings: Sequence[RecordingQuantities], reference: MachineReference
 ) -> list[str]:
     """One sentence per kind of fault, for many recordings.
 
     Parameters
     ----------
     names : of the recordings; at most three are told.
-    reference : fitted on these recordings. With it, those that are unlike most others are told too;
-        without it, only faults that show in one recording.
+    reference : of the machine; recordings that are unlike most others are told too.
 
     Examples
     --------
     >>> from asdlib.monitor.quantities import measure
     >>> loud = np.clip(np.random.default_rng(0).normal(size=(2, 16000)), -1, 1)
-    >>> summary(["a.wav", "b.wav"], [measure(loud), measure(0.01 * loud + 0.02)])
+    >>> found = [measure(loud), measure(0.01 * loud + 0.02)]
+    >>> summary(["a.wav", "b.wav"], found, MachineReference.fit(found))
     ['clipped: 2 of 2 recordings (a.wav, b.wav).', 'offset: 1 of 2 recordings (b.wav).']
     """
-    of_kind: dict[str, list[str]] = {}
+    # without ranges, so that a training recording can be faulty
+    usual = replace(reference, low=reference.centre, high=reference.centre)
+    of_kind = defaultdict[str, list[str]](list)
     for name, found in zip(names, recordings, strict=True):
-        own = faults(found)
-        if reference is not None:  # without its ranges, so that a training recording can be faulty
-            own += faults(found, replace(reference, low=reference.centre, high=reference.centre))
-        for kind in {fault.kind for fault in own}:
-            of_kind.setdefault(kind, []).append(name)
+        for kind in {fault.kind for fault in faults(found) + faults(found, usual)}:
+            of_kind[kind].append(name)
     return [
         f"{_COUNTED[kind]}: {len(own)} of {len(names)} recordings "
         f"({', '.join(own[:_MOST_NAMES])}{', ...' if len(own) > _MOST_NAMES else ''})."
@@ -143,7 +139,10 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     """
     near, far = (_channel(found, reference, c) for c in (0, 1))
     dead = [list(_dead(x)) for x in (near, far)]
-    told = dead[0] + dead[1] or list(_copied(near))
+    told = dead[0] + dead[1]
+    if not told and near.unlike < min(_COPY, near.usual.unlike.low):
+        words = f"Both channels hold the same signal: far is near times {near.times:.2f}."
+        told = [Fault("copied", words)]
     is_pair = reference is not None and not told
     # nothing else counts in a dead channel
     alone = [[] if own else list(_alone(x)) for x, own in zip((near, far), dead, strict=True)]
@@ -225,31 +224,19 @@ def _dead(x: SimpleNamespace) -> Iterator[Fault]:
         yield Fault("dead", f"The {x.name} channel is {words}.")
 
 
-def _copied(x: SimpleNamespace) -> Iterator[Fault]:
-    if x.unlike < min(_COPY, x.usual.unlike.low):
-        words = f"Both channels hold the same signal: far is near times {x.times:.2f}."
-        yield Fault("copied", words)
-
-
 def _alone(x: SimpleNamespace) -> Iterator[Fault]:
     """Faults of one channel: clipped, gated, offset or band-limited."""
-    offset = max(_OFFSET, _ERRORS * x.wander)
-    mean = f"an offset of {x.mean:.3f} of full scale"
-    for kind, quantity, limit, words, form in (
-        (
-            "clipped",
-            "clipped",
-            _CLIPPED,
-            "is clipped: {:.1%} of its samples lie at a peak value",
-            ".1%",
-        ),
-        ("gated", "silent", _SILENT, "is gated: {:.0%} of it is digital silence", ".0%"),
-        ("offset", "offset", offset, f"has {mean}", ".3f"),
+    offset, peaks = max(_OFFSET, _ERRORS * x.wander), "{} of its samples lie at a peak value"
+    for kind, quantity, limit, form, words in (
+        ("clipped", "clipped", _CLIPPED, ".1%", f"is clipped: {peaks}"),
+        ("gated", "silent", _SILENT, ".0%", "is gated: {} of it is digital silence"),
+        ("offset", "offset", offset, ".3f", f"has an offset of {x.mean:.3f} of full scale"),
     ):
         value, high = getattr(x, quantity), getattr(x.usual, quantity).high
         if value > max(limit, high):
             usually = f", usually at most {high:{form}}" if x.reference else ""
-            yield Fault(kind, f"The {x.name} channel {words.format(value)}{usually}.")
+            told = words.format(f"{value:{form}}")
+            yield Fault(kind, f"The {x.name} channel {told}{usually}.")
     bands, usual = x.found.bands[x.c], x.reference.bands[x.c] if x.reference else 0.0
     drops = x.drop > max(_DROP, x.usual.drop.high)
     if drops or (x.reference and _side(x, "cut", _CUT) > 0):
@@ -270,11 +257,9 @@ def _between(x: SimpleNamespace, limited: bool) -> Iterator[Fault]:
     """
     usual, match, rate = x.usual, x.match, x.found.rate
     known = usual.match.centre >= _KNOWN and usual.match.low > 0
-    mirrored = known and x.mirror > max(usual.mirror.high, _MARGIN)
-    crossed = x.crossed < min(_CROSSED, usual.crossed.low)
-    if (mirrored and abs(match) + x.mirror >= EVIDENT) or (
-        crossed and not (known and match >= EVIDENT)
-    ):
+    mirrored = x.mirror > max(usual.mirror.high, _MARGIN) and abs(match) + x.mirror >= EVIDENT
+    crossed = x.crossed < min(_CROSSED, usual.crossed.low) and not (known and match >= EVIDENT)
+    if (known and mirrored) or crossed:
         words = "near holds what is usually far, and far what is usually near"
         yield Fault("swapped", f"The near and far channels are swapped: {words}.")
         return

@@ -7,7 +7,7 @@ detector of new lines. Thresholds come from held-out scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,24 +15,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from asdlib import clipstats
 from asdlib.calibration import Alarm, HeldOut
 from asdlib.lines import Lines
 from asdlib.monitor import health, model_file, recordings
 from asdlib.monitor.decision import Decision
-from asdlib.monitor.quantities import measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence, joined
+from asdlib.monitor.recordings import Paths, Recording, Skip
 from asdlib.monitor.reference import MachineReference
-from asdlib.monitor.views import Row, Tables, examined, unfitted
-from asdlib.monitor.window import Window
+from asdlib.monitor.views import Row, Tables, examined, judged, unfitted
 from asdlib.params import AsdError, Spectra
 from asdlib.pipeline import FittedView
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import keep_memory, one_thread
-
-Recording = str | Path | Float[np.ndarray, "channel sample"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +72,7 @@ class Monitor:
 
     @classmethod
     def fit(
-        cls,
-        normal: str | Path | Iterable[str | Path],
-        false_alarms: float = 0.1,
-        *,
-        resample: bool = False,
-        skip: Callable[[str], object] | None = None,
+        cls, normal: Paths, false_alarms: float = 0.1, *, resample: bool = False, skip: Skip = None
     ) -> Monitor:
         """Learn what is normal.
 
@@ -195,9 +186,7 @@ class Monitor:
         """Sizes of spectra and frames, and the sample rate."""
         return self.views[0].spectra
 
-    def score(
-        self, recording: Recording, rate: int | None = None, *, name: str | None = None
-    ) -> Reading:
+    def score(self, recording: Recording, rate: int | None = None, *, name: str = "") -> Reading:
         """Score one recording alone.
 
         Parameters
@@ -214,28 +203,17 @@ class Monitor:
         return self.evidence(recording, rate, name=name).reading
 
     def evidence(
-        self, recording: Recording, rate: int | None = None, *, name: str | None = None
+        self, recording: Recording, rate: int | None = None, *, name: str = ""
     ) -> ReadingEvidence:
         """Score one recording alone, with what a picture of the reading shows.
 
         Parameters and errors are those of :meth:`score`.
         """
         signal = recordings.signal(recording, rate, self.spectra)
-        if name is None:
-            name = Path(recording).name if isinstance(recording, str | Path) else ""
+        if isinstance(recording, str | Path):
+            name = name or Path(recording).name
         with one_thread():
-            found = measure(signal, self.spectra)
-            faults = health.faults(found, self.reference)
-            gain = health.gain(found, self.reference)
-            if gain:
-                signal = signal * np.float32(10 ** (-gain / 20))
-                faults = [fault for fault in faults if fault.kind not in health.OF_LEVEL]
-            length = round(float(self.known["seconds"].median()) * found.rate)
-            starts = recordings.windows(signal.shape[1], length)
-            end = length if len(starts) > 1 else None
-            heard = (Window.heard(self, signal[:, at:][:, :end], at / found.rate) for at in starts)
-            worst = max(heard, key=lambda own: own.score)
-        return worst.told(self, name, gain, faults, found.seconds, len(starts))
+            return judged(self, signal, name)
 
     def z(self, values: Sequence[Row]) -> list[float]:
         """Score of each detector, from what it looks at of one recording."""
@@ -244,7 +222,7 @@ class Monitor:
         scores = [float(view.normal.z(own[None])[0]) for view, own in pairs]
         return [*scores, float(self.lines.z(prominence[None])[0])]
 
-    def refit(self, more: str | Path | Iterable[str | Path]) -> Monitor:
+    def refit(self, more: Paths) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
 
         Recordings that it knows already are left out. The noise floors stay those of the first
@@ -262,11 +240,9 @@ class Monitor:
         held_out = self.known.set_index("session")["fold"]  # a day stays together
         same = held_out[held_out.index != ""].groupby(level=0).first()
         own["fold"] = own["session"].map(same).fillna(own["fold"]).astype(int)
-        return replace(
-            self.on(values, pd.concat([self.known, own], ignore_index=True)),
-            reference=self.reference.widened(found),
-            faulty=(*self.faulty, *faulty),
-        )
+        wider = self.on(values, pd.concat([self.known, own], ignore_index=True))
+        reference = self.reference.widened(found)
+        return replace(wider, reference=reference, faulty=(*self.faulty, *faulty))
 
     def on(self, values: Tables, known: pd.DataFrame) -> Monitor:
         """Return a monitor on other recordings, behind the same front-ends.

@@ -1,7 +1,5 @@
 """What is measured of one recording to tell whether the recording itself is sound."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +11,10 @@ from jaxtyping import Complex, Float
 from numpy.lib.stride_tricks import sliding_window_view
 
 from asdlib.params import Spectra
+from asdlib.pipeline import Sound
 from asdlib.spectra import decibels
+
+Lags = Float[np.ndarray, "half=2 lag"]
 
 CHANNELS = ("near", "far")
 BANDS = 32
@@ -60,14 +61,12 @@ class RecordingQuantities:
 
     values: dict[str, float]
     bands: Float[np.ndarray, "channel=2 band"]
-    lags: Float[np.ndarray, "half=2 lag"]
+    lags: Lags
     rate: int
     seconds: float
 
 
-def measure(
-    signal: Float[np.ndarray, "channel=2 sample"], spectra: Spectra = Spectra()
-) -> RecordingQuantities:
+def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
     """Measure one recording, in about 10 ms for 10 s.
 
     Parameters
@@ -84,11 +83,11 @@ def measure(
     >>> round(found["level near"]), round(found["level far"]), round(found["silent far"], 2)
     (-20, -21, 0.25)
     """
-    signal = np.ascontiguousarray(signal, np.float32)
+    signal, rate = np.ascontiguousarray(signal, np.float32), spectra.sample_rate
     mean = signal.mean(axis=1, dtype=np.float64)
     centred = signal - mean[:, None].astype(np.float32)
     whole = np.einsum("cs,cs->c", centred, centred) / signal.shape[1]
-    slice_ = max(int(_SLICE * spectra.sample_rate), 1)
+    slice_ = max(int(_SLICE * rate), 1)
     count = max(signal.shape[1] // slice_, 1)
     cut = centred[:, : count * slice_].reshape(2, count, -1)
     slices = np.einsum("cns,cns->cn", cut, cut) / cut.shape[-1]
@@ -102,7 +101,7 @@ def measure(
     cross = x[1] * x[0].conj()
     unlike, times = _copy(power, cross.mean(axis=0))
     bands = decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2)))
-    run = int(RUN * spectra.sample_rate)
+    run = int(RUN * rate)
     values = by_channel(
         level=decibels(whole),
         mean=mean,
@@ -114,13 +113,7 @@ def measure(
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
     )
     both = {"unlike": unlike, "times": times}
-    return RecordingQuantities(
-        values | both,
-        bands,
-        _lags(cross, length),
-        spectra.sample_rate,
-        samples / spectra.sample_rate,
-    )
+    return RecordingQuantities(values | both, bands, _lags(cross, length), rate, samples / rate)
 
 
 def by_channel(**quantities: Sequence[float] | Float[np.ndarray, " channel=2"]) -> dict[str, float]:
@@ -168,15 +161,11 @@ def _copy(
 
 def _clipped(channel: Float[np.ndarray, " sample"]) -> float:
     """Share of samples on a plateau at the highest and the lowest value."""
-    low, high = float(channel.min()), float(channel.max())
-    near_by = max(_BELOW_TOP * (high - low) / 2, _STEP)
+    near_by = max(_BELOW_TOP * float(np.ptp(channel)) / 2, _STEP)
     share = 0.0
-    for at, beside in (
-        (channel == high, channel > high - near_by),
-        (channel == low, channel < low + near_by),
-    ):
-        here = np.count_nonzero(at)
-        if here > _RATIO * (np.count_nonzero(beside) - here):
+    for apart in (channel.max() - channel, channel - channel.min()):
+        here = np.count_nonzero(apart == 0)
+        if here > _RATIO * (np.count_nonzero(apart < near_by) - here):
             share += here / len(channel)
     return share
 
@@ -192,9 +181,7 @@ def _silent(channel: Float[np.ndarray, " sample"], shortest: int) -> float:
     return float(runs[long][~peak].sum() / len(channel))
 
 
-def _lags(
-    cross: Complex[np.ndarray, "segment bin"], length: int
-) -> Float[np.ndarray, "half=2 lag"]:
+def _lags(cross: Complex[np.ndarray, "segment bin"], length: int) -> Lags:
     """Cross-correlation by phase alone in each half (C. Knapp, G. Carter, IEEE ASSP 24(4), 1976).
 
     Shorter recordings than 1 s have zeros at the lags that they cannot tell.

@@ -4,8 +4,6 @@ A reason tells where a recording is unlike normal ones, how, how much, and when.
 among the latest recordings tells whether recordings still fit the monitor.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +18,9 @@ from asdlib import clipstats
 from asdlib.calibration import proportion_interval, surprise
 from asdlib.lines import OfBins, place
 from asdlib.params import Spectra
+
+Frames = Float[np.ndarray, "frame band"]
+Bands = Float[np.ndarray, " band"]
 
 _SHARE = 0.5  # of the squared distance that reasons are looked for in
 _MOST_VALUES = 16
@@ -123,10 +124,7 @@ def as_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
     >>> as_table([{"name": "a.wav", "health": ("Dead.", "Late.")}])["health"].item()
     'Dead. Late.'
     """
-    rows = [
-        {k: " ".join(v) if isinstance(v, tuple) else v for k, v in own.items()} for own in records
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(records).map(lambda own: " ".join(own) if isinstance(own, tuple) else own)
 
 
 @dataclass(frozen=True)
@@ -145,9 +143,9 @@ class ReadingEvidence:
     """
 
     reading: Reading
-    levels: Float[np.ndarray, "frame band"]
-    deviation: Float[np.ndarray, "frame band"]
-    centres: Float[np.ndarray, " band"]
+    levels: Frames
+    deviation: Frames
+    centres: Bands
     seconds: float
     front_end: str
     scorer: str
@@ -184,17 +182,16 @@ def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
     alarms = sum(p <= rate for p in latest)
     low, high = proportion_interval(alarms, len(latest))
     uneven = bool(scipy.stats.kstest(latest, "uniform").pvalue < _CHANCE)
-    median, fit = float(np.median(latest)), "they fit."
+    middle, fit = float(np.median(latest)), "they fit."
+    strange, found = uneven and middle < 0.5, f"median p {middle:.2g}"
     if low > rate:
         fit = _CHANGED
-    elif uneven and median < 0.5:
-        few, usual = "few are" if alarms else "none is", f"median p {median:.2g}, usually 0.5"
-        fit = f"{few} very strange, but all are a little ({usual}): {_WEAR}"
+    elif strange:
+        few = "few are" if alarms else "none is"
+        fit = f"{few} very strange, but all are a little ({found}, usually 0.5): {_WEAR}"
     elif uneven:
-        fit = (
-            f"they resemble the training recordings more than new ones do (median p {median:.2g})."
-        )
-    return low > rate or (uneven and median < 0.5), (
+        fit = f"they resemble the training recordings more than new ones do ({found})."
+    return low > rate or strange, (
         f"Of the last {len(latest)} recordings {alarms} are alarms ({alarms / len(latest):.0%}; "
         f"95 % interval {low:.0%} to {high:.0%}), wanted {100 * rate:g}%: {fit}"
     )
@@ -207,14 +204,14 @@ def joined(z: Sequence[Any]) -> Any:
 
 def of(
     table: pd.DataFrame,
-    deviation: Float[np.ndarray, "mel_frame band"],
-    centres: Float[np.ndarray, " band"],
+    deviation: Frames,
+    centres: Bands,
     prominence: OfBins,
     spectra: Spectra,
     *,
-    start: float = 0.0,
-    line: tuple[float, float, float] | None = None,
-    least: float = 0.0,
+    start: float,
+    line: tuple[float, float, float] | None,
+    least: float,
 ) -> tuple[str, ...]:
     """Sentences about what a detector found most unlike normal, the largest share first.
 
@@ -227,7 +224,7 @@ def of(
     spectra : sizes of the spectra that ``deviation`` is made of.
     start : of the window in its recording, s.
     line : of :meth:`asdlib.lines.Lines.strongest`, where it is to be told.
-    least : standard deviations below which a reason is not told.
+    least : standard deviations below which a reason is not told; 0: every one is told.
     """
     total, told = table["contribution"].sum(), []
     if line:
@@ -248,9 +245,7 @@ def of(
                 continue
             where = f"a line at {_hertz(hertz)}" if hertz else where
         if is_higher and (stretch := _stretch(low, high, deviation, centres)):
-            begin, end = (
-                start + frame * spectra.hop_length / spectra.sample_rate for frame in stretch
-            )
+            begin, end = start + np.array(stretch) * spectra.hop_length / spectra.sample_rate
             when = f", most from {begin:.1f} to {end:.1f} s"
         share = group["contribution"].sum() / total
         told.append(
@@ -311,12 +306,7 @@ def _hertz(value: float) -> str:
     return f"{round(2 * value) / 2:,.1f} Hz".replace(".0 ", " ")
 
 
-def _stretch(
-    low: float,
-    high: float,
-    deviation: Float[np.ndarray, "frame band"],
-    centres: Float[np.ndarray, " band"],
-) -> tuple[int, int] | None:
+def _stretch(low: float, high: float, deviation: Frames, centres: Bands) -> tuple[int, int] | None:
     """First frame and end of the shortest stretch that holds most of the excess, if it is short."""
     inside = (centres >= low) & (centres <= high)
     if not inside.any():
@@ -332,9 +322,7 @@ def _stretch(
     return None if end - start > _THROUGHOUT * len(excess) else (start, end)
 
 
-def deviation(
-    levels: Float[np.ndarray, "frame band"], normal: clipstats.Normal
-) -> Float[np.ndarray, "frame band"]:
+def deviation(levels: Frames, normal: clipstats.Normal) -> Frames:
     """How far frames lie from the mean level of normal recordings.
 
     Parameters

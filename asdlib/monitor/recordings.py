@@ -4,8 +4,7 @@ A folder holds WAV files, in subfolders if there are several sessions; or it has
 DCASE, and then the clips of ``train/`` are taken. What is named as an anomaly is left out.
 """
 
-from __future__ import annotations
-
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,26 +15,27 @@ from jaxtyping import Float
 
 from asdlib import calibration, dataset
 from asdlib.io.files import named
-from asdlib.io.folders import below, composed, is_machine, not_text, says_faulty, twins, unread
+from asdlib.io.folders import composed, is_machine, not_text, says_faulty, some_below, twins, unread
 from asdlib.monitor import health, sessions
 from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reference import MachineReference
 from asdlib.params import AsdError, Spectra, Statistics
+from asdlib.pipeline import Sound
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.spectra import problem_of, resampled
 
+Recording = str | Path | Float[np.ndarray, "channel given"]
+Paths = str | Path | Iterable[str | Path]
+Say = Callable[[str], object]
+Skip = Say | None
 Result = TypeVar("Result")
 
 LONGER = 1.5
 """Times the usual length; a longer recording is judged in windows."""
 
 
-def collect(
-    recordings: str | Path | Iterable[str | Path],
-    spectra: Spectra,
-    skip: Callable[[str], object] | None = None,
-) -> pd.DataFrame:
+def collect(recordings: Paths, spectra: Spectra, skip: Skip = None) -> pd.DataFrame:
     """List normal recordings and check each of them.
 
     Parameters
@@ -105,7 +105,7 @@ def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
 
 def everything(root: Path) -> list[Path]:
     """List the recordings that :func:`collect` takes of a folder, and those named as anomalies."""
-    return _wavs(root / "train" if (root / "train").is_dir() else root)
+    return some_below(root / "train" if (root / "train").is_dir() else root)
 
 
 def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
@@ -118,7 +118,7 @@ def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
     told = plural(count, "different recording")
     if (root / "train").is_dir():
         return [f"{told}. Only the clips of {root / 'train'} were taken.", *unread(root / "train")]
-    found = _wavs(root)
+    found = some_below(root)
     taken = found if whole else [path for path in found if not _is_anomaly(path, root)]
     anomalies = sorted({*found} - {*taken})
     sessions = len({path.parent for path in taken})
@@ -153,19 +153,11 @@ def windows(samples: int, length: float) -> list[int]:
     """
     if samples <= LONGER * length:
         return [0]
-    return (
-        np.linspace(0, samples - length, int(np.ceil(samples / length)))
-        .round()
-        .astype(int)
-        .tolist()
-    )
+    starts = np.linspace(0, samples - length, math.ceil(samples / length))
+    return starts.round().astype(int).tolist()
 
 
-def signal(
-    recording: str | Path | Float[np.ndarray, "channel sample"],
-    rate: int | None,
-    spectra: Spectra,
-) -> Float[np.ndarray, "channel=2 _"]:
+def signal(recording: Recording, rate: int | None, spectra: Spectra) -> Sound:
     """Both channels of a recording at the sample rate of the spectra.
 
     Parameters
@@ -185,9 +177,8 @@ def signal(
     else:
         found = np.asarray(recording, np.float32)
         if found.ndim != 2:
-            raise AsdError(
-                f"an array of shape {found.shape}; (2, samples) is needed, near and far."
-            )
+            needed = "(2, samples) is needed, near and far"
+            raise AsdError(f"an array of shape {found.shape}; {needed}.")
     shortest = 2 * spectra.n_fft  # two frames of the longer window
     if wrong := problem_of(found, own, spectra, shortest):
         raise AsdError(f"{where}{wrong}")
@@ -198,13 +189,14 @@ def each(
     function: Callable[[np.ndarray], Result], table: pd.DataFrame, spectra: Spectra
 ) -> Iterator[Result]:
     """Apply a function to the signal of every recording of a manifest."""
-    files = zip(table["path"], table["hash"], strict=True)
-    return clip_by_clip(
-        lambda file: function(dataset.read(file[0], spectra, content=file[1])), files
-    )
+
+    def one(file: tuple[str, str]) -> Result:
+        return function(dataset.read(file[0], spectra, content=file[1]))
+
+    return clip_by_clip(one, zip(table["path"], table["hash"], strict=True))
 
 
-def listed(paths: Iterable[Path], say: Callable[[str], object]) -> list[Path]:
+def listed(paths: Iterable[Path], say: Say) -> list[Path]:
     """Files of a list, with the WAV files in and below its folders.
 
     Parameters
@@ -222,7 +214,7 @@ def listed(paths: Iterable[Path], say: Callable[[str], object]) -> list[Path]:
             raise AsdError(f"{path}: no such file or folder.")
         for told in unread(path):
             say(told)
-    return [file for path in given for file in (_wavs(path) if path.is_dir() else [path])]
+    return [file for path in given for file in (some_below(path) if path.is_dir() else [path])]
 
 
 def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -237,11 +229,10 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
             return own.assign(session=""), problems
         machines = sorted(path.name for path in root.iterdir() if is_machine(path))
     if machines:
-        raise AsdError(
-            f"{root}: holds {plural(len(machines), 'machine')} ({', '.join(machines[:4])}); a "
-            "monitor is fitted on one: give one of these folders."
-        )
-    whole = _wavs(root)
+        held = f"{plural(len(machines), 'machine')} ({', '.join(machines[:4])})"
+        cure = "a monitor is fitted on one: give one of these folders"
+        raise AsdError(f"{root}: holds {held}; {cure}.")
+    whole = some_below(root)
     if not (found := [path for path in whole if not _is_anomaly(path, root)]):
         raise AsdError(_passed_over(whole)[0])
     problems = [*filter(None, map(not_text, found)), *twins(found)]
@@ -249,20 +240,6 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     both = [(composed(name.as_posix()), composed(name.parent.as_posix())) for name in names]
     files = [(path, *own) for path, own in zip(found, both, strict=True) if not not_text(path)]
     return _rows(str(root), files), problems
-
-
-def _wavs(root: Path) -> list[Path]:
-    """WAV files in and below a folder, in the order of their names."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    with named(root):
-        found = below(root, refuse)
-    if not found:
-        none = f"{root}: found no WAV file, here or in subfolders; only WAV is read."
-        raise AsdError("\n".join([none, *unread(root)]))
-    return found
 
 
 def _is_anomaly(path: Path, root: Path) -> bool:

@@ -14,13 +14,9 @@ import numpy as np
 import scipy.signal
 from jaxtyping import Float
 
-from asdlib.monitor.quantities import (
-    CHANNELS,
-    LAG,
-    RecordingQuantities,
-    by_channel,
-    steepest,
-)
+from asdlib.monitor.quantities import CHANNELS, LAG, Lags, RecordingQuantities, by_channel, steepest
+
+Template = Float[np.ndarray, " around"]
 
 EVIDENT = 8.0
 """Standard deviations of chance that a match of cross-correlations needs."""
@@ -74,7 +70,7 @@ class MachineReference:
     bands: Float[np.ndarray, "channel=2 band"]
     contrast: Float[np.ndarray, " band"]
     scatter: Float[np.ndarray, " band"]
-    template: Float[np.ndarray, " around"]
+    template: Template
     centre: Float[np.ndarray, " quantity"]
     spread: Float[np.ndarray, " quantity"]
     low: Float[np.ndarray, " quantity"]
@@ -95,13 +91,8 @@ class MachineReference:
         shape = cls(usual, contrast, _spread(contrasts), _unit(whole), none, none, none, none)
         others = [replace(shape, template=_unit(whole - own)) for own in middle]
         values = _table(map(quantities, recordings, others))
-        return replace(
-            shape,
-            centre=np.median(values, axis=0),
-            spread=_spread(values),
-            low=values.min(axis=0),
-            high=values.max(axis=0),
-        )
+        centre, low, high = np.median(values, axis=0), values.min(axis=0), values.max(axis=0)
+        return replace(shape, centre=centre, spread=_spread(values), low=low, high=high)
 
     def widened(self, recordings: Sequence[RecordingQuantities]) -> MachineReference:
         """Return the same with ranges that hold more training recordings."""
@@ -154,9 +145,7 @@ def _crossed(difference: Float[np.ndarray, " band"], reference: MachineReference
     return size(difference + reference.contrast) / max(min(size(straight), size(free)), 1e-6)
 
 
-def _matches(
-    lags: Float[np.ndarray, "half=2 lag"], template: Float[np.ndarray, " around"]
-) -> dict[str, float]:
+def _matches(lags: Lags, template: Template) -> dict[str, float]:
     """How the cross-correlation matches the usual one, in standard deviations of chance.
 
     Returns
@@ -183,9 +172,7 @@ def _matches(
     }
 
 
-def _peak(
-    lags: Float[np.ndarray, " lag"], template: Float[np.ndarray, " around"]
-) -> tuple[float, float]:
+def _peak(lags: Float[np.ndarray, " lag"], template: Template) -> tuple[float, float]:
     """Delay in samples, with a parabola through the peak, and the height of the match."""
     found = np.abs(scipy.signal.correlate(lags, template, "valid"))
     best = int(np.clip(found.argmax(), 1, len(found) - 2))

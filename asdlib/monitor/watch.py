@@ -4,8 +4,6 @@ The folder is looked at again and again. That a file is complete shows only when
 change, so it must be looked at twice in any case; and shared folders report no events.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -24,6 +22,7 @@ from asdlib.io.files import content_digest
 from asdlib.io.folders import below, unread
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.reasons import LATEST, drift
+from asdlib.monitor.recordings import Say
 from asdlib.monitor.watch_log import SKIPPED, State, WatchLog
 from asdlib.runtime.errors import AsdError, FileError, sentence
 
@@ -47,7 +46,7 @@ def watch(
     once: bool = False,
     log: str | Path | None = None,
     stop: Callable[[], bool] = lambda: False,
-    say: Callable[[str], object] = lambda sentence: None,
+    say: Say = lambda sentence: None,
 ) -> Iterator[str]:
     """Yield one line of JSON for each recording in and below a folder, as it is complete.
 
@@ -105,7 +104,8 @@ def watch(
     _check(every, patience, record)
     told = None if record is None else WatchLog(record, monitor.identity)
     with nullcontext() if told is None else closing(told):
-        watcher = _Watcher(monitor, folder, patience, once, say, told)
+        files = {name: _File(*own) for name, own in told.known.items()} if told else {}
+        watcher = _Watcher(monitor, folder, patience, once, say, told, files)
         first: set[str] | None = None
         gone = ""
         while not stop():
@@ -117,6 +117,7 @@ def watch(
                     raise
                 gone = f"{error} The watch goes on as soon as it can."
             if first is None:
+                first = set(found)
                 for sentence in unread(folder):
                     say(sentence)
             if gone != before:
@@ -130,7 +131,6 @@ def watch(
                     if told is not None:
                         told.add(line)
                     yield line
-            first = set(found) if first is None else first
             if once and not any(watcher.files[name].awaited for name in first & found.keys()):
                 return
             _rest(max(every, spent), stop)  # at least half of the time
@@ -168,15 +168,11 @@ class _Watcher:
     folder: Path
     patience: float
     once: bool
-    say: Callable[[str], object]
+    say: Say
     log: WatchLog | None
-    files: dict[str, _File] = field(default_factory=dict)
+    files: dict[str, _File]
     p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
-
-    def __post_init__(self) -> None:
-        for name, (state, content) in (self.log.known if self.log else {}).items():
-            self.files[name] = _File(state, content)
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""

@@ -5,8 +5,6 @@ its name then. The record, ``<log>.known``, holds a short line for each file, an
 the file that is being scored. It is locked as long as the watcher runs.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
@@ -51,10 +49,8 @@ class WatchLog:
             try:
                 self._file = _locked(self._path)
             except BlockingIOError:
-                raise AsdError(
-                    f"{log}: in use by another process; stop that watcher, or give this one a log "
-                    "of its own."
-                ) from None
+                cure = "stop that watcher, or give this one a log of its own"
+                raise AsdError(f"{log}: in use by another process; {cure}.") from None
         if content and not content.endswith(b"\n"):
             _append(log, "")  # a cut last line is ended, and says nothing
         own = read_bytes(self._path, _MOST_BYTES)

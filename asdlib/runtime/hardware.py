@@ -1,7 +1,5 @@
 """What training runs on: device, precision of the products, compiler, memory allocator."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -4,8 +4,6 @@ Each is computed by one thread, so that its bytes do not depend on how many thre
 what is computed beside it. Notebook: 99_provenance.
 """
 
-from __future__ import annotations
-
 import ctypes
 import multiprocessing
 import os
@@ -27,6 +25,7 @@ from asdlib.runtime.errors import AsdError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Tell = Callable[..., None]
 CAN_FORK = sys.platform == "linux"
 """Whether :func:`in_processes` works here: elsewhere a library may not survive a fork."""
 
@@ -115,10 +114,7 @@ def clip_by_clip(
 
 
 def in_processes(
-    function: Callable[[Item, Callable[..., None]], None],
-    items: Iterable[Item],
-    tell: Callable[..., None],
-    workers: int,
+    function: Callable[[Item, Tell], None], items: Iterable[Item], tell: Tell, workers: int
 ) -> None:
     """Call a function with every item, in processes of one thread each, copies of this one.
 
@@ -166,7 +162,7 @@ def _begin(told: Any, stop: Any) -> None:
     _use(1)
 
 
-def _apply(function: Callable[[Item, Callable[..., None]], None], item: Item) -> dict[str, float]:
+def _apply(function: Callable[[Item, Tell], None], item: Item) -> dict[str, float]:
     """Run a job of :func:`in_processes`, and return the time of its stages."""
     told, stop = _parent
 

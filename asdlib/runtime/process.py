@@ -4,8 +4,6 @@ A batch job, a container or a service has no home to write to, no terminal, odd 
 read the variables when they are loaded, so the package sets them first of all.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import re
@@ -27,8 +25,6 @@ from tqdm import tqdm
 
 from asdlib.runtime.errors import AsdError, plural, printable
 
-_REQUESTS = (signal.SIGINT, signal.SIGTERM)  # to end
-_HANG_UP = (signal.SIGHUP,)
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
 _FOLDERS = {
     "MPLCONFIGDIR": (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")),
@@ -151,11 +147,8 @@ def stoppable(*, patient: bool = False) -> Iterator[list[int]]:
             raise KeyboardInterrupt
 
     able = threading.current_thread() is threading.main_thread()
-    numbers = [
-        n
-        for n in (*_REQUESTS, *_HANG_UP * patient)
-        if able and signal.getsignal(n) is not signal.SIG_IGN
-    ]
+    asked = [signal.SIGINT, signal.SIGTERM] + [signal.SIGHUP] * patient if able else []
+    numbers = [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, stop) for number in numbers]
     try:
         yield stopped

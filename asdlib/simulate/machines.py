@@ -3,8 +3,6 @@
 Notebook: 01_far_microphone.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from asdlib.simulate.sounds import Condition, Sound, fan, gears, grinder, slider, valve

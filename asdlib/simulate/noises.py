@@ -4,8 +4,6 @@ A neighbouring machine, where the parameters ask for one, is part of the noise. 
 where the other noises are real. Notebook: 01_far_microphone.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from jaxtyping import Float
 from asdlib import dataset
 from asdlib.io import wav
 from asdlib.io.files import resolve
+from asdlib.io.folders import some_below
 from asdlib.params import AsdError, Scenes
 from asdlib.simulate import rooms
 from asdlib.simulate.machines import MACHINES
@@ -137,7 +136,7 @@ def real_noise(folder: Path) -> list[Path]:
     asdlib.dataset.Problems
         One sentence per file: unreadable, cut short, NaN, too short, silent or constant.
     """
-    paths = rooms.wavs(folder)
+    paths = some_below(folder)
     if problems := [f"{path}: {wrong}" for path in paths if (wrong := _unusable(path))]:
         raise dataset.Problems(problems)
     return paths

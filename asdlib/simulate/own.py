@@ -6,6 +6,7 @@ later recordings hold faults of the machine and of the recording itself; their n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -51,12 +52,11 @@ class Day(NamedTuple):
         draws = Cell(machine, "day", "", "", number).generator(seed, "day").standard_normal(3)
         return cls(number, _GAIN * draws[0], _NOISE * draws[1], 1 + _SPEED * draws[2])
 
-    def name(self, index: int) -> tuple[str, str]:
+    def name(self, index: int, between: str) -> str:
         """Date and time of a recording of the day: one every 15 minutes."""
         weeks, weekday = divmod(self.number, 5)
         when = _FIRST + np.timedelta64(7 * weeks + weekday, "D") + np.timedelta64(15 * index, "m")
-        date, time = str(when).split("T")
-        return date, time.replace(":", "")
+        return str(when).replace(":", "").replace("T", between)
 
 
 def write(out: Path, kind: str, seed: int = 0) -> str:
@@ -81,7 +81,12 @@ def write(out: Path, kind: str, seed: int = 0) -> str:
     params, machine = Scenes(seed=seed), KINDS[kind]
     room_of(machine, params)  # once, not once per thread
     days = [Day.drawn(number, machine, seed) for number in range(DAYS + LATER)]
-    listed = [*_normal(days[:DAYS]), *_later(days[DAYS:], MACHINES[machine].faults)]
+    listed = [
+        (f"normal/{day.name(index, '/')}.wav", day, "normal")
+        for day in days[:DAYS]
+        for index in range(PER_DAY)
+    ]
+    listed += _later(days[DAYS:], MACHINES[machine].faults)
     with folders.replacing_folder(out, "OUT") as root, ThreadPoolExecutor(4) as pool:
 
         def one(at: int) -> None:
@@ -98,23 +103,15 @@ def write(out: Path, kind: str, seed: int = 0) -> str:
     )
 
 
-def _normal(days: list[Day]) -> Iterator[tuple[str, Day, str]]:
-    for day in days:
-        for index in range(PER_DAY):
-            date, time = day.name(index)
-            yield f"normal/{date}/{time}.wav", day, "normal"
-
-
 def _later(days: list[Day], faults: tuple[str, ...]) -> Iterator[tuple[str, Day, str]]:
     """Normal recordings of later days; then faults, the last two of them of the recording."""
     names = [(day, "normal") for day in days for _ in range(PER_LATER)]
     for what in (*faults, "whine", "swapped", "amplified"):
         names += [(days[index % len(days)], what) for index in range(PER_FAULT)]
-    taken = dict.fromkeys(days, 0)
+    taken = Counter[Day]()
     for day, what in names:
-        date, time = day.name(taken[day])
+        yield f"arriving/{day.name(taken[day], '_')}_{what}.wav", day, what
         taken[day] += 1
-        yield f"arriving/{date}_{time}_{what}.wav", day, what
 
 
 def _recorded(cell: Cell, params: Scenes, day: Day, what: str) -> Recording:

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from asdlib import dataset
 from asdlib.io.files import resolve
-from asdlib.io.folders import below
+from asdlib.io.folders import some_below
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate.machines import MACHINES
 from asdlib.simulate.sounds import RATE
@@ -105,7 +105,7 @@ def room_of(machine: str, params: Scenes) -> Room:
     if folder is None:
         responses = _simulated(rng, cell, params)
     else:
-        responses = _measured(rng, cell, wavs(resolve(folder)), params)
+        responses = _measured(rng, cell, some_below(resolve(folder)), params)
     for name, response in responses.items():
         energy = np.mean(np.sum(response[:, 0] ** 2, axis=-1))
         responses[name] = response / np.sqrt(energy)
@@ -213,10 +213,8 @@ def _response(path: Path) -> Response:
     """Read a measured response of both microphones."""
     response = _cut(dataset.read(path, ANY_RATE))
     if not np.isfinite(response).all() or not response[0].any():
-        raise AsdError(
-            f"{path}: no impulse response: the near channel (0) is silent, or samples are NaN or "
-            "infinite."
-        )
+        wrong = "the near channel (0) is silent, or samples are NaN or infinite"
+        raise AsdError(f"{path}: no impulse response: {wrong}.")
     return response
 
 
@@ -241,12 +239,3 @@ def hear(sounds: list[tuple[np.ndarray, np.ndarray]], samples: int, length: int)
     for signal, heard in sounds:
         spectrum += heard * scipy.fft.rfft(signal.astype(np.float32), length)
     return scipy.fft.irfft(spectrum, length)[:, :samples].astype(np.float64)
-
-
-def wavs(folder: Path) -> list[Path]:
-    """List the WAV files in and below a folder, sorted; raise an error if there is none."""
-    if not folder.is_dir():
-        raise AsdError(f"{folder}: no such folder.")
-    if not (files := below(folder)):
-        raise AsdError(f"{folder}: holds no wav file.")
-    return files

@@ -7,8 +7,6 @@ come from generators seeded by the data set's seed and the clip's name. Therefor
 rendered again on its own, with its parts separate. Notebook: 01_far_microphone.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os
@@ -33,7 +31,7 @@ from asdlib.runtime.process import bar
 from asdlib.simulate.machines import FAULT_RANGE, MACHINES, SEVERITY
 from asdlib.simulate.noises import noise, real_noise
 from asdlib.simulate.rooms import TAPS, Cell, TwoChannels, hear, room_of
-from asdlib.simulate.sounds import RATE, Condition
+from asdlib.simulate.sounds import RATE, Condition, Fault
 from asdlib.spectra import power, stft
 
 LEVEL = 0.02  # root mean square of the machine before the channel gains, of full scale: -34 dB
@@ -79,16 +77,11 @@ def render(
     draw = cell.generator(params.seed, "fault")
     fault = str(draw.choice(MACHINES[machine].faults)) if label == "anomaly" else None
     severity = draw.uniform(*FAULT_RANGE) * SEVERITY if fault else 0.0
-    return composed(cell, params, _condition(cell, params), fault, severity)
+    return composed(cell, params, _condition(cell, params), fault, severity, 0.0)
 
 
 def composed(
-    cell: Cell,
-    params: Scenes,
-    condition: Condition,
-    fault: str | None,
-    severity: float = 0.0,
-    louder: float = 0.0,
+    cell: Cell, params: Scenes, condition: Condition, fault: Fault, severity: float, louder: float
 ) -> Clip:
     """Put a clip together: a machine in some condition, healthy or not, and its noise.
 
@@ -104,7 +97,7 @@ def composed(
     scatter = params.target_scatter if cell.domain == "target" else 1.0
     loudness = 10 ** (scatter * take.generator(params.seed, "level").uniform(-2, 2) / 20)
 
-    def sound(with_fault: str | None) -> np.ndarray:
+    def sound(with_fault: Fault) -> np.ndarray:
         rng = take.generator(params.seed, "machine")
         damage = cell.generator(params.seed, "damage")
         return loudness * spec.sound(rng, damage, samples, condition, with_fault, severity)
@@ -166,10 +159,9 @@ def write(out: Path, params: Scenes = Scenes(), *, progress: bool = False) -> st
                     noise.append(powers)
             _write_tables(root / name, clips, noise, params)
         digest = hashlib.sha256()
-        for path in sorted(root.glob("*/t[re]*/*.wav")):
-            if path.parent.name != "truth":
-                digest.update(str(path.relative_to(root)).encode())
-                digest.update(path.read_bytes())
+        for path in sorted([*root.glob("*/train/*.wav"), *root.glob("*/test/*.wav")]):
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
         manifest = digest.hexdigest()[:16]
         store.save(note | {"manifest": manifest}, root / "scenes.json")
     return manifest
@@ -210,25 +202,19 @@ def _take(cell: Cell, params: Scenes) -> Cell:
 
 
 def _condition(cell: Cell, params: Scenes) -> Condition:
-    own = getattr(MACHINES[cell.machine], cell.domain)  # its source or its target
-    if cell.domain == "target":
-        own = _spread(own[0], params.target_conditions)
+    """The condition of a clip: one of the source's, or one about that of the target.
+
+    Those of the target are 6 % of speed and 4 % of load apart; their names get a letter more.
+    """
+    own, count = getattr(MACHINES[cell.machine], cell.domain), params.target_conditions
     draw = _take(cell, params).generator(params.seed, "condition")
-    return own[draw.integers(len(own))]
-
-
-def _spread(condition: Condition, count: int) -> tuple[Condition, ...]:
-    """Conditions about one, 6 % of speed and 4 % of load apart; the names get a letter more."""
-    apart = np.arange(count) - (count - 1) / 2
-    letters = [""] * count if condition.attributes == "noAttribute" else ascii_lowercase[:count]
-    return tuple(
-        Condition(
-            condition.attributes + (letter if count > 1 else ""),
-            condition.speed * (1 + 0.06 * step),
-            condition.load * (1 + 0.04 * step),
-        )
-        for letter, step in zip(letters, apart, strict=True)
-    )
+    if cell.domain == "source":
+        return own[draw.integers(len(own))]
+    usual, number = own[0], draw.integers(count)
+    letter = "" if count == 1 or usual.attributes == "noAttribute" else ascii_lowercase[number]
+    step = number - (count - 1) / 2
+    speed, load = usual.speed * (1 + 0.06 * step), usual.load * (1 + 0.04 * step)
+    return Condition(usual.attributes + letter, speed, load)
 
 
 def cells(machine: str, params: Scenes) -> Iterator[tuple[Cell, str]]:

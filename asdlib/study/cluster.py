@@ -19,8 +19,7 @@ import torch
 
 from asdlib.io import store
 from asdlib.io.files import content_digest, read_bytes, resolve, write_text
-from asdlib.params import AsdError
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import AsdError, plural
 from asdlib.study import scores
 from asdlib.study.stages import Task, Tick, branch_of
 
@@ -66,10 +65,8 @@ def compute(where: str, tasks: Sequence[Task], tick: Tick) -> None:
         try:
             _run(client, where, list(jobs.values()), tick)
         except KilledWorker as error:
-            raise AsdError(
-                f"The workers of {where} failed repeatedly on one job ({error.task}), perhaps for "
-                f"lack of memory. {_LOST}"
-            ) from None
+            failed = f"The workers of {where} failed repeatedly on one job ({error.task})"
+            raise AsdError(f"{failed}, perhaps for lack of memory. {_LOST}") from None
         except (CancelledError, OSError) as error:
             if isinstance(error, AsdError) or client.status == "running":
                 raise  # of a job
@@ -173,7 +170,5 @@ def _run(client: Client, where: str, jobs: Sequence[list[Task]], tick: Tick) -> 
         if client.ncores():
             seen = time.monotonic()
         elif time.monotonic() - seen > _SECONDS:
-            raise AsdError(
-                f"The Dask scheduler at {where} has lost its workers; "
-                f"{plural(len(waiting), 'job')} left. {_LOST}"
-            )
+            left = f"{plural(len(waiting), 'job')} left. {_LOST}"
+            raise AsdError(f"The Dask scheduler at {where} has lost its workers; {left}")

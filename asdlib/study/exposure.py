@@ -7,13 +7,12 @@ The paper found a gain at one seed and none over ten. Training reads training-no
 Notebook: 05_variants.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -91,7 +90,8 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
         wanted += [("lora", (seed,)) for seed in params.seeds]
     parts = []
     for name, seeds in wanted:
-        for seed, a in zip(seeds, _kept(name, params, clips, seeds, progress), strict=True):
+        job = Job(params, clips, seeds, progress)
+        for seed, a in zip(seeds, _kept(name, job), strict=True):
             table = clips.assign(front_end=name, scorer="machine", seed=seed, A=a)
             for _, rows in table.groupby("machine", sort=False):
                 normal = rows.loc[rows["split"] == "train", "A"].to_numpy()
@@ -100,9 +100,16 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def _kept(
-    kind: str, params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
-) -> Float[np.ndarray, "row column"]:
+class Job(NamedTuple):
+    """What is computed at once: parameters, rows of a manifest, seeds, and whether it is shown."""
+
+    params: Params
+    clips: pd.DataFrame
+    seeds: Sequence[int]
+    progress: bool
+
+
+def _kept(kind: str, job: Job) -> Float[np.ndarray, "row column"]:
     """Embeddings of the clips, or A by seed and clip, in a file named by all that they depend on.
 
     Parameters
@@ -110,17 +117,16 @@ def _kept(
     kind : "embedding", "exposure" or "lora"; each depends on some constants and columns only.
     """
     compute = {"embedding": _embeddings, "exposure": _frozen, "lora": _adapted}[kind]
-    columns = ["hash", "machine", "split", "domain", "label", "name"]
+    params, columns = job.params, ["hash", "machine", "split", "domain", "label", "name"]
     values = {
         "code": store.code("study.exposure"),
         "encoder": [fingerprint(params), params.encoder.model_dump(exclude=_UNREAD[kind])],
-        "clips": clips["hash" if kind == "embedding" else columns].to_numpy().tolist(),
+        "clips": job.clips["hash" if kind == "embedding" else columns].to_numpy().tolist(),
         "spectra": [params.spectra.sample_rate, params.spectra.resample],
-        "seeds": seeds,
+        "seeds": job.seeds,
     }
     file = resolve(params.results) / "exposure" / f"{kind}.{digest(values)}.safetensors"
-    found = store.made(file, lambda: {"values": compute(params, clips, seeds, progress)})
-    return np.asarray(found["values"])
+    return np.asarray(store.made(file, lambda: {"values": compute(job)})["values"])
 
 
 class AudioEncoder:
@@ -187,57 +193,45 @@ class AudioEncoder:
         return hidden.mean(1)
 
 
-def _embeddings(
-    params: Params, clips: pd.DataFrame, _: Sequence[int], progress: bool
-) -> Float[Tensor, "clip value"]:
+def _embeddings(job: Job) -> Float[Tensor, "clip value"]:
     """Embed every clip once by the frozen encoder."""
-    encoder = AudioEncoder(params)
-    shown = progressing("frozen encoder", len(clips), "clip", progress=progress)
+    encoder = AudioEncoder(job.params)
+    shown = progressing("frozen encoder", len(job.clips), "clip", progress=job.progress)
     with torch.inference_mode(), shown as bar:
-        return encoder(clips, bar).cpu()
+        return encoder(job.clips, bar).cpu()
 
 
-def _frozen(
-    params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
-) -> Float[Tensor, "seed clip"]:
+def _frozen(job: Job) -> Float[Tensor, "seed clip"]:
     """A by heads of all seeds on the embeddings of the frozen encoder."""
-    x = torch.from_numpy(_kept("embedding", params, clips, (), progress))
-    normal = x[torch.from_numpy((clips["split"] == "train").to_numpy(copy=True))]
+    x = torch.from_numpy(_kept("embedding", job._replace(seeds=())))
+    normal = x[torch.from_numpy((job.clips["split"] == "train").to_numpy(copy=True))]
     x = (x - normal.mean(0)) / normal.std(0).clamp_min(1e-8)
-    epochs = params.encoder.epochs
-    return _surprise(x.__getitem__, x.shape[1], [], seeds, clips, params, epochs)
+    return _surprise(job, x.__getitem__, x.shape[1], [], job.params.encoder.epochs)
 
 
-def _adapted(
-    params: Params, clips: pd.DataFrame, seeds: Sequence[int], progress: bool
-) -> Float[Tensor, "1 clip"]:
+def _adapted(job: Job) -> Float[Tensor, "1 clip"]:
     """A by one seed's encoder and head, trained together."""
     from peft import LoraConfig, get_peft_model
 
-    (seed,), rank, epochs = seeds, params.encoder.lora_rank, params.encoder.lora_epochs
-    encoder = AudioEncoder(params)
+    (seed,), clips, wanted = job.seeds, job.clips, job.params.encoder
+    rank, epochs = wanted.lora_rank, wanted.lora_epochs
+    encoder = AudioEncoder(job.params)
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         encoder.model = get_peft_model(encoder.model, config)
     weights = [weight for weight in encoder.model.parameters() if weight.requires_grad]
     steps = epochs * int((clips["split"] == "train").sum()) + len(clips)
-    with progressing(f"LoRA, seed {seed}", steps, "clip", progress=progress) as bar:
+    with progressing(f"LoRA, seed {seed}", steps, "clip", progress=job.progress) as bar:
 
         def embed(numbers: Int[Tensor, "1 clip"]) -> Float[Tensor, "1 clip value"]:
             return encoder(clips.iloc[numbers[0].tolist()], bar)[None]
 
-        return _surprise(embed, encoder.size, weights, seeds, clips, params, epochs)
+        return _surprise(job, embed, encoder.size, weights, epochs)
 
 
 def _surprise(
-    embed: Embed,
-    size: int,
-    weights: Sequence[Tensor],
-    seeds: Sequence[int],
-    clips: pd.DataFrame,
-    params: Params,
-    epochs: int,
+    job: Job, embed: Embed, size: int, weights: Sequence[Tensor], epochs: int
 ) -> Float[Tensor, "seed clip"]:
     """Train a head of every seed, and return -log p(own machine) of every clip.
 
@@ -249,27 +243,27 @@ def _surprise(
     size : values of an embedding.
     weights : what is trained besides the heads.
     """
+    clips, seeds, wanted = job.clips, job.seeds, job.params.encoder
     machine = torch.from_numpy(pd.factorize(clips["machine"])[0].astype(np.int64))
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    hidden = SeedLinear(generators, size, params.encoder.hidden)
-    out = SeedLinear(generators, params.encoder.hidden, len(machine.unique()))
+    hidden = SeedLinear(generators, size, wanted.hidden)
+    out = SeedLinear(generators, wanted.hidden, len(machine.unique()))
     head = nn.Sequential(hidden, nn.GELU(), out)
     if weights:
         head.to(weights[0].device)
-    optimiser = torch.optim.AdamW([*weights, *head.parameters()], lr=params.encoder.learning_rate)
+    optimiser = torch.optim.AdamW([*weights, *head.parameters()], lr=wanted.learning_rate)
     train = torch.from_numpy(np.flatnonzero(clips["split"] == "train"))
     for epoch in range(epochs):
         order = torch.stack([shuffled(len(train), seed, epoch) for seed in seeds])
-        for batch in order.split(params.encoder.batch_size, dim=1):
+        for batch in order.split(wanted.batch_size, dim=1):
             logits = head(embed(train[batch]))
-            wanted = machine[train[batch]].to(logits.device)
-            each = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
+            own = machine[train[batch]].to(logits.device)
+            each = F.cross_entropy(logits.flatten(0, 1), own.flatten(), reduction="none")
             optimiser.zero_grad()
-            each.view(wanted.shape).mean(1).sum().backward()
+            each.view(own.shape).mean(1).sum().backward()
             optimiser.step()
     numbers = torch.arange(len(clips)).expand(len(seeds), -1)
     with torch.inference_mode():
-        logits = [head(embed(own)).cpu() for own in numbers.split(1, dim=1)]
-    log_p = torch.cat(logits, 1).double().log_softmax(2)
-    own = log_p.gather(2, machine.expand(len(seeds), -1)[:, :, None])[:, :, 0]
-    return (-own).clamp_min(_SMALLEST)
+        logits = torch.cat([head(embed(clip)).cpu() for clip in numbers.split(1, dim=1)], 1)
+    log_p = logits.double().log_softmax(2)
+    return (-log_p[:, numbers[0], machine]).clamp_min(_SMALLEST)

@@ -13,7 +13,6 @@ from asdlib.io import files, folders
 from asdlib.monitor import Monitor, recordings, watch
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import FileError
-from asdlib.simulate import rooms
 
 LEFT = ("._a.wav", "@eaDir/a.wav", "__MACOSX/._a.wav", ".DS_Store", "Thumbs.db", "#recycle/a.wav")
 NFC, NFD = (unicodedata.normalize(form, "Lüfter") for form in ("NFC", "NFD"))
@@ -41,7 +40,7 @@ def test_what_systems_leave_behind_is_no_recording_and_no_part_of_a_package(tmp_
     (package / f"{label}.meta.yaml").write_text("a: 1")
     assert dataset.scan(tmp_path / "set")["name"].tolist() == ["a.wav", "b.wav"]
     assert recordings.collect(train, Spectra())["name"].tolist() == ["a.wav", "b.wav"]
-    assert [path.name for path in rooms.wavs(train)] == ["a.wav", "b.wav"]
+    assert [path.name for path in folders.some_below(train)] == ["a.wav", "b.wav"]
     assert set(watch._look(train)) == {"a.wav", "b.wav"}
     told = validation.validate(tmp_path / "package")
     assert told

@@ -196,7 +196,7 @@ def test_unusable_options_are_named_before_any_work(tmp_path, rng):
     for option, value, *sentences in (
         ("machines", ["SimTrain"], "No simulated machine 'SimTrain'; there are SimFan"),
         ("noise_folder", str(tmp_path / "none"), "none: no such folder"),
-        ("noise_folder", str(tmp_path / "empty"), "empty: holds no wav"),
+        ("noise_folder", str(tmp_path / "empty"), "empty: found no WAV file"),
         ("noise_folder", str(noise), *(f"{name}: {wrong}" for name, (_, wrong) in told.items())),
         ("impulse_response_folder", str(tmp_path / "mono"), "a.wav: 1 channel; near and far"),
         ("impulse_response_folder", str(tmp_path / "silent"), "a.wav: no impulse response"),
