@@ -4,6 +4,8 @@ Only ``asd score`` has others, see :mod:`asdlib.cli_machine`. A command is a fun
 arguments above it; its docstring is its help.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex

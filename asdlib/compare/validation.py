@@ -4,6 +4,8 @@ The official evaluator sorts both columns by name and aligns them by position. I
 system when one file is missing, without a message. Notebook: 06_decisions.
 """
 
+from __future__ import annotations
+
 import codecs
 import io
 import re

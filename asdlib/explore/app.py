@@ -4,6 +4,8 @@ Everything is computed from the audio at every move. The models stay those of th
 ever trained here, so it opens on any folder. Notebook: 00_explore.
 """
 
+from __future__ import annotations
+
 import html
 from collections.abc import Iterable
 from typing import Any

@@ -4,6 +4,8 @@ Of a clip of 10 s and ten seeds, the panels take .34 s of processor time, a whol
 of seven moves on one slow core). The state of pyplot is never touched. Notebook: 00_explore.
 """
 
+from __future__ import annotations
+
 import io
 from typing import Any
 

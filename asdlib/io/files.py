@@ -4,6 +4,8 @@ What the system refuses comes out of here as one sentence that names the file, s
 :class:`asdlib.runtime.errors.FileError`.
 """
 
+from __future__ import annotations
+
 import codecs
 import csv
 import errno

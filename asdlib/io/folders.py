@@ -5,6 +5,8 @@ File managers and storage systems leave files of their own beside recordings, an
 written by asd and may be emptied; any other that holds something is refused before any work.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil

@@ -5,6 +5,8 @@ is unpacked is remembered, so that a second call does nothing. The records on Ze
 19336329, additional training 20151556, evaluation 20437238.
 """
 
+from __future__ import annotations
+
 import filecmp
 import hashlib
 import shutil

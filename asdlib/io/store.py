@@ -5,6 +5,8 @@ as ``sha256sum -c`` reads it. After a power cut or a full disk a file can be cut
 hold something else. Such a file is set aside, told on standard error, and computed again.
 """
 
+from __future__ import annotations
+
 import ast
 import io
 import json

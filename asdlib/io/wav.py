@@ -1,5 +1,7 @@
 """One recording: from the bytes of a file to samples, and what keeps it from being used."""
 
+from __future__ import annotations
+
 import io
 import re
 from pathlib import Path

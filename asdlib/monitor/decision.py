@@ -4,6 +4,8 @@ The recordings of one session, such as a day, resemble each other. What they say
 is little more than what one of them says, so the promise is also given by sessions.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

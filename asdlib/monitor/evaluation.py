@@ -4,6 +4,8 @@ Labels are read through :mod:`asdlib.metrics`, to count; nothing is chosen by th
 Notebook: 07_own_machine.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 

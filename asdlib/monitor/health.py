@@ -5,6 +5,8 @@ Others show against training recordings: both microphones keep their places, so 
 polarity between the channels are much the same in all of them.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

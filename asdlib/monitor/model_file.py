@@ -3,6 +3,8 @@
 Nothing in it is executed. A digest over all of it tells a file that was cut or changed.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,5 +1,7 @@
 """What is measured of one recording to tell whether the recording itself is sound."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -4,6 +4,8 @@ A reason tells where a recording is unlike normal ones, how, how much, and when.
 among the latest recordings tells whether recordings still fit the monitor.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

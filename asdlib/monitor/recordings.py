@@ -4,6 +4,8 @@ A folder holds WAV files, in subfolders if there are several sessions; or it has
 DCASE, and then the clips of ``train/`` are taken. What is named as an anomaly is left out.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path

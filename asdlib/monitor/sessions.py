@@ -4,6 +4,8 @@ Recordings of one day resemble each other more than those of another day. Their 
 days, else dates in their names, else the days on which their files were last changed.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from datetime import datetime

@@ -4,6 +4,8 @@ The folder is looked at again and again. That a file is complete shows only when
 change, so it must be looked at twice in any case; and shared folders report no events.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import os

@@ -5,6 +5,8 @@ its name then. The record, ``<log>.known``, holds a short line for each file, an
 the file that is being scored. It is locked as long as the watcher runs.
 """
 
+from __future__ import annotations
+
 import fcntl
 import json
 import os

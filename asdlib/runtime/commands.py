@@ -1,5 +1,7 @@
 """Subcommands of a command line: functions with their arguments above them as decorators."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable
 from pathlib import Path

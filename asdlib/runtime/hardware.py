@@ -1,5 +1,7 @@
 """What training runs on: device, precision of the products, compiler, memory allocator."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil

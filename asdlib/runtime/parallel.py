@@ -4,6 +4,8 @@ Each is computed by one thread, so that its bytes do not depend on how many thre
 what is computed beside it. Notebook: 99_provenance.
 """
 
+from __future__ import annotations
+
 import ctypes
 import multiprocessing
 import os

@@ -4,6 +4,8 @@ A batch job, a container or a service has no home to write to, no terminal, odd 
 read the variables when they are loaded, so the package sets them first of all.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import re

@@ -3,6 +3,8 @@
 Notebook: 01_far_microphone.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from asdlib.simulate.sounds import Condition, Sound, fan, gears, grinder, slider, valve

@@ -4,6 +4,8 @@ A neighbouring machine, where the parameters ask for one, is part of the noise. 
 where the other noises are real. Notebook: 01_far_microphone.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
 from pathlib import Path
 

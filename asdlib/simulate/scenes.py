@@ -7,6 +7,8 @@ come from generators seeded by the data set's seed and the clip's name. Therefor
 rendered again on its own, with its parts separate. Notebook: 01_far_microphone.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import os

@@ -9,6 +9,8 @@ Sources: R. B. Randall, Vibration-based Condition Monitoring, Wiley 2011 (bearin
 signatures). Notebook: 01_far_microphone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

@@ -7,6 +7,8 @@ The paper found a gain at one seed and none over ten. Training reads training-no
 Notebook: 05_variants.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 from collections.abc import Callable, Sequence
