@@ -108,6 +108,8 @@ def is_finished(content: bytes) -> bool:
 
 def _opened(content: bytes) -> soundfile.SoundFile:
     """Open the bytes of a file; of a WAV whose length was left 0, all there is counts."""
+    if content.startswith(b"BW64"):  # of ITU-R BS.2088: RF64 under another name
+        content = b"RF64" + content[4:]
     if (place := _empty_length(content)) is not None:
         length = (len(content) - place - 4).to_bytes(4, "little")
         content = content[:place] + length + content[place + 4 :]

@@ -47,6 +47,11 @@ def test_a_file_of_every_format_is_whole_or_cut_short(rng, kind):
     assert kind in ("caf", "flac") or "the header announces" in str(error.value)
 
 
+def test_bw64_is_rf64_under_another_name(rng):
+    content = encoded(rng, "RF64")
+    np.testing.assert_array_equal(wav.decode(b"BW64" + content[4:])[0], wav.decode(content)[0])
+
+
 @pytest.mark.parametrize(
     "length", [0, 0x7FFF0000, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF]
 )
