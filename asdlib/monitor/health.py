@@ -26,6 +26,7 @@ _COPY = 0.01  # share of the power that is not the other channel's
 _CLIPPED = 5e-4  # share of samples
 _SILENT = 0.01  # share of samples
 _OFFSET = 0.005  # of full scale
+_RAMP = 0.02  # of full scale
 _ERRORS = 6.0  # standard errors of the mean
 _DROP = 30.0  # dB from one band to all bands above the next
 
@@ -52,6 +53,7 @@ _COUNTED = {
     "gated": "digital silence in parts",
     "limited": "band-limited",
     "offset": "offset",
+    "ramp": "a start-up ramp",
     "swapped": "channels swapped, unlike the others",
     "inverted": "one channel inverted, unlike the others",
     "unrelated": "channels not related as in the others",
@@ -123,7 +125,8 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     ----------
     found : of :func:`asdlib.monitor.quantities.measure`.
     reference : what training recordings look like. Without it, only what shows in one recording is
-        found: a channel that is dead, copied, clipped, gated, offset or band-limited.
+        found: a channel that is dead, copied, clipped, gated, offset, band-limited, or begins
+        with a ramp.
 
     Examples
     --------
@@ -227,11 +230,12 @@ def _dead(x: SimpleNamespace) -> Iterator[Fault]:
 
 
 def _alone(x: SimpleNamespace) -> Iterator[Fault]:
-    """Faults of one channel: clipped, gated, offset or band-limited."""
+    """Faults of one channel: clipped, gated, with a ramp, offset or band-limited."""
     offset, peaks = max(_OFFSET, _ERRORS * x.wander), "{} of its samples lie at a peak value"
     for kind, quantity, limit, form, words in (
         ("clipped", "clipped", _CLIPPED, ".1%", f"is clipped: {peaks}"),
         ("gated", "silent", _SILENT, ".0%", "is gated: {} of it is digital silence"),
+        ("ramp", "ramp", _RAMP, ".2f", "begins with a ramp of {} of full scale"),
         ("offset", "offset", offset, ".3f", f"has an offset of {x.mean:.3f} of full scale"),
     ):
         value, high = getattr(x, quantity), getattr(x.usual, quantity).high

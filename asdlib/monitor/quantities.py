@@ -34,6 +34,7 @@ _BELOW_TOP = 0.01  # of the peak: where an unclipped signal has more samples tha
 _STEP = 1.5 / 2**15  # a step of PCM 16 and a half: a quiet signal has few values in all
 _RATIO = 2.0  # of samples at the peak to those below it
 _SLICE = 0.05  # s, of the quiet level
+_BEYOND = 10.0  # median deviations of the slices' means
 _QUIET = 10  # percentile over time
 _LOUD = BANDS // 2  # bands that the copy is told by
 _SUPPORT = 4  # bands below an edge that are looked at
@@ -48,7 +49,9 @@ class RecordingQuantities:
     ----------
     values : by name. Of each channel, with "near" or "far" after a space: level (root mean square
         about the mean, dB of full scale), mean (of full scale) and its absolute value, offset,
-        wander (standard error of the mean, from the means of the segments), clipped (share of
+        wander (standard error of the mean, from the means of the segments), ramp (absolute mean
+        of the first tenth of a second, where it is beyond all scatter of the mean over time;
+        else 0), clipped (share of
         samples that lie on a plateau at either peak), silent (share of samples in stretches of one
         value, each of :data:`RUN` or longer), drop (of :func:`steepest`) and quiet (level in the
         quietest tenth of the time, dB of full scale). Of both: unlike (share of the power in the
@@ -109,6 +112,7 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
         mean=mean,
         offset=np.abs(mean),
         wander=segments.mean(axis=-1).std(axis=1) / np.sqrt(segments.shape[1]),
+        ramp=_ramp(cut.mean(axis=-1)),
         clipped=[_clipped(one) for one in signal],
         silent=[_silent(one, run) for one in signal],
         drop=[steepest(one)[0] for one in bands],
@@ -116,6 +120,13 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
     )
     both = {"unlike": unlike, "times": times}
     return RecordingQuantities(values | both, bands, _lags(cross, length), rate, samples / rate)
+
+
+def _ramp(means: Float[np.ndarray, "channel=2 slice"]) -> Float[np.ndarray, " channel=2"]:
+    """How far the mean of the first two slices lies from the others, beyond their scatter."""
+    apart = np.abs(means - np.median(means, axis=1, keepdims=True))
+    first = apart[:, :2].mean(axis=1)
+    return np.where(first > _BEYOND * np.median(apart, axis=1), first, 0.0)
 
 
 def by_channel(**quantities: Sequence[float] | Float[np.ndarray, " channel=2"]) -> dict[str, float]:

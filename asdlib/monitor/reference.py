@@ -27,7 +27,7 @@ _NEIGHBOURS = 2  # samples that count as no delay
 _NEARLY = 0.9  # of the strongest match
 _MOST = (10, 90)  # percentiles of the bands of both channels, between which a change is told uneven
 
-_PER_CHANNEL = ("level", "offset", "clipped", "silent", "drop", "gain", "quiet", "cut")
+_PER_CHANNEL = ("level", "offset", "ramp", "clipped", "silent", "drop", "gain", "quiet", "cut")
 _OF_BOTH = ("unlike", "match", "mirror", "crossed", "delay", "drift", "apart", "uneven")
 QUANTITIES = (*(f"{name} {c}" for name in _PER_CHANNEL for c in CHANNELS), *_OF_BOTH)
 """Names of the quantities of a recording, in their order."""

@@ -84,6 +84,10 @@ ALONE = {
         on(NEAR, lambda x: x - 0.01),
         "The near channel has an offset of -0.010 of full scale",
     ),
+    "ramp": (
+        on(NEAR, lambda x: x + 0.2 * np.exp(-np.arange(len(x)) / 1000)),
+        "The near channel begins with a ramp of 0.1",
+    ),
     "limited": (on(FAR, limit), "The far channel is band-limited: it ends at about 3,750 Hz"),
 }
 AGAINST = {
