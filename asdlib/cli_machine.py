@@ -37,6 +37,7 @@ def _rates(run: Callable) -> Callable:
     for added in (
         argument("--false-alarms", "wanted share of alarms; that of asd fit by default", float),
         argument("--warnings", "wanted share of warnings and alarms together", float),
+        argument("--condition", "that the recordings are known to be of, such as target", str),
         argument("--after", "K/N: raise an alarm after K of the last N", _k_of_n, default=(1, 1)),
     ):
         run = added(run)
@@ -49,8 +50,9 @@ def _opened(options: argparse.Namespace) -> Monitor:
 
     monitor = Monitor.load(options.model)
     rate = monitor.false_alarms if options.false_alarms is None else options.false_alarms
-    monitor = replace(monitor, false_alarms=rate, warnings=options.warnings)
-    _ = monitor.decision  # refuses rates out of range, before any work
+    rates = {"false_alarms": rate, "warnings": options.warnings}
+    monitor = replace(monitor, condition=options.condition, **rates)
+    _ = monitor.decisions  # refuses rates out of range and unknown conditions, before any work
     return monitor
 
 
@@ -140,8 +142,8 @@ def _score(options: argparse.Namespace) -> int:
 
     monitor = _opened(options)
     clips = recordings.listed(options.clips, say)
-    if options.fail_on_alarm and monitor.alarm.remark:
-        raise AsdError(f"--fail-on-alarm: {monitor.alarm.remark}")
+    if options.fail_on_alarm and monitor.remark:
+        raise AsdError(f"--fail-on-alarm: {monitor.remark}")
     if options.picture or options.pictures:
         from asdlib.report import charts_evidence
     if options.picture:

@@ -11,8 +11,8 @@ Nothing is trained and there is no seed. Notebook: 03_without_training.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -263,6 +263,7 @@ class Normal:
     held_out : scores, min over d of log D_d - m_d, of the training clips, each by a model without
         its fold.
     by_domain : (clip, domain), log D_d - m_d of the training clips, in the same way.
+    to_own : (clip,), that to the clip's own domain.
 
     Examples
     --------
@@ -283,6 +284,7 @@ class Normal:
     means: Float[np.ndarray, " domain"]
     held_out: HeldOut
     by_domain: Float[np.ndarray, "clip domain"] | None = None
+    to_own: OfClips = field(default_factory=partial(np.zeros, 0))
 
     @classmethod
     def fit(
@@ -328,7 +330,8 @@ class Normal:
         means = np.bincount(of_clip, to_own) / np.bincount(of_clip)
         by_domain = found - means
         held_out = HeldOut(by_domain.min(axis=1))
-        return replace(whole, means=means, held_out=held_out, by_domain=by_domain)
+        to_own = to_own - means[of_clip]
+        return replace(whole, means=means, held_out=held_out, by_domain=by_domain, to_own=to_own)
 
     @classmethod
     def _fit(cls, values: np.ndarray, domains: np.ndarray) -> Normal:

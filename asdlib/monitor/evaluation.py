@@ -14,7 +14,6 @@ import pandas as pd
 
 from asdlib import metrics
 from asdlib.monitor.model import Monitor
-from asdlib.monitor.reasons import joined
 from asdlib.monitor.recordings import each, faults
 from asdlib.monitor.views import values_of
 from asdlib.params import Params, Spectra
@@ -142,7 +141,7 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
         values = tuple(own[kept] for own in monitor.values)
         fewer = monitor.on(values, monitor.known.iloc[kept])
         alarm = fewer.alarm
-        raised = alarm(np.array([joined(fewer.z(values)) for values in heard]))
+        raised = [fewer.p_value(values) <= alarm.rate for values in heard]
         shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
         found = [shares.get(label, np.nan) for label in ("normal", "anomaly")]
         rows.append([count, alarm.rate, *alarm.interval, *found])

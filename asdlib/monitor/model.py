@@ -45,6 +45,8 @@ class Monitor:
     faulty : sentences about training recordings that are not sound themselves.
     false_alarms : wanted share of alarms among normal recordings.
     warnings : wanted share of warnings and alarms together; none: no warnings.
+    condition : the one that recordings are known to be of, a domain of the training recordings;
+        none: an alarm is strange for every one.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class Monitor:
     faulty: tuple[str, ...] = ()
     false_alarms: float = 0.1
     warnings: float | None = None
+    condition: str | None = None
 
     @classmethod
     def fit(
@@ -167,19 +170,74 @@ class Monitor:
         sessions = self.known["session"].tolist()
         return Decision(joined(z), sessions, self.false_alarms, self.warnings)
 
+    @cached_property
+    def decisions(self) -> dict[str, Decision]:
+        """The decision on scores against each condition that a recording may be of.
+
+        Raises
+        ------
+        AsdError
+            For a condition that no training recording is of.
+        """
+        domains, sessions = self.known["domain"].to_numpy(), self.known["session"].to_numpy()
+        names = np.unique(domains)
+        if self.condition not in (None, *names):
+            known = " and ".join(names)
+            raise AsdError(f"No recording is of condition {self.condition!r}; there is {known}.")
+        of_views = [v.normal.held_out.standardise(v.normal.to_own) for v in self.views]
+        z, rates = joined([*of_views, self.lines.held_out.z]), (self.false_alarms, self.warnings)
+        wanted = names if self.condition is None else [self.condition]
+        masks = {str(name): domains == name for name in wanted}
+        return {
+            name: Decision(z[own], sessions[own].tolist(), *rates) for name, own in masks.items()
+        }
+
+    def p_value(self, values: Sequence[Row], windows: int = 1) -> float:
+        """Share of normal recordings of any condition, at most, that are as strange.
+
+        Parameters
+        ----------
+        values : what the detectors look at of one recording.
+        windows : see :meth:`asdlib.monitor.decision.Decision.p_value`.
+
+        References
+        ----------
+        A normal recording of condition d has max over conditions of p <= q in a share q of cases at
+        most, whatever d is: its own p value is one of those that the maximum is taken over.
+        """
+        *of_views, prominence = values
+        pairs = zip(self.views, of_views, strict=True)
+        z = [
+            v.normal.held_out.standardise(v.normal.log_distances(own[None])[0]) for v, own in pairs
+        ]
+        scores = joined([*z, self.lines.z(prominence[None])])  # (condition,)
+        of = dict(zip(sorted(set(self.known["domain"])), scores, strict=True))
+        return max(own.p_value(of[name], windows) for name, own in self.decisions.items())
+
     @property
     def alarm(self) -> Alarm:
         """The alarm by the wanted rate."""
         return self.decision.alarm
 
     @property
+    def remark(self) -> str:
+        """One sentence where a condition has too few recordings for any alarm; empty otherwise."""
+        for name, decision in self.decisions.items():
+            if told := decision.alarm.remark:
+                of = f"Condition {name}: " * (len(self.decisions) > 1)
+                return f"{of}{told}"
+        return ""
+
+    @property
     def promise(self) -> str:
         """What the alarm promises, or else what keeps it from doing so; a sentence a line."""
-        remarks = [self.alarm.remark, *(view.normal.remark for view in self.views)]
-        counts = self.known["domain"].value_counts()
-        domains = ", ".join(f"{k} {v}" for k, v in counts.items())
+        remarks = [self.remark, *(view.normal.remark for view in self.views)]
         told = "\n".join(dict.fromkeys(filter(None, remarks))) or self.decision.promise
-        return f"{told}\nRecordings by domain: {domains}." if len(counts) > 1 else told
+        if len(self.decisions) < 2:
+            return told
+        counts = self.known["domain"].value_counts()
+        of = ", ".join(f"{name} ({count} recordings)" for name, count in counts.items())
+        return f"{told}\nAn alarm is strange for every condition: {of}."
 
     @property
     def spectra(self) -> Spectra:

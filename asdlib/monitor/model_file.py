@@ -22,12 +22,13 @@ from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView
 from asdlib.spectra import mel_filters
 
-VERSION = 3
+VERSION = 4
 """Of the format; a file of another one is refused."""
 
 _ENTRY = "asd_monitor"
 _START = b'{"__metadata__":{"asd_monitor":'  # of the header, after its length
-_OF_NORMAL = ("mean", "std", "centres", "whitening", "means")  # arrays of clipstats.Normal
+# arrays of clipstats.Normal
+_OF_NORMAL = ("mean", "std", "centres", "whitening", "means", "to_own")
 
 Tensors = Mapping[str, np.ndarray]
 

@@ -130,9 +130,9 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     levels = pipeline.frames(worst.spectra["mel"], mel.front_end, mel.spectra)
     deviation = reasons.deviation(levels, mel.normal)
     centres = clipstats.centres(mel.scorer, mel.spectra)
-    p = decision.p_value(worst.score, len(starts))
+    p = monitor.p_value(worst.values, len(starts))
     unfit, is_long = health.unfit(faults), found.seconds >= _SHORT * float(known.min())
-    can_tell = not unfit and is_long and not decision.alarm.remark
+    can_tell = not unfit and is_long and not monitor.remark
     alarm = can_tell and p <= decision.rate
     line = None
     if worst.z[-1] > max(_NEW_LINE, 0.5 * max(worst.z)):

@@ -487,9 +487,9 @@ def test_values_that_are_not_finite_and_newer_formats_are_refused(model, tmp_pat
     with pytest.raises(AsdError, match=r"0\.mean holds values that"):
         Monitor.load(other)
     with monkeypatch.context() as patch:
-        patch.setattr(model_file, "VERSION", 4)
+        patch.setattr(model_file, "VERSION", 5)
         model_file.write(tensors, about, other)
-    with pytest.raises(AsdError, match=r"of format 4; this asdlib reads 3\. Update"):
+    with pytest.raises(AsdError, match=r"of format 5; this asdlib reads 4\. Update"):
         Monitor.load(other)
 
 
@@ -564,3 +564,47 @@ def test_normal_recordings_fit_and_changed_ones_do_not(model, tmp_path, capsys):
         folder = write(tmp_path / str(gain), range(100, 120), gain=gain)
         assert cli.main(["score", str(model), str(folder)]) == 0
         assert told in capsys.readouterr().out
+
+
+def of_condition(folder, name, numbers):
+    """Recordings of a domain; those of the target sound duller."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        signal = sound(number)
+        if name == "target":
+            signal[:, 1:] += 0.9 * signal[:, :-1]
+        path = folder / f"section_00_{name}_train_normal_{number:04d}_noAttribute.wav"
+        soundfile.write(path, signal.T, RATE)
+    return path
+
+
+def test_an_alarm_is_strange_for_every_condition_and_a_known_one_counts_alone(tmp_path, capsys):
+    of_condition(tmp_path / "normal/train", "source", range(30))
+    of_condition(tmp_path / "normal/train", "target", range(40, 52))
+    source, target = (
+        of_condition(tmp_path / "new", name, [number])
+        for name, number in (("source", 90), ("target", 91))
+    )
+    monitor = Monitor.fit(tmp_path / "normal")
+    assert "strange for every condition: source (30 recordings), target (12 reco" in monitor.promise
+    assert not monitor.score(source).alarm
+    assert not monitor.score(target).alarm
+    assert monitor.score(4 * sound(92)[::-1]).p_value == 1 / 13  # of the smaller condition
+    for condition, alarms in (("source", [False, True]), ("target", [True, False])):
+        known = replace(monitor, condition=condition)
+        assert [known.score(path).alarm for path in (source, target)] == alarms
+    monitor.save(tmp_path / "both.safetensors")
+    command = ["score", str(tmp_path / "both.safetensors"), str(target), "--condition"]
+    assert cli.main([*command, "source", "--fail-on-alarm"]) == 1
+    assert cli.main([*command, "target", "--fail-on-alarm"]) == 0
+    assert cli.main([*command, "idle"]) == 2
+    assert "of condition 'idle'; there is source and target." in capsys.readouterr().err
+
+
+def test_a_condition_with_too_few_recordings_is_named(tmp_path):
+    of_condition(tmp_path / "train", "source", range(30))
+    of_condition(tmp_path / "train", "target", range(40, 44))
+    monitor = Monitor.fit(tmp_path)
+    assert monitor.promise.startswith("Condition target: 4 held-out normal clips cannot promise")
+    assert monitor.score(4 * sound(92)).verdict == "no verdict"
+    assert replace(monitor, condition="source").score(4 * sound(92)).alarm
