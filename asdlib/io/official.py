@@ -159,8 +159,8 @@ def chosen(kind: str, machines: Sequence[str] = ()) -> list[Archive]:
     archives = [archive for archive in ARCHIVES if archive.kind == kind]
     known = [archive.machine for archive in archives]
     if strange := [machine for machine in machines if machine not in known]:
-        machines_are = f"its machines are {', '.join(known)}"
-        raise AsdError(f"{strange[0]}: no machine of the {kind} set; {machines_are}.")
+        names = ", ".join(known)
+        raise AsdError(f"{strange[0]}: no machine of the {kind} set; its machines are {names}.")
     return [archive for archive in archives if not machines or archive.machine in machines]
 
 

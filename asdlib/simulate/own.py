@@ -52,11 +52,11 @@ class Day(NamedTuple):
         draws = Cell(machine, "day", "", "", number).generator(seed, "day").standard_normal(3)
         return cls(number, _GAIN * draws[0], _NOISE * draws[1], 1 + _SPEED * draws[2])
 
-    def name(self, index: int, between: str) -> str:
+    def name(self, index: int) -> list[str]:
         """Date and time of a recording of the day: one every 15 minutes."""
         weeks, weekday = divmod(self.number, 5)
         when = _FIRST + np.timedelta64(7 * weeks + weekday, "D") + np.timedelta64(15 * index, "m")
-        return str(when).replace(":", "").replace("T", between)
+        return str(when).replace(":", "").split("T")
 
 
 def write(out: Path, kind: str, seed: int = 0) -> str:
@@ -81,12 +81,7 @@ def write(out: Path, kind: str, seed: int = 0) -> str:
     params, machine = Scenes(seed=seed), KINDS[kind]
     room_of(machine, params)  # once, not once per thread
     days = [Day.drawn(number, machine, seed) for number in range(DAYS + LATER)]
-    listed = [
-        (f"normal/{day.name(index, '/')}.wav", day, "normal")
-        for day in days[:DAYS]
-        for index in range(PER_DAY)
-    ]
-    listed += _later(days[DAYS:], MACHINES[machine].faults)
+    listed = list(_listed(days, MACHINES[machine].faults))
     with folders.replacing_folder(out, "OUT") as root, ThreadPoolExecutor(4) as pool:
 
         def one(at: int) -> None:
@@ -103,15 +98,18 @@ def write(out: Path, kind: str, seed: int = 0) -> str:
     )
 
 
-def _later(days: list[Day], faults: tuple[str, ...]) -> Iterator[tuple[str, Day, str]]:
-    """Normal recordings of later days; then faults, the last two of them of the recording."""
-    names = [(day, "normal") for day in days for _ in range(PER_LATER)]
+def _listed(days: list[Day], faults: tuple[str, ...]) -> Iterator[tuple[str, Day, str]]:
+    """Name, day and content of every recording; the last two faults are of the recording itself."""
+    counts = [PER_DAY] * DAYS + [PER_LATER] * LATER
+    known = [(day, "normal") for day, n in zip(days, counts, strict=True) for _ in range(n)]
     for what in (*faults, "whine", "swapped", "amplified"):
-        names += [(days[index % len(days)], what) for index in range(PER_FAULT)]
+        known += [(days[DAYS + index % LATER], what) for index in range(PER_FAULT)]
     taken = Counter[Day]()
-    for day, what in names:
-        yield f"arriving/{day.name(taken[day], '_')}_{what}.wav", day, what
+    for day, what in known:
+        date, time = day.name(taken[day])
         taken[day] += 1
+        early = f"normal/{date}/{time}.wav"
+        yield early if day.number < DAYS else f"arriving/{date}_{time}_{what}.wav", day, what
 
 
 def _recorded(cell: Cell, params: Scenes, day: Day, what: str) -> Recording:
