@@ -122,4 +122,5 @@ class Window:
         )
         hop = mel.spectra.hop_length / mel.spectra.sample_rate
         names = clipstats.S5[strongest]
-        return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
+        shown = (levels, deviation, centres, hop, *names, table, self.start)
+        return ReadingEvidence(reading, *shown)
