@@ -142,16 +142,19 @@ def _study(options: argparse.Namespace) -> None:
 @argument("--false-alarms", "with --machine: as given to asd watch", float)
 def _report(options: argparse.Namespace) -> None:
     """Study, chapters and HTML; with --machine, one page on a machine of one's own."""
-    from asdlib.report import build, machine
-
     if (options.machine is None) != (options.log is None):
         raise AsdError("--machine MODEL and --log LOG go together.")
     if options.machine:
+        from asdlib.report import machine
+
         given = (options.machine, options.log, options.out, options.false_alarms)
-        return print(machine.write(*given))
-    out = options.out or Path("_build")
-    params, recordings = _opened(options, partial(build.forecast, out=out))
-    page = build.report(params, out, recordings=recordings, single_file=options.single_file)
+        page = machine.write(*given)
+    else:
+        from asdlib.report import build
+
+        out, single = options.out or Path("_build"), options.single_file
+        params, recordings = _opened(options, partial(build.forecast, out=out))
+        page = build.report(params, out, recordings=recordings, single_file=single)
     say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)
 

@@ -10,19 +10,19 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import scipy.stats
 from jaxtyping import Float
-from pydantic import BaseModel, Field, FiniteFloat, NaiveDatetime, model_validator
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, NaiveDatetime, model_validator
 
 from asdlib.calibration import proportion_interval
 from asdlib.io import wav
 from asdlib.io.files import content_digest, read_bytes
 from asdlib.params import AsdError
-from asdlib.runtime.errors import plural
+from asdlib.runtime.errors import plural, printable
 
 LATEST = 50
 """Recordings whose share of alarms tells a drift."""
@@ -42,30 +42,35 @@ _REASON = rf"^({_KINDS}) than normal:\D*(\d[\d,]*)"
 _LOWEST = 20.0  # Hz, of a reason: the lowest band begins at 0
 
 
+Text = Annotated[str, AfterValidator(printable)]
+"""Text of a log, without bytes that are no letters."""
+
+
 class LogLine(BaseModel):
     """A line of a log, see :func:`asdlib.monitor.watch.watch`, as far as it is read."""
 
-    name: str
-    path: str = ""
+    name: Text
+    path: Path = Path()
     time: NaiveDatetime | None = Field(None, ge=datetime(1970, 1, 1), lt=datetime(2200, 1, 1))
     changed_ns: int = Field(0, ge=0, lt=2**62)
-    content: str = ""
-    model: str = ""
+    content: Text = ""
+    model: Text = ""
     score: FiniteFloat = np.nan
     p_value: float = Field(np.nan, gt=0, le=1)
     alarm: bool | None = None
     verdict: Literal["normal", "warning", "alarm", "recording fault", "no verdict"] = "no verdict"
-    reasons: tuple[str, ...] = ()
-    health: tuple[str, ...] = ()
-    problem: str = ""
+    reasons: tuple[Text, ...] = ()
+    health: tuple[Text, ...] = ()
+    problem: Text = ""
 
     @model_validator(mode="after")
     def _whole(self) -> LogLine:
-        """Complete a line of an older watcher; refuse one that tells nothing."""
-        self.path = self.path or self.name
+        """Complete a line of an older watcher; refuse one that tells nothing, and no path."""
+        self.path = Path(self.name) if self.path == Path() else self.path
         self.time = self.time or datetime.fromtimestamp(self.changed_ns / 1e9)
-        if np.isnan(self.score + self.p_value) and not self.problem:
-            raise ValueError("neither a score nor a problem")
+        tells = self.problem or not np.isnan(self.score + self.p_value)
+        if not tells or "\0" in str(self.path):
+            raise ValueError
         return self
 
 
@@ -110,16 +115,16 @@ def located(log: Path, names: Sequence[str]) -> list[Path]:
         For a name that the log does not have, and for a recording that is not there or was changed
         since it was scored.
     """
-    known = {line.name: line for line in _lines(log)[0]}
-    if missing := [name for name in names if name not in known]:
+    known, wanted = {line.name: line for line in _lines(log)[0]}, [*map(printable, names)]
+    if missing := [name for name in wanted if name not in known]:
         told = f"{log}: has no recording {missing[0]}"
         raise AsdError(f"{told}; --accept takes names as the log has them.")
-    for name in names:
+    for name in wanted:
         sound(known[name].path, known[name].content)
-    return [Path(known[name].path) for name in names]
+    return [known[name].path for name in wanted]
 
 
-def sound(path: str, content: str) -> tuple[Float[np.ndarray, "channel sample"], int]:
+def sound(path: Path, content: str) -> tuple[Float[np.ndarray, "channel sample"], int]:
     """Return the samples of a recording and its rate in Hz, if it is what was scored.
 
     Parameters
@@ -205,15 +210,10 @@ def faults(table: pd.DataFrame) -> pd.DataFrame:
     >>> faults(table.assign(health=said)).iloc[0].astype(str).tolist()
     ['One is 7 dB quieter: bad.', '2', '1', '2', 'b.wav']
     """
-    told = [
-        [*health, *filter(None, [why])] for health, why in zip(table["health"], table["problem"])
-    ]
-    rows = (
-        table.assign(fault=pd.Series(told, table.index, dtype=object))
-        .explode("fault")
-        .dropna(subset=["fault"])
-    )
-    alike = rows["fault"].str.partition(":")[0].str.replace(r"\d+", "0", regex=True)
+    problems = table["problem"].map(lambda problem: [problem] if problem else [])
+    rows = table.assign(fault=table["health"].map(list) + problems)
+    rows = rows.explode("fault").dropna(subset=["fault"])
+    alike = rows["fault"].astype(str).str.replace(r":.*|\d", "", regex=True)
     named = {"recordings": ("name", "size"), "first": ("time", "min"), "last": ("time", "max")}
     counts = rows.groupby(alike).agg(fault=("fault", "last"), **named, name=("name", "last"))
     return counts.sort_values("recordings", ascending=False, kind="stable", ignore_index=True)

@@ -173,9 +173,10 @@ def history(table: pd.DataFrame, reasons: pd.DataFrame, threshold: float | None)
     drawn = [(table, "verdict", "score"), (reasons, "kind", "hertz")][: 1 + bool(len(reasons))]
     size = (7.4, 2.8 * len(drawn))
     fig, axes = plt.subplots(len(drawn), figsize=size, layout="constrained", sharex=True)
-    look: Any = {"x": "time", "s": 16, "linewidth": 0, "rasterized": True}
+    look: Any = {"x": "time", "s": 20, "linewidth": 0, "rasterized": True}
     for ax, (rows, kind, value) in zip(np.atleast_1d(axes), drawn, strict=True):
-        colours = {k: _VERDICTS.get(k, PALETTE[i]) for i, k in enumerate(sorted(set(rows[kind])))}
+        names = enumerate(sorted(set(rows[kind])))
+        colours = {name: _VERDICTS.get(name, PALETTE[3 * i % 10]) for i, name in names}
         sns.scatterplot(rows, y=value, hue=kind, style=kind, palette=colours, ax=ax, **look)
         sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), ncols=4, title="", frameon=False)
         ax.set(xlabel="", ylabel=_LABELS.get(value, value), yscale="log")

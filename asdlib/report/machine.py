@@ -20,7 +20,7 @@ from asdlib.report import charts_evidence
 from asdlib.report.panels import encode, match_level, player
 from asdlib.report.style import embedded, style
 from asdlib.report.tables import percent
-from asdlib.runtime.errors import plural, printable
+from asdlib.runtime.errors import plural, printable, sentence
 
 _MARK = "<!-- written by asd report -->"
 _HEAD = (
@@ -56,24 +56,22 @@ def write(model: Path, log: Path, out: Path | None, false_alarms: float | None =
     scored, judged = table.dropna(subset="score"), table.dropna(subset="alarm")
     alarms, times = judged[judged["alarm"].astype(bool)], judged["time"].astype(str).tolist()
     fits = history.drift(judged["p_value"].tolist(), monitor.false_alarms, times)[1]
+    style()
+    latest = "".join(_alarm(monitor, row) for row in alarms[::-1].head(_ALARMS).itertuples())
+    if latest:
+        accepted = ["--log", log, "--accept", alarms["name"].iloc[-1], "--out", "new.safetensors"]
+        words = _text(shlex.join(map(str, ["asd", "refit", model, *accepted])))
+        latest += f"<p>If one is a false alarm, the model can learn it: <code>{words}</code></p>"
     sections = {
         "Scores, alarms and their reasons": _history(monitor, scored, alarms),
         "Promised and found": _promise(monitor, judged),
         "Recording faults": _table(history.faults(table)),
-        "The latest alarms": "".join(
-            _alarm(monitor, row) for row in alarms[: -_ALARMS - 1 : -1].itertuples()
-        ),
+        "The latest alarms": latest,
     }
-    if len(alarms):
-        accepted = ["--log", log, "--accept", alarms["name"].iloc[-1], "--out", "new.safetensors"]
-        words = _text(shlex.join(map(str, ["asd", "refit", model, *accepted])))
-        sections["If they were false alarms"] = (
-            f"<p>The model learns them: <code>{words}</code></p>"
-        )
-    name, css = _text(model.stem), files.shipped("report", "_static", "machine.css")
+    name, css = _text(model.stem), Path(__file__).with_suffix(".css")
     told = (_first(monitor, scored, judged), fits, left_out)
     body = [
-        f"{_HEAD}<title>{name}</title><style>{css.read_text()}</style><h1>{name}</h1>",
+        f"{_HEAD}<title>{name}</title><style>{css.read_text('utf-8')}</style><h1>{name}</h1>",
         *(f"<p>{_text(said)}</p>" for said in told if said),
         *(f"<h2>{head}</h2>{shown}" for head, shown in sections.items() if shown),
     ]
@@ -103,12 +101,9 @@ def _first(monitor: Monitor, scored: pd.DataFrame, judged: pd.DataFrame) -> str:
 def _history(monitor: Monitor, scored: pd.DataFrame, alarms: pd.DataFrame) -> str:
     if scored.empty:
         return ""
-    style()
     threshold = None if monitor.alarm.remark else monitor.alarm.threshold
     drawn = charts_evidence.history(scored, history.reasons(alarms), threshold)
-    said = (
-        "Score of every recording; the dashed line is the limit of an alarm. Below: what differed."
-    )
+    said = "Score of every recording; above the dashed line, it is an alarm. Below: what differed."
     return f"<div class='wide'>{embedded(drawn, said)}</div><p>{said}</p>"
 
 
@@ -124,8 +119,8 @@ def _table(table: pd.DataFrame) -> str:
     if table.empty:
         return "<p>None.</p>"
     with pd.option_context("display.max_colwidth", None):
-        shown = table.astype(str).map(printable).to_html(index=False, border=0)
-    return f"<div class='wide'>{shown}</div>"
+        shown = table.astype(object).map(lambda cell: printable(str(cell)))
+        return f"<div class='wide'>{shown.to_html(index=False, border=0)}</div>"
 
 
 def _alarm(monitor: Monitor, row: Any) -> str:
@@ -134,19 +129,16 @@ def _alarm(monitor: Monitor, row: Any) -> str:
     head = (
         f"<h3>{_text(row.name)}</h3><p>{row.time}, score {row.score:.1f}, p {row.p_value:.3f}</p>"
     )
-    rate = monitor.spectra.sample_rate
+    rate, sounds = monitor.spectra.sample_rate, ""
     try:
         signal = recordings.signal(*history.sound(row.path, row.content), monitor.spectra)
         found = monitor.evidence(signal, rate)
-    except (AsdError, ValueError) as error:  # the latter of a path that no system has
-        return f"{head}<ul>{reasons}</ul><p>No picture and no sound: {_text(error)}</p>"
+    except (AsdError, MemoryError) as error:
+        return f"{head}<ul>{reasons}</ul><p>No picture and no sound: {_text(sentence(error))}</p>"
     begin, where = round(found.start * rate), f", from {found.start:.1f} s" * bool(found.start)
-    sounds = [
-        player(encode(match_level(own), rate, lossless=False), f"{name} microphone{where}")
-        for own, name in zip(
-            signal[:, begin:][:, : round(_SECONDS * rate)], ("near", "far"), strict=True
-        )
-    ]
+    for own, name in zip(signal[:, begin:], ("near", "far"), strict=True):
+        sound = encode(match_level(own[: round(_SECONDS * rate)]), rate, lossless=False)
+        sounds += player(sound, f"{name} microphone{where}")
     picture = embedded(charts_evidence.reading([found]), "what differs from normal", "png")
-    players = f"<div class='asd-players'>{''.join(sounds)}</div>"
-    return f"{head}<ul>{reasons}</ul>{players}<div class='wide'>{picture}</div>"
+    shown = f"<div class='asd-players'>{sounds}</div><div class='wide'>{picture}</div>"
+    return f"{head}<ul>{reasons}</ul>{shown}"

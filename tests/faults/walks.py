@@ -96,6 +96,7 @@ WALKS = {
     "score": ("fit", asd(SCORE)),
     "picture": ("fit", asd(SCORE + " --picture {work}/x.png")),
     "watch": ("fit", asd(WATCH + " --log {work}/log.jsonl")),
+    "page": ("watch", asd("report --machine {work}/own/pump.safetensors --log {work}/log.jsonl")),
     "package": ("study", package),
     "validate": ("package", asd("validate {work}/submission/task2.zip")),
     "validate folder": ("package", asd("validate {work}/submission")),
