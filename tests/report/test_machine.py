@@ -124,7 +124,7 @@ def test_what_cannot_be_shown_is_refused_and_nothing_of_the_user_is_lost(own, ca
     assert "required: --params" in capsys.readouterr().err
 
 
-def test_a_model_learns_false_alarms_by_the_names_of_the_log(own, capsys):
+def test_a_model_learns_false_alarms_by_the_names_of_the_log(own, watched, capsys):
     model, new = str(own / "noise.safetensors"), str(own / "new.safetensors")
     log = ["--log", str(own / "log.jsonl"), "--out", new]
     assert cli.main(["refit", model, "--accept", "d.wav", SCRIPTED, *log]) == 0
@@ -137,4 +137,6 @@ def test_a_model_learns_false_alarms_by_the_names_of_the_log(own, capsys):
         assert "--log stands in place of a folder" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         cli.main(["refit", model, "--out", new])
+    (own / "new.safetensors").unlink()
+    assert cli.main(["refit", model, "--out", new, str(watched / "in")]) == 0  # in any order
     assert "required: folder" in capsys.readouterr().err
