@@ -20,7 +20,7 @@ from asdlib import cli_machine  # noqa: F401  # adds fit, refit, score and watch
 from asdlib.io import files
 from asdlib.params import AsdError, Params, Scenes, load
 from asdlib.runtime import process
-from asdlib.runtime.commands import argument, parser
+from asdlib.runtime.commands import Replaces, argument, parser
 from asdlib.runtime.errors import printable, sentence
 from asdlib.runtime.process import say
 
@@ -135,14 +135,26 @@ def _study(options: argparse.Namespace) -> None:
 
 @argument("--params", "a file, or demo, quick, dev, ...", required=True)
 @argument("--data", "recordings; without it the embedded scenes", _folder)
-@argument("--out", "default: _build", default=Path("_build"))
+@argument("--out", "default: _build, or with --machine a file beside the log")
 @argument("--single-file", "also one HTML file that can be mailed", bool)
+@argument("--machine", "in place of --params: model of asd fit", action=Replaces, other="params")
+@argument("--log", "with --machine: what asd watch wrote; one page is made of it")
+@argument("--false-alarms", "with --machine: as given to asd watch", float)
 def _report(options: argparse.Namespace) -> None:
-    """Study, chapters and HTML."""
-    from asdlib.report import build
+    """Study, chapters and HTML; with --machine, one page on a machine of one's own."""
+    if (options.machine is None) != (options.log is None):
+        raise AsdError("--machine MODEL and --log LOG go together.")
+    if options.machine:
+        from asdlib.report import machine
 
-    params, recordings = _opened(options, partial(build.forecast, out=options.out))
-    page = build.report(params, options.out, recordings=recordings, single_file=options.single_file)
+        given = (options.machine, options.log, options.out, options.false_alarms)
+        page = machine.write(*given)
+    else:
+        from asdlib.report import build
+
+        out, single = options.out or Path("_build"), options.single_file
+        params, recordings = _opened(options, partial(build.forecast, out=out))
+        page = build.report(params, out, recordings=recordings, single_file=single)
     say(f"The report is ready. To open it: xdg-open {shlex.quote(str(page))}")
     print(page)
 

@@ -12,11 +12,10 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from asdlib.runtime import process
-from asdlib.runtime.commands import argument
+from asdlib.runtime.commands import Replaces, argument
 from asdlib.runtime.errors import AsdError, plural, printable, sentence
 from asdlib.runtime.process import say
 
@@ -110,13 +109,19 @@ def _fit(options: argparse.Namespace) -> None:
 @argument("folder", "more normal recordings")
 @argument("--out", "model file to write", required=True)
 @argument("--accept", "only these of the folder, such as false alarms", str, nargs="+", default=[])
+@argument("--log", "in place of a folder: log of asd watch", action=Replaces, other="folder")
 def _refit(options: argparse.Namespace) -> None:
     """Learn more normal recordings; what is known already is left out."""
-    from asdlib.monitor import Monitor, model_file
+    from asdlib.monitor import Monitor, history, model_file
 
     model_file.check_place(options.out)  # before any work
     before = Monitor.load(options.model)
-    files = [options.folder / name for name in options.accept]
+    if options.log and (options.folder or not options.accept):
+        raise AsdError("--log stands in place of a folder, and --accept names recordings of it.")
+    if options.log:
+        files = history.located(options.log, options.accept)
+    else:
+        files = [options.folder / name for name in options.accept]
     if missing := [str(path) for path in files if not path.is_file()]:
         raise AsdError(f"{missing[0]}: no such file; --accept names recordings of the folder.")
     monitor = before.refit(files or options.folder)
@@ -138,7 +143,7 @@ def _refit(options: argparse.Namespace) -> None:
 def _score(options: argparse.Namespace) -> int:
     """Score recordings with a model file of asd fit."""
     from asdlib.io import store
-    from asdlib.monitor import reasons, recordings
+    from asdlib.monitor import history, reasons, recordings, watch_log
 
     monitor = _opened(options)
     clips = recordings.listed(options.clips, say)
@@ -162,7 +167,7 @@ def _score(options: argparse.Namespace) -> int:
                 print(json.dumps(rows[-1]), flush=True)
             continue
         reading = found.reading
-        when = datetime.fromtimestamp(clip.stat().st_mtime).isoformat(timespec="seconds")
+        when = watch_log.placed(clip)["time"]
         about = {"time": when, "rate": monitor.false_alarms, "model": options.model.name}
         rows.append(reading.record() | about | {"raised": raised(reading.alarm)})
         print(json.dumps(rows[-1]) if options.json else printable(str(reading)), flush=True)
@@ -174,13 +179,14 @@ def _score(options: argparse.Namespace) -> int:
     if options.csv:
         store.write(reasons.as_table(rows), options.csv)
     judged = [row for row in rows if row.get("alarm") is not None]
-    p_values = [row["p_value"] for row in sorted(judged, key=lambda row: str(row["time"]))]
+    judged.sort(key=lambda row: str(row["time"]))
     count = sum(row.get("raised", False) for row in rows)
     if not options.json:
         if options.after != (1, 1):
             k, n = options.after
             print(f"Alarms raised, after {k} of the last {n}: {count}.")
-        if told := reasons.drift(p_values, monitor.false_alarms)[1]:
+        p_values, times = ([row[key] for row in judged] for key in ("p_value", "time"))
+        if told := history.drift(p_values, monitor.false_alarms, times)[1]:
             print(told)
     if problems := sum("problem" in row for row in rows):
         raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")

@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 install_import_hook("asdlib", "typechecker.check")
 
 from asdlib import params, study  # noqa: E402  # after the hook, so that shapes are checked
+from asdlib.monitor import Monitor, watch  # noqa: E402
 from asdlib.report import build  # noqa: E402
 from asdlib.simulate import scenes  # noqa: E402
 
@@ -173,6 +174,28 @@ def scenes_with_hostile_names(root):
     names = table.read_text().replace("SimValve/", f"{HOSTILE}/")
     table.write_text(names.replace("_0003_", f"_0003_{SCRIPT}_"))
     return root
+
+
+SCRIPTED = '<img src=x onerror=alert(1)> "&amp; $x$.wav'
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory, worker_id):
+    """A folder with a model of noise, and the log of a watch: 3 of 6 alarms, one name a script."""
+
+    def make(folder):
+        rng = np.random.default_rng(0)
+        for i in range(12):
+            write_wav(folder / f"normal/2026-05-0{1 + i // 6}/{i:02d}.wav", two_channels(rng))
+        monitor = Monitor.fit(folder / "normal")
+        monitor.save(folder / "noise.safetensors")
+        for i, name in enumerate(["a.wav", "b.wav", "c.wav", "d.wav", "e.wav", SCRIPTED]):
+            path = write_wav(folder / "in" / name, (1 + 3 * (i > 2)) * two_channels(rng))
+            os.utime(path, (1778000000 + 86400 * i,) * 2)  # from 5 May 2026
+        how = {"every": 0.02, "once": True, "log": folder / "log.jsonl"}
+        assert len(list(watch.watch(monitor, folder / "in", **how))) == 6
+
+    return shared_folder(tmp_path_factory, worker_id, "watched", make)
 
 
 @pytest.fixture(scope="session")

@@ -29,16 +29,16 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 446,
-    "io": 736,
-    "method": 2407,
-    "simulate": 822,
-    "study": 1446,
-    "compare": 1577,
-    "measure": 361,
-    "monitor": 1622,
-    "report": 2055,
-    "explore": 464,
+    "runtime": 447,
+    "io": 733,
+    "method": 2426,
+    "simulate": 804,
+    "study": 1433,
+    "compare": 1562,
+    "measure": 380,
+    "monitor": 1666,
+    "report": 2178,
+    "explore": 456,
 }
 LONGEST = 200  # of a file
 KINDS = ("normal", "anomaly")

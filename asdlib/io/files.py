@@ -313,6 +313,34 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     return found
 
 
+def check_place(path: Path, mark: bytes, kind: str) -> None:
+    """Refuse a place where no file of ours can be written, or where something else would be lost.
+
+    Parameters
+    ----------
+    mark : is among the first 100 bytes of every file of this kind.
+    kind : of file, for the sentence.
+
+    Raises
+    ------
+    AsdError
+        For a folder, a file of another kind, or a folder that may not be written.
+
+    Examples
+    --------
+    >>> path = Path(tempfile.mkdtemp()) / "page.html"
+    >>> write_text("<!-- asd -->", path)
+    >>> check_place(path, b"asd", "page")
+    """
+    if path.exists() and not (path.is_file() and mark in read_bytes(path)[:100]):
+        raise AsdError(f"{path}: is there and is no {kind}; give another name.")
+    with named(path.parent, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
+    with temporary_folder(path.parent):
+        pass  # the system says now what it would say of the file after the work
+
+
 def write_bytes(content: bytes, path: Path) -> None:
     """Write the content of a file, whole or not at all.
 

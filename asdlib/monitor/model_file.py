@@ -41,13 +41,7 @@ def check_place(path: Path) -> None:
     AsdError
         For a folder, any file that is no model, or a folder that may not be written.
     """
-    if path.exists() and not (path.is_file() and files.read_bytes(path)[8:].startswith(_START)):
-        raise AsdError(f"{path}: is there and is no model file; give another name.")
-    with files.named(path.parent, "written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    files.sweep(path.parent)
-    with files.temporary_folder(path.parent):
-        pass  # the system says now what it would say of the model after the work
+    files.check_place(path, _START, "model file")
 
 
 def write(tensors: Tensors, about: Mapping[str, Any], path: Path) -> None:

@@ -1,7 +1,6 @@
 """What a monitor says about a recording: score, alarm, and the reasons in sentences.
 
-A reason tells where a recording is unlike normal ones, how, how much, and when. The share of alarms
-among the latest recordings tells whether recordings still fit the monitor.
+A reason tells where a recording is unlike normal ones, how, how much, and when.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 from jaxtyping import Float
 
 from asdlib import clipstats
-from asdlib.calibration import proportion_interval, surprise
+from asdlib.calibration import surprise
 from asdlib.lines import OfBins, place
 from asdlib.params import Spectra
 
@@ -34,20 +32,10 @@ _SAME = 0.01  # of the frequency: one line
 _LEAST_SCATTER = 0.1  # dB, of a level over time
 _SPAN = 0.8  # share of the excess that a stretch of time holds
 _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
-_LEAST = 20  # recordings: fewer say little about a rate of one in ten
 
 UNUSUAL = 4.0
 """Standard deviations from which a reason is told of a normal recording too."""
 
-LATEST = 50
-"""Recordings whose share of alarms tells a drift."""
-
-_CHANCE = 1e-3  # of p values as uneven as that, where nothing has changed
-_WEAR = "gain, noise or wear. If they are normal, 'asd refit' with ten of them settles it."
-_CHANGED = (
-    "more than normal recordings would raise. If these are normal, the machine, its surroundings "
-    "or the microphones have changed: fit again with recordings of now."
-)
 _WORDS = {
     ("level", True): "louder than normal",
     ("level", False): "quieter than normal",
@@ -142,6 +130,7 @@ class ReadingEvidence:
     seconds : from one frame to the next.
     front_end, scorer : of the detector with the highest score.
     table : of :meth:`asdlib.pipeline.FittedView.explained`, of that detector.
+    start : of the window that was judged, in its recording, s.
     """
 
     reading: Reading
@@ -152,51 +141,7 @@ class ReadingEvidence:
     front_end: str
     scorer: str
     table: pd.DataFrame
-
-
-def drift(p_values: Sequence[float], rate: float) -> tuple[bool, str]:
-    """Tell whether the latest recordings are stranger than normal ones: a few, or all a little.
-
-    A few are very strange where clearly more than the wanted share are alarms. All are a little
-    strange where their p values are not spread evenly (Kolmogorov-Smirnov test).
-
-    Parameters
-    ----------
-    p_values : of recordings in the order of time; the last 50 count.
-    rate : wanted share of false alarms.
-
-    Returns
-    -------
-    Whether the recordings have changed, and the sentence; no sentence for fewer than 20.
-
-    Examples
-    --------
-    >>> drift([0.5] * 19, 0.1)
-    (False, '')
-    >>> drift([0.5] * 45 + [0.01] * 5, 0.1)[1]
-    'Of the last 50 recordings 5 are alarms (10%; 95 % interval 3% to 22%), wanted 10%: they fit.'
-    >>> drift([0.12, 0.13, 0.2, 0.3, 0.15] * 5, 0.1)[1].split(": ")[1]
-    'none is very strange, but all are a little (median p 0.15, usually 0.5)'
-    """
-    latest = p_values[-LATEST:]
-    if len(latest) < _LEAST:
-        return False, ""
-    alarms = sum(p <= rate for p in latest)
-    low, high = proportion_interval(alarms, len(latest))
-    uneven = bool(scipy.stats.kstest(latest, "uniform").pvalue < _CHANCE)
-    middle, fit = float(np.median(latest)), "they fit."
-    strange, found = uneven and middle < 0.5, f"median p {middle:.2g}"
-    if low > rate:
-        fit = _CHANGED
-    elif strange:
-        few = "few are" if alarms else "none is"
-        fit = f"{few} very strange, but all are a little ({found}, usually 0.5): {_WEAR}"
-    elif uneven:
-        fit = f"they resemble the training recordings more than new ones do ({found})."
-    return low > rate or strange, (
-        f"Of the last {len(latest)} recordings {alarms} are alarms ({alarms / len(latest):.0%}; "
-        f"95 % interval {low:.0%} to {high:.0%}), wanted {100 * rate:g}%: {fit}"
-    )
+    start: float = 0.0
 
 
 def joined(z: Sequence[Any]) -> Any:

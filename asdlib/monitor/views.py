@@ -153,7 +153,8 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     )
     hop = mel.spectra.hop_length / mel.spectra.sample_rate
     names = clipstats.S5[strongest]
-    return ReadingEvidence(reading, levels, deviation, centres, hop, *names, table)
+    evidence = levels, deviation, centres, hop, *names, table, worst.start
+    return ReadingEvidence(reading, *evidence)
 
 
 def _remarks(

@@ -22,10 +22,10 @@ import numpy as np
 from asdlib.io import wav
 from asdlib.io.files import content_digest
 from asdlib.io.folders import below, unread
+from asdlib.monitor.history import LATEST, drift
 from asdlib.monitor.model import Monitor
-from asdlib.monitor.reasons import LATEST, drift
 from asdlib.monitor.recordings import Say
-from asdlib.monitor.watch_log import SKIPPED, State, WatchLog
+from asdlib.monitor.watch_log import SKIPPED, State, WatchLog, placed
 from asdlib.runtime.errors import AsdError, FileError, sentence
 
 _NAP = 0.1  # s; a request to stop is seen that soon
@@ -62,8 +62,9 @@ def watch(
 
     A line holds what :meth:`asdlib.monitor.Reading.json` tells, or else ``name`` and
     ``problem``: a sentence about a file that could not be scored for as long as ``patience``.
-    Both are followed by ``size``, ``changed_ns`` (time of change), ``content`` (hash; empty where
-    the file could not be read, "skipped" where its scoring ended the last watch) and ``model``,
+    Both are followed by ``path``, ``time`` (see :func:`asdlib.monitor.watch_log.placed`), ``size``,
+    ``changed_ns`` (time of change), ``content`` (hash; empty where the file could not be read,
+    "skipped" where its scoring ended the last watch) and ``model``,
     :attr:`asdlib.monitor.Monitor.identity`.
     Lines are ASCII: bytes of a name that are no UTF-8 are escaped as Python's ``os.fsdecode``
     gives them.
@@ -80,7 +81,7 @@ def watch(
         and for one process at a time.
     stop : asked between recordings; the watch ends where it is true.
     say : gets a sentence when the folder vanishes, when it is back, and once when the latest
-        recordings no longer fit the monitor, see :func:`asdlib.monitor.reasons.drift`.
+        recordings no longer fit the monitor, see :func:`asdlib.monitor.history.drift`.
 
     Raises
     ------
@@ -173,7 +174,7 @@ class _Watcher:
     say: Say
     log: WatchLog | None
     files: dict[str, _File]
-    p_values: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
+    latest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
 
     def line(self, name: str, state: State) -> str | None:
@@ -219,8 +220,9 @@ class _Watcher:
                 return None
             reading = self.monitor.score(signal, rate, name=name)
             scored = self._told(file, reading.record(), content)
-            self.p_values.append(reading.p_value)
-            changed, said = drift(list(self.p_values), self.monitor.false_alarms)
+            self.latest.append((reading.p_value, json.loads(scored)["time"]))
+            p_values, times = zip(*self.latest, strict=True)
+            changed, said = drift(p_values, self.monitor.false_alarms, times)
             if changed and not self.has_warned:
                 self.say(said)
                 self.has_warned = True
@@ -253,7 +255,8 @@ class _Watcher:
         """The line of a file, which is known from now on."""
         size, changed = file.state or _GONE
         state = {"size": size, "changed_ns": changed, "content": content}
-        own = record | state | {"model": self.monitor.identity}
+        where = placed(self.folder / record["name"])
+        own = record | where | state | {"model": self.monitor.identity}
         line = json.dumps(own, allow_nan=False)
         file.content, file.due, file.awaited = content, math.inf, False
         return line

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +26,18 @@ _MOST_BYTES = 2**40  # of a log
 _STATE = ("name", "size", "changed_ns", "content", "model")  # of a line
 
 State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
+
+
+def placed(path: Path) -> dict[str, str | None]:
+    """Return where a recording lies, and the local time at which it was last changed, if any.
+
+    >>> placed(Path("/nowhere/a.wav"))
+    {'path': '/nowhere/a.wav', 'time': None}
+    """
+    changed = None
+    with suppress(OSError):
+        changed = datetime.fromtimestamp(path.stat().st_mtime).isoformat(timespec="seconds")
+    return {"path": os.path.abspath(path), "time": changed}
 
 
 class WatchLog:

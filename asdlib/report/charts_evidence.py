@@ -8,19 +8,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from asdlib import spectra
 from asdlib.io.files import replacing
 from asdlib.params import AsdError
 from asdlib.report.charts import count_axis, image, lines
-from asdlib.report.style import COLOURS, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
+from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 from asdlib.report.style import style as house_style
 
 _PICTURES = (".png", ".svg", ".pdf")
 _MOST = 6.0  # standard deviations at the ends of the colour scale
+_VERDICTS = {"normal": "#9a9a9a", "alarm": "#d7191c", "warning": "#e69f00"}
+_LABELS = {"hertz": "frequency of a reason (Hz)"}
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 
 
@@ -144,6 +148,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)")
         ax.set_yticks(places, [f"{hertz:,}" for hertz in _TICKS])
     contributions(below, found.table)
+    below.get_legend().set_in_layout(False)  # it would make the panel narrow
     below.set_title(system_name(found.front_end, found.scorer), loc="left", fontsize=9)
     words.axis("off")
     said = found.reading
@@ -151,6 +156,34 @@ def reading(evidence: Sequence[Any]) -> Figure:
     paragraphs = "\n\n".join([head, *said.reasons, *said.health])
     text = words.text(0, 1, paragraphs, va="top", fontsize=9, wrap=True)
     text.set(parse_math=False, in_layout=False)  # it wraps in the room that is left
+    return fig
+
+
+def history(table: pd.DataFrame, reasons: pd.DataFrame, threshold: float | None) -> Figure:
+    """Scores of recordings over time by what was said of them; below, the reasons of alarms.
+
+    Points are drawn as pixels, not as shapes: there may be many.
+
+    Parameters
+    ----------
+    table : of :func:`asdlib.monitor.history.read`.
+    reasons : of :func:`asdlib.monitor.history.reasons`.
+    threshold : score of an alarm; none: no verdict.
+    """
+    drawn = [(table, "verdict", "score"), (reasons, "kind", "hertz")][: 1 + bool(len(reasons))]
+    size = (7.4, 2.8 * len(drawn))
+    fig, axes = plt.subplots(len(drawn), figsize=size, layout="constrained", sharex=True)
+    look: Any = {"x": "time", "s": 20, "linewidth": 0, "rasterized": True}
+    for ax, (rows, kind, value) in zip(np.atleast_1d(axes), drawn, strict=True):
+        names = enumerate(sorted(set(rows[kind])))
+        colours = {name: _VERDICTS.get(name, PALETTE[3 * i % 10]) for i, name in names}
+        sns.scatterplot(rows, y=value, hue=kind, style=kind, palette=colours, ax=ax, **look)
+        sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), ncols=4, title="", frameon=False)
+        ax.set(xlabel="", ylabel=_LABELS.get(value, value), yscale="log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
+    if threshold:
+        fig.axes[0].axhline(threshold, color="#444444", ls="--", lw=1)
     return fig
 
 

@@ -7,6 +7,8 @@ in the report and in JupyterLab alike.
 from __future__ import annotations
 
 import base64
+import html
+import io
 import re
 from collections.abc import Iterable
 from itertools import cycle
@@ -157,6 +159,22 @@ def style() -> None:
     )
 
 
+def embedded(fig: Figure, alt: str, kind: str = "svg") -> str:
+    """Close a figure and return it as an image inside a page.
+
+    Parameters
+    ----------
+    alt : a description for those who cannot see it.
+    kind : "svg", or "png" where there are many pixels.
+    """
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    plt.close(fig)
+    media = {"svg": "svg+xml"}.get(kind, kind)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/{media};base64,{data}"/>'
+
+
 def save_figure(fig: Figure, label: str, folder: Path) -> Path:
     """Write a figure as SVG, without dates, so that the same data give the same bytes."""
     path = folder / f"{label}.svg"
@@ -176,10 +194,8 @@ def show_figure(
     caption : what to look at; MyST text.
     alt : a description for those who cannot see it; the caption by default.
     """
-    svg = save_figure(fig, label, folder).read_bytes()
-    plt.close(fig)
+    save_figure(fig, label, folder)
     alt = " ".join(_MARKUP.sub("", alt or caption).replace('"', "'").split())
     block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
-    image = base64.b64encode(svg).decode()
-    html = f'<img alt="{label}" src="data:image/svg+xml;base64,{image}"/><p>{caption}</p>'
-    display({"text/markdown": block, "text/html": html, "text/plain": caption}, raw=True)
+    shown = f"{embedded(fig, label)}<p>{caption}</p>"
+    display({"text/markdown": block, "text/html": shown, "text/plain": caption}, raw=True)

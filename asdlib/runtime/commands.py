@@ -30,6 +30,25 @@ def argument(name: str, text: str, kind: Callable = Path, **more: Any) -> Callab
     return added
 
 
+class Replaces(argparse.Action):
+    """An option that stands in place of another argument, which then need not be given.
+
+    Parameters
+    ----------
+    other : name of that argument.
+    """
+
+    def __init__(self, *, other: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.other = other
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        """Keep the value."""
+        setattr(namespace, self.dest, values)
+        for action in parser._actions:
+            action.required = action.required and action.dest != self.other
+
+
 def parser(name: str, about: str | None) -> argparse.ArgumentParser:
     """Return a parser of all commands; ``run`` of what it parses is the function.
 

@@ -6,10 +6,13 @@ later recordings hold faults of the machine and of the recording itself; their n
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +92,8 @@ def write(out: Path, kind: str, seed: int = 0) -> str:
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             save(path, _recorded(Cell(machine, "own", "source", "", at), params, day, what))
+            when = datetime.strptime(re.sub(r"\D", "", name), "%Y%m%d%H%M").timestamp()
+            os.utime(path, (when, when))  # as the recorder of that day would have left it
 
         list(pool.map(one, range(len(listed))))
     faults = len(listed) - DAYS * PER_DAY - LATER * PER_LATER

@@ -216,6 +216,8 @@ def test_model_files(tmp_path, rng, fuzz):
         "score {model} {path}",
         "watch {path} {folder} --once",
         "watch {model} {folder} --once --log {path}",
+        "report --machine {path} --log {clip}",
+        "refit {model} --accept a --log {path} --out {folder}/b",
         "fit {folder} --out {path}",
         "fit {path} --out {model}",
         "doctor {path}",

@@ -88,6 +88,7 @@ STUDY = asd("study --params {data}/study.yaml --data {data}/pump")
 REPORT = asd("report --params {data}/report.yaml --out {work}/build")
 SCORE = "score {work}/own/pump.safetensors {data}/pump/test/x.wav"
 WATCH = "watch {work}/own/pump.safetensors {data}/pump/test --once --every .01 --patience .03"
+PAGE = "report --machine {work}/own/pump.safetensors"
 WALKS = {
     "study": (None, STUDY),
     "study again": ("study", STUDY),
@@ -96,6 +97,7 @@ WALKS = {
     "score": ("fit", asd(SCORE)),
     "picture": ("fit", asd(SCORE + " --picture {work}/x.png")),
     "watch": ("fit", asd(WATCH + " --log {work}/log.jsonl")),
+    "page": ("watch", asd(PAGE + " --log {work}/log.jsonl --out {work}/page/log.html")),
     "package": ("study", package),
     "validate": ("package", asd("validate {work}/submission/task2.zip")),
     "validate folder": ("package", asd("validate {work}/submission")),

@@ -19,7 +19,7 @@ import soundfile
 
 from asdlib import cli
 from asdlib.monitor import Monitor, model_file, recordings
-from asdlib.monitor.reasons import drift
+from asdlib.monitor.history import drift
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.report import charts_evidence
 from asdlib.simulate import scenes

@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -281,6 +282,8 @@ def test_the_recordings_of_an_own_machine_have_days_and_known_faults(tmp_path, m
     assert names[-3:] == [
         f"normal/2026-05-0{d}/0{t}.wav" for d, t in ((4, 815), (5, 800), (5, 815))
     ]
+    changed = datetime.fromtimestamp((tmp_path / "a" / names[-1]).stat().st_mtime)
+    assert changed == datetime(2026, 5, 5, 8, 15)
     read = {n.split("_")[-1]: dataset.read(tmp_path / "a" / n) for n in names if "arriving" in n}
     near, far = (10 * np.log10(np.mean(read["normal.wav"][c] ** 2)) for c in (0, 1))
     loud = 10 * np.log10(np.mean(read["amplified.wav"] ** 2, axis=1)) - (near, far)
