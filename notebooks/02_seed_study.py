@@ -92,9 +92,7 @@ chapter.table(
     label="tab-longer",
     caption="AdaSub's autoencoder at the paper's width by length of training, against S5 on the same clips: $\\Omega$, mean ± "
     "standard deviation over seeds (`studies/trained_out.py`).",
-    empty="How far longer training goes was not measured on these recordings: `python studies/trained_out.py` does it in hours."
-    if trained
-    else "",
+    empty="`python studies/trained_out.py` measures in hours what longer training reaches on these recordings.",
 )
 
 # %% [markdown]

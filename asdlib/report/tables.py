@@ -84,6 +84,7 @@ def _system(column: str) -> Cells:
 
 
 _spread = written("{mean:.3f} ± {std:.3f}", "{mean:.3f}")
+_lead = written("{lead mean:+.3f} ({lead low:+.3f} to {lead high:+.3f})", "")
 _change = written("{mean:+.3f} ± {std:.3f}", "{mean:+.3f}", "")
 COLUMNS: dict[str, str | Cells] = {
     "system": _system("system"),
@@ -99,9 +100,7 @@ COLUMNS: dict[str, str | Cells] = {
     "Ω": "omega",
     "Ω before": "omega_against",
     "Ω of S5": "s5",
-    "S5's lead (95 % interval)": written(
-        "{lead mean:+.3f} ({lead low:+.3f} to {lead high:+.3f})", ""
-    ),
+    "S5's lead (95 % interval)": _lead,
     "Ω alone": "alone",
     "Ω of the others": written("{without:.3f}", ""),
     "Ω ± std": written("{omega:.3f} ± {omega_std:.3f}", "{omega:.3f}"),
@@ -299,8 +298,8 @@ def show_table(
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     with pd.option_context("display.max_colwidth", None):
         plain = f"<p>{caption}</p>{shown.to_html(index=False)}"
-    link = f"{{download}}`CSV </figures/{label}.csv>`"
-    block = f"```{{table}} {caption}\n:name: {label}\n\n{lines}\n```\n\n{link}"
+    table = f"```{{table}} {caption}\n:name: {label}\n\n{lines}\n```"
+    block = f"{table}\n\n{{download}}`CSV </figures/{label}.csv>`"
     display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
 
 
