@@ -80,15 +80,7 @@ chapter.figure(
 # %%
 chapter.table(
     provenance.trained_out(params, recordings),
-    columns=[
-        "score",
-        "epochs",
-        "width",
-        "seeds",
-        "mean ± std",
-        "Ω of S5",
-        "S5's lead (95 % interval)",
-    ],
+    columns=["score", "epochs", "seeds", "mean ± std", "Ω of S5", "S5's lead (95 % interval)"],
     label="tab-longer",
     caption="AdaSub's autoencoder at the paper's width by length of training, against S5 on the same clips: $\\Omega$, mean ± "
     "standard deviation over seeds (`studies/trained_out.py`).",
