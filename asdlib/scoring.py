@@ -208,23 +208,6 @@ class Detector:
             scores[name] = self._weighted(own[:, 0], own[:, 1], scorer).min(0)
         return scores
 
-    def over_time(
-        self, vectors: Vectors, name: str
-    ) -> tuple[Float[np.ndarray, "seed vector"], Float[np.ndarray, "seed vector value"]]:
-        """Contribution of every stacked vector to a clip's score: for figures, not for scoring.
-
-        Returns
-        -------
-        terms : (1 - alpha) Mahalanobis + alpha energy of every stacked vector, against the
-            reference whose score is the smallest.
-        residuals : e_i.
-        """
-        scorer, residuals = self.scorers[name], self.residual(vectors)
-        terms = self._terms(residuals, self._references(scorer)).values()
-        each = np.stack([_numpy(self._weighted(*pair, scorer)) for pair in terms])
-        smallest = self.level(each, name).argmin(0)
-        return each[smallest, np.arange(each.shape[1])], _numpy(residuals)
-
     def level(
         self, terms: Float[np.ndarray, "*shape vector"], name: str
     ) -> Float[np.ndarray, "*shape"]:

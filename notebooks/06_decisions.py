@@ -21,6 +21,8 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+from functools import partial
+
 from asdlib import frontends
 from asdlib.compare import alarms, failures, findings, statistics as stats, systems
 from asdlib.measure import truth
@@ -123,10 +125,10 @@ controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 # %%
 clips = failures.found_clips(decided)
 browsed = clips[clips["system"] == judged.name]
+used = frontends.trained_front_ends([front_end for front_end, _ in judged.views])
 if len(browsed):
     chapter.say(f"The scores are those of {judged.name}.")
     errors = failures.worst(browsed)
-    used = frontends.trained_front_ends([front_end for front_end, _ in judged.views])
     tracks = [truth.named(params, recordings, *key, used).tracks(params) for key in errors]
     rate = params.spectra.sample_rate
     heard = {key: panels.encoded(own, rate) for key, own in zip(errors, tracks, strict=True)}
@@ -140,10 +142,8 @@ else:
 # Which anomalies does no system find, and which does one alone find? To compare systems at an equal rate of false
 # alarms, *found* means here: above a limit that one in ten of the machine's normal test clips exceeds. That limit reads
 # labels, so it may not be used for decisions. {numref}`tab-found` counts, {numref}`fig-failures` shows the
-# clearest of either kind. For autoencoders: the denoised, standardised log-mel frames; what the score takes its
-# percentile of, over time, with the percentile dashed; and the residual of the stacked frame that lies at that percentile
-# (dot, and light band in the spectrogram). For S5: the log-mel frames (dB), and the shares of the squared distance to
-# normal clips, $D^2$, by band and statistic.
+# clearest of either kind: the log-mel frames (dB), and the shares of the squared distance to normal clips, $D^2$, by band and
+# statistic, of that view of S5 which has the highest $z$.
 
 # %%
 chapter.table(
@@ -155,27 +155,26 @@ chapter.table(
 
 # %%
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
-shown = [failures.evidence(params, recordings, study_results.table, row) for row in chosen]
+views = systems.UNTRAINED.members(study_results.per_seed)
+of_clip = partial(failures.evidence, params, recordings, study_results.table)
 chapter.figure(
     charts_evidence.evidence,
-    shown,
+    list(map(of_clip, chosen)) if views else [],
     label="fig-failures",
-    caption="Anomalies found by no system, or by one alone, with the models of the system that is named. "
-    "Autoencoders: log-mel frames in standard deviations, terms of the score over time, and the residual $e_i$ that "
-    "decided, means over seeds. Without training: log-mel frames, and the contributions to $D^2$ of the view with the "
-    "highest $z$.",
-    missing="No anomaly is missed by all systems or found by one alone.",
+    caption="Anomalies found by no system, or by one alone: what S5 holds for strange in them. Log-mel frames, and the "
+    "contributions to $D^2$ of the view with the highest $z$.",
+    missing="No anomaly is missed by all systems or found by one alone, or S5 was not run.",
 )
 
 # %%
-for number, (row, own) in enumerate(zip(chosen, shown, strict=True)):
-    clip = truth.named(params, recordings, row["machine"], row["name"], [own.front_end])
+for number, row in enumerate(chosen):
+    clip = truth.named(params, recordings, row["machine"], row["name"], used)
     tracks = clip.tracks(params, truth.truth_of(params, recordings, clip.clip))
     panels.show_panel(
         {style.sound_name(name): track for name, track in tracks.items()},
         spectra=params.spectra,
         label=f"failure-{number}",
-        title=own.title,
+        title=failures.title(row),
     )
 
 # %% [markdown]

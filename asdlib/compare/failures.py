@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import dataset, frontends, metrics, pipeline, spectra
-from asdlib.clipstats import VIEWS
+from asdlib import dataset, metrics, pipeline, spectra
 from asdlib.compare import systems
 from asdlib.params import Params
 from asdlib.runtime.parallel import one_thread
-from asdlib.study import detectors, scores, stages
+from asdlib.study import scores, stages
 from asdlib.study.recordings import Recordings
 
 FALSE_ALARMS = 0.1
@@ -94,21 +93,16 @@ def _anomalies(table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What made a clip's score: of autoencoders terms, mean over seeds; else shares of D(x)^2.
+    """What made a clip's score by a view of S5.
 
     Attributes
     ----------
     title : machine, clip and system.
-    front_end, scorer : of the model that is shown.
-    frames : (frame, band), log-mel behind the front-end: standardised, or in dB without training.
+    front_end, scorer : of the view.
+    frames : (frame, band), log-mel behind the front-end, in dB.
     seconds : from one frame to the next.
-    terms : (vector,), what eq. 1 takes its percentile of.
-    level : that percentile.
-    place : the vector whose term lies closest to it.
-    residual : (stack, band), e_i of that vector.
-    table : of :meth:`asdlib.pipeline.FittedView.explain`, where nothing was trained; its
-        contributions sum to D(x)^2.
-    z : score of the clip, where nothing was trained.
+    table : of :meth:`asdlib.pipeline.FittedView.explain`; its contributions sum to D(x)^2.
+    z : score of the clip by this view.
     """
 
     title: str
@@ -116,71 +110,40 @@ class Evidence:
     scorer: str
     frames: Float[np.ndarray, "frame band"]
     seconds: float
-    terms: Float[np.ndarray, " vector"] | None = None
-    level: float = np.nan
-    place: int = 0
-    residual: Float[np.ndarray, "stack band"] | None = None
-    table: pd.DataFrame | None = None
-    z: float = np.nan
+    table: pd.DataFrame
+    z: float
+
+
+def title(row: pd.Series) -> str:
+    """Return machine and name of a clip of :func:`gallery`, and which system finds it."""
+    alone = row["kind"] == "found by one"
+    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
+    return f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}"
 
 
 def evidence(
     params: Params, recordings: Recordings, table: pd.DataFrame, row: pd.Series
 ) -> Evidence:
-    """Look up why a clip of the gallery scored as it did.
+    """Look up what the views of S5 hold for strange in a clip of the gallery.
 
     Parameters
     ----------
-    table : of :func:`asdlib.study.run`.
-    row : of :func:`gallery`. Where its system joins several front-ends or scorers, the one with
-        the highest score for this clip is shown.
+    table : of :func:`asdlib.study.run`, with the views of S5.
+    row : of :func:`gallery`. The view with the highest score for this clip is shown.
     """
-    system = next(s for s in systems.SYSTEMS if s.name == row["system"])
     own = table[(table["machine"] == row["machine"]) & (table["name"] == row["name"])]
-    scores = own.groupby(["front_end", "scorer"])["score"].mean()
-    models = [
-        (name, scorer)
-        for view, scorer in system.views
-        for name in frontends.trained_front_ends([view])
-    ]
-    front_end, scorer = max(models, key=scores.__getitem__)
-    alone = row["kind"] == "found by one"
-    verdict = "{} alone finds it" if alone else "none finds it, {} comes closest"
-    title = f"{row['machine']}: {row['name']}, {verdict.format(row['system'])}"
-    clips = recordings.clips(row["machine"])
+    scores_of = own.groupby(["front_end", "scorer"])["score"].mean()
+    front_end, scorer = max(systems.UNTRAINED.views, key=scores_of.__getitem__)
+    clips, constants = recordings.clips(row["machine"]), params.spectra
     clip = clips[clips["name"] == row["name"]].iloc[0]
-    read = _contributions if scorer in VIEWS else _terms
     with one_thread():
-        values = read(params, front_end, scorer, clips, clip)
-    seconds = params.spectra.hop_length / params.spectra.sample_rate
-    return Evidence(title, front_end, scorer, seconds=seconds, **values)
-
-
-def _terms(
-    params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
-) -> dict:
-    """Evidence of the autoencoders."""
-    own, constants = detectors.trained(params), params.spectra
-    fitted = scores.fitted(stages.Task(own, clips, front_end), [scorer])
-    detector = detectors.eq1(fitted.detectors)
-    frames = fitted.frames(pipeline.spectrum(clip["path"], constants, clip["hash"]))
-    terms, residuals = detector.over_time(fitted.vectors(frames), scorer)
-    terms, residual = terms.mean(0), residuals.mean(0)
-    level = float(detector.level(terms[None], scorer)[0])
-    place = int(np.abs(terms - level).argmin())
-    found = {"frames": fitted.standardise(frames), "terms": terms, "level": level, "place": place}
-    return found | {"residual": residual[place].reshape(constants.stack, -1)}
-
-
-def _contributions(
-    params: Params, front_end: str, scorer: str, clips: pd.DataFrame, clip: pd.Series
-) -> dict:
-    """Evidence of a detector without training."""
-    constants, denoiser = params.spectra, stages.front_end(params, clips, front_end)
-    fitted = scores.fitted_view(stages.untrained(params, clips, front_end, scorer))
-    signal = dataset.read(clip["path"], constants, content=clip["hash"])
-    frames = pipeline.frames(spectra.stft(signal, constants), denoiser, constants)
-    return {"frames": frames, "table": fitted.explain(signal), "z": float(fitted.z(signal))}
+        denoiser = stages.front_end(params, clips, front_end)
+        fitted = scores.fitted_view(stages.untrained(params, clips, front_end, scorer))
+        signal = dataset.read(clip["path"], constants, content=clip["hash"])
+        frames = pipeline.frames(spectra.stft(signal, constants), denoiser, constants)
+        found = fitted.explain(signal), float(fitted.z(signal))
+    seconds = constants.hop_length / constants.sample_rate
+    return Evidence(title(row), front_end, scorer, frames, seconds, *found)
 
 
 def errors(clips: pd.DataFrame) -> pd.DataFrame:

@@ -29,53 +29,25 @@ _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
-    """What made the scores of some clips: rows of :func:`asdlib.compare.failures.evidence`.
+    """What S5 holds for strange in some clips: frames, and shares of the squared distance.
 
-    Of autoencoders it shows the terms of the score over time and the residual that decided, of a
-    detector without training the shares of the squared distance.
+    Parameters
+    ----------
+    rows : of :func:`asdlib.compare.failures.evidence`.
     """
     fig = plt.figure(figsize=(7.4, 2.3 * len(rows) + 0.4), layout="constrained")
-    grid = fig.add_gridspec(len(rows), 3, width_ratios=[3, 3, 1.3])
-    for number, row in enumerate(rows):
-        left = fig.add_subplot(grid[number, 0])
-        if row.table is not None:
-            _frames(left, row, *np.percentile(row.frames, [5, 99.5]))
-            right = fig.add_subplot(grid[number, 1:])
-            contributions(right, row.table)
-            name = system_name(row.front_end, row.scorer)
-            squared = row.table["contribution"].sum()
-            said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
-            at = right.transAxes
-            right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8.5)
-        else:
-            _frames(left, row, -2.5, 2.5)
-            middle = fig.add_subplot(grid[number, 1], sharex=left)
-            _terms(left, middle, fig.add_subplot(grid[number, 2]), row)
+    for (left, right), row in zip(fig.subplots(len(rows), 2, squeeze=False), rows, strict=True):
+        low, high = np.percentile(row.frames, [5, 99.5])
+        ends = {"cmap": "magma", "vmin": low, "vmax": high}
+        image(left, row.frames.T, row.seconds, row.frames.shape[1], **ends)
+        left.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
+        left.set(xlabel="time (s)", ylabel="mel band $b$")
+        contributions(right, row.table)
+        squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
+        said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
+        at = right.transAxes
+        right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8.5)
     return fig
-
-
-def _frames(ax: Axes, row: Any, low: float, high: float) -> None:
-    """Log-mel frames of a clip, between two ends of the colour scale."""
-    image(ax, row.frames.T, row.seconds, row.frames.shape[1], cmap="magma", vmin=low, vmax=high)
-    ax.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
-    ax.set(xlabel="time (s)", ylabel="mel band $b$")
-
-
-def _terms(left: Axes, middle: Axes, right: Axes, row: Any) -> None:
-    """Terms of A(x) over time, and the residual at their percentile; marked in the frames too."""
-    stack = len(row.residual)
-    start = row.place * row.seconds
-    left.axvspan(start, start + stack * row.seconds, color="#35e0ff", alpha=0.5, lw=0)
-    time = (np.arange(len(row.terms)) + stack / 2) * row.seconds
-    middle.plot(time, row.terms, color=COLOURS[row.front_end], lw=1)
-    middle.axhline(row.level, color="#444444", ls="--", lw=1)
-    middle.plot(time[row.place], row.terms[row.place], marker="o", color="#d7191c", ls="")
-    middle.set(xlim=left.get_xlim(), xlabel="time (s)", ylabel="term of $A(x)$")
-    most = np.abs(row.residual).max()
-    image(right, row.residual.T, 1, row.residual.shape[1], cmap="RdBu_r", vmin=-most, vmax=most)
-    right.set_title("$e_i$", loc="left", fontsize=9)
-    right.set_title(f"±{most:.1f}", loc="right", fontsize=8.5)
-    right.set_xlabel("frame of the stack")
 
 
 def contributions(ax: Axes, table: pd.DataFrame) -> None:
