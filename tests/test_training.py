@@ -191,6 +191,7 @@ def test_where_compiling_fails_the_training_is_the_uncompiled_one_and_told_once(
     hardware._FAILED.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler on this machine")
 def test_compiled_it_is_the_same_training():
     code = """

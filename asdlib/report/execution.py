@@ -138,11 +138,11 @@ def execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) 
                     no_other.wait()
                     if len(done) < len(CHAPTERS) - len(_LAST):
                         return
-                    study.remember(place)
                 execute(chapter, params, folder, key, own)
                 done.append(chapter)
                 bar.update()
                 if len(done) == len(CHAPTERS) - len(_LAST):
+                    study.remember(place)  # once, before the last ones read it
                     no_other.set()
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:

@@ -89,7 +89,8 @@ def test_a_table_is_numbered_in_the_report_and_names_in_it_are_never_markup(tmp_
     tables.show_table(table, "tab-x", "What it is.", folder=tmp_path)
     text, html = shown[0]["text/markdown"], shown[0]["text/html"]
     assert text.startswith("```{table} What it is.\n:name: tab-x\n")
-    assert text.splitlines()[-2].endswith(" | 0.123 | 3 | n/a |")
+    assert " | 0.123 | 3 | n/a |\n```" in text
+    assert text.endswith("{download}`CSV </figures/tab-x.csv>`")
     assert "\\<script\\>alert(1)\\</script\\> \\| \\`\\$x\\$\\` \\{numref\\}\\`a\\`" in text
     assert "<td>0.123</td>" in html
     assert "<script>" not in html
