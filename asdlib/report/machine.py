@@ -91,7 +91,7 @@ def _first(monitor: Monitor, scored: pd.DataFrame, judged: pd.DataFrame) -> str:
     days = [f"{day.day} {day:%B %Y}" for day in (scored["time"].min(), scored["time"].max())]
     head = f"{plural(len(scored), 'recording')} from {' to '.join(dict.fromkeys(days))}"
     if judged.empty:
-        return f"{head}: no verdict. {monitor.alarm.remark}"
+        return f"{head}: no verdict. {monitor.remark}"
     count, most = int(judged["alarm"].sum()), percent(monitor.false_alarms)
     raised = f"{plural(count, 'alarm')} among the {len(judged):,} with a verdict"
     share = percent(count / len(judged))
@@ -101,7 +101,8 @@ def _first(monitor: Monitor, scored: pd.DataFrame, judged: pd.DataFrame) -> str:
 def _history(monitor: Monitor, scored: pd.DataFrame, alarms: pd.DataFrame) -> str:
     if scored.empty:
         return ""
-    threshold = None if monitor.alarm.remark else monitor.alarm.threshold
+    one = not monitor.remark and len(monitor.decisions) == 1  # else each condition has its own
+    threshold = monitor.alarm.threshold if one else None
     drawn = charts_evidence.history(scored, history.reasons(alarms), threshold)
     said = "Score of every recording; above the dashed line, it is an alarm. Below: what differed."
     return f"<div class='wide'>{embedded(drawn, said)}</div><p>{said}</p>"

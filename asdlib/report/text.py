@@ -11,6 +11,7 @@ from asdlib.calibration import proportion_interval
 from asdlib.clipstats import VIEWS
 from asdlib.compare.findings import by_machine, winner
 from asdlib.params import Params
+from asdlib.report.style import SCORER_NAMES
 from asdlib.report.tables import entries, escape, of, percent
 from asdlib.runtime.errors import plural
 from asdlib.study.recordings import Recordings
@@ -91,12 +92,14 @@ def caveat(
     told = f"{said} {given}{'; their loss still falls' * bool(falls)}."
     if longer.empty:
         return told
-    longest: Any = longer[longer["epochs"] == longer["epochs"].max()]
-    top = longest.loc[longest["mean"].idxmax()]
+    longest = longer[longer["epochs"] == longer["epochs"].max()]
+    top: Any = longest.loc[longest["mean"].idxmax()]
+    no_gap = "no difference is shown" if top["lead low"] <= 0 else "S5 keeps a lead"
     return (
-        f"{told} AdaSub at width {top['width']:.0f} after {top['epochs']:.0f} epochs (mean of "
-        f"{plural(int(top['seeds']), 'seed')}) reaches {top['mean']:.3f} where S5 has "
-        f"{top['s5']:.3f}."
+        f"{told} At width {top['width']:.0f} after {top['epochs']:.0f} epochs AdaSub by its best "
+        f"score, {SCORER_NAMES[top['scorer']]}, has {top['mean']:.3f} (mean of "
+        f"{plural(int(top['seeds']), 'seed')}) where S5 has {top['s5']:.3f}: {no_gap} "
+        f"({top['lead low']:+.3f} to {top['lead high']:+.3f})."
     )
 
 

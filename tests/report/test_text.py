@@ -67,19 +67,24 @@ def test_the_caveat_counts_machines_and_clips_and_looks_at_the_loss(last, falls)
     assert "autoencoders" not in text.caveat(small, recordings, overview(), losses[:0], NONE)
 
 
-def test_longer_training_is_told_where_it_was_measured_on_these_recordings(tmp_path):
+@pytest.mark.parametrize(
+    ("low", "said"), [(0.1, "S5 keeps a lead (+0.100"), (-0.1, "no difference is shown (-0.100")]
+)
+def test_longer_training_is_told_where_it_was_measured_on_these_recordings(tmp_path, low, said):
     params = Params(results=str(tmp_path))
     clips = pd.DataFrame({"split": [], "label": [], "domain": [], "machine": []})
     recordings = Recordings(tmp_path, clips, "abcd", embedded=True)
     assert provenance.trained_out(params, recordings).empty
     values = {"epochs": [4, 100, 100], "mean": [0.9, 0.61, 0.63], "s5": 0.8, "seeds": 2}
+    values |= {"scorer": ["eq1", "eq1", "mse"], "lead low": low, "lead high": 0.2}
     found = pd.DataFrame(values | {"width": 512, "manifest": ["abcd", "abcd", "abcd"]})
     (tmp_path / "trained_out").mkdir()
     found.to_csv(tmp_path / "trained_out" / "omega.csv")
     longer = provenance.trained_out(params, recordings)
     losses = pd.DataFrame({"epoch": [1], "loss": [1.0]})
     assert text.caveat(params, recordings, overview(), losses, longer).endswith(
-        "AdaSub at width 512 after 100 epochs (mean of 2 seeds) reaches 0.630 where S5 has 0.800."
+        "At width 512 after 100 epochs AdaSub by its best score, mean squared error, has 0.630 "
+        f"(mean of 2 seeds) where S5 has 0.800: {said} to +0.200)."
     )
     other = Recordings(tmp_path, clips, "other", embedded=True)
     assert provenance.trained_out(params, other).empty
