@@ -83,7 +83,7 @@ def test_longer_training_is_told_where_it_was_measured_on_these_recordings(tmp_p
     longer = provenance.trained_out(params, recordings)
     losses = pd.DataFrame({"epoch": [1], "loss": [1.0]})
     assert text.caveat(params, recordings, overview(), losses, longer).endswith(
-        "At width 512 after 100 epochs AdaSub by its best score, mean squared error, has 0.630 "
+        "At width 512 after 100 epochs AdaSub by its best score, MSE, has 0.630 "
         f"(mean of 2 seeds) where S5 has 0.800: {said} to +0.200)."
     )
     other = Recordings(tmp_path, clips, "other", embedded=True)
