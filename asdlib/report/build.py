@@ -40,7 +40,7 @@ from asdlib.runtime.process import clock
 from asdlib.study import exposure
 from asdlib.study.costs import Cost
 
-_CHAPTER, _PER_CLIP, _PAGES = 12.5, 0.02, 38.0  # seconds on a machine that needs ...
+_CHAPTER, _PER_CLIP, _PAGES = 7.5, 0.011, 18.0  # seconds on a machine that needs ...
 _SUMMED, _SUM_SECONDS = 1_000_000, 0.07  # ... so long to sum so many squares
 _MEMORY = 2.3e9  # bytes, of two kernels and the command
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
