@@ -314,7 +314,7 @@ def escape(text: str) -> str:
     >>> print(escape("<b> of a\nname"))
     \<b\> of a\\x0aname
     """
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    text = "".join(c if c.isprintable() or c == "\xa0" else f"\\x{ord(c):02x}" for c in text)
     for mark in "\\|*_`[]<>{}$#":
         text = text.replace(mark, "\\" + mark)
     return text

@@ -81,6 +81,10 @@ def test_gains_have_readable_heads():
     assert shown["system"][1] == "AdaSub statistics pmsd, level-free"
 
 
+def test_a_share_in_a_cell_stays_whole():
+    assert tables.escape("9.4\N{NO-BREAK SPACE}%\u200b") == "9.4\N{NO-BREAK SPACE}%\\\\x200b"
+
+
 def test_a_table_is_numbered_in_the_report_and_names_in_it_are_never_markup(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(tables, "display", lambda bundle, raw: shown.append(bundle))
