@@ -298,7 +298,7 @@ def show_table(
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     with pd.option_context("display.max_colwidth", None):
         plain = f"<p>{caption}</p>{shown.to_html(index=False)}"
-    table = f"```{{table}} {caption}\n:name: {label}\n\n{lines}\n```"
+    table = f"~~~{{table}} {caption}\n:name: {label}\n\n{lines}\n~~~"  # captions may hold code
     block = f"{table}\n\n{{download}}`CSV </figures/{label}.csv>`"
     display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
 

@@ -92,8 +92,8 @@ def test_a_table_is_numbered_in_the_report_and_names_in_it_are_never_markup(tmp_
     table = pd.DataFrame({"machine": [evil], "score": [0.123456], "clips": [3], "p": [np.nan]})
     tables.show_table(table, "tab-x", "What it is.", folder=tmp_path)
     text, html = shown[0]["text/markdown"], shown[0]["text/html"]
-    assert text.startswith("```{table} What it is.\n:name: tab-x\n")
-    assert " | 0.123 | 3 | n/a |\n```" in text
+    assert text.startswith("~~~{table} What it is.\n:name: tab-x\n")
+    assert " | 0.123 | 3 | n/a |\n~~~" in text
     assert text.endswith("{download}`CSV </figures/tab-x.csv>`")
     assert "\\<script\\>alert(1)\\</script\\> \\| \\`\\$x\\$\\` \\{numref\\}\\`a\\`" in text
     assert "<td>0.123</td>" in html
