@@ -36,13 +36,15 @@ def evidence(rows: Sequence[Any]) -> Figure:
     rows : of :func:`asdlib.compare.failures.evidence`.
     """
     fig = plt.figure(figsize=(7.4, 2.3 * len(rows) + 0.4), layout="constrained")
-    for (left, right), row in zip(fig.subplots(len(rows), 2, squeeze=False), rows, strict=True):
+    axes = fig.subplots(len(rows), 2, squeeze=False, width_ratios=[3, 4.3])
+    for (left, right), row in zip(axes, rows, strict=True):
         low, high = np.percentile(row.frames, [5, 99.5])
         ends = {"cmap": "magma", "vmin": low, "vmax": high}
         image(left, row.frames.T, row.seconds, row.frames.shape[1], **ends)
         left.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
         left.set(xlabel="time (s)", ylabel="mel band $b$")
         contributions(right, row.table)
+        right.get_legend().set_in_layout(False)  # it would make the panel narrow
         squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
         said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
         at = right.transAxes
