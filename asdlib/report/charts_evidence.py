@@ -41,14 +41,13 @@ def evidence(rows: Sequence[Any]) -> Figure:
         low, high = np.percentile(row.frames, [5, 99.5])
         ends = {"cmap": "magma", "vmin": low, "vmax": high}
         image(left, row.frames.T, row.seconds, row.frames.shape[1], **ends)
-        left.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
+        head = left.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
+        head.set_in_layout(False)  # it reaches over both panels
         left.set(xlabel="time (s)", ylabel="mel band $b$")
         contributions(right, row.table)
         right.get_legend().set_in_layout(False)  # it would make the panel narrow
         squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
-        said = f"{name}\n$D^2$ = {squared:.0f}, $z$ = {row.z:.2f}"
-        at = right.transAxes
-        right.text(0.99, 0.97, said, transform=at, ha="right", va="top", fontsize=8.5)
+        right.set_xlabel(f"frequency (kHz); {name}: $D^2$ = {squared:.0f}, $z$ = {row.z:.2f}")
     return fig
 
 
