@@ -87,7 +87,8 @@ chapter.result(answers.claim(claims, "untrained"))
 #
 # Each detector without training is compared with the autoencoder on AdaSub under eq. 1, where
 # that was run. The detector is the same for every seed of the autoencoder. S5 is the submission without
-# training: it joins the scores of three views, see {doc}`06_decisions`.
+# training: it joins the scores of three views, see {doc}`06_decisions`. The autoencoders are trained as far as
+# {doc}`02_seed_study` says, which also tells what longer training reaches.
 
 # %%
 everything = negative.every_scoring(params, recordings, study_results)
@@ -250,4 +251,4 @@ chapter.say("\n".join(f"- {tables.escape(remark)}" for remark in remarks) or not
 
 # %% [markdown]
 # What follows: such a detector is worth a try first, because it costs seconds and has no seed. It needs a level that does not
-# change with the microphone. Functions: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.compare.untrained`, {py:mod}`asdlib.compare.failures`.
+# change with the microphone. Functions: {py:mod}`asdlib.clipstats`, {py:mod}`asdlib.compare.untrained`.

@@ -1,7 +1,7 @@
 """The failure gallery: clips that no system finds, clips that one alone finds, and why.
 
 This looks back with labels, at test clips, and chooses nothing.
-Notebooks: 03_without_training, 06_decisions.
+Notebook: 06_decisions.
 """
 
 from __future__ import annotations
