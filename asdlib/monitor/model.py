@@ -286,7 +286,7 @@ class Monitor:
         Recordings that it knows already are left out. The noise floors stay those of the first
         fit: fit again on all recordings where the surroundings have changed.
         """
-        table = recordings.collect(more, self.spectra)
+        table = recordings.collect(more, self.spectra, more=True)
         table = table[~table["hash"].isin(self.known["hash"])]
         if table.empty:
             raise AsdError("The monitor knows all of these recordings already.")

@@ -37,7 +37,9 @@ LONGER = 1.5
 """Times the usual length; a longer recording is judged in windows."""
 
 
-def collect(recordings: Paths, spectra: Spectra, skip: Skip = None) -> pd.DataFrame:
+def collect(
+    recordings: Paths, spectra: Spectra, skip: Skip = None, *, more: bool = False
+) -> pd.DataFrame:
     """List normal recordings and check each of them.
 
     Parameters
@@ -46,6 +48,7 @@ def collect(recordings: Paths, spectra: Spectra, skip: Skip = None) -> pd.DataFr
     spectra : the sample rate, and whether another one is converted.
     skip : gets a sentence for each recording that cannot be used, and the others are taken; none:
         one that cannot be used is an error.
+    more : they are learnt beside others, so that one alone will do.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def collect(recordings: Paths, spectra: Spectra, skip: Skip = None) -> pd.DataFr
         problems = []
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
-    hashes, found = dataset.check(table, spectra)
+    hashes, found = dataset.check(table.assign(split="more") if more else table, spectra)
     told = problems + found
     if skip is not None:
         for sentence in told:

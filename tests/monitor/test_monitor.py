@@ -420,6 +420,8 @@ def test_a_model_learns_accepted_recordings_and_skips_bad_ones(model, normal, tm
     assert cli.main([*command, "--accept", "090.wav", "092.wav"]) == 0
     assert "2 recordings more than" in capsys.readouterr().out
     assert Monitor.load(out).known["name"].tolist()[-2:] == ["090.wav", "092.wav"]
+    assert cli.main([*command, "--accept", "091.wav"]) == 0
+    assert "1 recording more than" in capsys.readouterr().out
     assert cli.main([*command, "--accept", "099.wav"]) == 2
     assert "099.wav: no such file; --accept names recordings" in capsys.readouterr().err
     (clips / "text.wav").write_text("no sound")
