@@ -34,7 +34,7 @@ BUDGET = {
     "method": 2418,
     "simulate": 804,
     "study": 1433,
-    "compare": 1534,
+    "compare": 1540,
     "measure": 380,
     "monitor": 1668,
     "report": 2159,
