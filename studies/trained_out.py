@@ -2,10 +2,9 @@
 
 The demo's autoencoders are small and trained for minutes. Here the one on AdaSub has the paper's
 size, and every length of training is a training of its own. Omega of both, and their paired
-difference, are printed and written to ``results/trained_out/omega.csv``, which chapter 02 shows.
-Run it as ``python studies/trained_out.py``; it goes on where it was stopped. Ten seeds of 4, 20 and
-100 epochs take about 2.5 hours on two idle cores with AMX, and memory of 3 GB; ``--seeds 2`` a
-fifth of it.
+difference, are printed and kept in ``results/trained_out``, which chapter 02 shows. Run it as
+``python studies/trained_out.py``. After a stop, the same command resumes. With ``--seeds 2`` it
+took about an hour on two cores that did other work too; ten seeds were not timed.
 """
 
 import argparse
@@ -53,7 +52,7 @@ def main():
     base = with_scenes(whole.model_copy(update=changes))
     found = pd.concat([omegas(base, epochs) for epochs in given.epochs], ignore_index=True)
     found = found.assign(width=base.autoencoder.width, manifest=open_recordings(whole).digest)
-    store.write(found, files.resolve(base.results) / "trained_out" / "omega.csv")
+    store.save(found, files.resolve(base.results) / "trained_out" / "omega.parquet")
     print(found.round(3).to_string(index=False))
 
 

@@ -16,22 +16,20 @@ import pandas as pd
 from asdlib import params, study
 from asdlib.compare import findings, statistics
 from asdlib.io import files
-from asdlib.measure import phase
+from asdlib.measure import phase, truth
 from asdlib.study.recordings import open_recordings
 
 CONTEXTS, RIDGES = (1, 2, 4), (1e-3, 1e-1, 1.0)
 FITTED = ("complexls", "lsada", "adals")
 CHOICE_SEEDS = (0, 1, 2)
 SCORER = "eq1"
-_HARD = {"target_scatter": 1.4, "target_conditions": 4, "takes": 12}
+_HARD = {kind: changes for kind, changes in truth.HARDER.items() if changes}
 SETS = {
     **{f"scenes {seed}": {"seed": seed} for seed in (0, 1, 2)},
     "close far microphone": {"far_distance": 0.3, "corners": True},
     "neighbour": {"neighbour": True},
-    "scattered target": {"target_scatter": _HARD["target_scatter"]},
-    "four target conditions": {"target_conditions": _HARD["target_conditions"]},
-    "twelve takes": {"takes": _HARD["takes"]},
-    "all three": _HARD,
+    **_HARD,
+    "all three": {key: value for own in _HARD.values() for key, value in own.items()},
 }
 """Sets of embedded scenes that detectors and alarms are judged on, by what they change."""
 

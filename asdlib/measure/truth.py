@@ -27,7 +27,7 @@ from asdlib.study.recordings import Recordings
 
 HARDER: dict[str, dict[str, Any]] = {
     "as given": {},
-    "target scatters more": {"target_scatter": 1.4},
+    "scattered target": {"target_scatter": 1.4},
     "four target conditions": {"target_conditions": 4},
     "twelve takes": {"takes": 12},
 }

@@ -208,11 +208,8 @@ def trained_out(params: Params, recordings: Recordings) -> pd.DataFrame:
     S5), lead mean, lead low and lead high (of S5, with its 95 % interval); no rows where the study
     was not run on these recordings.
     """
-    file = resolve(params.results) / "trained_out" / "omega.csv"
-    if not file.exists():
-        return pd.DataFrame()
-    found = pd.read_csv(file)
-    return found[found["manifest"] == recordings.digest]
+    found = store.load(resolve(params.results) / "trained_out" / "omega.parquet")
+    return pd.DataFrame() if found is None else found[found["manifest"] == recordings.digest]
 
 
 def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:

@@ -171,7 +171,11 @@ def embedded(fig: Figure, alt: str, kind: str = "svg") -> str:
     fig.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     plt.close(fig)
     media = {"svg": "svg+xml"}.get(kind, kind)
-    data = base64.b64encode(buffer.getvalue()).decode()
+    return _image(buffer.getvalue(), alt, media)
+
+
+def _image(content: bytes, alt: str, media: str) -> str:
+    data = base64.b64encode(content).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/{media};base64,{data}"/>'
 
 
@@ -194,8 +198,9 @@ def show_figure(
     caption : what to look at; MyST text.
     alt : a description for those who cannot see it; the caption by default.
     """
-    save_figure(fig, label, folder)
+    svg = save_figure(fig, label, folder).read_bytes()
+    plt.close(fig)
     alt = " ".join(_MARKUP.sub("", alt or caption).replace('"', "'").split())
     block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
-    shown = f"{embedded(fig, label)}<p>{caption}</p>"
+    shown = f"{_image(svg, label, 'svg+xml')}<p>{caption}</p>"
     display({"text/markdown": block, "text/html": shown, "text/plain": caption}, raw=True)

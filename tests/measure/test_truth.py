@@ -112,7 +112,7 @@ def test_the_true_transfer_is_straight_in_the_logarithm(study, rng):
 def test_harder_scenes_scatter_more_and_repeat_takes():
     table = truth.harder(load({"scenes": {"machines": ["SimFan"]}}), "SimFan")
     level = table.groupby(["scenes", "domain"])["level"]
-    given, scattered = level.std()["as given"], level.std()["target scatters more"]
+    given, scattered = level.std()["as given"], level.std()["scattered target"]
     assert scattered["target"] > 1.2 * given["target"]
     assert scattered["source"] == given["source"]
     assert level.nunique()["twelve takes", "source"] == 12 < level.nunique()["as given", "source"]

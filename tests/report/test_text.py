@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asdlib.io import store
 from asdlib.params import Autoencoder, Params
 from asdlib.report import provenance, text
 from asdlib.study.recordings import Recordings
@@ -78,8 +79,7 @@ def test_longer_training_is_told_where_it_was_measured_on_these_recordings(tmp_p
     values = {"epochs": [4, 100, 100], "mean": [0.9, 0.61, 0.63], "s5": 0.8, "seeds": 2}
     values |= {"scorer": ["eq1", "eq1", "mse"], "lead low": low, "lead high": 0.2}
     found = pd.DataFrame(values | {"width": 512, "manifest": ["abcd", "abcd", "abcd"]})
-    (tmp_path / "trained_out").mkdir()
-    found.to_csv(tmp_path / "trained_out" / "omega.csv")
+    store.save(found, tmp_path / "trained_out" / "omega.parquet")
     longer = provenance.trained_out(params, recordings)
     losses = pd.DataFrame({"epoch": [1], "loss": [1.0]})
     assert text.caveat(params, recordings, overview(), losses, longer).endswith(
