@@ -168,18 +168,6 @@ class Bottleneck(Section):
     neighbours: Positive = 5  # training clips whose mean distance is a clip's score
 
 
-class Encoder(Section):
-    """Outlier exposure over a frozen audio encoder: a negative result of the paper."""
-
-    folder: str | None = None  # a Hugging Face transformers audio model; none: not run
-    hidden: Size = 64  # width of the head's hidden layer
-    epochs: Positive = 20  # of the head
-    batch_size: Annotated[int, Field(ge=2)] = 32  # clips
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    lora_rank: Annotated[int, Field(ge=0)] = 8  # 0: no low-rank adaptation
-    lora_epochs: Positive = 2
-
-
 class Team(Section):
     """Who hands the systems in: their labels are ``<author>_<institute>_task2_<N>``."""
 
@@ -193,7 +181,9 @@ INTERPOLATION_NEEDS = "objective 'interpolate' needs a spectra.stack of 3 or mor
 def _plain_name(name: str) -> str:
     if not re.fullmatch(r"\w([\w .-]*\w)?", name):
         raise ValueError("a plain name is needed: letters, digits, and '_', '-', '.' inside")
-    computed = r"units|floors|statistics|tables|exposure|benchmarks\.json|(scenes|checked)-.*"
+    computed = (
+        r"units|floors|statistics|tables|exposure|trained_out|benchmarks\.json|(scenes|checked)-.*"
+    )
     if re.fullmatch(computed, name, re.IGNORECASE):
         raise ValueError("computed files have this name; take another one")
     return name
@@ -240,7 +230,6 @@ class Params(Section):
     scoring: Scoring = Scoring()
     statistics: Statistics = Statistics()
     bottleneck: Bottleneck = Bottleneck()
-    encoder: Encoder = Encoder()
     team: Team = Team()
 
     @model_validator(mode="after")

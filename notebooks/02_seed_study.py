@@ -79,7 +79,7 @@ chapter.figure(
 
 # %%
 chapter.table(
-    provenance.trained_out(params, recordings),
+    study.beside(params, recordings, "trained_out"),
     columns=["score", "epochs", "seeds", "mean ± std", "Ω of S5", "S5's lead (95 % interval)"],
     label="tab-longer",
     caption="AdaSub's autoencoder at the paper's width by length of training, against S5 on the same clips: $\\Omega$, mean ± "

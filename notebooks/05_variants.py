@@ -190,8 +190,8 @@ chapter.table(
 # Other machines' normal sound can stand in for anomalies {cite}`hendrycks2019`: a small network on the
 # embedding of a frozen, pretrained audio encoder learns which machine a clip comes from, and
 # $-\log p(\text{this machine})$ is the score. With **LoRA** {cite}`hu2022` the encoder's own layers are
-# adapted along. The encoder is a `transformers` audio model in a local folder (`encoder: {folder: ...}`); none
-# comes with this project.
+# adapted along. The encoder is a `transformers` audio model in a local folder; none comes with this project.
+# `python studies/exposure.py --params FILE --encoder FOLDER` computes the scores.
 #
 # ## A discriminative gate
 #

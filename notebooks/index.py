@@ -31,7 +31,7 @@ rate = 1 - params.scoring.quantile
 systems = findings.overview(stats.results(params, recordings), params.scoring.quantile)
 best = findings.winner(systems)
 losses = provenance.losses(params, recordings)
-longer = provenance.trained_out(params, recordings)
+longer = study.beside(params, recordings, "trained_out")
 chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losses, longer)))
 
 # %%

@@ -52,7 +52,7 @@ def main():
     base = with_scenes(whole.model_copy(update=changes))
     found = pd.concat([omegas(base, epochs) for epochs in given.epochs], ignore_index=True)
     found = found.assign(width=base.autoencoder.width, manifest=open_recordings(whole).digest)
-    store.save(found, files.resolve(base.results) / "trained_out" / "omega.parquet")
+    store.save(found, files.resolve(base.results) / "trained_out" / "table.parquet")
     print(found.round(3).to_string(index=False))
 
 

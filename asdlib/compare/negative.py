@@ -18,7 +18,7 @@ from asdlib.compare.statistics import Results
 from asdlib.guard import CrossClipError, PerClip
 from asdlib.noise import Floors
 from asdlib.params import Params
-from asdlib.study import baseline, exposure, variants
+from asdlib.study import baseline, variants
 from asdlib.study.detectors import BOTTLENECK
 from asdlib.study.recordings import Recordings
 from asdlib.study.variants import CHAMPION, COMPARED
@@ -96,14 +96,12 @@ def _outcomes(
     rows = table if why else study.run(variants.bottleneck(params), recordings=recordings)
     for name in BOTTLENECK:
         yield name, why or rows[rows["scorer"] == name]
-    why, rows = "needs at least two machines", exposure.scores(params, recordings)
-    if params.encoder.folder is None:
-        why = "no audio encoder was given (encoder: {folder: ...} runs it)"
+    rows = study.beside(params, recordings, "exposure").reindex(columns=table.columns)
+    rows = rows[rows["seed"].isin(params.seeds)]
     for name in ("exposure", "lora"):
         own = rows[rows["front_end"] == name]
-        if name == "lora" and params.encoder.folder and not params.encoder.lora_rank:
-            why = "left out (encoder.lora_rank is 0)"
-        yield name, why if own.empty else own
+        why = "was not run with these seeds (studies/exposure.py, which needs an audio encoder)"
+        yield name, own if set(own["seed"]) == {*params.seeds} else why
     if set(GATED) <= set(table["front_end"]):
         rows = gate_scores(table, study.floors(params, recordings))
         why = "needs normal and anomalous test clips of at least two machines"

@@ -37,7 +37,6 @@ from asdlib.report.chapter import FIGURES, resolve_references
 from asdlib.report.execution import AT_A_TIME, CHAPTERS, execute_all, is_done, read
 from asdlib.runtime.process import bar as progressing
 from asdlib.runtime.process import clock
-from asdlib.study import exposure
 from asdlib.study.costs import Cost
 
 _CHAPTER, _PER_CLIP, _PAGES = 7.5, 0.011, 18.0  # seconds on a machine that needs ...
@@ -141,8 +140,8 @@ def _key(params: Params, recordings: study.Recordings) -> str:
     """Names what all chapters depend on besides their texts and the parameters."""
     code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
     package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
-    longer = provenance.trained_out(params, recordings).to_csv()
-    return digest([recordings.digest, exposure.fingerprint(params), longer, package])
+    beside = [study.beside(params, recordings, name).to_csv() for name in study.BESIDE]
+    return digest([recordings.digest, *beside, package])
 
 
 def _placed(params: Params, out: Path) -> Params:

@@ -199,19 +199,6 @@ def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
-def trained_out(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Omega of longer trained, wider autoencoders: what ``studies/trained_out.py`` found on these.
-
-    Returns
-    -------
-    DataFrame with epochs, width, seeds, scorer, mean and std (of Omega over seeds), s5 (Omega of
-    S5), lead mean, lead low and lead high (of S5, with its 95 % interval); no rows where the study
-    was not run on these recordings.
-    """
-    found = store.load(resolve(params.results) / "trained_out" / "omega.parquet")
-    return pd.DataFrame() if found is None else found[found["manifest"] == recordings.digest]
-
-
 def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
     rows = []

@@ -77,7 +77,7 @@ def caveat(
     ----------
     table : of :func:`asdlib.compare.findings.overview`.
     losses : of :func:`asdlib.report.provenance.losses`.
-    longer : of :func:`asdlib.report.provenance.trained_out`.
+    longer : of ``studies/trained_out.py``, read by :func:`asdlib.study.beside`.
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
     on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')}"

@@ -3,6 +3,8 @@
 from asdlib.study.costs import forecast
 from asdlib.study.recordings import Recordings, open_recordings, place, remember, stage_seconds
 from asdlib.study.runs import (
+    BESIDE,
+    beside,
     by_condition,
     combination,
     everything,
@@ -16,7 +18,9 @@ from asdlib.study.runs import (
 )
 
 __all__ = [
+    "BESIDE",
     "Recordings",
+    "beside",
     "by_condition",
     "combination",
     "everything",

@@ -23,10 +23,13 @@ from asdlib.params import Params, load
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import CAN_FORK, in_processes
 from asdlib.runtime.process import bar as progress_bar
-from asdlib.study import baseline, cluster, detectors, exposure, scores, stages, variants
+from asdlib.study import baseline, cluster, detectors, scores, stages, variants
 from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.scores import COLUMNS, grouped, scores_file
 from asdlib.study.stages import Task
+
+BESIDE = ("exposure", "trained_out")
+"""Long studies of the folder ``studies`` that chapters show where they were run."""
 
 Model = tuple[str, str, int]
 """Front-end, scorer and seed."""
@@ -116,19 +119,33 @@ def by_condition(
 
 
 def everything(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
-    """Compute all that the report needs: the study, its variants, the encoder's scores.
+    """Compute all that the report needs: the study and its variants.
 
     Returns
     -------
     DataFrame of the study itself, as of :func:`run`.
     """
-    exposure.check(params)
     studies = [params, *variants.studies(params)]
     each = [files(recordings, own) for own in studies]
     _compute(params, {f: task for own in each for f, task in own.items()}, progress)
     table, *_ = map(_read, studies, each)
-    exposure.scores(params, recordings, progress=progress)
     return table
+
+
+def beside(params: Params, recordings: Recordings, name: str) -> pd.DataFrame:
+    """Read what one of the long studies, :data:`BESIDE`, found on these recordings.
+
+    Parameters
+    ----------
+    name : of the study, and of its folder below the results.
+
+    Returns
+    -------
+    DataFrame as the study wrote it; none of its rows, and perhaps no column, where it was not run
+    on these recordings.
+    """
+    found = store.load(resolve(params.results) / name / "table.parquet")
+    return pd.DataFrame() if found is None else found[found["manifest"] == recordings.digest]
 
 
 def files(recordings: Recordings, *studies: Params) -> dict[Path, Task]:

@@ -65,9 +65,6 @@ def test_what_cannot_be_run_is_refused_before_any_training(tiny, monkeypatch):
     own = params.load(tiny, training={"objective": "interpolate"}, scorers=["mse"])
     with pytest.raises(AsdError, match="scorer 'mse' looks at whole vectors"):
         study.run(own)
-    own = params.load(tiny, encoder={"folder": "nowhere"})
-    with pytest.raises(AsdError, match=r"encoder.folder: .*nowhere cannot be used"):
-        study.everything(own, study.open_recordings(own))
 
 
 def test_the_build_up_goes_from_the_official_network_to_ours():

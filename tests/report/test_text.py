@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asdlib import study
 from asdlib.io import store
 from asdlib.params import Autoencoder, Params
-from asdlib.report import provenance, text
+from asdlib.report import text
 from asdlib.study.recordings import Recordings
 
 NONE = pd.DataFrame()
@@ -75,16 +76,16 @@ def test_longer_training_is_told_where_it_was_measured_on_these_recordings(tmp_p
     params = Params(results=str(tmp_path))
     clips = pd.DataFrame({"split": [], "label": [], "domain": [], "machine": []})
     recordings = Recordings(tmp_path, clips, "abcd", embedded=True)
-    assert provenance.trained_out(params, recordings).empty
+    assert study.beside(params, recordings, "trained_out").empty
     values = {"epochs": [4, 100, 100], "mean": [0.9, 0.61, 0.63], "s5": 0.8, "seeds": 2}
     values |= {"scorer": ["eq1", "eq1", "mse"], "lead low": low, "lead high": 0.2}
     found = pd.DataFrame(values | {"width": 512, "manifest": ["abcd", "abcd", "abcd"]})
-    store.save(found, tmp_path / "trained_out" / "omega.parquet")
-    longer = provenance.trained_out(params, recordings)
+    store.save(found, tmp_path / "trained_out" / "table.parquet")
+    longer = study.beside(params, recordings, "trained_out")
     losses = pd.DataFrame({"epoch": [1], "loss": [1.0]})
     assert text.caveat(params, recordings, overview(), losses, longer).endswith(
         "At width 512 after 100 epochs AdaSub by its best score, MSE, has 0.630 "
         f"(mean of 2 seeds) where S5 has 0.800: {said} to +0.200)."
     )
     other = Recordings(tmp_path, clips, "other", embedded=True)
-    assert provenance.trained_out(params, other).empty
+    assert study.beside(params, other, "trained_out").empty

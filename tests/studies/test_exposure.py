@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import exposure
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from asdlib import params, study
 from asdlib.params import AsdError
-from asdlib.study import exposure
 
 transformers = pytest.importorskip("transformers")
 
@@ -52,22 +52,19 @@ def data_folder(tmp_path, rng):
     return tmp_path / "data"
 
 
-def chosen(tmp_path, data_folder, encoder, **changes):
+def opened(tmp_path, data_folder):
+    own = params.load({**SMALL, "data": str(data_folder), "results": str(tmp_path / "results")})
+    return own, study.open_recordings(own)
+
+
+def constants(**changes):
     settings = {"epochs": 30, "batch_size": 4, "lora_rank": 2, "lora_epochs": 2, **changes}
-    return params.load(
-        {
-            **SMALL,
-            "data": str(data_folder),
-            "results": str(tmp_path / "results"),
-            "encoder": {"folder": None if encoder is None else str(encoder), **settings},
-        }
-    )
+    return exposure.Constants(**settings)
 
 
 def test_clips_that_sound_like_another_machine_score_higher(tmp_path, data_folder, encoder):
-    own = chosen(tmp_path, data_folder, encoder)
-    recordings = study.open_recordings(own)
-    table = exposure.scores(own, recordings)
+    opened_folder = opened(tmp_path, data_folder)
+    table = exposure.scores(*opened_folder, encoder, constants())
     rows = table.groupby(["machine", "front_end", "seed"]).size()
     assert len(rows) == 2 * 2 * 2
     assert (rows == 14).all()
@@ -86,8 +83,7 @@ def test_low_rank_adaptation_changes_the_encoder(tmp_path, data_folder, encoder,
         return optimiser(weights, **constants)
 
     monkeypatch.setattr(torch.optim, "AdamW", watched)
-    own = chosen(tmp_path, data_folder, encoder, lora_epochs=1)
-    table = exposure.scores(own, study.open_recordings(own))
+    table = exposure.scores(*opened(tmp_path, data_folder), encoder, constants(lora_epochs=1))
     head, *adapted = trained
     assert len(head) == 4
     assert len(adapted) == 2
@@ -97,24 +93,40 @@ def test_low_rank_adaptation_changes_the_encoder(tmp_path, data_folder, encoder,
     assert np.isfinite(table["score"]).all()
 
 
-def test_without_an_encoder_or_other_machines_there_is_nothing(tmp_path, data_folder, encoder):
-    none = chosen(tmp_path, data_folder, None)
-    assert exposure.scores(none, study.open_recordings(none)).empty
-    one = chosen(tmp_path, data_folder, encoder).model_copy(update={"machines": ("fan",)})
-    assert exposure.scores(one, study.open_recordings(one)).empty
+def test_the_command_keeps_scores_that_the_report_compares(
+    tmp_path, data_folder, encoder, monkeypatch, capsys
+):
+    own, recordings = opened(tmp_path, data_folder)
+    given = tmp_path / "own.yaml"
+    given.write_text(own.model_dump_json())
+    arguments = ["--params", str(given), "--encoder", str(encoder), "--lora-rank", "0"]
+    monkeypatch.setattr("sys.argv", ["exposure.py", *arguments])
+    assert study.beside(own, recordings, "exposure").empty
+    exposure.main()
+    assert "chapter 05 compares them" in capsys.readouterr().out
+    found = study.beside(own, recordings, "exposure")
+    assert set(found["front_end"]) == {"exposure"}
+    assert set(found["seed"]) == {*own.seeds}
+
+
+def test_one_machine_alone_is_one_sentence(tmp_path, data_folder, encoder):
+    own, _ = opened(tmp_path, data_folder)
+    one = own.model_copy(update={"machines": ("fan",)})
+    with pytest.raises(AsdError, match=r"needs two machines or more, found \['fan'\]"):
+        exposure.scores(one, study.open_recordings(one), encoder, constants())
 
 
 def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, data_folder, encoder):
     def refused(reason):
-        own = chosen(tmp_path, data_folder, broken)
         told = rf"broken cannot be used \({reason}.*\); it must hold a transformers audio model: "
         with pytest.raises(AsdError, match=told):
-            exposure.check(own)
+            exposure.AudioEncoder(own, broken)
 
+    own, _ = opened(tmp_path, data_folder)
     broken = tmp_path / "broken"
     refused("FileNotFoundError: no config.json")
     shutil.copytree(encoder, broken)
-    exposure.check(chosen(tmp_path, data_folder, broken))
+    exposure.AudioEncoder(own, broken)
     weights = broken / "model.safetensors"
     bent = {f"x.{name}": value for name, value in load_file(weights).items()}
     save_file(bent, weights, metadata={"format": "pt"})
@@ -129,13 +141,12 @@ def test_a_folder_that_is_no_encoder_is_one_sentence(tmp_path, data_folder, enco
 
 
 def test_what_was_computed_is_used_again(tmp_path, data_folder, encoder, monkeypatch):
-    own = chosen(tmp_path, data_folder, encoder)
-    recordings = study.open_recordings(own)
-    first = exposure.scores(own, recordings)
-    monkeypatch.setattr(exposure, "AudioEncoder", None)
-    pd.testing.assert_frame_equal(first, exposure.scores(own, recordings))
-    more = chosen(tmp_path, data_folder, encoder, lora_rank=0)  # the clips are embedded already
-    table = exposure.scores(more.model_copy(update={"seeds": (0, 1, 2)}), recordings)
+    own, recordings = opened(tmp_path, data_folder)
+    first = exposure.scores(own, recordings, encoder, constants())
+    monkeypatch.setattr(exposure.AudioEncoder, "__call__", None)
+    again = exposure.scores(own, recordings, encoder, constants())
+    pd.testing.assert_frame_equal(first, again)
+    more = own.model_copy(update={"seeds": (0, 1, 2)})  # the clips are embedded already
+    table = exposure.scores(more, recordings, encoder, constants(lora_rank=0))
     both = first.merge(table, on=["machine", "front_end", "seed", "name"])
     assert len(both) == len(first) / 2
-    assert np.allclose(both["score_x"], both["score_y"], rtol=1e-4)

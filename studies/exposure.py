@@ -4,15 +4,16 @@ The encoder is a Hugging Face ``transformers`` audio model with hidden states, i
 small network classifies its embeddings by machine; -log p(this machine) is the score. With low-rank
 adaptation (LoRA, Hu et al. 2022) the encoder's linear layers are trained as well, through ``peft``.
 The paper found a gain at one seed and none over ten. Training reads training-normal clips only.
-Notebook: 05_variants.
+Scores are kept in ``results/exposure``, and chapter 05 compares them. After a stop, the same command
+resumes: ``python studies/exposure.py --params FILE --encoder FOLDER``.
 """
 
 from __future__ import annotations
 
-import hashlib
+import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,14 +26,15 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from asdlib import dataset
+from asdlib import params as parameters
 from asdlib.autoencoder import SeedLinear
 from asdlib.calibration import Calibration
 from asdlib.io import store
-from asdlib.io.files import digest, resolve
-from asdlib.params import AsdError, Encoder, Params
+from asdlib.io.files import content_digest, digest, resolve
+from asdlib.params import AsdError, Params
 from asdlib.runtime.hardware import choose_device
 from asdlib.runtime.process import bar as progressing
-from asdlib.study.recordings import Recordings
+from asdlib.study.recordings import Recordings, open_recordings
 from asdlib.study.scores import COLUMNS
 from asdlib.training import shuffled
 
@@ -40,59 +42,45 @@ Embed = Callable[[Int[Tensor, "seed clip"]], Float[Tensor, "seed clip value"]]
 """The numbers of clips, in an order for each seed, to their embeddings."""
 
 _SMALLEST = 1e-12  # of a score: a gamma distribution needs positive values
-_UNREAD = {  # constants that do not matter
-    "embedding": {*Encoder.model_fields},
-    "exposure": {"folder", "lora_rank", "lora_epochs"},
-    "lora": {"folder", "epochs"},
-}
 
 
-def check(params: Params) -> None:
-    """Load the encoder and embed a second of noise, before any work is done.
+class Constants(NamedTuple):
+    """Of the head and of the adapted encoder."""
 
-    Raises
-    ------
-    AsdError
-        Naming the folder, what was found and what is needed.
-    """
-    if params.encoder.folder is not None:
-        AudioEncoder(params)
+    hidden: int = 64  # width of the head's hidden layer
+    epochs: int = 20  # of the head
+    batch_size: int = 32  # clips
+    learning_rate: float = 1e-3
+    lora_rank: int = 8  # 0: no low-rank adaptation
+    lora_epochs: int = 2
 
 
-def fingerprint(params: Params) -> str:
-    """Name the encoder's files by their content; empty without an encoder."""
-    if params.encoder.folder is None:
-        return ""
-    folder = resolve(params.encoder.folder)
+def fingerprint(folder: Path) -> str:
+    """Name the encoder's files by their content."""
     files = [*sorted(folder.glob("*.json")), *sorted(folder.glob("*.safetensors"))]
-    return digest([[f.name, _content(f, f.stat().st_size, f.stat().st_mtime_ns)] for f in files])
+    return digest([[f.name, content_digest(f.read_bytes())] for f in files])
 
 
-@cache
-def _content(file: Path, size: int, changed: int) -> str:
-    """Hash a file's content once for every size and time of change."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def scores(params: Params, recordings: Recordings, *, progress: bool = False) -> pd.DataFrame:
+def scores(
+    params: Params, recordings: Recordings, folder: Path, constants: Constants
+) -> pd.DataFrame:
     """Score every clip by the frozen encoder's head, and by the adapted encoder if asked for.
 
-    Scores are computed once, keyed by the encoder's files, the clips and the parameters.
+    Scores are computed once, keyed by the encoder's files, the clips and the constants.
 
     Returns
     -------
     DataFrame as of :func:`asdlib.study.run`; front_end is "exposure" or "lora", scorer "machine".
-    No rows without an encoder, or with fewer than two machines.
     """
-    if params.encoder.folder is None or len(recordings.machines) < 2:
-        return pd.DataFrame(columns=COLUMNS)
+    if len(recordings.machines) < 2:
+        raise AsdError(f"Outlier exposure needs two machines or more, found {recordings.machines}.")
+    AudioEncoder(params, folder)  # what cannot be used is told before any work
     clips, wanted = recordings.manifest, [("exposure", params.seeds)]
-    if params.encoder.lora_rank:  # one encoder per seed, so one file per seed
+    if constants.lora_rank:  # one encoder per seed, so one file per seed
         wanted += [("lora", (seed,)) for seed in params.seeds]
     parts = []
     for name, seeds in wanted:
-        job = Job(params, clips, seeds, progress)
+        job = Job(params, clips, seeds, folder, constants)
         for seed, a in zip(seeds, _kept(name, job), strict=True):
             table = clips.assign(front_end=name, scorer="machine", seed=seed, A=a)
             for _, rows in table.groupby("machine", sort=False):
@@ -103,12 +91,13 @@ def scores(params: Params, recordings: Recordings, *, progress: bool = False) ->
 
 
 class Job(NamedTuple):
-    """What is computed at once: parameters, rows of a manifest, seeds, and whether it is shown."""
+    """What is computed at once: parameters, rows of a manifest, seeds, and the encoder."""
 
     params: Params
     clips: pd.DataFrame
     seeds: Sequence[int]
-    progress: bool
+    folder: Path
+    constants: Constants
 
 
 def _kept(kind: str, job: Job) -> Float[np.ndarray, "row column"]:
@@ -116,13 +105,13 @@ def _kept(kind: str, job: Job) -> Float[np.ndarray, "row column"]:
 
     Parameters
     ----------
-    kind : "embedding", "exposure" or "lora"; each depends on some constants and columns only.
+    kind : "embedding", "exposure" or "lora". Embeddings depend on neither seeds nor constants.
     """
     compute = {"embedding": _embeddings, "exposure": _frozen, "lora": _adapted}[kind]
     params, columns = job.params, ["hash", "machine", "split", "domain", "label", "name"]
     values = {
-        "code": store.code("study.exposure"),
-        "encoder": [fingerprint(params), params.encoder.model_dump(exclude=_UNREAD[kind])],
+        "code": content_digest(Path(__file__).read_bytes()),
+        "encoder": [fingerprint(job.folder), [] if kind == "embedding" else job.constants],
         "clips": job.clips["hash" if kind == "embedding" else columns].to_numpy().tolist(),
         "spectra": [params.spectra.sample_rate, params.spectra.resample],
         "seeds": job.seeds,
@@ -140,18 +129,18 @@ class AudioEncoder:
     size : values of an embedding.
     """
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Params, folder: Path):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         try:
             import peft  # noqa: F401  # of _adapted
             import transformers
         except ImportError:
-            needed = "encoder.folder needs transformers and peft: pip install asdlib[encoder]."
+            needed = "--encoder needs transformers and peft: pip install asdlib[encoder]."
             raise AsdError(needed) from None
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self._spectra, self._device = params.spectra, choose_device(params.device)
-        folder, rate = resolve(str(params.encoder.folder)), params.spectra.sample_rate
+        rate = params.spectra.sample_rate
         local = {"local_files_only": True}
         own = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
         try:
@@ -173,7 +162,7 @@ class AudioEncoder:
         except Exception as error:  # the folder is the user's and the library may raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise AsdError(
-                f"encoder.folder: {folder} cannot be used ({reason[:300]}); it must hold a "
+                f"--encoder: {folder} cannot be used ({reason[:300]}); it must hold a "
                 "transformers audio model: config.json, preprocessor_config.json and weights as "
                 "safetensors."
             ) from error
@@ -197,8 +186,8 @@ class AudioEncoder:
 
 def _embeddings(job: Job) -> Float[Tensor, "clip value"]:
     """Embed every clip once by the frozen encoder."""
-    encoder = AudioEncoder(job.params)
-    shown = progressing("frozen encoder", len(job.clips), "clip", progress=job.progress)
+    encoder = AudioEncoder(job.params, job.folder)
+    shown = progressing("frozen encoder", len(job.clips), "clip", progress=True)
     with torch.inference_mode(), shown as bar:
         return encoder(job.clips, bar).cpu()
 
@@ -208,23 +197,23 @@ def _frozen(job: Job) -> Float[Tensor, "seed clip"]:
     x = torch.from_numpy(_kept("embedding", job._replace(seeds=())))
     normal = x[torch.from_numpy((job.clips["split"] == "train").to_numpy(copy=True))]
     x = (x - normal.mean(0)) / normal.std(0).clamp_min(1e-8)
-    return _surprise(job, x.__getitem__, x.shape[1], [], job.params.encoder.epochs)
+    return _surprise(job, x.__getitem__, x.shape[1], [], job.constants.epochs)
 
 
 def _adapted(job: Job) -> Float[Tensor, "1 clip"]:
     """A by one seed's encoder and head, trained together."""
     from peft import LoraConfig, get_peft_model
 
-    (seed,), clips, wanted = job.seeds, job.clips, job.params.encoder
+    (seed,), clips, wanted = job.seeds, job.clips, job.constants
     rank, epochs = wanted.lora_rank, wanted.lora_epochs
-    encoder = AudioEncoder(job.params)
+    encoder = AudioEncoder(job.params, job.folder)
     with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         encoder.model = get_peft_model(encoder.model, config)
     weights = [weight for weight in encoder.model.parameters() if weight.requires_grad]
     steps = epochs * int((clips["split"] == "train").sum()) + len(clips)
-    with progressing(f"LoRA, seed {seed}", steps, "clip", progress=job.progress) as bar:
+    with progressing(f"LoRA, seed {seed}", steps, "clip", progress=True) as bar:
 
         def embed(numbers: Int[Tensor, "1 clip"]) -> Float[Tensor, "1 clip value"]:
             return encoder(clips.iloc[numbers[0].tolist()], bar)[None]
@@ -245,7 +234,7 @@ def _surprise(
     size : values of an embedding.
     weights : what is trained besides the heads.
     """
-    clips, seeds, wanted = job.clips, job.seeds, job.params.encoder
+    clips, seeds, wanted = job.clips, job.seeds, job.constants
     machine = torch.from_numpy(pd.factorize(clips["machine"])[0].astype(np.int64))
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     hidden = SeedLinear(generators, size, wanted.hidden)
@@ -269,3 +258,24 @@ def _surprise(
         logits = torch.cat([head(embed(clip)).cpu() for clip in numbers.split(1, dim=1)], 1)
     log_p = logits.double().log_softmax(2)
     return (-log_p[:, numbers[0], machine]).clamp_min(_SMALLEST)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", default="params/demo.yaml")
+    parser.add_argument("--encoder", type=Path, required=True, help="a transformers audio model")
+    parser.add_argument("--lora-rank", type=int, default=Constants().lora_rank)
+    given = parser.parse_args()
+    params = parameters.load(given.params)
+    recordings = open_recordings(params, progress=True)
+    found = scores(params, recordings, given.encoder, Constants(lora_rank=given.lora_rank))
+    found = found.assign(manifest=recordings.digest)
+    store.save(found, resolve(params.results) / "exposure" / "table.parquet")
+    print(f"Scores of {len(found)} clips and seeds are kept; chapter 05 compares them.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except AsdError as error:
+        sys.exit(str(error))
