@@ -21,7 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
-from asdlib import metrics
+from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
 from asdlib.report import answers, charts_scores, provenance, text

@@ -21,6 +21,7 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+from asdlib import study
 from asdlib.compare import findings, statistics as stats
 from asdlib.report import charts_scores, provenance, tables, text
 from asdlib.report.chapter import CONTENTS, Chapter

@@ -4,8 +4,8 @@ The encoder is a Hugging Face ``transformers`` audio model with hidden states, i
 small network classifies its embeddings by machine; -log p(this machine) is the score. With low-rank
 adaptation (LoRA, Hu et al. 2022) the encoder's linear layers are trained as well, through ``peft``.
 The paper found a gain at one seed and none over ten. Training reads training-normal clips only.
-Scores are kept in ``results/exposure``, and chapter 05 compares them. After a stop, the same command
-resumes: ``python studies/exposure.py --params FILE --encoder FOLDER``.
+Scores are kept in ``results/exposure``, and chapter 05 compares them. Run it as
+``python studies/exposure.py --params FILE --encoder FOLDER``; the same command resumes it.
 """
 
 from __future__ import annotations
