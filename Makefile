@@ -29,7 +29,7 @@ test: env
 	$(BIN)/python -m pytest
 
 faults: env
-	$(BIN)/python -m pytest tests/faults --every-fault -m "" --dist load
+	$(BIN)/python -m pytest --every-fault -m kind --dist load
 
 lint: env
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,22 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(items):
     """Put the longest files first, so that no process works alone at the end."""
     items.sort(key=lambda item: next((i for i, own in enumerate(_LONG) if own in item.nodeid), 9))
+
+
+def pytest_runtest_setup(item):
+    item.user_properties += [("kind", mark.args[0]) for mark in item.iter_markers("kind")]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """List the kinds of faults that were tried."""
+    found = Counter()
+    for outcome in ("passed", "failed") if config.getoption("--every-fault") else ():
+        for report in terminalreporter.getreports(outcome):
+            kinds = [value for key, value in report.user_properties if key == "kind"]
+            found.update((kind, outcome) for kind in kinds if report.when == "call")
+    for kind in dict.fromkeys(kind for kind, _ in found):
+        passed, failed = found[kind, "passed"], found[kind, "failed"]
+        terminalreporter.write_line(f"{kind}: {passed} passed, {failed} failed")
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
         score_files.read(tmp_path / "us", parts)
 
 
+@pytest.mark.kind("official data as shipped")
 def test_the_organisers_folder_is_read_as_it_is_and_tables_as_programs_save_them(tmp_path):
     """Names without an ending, links, what a Mac and Jupyter leave, a spreadsheet."""
     hidden = {name: f"section_00_{i:04d}.wav" for i, (*_, name) in enumerate(clips())}
@@ -130,6 +131,7 @@ def test_the_organisers_folder_is_read_as_it_is_and_tables_as_programs_save_them
         pd.testing.assert_frame_equal(found[columns], expected)
 
 
+@pytest.mark.kind("one thing pooled with another")
 def test_several_sections_of_a_machine_are_refused(tmp_path):
     left(tmp_path / "us", "fan", scores("fan", 2))
     other = [(name.replace("section_00", "section_01"), value) for name, value in scores("fan", 2)]

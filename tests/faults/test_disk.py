@@ -26,6 +26,8 @@ _PART = re.compile(r"\.?asd-part-\w{8}\.?")
 # parts, which may stay where they cannot be removed; of no run; Sphinx's memory; times of files
 _PASSING = re.compile(r"(^|/)\.(?!asd/)|^tmp/|^build/doctrees/|\.lock$|/checkpoint\.|/checked-")
 
+pytestmark = pytest.mark.kind("a disk that fails")
+
 
 class Trial:
     """A command in a folder that is put back before every fault.

@@ -48,6 +48,8 @@ NO_FILE = {
     "folder": lambda path: path.mkdir(),
 }
 
+pytestmark = pytest.mark.kind("damaged input")
+
 
 def mutated(content, rng, words):
     """Change one to three places of some bytes, rather at the beginning."""

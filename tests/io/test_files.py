@@ -68,6 +68,7 @@ def test_an_error_without_a_name_or_a_number_is_a_sentence():
     assert said == "The system reports an error (encoder error -2)."
 
 
+@pytest.mark.kind("two that share a folder")
 def test_what_killed_runs_left_goes_after_a_day_and_nothing_else(tmp_path):
     deep = tmp_path / "units" / "fan"
     (deep / ".asd-part-0123abcd.clips").mkdir(parents=True)

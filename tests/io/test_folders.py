@@ -47,6 +47,7 @@ def test_what_systems_leave_behind_is_no_recording_and_no_part_of_a_package(tmp_
     assert not [line for line in told if "not a file of" in line or "elsewhere" in line]
 
 
+@pytest.mark.kind("files that are no recordings")
 def test_names_are_compared_in_one_form(tmp_path, rng):
     folder = tmp_path / NFD
     for number in range(2):
@@ -153,6 +154,7 @@ def test_the_doctor_and_fit_say_what_they_saw_of_one_machine(tmp_path, rng, caps
         assert closing.startswith("1 of 11 recordings cannot be used. Repair it or move it out")
 
 
+@pytest.mark.kind("what is called normal is not")
 def test_what_is_named_as_an_anomaly_is_learnt_only_where_it_is_asked_for(tmp_path, rng, capsys):
     normal = ("normal/a.wav", "default/b.wav", "long/c.wav")
     named = ("abnormal/d.wav", "Anomaly-1.wav", "pump_NG_1.wav", "x_faulty.wav")
@@ -174,6 +176,7 @@ def test_what_is_named_as_an_anomaly_is_learnt_only_where_it_is_asked_for(tmp_pa
     )
 
 
+@pytest.mark.kind("files that are no recordings")
 def test_a_folder_behind_links_is_walked_once_and_other_kinds_are_counted(tmp_path, rng, capsys):
     pump, disk = tmp_path / "pump", tmp_path / "disk"
     for name in ("monday/a.wav", "monday/b.wav"):

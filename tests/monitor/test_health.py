@@ -121,6 +121,7 @@ def test_what_is_done_to_a_recording_is_told(machine, what):
         assert re.match(told, sentence)
 
 
+@pytest.mark.kind("numbers and order in sentences")
 def test_numbers_of_a_drift_and_of_a_level_are_right(machine):
     (one, *others), _, known = machine
     (sentence,) = sentences(on(FAR, drift)(one), known)

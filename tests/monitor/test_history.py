@@ -24,6 +24,7 @@ def log(folder, *lines):
     return folder / "log.jsonl"
 
 
+@pytest.mark.kind("numbers and order in sentences")
 def test_lines_are_read_in_the_order_of_time_and_what_is_left_out_is_counted(tmp_path):
     odd = ["{", "[1]", "7", '{"name": 1}', "[" * 10**5, line(score="nan"), line(p_value=2)]
     odd += [line(reasons="x"), line(time="9999-12-31T00:00:00"), line(changed_ns=10**30)]

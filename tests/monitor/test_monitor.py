@@ -158,6 +158,7 @@ def test_one_new_line_is_an_alarm_that_names_it(tmp_path):
         assert float(told.replace(",", "")) == pytest.approx(hertz, abs=0.5)
 
 
+@pytest.mark.kind("a recording of another length")
 def test_a_longer_recording_is_judged_by_its_worst_window(monitor):
     long = np.concatenate([sound(200 + n) for n in range(30)], axis=1)
     usual = monitor.score(long)
@@ -171,6 +172,7 @@ def test_a_longer_recording_is_judged_by_its_worst_window(monitor):
     assert found.p_value < usual.p_value
 
 
+@pytest.mark.kind("a recording of another length")
 def test_a_much_shorter_recording_has_no_verdict(monitor):
     found = monitor.score(sound(99)[:, : RATE // 2])
     assert found.verdict == "no verdict"

@@ -340,6 +340,7 @@ def test_after_kill_9_no_file_is_scored_twice_and_none_is_lost(model, folder, tm
     assert sorted(told) == expected
 
 
+@pytest.mark.kind("two that share a folder")
 def test_one_log_is_for_one_watcher_and_one_model(model, folder, tmp_path):
     log, link, other = tmp_path / "log", tmp_path / "link", tmp_path / "other.safetensors"
     link.symlink_to(log)
@@ -369,6 +370,7 @@ def test_lines_of_a_log_that_say_nothing_are_passed_over(model, folder, tmp_path
     assert log.read_bytes().splitlines()[-2] == b'{"name": "b.wav", "si'
 
 
+@pytest.mark.kind("files that live long")
 def test_a_log_may_be_rotated_cut_or_removed_and_nothing_is_told_twice(model, folder, tmp_path):
     log = tmp_path / "log.jsonl"
     (folder / "a.wav").write_bytes(wav())
@@ -392,6 +394,7 @@ def test_a_log_may_be_rotated_cut_or_removed_and_nothing_is_told_twice(model, fo
     assert once(model, folder, log=log) == []
 
 
+@pytest.mark.kind("memory that grows with the length")
 def test_a_recording_whose_scoring_ended_the_watcher_is_left_out_until_it_changes(
     model, folder, tmp_path, monkeypatch
 ):
@@ -420,6 +423,7 @@ def test_a_recording_whose_scoring_ended_the_watcher_is_left_out_until_it_change
     assert names(once(model, folder, log=log)) == ["long.wav"]
 
 
+@pytest.mark.kind("a fault of the system, not of the file")
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -450,6 +454,7 @@ def test_what_the_system_does_not_give_is_told_once_and_tried_again(
     assert "score" in told[1]
 
 
+@pytest.mark.kind("a slow recorder")
 def test_a_recorder_that_is_slow_is_waited_for(model, folder, monkeypatch):
     """It gave the file its length first and fills it, or keeps its header up to date."""
     long = two_channels(np.random.default_rng(1), 8.0)

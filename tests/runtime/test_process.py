@@ -58,6 +58,7 @@ def test_caches_are_never_read_where_someone_else_put_them(tmp_path):
     assert all(path.startswith(f"{tmp_path}/asd-caches-") for path in used)
 
 
+@pytest.mark.kind("signals and settings of a library")
 @pytest.mark.parametrize(("most", "told"), [(3, "3 threads can be"), (20, None)])
 def test_where_few_threads_may_be_started_libraries_start_few_or_none(monkeypatch, most, told):
     real, begun = threading.Thread.start, []
@@ -75,6 +76,7 @@ def test_where_few_threads_may_be_started_libraries_start_few_or_none(monkeypatc
     assert (os.environ["OMP_NUM_THREADS"] == "1") == (told is None)
 
 
+@pytest.mark.kind("no place to write")
 def test_without_any_place_to_write_nothing_is_cached(tmp_path, monkeypatch):
     """As on a full disk, and with a root that is read-only."""
 
@@ -89,6 +91,7 @@ def test_without_any_place_to_write_nothing_is_cached(tmp_path, monkeypatch):
     assert variables["NUMBA_DISABLE_JIT"] == "1"
 
 
+@pytest.mark.kind("the user's environment")
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("today", "not set"), ("0", "not set"), ("9" * 20, "not set"), ("1700000000", "1700000000")],
@@ -105,6 +108,7 @@ def test_a_number_of_threads_that_is_none_counts_as_not_set(given, kept):
     assert seen("OMP_NUM_THREADS", OMP_NUM_THREADS=given) == [kept]
 
 
+@pytest.mark.kind("the user's environment")
 def test_warnings_are_no_errors_where_a_user_has_made_them_so():
     code = "from asdlib.runtime.process import open_streams; open_streams(); import warnings\n"
     code += "warnings.warn('old', DeprecationWarning); warnings.warn('odd'); print('done')"
