@@ -49,7 +49,7 @@ def problem_of(signal: Signal, rate: int, spectra: Spectra = Spectra(), shortest
         return wrong
     if not np.isfinite(signal).all():
         return f"{np.count_nonzero(~np.isfinite(signal))} samples are NaN or infinite."
-    if (peak := float(np.abs(signal).max())) > _LOUDEST:
+    if (peak := float(max(signal.max(), -signal.min()))) > _LOUDEST:
         return f"samples of up to {peak:.0e}; full scale is 1, at most {_LOUDEST:.0e} is allowed."
     flat = np.ptp(signal, axis=1) < _SILENCE  # a constant offset is silence too
     if flat.any():
