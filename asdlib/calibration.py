@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import scipy.special
-import scipy.stats
 from jaxtyping import Bool, Float, Int
 
 from asdlib.params import AsdError, Scoring
@@ -72,13 +71,15 @@ class Calibration:
         AsdError
             For scores that are not positive and finite.
         """
+        from scipy.stats import gamma  # half a second to import
+
         scores = np.asarray(scores, np.float64)
         _refuse(scores)
         mean, narrow = scores.mean(), scores.std() / scores.mean()
         if narrow < _NARROW:
             shape = min(narrow**-2, _STEEPEST) if narrow > 0 else _STEEPEST
             return cls(float(shape), float(mean / shape), quantile, mode)
-        shape, _, scale = scipy.stats.gamma.fit(scores, floc=0)
+        shape, _, scale = gamma.fit(scores, floc=0)
         return cls(float(shape), float(scale), quantile, mode)
 
     def standardise(self, scores: Values | float) -> Values:
@@ -103,7 +104,7 @@ class Calibration:
     @property
     def raw_threshold(self) -> float:
         """Decision threshold on A."""
-        return float(scipy.stats.gamma.ppf(self.quantile, self.shape) * self.scale)
+        return float(scipy.special.gammaincinv(self.shape, self.quantile) * self.scale)
 
 
 @dataclass(frozen=True)
@@ -270,8 +271,10 @@ def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tup
     """
     if not total:
         return 0.0, 1.0
-    found = scipy.stats.binomtest(count, total).proportion_ci(confidence, "exact")
-    return float(found.low), float(found.high)
+    tail, quantile = (1 - confidence) / 2, scipy.special.betaincinv
+    low = quantile(count, total - count + 1, tail) if count else 0.0
+    high = quantile(count + 1, total - count, 1 - tail) if count < total else 1.0
+    return float(low), float(high)
 
 
 def folds(

@@ -16,14 +16,14 @@ from functools import cached_property, lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
+import scipy.fft
 import scipy.linalg
-import scipy.signal
 from jaxtyping import Float, Int, Shaped
 
 from asdlib.calibration import HeldOut
 from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.parallel import one_thread
-from asdlib.spectra import Power, decibels, frequencies, mel_filters
+from asdlib.spectra import Power, decibels, frequencies, hann, mel_filters
 
 NAMES = ("p", "m", "s", "d")
 """Statistics over the frames of a clip, in the order of :func:`over_time`."""
@@ -201,10 +201,12 @@ def welch(signal: Sound, sample_rate: int, segment: int) -> Float[np.ndarray, " 
     (4097,)
     """
     length = min(segment, len(signal))
-    _, _, periodograms = scipy.signal.spectrogram(
-        signal, sample_rate, "hann", length, length // 2, segment
-    )
-    return periodograms.mean(axis=-1)
+    framed = np.lib.stride_tricks.sliding_window_view(signal, length)[:: length - length // 2]
+    window = hann(length).astype(signal.dtype)
+    spectra = scipy.fft.rfft((framed - framed.mean(axis=1, keepdims=True)) * window, segment)
+    density = (spectra.real**2 + spectra.imag**2).mean(axis=0) / (sample_rate * (window**2).sum())
+    density[1 : (segment + 1) // 2] *= 2  # both signs of a frequency
+    return density
 
 
 def _edges(sample_rate: int, count: int, lowest: float) -> Float[np.ndarray, " edge"]:

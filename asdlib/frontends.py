@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import scipy.signal
 import scipy.special
 from jaxtyping import Complex, Float
 
@@ -58,6 +57,8 @@ def coherence(spectrum: Spectrum, constants: Denoising = Denoising()) -> Power:
 
 
 def _smooth(values: np.ndarray, constants: Denoising) -> np.ndarray:
+    import scipy.signal  # half a second to import, needed nowhere else
+
     keep = np.asarray(constants.smoothing, values.real.dtype)
     start = keep * values[:, : constants.start_frames].mean(axis=1, keepdims=True)
     one = np.ones((), keep.dtype)

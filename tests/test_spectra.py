@@ -16,6 +16,8 @@ def test_log_mel_equals_librosa(rng, samples):
     mel = librosa.feature.melspectrogram(
         y=signal, sr=16000, n_fft=1024, hop_length=512, n_mels=128, pad_mode="constant"
     )
+    filters = librosa.filters.mel(sr=16000, n_fft=1024, n_mels=128)
+    assert np.array_equal(spectra.mel_filters(16000, 1024, 128), filters)
     expected = librosa.power_to_db(mel, amin=1e-16, top_db=None)
     ours = spectra.log_mel(spectra.power(spectra.stft(signal)))
     assert ours.shape == (1 + samples // 512, 128)

@@ -81,7 +81,7 @@ def decode(content: bytes) -> tuple[Float[np.ndarray, "channel sample"], int]:
             found = length.search(file.extra_info)
             if found and int(found["held"]) < int(found["announced"]) < _UNWRITTEN:
                 raise _truncated(found["announced"], unit, found["held"])
-        return _samples(file).T, file.samplerate
+        return _samples(file), file.samplerate
 
 
 def is_finished(content: bytes) -> bool:
@@ -119,8 +119,8 @@ def _opened(content: bytes) -> soundfile.SoundFile:
         raise AsdError(f"cannot be read as audio ({_reason(error)}).") from None
 
 
-def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
-    """Decode block by block: what a header promises takes no memory before it is there."""
+def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "channel sample"]:
+    """Decode block by block: what a header promises takes no memory before it is written."""
     most = _MOST_VALUES // file.channels
     if file.frames > _NONE:
         raise AsdError(
@@ -131,18 +131,18 @@ def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "sample channel"]:
         raise AsdError(
             f"the header announces {file.frames} samples per channel; at most {most} can be read."
         )
-    blocks = [np.zeros((0, file.channels), np.float32)]
-    held = 0
+    samples, held = np.empty((file.channels, file.frames), np.float32), 0
     while held < file.frames:
         size = min(file.frames - held, max(_BLOCK // file.channels, 1))
         try:
-            blocks.append(file.read(size, dtype="float32", always_2d=True))
+            block = file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise AsdError(f"truncated or damaged ({_reason(error)}).") from None
-        held += len(blocks[-1])
-        if len(blocks[-1]) < size:
+        samples[:, held : held + len(block)] = block.T
+        held += len(block)
+        if len(block) < size:
             raise _truncated(file.frames, "samples per channel", held)
-    return np.concatenate(blocks) if len(blocks) > 2 else blocks[-1]
+    return samples
 
 
 def _truncated(announced: int | str, unit: str, held: int | str) -> AsdError:

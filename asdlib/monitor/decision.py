@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-import scipy.stats
+import scipy.special
 from jaxtyping import Float
 
 from asdlib.calibration import Alarm
@@ -114,7 +114,7 @@ class Decision:
         mean = alarms.sum() / counts.sum()
         # a ratio over clusters: sessions differ in their number of recordings
         error = np.sqrt(n / (n - 1) * np.square(alarms - mean * counts).sum()) / counts.sum()
-        apart = scipy.stats.t.ppf(0.975, n - 1) * error
+        apart = scipy.special.stdtrit(n - 1, 0.975) * error
         # as wide at least as without any difference between sessions
         apart = max(apart, np.diff(self.alarm.interval).item() / 2)
         low, high = np.clip([mean - apart, mean + apart], 0, 1)
@@ -123,7 +123,7 @@ class Decision:
             f"{low:.1%} and {high:.1%}."
         ]
         for name, found, count in shares.itertuples():
-            if scipy.stats.binomtest(found, count, self.rate, "greater").pvalue < _ODD / n:
+            if scipy.special.bdtrc(found - 1, count, self.rate) < _ODD / n:  # so many or more
                 rest = Alarm(self.held_out[of != name], self.rate)
                 told.append(
                     f"Session {name} is unlike the others: {found} of its "

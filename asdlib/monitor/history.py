@@ -14,7 +14,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 from jaxtyping import Float
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, NaiveDatetime, model_validator
 
@@ -264,9 +263,11 @@ def drift(
     latest = p_values[-LATEST:]
     if len(latest) < _LEAST:
         return False, ""
+    from scipy.stats import kstest  # half a second to import
+
     alarms = sum(p <= rate for p in latest)
     low, high = proportion_interval(alarms, len(latest))
-    uneven = bool(scipy.stats.kstest(latest, "uniform").pvalue < _CHANCE)
+    uneven = bool(kstest(latest, "uniform").pvalue < _CHANCE)
     median, fit = float(np.median(latest)), "they fit."
     if low > rate:
         fit = _CHANGED

@@ -20,7 +20,6 @@ from asdlib.io import files
 from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView
-from asdlib.spectra import mel_filters
 
 VERSION = 4
 """Of the format; a file of another one is refused."""
@@ -105,8 +104,6 @@ def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedVi
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
     sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])
-    # their library is loaded now: a long recording may leave no memory for that
-    mel_filters(sizes.sample_rate, sizes.n_fft, sizes.n_mels)
     return FittedView(scorer, kind(constants, floors=floors), normal, sizes, statistics)
 
 

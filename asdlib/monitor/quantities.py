@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from jaxtyping import Complex, Float
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -89,37 +89,51 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
     (-20, -21, 0.25)
     """
     signal, rate = np.ascontiguousarray(signal, np.float32), spectra.sample_rate
-    mean = signal.mean(axis=1, dtype=np.float64)
-    centred = signal - mean[:, None].astype(np.float32)
-    whole = np.einsum("cs,cs->c", centred, centred) / signal.shape[1]
-    slice_ = max(int(_SLICE * rate), 1)
-    count = max(signal.shape[1] // slice_, 1)
-    cut = centred[:, : count * slice_].reshape(2, count, -1)
-    slices = np.einsum("cns,cns->cn", cut, cut) / cut.shape[-1]
-    # segments of one length that cover all of the signal, at least two
     samples = signal.shape[1]
+    mean = signal.mean(axis=1, dtype=np.float64)
+    levels = [_levels(own - np.float32(m), rate) for own, m in zip(signal, mean, strict=True)]
+    whole, slices, means = (np.stack(own) for own in zip(*levels, strict=True))
+    # segments of one length that cover all of the signal, at least two; one at a time in memory
     length = min(_SEGMENT, 2 ** int(np.log2(max(samples * 2 // 3, 2))))
     starts = np.linspace(0, samples - length, max(round(samples / length), 2)).astype(int)
-    segments = np.stack([centred[:, start : start + length] for start in starts], axis=1)
-    x = scipy.fft.rfft(segments * _window(length), axis=-1)
-    power = (x.real**2 + x.imag**2).mean(axis=1, dtype=np.float64)
-    cross = x[1] * x[0].conj()
-    unlike, times = _copy(power, cross.mean(axis=0))
+    count, bins = len(starts), length // 2 + 1
+    drifts, power = np.zeros((2, count)), np.zeros((2, bins))
+    both, halves = np.zeros(bins, np.complex128), np.zeros((2, bins), np.complex128)
+    for number, start in enumerate(starts):
+        segment = signal[:, start : start + length] - mean[:, None].astype(np.float32)
+        drifts[:, number] = segment.mean(axis=-1)
+        x = scipy.fft.rfft(segment * _window(length), axis=-1)
+        power += (x.real**2 + x.imag**2) / count
+        cross = x[1] * x[0].conj()
+        both += cross / count
+        if number + 1 <= count // 2 or number >= count - count // 2:  # not the middle one
+            halves[int(number >= count // 2)] += cross / np.maximum(np.abs(cross), _TINY)
+    unlike, times = _copy(power, both)
     bands = decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2)))
     run = int(RUN * rate)
     values = by_channel(
         level=decibels(whole),
         mean=mean,
         offset=np.abs(mean),
-        wander=segments.mean(axis=-1).std(axis=1) / np.sqrt(segments.shape[1]),
-        ramp=_ramp(cut.mean(axis=-1)),
+        wander=drifts.std(axis=1) / np.sqrt(count),
+        ramp=_ramp(means),
         clipped=[_clipped(one) for one in signal],
         silent=[_silent(one, run) for one in signal],
         drop=[steepest(one)[0] for one in bands],
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
     )
-    both = {"unlike": unlike, "times": times}
-    return RecordingQuantities(values | both, bands, _lags(cross, length), rate, samples / rate)
+    values |= {"unlike": unlike, "times": times}
+    lags = _lags(halves / (count // 2), length)
+    return RecordingQuantities(values, bands, lags, rate, samples / rate)
+
+
+def _levels(centred: Float[np.ndarray, " sample"], rate: int) -> tuple[Any, Any, Any]:
+    """Mean power of a channel, that of its slices, and their means."""
+    length = max(int(_SLICE * rate), 1)
+    count = max(len(centred) // length, 1)
+    cut = centred[: count * length].reshape(count, -1)
+    power = np.einsum("ns,ns->n", cut, cut) / cut.shape[-1]
+    return np.dot(centred, centred) / len(centred), power, cut.mean(axis=-1)
 
 
 def _ramp(means: Float[np.ndarray, "channel=2 slice"]) -> Float[np.ndarray, " channel=2"]:
@@ -174,34 +188,31 @@ def _copy(
 
 def _clipped(channel: Float[np.ndarray, " sample"]) -> float:
     """Share of samples on a plateau at the highest and the lowest value."""
-    near_by = max(_BELOW_TOP * float(np.ptp(channel)) / 2, _STEP)
-    share = 0.0
-    for apart in (channel.max() - channel, channel - channel.min()):
-        here = np.count_nonzero(apart == 0)
-        if here > _RATIO * (np.count_nonzero(apart < near_by) - here):
+    low, top = float(channel.min()), float(channel.max())
+    near_by, share = max(_BELOW_TOP * (top - low) / 2, _STEP), 0.0
+    for peak, close in ((top, channel > top - near_by), (low, channel < low + near_by)):
+        here = np.count_nonzero(channel == peak)
+        if here > _RATIO * (np.count_nonzero(close) - here):
             share += here / len(channel)
     return share
 
 
 def _silent(channel: Float[np.ndarray, " sample"], shortest: int) -> float:
     """Share of samples in stretches of one value that is not a peak's."""
-    changes = np.flatnonzero(channel[1:] != channel[:-1])
-    edges = np.concatenate([[-1], changes, [len(channel) - 1]])
-    runs = np.diff(edges)
+    same = np.pad(channel[1:] == channel[:-1], 1)
+    starts, ends = np.flatnonzero(same[1:] != same[:-1]).reshape(-1, 2).T
+    runs = ends - starts + 1
     long = runs >= shortest
-    value = channel[edges[1:][long]]
+    value = channel[starts[long]]
     peak = (value == channel.max()) | (value == channel.min())
     return float(runs[long][~peak].sum() / len(channel))
 
 
-def _lags(cross: Complex[np.ndarray, "segment bin"], length: int) -> Lags:
+def _lags(halves: Complex[np.ndarray, "half=2 bin"], length: int) -> Lags:
     """Cross-correlation by phase alone in each half (C. Knapp, G. Carter, IEEE ASSP 24(4), 1976).
 
     Shorter recordings than 1 s have zeros at the lags that they cannot tell.
     """
-    white = cross / np.maximum(np.abs(cross), _TINY)
-    middle = len(white) // 2
-    halves = np.stack([white[:middle].mean(axis=0), white[-middle:].mean(axis=0)])
     halves[:, 0] = 0
     whole = scipy.fft.irfft(halves, length, axis=-1)
     most = min(LAG, length // 4)
@@ -212,4 +223,7 @@ def _lags(cross: Complex[np.ndarray, "segment bin"], length: int) -> Lags:
 
 @lru_cache(maxsize=4)
 def _window(length: int) -> Float[np.ndarray, " sample"]:
-    return scipy.signal.get_window(("tukey", _TAPER), length).astype(np.float32)
+    """Tukey window: cosine slopes at both ends, periodic."""
+    place = np.arange(length)
+    slope = np.minimum(2 * np.minimum(place, length - place) / (_TAPER * length), 1)
+    return (0.5 - 0.5 * np.cos(np.pi * slope)).astype(np.float32)

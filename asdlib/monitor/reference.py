@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import scipy.signal
 from jaxtyping import Float
 
 from asdlib.monitor.quantities import CHANNELS, LAG, Lags, RecordingQuantities, by_channel, steepest
@@ -155,10 +154,10 @@ def _matches(lags: Lags, template: Template) -> dict[str, float]:
     as with any; drift, delay in the second half minus the first.
     """
     whole = lags.sum(axis=0) / np.sqrt(2)
-    found = scipy.signal.correlate(whole, template, "valid")
+    found = np.correlate(whole, template, "valid")
     best, none = int(np.abs(found).argmax()), LAG - _HALF
     match = float(found[best])
-    swapped = scipy.signal.correlate(np.roll(whole[::-1], 1), template, "valid")
+    swapped = np.correlate(np.roll(whole[::-1], 1), template, "valid")
     straight, mirrored = (
         float(np.abs(one[none - _NEIGHBOURS : none + _NEIGHBOURS + 1]).max())
         for one in (found, swapped)
@@ -174,7 +173,7 @@ def _matches(lags: Lags, template: Template) -> dict[str, float]:
 
 def _peak(lags: Float[np.ndarray, " lag"], template: Template) -> tuple[float, float]:
     """Delay in samples, with a parabola through the peak, and the height of the match."""
-    found = np.abs(scipy.signal.correlate(lags, template, "valid"))
+    found = np.abs(np.correlate(lags, template, "valid"))
     best = int(np.clip(found.argmax(), 1, len(found) - 2))
     left, top, right = found[best - 1 : best + 2]
     curve = left - 2 * top + right

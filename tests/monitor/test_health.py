@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -245,3 +246,11 @@ def test_the_doctor_counts_recordings_that_are_not_sound(tmp_path, rng, capsys):
     assert main(["doctor", str(tmp_path / "data"), "--params", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "pump: offset: 5 of 6 recordings (0.wav, 1.wav, 2.wav, ...)." in lines
+
+
+def test_a_long_recording_takes_little_more_memory_than_its_samples(rng):
+    signal = rng.normal(size=(2, 60 * 16000)).astype(np.float32)
+    tracemalloc.start()
+    measure(signal)
+    assert tracemalloc.get_traced_memory()[1] < 1.2 * signal.nbytes
+    tracemalloc.stop()

@@ -389,6 +389,16 @@ def test_the_command_scores_recordings(model, tmp_path, capsys):
     assert [line["alarm"] for line in lines] == [False, False, True]
 
 
+def test_scoring_starts_without_slow_libraries(model, tmp_path):
+    clip = write(tmp_path / "clips", [90]) / "090.wav"
+    code = "import sys; from asdlib import cli; cli.main(sys.argv[1:]); print(*sys.modules)"
+    command = [sys.executable, "-c", code, "score", model, clip]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "numpy" in done.stdout
+    slow = {"torch", "sklearn", "librosa", "numba", "scipy.signal", "scipy.stats", "matplotlib"}
+    assert not slow & set(done.stdout.splitlines()[-1].split())
+
+
 def test_scores_as_a_table_pictures_of_alarms_and_alarms_after_two(model, tmp_path, capsys):
     clips = write(tmp_path / "clips", [90, 91])
     for number in (92, 93, 94):
