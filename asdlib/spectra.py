@@ -132,10 +132,17 @@ def istft(
     >>> bool(np.allclose(istft(stft(signal), 4000), signal, atol=1e-6))
     True
     """
-    import librosa
-
     n_fft, hop = spectra.n_fft, spectra.hop_length
-    return librosa.istft(spectrum, n_fft=n_fft, hop_length=hop, length=samples)
+    window, count = hann(n_fft), spectrum.shape[1]
+    frames = scipy.fft.irfft(spectrum.T, n_fft) * window
+    sound = np.zeros((max(count - 1, 0) * hop + n_fft), spectrum.real.dtype)
+    weight = np.zeros_like(sound)
+    for start, frame in zip(range(0, count * hop, hop), frames, strict=True):
+        sound[start : start + n_fft] += frame
+        weight[start : start + n_fft] += window**2
+    sound /= np.where(weight > np.finfo(weight.dtype).tiny, weight, 1)
+    sound = sound[n_fft // 2 :][:samples]
+    return np.pad(sound, (0, samples - len(sound)))
 
 
 def frequencies(spectra: Spectra = Spectra()) -> Float[np.ndarray, " frequency"]:
@@ -185,19 +192,28 @@ def log_mel(power: Power, spectra: Spectra = Spectra()) -> LogMel:
     return decibels(power.T @ filters.T.astype(power.dtype))
 
 
+def mel_frequencies(count: int, highest: float) -> Float[np.ndarray, " count"]:
+    """Frequencies in equal steps of Slaney's mel scale, from 0 to the highest, in Hz.
+
+    A mel is 200/3 Hz up to 1 kHz; above, 27 of them are a factor of 6.4.
+
+    >>> mel_frequencies(4, 6400).round().tolist()
+    [0.0, 933.0, 2444.0, 6400.0]
+    """
+    knee, step = 1000 / _MEL, np.log(6.4) / 27
+    top = highest / _MEL if highest < 1000 else knee + np.log(highest / 1000) / step
+    mels = np.linspace(0, top, count)
+    return np.where(mels < knee, _MEL * mels, 1000 * np.exp(step * (mels - knee)))
+
+
 @lru_cache
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> Float[np.ndarray, "band frequency"]:
     """Slaney-normalised triangular mel filters, the same bytes as librosa's.
 
-    A mel is 200/3 Hz up to 1 kHz; above, 27 of them are a factor of 6.4.
-
     >>> mel_filters(16000, 1024, 128).shape
     (128, 513)
     """
-    knee, step, highest = 15.0, np.log(6.4) / 27, sample_rate / 2
-    top = highest / _MEL if highest < 1000 else knee + np.log(highest / 1000) / step
-    mels = np.linspace(0, top, n_mels + 2)
-    hertz = np.where(mels < knee, _MEL * mels, 1000 * np.exp(step * (mels - knee)))
+    hertz = mel_frequencies(n_mels + 2, sample_rate / 2)
     ramps = np.subtract.outer(hertz, np.fft.rfftfreq(n_fft, 1 / sample_rate))
     widths = np.diff(hertz)[:, None]
     triangles = np.minimum(-ramps[:-2] / widths[:-1], ramps[2:] / widths[1:])
@@ -221,7 +237,11 @@ def edges(centres: Float[np.ndarray, " band"]) -> Float[np.ndarray, " edge"]:
 
 @lru_cache
 def hann(length: int) -> Float[np.ndarray, " sample"]:
-    """Periodic Hann window."""
+    """Periodic Hann window.
+
+    >>> hann(4).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    """
     return 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, length + 1)[:-1])
 
 

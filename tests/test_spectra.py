@@ -24,6 +24,17 @@ def test_log_mel_equals_librosa(rng, samples):
     assert np.abs(ours - expected.T).max() < 1e-4
 
 
+@pytest.mark.filterwarnings("default")  # librosa's own
+@pytest.mark.parametrize("samples", [512, 16000, 16123])
+def test_the_inverse_equals_librosa(rng, samples):
+    import librosa
+
+    spectrum = spectra.stft(rng.standard_normal(16000).astype(np.float32))
+    spectrum *= rng.random(spectrum.shape).astype(np.float32)
+    expected = librosa.istft(spectrum, n_fft=1024, hop_length=512, length=samples)
+    assert np.array_equal(spectra.istft(spectrum, samples), expected)
+
+
 def test_a_tone_lands_in_its_bin():
     t = np.arange(16000) / 16000
     spectrum = spectra.stft(np.sin(2 * np.pi * 1000 * t)[None])

@@ -27,7 +27,7 @@ from asdlib import pipeline
 from asdlib.frontends import gain, trained_front_ends
 from asdlib.measure.truth import denoisers, take, truth_of, truths
 from asdlib.params import Params
-from asdlib.spectra import Power, decibels, frequencies, istft, power, stft
+from asdlib.spectra import Power, decibels, frequencies, istft, mel_frequencies, power, stft
 from asdlib.study.recordings import Recordings
 
 NOISE, MACHINE_SOUND, ANOMALY = range(3)  # order of the parts in Measured.energy
@@ -170,9 +170,7 @@ def audit(measured: Iterable[ClipEnergies], params: Params) -> pd.DataFrame:
     energy has no anomaly) and share, of the fault's energy that lies in the band, 0 to 1; no rows
     where no truth was written or no clip with truth holds a fault.
     """
-    import librosa  # seconds to import, needed nowhere else
-
-    edges = librosa.mel_frequencies(BANDS + 1, fmin=0, fmax=params.spectra.sample_rate / 2)
+    edges = mel_frequencies(BANDS + 1, params.spectra.sample_rate / 2)
     place = np.digitize(frequencies(params.spectra), edges[1:-1])
     inside = {WHOLE: np.ones(len(place), bool)}
     for i, (low, high) in enumerate(pairwise(edges / 1000)):

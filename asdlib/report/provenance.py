@@ -32,7 +32,7 @@ from asdlib.study import forecast, scores, stages, tasks, variants
 from asdlib.study.recordings import Recordings, open_recordings
 
 _PACKAGES = (
-    *("numpy", "scipy", "pandas", "torch", "scikit-learn", "librosa", "pyroomacoustics"),
+    *("numpy", "scipy", "pandas", "torch", "scikit-learn", "pyroomacoustics"),
     *("papermill", "sphinx", "myst-nb"),
 )
 
