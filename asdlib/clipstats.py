@@ -64,7 +64,7 @@ VIEWS: Mapping[str, StatisticSet] = {
 }
 """Detectors without training by the name of their scorer."""
 
-S5 = (("near", "fine"), ("adasub", "fine"), ("adals", "pmsd"))
+S5 = (("checkedsub", "fine"), ("checkedls", "pmsd"))
 """Front-ends and statistics of S5, the system without training. The last one has mel bands."""
 S5_FUSION = "fisher"
 """How they are joined, see :func:`asdlib.calibration.surprise`."""

@@ -16,7 +16,7 @@ import scipy.special
 from jaxtyping import Complex, Float
 
 from asdlib.complexls import gated, unpredicted
-from asdlib.noise import Floors, expected_noise, quiet_power
+from asdlib.noise import Floors, Levels, expected_noise, levels
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
 
@@ -161,16 +161,15 @@ class FrontEnd:
     def fit(self, spectra: Iterable[Spectrum]) -> FrontEnd:
         """Take the noise floors from training-normal clips, if the front-end needs them."""
         if self.needs_floors:
-            quiet = (self.quiet_power(spectrum) for spectrum in spectra)
-            self.floors = Floors.average(quiet, self.constants)
+            self.floors = Floors.average(map(self.levels, spectra), self.constants)
         return self
 
-    def quiet_power(self, spectrum: Spectrum) -> Float[np.ndarray, "channel=2 frequency"]:
-        """One clip's quiet power, of which the floors are the mean over training-normal clips."""
-        return quiet_power(power(self.floor_inputs(spectrum)), self.constants.percentile)
+    def levels(self, spectrum: Spectrum) -> Levels:
+        """One clip's levels, from which :meth:`asdlib.noise.Floors.average` takes the floors."""
+        return levels(self.floor_inputs(spectrum), self.constants.percentile)
 
     def floor_inputs(self, spectrum: Spectrum) -> Spectrum:
-        """Two spectra from whose quiet power the floors are taken: those of the microphones."""
+        """Two spectra from whose levels the floors are taken: those of the microphones."""
         return spectrum
 
     def __call__(self, spectrum: Spectrum) -> Power:
@@ -464,9 +463,39 @@ class GatedAdaLS(AdaLS):
     residual = staticmethod(gated)
 
 
+class CheckedSub(AdaSub):
+    """AdaSub where the far microphone is a noise reference, else the near microphone as it is.
+
+    See :attr:`asdlib.noise.Floors.are_of_noise`.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> CheckedSub(floors=Floors(np.ones(1), np.ones(1), follows=1.0))(clip).round(3)
+    array([[4., 1.]])
+    """
+
+    title = "CheckedSub"
+
+    def __call__(self, spectrum: Spectrum) -> Power:
+        """Return the denoised near power, or P_n."""
+        near = self.floors is not None and not self.floors.are_of_noise
+        return power(spectrum[0]) if near else super().__call__(spectrum)
+
+
+class CheckedLS(CheckedSub, AdaLS):
+    """AdaLS where the far microphone is a noise reference, else the near microphone as it is.
+
+    >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
+    >>> CheckedLS(floors=Floors(np.ones(1), np.ones(1), follows=1.0))(clip).round(3)
+    array([[4., 1.]])
+    """
+
+    title = "CheckedLS"
+    reads = AdaLS.reads
+
+
 _KINDS = (
     *(Near, Far, RefSub, AdaSub, CohGate, CohSub, Wiener, Lsa),
-    *(ComplexLS, LsAda, AdaLS, GatedLS, GatedLsAda, GatedAdaLS),
+    *(ComplexLS, LsAda, AdaLS, GatedLS, GatedLsAda, GatedAdaLS, CheckedSub, CheckedLS),
 )
 FRONT_ENDS: dict[str, type[FrontEnd]] = {kind.__name__.lower(): kind for kind in _KINDS}
 

@@ -1,7 +1,8 @@
 """Minimum-statistics noise floors and the noise transfer G_m (paper, section 3.2, eq. 2).
 
 G_m(k) = floor_n(k) / floor_f(k), with floor_x(k) the mean over training-normal clips of a low
-percentile over time of the power P_x(k, t); x is the near or the far microphone.
+percentile over time of the power P_x(k, t); x is the near or the far microphone. A far microphone
+close to the machine hears what the near one hears, and is no reference: :func:`following` tells.
 Notebook: 01_far_microphone.
 """
 
@@ -18,6 +19,12 @@ from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
 
 PerBin = Float[np.ndarray, " frequency"]
+Levels = Float[np.ndarray, "kind=2 channel=2 frequency"]
+"""Quiet power and mean power over time of one clip, of the near and the far microphone."""
+
+_BANDS = 64  # of equal width, whose levels are compared
+_FOLLOWS = 0.8  # dB per dB, from which on the far microphone is no reference
+_SMALLEST = 1e-16  # floor under the logarithm
 
 
 def quiet_power(
@@ -41,6 +48,16 @@ def quiet_power(
     """
     # of sorted values it is the same, and sorting them is faster than the partition in there
     return np.percentile(np.sort(powers, axis=-1), percentile, axis=-1).astype(np.float64)
+
+
+def levels(spectrum: Spectrum, percentile: float = Denoising().percentile) -> Levels:
+    """Quiet power and mean power of both channels of a clip, float64.
+
+    >>> levels(np.array([[[1.0, 1.0, 3.0]], [[2.0, 2.0, 2.0]]]) + 0j)[:, :, 0].round(2).tolist()
+    [[1.0, 4.0], [3.67, 4.0]]
+    """
+    found = power(spectrum)
+    return np.stack([quiet_power(found, percentile), found.mean(axis=-1, dtype=np.float64)])
 
 
 def noise_floor(
@@ -105,6 +122,35 @@ def noise_transfer(
     return np.divide(near, bounded, out=np.zeros_like(near), where=bounded > 0)
 
 
+def following(powers: Float[np.ndarray, "clip channel=2 frequency"]) -> float:
+    """How much the near level changes from clip to clip where the far one does, in dB per dB.
+
+    It is the share of noise in the near sound as long as the far microphone hears noise alone. Near
+    1, the far microphone hears all that the near one hears. Levels are those of equal bands, each
+    without the mean level of its clip and channel, so that a gain does not count.
+
+    Parameters
+    ----------
+    powers : mean power over time of every training-normal clip, near and far.
+
+    Returns
+    -------
+    Slope of the near levels over the far ones; 0 where the far ones do not change.
+
+    Examples
+    --------
+    >>> far = np.array([[1.0, 1.0], [100.0, 1.0]])
+    >>> following(np.stack([far, far], axis=1)), following(np.stack([far**0.5, far], axis=1))
+    (1.0, 0.5)
+    """
+    edges = np.unique(np.linspace(0, powers.shape[-1], _BANDS + 1).astype(int))[:-1]
+    levels = 10 * np.log10(np.add.reduceat(powers, edges, axis=-1) + _SMALLEST)
+    shapes = levels - levels.mean(axis=-1, keepdims=True)
+    near, far = np.swapaxes(shapes - shapes.mean(axis=0), 0, 1)
+    varies = float(np.sum(far**2))
+    return float(np.sum(near * far)) / varies if varies else 0.0
+
+
 def expected_noise(far_power: Power, transfer: PerBin) -> Power:
     """Noise power expected at the near microphone: G_m(k) P_f(k, t).
 
@@ -155,6 +201,7 @@ class Floors:
     ----------
     near, far : (frequency,), mean quiet power of each channel.
     far_bound : as of :func:`noise_transfer`.
+    follows : see :func:`following`.
 
     Examples
     --------
@@ -167,22 +214,24 @@ class Floors:
     near: PerBin
     far: PerBin
     far_bound: float = Denoising().far_bound
+    follows: float = 0.0
 
     @classmethod
     def fit(cls, spectra: Iterable[Spectrum], constants: Denoising = Denoising()) -> Floors:
         """Take both floors from training-normal clips, in one pass."""
-        quiet = (quiet_power(power(spectrum), constants.percentile) for spectrum in spectra)
-        return cls.average(quiet, constants)
+        return cls.average((levels(own, constants.percentile) for own in spectra), constants)
 
     @classmethod
-    def average(
-        cls,
-        clips: Iterable[Float[np.ndarray, "channel=2 frequency"]],
-        constants: Denoising = Denoising(),
-    ) -> Floors:
-        """Take both floors from the quiet power of every training-normal clip."""
-        near, far = _mean_over_clips(clips)
-        return cls(near, far, constants.far_bound)
+    def average(cls, clips: Iterable[Levels], constants: Denoising = Denoising()) -> Floors:
+        """Take both floors from the levels of every training-normal clip, see :func:`levels`."""
+        found = list(clips)
+        near, far = _mean_over_clips(own[0] for own in found)
+        return cls(near, far, constants.far_bound, following(np.stack([own[1] for own in found])))
+
+    @property
+    def are_of_noise(self) -> bool:
+        """Whether the far microphone is a noise reference: it hears less than the near one."""
+        return self.follows < _FOLLOWS
 
     @cached_property
     def transfer(self) -> PerBin:

@@ -22,6 +22,7 @@ Size = Annotated[int, Field(gt=0, le=2**14)]  # of arrays
 Fraction = Annotated[float, Field(ge=0, le=1)]
 SCORERS: tuple[str, ...] = ("eq1", "dm", "shrink", "p95", "dm_shrink", "s1")  # of autoencoders
 SCORERS += ("pm", "pms", "pmsd", "fine", "adals/pmsd", "near/psd")  # without training
+SCORERS += ("checkedsub/fine", "checkedls/pmsd")  # S5
 Extra = Literal["per_band", "build_up", "objectives", "bottleneck"]
 
 

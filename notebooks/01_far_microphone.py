@@ -120,7 +120,7 @@ chapter.figure(
 
 # %%
 ratios = {c: transfers[c].map("{:.2f}".format) for c in ("median G", "true median G")}
-shown = transfers.assign(**ratios)
+shown = transfers.drop(columns=["follows", "reference"]).assign(**ratios)
 chapter.table(
     shown.merge(snr, on="machine") if len(snr) else shown[["machine", "median G"]],
     label="tab-transfer",

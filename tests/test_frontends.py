@@ -64,7 +64,7 @@ def test_no_front_end_raises_power_or_goes_below_its_floor(seed, far, name, dtyp
     assert np.isfinite(out).all()
     assert (out <= near).all()
     shares = dict.fromkeys(["complexls", "lsada", "gatedls", "gatedlsada"], 0)  # of P_n
-    shares |= dict.fromkeys(["adals", "gatedadals"], 0.01)
+    shares |= dict.fromkeys(["adals", "gatedadals", "checkedls"], 0.01)
     lowest = shares.get(name, 0.1)
     assert (out >= near.dtype.type(lowest) * near * (1 - 1e-6)).all()
 
@@ -166,6 +166,31 @@ def test_cohsub_is_refsub_where_the_noise_is_coherent_and_near_where_it_is_not(r
     kept = FRONT_ENDS["cohsub"](floors=floors)(near)[:, 50:].sum() / power(near[0])[:, 50:].sum()
     assert kept > FRONT_ENDS["refsub"](floors=floors)(near).sum() / power(near[0]).sum()
     assert kept > 0.85
+
+
+@pytest.mark.parametrize(("name", "plain"), [("checkedsub", "adasub"), ("checkedls", "adals")])
+@pytest.mark.parametrize("close", [False, True])
+def test_a_far_microphone_that_hears_the_machine_is_not_subtracted(rng, name, plain, close):
+    """The machine's level changes from clip to clip, and so does the noise, each in its bands."""
+
+    def clip():
+        machine, around = rng.uniform(1, 8, (2, 64, 1)) * rng.standard_normal((2, 64, 40))
+        far = machine if close else around
+        return np.stack([machine + 0.3 * around, far]).astype(complex)
+
+    clips = [clip() for _ in range(20)]
+    out = fitted(name, clips)(clips[0])
+    assert np.array_equal(out, power(clips[0][0])) == close
+    assert np.array_equal(out, fitted(plain, clips)(clips[0])) != close
+
+
+def test_the_level_follows_by_the_share_of_noise(rng):
+    """Near is machine and noise, far is noise alone: a change of x dB there is one of share x."""
+    around = 10 ** rng.uniform(-0.05, 0.05, (50, 64))
+    for share in (0.2, 0.5, 0.9):
+        powers = np.stack([1 - share + share * around, around], axis=1)
+        louder = powers * 10 ** rng.uniform(-1, 1, (50, 1, 1))  # a gain of both channels
+        assert noise.following(louder) == pytest.approx(share, abs=0.02)
 
 
 PHASE = ("complexls", "lsada", "adals", "gatedls", "gatedlsada", "gatedadals")

@@ -15,8 +15,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from asdlib import calibration, metrics
-from asdlib.clipstats import NAMES, S5, S5_FUSION, VIEWS, Normal, chosen
-from asdlib.compare.statistics import FUSED, Results, among, ensemble_by_seed
+from asdlib.clipstats import NAMES, S5, VIEWS, Normal, chosen
+from asdlib.compare.statistics import FUSED, Results, among
 from asdlib.compare.systems import ADASUB
 from asdlib.params import Params, Statistics
 from asdlib.study import detectors, stages
@@ -26,6 +26,8 @@ SETS = (*NAMES, "pm", "pms", "pmsd")  # of statistics, in the ablation
 COUNTS = (10, 20, 50, 100, 200, 500, 990)  # training clips of the source domain
 GAINS = (0.0, 6.0, -6.0)  # dB, of the test clips against the training clips
 _FRONT_ENDS = ("adals", "adasub")  # preferred, in this order
+UNCHECKED = {"checkedsub": "adasub", "checkedls": "adals"}
+"""Front-ends without the check of the far microphone."""
 _SHOWN = 3  # autoencoders beside the detectors without training
 
 Values = Float[np.ndarray, "clip value"]
@@ -290,22 +292,17 @@ def against_autoencoders(results: Results) -> pd.DataFrame:
 
 
 def by_view(results: Results) -> pd.DataFrame:
-    """What each view of S5 is worth: Omega of it alone, and of the others joined without it.
+    """Omega of each view of S5, as it is and without the check of the far microphone, and of S5.
 
     Returns
     -------
-    DataFrame with system, alone and without; the last row is S5 itself. No rows where a view was
-    not run, or Omega cannot be computed.
+    DataFrame with system, omega and unchecked (NaN where that was not run, and for S5 itself). No
+    rows where a view was not run, or Omega cannot be computed.
     """
-    names, whole = ["system", "alone", "without"], results.omegas("S5", FUSED).mean()
-    if np.isnan(whole):
-        return pd.DataFrame(columns=names)
-    table, rows = metrics.labelled(results.test), []
-    for view in S5:
-        rest = ensemble_by_seed(table, [own for own in S5 if own != view], "S5", S5_FUSION)
-        without = metrics.omega(metrics.evaluate(rest))
-        rows.append([view, results.omegas(*view).mean(), without])
-    return pd.DataFrame([*rows, [("S5", FUSED), whole, np.nan]], columns=names)
+    omegas = {own: results.omegas(*own).mean() for own in (*S5, ("S5", FUSED))}
+    found = pd.DataFrame({"system": [*omegas], "omega": [*omegas.values()]})
+    plain = [results.omegas(UNCHECKED[name], scorer).mean() for name, scorer in S5]
+    return found.assign(unchecked=[*plain, np.nan])[: None if found["omega"].notna().all() else 0]
 
 
 def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:

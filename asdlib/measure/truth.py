@@ -170,14 +170,16 @@ def transfer_table(
     Returns
     -------
     DataFrame with machine, median G, true median G and median error (dB), the median over
-    frequency of the absolute error; the last two are NaN where the truth is not known.
+    frequency of the absolute error (both NaN where the truth is not known); follows and reference,
+    see :class:`asdlib.noise.Floors`.
     """
     rows = []
     for machine, own in estimated.items():
         truth = true.get(machine, np.full_like(own.transfer, np.nan))
         error = np.abs(decibels(own.transfer) - decibels(truth))
-        rows.append([machine, *map(np.median, (own.transfer, truth, error))])
-    columns = ["machine", "median G", "true median G", "median error (dB)"]
+        medians = map(np.median, (own.transfer, truth, error))
+        rows.append([machine, *medians, own.follows, own.are_of_noise])
+    columns = ["machine", "median G", "true median G", "median error (dB)", "follows", "reference"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,8 +1,9 @@
 """A monitor: what normal recordings of one machine have taught, and the score of a new one.
 
 It joins the views of the submission without training (chapter 03), which are statistics of single
-bins of the near microphone and after AdaSub, and statistics of mel bands after AdaLS, with a
-detector of new lines. Thresholds come from held-out scores.
+bins after AdaSub and of mel bands after AdaLS, with a detector of new lines. Where the far
+microphone is no noise reference, the views look at the near one as it is. Thresholds come from
+held-out scores.
 """
 
 from __future__ import annotations

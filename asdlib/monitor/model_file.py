@@ -21,7 +21,7 @@ from asdlib.noise import Floors
 from asdlib.params import AsdError, Denoising, Spectra, Statistics
 from asdlib.pipeline import FittedView
 
-VERSION = 4
+VERSION = 5
 """Of the format; a file of another one is refused."""
 
 _ENTRY = "asd_monitor"
@@ -91,6 +91,7 @@ def tensors_of(view: FittedView) -> dict[str, np.ndarray]:
     tensors = {name: getattr(normal, name) for name in _OF_NORMAL}
     if floors is not None:  # the near microphone as it is needs none
         tensors |= {"floor_near": floors.near, "floor_far": floors.far}
+        tensors["follows"] = np.array(floors.follows)
     return {**tensors, "held_out": normal.held_out.scores}
 
 
@@ -100,7 +101,8 @@ def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedVi
     kind, constants = FRONT_ENDS[name], Denoising(**about["denoising"][number])
     floors = None
     if kind.needs_floors:
-        floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound)
+        near, far, follows = own["floor_near"], own["floor_far"], float(own["follows"])
+        floors = Floors(near, far, constants.far_bound, follows)
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
     sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])

@@ -44,14 +44,14 @@ def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:
         context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)
         front_end = FRONT_ENDS[name](Denoising(context=context))  # as many seconds
         if front_end.needs_floors:
-            powers = recordings.each(partial(_quiet_power, front_end, sizes), table, spectra)
+            powers = recordings.each(partial(_levels, front_end, sizes), table, spectra)
             front_end.floors = Floors.average(powers, front_end.constants)
         found.append(FittedView(scorer, front_end, nothing, spectra))
     return tuple(found)
 
 
-def _quiet_power(front_end: FrontEnd, sizes: Spectra, signal: Sound) -> np.ndarray:
-    return front_end.quiet_power(stft(signal, sizes))
+def _levels(front_end: FrontEnd, sizes: Spectra, signal: Sound) -> np.ndarray:
+    return front_end.levels(stft(signal, sizes))
 
 
 def values_of(views: Sequence[FittedView], signal: Sound) -> tuple[list[Row], dict[str, Spectrum]]:

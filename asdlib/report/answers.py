@@ -199,28 +199,21 @@ def worst(table: pd.DataFrame, column: str, head: str) -> str:
     return f"{head.format(row[column])}: {lost}, and {row['noise']:.1f} dB of the noise."
 
 
-def worth(table: pd.DataFrame) -> str:
-    """Return which view S5 needs most, and which it would be better without.
+def checked(table: pd.DataFrame) -> str:
+    """Return for which machines the far microphone is no noise reference.
 
     Parameters
     ----------
-    table : of :func:`asdlib.compare.untrained.by_view`; without rows there is no sentence.
+    table : of :func:`asdlib.measure.truth.transfer_table`; without rows there is no sentence.
     """
     if table.empty:
         return ""
-    *views, whole = table.to_dict("records")
-    names = {own["system"]: system_name(*own["system"]) for own in views}
-    most = min(views, key=lambda own: own["without"])
-    told = [
-        f"S5 needs {names[most['system']]} most: without it, Ω is {most['without']:.3f} in place "
-        f"of {whole['alone']:.3f}."
-    ]
-    told += [
-        f"Without {names[own['system']]} it would be higher here, {own['without']:.3f}."
-        for own in views
-        if own["without"] > whole["alone"]
-    ]
-    return " ".join(told)
+    close = [escape(name) for name in table["machine"][~table["reference"]]]
+    followed = f"{table['follows'].min():.2f} to {table['follows'].max():.2f} dB per dB"
+    told = f"From clip to clip, the near level follows the far one by {followed}"
+    if not close:
+        return f"{told}: the far microphone is a noise reference for every machine."
+    return f"{told}. S5 does without the far microphone for {' and '.join(close)}."
 
 
 def spread(ladder: pd.DataFrame, band: float) -> str:

@@ -92,7 +92,7 @@ class Branch(NamedTuple):
     """What a clip becomes behind one front-end.
 
     Its kind is "frames", "noisier" (frames with the expected noise added once more beside them),
-    "quiet" (power that noise floors are the mean of) or that of a
+    "quiet" (levels that noise floors are taken from) or that of a
     :class:`asdlib.clipstats.StatisticSet`.
     """
 
@@ -154,12 +154,14 @@ def floors_of(
     rows = list(walk(params, quiet, of_split(clips, "train"))) if missing else []
     for column, (file, setting) in enumerate(missing.items()):
         average = Floors.average([row[column] for row in rows], setting.denoising)
-        store.save({"floors": torch.from_numpy(np.stack([average.near, average.far]))}, file)
+        both = torch.from_numpy(np.stack([average.near, average.far]))
+        store.save({"floors": both, "follows": torch.tensor(average.follows)}, file)
         found[file] = store.load(file)
-    near_far = {own: found[file]["floors"].numpy() for own, file in files.items()}
-    return {
-        own: Floors(near, far, own.denoising.far_bound) for own, (near, far) in near_far.items()
-    }
+    kept: dict[Setting, Floors] = {}
+    for own, file in files.items():
+        near, far = found[file]["floors"].numpy()
+        kept[own] = Floors(near, far, own.denoising.far_bound, float(found[file]["follows"]))
+    return kept
 
 
 def floors(params: Params, clips: pd.DataFrame, front_end: str = "near") -> Floors:
@@ -208,7 +210,7 @@ def walk(params: Params, branches: Sequence[Branch], clips: pd.DataFrame) -> Ite
                 return clipstats.over_time(frames(setting)).ravel()
             whole = spectrum(setting.spectra)
             if kind == "quiet":
-                return frontends.FRONT_ENDS[setting.front_end](setting.denoising).quiet_power(whole)
+                return frontends.FRONT_ENDS[setting.front_end](setting.denoising).levels(whole)
             if kind == "noisier":
                 transfer = floors[near[branch]].transfer
                 return pipeline.frames(whole, fitted[setting], spectra, transfer)

@@ -60,7 +60,7 @@ def test_evidence_without_training_is_the_view_with_the_highest_score(tmp_path):
     sound = 0.1 * rng.standard_normal((16000, 2))
     sound[:, 0] += 0.05 * np.sin(2 * np.pi * TONE * np.arange(16000) / 16000)
     write_wav(data / "fan" / "test" / name, sound)
-    own = {"front_ends": ["adasub"], "scorers": ["fine", "near/fine", "adals/pmsd", "psd"]}
+    own = {"front_ends": ["adasub"], "scorers": ["checkedsub/fine", "checkedls/pmsd", "psd"]}
     params = small_params(tmp_path, data=str(data), baseline=False, **own)
     recordings = study.open_recordings(params)
     table = study.run(params, recordings=recordings)

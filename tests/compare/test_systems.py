@@ -73,16 +73,15 @@ def test_a_system_is_the_mean_of_its_models_above_a_training_quantile():
 
 def test_the_system_without_training_joins_its_views_by_fishers_sum():
     table = joined(
-        rows("fan", "near", "fine", {0: PERFECT}, train=[0.0, 2.0]),
-        rows("fan", "adasub", "fine", {0: PERFECT}, train=[0.0, 2.0]),
-        rows("fan", "adals", "pmsd", {0: HALF}, train=[3.0, 2.0]),
-        rows("fan", "adals", "fine", {0: {name: 99.0 for name in HALF}}, train=[99.0, 99.0]),
+        rows("fan", "checkedsub", "fine", {0: PERFECT}, train=[0.0, 2.0]),
+        rows("fan", "checkedls", "pmsd", {0: HALF}, train=[3.0, 2.0]),
+        rows("fan", "checkedls", "fine", {0: {name: 99.0 for name in HALF}}, train=[99.0, 99.0]),
     )
     decided = systems.decisions(Results(table), 0.5)
     surprise = -np.log(scipy.stats.norm.sf([[PERFECT[name], HALF[name]] for name in PERFECT]))
-    expected = dict(zip(PERFECT, surprise @ [2, 1], strict=True))
+    expected = dict(zip(PERFECT, surprise.sum(axis=1), strict=True))
     assert dict(systems.guarded(decided, "S5", "fan").items()) == pytest.approx(expected)
-    both = -np.log(scipy.stats.norm.sf([[0, 0, 3], [2, 2, 2]])).sum(axis=1)
+    both = -np.log(scipy.stats.norm.sf([[0, 3], [2, 2]])).sum(axis=1)
     assert decided["threshold"].tolist() == pytest.approx([both.max()] * len(PERFECT))
     assert not systems.UNTRAINED.trained
     assert all(system.trained for system in systems.PAPER)

@@ -23,7 +23,7 @@ from asdlib.spectra import power, stft
 from asdlib.study import detectors, scores, stages
 
 THREE = ("adasub", "cohgate", "complexls")  # a subtraction, a gate, a complex fit
-UNTRAINED = ["adasub/psd", "near/fine", "adasub/fine", "adals/pmsd"]
+UNTRAINED = ["adasub/psd", "adasub/fine", "adals/pmsd", "checkedsub/fine", "checkedls/pmsd"]
 
 
 @pytest.fixture(scope="module")

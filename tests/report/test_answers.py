@@ -112,13 +112,11 @@ def test_the_monitor_is_judged_where_there_are_labels():
     assert "no labelled test clip" in answers.monitored(pd.DataFrame(), "pump", 0.1)
 
 
-def test_the_view_that_s5_needs_and_the_one_that_costs_are_told():
-    systems = [("near", "fine"), ("adals", "pmsd"), ("S5", "fused")]
-    table = pd.DataFrame(
-        {"system": systems, "alone": [0.6, 0.7, 0.8], "without": [0.7, 0.82, None]}
+def test_machines_without_a_noise_reference_are_told():
+    table = pd.DataFrame({"machine": ["fan", "saw"], "follows": [0.4, 0.95]})
+    assert answers.checked(table.assign(reference=[True, False])) == (
+        "From clip to clip, the near level follows the far one by 0.40 to 0.95 dB per dB. S5 does "
+        "without the far microphone for saw."
     )
-    assert answers.worth(table) == (
-        "S5 needs Near fine statistics most: without it, Ω is 0.700 in place of 0.800. Without "
-        "AdaLS statistics pmsd it would be higher here, 0.820."
-    )
-    assert answers.worth(table[:0]) == ""
+    assert answers.checked(table.assign(reference=True)).endswith("for every machine.")
+    assert answers.checked(table[:0]) == ""
