@@ -31,13 +31,13 @@ FLOORS = [
 BUDGET = {
     "runtime": 447,
     "io": 733,
-    "method": 2418,
+    "method": 2429,
     "simulate": 804,
     "study": 1433,
     "compare": 1540,
     "measure": 380,
-    "monitor": 1668,
-    "report": 2162,
+    "monitor": 1789,
+    "report": 2181,
     "explore": 456,
 }
 LONGEST = 200  # of a file
