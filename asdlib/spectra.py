@@ -221,7 +221,11 @@ def edges(centres: Float[np.ndarray, " band"]) -> Float[np.ndarray, " edge"]:
 
 @lru_cache
 def hann(length: int) -> Float[np.ndarray, " sample"]:
-    """Periodic Hann window."""
+    """Periodic Hann window.
+
+    >>> hann(4).round(3)
+    array([0. , 0.5, 1. , 0.5])
+    """
     return 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, length + 1)[:-1])
 
 
