@@ -36,7 +36,7 @@ BUDGET = {
     "study": 1433,
     "compare": 1540,
     "measure": 380,
-    "monitor": 1789,
+    "monitor": 1788,
     "report": 2181,
     "explore": 456,
 }

@@ -22,8 +22,7 @@ OFF = "machine off: only the background is left. The lines of the machine are go
 _LOWEST, _MOST_LINES = 20, 16  # bin of a usual line; of the highest lines
 _LINE, _TALLEST = 3.0, 20.0  # dB: mean prominence of a usual line, and what counts of it at most
 _FACTORS = 1 + np.arange(-80, 81) / 1000  # of the frequencies, that are tried
-_WANDER = np.abs(_FACTORS - 1) < 0.0305  # of a usual speed
-_LEAST, _SPREADS = 0.01, 2.5  # that a speed is beyond usual ones; standard deviations of them
+_APART = 0.0035  # that a factor is from that of every training recording
 _CLEARLY = 1.3  # times the height at usual places that the lines have at another speed
 _THERE = 0.75  # of the lowest height in a training recording
 _SHARE_OFF = 0.2  # of the bands, that hold less than in any training recording
@@ -63,20 +62,21 @@ class UsualLines:
 
     @classmethod
     def fit(cls, table: Float[np.ndarray, "recording bin"]) -> UsualLines:
-        """Find them in the prominences of training recordings."""
+        """Find them in the prominences of training recordings, whose speeds may differ."""
         mean = table.mean(axis=0)
         left, middle, right = mean[_LOWEST - 1 : -2], mean[_LOWEST:-1], mean[_LOWEST + 1 :]
         peaks = (middle > _LINE) & (middle >= left) & (middle > right)
         bins = _LOWEST + np.flatnonzero(peaks)
         bins = bins[np.argsort(-mean[bins])][:_MOST_LINES]
-        shapes = np.array([_shape(own, bins) for own in table])[:, _WANDER]
-        return cls(bins, _FACTORS[_WANDER][shapes.argmax(axis=1)], shapes.max(axis=1))
+        shapes = np.array([_shape(own, bins) for own in table])
+        return cls(bins, _FACTORS[shapes.argmax(axis=1)], shapes.max(axis=1))
 
     def factor(self, prominence: OfBins) -> float:
         """Factor by which all lines have moved; 1 where it is a usual one, or none is clear."""
         shape, usual = _shape(prominence, self.bins), self._usual
         best = int(shape.argmax())
-        is_clear = shape[best] > max(_CLEARLY * shape[usual].max(), _THERE * self.heights.min())
+        others = shape[usual & (np.abs(_FACTORS - _FACTORS[best]) > 2 * _APART)]
+        is_clear = shape[best] > max(_CLEARLY * others.max(initial=0), _THERE * self.heights.min())
         return float(_FACTORS[best]) if is_clear and not usual[best] else 1.0
 
     def are_gone(self, prominence: OfBins) -> bool:
@@ -85,8 +85,7 @@ class UsualLines:
 
     @property
     def _usual(self) -> Bool[np.ndarray, " factor"]:
-        apart = np.abs(_FACTORS - self.factors.mean())
-        return apart <= max(_LEAST, _SPREADS * float(self.factors.std())) + 1e-9
+        return np.abs(_FACTORS[:, None] - self.factors).min(axis=1) < _APART
 
 
 def _shape(prominence: OfBins, bins: Int[np.ndarray, " line"]) -> Float[np.ndarray, " factor"]:
