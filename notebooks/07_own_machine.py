@@ -87,8 +87,8 @@ chapter.figure(
 # %% [markdown]
 # ## What an anomalous clip looks like
 #
-# A reading gives its reasons in words, and `asd score --picture` draws them: the level after the front-end, how far it
-# lies from normal recordings, and which bands and statistics made the distance.
+# A reading gives its reasons in words, and `asd score --picture` draws them: the level without the noise, how much louder or
+# quieter than normal it is, and how far every band lies from normal recordings. The bands of the reasons are marked.
 
 # %%
 chapter.figure(

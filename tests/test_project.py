@@ -31,13 +31,13 @@ FLOORS = [
 BUDGET = {
     "runtime": 447,
     "io": 733,
-    "method": 2432,
+    "method": 2454,
     "simulate": 804,
-    "study": 1259,
-    "compare": 1538,
-    "measure": 379,
-    "monitor": 1675,
-    "report": 2158,
+    "study": 1261,
+    "compare": 1534,
+    "measure": 380,
+    "monitor": 1790,
+    "report": 2169,
     "explore": 456,
 }
 LONGEST = 200  # of a file

@@ -25,6 +25,7 @@ from asdlib.monitor.decision import Decision
 from asdlib.monitor.reasons import Reading, ReadingEvidence, joined
 from asdlib.monitor.recordings import Paths, Recording, Skip
 from asdlib.monitor.reference import MachineReference
+from asdlib.monitor.signs import UsualLines
 from asdlib.monitor.views import Row, Tables, examined, judged, unfitted
 from asdlib.params import AsdError, Spectra
 from asdlib.pipeline import FittedView
@@ -163,6 +164,11 @@ class Monitor:
             tuple(about["faulty"]),
             about["false_alarms"],
         )
+
+    @cached_property
+    def usual_lines(self) -> UsualLines:
+        """The lines that the training recordings share."""
+        return UsualLines.fit(self.values[-1])
 
     @cached_property
     def decision(self) -> Decision:

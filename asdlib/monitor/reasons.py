@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from asdlib import clipstats
 from asdlib.calibration import surprise
 from asdlib.lines import OfBins, place
+from asdlib.monitor import signs
 from asdlib.params import Spectra
 
 Frames = Float[np.ndarray, "frame band"]
@@ -29,7 +29,7 @@ _GAP = 2  # bands between two values of one reason
 _LINE = 6.0  # dB that a line stands above its neighbours
 _MARGIN = 15.0  # Hz, to either side of a band that a line is looked for in
 _SAME = 0.01  # of the frequency: one line
-_LEAST_SCATTER = 0.1  # dB, of a level over time
+_CLEAR = 2.0  # standard deviations of every reason but the first
 _SPAN = 0.8  # share of the excess that a stretch of time holds
 _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth telling
 
@@ -125,21 +125,20 @@ class ReadingEvidence:
     ----------
     reading : what was said.
     levels : (frame, band), log-mel frames behind the front-end, in dB.
-    deviation : (frame, band), of :func:`deviation`.
+    above : (frame, band), what they are above the mean of normal recordings, in dB.
+    bands : lowest and highest frequency of every reason that has some, in Hz.
     centres : (band,), frequencies in Hz.
     seconds : from one frame to the next.
-    front_end, scorer : of the detector with the highest score.
-    table : of :meth:`asdlib.pipeline.FittedView.explained`, of that detector.
+    table : of :meth:`asdlib.pipeline.FittedView.explained`, of the detector with the highest score.
     start : of the window that was judged, in its recording, s.
     """
 
     reading: Reading
     levels: Frames
-    deviation: Frames
+    above: Frames
+    bands: tuple[tuple[float, float], ...]
     centres: Bands
     seconds: float
-    front_end: str
-    scorer: str
     table: pd.DataFrame
     start: float = 0.0
 
@@ -149,43 +148,55 @@ def joined(z: Sequence[Any]) -> Any:
     return sum(map(surprise, z))
 
 
+class Reason(NamedTuple):
+    """A sentence, and the lowest and the highest frequency that it is about, in Hz."""
+
+    sentence: str
+    low: float
+    high: float
+
+
 def of(
     table: pd.DataFrame,
     deviation: Frames,
     centres: Bands,
     prominence: OfBins,
+    sound: signs.Sound,
     spectra: Spectra,
     *,
     start: float,
     line: tuple[float, float, float] | None,
     least: float,
-) -> tuple[str, ...]:
-    """Sentences about what a detector found most unlike normal, the largest share first.
+) -> list[Reason]:
+    """What a detector found most unlike normal, the largest share first.
 
     Parameters
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explained`.
-    deviation : of :func:`deviation`, which tells when something happens.
+    deviation : (frame, band), levels above those of normal recordings, in standard deviations over
+        time of a normal recording; they tell when something happens.
     centres : frequencies of the bands of ``deviation``, in Hz.
     prominence : of :func:`asdlib.lines.prominence`.
+    sound : of the near microphone, which tells how often something happens.
     spectra : sizes of the spectra that ``deviation`` is made of.
     start : of the window in its recording, s.
     line : of :meth:`asdlib.lines.Lines.strongest`, where it is to be told.
     least : standard deviations below which a reason is not told; 0: every one is told.
     """
-    total, told = table["contribution"].sum(), []
+    total, told = table["contribution"].sum(), list[Reason]()
     if line:
         hertz, above, usual = line
-        told.append(
+        sentence = (
             f"louder than normal: a line at {_hertz(hertz)}, {above:.0f} dB above its neighbours, "
             f"usually {usual:.0f} dB or less."
         )
+        told.append(Reason(sentence, hertz, hertz))
     for group in grouped(table):
         low, high = group["frequency"].min(), group["frequency"].max()
         most = group.iloc[int(group["deviation"].abs().to_numpy().argmax())]
-        if abs(most["deviation"]) < least:
+        if abs(most["deviation"]) < max(least, _CLEAR if told else 0.0):
             continue
-        where, when, is_higher = _range(low, high), "", bool(most["higher"])
+        where, when, is_higher, hertz = _range(low, high), "", bool(most["higher"]), 0.0
         if is_higher and most["kind"] == "level":
             hertz = _line(low, high, prominence, spectra.sample_rate)
             if line and abs(hertz - line[0]) < _SAME * line[0]:
@@ -194,12 +205,19 @@ def of(
         if is_higher and (stretch := _stretch(low, high, deviation, centres)):
             begin, end = start + np.array(stretch) * spectra.hop_length / spectra.sample_rate
             when = f", most from {begin:.1f} to {end:.1f} s"
+        elif is_higher and not hertz:
+            rate, is_knock = signs.rate(sound, low, high, spectra.sample_rate)
+            words = (
+                f", knocks at {rate:.1f} per second" if is_knock else f", pulsing at {rate:.1f} Hz"
+            )
+            when = words if rate else ""
         share = group["contribution"].sum() / total
-        told.append(
+        sentence = (
             f"{_WORDS[most['kind'], is_higher]}: {where}, by {abs(most['deviation']):.1f} standard "
-            f"deviations ({share:.0%} of the distance){when}."
+            f"deviations ({share:.0%} of all that differs){when}."
         )
-    return tuple(told)
+        told.append(Reason(sentence, low, high))
+    return told
 
 
 def grouped(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -267,22 +285,6 @@ def _stretch(low: float, high: float, deviation: Frames, centres: Bands) -> tupl
     start = int(starts[(ends[starts] - starts).argmin()])
     end = int(ends[start])
     return None if end - start > _THROUGHOUT * len(excess) else (start, end)
-
-
-def deviation(levels: Frames, normal: clipstats.Normal) -> Frames:
-    """How far frames lie from the mean level of normal recordings.
-
-    Parameters
-    ----------
-    levels : log-mel frames behind a front-end, in dB.
-    normal : of the statistics "pmsd" behind the same front-end.
-
-    Returns
-    -------
-    (frame, band), in standard deviations over time of a normal recording.
-    """
-    usual, scatter = (clipstats.chosen(normal.mean, letter) for letter in "ms")
-    return (levels - usual) / np.maximum(scatter, _LEAST_SCATTER)
 
 
 def _range(low: float, high: float) -> str:

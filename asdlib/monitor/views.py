@@ -16,7 +16,7 @@ from jaxtyping import Float
 from asdlib import clipstats, lines, pipeline
 from asdlib.calibration import HeldOut
 from asdlib.frontends import FRONT_ENDS, FrontEnd
-from asdlib.monitor import health, reasons, recordings
+from asdlib.monitor import health, reasons, recordings, signs
 from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
 from asdlib.noise import Floors
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SHORT = 0.8  # of the shortest training recording; a shorter one is not judged
 _NEW_LINE = 3.0  # z of a line that is told
+_LEAST_SCATTER = 0.1  # dB, of a level over time
+_NEAR, _CLEAN = 0, 1  # places in clipstats.S5
 
 Row = Float[np.ndarray, " _"]  # what a detector looks at of one recording
 Tables = tuple[Float[np.ndarray, "recording _"], ...]
@@ -91,6 +93,7 @@ class Window(NamedTuple):
     Attributes
     ----------
     start : in the recording, s.
+    sound : of the near microphone.
     values : what the detectors look at.
     spectra : complex, by the kind of view.
     z : score of each detector; the last is that of the lines.
@@ -98,6 +101,7 @@ class Window(NamedTuple):
     """
 
     start: float
+    sound: signs.Sound
     values: list[Row]
     spectra: dict[str, Spectrum]
     z: list[float]
@@ -108,7 +112,7 @@ def _heard(monitor: Monitor, signal: Sound, start: float) -> Window:
     """Let the detectors of a monitor hear a signal."""
     values, spectra = values_of(monitor.views, signal)
     z = monitor.z(values)
-    return Window(start, values, spectra, z, float(reasons.joined(z)))
+    return Window(start, signal[0], values, spectra, z, float(reasons.joined(z)))
 
 
 def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
@@ -128,32 +132,40 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     strongest = int(np.argmax(worst.z[:-1]))
     table = monitor.views[strongest].explained(of_views[strongest])
     levels = pipeline.frames(worst.spectra["mel"], mel.front_end, mel.spectra)
-    deviation = reasons.deviation(levels, mel.normal)
+    usual, scatter = (clipstats.chosen(mel.normal.mean, letter) for letter in "ms")
+    above = levels - usual
     centres = clipstats.centres(mel.scorer, mel.spectra)
     p = monitor.p_value(worst.values, len(starts))
     unfit, is_long = health.unfit(faults), found.seconds >= _SHORT * float(known.min())
     can_tell = not unfit and is_long and not monitor.remark
+    counts = [len(own.held_out) for own in monitor.decisions.values()]
+    is_strangest = can_tell and p * (min(counts) + 1) <= 1
+    strangest = [f"Stranger than all of the {sum(counts)} normal recordings."] * is_strangest
     alarm = can_tell and p <= decision.rate
     line = None
     if worst.z[-1] > max(_NEW_LINE, 0.5 * max(worst.z)):
         line = monitor.lines.strongest(prominence, monitor.spectra.sample_rate)
     least = 0.0 if alarm else reasons.UNUSUAL
-    shown = table, deviation, centres, prominence, monitor.spectra
+    shown = table, above / np.maximum(scatter, _LEAST_SCATTER), centres, prominence, worst.sound
+    told = reasons.of(*shown, monitor.spectra, start=worst.start, line=line, least=least)
+    both = (np.vstack([monitor.values[i], worst.values[i]]) for i in (_NEAR, _CLEAN))
+    if whole := signs.of_machine(monitor.usual_lines, prominence, *both):
+        told = [reasons.Reason(whole, 0.0, 0.0), *(told if whole != signs.OFF else [])]
     reading = Reading(
         score=worst.score,
         p_value=p,
         alarm=alarm,
-        reasons=reasons.of(*shown, start=worst.start, line=line, least=least),
+        reasons=tuple(reason.sentence for reason in told),
         health=tuple(fault.sentence for fault in faults),
         name=name,
         decided=can_tell or unfit,
-        remarks=tuple(_remarks(monitor, worst, gain, found.seconds, len(starts))),
+        remarks=(*_remarks(monitor, worst, gain, found.seconds, len(starts)), *strangest),
         warning=can_tell and not alarm and p <= (decision.warnings or 0),
         unfit=unfit,
     )
     hop = mel.spectra.hop_length / mel.spectra.sample_rate
-    names = clipstats.S5[strongest]
-    evidence = levels, deviation, centres, hop, *names, table, worst.start
+    bands = tuple((reason.low, reason.high) for reason in told if reason.high)
+    evidence = levels, above, bands, centres, hop, table, worst.start
     return ReadingEvidence(reading, *evidence)
 
 

@@ -22,10 +22,13 @@ from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_N
 from asdlib.report.style import style as house_style
 
 _PICTURES = (".png", ".svg", ".pdf")
-_MOST = 6.0  # standard deviations at the ends of the colour scale
+_MOST = 20.0  # dB at the ends of the colour scale
 _VERDICTS = {"normal": "#9a9a9a", "alarm": "#d7191c", "warning": "#e69f00"}
 _LABELS = {"hertz": "frequency of a reason (Hz)"}
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
+_MARK: Any = {"edgecolor": "#00c000", "facecolor": "none", "lw": 1.3, "zorder": 3}
+"""Of the bands that a reason is about."""
+_STATISTICS = {"p": "level", "m": "mean level", "s": "unsteadiness", "d": "speed of changes"}
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
@@ -73,6 +76,25 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
     ax.legend(frameon=False, fontsize=8.5, loc="upper left", ncols=2)
 
 
+def deviations(ax: Axes, table: pd.DataFrame) -> None:
+    """How far every band lies from normal recordings, a line per statistic.
+
+    Parameters
+    ----------
+    table : of :meth:`asdlib.pipeline.FittedView.explain`.
+    """
+    for name in table["statistic"].unique():
+        own = table[table["statistic"] == name]
+        look: Any = {"color": STATISTIC_COLOURS[name], "label": _STATISTICS[name], "lw": 1}
+        ax.plot(own["frequency"], own["deviation"], **look)
+    ax.set(
+        xscale="log", xlabel="frequency (Hz)", ylabel="standard deviations\nof normal recordings"
+    )
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.margins(y=0.3)  # room for the legend
+    ax.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
+
+
 def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> None:
     """Write :func:`reading` of one recording to a file, whole or not at all.
 
@@ -98,7 +120,7 @@ def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> 
 
 
 def reading(evidence: Sequence[Any]) -> Figure:
-    """Level and deviation over time, shares of the distance, and the reasons in words.
+    """Levels over time, deviations by frequency, and the reasons in words with their bands marked.
 
     Parameters
     ----------
@@ -111,22 +133,28 @@ def reading(evidence: Sequence[Any]) -> Figure:
     places = np.interp(_TICKS, found.centres, np.arange(len(found.centres)) + 0.5)
     ends = {"cmap": "magma", "vmin": low, "vmax": high}
     diverging = {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}
-    for ax, values, colours, title, unit in (
-        (left, found.levels, ends, "level after the front-end", "dB"),
-        (right, found.deviation, diverging, "against normal recordings", "standard deviations"),
+    marks = [(low * 0.97, high * 1.03) for low, high in found.bands]  # a line has no width
+    for ax, values, colours, title in (
+        (left, found.levels, ends, "level, noise removed"),
+        (right, found.above, diverging, "louder (red) or quieter (blue) than normal"),
     ):
         drawn = image(ax, values.T, found.seconds, values.shape[1], **colours)
-        fig.colorbar(drawn, ax=ax, label=unit, pad=0.01)
-        ax.set_title(title, loc="left", fontsize=9)
+        fig.colorbar(drawn, ax=ax, label="dB", pad=0.01)
+        ax.set_title(title, loc="left", fontsize=9).set_in_layout(False)
+        for place in np.interp(marks, found.centres, np.arange(len(found.centres)) + 0.5):
+            ax.axhspan(*place, **_MARK)
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)")
         ax.set_yticks(places, [f"{hertz:,}" for hertz in _TICKS])
-    contributions(below, found.table)
+    deviations(below, found.table)
+    for mark in marks:
+        below.axvspan(*mark, color=_MARK["edgecolor"], alpha=0.3, lw=0, zorder=0)
     below.get_legend().set_in_layout(False)  # it would make the panel narrow
-    below.set_title(system_name(found.front_end, found.scorer), loc="left", fontsize=9)
+    title = "by frequency; green: what the reasons are about"
+    below.set_title(title, loc="left", fontsize=9).set_in_layout(False)
     words.axis("off")
     said = found.reading
     head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
-    paragraphs = "\n\n".join([head, *said.reasons, *said.health])
+    paragraphs = "\n\n".join([head, *said.remarks, *said.reasons, *said.health])
     text = words.text(0, 1, paragraphs, va="top", fontsize=9, wrap=True)
     text.set(parse_math=False, in_layout=False)  # it wraps in the room that is left
     return fig

@@ -122,7 +122,7 @@ def test_a_gain_of_both_channels_is_told_and_removed(monitor):
     assert not usual.remarks
     near = monitor.score(sound(99) * np.float32([[2], [1]]))  # one channel alone is no gain
     assert near.alarm
-    assert not near.remarks
+    assert near.remarks == ("Stranger than all of the 24 normal recordings.",)
 
 
 def test_a_recording_fault_is_no_alarm_and_clipping_is_one_at_the_usual_level(model, tmp_path):
@@ -451,11 +451,16 @@ def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG")
     found = Monitor.load(model).evidence(3 * sound(99), name="$loud$")
     axes = charts_evidence.reading([found]).axes
-    level, against, _, words = (ax for ax in axes if ax.get_label() != "<colorbar>")
+    level, against, by_frequency, words = (ax for ax in axes if ax.get_label() != "<colorbar>")
     assert np.array_equal(level.images[0].get_array(), found.levels.T)
-    assert np.array_equal(against.images[0].get_array(), found.deviation.T)
-    assert found.deviation.mean() > 1  # three times as loud
+    assert np.array_equal(against.images[0].get_array(), found.above.T)
+    assert found.above.mean() == pytest.approx(20 * np.log10(3), abs=0.5)  # dB
     assert "$loud$\nALARM" in words.texts[0].get_text()
+    marked = [ax.patches for ax in (level, against, by_frequency)]
+    assert [len(own) for own in marked] == [len(found.reading.reasons)] * 3
+    told = float(re.search(r"by ([\d.]+) standard dev", found.reading.reasons[0])[1])
+    drawn = np.concatenate([line.get_ydata() for line in by_frequency.lines])
+    assert np.abs(drawn - told).min() < 0.06  # words and picture have one scale
     for arguments, message in (
         ([str(clips)], "draws one recording; 2 were given"),
         ([str(clips / "090.wav")], "a picture is one of .png, .svg, .pdf"),
