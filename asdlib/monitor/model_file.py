@@ -91,7 +91,7 @@ def tensors_of(view: FittedView) -> dict[str, np.ndarray]:
     tensors = {name: getattr(normal, name) for name in _OF_NORMAL}
     if floors is not None:  # the near microphone as it is needs none
         tensors |= {"floor_near": floors.near, "floor_far": floors.far}
-        tensors["follows"] = np.array(floors.follows)
+        tensors["follows"] = np.array([floors.follows])
     return {**tensors, "held_out": normal.held_out.scores}
 
 
@@ -101,7 +101,7 @@ def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedVi
     kind, constants = FRONT_ENDS[name], Denoising(**about["denoising"][number])
     floors = None
     if kind.needs_floors:
-        near, far, follows = own["floor_near"], own["floor_far"], float(own["follows"])
+        near, far, follows = own["floor_near"], own["floor_far"], own["follows"].item()
         floors = Floors(near, far, constants.far_bound, follows)
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))

@@ -96,26 +96,24 @@ def _shape(prominence: OfBins, bins: Int[np.ndarray, " line"]) -> Float[np.ndarr
     return np.clip(found, 0, _TALLEST).mean(axis=1)
 
 
-def of_machine(lines: UsualLines, prominence: OfBins, near: Levels, clean: Levels) -> str:
+def of_machine(lines: UsualLines, prominence: OfBins, clean: Levels) -> str:
     """What has changed of the machine as a whole, in a sentence; empty where nothing has.
 
     Parameters
     ----------
-    near : levels of training recordings and, in the last row, of the one that is judged, dB.
-    clean : the same after the expected noise was subtracted. Less is left of noise alone than of a
-        machine with noise.
+    clean : levels after the expected noise was subtracted, of training recordings and, in the last
+        row, of the one that is judged, dB. Less is left of noise alone than of a machine with it.
 
     Examples
     --------
     >>> table = np.zeros((9, 4097), np.float32)
     >>> table[:8, [300, 450, 700]] = 15
-    >>> lines, near, less = UsualLines.fit(table[:8]), np.zeros((9, 4)), np.r_[[3.0] * 8, 9]
-    >>> of_machine(lines, table[8], near, near - less[:, None]).split(":")[0]
+    >>> lines, clean = UsualLines.fit(table[:8]), np.repeat(np.r_[[0.0] * 8, -9][:, None], 4, 1)
+    >>> of_machine(lines, table[8], clean).split(":")[0]
     'machine off'
     """
-    left, levels = clean - near, np.median(near, axis=1)
-    less = np.mean(left[-1] < left[:-1].min(axis=0))
-    if lines.are_gone(prominence) and less > _SHARE_OFF and levels[-1] <= levels[:-1].max():
+    less = np.mean(clean[-1] < clean[:-1].min(axis=0))
+    if lines.are_gone(prominence) and less > _SHARE_OFF:
         return OFF
     change = 100 * (lines.factor(prominence) - 1)
     way = "higher" if change > 0 else "lower"

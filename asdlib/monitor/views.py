@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _SHORT = 0.8  # of the shortest training recording; a shorter one is not judged
 _NEW_LINE = 3.0  # z of a line that is told
 _LEAST_SCATTER = 0.1  # dB, of a level over time
-_NEAR, _CLEAN = 0, 1  # places in clipstats.S5
 
 Row = Float[np.ndarray, " _"]  # what a detector looks at of one recording
 Tables = tuple[Float[np.ndarray, "recording _"], ...]
@@ -148,8 +147,8 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     least = 0.0 if alarm else reasons.UNUSUAL
     shown = table, above / np.maximum(scatter, _LEAST_SCATTER), centres, prominence, worst.sound
     told = reasons.of(*shown, monitor.spectra, start=worst.start, line=line, least=least)
-    both = (np.vstack([monitor.values[i], worst.values[i]]) for i in (_NEAR, _CLEAN))
-    if whole := signs.of_machine(monitor.usual_lines, prominence, *both):
+    clean = np.vstack([monitor.values[0], worst.values[0]])
+    if whole := signs.of_machine(monitor.usual_lines, prominence, clean):
         told = [reasons.Reason(whole, 0.0, 0.0), *(told if whole != signs.OFF else [])]
     reading = Reading(
         score=worst.score,

@@ -506,9 +506,9 @@ def test_values_that_are_not_finite_and_newer_formats_are_refused(model, tmp_pat
     with pytest.raises(AsdError, match=r"0\.mean holds values that"):
         Monitor.load(other)
     with monkeypatch.context() as patch:
-        patch.setattr(model_file, "VERSION", 5)
+        patch.setattr(model_file, "VERSION", 6)
         model_file.write(tensors, about, other)
-    with pytest.raises(AsdError, match=r"of format 5; this asdlib reads 4\. Update"):
+    with pytest.raises(AsdError, match=r"of format 6; this asdlib reads 5\. Update"):
         Monitor.load(other)
 
 
