@@ -240,6 +240,12 @@ class Monitor:
         """What the alarm promises, or else what keeps it from doing so; a sentence a line."""
         remarks = [self.remark, *(view.normal.remark for view in self.views)]
         told = "\n".join(dict.fromkeys(filter(None, remarks))) or self.decision.promise
+        floors = self.views[0].front_end.floors
+        if floors is not None and not floors.are_of_noise:
+            told += (
+                "\nThe far microphone hears all that the near one hears, so it is no noise "
+                "reference: the near one alone is used."
+            )
         if len(self.decisions) < 2:
             return told
         counts = self.known["domain"].value_counts()

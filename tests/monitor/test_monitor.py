@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import safetensors.numpy
+import scipy.signal
 import scipy.stats
 import soundfile
 
@@ -627,3 +628,17 @@ def test_a_condition_with_too_few_recordings_is_named(tmp_path):
     assert monitor.promise.startswith("Condition target: 4 held-out normal clips cannot promise")
     assert monitor.score(4 * sound(92)).verdict == "no verdict"
     assert replace(monitor, condition="source").score(4 * sound(92)).alarm
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_far_microphone_that_is_no_noise_reference_is_told(tmp_path, rng, close):
+    for index in range(12):
+        machine, around, hiss = (
+            scipy.signal.lfilter([1.0, a], 1.0, rng.standard_normal(16000))
+            for a in (rng.uniform(-0.9, 0.9), rng.uniform(-0.9, 0.9), 0.0)
+        )
+        far = machine if close else around
+        both = np.stack([machine + 0.2 * around, far + 0.05 * hiss], axis=1)
+        soundfile.write(tmp_path / f"{index}.wav", 0.05 * both, 16000)
+    told = Monitor.fit(tmp_path).promise
+    assert ("so it is no noise reference: the near one alone is used." in told) == close
