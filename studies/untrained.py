@@ -1,7 +1,7 @@
 """``make verdict``, first part: do detectors without training beat autoencoders, and where?
 
-Pairs of views and their fusion are ranked on three sets of embedded scenes by their labels. S5 has
-the near microphone as a third view. It is frozen for real noise in measured rooms (where ``NOISE``
+Pairs of views and their fusion are ranked on three sets of embedded scenes by their labels. S5 joins
+such a pair, with a check of the far microphone. It is frozen for real noise in measured rooms (where ``NOISE``
 and ``RESPONSES`` name two folders), for a far microphone close to the machine, for a machine that
 runs nearby, and where the changed conditions scatter more, are several, or where training clips
 repeat few takes. Every set gets a table of all systems with paired differences to the ten-seed
@@ -18,7 +18,7 @@ import soundfile
 from verdict import SETS, arguments, with_scenes
 
 from asdlib import metrics, params, study
-from asdlib.clipstats import S5_FUSION, VIEWS
+from asdlib.clipstats import S5, S5_FUSION, VIEWS
 from asdlib.compare import statistics, systems
 from asdlib.io import files
 from asdlib.report import style
@@ -39,7 +39,7 @@ CHOICE = ("scenes 0", "scenes 1", "scenes 2")
 def untrained(base):
     """Scores of every view on every front-end; the Welch spectrum where there is a signal."""
     scorers = tuple(name for name in VIEWS if name != "psd")
-    whole = ("near/psd", "complexls/psd")
+    whole = ("near/psd", "complexls/psd", *map("/".join, S5))
     own = {"front_ends": FRONT_ENDS, "scorers": (*scorers, *whole), "baseline": False}
     return study.run(base.model_copy(update=own))
 
