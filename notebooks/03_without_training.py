@@ -197,11 +197,13 @@ if reason:
     chapter.say(reason)
 else:
     curve = untrained.learning_curve(values)
+    overall = curve["overall"].rename("{} clips".format)
     chapter.figure(
         charts_evidence.learning_curve,
         curve,
         study_results.omegas(*systems.ADASUB).mean(),
         label="fig-clips",
+        result=answers.extremes("Ω over all machines", overall),
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
         "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
     )

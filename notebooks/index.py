@@ -21,8 +21,10 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+import pandas as pd
+
 from asdlib.compare import findings, statistics as stats
-from asdlib.report import charts_scores, provenance, tables, text
+from asdlib.report import answers, charts_scores, provenance, tables, text
 from asdlib.report.chapter import CONTENTS, Chapter
 
 chapter = Chapter.open(globals())
@@ -72,10 +74,13 @@ failures = text.failures(systems, rate)
 chapter.say("\n".join(f"- {sentence}" for sentence in failures) or text.NO_LABELS)
 
 # %%
+by_machine = findings.by_machine(systems)
 chapter.figure(
     charts_scores.machines,
-    findings.by_machine(systems).rename(columns=dict(tables.entries(systems))),
+    by_machine.rename(columns=dict(tables.entries(systems))),
+    most={"machine": 10},
     label="fig-machines",
+    result=answers.extremes(f"Ω of {best}", by_machine.get(best, pd.Series(dtype=float))),
     caption="Ω of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
     "system matters for that machine.",
     missing="",

@@ -10,7 +10,6 @@ from asdlib import metrics
 from asdlib.calibration import proportion_interval
 from asdlib.clipstats import VIEWS
 from asdlib.compare.findings import by_machine, winner
-from asdlib.measure import truth
 from asdlib.params import Params
 from asdlib.report.style import SCORER_NAMES
 from asdlib.report.tables import entries, escape, of, percent
@@ -20,24 +19,6 @@ from asdlib.study.recordings import Recordings
 NO_LABELS = (
     "Ω needs labelled test clips, normal and anomalous, of both domains. These recordings do not "
     "have them."
-)
-
-_changes = ", ".join(
-    f"`{key}: {value}`" for own in truth.HARDER.values() for key, value in own.items()
-)
-ROOM = """\
-```{figure} /_static/room.svg
-:name: room
-:alt: Plan of a room. The machine and the near microphone are at one end, the far microphone is \
-some metres away, and ventilation, a passing cart, a compressor and clatter are at the other end.
-
-How the embedded scenes are set up by default, not to scale. All places are drawn for each machine.
-```"""
-HARDER = (
-    "Real recordings are harder in three ways. The changed conditions scatter more than the usual "
-    "ones. There are several of them. Training clips repeat few takes of the machine. Scenes can "
-    "be made so, by `scenes` in a parameter file: "
-    f"{_changes}. `make verdict` judges on such sets too."
 )
 
 
