@@ -38,7 +38,7 @@ def claim(compared: pd.DataFrame, question: str) -> str:
     question : one of its index.
     """
     if question not in compared.index:
-        return ""
+        return "These recordings or this study do not answer the question."
     row: Any = compared.loc[question]
     subject, wins, loses = _CLAIMS[question]
     does = {"helps": wins, "harms": loses}.get(row["verdict"])

@@ -132,8 +132,8 @@ def lines(
             look["color"] = colours[str(name)]
         marker = markers[str(name)] if markers else next(others)
         (line,) = ax.plot(rows[x], rows[y], marker=marker, ms=4, **look)
-        ink = sns.set_hls_values(line.get_color(), l=0.26)  # dark enough for words
-        ends.append((rows[y].iloc[-1], str(name), ink))
+        # dark enough for words
+        ends.append((rows[y].iloc[-1], str(name), sns.set_hls_values(line.get_color(), l=0.26)))
     low, high = ax.get_ylim()
     gap, place = 0.06 * (high - low), -np.inf
     at: Any = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}

@@ -36,12 +36,12 @@ def evidence(rows: Sequence[Any]) -> Figure:
     ----------
     rows : of :func:`asdlib.compare.failures.evidence`.
     """
-    fig = plt.figure(figsize=(7.0, 2.3 * len(rows) + 0.4), layout="constrained")
+    fig = plt.figure(figsize=(6.8, 2.3 * len(rows) + 0.4), layout="constrained")
     axes = fig.subplots(len(rows), 2, squeeze=False, width_ratios=[3, 4.3])
     for (left, right), row in zip(axes, rows, strict=True):
         low, high = np.percentile(row.frames, [5, 99.5])
         image(left, row.frames.T, row.seconds, row.frames.shape[1], vmin=low, vmax=high)
-        head = left.set_title(fill(row.title, 80), loc="left", fontsize=9, parse_math=False)
+        head = left.set_title(fill(row.title, 74), loc="left", fontsize=9, parse_math=False)
         head.set_in_layout(False)  # it reaches over both panels
         left.set(xlabel="time (s)", ylabel="mel band $b$")
         contributions(right, row.table)

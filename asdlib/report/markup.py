@@ -11,8 +11,8 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util.math import get_node_equation_number
 
 _DRAWING = re.compile(r'<img alt="([^"]*)"[^>]* src="[^"]*?([\w-]+)\.svg"[^>]*>')
-# ids of matplotlib that nothing refers to, and decimals that no screen can show
-_IDLE = re.compile(r' id="[A-Za-z.2]+_\d+"|(?<=\.\d\d)\d{3,}\b')
+# ids of matplotlib that nothing refers to, indents, and decimals that no screen can show
+_IDLE = re.compile(r' id="[A-Za-z.2]+_\d+"|(?<=\n) +|(?<=\.\d\d)\d{3,}\b')
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -27,12 +27,10 @@ def formula(writer: Any, node: Any) -> None:
     block = isinstance(node, nodes.math_block)
     said = tex2mathml(node.astext(), as_block=block)
     if block:
-        writer.body.append(writer.starttag(node, "div", CLASS="math"))
         if node["number"]:
-            writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
-            writer.add_permalink_ref(node, "Link to this equation")
-            writer.body.append("</span>")
-        said = f"<div>{said}</div></div>"
+            number = get_node_equation_number(writer, node)
+            said = f'<span class="eqno">({number})</span><div>{said}</div>'
+        said = f"{writer.starttag(node, 'div', CLASS='math')}{said}</div>"
     writer.body.append(said)
     raise nodes.SkipNode
 

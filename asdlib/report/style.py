@@ -149,7 +149,7 @@ def style() -> None:
         {
             "figure.dpi": 110,
             "font.family": font_families(),
-            "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+            "font.sans-serif": ["DejaVu Sans", "Arial"],
             "savefig.bbox": "tight",
             "svg.hashsalt": "asdlib",
             "svg.fonttype": "none",
@@ -174,8 +174,7 @@ def embedded(fig: Figure, alt: str, kind: str = "svg") -> str:
     buffer = io.BytesIO()
     fig.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     plt.close(fig)
-    media = {"svg": "svg+xml"}.get(kind, kind)
-    return _image(buffer.getvalue(), alt, media)
+    return _image(buffer.getvalue(), alt, {"svg": "svg+xml"}.get(kind, kind))
 
 
 def _image(content: bytes, alt: str, media: str) -> str:

@@ -32,7 +32,10 @@ def verdict(table: pd.DataFrame, caveat: str) -> str:
     """
     best = winner(table)
     if not best:
-        return f"**Nothing here says which system is better. {caveat}** {NO_LABELS}"
+        found = table["unlabelled"].dropna() if "unlabelled" in table else pd.Series(dtype=object)
+        told = [f"{name} raises an alarm for {of(*own)} test clips" for name, own in found.items()]
+        head = "; ".join(told) or "Nothing here says which system is better"
+        return f"**{head}. {caveat}** {NO_LABELS}"
     own = f"Ω {table['overall'][best]:.3f}"
     others = table[~table["by_labels"] & table["overall"].notna()].drop(index=best)
     if others.empty:
@@ -61,9 +64,9 @@ def caveat(
     longer : of :func:`asdlib.report.provenance.trained_out`.
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
-    on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')}"
-    kind = "simulated sound, no result of the challenge" if recordings.embedded else "recordings"
-    said = f"This is {kind}: {on} count."
+    on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')} count"
+    own = "simulated sound, no result of the challenge" if recordings.embedded else "recorded sound"
+    said = f"This is {own}: {on if len(counted) else 'there are no labels'}."
     if losses.empty:
         return said
     a, t, paper = params.autoencoder, params.training, Params()
