@@ -156,7 +156,7 @@ chapter.table(
 # **RefSub** subtracts the transferred far power and keeps a floor {cite}`boll1979,berouti1979`:
 #
 # $$
-# \lvert \hat S(k,t) \rvert^2 = \max\bigl(P_n - \alpha_s\, G_m(k)\, P_f,\; \beta P_n\bigr).
+# {\lvert \hat S(k,t) \rvert}^2 = \max\bigl(P_n - \alpha_s\, G_m(k)\, P_f,\; \beta P_n\bigr).
 # $$ (eq-refsub)
 #
 # **AdaSub** subtracts more where the local signal-to-noise ratio $\gamma_{\mathrm{dB}} = 10 \log_{10}\bigl(P_n / (G_m P_f)\bigr)$ is
@@ -166,7 +166,7 @@ chapter.table(
 # smoothed over time, it multiplies the power by
 #
 # $$
-# H(k,t) = \mathrm{clip}\bigl(1 - \lvert \Gamma(k,t) \rvert^2,\; \beta,\; 1\bigr).
+# H(k,t) = \mathrm{clip}\bigl(1 - {\lvert \Gamma(k,t) \rvert}^2,\; \beta,\; 1\bigr).
 # $$ (eq-cohgate)
 #
 # **Combo** is the mean of a clip's standardised scores after AdaSub and after CohGate.

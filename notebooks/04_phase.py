@@ -45,11 +45,11 @@ chapter.result(answers.claim(findings.compared(study_results, params.scorers), "
 #
 # $$
 # H(k) = \arg\min_H \sum_t \Bigl\lvert N - \sum_{j<K} H_j F(t-j) \Bigr\rvert^2, \qquad
-# R = N - \sum_j H_j F(t-j), \qquad \lvert \hat S \rvert^2 = \min\bigl(\lvert R\rvert^2, P_n\bigr).
+# R = N - \sum_j H_j F(t-j), \qquad {\lvert \hat S \rvert}^2 = \min\bigl({\lvert R\rvert}^2, P_n\bigr).
 # $$ (eq-complexls)
 #
-# **LSAda** is AdaSub on $\lvert R\rvert^2$, with a transfer taken from the quiet floor of
-# $\lvert R\rvert^2$; **AdaLS** multiplies AdaSub's gain on $P_n$ with $\min(1, \lvert R\rvert^2 / P_n)$.
+# **LSAda** is AdaSub on ${\lvert R\rvert}^2$, with a transfer taken from the quiet floor of
+# ${\lvert R\rvert}^2$; **AdaLS** multiplies AdaSub's gain on $P_n$ with $\min(1, {\lvert R\rvert}^2 / P_n)$.
 #
 # ## How much is there to gain
 #

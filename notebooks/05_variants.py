@@ -45,7 +45,7 @@ chapter.result(answers.ideas(compared))
 #
 # **Domain means (DM).** Residuals of the target domain may have another mean than those of the source. Each
 # clip is scored once per training domain $d$, with $\mu_d$ in the Mahalanobis term and
-# $\lVert e_i - \mu_d \rVert^2$ as energy, and the smaller score counts.
+# ${\lVert e_i - \mu_d \rVert}^2$ as energy, and the smaller score counts.
 #
 # **Shrinkage.** Each domain has its own covariance. Few clips estimate the target's badly, so it is
 # shrunk towards the source's: $\Sigma_t \leftarrow (1-\rho)\,\Sigma_t + \rho\,\Sigma_s$.
