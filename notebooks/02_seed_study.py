@@ -21,10 +21,13 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+import numpy as np
+import pandas as pd
+
 from asdlib import metrics, study
 from asdlib.compare import bootstrap, findings, statistics as stats
 from asdlib.params import Params
-from asdlib.report import answers, charts_scores, provenance, text
+from asdlib.report import answers, charts_scores, provenance, style, text
 from asdlib.report.chapter import Chapter
 from asdlib.study import variants
 
@@ -67,10 +70,15 @@ own, theirs = text.training(params), text.training(Params())
 chapter.say(f"Here: {own}. The paper: {theirs}." if trained else not_trained)
 
 # %%
+losses = provenance.losses(params, recordings)
+curves = losses.groupby(["epoch", "machine"])["loss"].mean().unstack() if len(losses) else losses
+last = 100 * curves.pct_change().iloc[-1] if len(curves) > 1 else pd.Series(dtype=float)
 chapter.figure(
     charts_scores.learning_curves,
-    provenance.losses(params, recordings),
+    losses,
+    most={"machine": 4},
     label="fig-learning",
+    result=answers.extremes("The change of the loss in the last epoch", last, "{:+.0f} %".format),
     caption="Training loss, mean over seeds with the range of the seeds. Curves of different front-ends "
     "are not comparable in height: each is standardised by its own training frames. Look at "
     "whether they still fall where training ends.",
@@ -116,6 +124,10 @@ chapter.table(
 # %%
 wanted = (("near", "eq1"), ("adasub", "s1"))
 compared = [s for s in wanted if study_results.omegas(*s).notna().any()]
+ranges = {style.system_name(*own): np.ptp(study_results.omegas(*own)) for own in compared}
+ranges = pd.Series(ranges, dtype=float)
+
+# %%
 chapter.figure(
     charts_scores.seeds,
     compared,
@@ -123,6 +135,7 @@ chapter.figure(
     study_results.ensembles,
     provenance.reported_baseline(recordings.development),
     label="fig-seeds",
+    result=answers.extremes("The range of Ω over seeds", ranges),
     caption="$\\Omega$ of every seed for the plain autoencoder and for the champion (AdaSub with all three re-scorings), "
     "as Fig. 2 of the paper. Means are dashed, ensembles are stars. Look at how far "
     "single seeds lie from their mean before believing any single-seed gain.",

@@ -25,7 +25,7 @@ import pandas as pd
 
 from asdlib.compare import findings, statistics as stats
 from asdlib.measure import phase
-from asdlib.report import answers, charts_scores, charts_signals, style, text
+from asdlib.report import answers, charts_scores, charts_signals, style, tables, text
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
@@ -45,11 +45,11 @@ chapter.result(answers.claim(findings.compared(study_results, params.scorers), "
 #
 # $$
 # H(k) = \arg\min_H \sum_t \Bigl\lvert N - \sum_{j<K} H_j F(t-j) \Bigr\rvert^2, \qquad
-# R = N - \sum_j H_j F(t-j), \qquad \lvert \hat S \rvert^2 = \min\bigl(\lvert R\rvert^2, P_n\bigr).
+# R = N - \sum_j H_j F(t-j), \qquad {\lvert \hat S \rvert}^2 = \min\bigl({\lvert R\rvert}^2, P_n\bigr).
 # $$ (eq-complexls)
 #
-# **LSAda** is AdaSub on $\lvert R\rvert^2$, with a transfer taken from the quiet floor of
-# $\lvert R\rvert^2$; **AdaLS** multiplies AdaSub's gain on $P_n$ with $\min(1, \lvert R\rvert^2 / P_n)$.
+# **LSAda** is AdaSub on ${\lvert R\rvert}^2$, with a transfer taken from the quiet floor of
+# ${\lvert R\rvert}^2$; **AdaLS** multiplies AdaSub's gain on $P_n$ with $\min(1, {\lvert R\rvert}^2 / P_n)$.
 #
 # ## How much is there to gain
 #
@@ -62,10 +62,17 @@ no_truth = (
     "No ground truth lies beside these recordings: "
     "what was noise and what was machine cannot be told apart."
 )
+bounds = phase.bounds(params, recordings)
+learnt = (bounds["machine_sound"] > bounds["noise"]).groupby(bounds["machine"]).mean()
+more = "The share of frequencies where more machine sound is lost than noise removed"
+
+# %%
 chapter.figure(
     charts_signals.phase_bounds,
-    phase.bounds(params, recordings),
+    bounds,
+    most={"machine": 4},
     label="fig-bound",
+    result=answers.extremes(more, learnt, tables.percent),
     caption="Noise removed by one complex weight per clip and bin against its bound, and the machine sound that is lost "
     "with it, over frequency. Above the bound, a clip's noise is more coherent than that of all clips together, or "
     "the fit is lucky; where more machine sound is lost than noise removed, the filter has learnt the machine.",
@@ -79,24 +86,29 @@ chapter.figure(
 # More frames also give the filter more freedom to fit the machine's sound. So does a shorter clip.
 
 # %%
+context = phase.sweep(params, recordings, "context", (1, 2, 3, 4, 5))
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "context", (1, 2, 3, 4, 5)),
+    context,
     "context",
-    "frames of far context $K$",
+    "frames of far context",
     label="fig-context",
+    result=answers.worst(context, "context", "Most is lost with {:g} far frames"),
     caption="Noise removed and machine sound lost against the far frames that the filter uses.",
     missing=no_truth,
 )
 
 # %%
 longest = float(recordings.manifest["seconds"].min())
+lengths = [longest / 8, longest / 4, longest / 2, longest]
+cut = phase.sweep(params, recordings, "seconds", lengths)
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "seconds", [longest / 8, longest / 4, longest / 2, longest]),
+    cut,
     "seconds",
     "length of what the filter sees (s)",
     label="fig-length",
+    result=answers.worst(cut, "seconds", "Most is lost with clips of {:g} s"),
     caption="The same against the length of the clip, cut at its beginning.",
     missing=no_truth,
 )
@@ -144,24 +156,28 @@ chapter.figure(
 )
 
 # %%
+rooms = phase.sweep(params, recordings, "reverberation", (0.2, 0.4, 0.8))
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "reverberation", (0.2, 0.4, 0.8)),
+    rooms,
     "reverberation",
-    "reverberation time $T_{60}$ (s)",
+    "reverberation time (s)",
     label="fig-room",
+    result=answers.worst(rooms, "reverberation", "Most is lost with a reverberation of {:g} s"),
     caption="The same against the reverberation time of the room.",
     missing=no_rooms,
 )
 
 # %%
+sources = phase.sweep(params, recordings, "noise_sources", (1, 4, 16))
 chapter.figure(
     charts_signals.noise_and_sound,
-    phase.sweep(params, recordings, "noise_sources", (1, 4, 16)),
+    sources,
     "noise_sources",
     "steady noise sources",
     doubling=True,
     label="fig-sources",
+    result=answers.worst(sources, "noise_sources", "Most is lost with {:g} noise sources"),
     caption="The same against the number of noise sources, which share one power. Few clips of each machine are rendered, so "
     "small steps are chance.",
     missing=no_rooms,
@@ -245,10 +261,12 @@ chapter.table(
 )
 
 # %%
+omegas = findings.omega_by_front_end(table if len(new) else new, scorer).rename(columns=style.NAMES)
 chapter.figure(
     charts_scores.machines,
-    findings.omega_by_front_end(table if len(new) else new, scorer).rename(columns=style.NAMES),
+    omegas,
     label="fig-phase-machines",
+    result=answers.extremes("The mean of Ω over machines", omegas.mean()),
     caption=f"$\\Omega$ under {by} on every development machine (of ensembles over seeds). Wins and losses side by side.",
     missing="" if new.empty else "No machine has labelled test clips.",
 )

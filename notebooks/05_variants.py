@@ -45,7 +45,7 @@ chapter.result(answers.ideas(compared))
 #
 # **Domain means (DM).** Residuals of the target domain may have another mean than those of the source. Each
 # clip is scored once per training domain $d$, with $\mu_d$ in the Mahalanobis term and
-# $\lVert e_i - \mu_d \rVert^2$ as energy, and the smaller score counts.
+# ${\lVert e_i - \mu_d \rVert}^2$ as energy, and the smaller score counts.
 #
 # **Shrinkage.** Each domain has its own covariance. Few clips estimate the target's badly, so it is
 # shrunk towards the source's: $\Sigma_t \leftarrow (1-\rho)\,\Sigma_t + \rho\,\Sigma_s$.
@@ -109,15 +109,18 @@ if len(changes) and "per_band" not in params.extras:
     )
 
 # %%
+named = changes["variant"].replace(style.SCORER_NAMES | {"per_band": "per band"})
+known = changes.assign(name=named).dropna(subset="ensemble").sort_values("mean", ascending=False)
 chapter.figure(
     charts_scores.differences,
-    changes.assign(name=changes["variant"].replace(style.SCORER_NAMES | {"per_band": "per band"})),
+    known,
     "frozen defaults",
+    most={"name": 10},
     label="fig-sensitivity",
+    result=answers.extremes("The change of Ω", known.set_index("name")["mean"], "{:+.2f}".format),
     caption="Change of $\\Omega$ when one choice changes: paired per-seed differences and the difference of the "
     "ensembles. Zero is the frozen defaults. `gamma_normal` keeps the order of the clips for every seed, "
     "so only its ensemble can differ. Choosing by this figure would be choosing by test labels.",
-    needs="ensemble",
     missing="Ω cannot be computed from these recordings." if len(changes) else not_run,
 )
 
@@ -215,12 +218,17 @@ chapter.say(f"The gate {lacking}." if lacking else "> " + ideas.reasons["gate_te
 
 # %%
 not_run = f"Not run here: every idea {lacking}."
-run = compared[compared["mean"].notna()]
+run = compared[compared["mean"].notna()].rename(columns={"idea": "name"})
+run = run.sort_values("mean", ascending=False)
+
+# %%
 chapter.figure(
     charts_scores.differences,
-    run.rename(columns={"idea": "name"}),
+    run,
     "champion",
+    most={"name": 10},
     label="fig-negative",
+    result=answers.extremes("The difference of Ω", run.set_index("name")["mean"], "{:+.2f}".format),
     caption="Difference of $\\Omega$ to the champion: seed mean, its standard deviation over seeds (thick) and the 95 % "
     "interval over clips and seeds (thin). Right of zero would be better than the champion.",
     missing=not_run

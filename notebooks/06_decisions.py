@@ -145,8 +145,9 @@ else:
 # statistic, of that view of S5 which has the highest $z$.
 
 # %%
+tally = failures.tally(clips)
 chapter.table(
-    failures.tally(clips),
+    tally,
     label="tab-found",
     caption="Anomalies among the labelled test clips by how many of the systems find them at one false alarm in ten.",
     empty="There is no labelled anomaly.",
@@ -155,11 +156,13 @@ chapter.table(
 # %%
 chosen = [row for _, row in failures.gallery(clips).iterrows()]
 views = systems.UNTRAINED.members(study_results.per_seed)
+of_all = tally[["anomalies", "by none", "by one"]].sum()
 of_clip = partial(failures.evidence, params, recordings, study_results.table)
 chapter.figure(
     charts_evidence.evidence,
     list(map(of_clip, chosen)) if views else [],
     label="fig-failures",
+    result="Of {} anomalies, no system finds {}, and one alone finds {}.".format(*of_all),
     caption="Anomalies found by no system, or by one alone: what S5 holds for strange in them. Log-mel frames, and the "
     "contributions to $D^2$ of the view with the highest $z$.",
     missing="No anomaly is missed by all systems or found by one alone, or S5 was not run.",

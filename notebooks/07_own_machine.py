@@ -75,10 +75,12 @@ chapter.table(
 
 # %%
 curve = evaluation.enough(monitor, recordings.clips(machine, "test"))
+hits = curve["hits"].set_axis(curve["recordings"].map("{} recordings".format))
 chapter.figure(
     charts_evidence.enough,
     curve if len(curve) > 1 else [],
     label="fig-enough",
+    result=answers.extremes("The share of anomalies that are found", hits, tables.percent),
     caption="Share of test clips that are alarms, against the number of normal recordings. Grey: 95 % interval of the true "
     "rate of false alarms, for the wanted rate (dashed).",
     missing="There are too few normal recordings to fit on fewer of them.",
@@ -91,10 +93,13 @@ chapter.figure(
 # quieter than normal it is, and how far every band lies from normal recordings. The bands of the reasons are marked.
 
 # %%
+drawn = [monitor.evidence(path) for path in evaluation.clearest(table)["path"]]
+reasons = [tables.escape(own.reading.reasons[0]) for own in drawn if own.reading.reasons]
 chapter.figure(
     charts_evidence.reading,
-    [monitor.evidence(path) for path in evaluation.clearest(table)["path"]],
+    drawn,
     label="fig-reading",
+    result=" ".join(reasons),
     caption="The anomalous test clip with the highest score; without labels, the test clip with the highest score.",
     missing="There is no test clip.",
 )

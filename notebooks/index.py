@@ -21,9 +21,11 @@ data: "Optional[str]" = None  # folder with <machine>/{train,test}/*.wav; None: 
 seeds: "Optional[list[int]]" = None  # one model each
 
 # %% tags=["setup"]
+import pandas as pd
+
 from asdlib import study
 from asdlib.compare import findings, statistics as stats
-from asdlib.report import charts_scores, provenance, tables, text
+from asdlib.report import answers, charts_scores, provenance, tables, text
 from asdlib.report.chapter import CONTENTS, Chapter
 
 chapter = Chapter.open(globals())
@@ -36,11 +38,11 @@ longer = study.beside(params, recordings, "trained_out")
 chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losses, longer)))
 
 # %%
+values = "Ω of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds). "
 chapter.table(
     tables.overview(systems, best),
     label="tab-systems",
-    caption="Ω of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds), "
-    f"and its alarms where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on. Conditions: usual or changed. *By labels*: test labels chose it.",
+    caption=f"{values * bool(best)}Alarms of every system where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on. Conditions: usual or changed. *By labels*: test labels chose it.",
     empty="No system could score a test clip.",
 )
 
@@ -70,13 +72,19 @@ chapter.table(
 
 # %%
 failures = text.failures(systems, rate)
-chapter.say("\n".join(f"- {sentence}" for sentence in failures) or text.NO_LABELS)
+chapter.say(
+    "\n".join(f"- {sentence}" for sentence in failures)
+    or "Without labels it is not known where a system fails."
+)
 
 # %%
+by_machine = findings.by_machine(systems)
 chapter.figure(
     charts_scores.machines,
-    findings.by_machine(systems).rename(columns=dict(tables.entries(systems))),
+    by_machine.rename(columns=dict(tables.entries(systems))),
+    most={"machine": 10},
     label="fig-machines",
+    result=answers.extremes(f"Ω of {best}", by_machine.get(best, pd.Series(dtype=float))),
     caption="Ω of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
     "system matters for that machine.",
     missing="",

@@ -38,6 +38,7 @@ html_js_files = ["report.js"]  # and Bokeh's on pages with charts: see build.py
 html_domain_indices = False
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # a page from file:// may not read others
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": project},
@@ -47,4 +48,4 @@ html_theme_options = {
     "home_page_in_toc": True,
     "navbar_persistent": [],  # the search field in the menu is enough
 }
-mathjax_path = "mathjax.js"  # build.py puts the installed package's file into _static
+html_math_renderer = "mathml"  # of setup: no script

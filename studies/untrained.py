@@ -3,10 +3,10 @@
 Pairs of views and their fusion are ranked on three sets of embedded scenes by their labels. S5
 joins such a pair, with a check of the far microphone. It is frozen for real noise in measured rooms
 (where ``NOISE`` and ``RESPONSES`` name two folders), for a far microphone close to the machine, for
-a machine that runs nearby, and where the changed conditions scatter more, are several, or where training clips
-repeat few takes. Every set gets a table of all systems with paired differences to the ten-seed
-autoencoder on AdaSub under eq. 1, a table per machine, and the ceiling: the same statistics of the
-true machine sound. Tables are written to ``results/verdict``.
+a machine that runs nearby, and where the changed conditions scatter more, are several, or where
+training clips repeat few takes. Every set gets a table of all systems with paired differences to
+the ten-seed autoencoder on AdaSub under eq. 1, a table per machine, and the ceiling: the same
+statistics of the true machine sound. Tables are written to ``results/verdict``.
 """
 
 import itertools

@@ -38,7 +38,7 @@ def claim(compared: pd.DataFrame, question: str) -> str:
     question : one of its index.
     """
     if question not in compared.index:
-        return ""
+        return "These recordings or this study do not answer the question."
     row: Any = compared.loc[question]
     subject, wins, loses = _CLAIMS[question]
     does = {"helps": wins, "harms": loses}.get(row["verdict"])
@@ -151,20 +151,23 @@ def guarded(scores: PerClip) -> list[str]:
     return said
 
 
-def span(head: str, table: pd.DataFrame, column: str) -> str:
-    """Return between which values in dB a column lies, and where its highest one is.
+def extremes(head: str, values: pd.Series, form: Any = "{:.2f}".format) -> str:
+    """Return the lowest and the highest of some values, and where they are.
 
     Parameters
     ----------
-    table : with machine, and perhaps front_end; without rows there is no sentence.
+    head : what they are.
+    values : by the names of their places; without one there is no sentence.
+    form : makes text of a value.
+
+    >>> extremes("The gain", pd.Series({"a": 3, "b": 1}))
+    'The gain goes from 1.00 (b) to 3.00 (a).'
     """
-    known = table.dropna(subset=column) if len(table) else table
-    if known.empty:
-        return ""
-    most: Any = known.sort_values(column).iloc[-1]
-    behind = f" after {NAMES[most['front_end']]}" if "front_end" in known else ""
-    ends = f"{known[column].min():.1f} to {most[column]:.1f} dB"
-    return f"{head} {ends}, most for {escape(most['machine'])}{behind}."
+    found = values.dropna().sort_values()
+    ends = [f"{form(value)} ({escape(str(name))})" for name, value in found.items()]
+    if len(ends) < 2:
+        return f"{head} is {ends[0]}." if ends else ""
+    return f"{head} goes from {ends[0]} to {ends[-1]}."
 
 
 def removed(table: pd.DataFrame, front_end: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib.metadata
 import io
 import os
 import pickle
@@ -32,7 +31,7 @@ from asdlib import study
 from asdlib.io.files import content_digest, digest, named, resolve, shipped, temporary_folder
 from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
-from asdlib.report import provenance, single
+from asdlib.report import markup, provenance, single
 from asdlib.report.chapter import FIGURES, resolve_references
 from asdlib.report.execution import AT_A_TIME, CHAPTERS, execute_all, is_done, read
 from asdlib.runtime.process import bar as progressing
@@ -44,7 +43,6 @@ _SUMMED, _SUM_SECONDS = 1_000_000, 0.07  # ... so long to sum so many squares
 _MEMORY = 2.3e9  # bytes, of two kernels and the command
 _FOLDERS = ("doctrees", "figures", "html", "notebooks", "source")
 _OUT = "--out"  # how another folder is given
-_MATHJAX = "sphinx-mathjax-offline/static/mathjax/tex-svg.js"  # with its fonts in one file
 _PACKAGE = Path(asdlib.__file__).parent
 _MODULE = "{level} {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
 _ENTRY = re.compile(r"^(\w[\w, ]*) : ", re.MULTILINE)
@@ -193,26 +191,20 @@ def html(out: Path) -> Path:
         nbformat.write(notebook, folder / f"{name}.ipynb")
     write_api(source / "api")
     shutil.copytree(out / "figures", source / "figures")
-    # from the installed packages: no network at reading
-    mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file(_MATHJAX)
-    shutil.copy(str(mathjax), source / "_static" / "mathjax.js")
-    for script in _bokeh():
+    for script in _bokeh():  # from the installed package: no network at reading
         shutil.copy(script, source / "_static")
     with replacing_folder(out / "html", _OUT) as pages:
         _sphinx(out, "html", pages, nitpicky=True)
-        for unused in (*_files(pages, "*.map"), *_files(pages, "fontawesome.js")):
-            unused.unlink()  # megabytes for the theme's authors, and icons that a style sheet has
+        for unused in ("*.map", "fontawesome.js"):  # for authors; icons that a style sheet has
+            for file in list((pages / "_static").rglob(unused)):
+                file.unlink()
         for page in pages.rglob("*.html"):
             _lighten(page, pages)
     return out / "html" / "index.html"
 
 
-def _files(pages: Path, pattern: str) -> list[Path]:
-    return list((pages / "_static").rglob(pattern))
-
-
 def _lighten(page: Path, pages: Path) -> None:
-    """Take the script of icons out of a page, and put its sounds into files beside the pages."""
+    """Take scripts without use out of a page, and put its sounds into files beside the pages."""
 
     def outside(found: re.Match[str]) -> str:
         sound = base64.b64decode(found[2])
@@ -221,8 +213,10 @@ def _lighten(page: Path, pages: Path) -> None:
         file.write_bytes(sound)
         return os.path.relpath(file, page.parent)
 
-    text = page.read_text(encoding="utf-8")
-    page.write_text(_SOUND.sub(outside, single.ICONS.sub("", text)), encoding="utf-8")
+    text = single.ICONS.sub("", page.read_text(encoding="utf-8"))
+    if page.stem != "search":
+        text = single.SEARCH.sub("", text)
+    page.write_text(_SOUND.sub(outside, text), encoding="utf-8")
 
 
 def one_file(out: Path) -> Path:
@@ -281,17 +275,22 @@ def described(text: str) -> str:
 
 
 def setup(app: Any) -> None:
-    """Make Sphinx read docstrings by :func:`described`; only pages with charts load Bokeh."""
+    """Make Sphinx read docstrings by :func:`described`, and write what a page needs into it.
+
+    Formulas and drawings are markup, and only pages with charts load Bokeh.
+    """
 
     def rewrite(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
         lines[:] = described("\n".join(lines)).split("\n")
 
     def draws(app: Any, name: str, template: str, context: dict[str, Any], tree: Any) -> None:
-        for script in _bokeh() if "asd-live" in context.get("body", "") else ():
+        context["body"] = markup.inlined(context.get("body", ""), Path(app.srcdir))
+        for script in _bokeh() if "asd-live" in context["body"] else ():
             app.add_js_file(script.name)
 
     app.connect("autodoc-process-docstring", rewrite, priority=400)
     app.connect("html-page-context", draws)
+    app.add_html_math_renderer("mathml", (markup.formula, None), (markup.formula, None))
 
 
 def _bokeh() -> list[Path]:

@@ -31,6 +31,7 @@ CONTENTS = "<!-- chapters -->"
 _REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
 _LABELLED = re.compile(r"^:name: (?:fig|tab)-", re.MULTILINE)
 _NOTHING = "These recordings do not have what this figure needs."
+_UNFOLDED = "<details><summary>Show the others</summary>\n\n![The same]({})\n\n</details>"
 _NO_ROWS = "There is nothing to show here."
 
 
@@ -50,16 +51,12 @@ class Chapter:
     folder: Path
 
     @classmethod
-    def open(
-        cls, namespace: Mapping[str, Any], *, numbers_from: str = "{}", players: bool = False
-    ) -> Chapter:
+    def open(cls, namespace: Mapping[str, Any], *, players: bool = False) -> Chapter:
         """Read the parameters, check the recordings, set the style and say where numbers come from.
 
         Parameters
         ----------
         namespace : ``globals()`` of the notebook.
-        numbers_from : what the chapter's numbers are measured on; ``{}`` is replaced by the
-            description of the recordings.
         players : whether the chapter plays sound or has charts that answer.
 
         Raises
@@ -73,7 +70,7 @@ class Chapter:
         style.style()
         if players:
             panels.start()
-        source = numbers_from.format(tables.escape(chapter.recordings.describe()))
+        source = tables.escape(chapter.recordings.describe())
         chapter.say(f"*The numbers on this page come from {source}.*")
         return chapter
 
@@ -84,8 +81,8 @@ class Chapter:
         label: str,
         caption: str,
         result: str = "",
-        needs: str | None = None,
         missing: str = _NOTHING,
+        most: Mapping[str, int] | None = None,
         **options: Any,
     ) -> None:
         """Draw a figure and show it; without data, say why in one sentence, without a number.
@@ -97,14 +94,21 @@ class Chapter:
         label : file name and cross-reference name, such as ``fig-noise-floors``.
         caption : what to look at; MyST text.
         result : what the figure says, in one sentence before the caption; may be empty.
-        needs : a column of that table in which there has to be a value.
         missing : the reason why the figure cannot be drawn, in one sentence.
+        most : a column of that table, or its index, to the number of its values that are shown at
+            once; the others are in a drawing that readers unfold.
         """
-        if not _holds(data[0], needs):
+        if not _holds(data[0]):
             self._leave_out(label, missing)
             return
         caption = f"**{result}** {caption}" if result else caption
-        style.show_figure(draw(*data, **options), label, caption, folder=self.folder)
+        first, others = _divided(data[0], most or {})
+        style.show_figure(draw(first, *data[1:], **options), label, caption, folder=self.folder)
+        if others is not None:
+            rest = style.save_figure(
+                draw(others, *data[1:], **options), f"more-{label}", self.folder
+            )
+            self.say(_UNFOLDED.format(f"/figures/{rest.name}"))
 
     def table(
         self,
@@ -146,10 +150,18 @@ class Chapter:
             self.say(f"**{text}**\n\n<!-- result -->")
 
 
-def _holds(data: Any, column: str | None) -> bool:
-    if not len(data) or not isinstance(data, pd.DataFrame):
-        return len(data) > 0
-    return bool((data if column is None else data[[column]]).notna().any(axis=None))
+def _holds(data: Any) -> bool:
+    return bool(data.notna().any(axis=None) if isinstance(data, pd.DataFrame) else len(data))
+
+
+def _divided(data: Any, most: Mapping[str, int]) -> tuple[Any, Any]:
+    """Return what a figure shows at once, and what else there is, or None."""
+    for column, count in most.items():
+        keys = data.get(column, data.index.to_series())
+        at_once = keys.isin(keys.unique()[:count])
+        if not at_once.all():
+            return data[at_once], data[~at_once]
+    return data, None
 
 
 def resolve_references(chapters: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -38,19 +39,18 @@ def evidence(rows: Sequence[Any]) -> Figure:
     ----------
     rows : of :func:`asdlib.compare.failures.evidence`.
     """
-    fig = plt.figure(figsize=(7.4, 2.3 * len(rows) + 0.4), layout="constrained")
+    fig = plt.figure(figsize=(6.8, 2.3 * len(rows) + 0.4), layout="constrained")
     axes = fig.subplots(len(rows), 2, squeeze=False, width_ratios=[3, 4.3])
     for (left, right), row in zip(axes, rows, strict=True):
         low, high = np.percentile(row.frames, [5, 99.5])
-        ends = {"cmap": "magma", "vmin": low, "vmax": high}
-        image(left, row.frames.T, row.seconds, row.frames.shape[1], **ends)
-        head = left.set_title(row.title, loc="left", fontsize=8.5, parse_math=False)
+        image(left, row.frames.T, row.seconds, row.frames.shape[1], vmin=low, vmax=high)
+        head = left.set_title(fill(row.title, 74), loc="left", fontsize=9, parse_math=False)
         head.set_in_layout(False)  # it reaches over both panels
         left.set(xlabel="time (s)", ylabel="mel band $b$")
         contributions(right, row.table)
         right.get_legend().set_in_layout(False)  # it would make the panel narrow
         squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
-        right.set_xlabel(f"frequency (kHz); {name}: $D^2$ = {squared:.0f}, $z$ = {row.z:.2f}")
+        right.set_xlabel(f"frequency (kHz); {name}: $D$² = {squared:.0f}, $z$ = {row.z:.2f}")
     return fig
 
 
@@ -72,8 +72,8 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
         below = below + own
     ax.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.45 * max(below.max(), 1e-9)))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set(xlabel="frequency (kHz)", ylabel="contribution to $D^2$")
-    ax.legend(frameon=False, fontsize=8.5, loc="upper left", ncols=2)
+    ax.set(xlabel="frequency (kHz)", ylabel="contribution to $D$²")
+    ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
 
 
 def deviations(ax: Axes, table: pd.DataFrame) -> None:
@@ -131,7 +131,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
     (left, right), (below, words) = fig.subplots(2, 2, height_ratios=[3, 2])
     low, high = np.percentile(found.levels, [5, 99.5])
     places = np.interp(_TICKS, found.centres, np.arange(len(found.centres)) + 0.5)
-    ends = {"cmap": "magma", "vmin": low, "vmax": high}
+    ends = {"vmin": low, "vmax": high}
     diverging = {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}
     marks = [(low * 0.97, high * 1.03) for low, high in found.bands]  # a line has no width
     for ax, values, colours, title in (
@@ -153,8 +153,9 @@ def reading(evidence: Sequence[Any]) -> Figure:
     below.set_title(title, loc="left", fontsize=9).set_in_layout(False)
     words.axis("off")
     said = found.reading
-    head = f"{said.name}\n{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
-    paragraphs = "\n\n".join([head, *said.remarks, *said.reasons, *said.health])
+    head = f"{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
+    who = fill(said.name, 40)
+    paragraphs = "\n\n".join([who, head, *said.remarks, *said.reasons, *said.health])
     text = words.text(0, 1, paragraphs, va="top", fontsize=9, wrap=True)
     text.set(parse_math=False, in_layout=False)  # it wraps in the room that is left
     return fig
@@ -220,9 +221,9 @@ def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:
     lines(ax, table.melt("clips"), "clips", "value", "variable", bold="all machines")
     if not np.isnan(reference):
         ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
-        look: Any = {"color": COLOURS["adasub"], "fontsize": 8, "va": "bottom"}
+        look: Any = {"color": COLOURS["adasub"], "fontsize": 9, "va": "bottom"}
         left = ax.get_yaxis_transform()
         ax.text(0.01, reference, "autoencoder on AdaSub, all clips", transform=left, **look)
     count_axis(ax, curve.index)
-    ax.set(xlabel="training clips of the source domain", ylabel=r"$\Omega$")
+    ax.set(xlabel="training clips of the source domain", ylabel="Ω")
     return fig

@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 from asdlib.report.charts import forest, panels
 from asdlib.report.style import COLOURS, LOOKS, MARKERS, NAMES, PALETTE, looks, system_name
 
-_PARTS = {"auc_source": "source AUC", "auc_target": "target AUC", "pauc": "pAUC", "omega": "Ω"}
-
 
 def seeds(
     systems: Sequence[tuple[str, str]],
@@ -44,8 +42,8 @@ def seeds(
     if baseline is not None:
         ax.axhline(baseline, color="#444444", ls=":", lw=1.2, label="reported baseline")
     ax.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "ensemble"])
-    ax.set(xlabel="seed", ylabel=r"$\Omega$")
-    fig.legend(frameon=False, fontsize="small", loc="outside upper left")
+    ax.set(xlabel="seed", ylabel="Ω")
+    fig.legend(frameon=False, loc="outside upper left")
     return fig
 
 
@@ -68,7 +66,7 @@ def differences(table: pd.DataFrame, line_name: str) -> Figure:
     ----------
     line_name : of the system that all are compared with, at zero.
     """
-    fig, ax, y = forest(table["name"], line_name=line_name, xlabel=r"difference of $\Omega$")
+    fig, ax, y = forest(table["name"], line_name=line_name, xlabel="difference of Ω")
     colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
     if "low" in table:
         ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
@@ -82,7 +80,7 @@ def differences(table: pd.DataFrame, line_name: str) -> Figure:
 
 def machines(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
-    fig, ax, y = forest(table.index, line=0.5, xlabel=r"$\Omega$ of the machine")
+    fig, ax, y = forest(table.index, line=0.5, xlabel="Ω of the machine")
     others = zip(PALETTE, "osD^vPX<>p", strict=True)
     for system in table.columns:
         colour, marker = LOOKS.get(system) or next(others)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
@@ -22,16 +22,13 @@ from asdlib.spectra import decibels
 _FREQUENCY = "frequency (kHz)"
 
 
-def spectra(
-    kinds: Mapping[str, Mapping[str, np.ndarray]], frequency: np.ndarray, name: str
-) -> Figure:
-    """Power over frequency in dB, one panel per machine; of what is estimated the median dotted.
+def by_frequency(kinds: Mapping[str, Any], frequency: np.ndarray) -> pd.DataFrame:
+    """Return powers as a table: columns machine, kind, kHz and dB.
 
     Parameters
     ----------
     kinds : "near", "far", "true" or "estimated" to the power of every machine; without machines
         a kind is left out.
-    name : of the vertical axis.
     """
     rows = [
         pd.DataFrame(
@@ -40,13 +37,23 @@ def spectra(
         for kind, powers in kinds.items()
         for machine, own in powers.items()
     ]
-    table = pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True)
+
+
+def spectra(table: pd.DataFrame, name: str) -> Figure:
+    """Power over frequency in dB, one panel per machine; of what is estimated the median dotted.
+
+    Parameters
+    ----------
+    table : of :func:`by_frequency`.
+    name : of the vertical axis.
+    """
     like = {"near": "near", "far": "far", "true": "truth", "estimated": "adasub"}
     colours = {kind: COLOURS[like[kind]] for kind in table["kind"].unique()}
     names = (_FREQUENCY, name)
     shown = panels(table, "machine", "kHz", "dB", "kind", names=names, colours=colours, alpha=0.85)
-    for machine, power in kinds.get("estimated", {}).items():
-        median = decibels(np.median(power, keepdims=True))[0]
+    estimated = table[table["kind"] == "estimated"]
+    for machine, median in estimated.groupby("machine")["dB"].median().items():
         shown.axes_dict[machine].axhline(median, color=colours["estimated"], ls=":", lw=1)
     return shown.figure
 
@@ -60,12 +67,12 @@ def spectrograms(
     low, high = np.percentile(np.concatenate([own.ravel() for own in levels.values()]), [10, 99.8])
     scale = Normalize(low, high)
     for ax, (name, level) in zip(axes, levels.items(), strict=True):
-        image(ax, level, hop_length / sample_rate, sample_rate / 2000, cmap="magma", norm=scale)
+        image(ax, level, hop_length / sample_rate, sample_rate / 2000, norm=scale)
         ax.set_title(sound_name(name) if name in ("near", "far") else NAMES[name])
     fig.suptitle(title, fontsize="medium", parse_math=False)
     fig.supxlabel("time (s)")
     fig.supylabel(_FREQUENCY)
-    fig.colorbar(ScalarMappable(scale, "magma"), ax=axes, label="power (dB)", pad=0.01)
+    fig.colorbar(axes[0].images[0], ax=axes, label="power (dB)", pad=0.01)
     return fig
 
 
@@ -116,7 +123,8 @@ def retention(table: pd.DataFrame) -> Figure:
     fig, axes = grid(len(machines), width=7.2, height=height, columns=1)
     most = max(float(table["anomaly"].max()), 1.0)
     largest = table.loc[table["band"] != bands[0], "share"].max()
-    colours = plt.get_cmap("YlOrBr").with_extremes(bad="#ececec")
+    pale = plt.get_cmap("YlOrBr")(np.linspace(0, 0.55, 64))  # dark words can be read on all of them
+    colours = ListedColormap(pale).with_extremes(bad="#ececec")
     edges = [band.split("–") for band in bands[1:]]
     ticks = {0.0: bands[0]} | {i + 0.5: low for i, (low, _) in enumerate(edges)}
     ticks[len(edges) + 0.5] = edges[-1][1]
@@ -129,36 +137,34 @@ def retention(table: pd.DataFrame) -> Figure:
         ax.imshow(anomaly, cmap=colours, vmin=0, vmax=most, aspect="auto")
         ax.axvline(0.5, color="white", lw=4, zorder=0.5)  # all bands together stand apart
         for (y, x), value in np.ndenumerate(anomaly):
-            _retained(ax, x, y, value, noise[y, x], dark=bool(value > 0.6 * most))
+            _retained(ax, x, y, value, noise[y, x])
         height = 0.45 * share[0, 1:] / largest
         ax.bar(range(1, len(bands)), -height, 0.88, bottom=-0.58, color="#b5b5b5")
         for x, part in enumerate(share[0, 1:]):
             text = f"{100 * part:.0f} %" if part >= 0.01 else "<1 %"
-            ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=8.3)
+            ax.text(x + 1, -0.64 - height[x], text, ha="center", va="bottom", fontsize=9)
         ax.set_yticks([-0.8, *range(len(names))], ["anomaly here", *(NAMES[n] for n in names)])
         ax.set_xticks(list(ticks), list(ticks.values()))
         ax.set(ylim=(len(names) - 0.5, -1.5))
         ax.set_title(machine, parse_math=False)
-        ax.tick_params(labelsize=8.5, length=0)
+        ax.tick_params(labelsize=9, length=0)
         ax.spines[:].set_visible(False)
-    fig.supxlabel("frequency (kHz)", fontsize="small")
+    fig.supxlabel("frequency (kHz)")
     scale = ScalarMappable(Normalize(0, most), colours)
     fig.colorbar(scale, ax=axes, label="anomaly removed (dB)", pad=0.01, aspect=30)
     return fig
 
 
-def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float, *, dark: bool) -> None:
+def _retained(ax: Axes, x: int, y: int, anomaly: float, noise: float) -> None:
     """Fill one cell: anomaly removed large, noise removed small, a frame where the first is more.
 
     Parameters
     ----------
     anomaly, noise : removed, in dB.
-    dark : whether the cell is.
     """
-    for value, below, size in ((anomaly, -0.14, 9), (noise, 0.28, 8.3)):
+    for value, below, size in ((anomaly, -0.16, 10.5), (noise, 0.28, 9)):
         text = f"{value:.1f}" if np.isfinite(value) else "–"
-        ink = "white" if dark else "#222222"
-        ax.text(x, y + below, text, fontsize=size, color=ink, ha="center", va="center")
+        ax.text(x, y + below, text, fontsize=size, color="#222222", ha="center", va="center")
     if anomaly > noise + 0.05:  # what the printed decimals can tell
         frame = Rectangle((x - 0.43, y - 0.43), 0.86, 0.86, fill=False, ec=PALETTE[0], lw=2)
         frame.set_path_effects([withStroke(linewidth=4, foreground="white")])
@@ -189,15 +195,16 @@ def noise_and_sound(
     table : columns machine, noise, machine_sound (dB) and the one that is named.
     doubling : the quantity doubles from step to step, so its axis is logarithmic.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.0), sharex=True, layout="constrained")
+    fig, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), sharex=True, layout="constrained")
     titles = {"noise": "noise removed (dB)", "machine_sound": "machine sound lost (dB)"}
     for ax, (value, title) in zip(axes, titles.items(), strict=True):
         lines(ax, table, column, value, "machine")
         if doubling:
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter("{x:g}")
-        ax.set(xlabel=name, ylabel=title)
+        ax.set_ylabel(title)
         worst: Any = table.sort_values("machine_sound").iloc[-1]
         said = f"{worst[value]:.1f}"
         ax.annotate(said, (worst[column], worst[value]), (4, 6), textcoords="offset points")
+    fig.supxlabel(name, fontsize="medium")
     return fig

@@ -33,7 +33,7 @@ from asdlib.spectra import decibels
 
 _LEVEL = 0.08  # root mean square of every player, so that the ear compares sound and not loudness
 _PEAK = 0.98
-_MOST_ROWS, _MOST_COLUMNS = 256, 640  # of a spectrogram in a page, frequency and time
+_MOST_ROWS, _MOST_COLUMNS = 104, 640  # of a spectrogram in a page, frequency and time
 _SMALLEST = 1e-12  # power: -120 dB fit into one byte
 _RANGE = (10, 99.8)  # percentiles of the level that the colours span
 _FENCE = "`" * 12  # longer than any that a page could hold
@@ -88,7 +88,7 @@ def encoded(tracks: Mapping[str, Track], sample_rate: int) -> dict[str, str]:
 
 def audio(source: str, label: str, attributes: str = "") -> str:
     """One audio element for an encoded sound."""
-    shown = f'controls preload="metadata" style="width: 100%"{attributes}'
+    shown = f'controls preload="none" style="width: 100%"{attributes}'
     return f'<audio {shown} aria-label="{html.escape(label)}" src="{source}"></audio>'
 
 
@@ -195,7 +195,7 @@ def _spectrogram(
     """
     images = [_image(power) for power in powers]
     low, high = np.percentile(np.concatenate([image.ravel() for image in images]), _RANGE)
-    colours = LinearColorMapper(palette=Magma256, low=float(low), high=float(max(high, low + 1)))
+    colours = LinearColorMapper(palette=Magma256[::-1], low=low, high=max(high, low + 1))
     drawn = plot(
         height=280,
         x_range=(0, seconds),
@@ -211,7 +211,7 @@ def _spectrogram(
     ]
     bar = ColorBar(color_mapper=colours, title="dB", title_text_font_style="normal", width=10)
     drawn.add_layout(bar, "right")
-    return drawn, shown, upright(drawn, 0, line_color="#35e0ff")
+    return drawn, shown, upright(drawn, 0, line_color="#0072b2")
 
 
 def _sources(signals: Sequence[np.ndarray], sample_rate: int, matched: bool) -> list[str]:

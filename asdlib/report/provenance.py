@@ -27,7 +27,6 @@ from asdlib.measure import truth
 from asdlib.monitor.recordings import faults
 from asdlib.params import Params
 from asdlib.runtime import hardware
-from asdlib.runtime.errors import plural
 from asdlib.study import forecast, scores, stages, tasks, variants
 from asdlib.study.recordings import Recordings, open_recordings
 
@@ -105,7 +104,7 @@ def made(params: Params, recordings: Recordings) -> str:
     source = escape(f"{recordings.describe()}, by params/{params.name}.yaml")
     return (
         f"Made on {date.today()} by revision {revision()} from {source}. "
-        f"{plural(sum(models.values()), 'autoencoder')} were trained. All processes took "
+        f"Autoencoders that were trained: {sum(models.values())}. All processes took "
         f"{took:.0f} minutes before this page ({{doc}}`/notebooks/99_provenance`)."
     )
 

@@ -22,11 +22,12 @@ _MEDIA_TYPES = {".woff": "font/woff", ".woff2": "font/woff2"}
 # what needs other pages, or announces files that are inside
 _USELESS = (
     "link[rel=preload], link[rel=search], link[rel=index], #pst-search-dialog, form.bd-search, "
-    ".search-button__button, .prev-next-footer, nav.bd-links .caption, script[src^='search'], "
-    "script[src*='searchtools.js'], script[src*='language_data.js']"
+    ".search-button__button, .prev-next-footer, nav.bd-links .caption"
 )
 ICONS = re.compile(r"<script [^>]*fontawesome\.js[^>]*></script>")
 """A script of megabytes that draws a few icons."""
+SEARCH = re.compile(r"<script [^>]*(searchindex|searchtools|language_data)\.js[^>]*></script>")
+"""What only the page of search results needs."""
 _HEADING = re.compile("^h[1-6]$")
 _CSS = re.compile(
     r"""/\*.*?\*/
@@ -52,7 +53,7 @@ def write(page: Path, target: Path) -> Path:
         For a file that the page needs and that is absent or on the network, and for a place that
         cannot be written.
     """
-    text = ICONS.sub("", page.read_text(encoding="utf-8"))
+    text = SEARCH.sub("", ICONS.sub("", page.read_text(encoding="utf-8")))
     whole = BeautifulSoup(text, "html.parser")
     for tag in whole.select(_USELESS):
         tag.extract()

@@ -130,13 +130,15 @@ def sound_name(key: str) -> str:
 
 
 def font_families() -> list[str]:
-    """Fonts of figures: DejaVu Sans, then those installed for letters that it lacks.
+    """Fonts of figures: a common one, then those installed for letters that it lacks.
+
+    It is drawn as DejaVu Sans, which is wide. Where a reader has another font, no words are longer.
 
     >>> font_families()[0]
-    'DejaVu Sans'
+    'sans-serif'
     """
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _EAST_ASIAN if name in installed)]
+    return ["sans-serif", *(name for name in _EAST_ASIAN if name in installed)]
 
 
 def style() -> None:
@@ -147,14 +149,16 @@ def style() -> None:
         {
             "figure.dpi": 110,
             "font.family": font_families(),
+            "font.sans-serif": ["DejaVu Sans", "Arial"],
             "savefig.bbox": "tight",
             "svg.hashsalt": "asdlib",
-            "svg.fonttype": "path",
+            "svg.fonttype": "none",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "grid.color": "#e4e4e4",
             "lines.linewidth": 1.6,
             "axes.titlesize": "medium",
+            "axes.formatter.min_exponent": 3,  # 0.1: an exponent would be small print
         }
     )
 
@@ -170,8 +174,7 @@ def embedded(fig: Figure, alt: str, kind: str = "svg") -> str:
     buffer = io.BytesIO()
     fig.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     plt.close(fig)
-    media = {"svg": "svg+xml"}.get(kind, kind)
-    return _image(buffer.getvalue(), alt, media)
+    return _image(buffer.getvalue(), alt, {"svg": "svg+xml"}.get(kind, kind))
 
 
 def _image(content: bytes, alt: str, media: str) -> str:
@@ -183,24 +186,21 @@ def save_figure(fig: Figure, label: str, folder: Path) -> Path:
     """Write a figure as SVG, without dates, so that the same data give the same bytes."""
     path = folder / f"{label}.svg"
     with files.replacing(path) as beside:
-        fig.savefig(beside, format="svg", metadata={"Date": None})
+        fig.savefig(beside, format="svg", dpi=64, metadata={"Date": None})  # pixels of images
     return path
 
 
-def show_figure(
-    fig: Figure, label: str, caption: str, *, folder: Path, alt: str | None = None
-) -> None:
+def show_figure(fig: Figure, label: str, caption: str, *, folder: Path) -> None:
     """Save ``<folder>/<label>.svg`` and show it: numbered in the report, inline in JupyterLab.
 
     Parameters
     ----------
     label : file name and cross-reference name, such as ``fig-noise-floors``.
-    caption : what to look at; MyST text.
-    alt : a description for those who cannot see it; the caption by default.
+    caption : what to look at; MyST text, which also describes it to those who cannot see it.
     """
     svg = save_figure(fig, label, folder).read_bytes()
     plt.close(fig)
-    alt = " ".join(_MARKUP.sub("", alt or caption).replace('"', "'").split())
+    alt = " ".join(_MARKUP.sub("", caption).replace('"', "'").split())
     block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
     shown = f"{_image(svg, label, 'svg+xml')}<p>{caption}</p>"
     display({"text/markdown": block, "text/html": shown, "text/plain": caption}, raw=True)

@@ -10,7 +10,6 @@ from asdlib import metrics
 from asdlib.calibration import proportion_interval
 from asdlib.clipstats import VIEWS
 from asdlib.compare.findings import by_machine, winner
-from asdlib.measure import truth
 from asdlib.params import Params
 from asdlib.report.style import SCORER_NAMES
 from asdlib.report.tables import entries, escape, of, percent
@@ -20,24 +19,6 @@ from asdlib.study.recordings import Recordings
 NO_LABELS = (
     "Ω needs labelled test clips, normal and anomalous, of both domains. These recordings do not "
     "have them."
-)
-
-_changes = ", ".join(
-    f"`{key}: {value}`" for own in truth.HARDER.values() for key, value in own.items()
-)
-ROOM = """\
-```{figure} /_static/room.svg
-:name: room
-:alt: Plan of a room. The machine and the near microphone are at one end, the far microphone is \
-some metres away, and ventilation, a passing cart, a compressor and clatter are at the other end.
-
-How the embedded scenes are set up by default, not to scale. All places are drawn for each machine.
-```"""
-HARDER = (
-    "Real recordings are harder in three ways. The changed conditions scatter more than the usual "
-    "ones. There are several of them. Training clips repeat few takes of the machine. Scenes can "
-    "be made so, by `scenes` in a parameter file: "
-    f"{_changes}. `make verdict` judges on such sets too."
 )
 
 
@@ -51,7 +32,10 @@ def verdict(table: pd.DataFrame, caveat: str) -> str:
     """
     best = winner(table)
     if not best:
-        return f"**Nothing here says which system is better. {caveat}** {NO_LABELS}"
+        found = table["unlabelled"].dropna() if "unlabelled" in table else pd.Series(dtype=object)
+        told = [f"{name} raises an alarm for {of(*own)} test clips" for name, own in found.items()]
+        head = "; ".join(told) or "Nothing here says which system is better"
+        return f"**{head}. {caveat}** {NO_LABELS}"
     own = f"Ω {table['overall'][best]:.3f}"
     others = table[~table["by_labels"] & table["overall"].notna()].drop(index=best)
     if others.empty:
@@ -80,9 +64,9 @@ def caveat(
     longer : of ``studies/trained_out.py``, read by :func:`asdlib.study.beside`.
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
-    on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')}"
-    kind = "simulated sound, no result of the challenge" if recordings.embedded else "recordings"
-    said = f"This is {kind}: {on} count."
+    on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')} count"
+    own = "simulated sound, no result of the challenge" if recordings.embedded else "recorded sound"
+    said = f"This is {own}: {on if len(counted) else 'there are no labels'}."
     if losses.empty:
         return said
     a, t, paper = params.autoencoder, params.training, Params()

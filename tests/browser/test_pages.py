@@ -22,7 +22,6 @@ SECONDS = """players => Promise.all(players.map(audio => new Promise(done => {
     if (audio.readyState) done(audio.duration);
     audio.addEventListener("loadedmetadata", () => done(audio.duration));
     audio.preload = "metadata";
-    audio.load();
 })))"""
 VISIBLE = "[...document.querySelectorAll({!r})].filter(e => e.checkVisibility()).length"
 
@@ -40,10 +39,10 @@ def test_a_page_opens_numbers_what_it_shows_and_fits_a_phone(visit, name):
     if name != "notebooks/97_checks":  # it has sentences alone
         assert bool(numbers) == (name == "index" or name.startswith("notebooks/"))
     assert all(re.match(r"(Fig\.|Table) \d+", number) for number in numbers)
-    texts = page.locator("figure img").evaluate_all("images => images.map(i => i.alt.length)")
-    assert all(length > 20 for length in texts)
+    figures = page.locator("figure > svg").evaluate_all("all => all.map(f => f.ariaLabel)")
+    assert len(figures) == page.locator("figure").count()
+    assert all(len(told) > 20 for told in figures)
     assert name.startswith("api/") or page.get_by_text("Traceback").count() == 0
-    assert page.locator("mjx-merror").count() == 0
     seconds = page.locator("audio[aria-label]").evaluate_all(SECONDS)
     assert len(seconds) == page.locator("audio").count()
     assert len(seconds) >= 4 * (name in PLAYERS)
@@ -61,9 +60,71 @@ def test_no_page_was_forgotten(pages):
     assert {name for name in found if not name.startswith("_static/")} == expected
 
 
+# words of drawings: size in px as shown, and contrast with what is behind them; in dark pages the
+# style sheet turns all colours, as the second function does
+WORDS = """() => {
+  const luminance = colour => colour
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const turned = colour => {
+    const [r, g, b] = colour.map(v => 0.92 - 0.84 * v);
+    return [-0.574 * r + 1.43 * g + 0.144 * b, 0.426 * r + 0.43 * g + 0.144 * b,
+            0.426 * r + 1.43 * g - 0.856 * b].map(v => Math.min(1, Math.max(0, v)));
+  };
+  const dark = document.documentElement.dataset.theme == "dark";
+  document.querySelectorAll("details").forEach(folded => { folded.open = true; });
+  return [...document.querySelectorAll("svg[role=img] :is(text, tspan)")]
+    .filter(word => !word.querySelector("tspan") && word.textContent.trim())
+    .map(word => {
+      const style = getComputedStyle(word), own = word.getScreenCTM();
+      const colours = [style.fill.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255), [1, 1, 1]];
+      const [low, high] = colours.map(c => luminance(dark ? turned(c) : c)).sort((a, b) => a - b);
+      const box = word.getBoundingClientRect();
+      const whole = word.closest("svg").getBoundingClientRect();
+      return {
+        text: word.textContent,
+        px: parseFloat(style.fontSize) * Math.hypot(own.a, own.b),
+        contrast: (high + 0.05) / (low + 0.05),
+        cut: box.left < whole.left - 1 || box.right > whole.right + 1,
+      };
+    });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "least"), [(1280, 11), (390, 9)])
+def test_words_of_drawings_can_be_read(visit, width, least, scheme):
+    count = 0
+    for name in NAMES[: len(build.CHAPTERS)]:
+        page = visit(name, width)
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(f"document.documentElement.dataset.theme == {scheme!r}")
+        words = page.evaluate(WORDS)
+        count += len(words)
+        for word in words:
+            assert word["px"] >= least, (name, word)
+            assert word["contrast"] >= 4.5, (name, word)
+            assert not word["cut"], (name, word)
+        page.close()
+    assert count > 500
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_is_too_wide_can_be_scrolled_and_a_search_finds_a_page(visit, width):
+    hidden = """[...document.querySelectorAll(".bd-article *")].filter(e => e.clientWidth
+        && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX == "hidden"
+        && !e.matches(".asd-live *")).map(e => e.outerHTML.slice(0, 200))"""
+    for name in NAMES[: len(build.CHAPTERS)]:
+        page = visit(name, width)
+        assert page.evaluate(hidden) == []
+        page.close()
+    page = visit("search", width)
+    page.goto(f"{page.url}?q=coherence")
+    page.wait_for_selector("#search-results li a")
+
+
 def test_a_printed_chapter_is_light_and_has_neither_menus_nor_closed_code(visit):
     page = visit("notebooks/02_seed_study")
-    page.wait_for_selector("mjx-container svg")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -41,33 +41,48 @@ def test_a_chapter_opens_with_where_its_numbers_come_from(chapter, shown, tmp_pa
     first = f"*The numbers on this page come from {source}.*"
     assert [bundle["text/markdown"] for bundle in shown] == [first]
     values = {"name": "mine", "data": chapter.params.data}
-    Chapter.open(values, numbers_from="noise, not from {}", players=True)
+    Chapter.open(values, players=True)
     assert "<script>" in shown[1]["text/html"]
-    assert shown[2]["text/markdown"].endswith(f" come from noise, not from {source}.*")
     with pytest.raises(AsdError, match="unknown key 'epoch'"):
         Chapter.open(values | {"epoch": 3})
 
 
 @pytest.mark.parametrize(
-    ("data", "needs", "there"),
+    ("data", "there"),
     [
-        ([1], None, True),
-        ({}, None, False),
-        (pd.DataFrame(), "a", False),
-        (pd.DataFrame({"a": [np.nan]}), None, False),
-        (pd.DataFrame({"a": [np.nan, 1.0], "b": [np.nan] * 2}), "a", True),
-        (pd.DataFrame({"a": [np.nan, 1.0], "b": [np.nan] * 2}), "b", False),
+        ([1], True),
+        ({}, False),
+        (pd.DataFrame(), False),
+        (pd.DataFrame({"a": [np.nan]}), False),
+        (pd.DataFrame({"a": [np.nan, 1.0], "b": [np.nan] * 2}), True),
     ],
 )
-def test_a_figure_without_data_is_one_sentence(chapter, shown, data, needs, there):
+def test_a_figure_without_data_is_one_sentence(chapter, shown, data, there):
     file = style.save_figure(drawn([1]), "fig-x", chapter.folder)  # of the last run
-    chapter.figure(
-        drawn, data, height=3.0, label="fig-x", caption="Look.", needs=needs, missing="No fan."
-    )
+    chapter.figure(drawn, data, height=3.0, label="fig-x", caption="Look.", missing="No fan.")
     text = shown[-1]["text/markdown"]
     assert file.exists() == there
     assert (":name: fig-x" in text) == ("Look." in text) == there
     assert (text == "No fan.\n\n<!-- left out: fig-x -->") == (not there)
+
+
+@pytest.mark.parametrize("column", ["machine", "name"])  # the index has another name or none
+def test_a_figure_shows_so_many_at_once_and_unfolds_the_others(chapter, shown, column):
+    parts = []
+
+    def keep(table):
+        parts.append(table["machine"].tolist())
+        return plt.figure()
+
+    table = pd.DataFrame({"machine": list("aabbcd")}, index=list("aabbcd"))
+    chapter.figure(keep, table, most={column: 2}, label="fig-x", caption="Look.")
+    assert parts == [list("aabb"), list("cd")]
+    first, others = (bundle["text/markdown"] for bundle in shown[-2:])
+    assert ":name: fig-x" in first
+    assert "<details>" in others
+    assert "(/figures/more-fig-x.svg)" in others
+    chapter.figure(keep, table, most={column: 4}, label="fig-x", caption="Look.")
+    assert parts[2:] == [list("aabbcd")]
 
 
 def test_a_chapters_figures_and_tables_are_files_in_its_folder(chapter, shown):

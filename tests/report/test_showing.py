@@ -59,7 +59,7 @@ def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, monkeypatch):
     style.style()
     for name in ("fig-x", "fig-y"):  # the same data give the same bytes
         powers = {"near": {"fan": np.ones(4)}, "far": {"fan": np.ones(4)}}
-        figure = charts_signals.spectra(powers, np.arange(4.0), "dB")
+        figure = charts_signals.spectra(charts_signals.by_frequency(powers, np.arange(4.0)), "dB")
         style.show_figure(figure, name, 'Look at "this".', folder=tmp_path)
     assert (tmp_path / "fig-x.svg").read_text().startswith("<?xml")
     assert (tmp_path / "fig-x.svg").read_bytes() == (tmp_path / "fig-y.svg").read_bytes()

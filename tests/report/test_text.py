@@ -37,6 +37,9 @@ def test_the_verdict_has_the_winner_the_next_one_the_difference_and_the_caveat()
     assert said == "**S5 has Ω 0.800; no other system was run. Few clips.**"
     unknown = text.verdict(overview(saw=np.nan, overall=np.nan), "Few clips.")
     assert unknown == f"**Nothing here says which system is better. Few clips.** {text.NO_LABELS}"
+    concealed = overview(saw=np.nan, overall=np.nan, unlabelled=[(3, 8), np.nan])
+    told = "S5 raises an alarm for 3 of 8 (37.5 %) test clips"
+    assert text.verdict(concealed, "Few.") == f"**{told}. Few.** {text.NO_LABELS}"
 
 
 def test_where_the_best_system_fails_is_told():

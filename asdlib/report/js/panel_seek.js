@@ -1,2 +1,4 @@
 // A click in the spectrogram moves the player there.
-document.getElementById(player).currentTime = cb_obj.x;
+const audio = document.getElementById(player);
+audio.preload = "auto";  // pages do not load sounds that are not asked for
+audio.currentTime = cb_obj.x;
