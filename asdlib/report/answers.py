@@ -70,13 +70,9 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
         for (system, rule), rows in normal.groupby(["system", "rule"], sort=False)
     ]
     broken = normal["low"] > rate
-    kept = (
-        "Every rule keeps"
-        if not broken.any()
-        else "No rule keeps"
-        if broken.all()
-        else "Not every rule keeps"
-    )
+    kept = "No rule is shown to break"
+    if broken.any():
+        kept = "No rule keeps" if broken.all() else "Not every rule keeps"
     return f"{kept} the promised {percent(rate)} of false alarms ({'; '.join(said)})."
 
 

@@ -105,7 +105,7 @@ def made(params: Params, recordings: Recordings) -> str:
     return (
         f"Made on {date.today()} by revision {revision()} from {source}. "
         f"Autoencoders that were trained: {sum(models.values())}. All processes took "
-        f"{took:.0f} minutes before this page ({{doc}}`/notebooks/99_provenance`)."
+        f"{took:.1f} min before this page ({{doc}}`/notebooks/99_provenance`)."
     )
 
 

@@ -64,7 +64,7 @@ def caveat(
     longer : of ``studies/trained_out.py``, read by :func:`asdlib.study.beside`.
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
-    on = f"{plural(len(counted), 'machine')} with {plural(len(clips), 'labelled test clip')} count"
+    on = f"{plural(len(clips), 'labelled test clip')} of {plural(len(counted), 'machine')}"
     own = "simulated sound, no result of the challenge" if recordings.embedded else "recorded sound"
     said = f"This is {own}: {on if len(counted) else 'there are no labels'}."
     if losses.empty:

@@ -39,7 +39,9 @@ def counted(share, label="normal"):
     return pd.DataFrame([{**keys, "domain": domain, **values} for domain in ("source", "target")])
 
 
-@pytest.mark.parametrize(("share", "head"), [(0.1, "Every rule keeps"), (0.4, "No rule keeps")])
+@pytest.mark.parametrize(
+    ("share", "head"), [(0.1, "No rule is shown to break"), (0.4, "No rule keeps")]
+)
 def test_alarms_that_promise_too_much_are_told(share, head):
     said = answers.alarms(pd.concat([counted(share), counted(1, "anomaly")]), 0.1)
     assert said.startswith(f"{head} the promised 10 % of false alarms (S5 with held-out p values ")

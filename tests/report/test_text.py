@@ -66,8 +66,8 @@ def test_the_caveat_counts_machines_and_clips_and_looks_at_the_loss(last, falls)
     losses = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, last]})
     small = Params(autoencoder=Autoencoder(width=64))
     said = text.caveat(small, recordings, overview(), losses, NONE)
-    assert said.startswith("This is simulated sound, no result of the challenge: 1 machine with ")
-    assert "2 labelled test clips count. The autoencoders have width 64 and 100 epochs" in said
+    assert said.startswith("This is simulated sound, no result of the challenge: 2 labelled test ")
+    assert "test clips of 1 machine. The autoencoders have width 64 and 100 epochs" in said
     assert said.endswith(", the paper's 512 and 100" + "; their loss still falls" * falls + ".")
     assert "autoencoders" not in text.caveat(small, recordings, overview(), losses[:0], NONE)
 
