@@ -33,11 +33,11 @@ BUDGET = {
     "io": 733,
     "method": 2454,
     "simulate": 804,
-    "study": 1261,
+    "study": 1259,
     "compare": 1534,
     "measure": 380,
-    "monitor": 1794,
-    "report": 2188,
+    "monitor": 1797,
+    "report": 2186,
     "explore": 456,
 }
 LONGEST = 200  # of a file

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,15 +66,18 @@ class WatchLog:
             except BlockingIOError:
                 cure = "stop that watcher, or give this one a log of its own"
                 raise AsdError(f"{log}: in use by another process; {cure}.") from None
-        if content and not content.endswith(b"\n"):
-            _append(log, "")  # a cut last line is ended, and says nothing
-        own = read_bytes(self._path, _MOST_BYTES)
-        self._file.truncate(own.rfind(b"\n") + 1)
-        self.known, self.ended = self._read(own)
-        for name, (state, hashed) in self._read(content)[0].items():
-            if self.known.get(name) != (state, hashed):  # the watcher ended between both files
-                self._write(dict(zip(_STATE, (name, *state, hashed, model), strict=True)))
-                self.known[name] = state, hashed
+        with ExitStack() as otherwise:
+            otherwise.callback(self.close)
+            if content and not content.endswith(b"\n"):
+                _append(log, "")  # a cut last line is ended, and says nothing
+            own = read_bytes(self._path, _MOST_BYTES)
+            self._file.truncate(own.rfind(b"\n") + 1)
+            self.known, self.ended = self._read(own)
+            for name, (state, hashed) in self._read(content)[0].items():
+                if self.known.get(name) != (state, hashed):  # the watcher ended between both files
+                    self._write(dict(zip(_STATE, (name, *state, hashed, model), strict=True)))
+                    self.known[name] = state, hashed
+            otherwise.pop_all()
 
     def add(self, line: str) -> None:
         """Write a line and wait until it is on the disk."""

@@ -92,7 +92,7 @@ def deviations(ax: Axes, table: pd.DataFrame) -> None:
     )
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.margins(y=0.3)  # room for the legend
-    ax.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
+    ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
 
 
 def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> None:

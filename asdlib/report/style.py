@@ -43,6 +43,8 @@ _LOOKS = {
     "gatedls": ("#6b8e23", "x"),
     "gatedlsada": ("#7b52ab", "+"),
     "gatedadals": ("#b22222", "H"),
+    "checkedsub": ("#2f4b9b", "3"),
+    "checkedls": ("#a67c00", "4"),
     "baseline": ("#8c6d31", "p"),
     "interpolate": ("#3d5a80", "1"),
     "denoise": ("#98662e", "2"),
@@ -50,7 +52,7 @@ _LOOKS = {
 }
 # for other front-ends, in the order of their registration; the counts have no common divisor,
 # so that colour and marker together repeat late
-_SPARE_COLOURS, _SPARE_MARKERS = ("#4b3f72", "#1b6535", "#b8336a", "#2f4b9b", "#a67c00"), "1234|_"
+_SPARE_COLOURS, _SPARE_MARKERS = ("#4b3f72", "#1b6535", "#b8336a"), "|_,."
 
 
 def _looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -37,6 +37,7 @@ Rows = Sequence[np.ndarray]
 """Frames or statistics of several clips, or of one clip in several branches."""
 
 
+_TRAINED = ("model.safetensors", "training.json")  # files of a training
 TRAINING = "study: training"
 """Stage whose time is taken."""
 
@@ -195,7 +196,7 @@ def walk(params: Params, branches: Sequence[Branch], clips: pd.DataFrame) -> Ite
     """
     near = {b: b.setting._replace(front_end="near") for b in branches if b.kind == "noisier"}
     fitted = fitted_of(params, [b.setting for b in branches if b.kind != "quiet"], clips)
-    floors = floors_of(params, near.values(), clips)
+    transfers = {own: of.transfer for own, of in floors_of(params, near.values(), clips).items()}
 
     def one(clip: tuple[str, str]) -> Rows:
         signal = dataset.read(clip[0], params.spectra, content=clip[1])
@@ -212,8 +213,7 @@ def walk(params: Params, branches: Sequence[Branch], clips: pd.DataFrame) -> Ite
             if kind == "quiet":
                 return frontends.FRONT_ENDS[setting.front_end](setting.denoising).levels(whole)
             if kind == "noisier":
-                transfer = floors[near[branch]].transfer
-                return pipeline.frames(whole, fitted[setting], spectra, transfer)
+                return pipeline.frames(whole, fitted[setting], spectra, transfers[near[branch]])
             return pipeline.statistics(signal, kind, fitted[setting], spectra, statistics, whole)
 
         return [become(branch) for branch in branches]
@@ -271,8 +271,7 @@ def model_folder(task: Task) -> Path:
 
 def trained(task: Task) -> bool:
     """Whether the models of a task are there."""
-    folder = model_folder(task)
-    return (folder / "model.safetensors").exists() and (folder / "training.json").exists()
+    return all((model_folder(task) / name).exists() for name in _TRAINED)
 
 
 def network(task: Task) -> SeedAutoencoder:
@@ -291,11 +290,10 @@ def models(task: Task, frames: Frames, tick: Tick = lambda *_: None) -> SeedAuto
     ----------
     frames : of :func:`training_frames`.
     """
-    folder = model_folder(task)
-    tensors = store.load(folder / "model.safetensors")
-    if tensors is None or store.load(folder / "training.json") is None:
+    tensors, about = (store.load(model_folder(task) / name) for name in _TRAINED)
+    if tensors is None or about is None:
         _train(task, frames, tick)
-        tensors = store.load(folder / "model.safetensors")
+        tensors = store.load(model_folder(task) / _TRAINED[0])
     model = network(task)
     model.load_state_dict(tensors)
     return model.to(hardware.choose_device(task.params.device)).eval()

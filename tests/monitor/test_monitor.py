@@ -456,7 +456,7 @@ def test_a_picture_shows_the_reasons_of_one_recording(model, tmp_path, capsys):
     assert np.array_equal(level.images[0].get_array(), found.levels.T)
     assert np.array_equal(against.images[0].get_array(), found.above.T)
     assert found.above.mean() == pytest.approx(20 * np.log10(3), abs=0.5)  # dB
-    assert "$loud$\nALARM" in words.texts[0].get_text()
+    assert "$loud$\n\nALARM" in words.texts[0].get_text()
     marked = [ax.patches for ax in (level, against, by_frequency)]
     assert [len(own) for own in marked] == [len(found.reading.reasons)] * 3
     told = float(re.search(r"by ([\d.]+) standard dev", found.reading.reasons[0])[1])

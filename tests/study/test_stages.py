@@ -88,7 +88,7 @@ EDITS = [  # file, text, what replaces it, and whether frames and models are com
     ("pipeline.py", "np.hstack(", "np.vstack(", True),  # joining of steps
     ("study/stages.py", "standardise(raw.values, out=raw.values)", "raw.values", True),
     ("frontends.py", "np.maximum(clean, ", "np.minimum(clean, ", True),
-    ("frontends.py", "import scipy.signal\n", "import scipy.signal\nimport json\n", False),
+    ("frontends.py", "import scipy.special\n", "import scipy.special\nimport json\n", False),
     ("spectra.py", "# what follows runs along time", "# anything", False),
     ("study/stages.py", '"""Standardised frames of', '"""All frames of', False),
     ("frontends.py", "has no noise floors yet", "lacks its floors", False),  # raised

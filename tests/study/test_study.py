@@ -50,8 +50,8 @@ def test_the_table_holds_every_clip_of_every_system(trained):
     words = table.columns.drop(["seed", "score"])
     assert {table[name].dtype.name for name in words} == {"category"}  # a byte or two a row
     rows = table.groupby(["machine", "front_end", "scorer", "seed"]).size().unstack("machine")
-    # five front-ends with four views, the baseline with its scores and eq. 1, and two more views
-    assert len(rows) == 5 * 6 * 2 + 4 * 2 + 5 * 4 + 2
+    # five front-ends with four views, the baseline with its scores and eq. 1, and four more views
+    assert len(rows) == 5 * 6 * 2 + 4 * 2 + 5 * 4 + 4
     assert (rows["fan"] == 16).all()
     assert (rows["valve"] == 17).all()
     assert np.isfinite(table["score"]).all()
