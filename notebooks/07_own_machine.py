@@ -71,7 +71,7 @@ chapter.table(
 # ## How many recordings are enough
 #
 # The monitor is fitted again on fewer of its recordings. With more of them the rate of false alarms is known more exactly (grey). Whether
-# more anomalies are found, the curve says.
+# more anomalies are found, the curve says. An alarm at a rate $q$ needs $1/q - 1$ recordings of every condition; with fewer there is none.
 
 # %%
 curve = evaluation.enough(monitor, recordings.clips(machine, "test"))
