@@ -13,6 +13,7 @@ WITHOUT = {
 MODULES = sorted(
     path.stem for path in (ROOT / "asdlib").glob("*.py") if path.stem not in {"__init__", *WITHOUT}
 )
+ROOMS = ("compare", "explore", "io", "measure", "monitor", "report", "runtime", "simulate", "study")
 
 
 def public(module):
@@ -31,8 +32,8 @@ def is_called(value):
     return not inspect.isclass(value) or any("__call__" in vars(kind) for kind in value.__mro__)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_public_function_has_an_example_and_it_is_right(name):
+def wrong(name):
+    """Public names without an example, and what examples said that they should not."""
     module = importlib.import_module(f"asdlib.{name}")
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
     missing, said = [], []
@@ -42,5 +43,20 @@ def test_every_public_function_has_an_example_and_it_is_right(name):
             runner.run(test, out=said.append)
         if is_called(value) and not any(test.examples for test in tests):
             missing.append(title)
-    assert not said, "".join(said)
+    return missing, "".join(said)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_function_has_an_example_and_it_is_right(name):
+    missing, said = wrong(name)
+    assert not said, said
     assert not missing, f"asdlib/{name}.py: no example in {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_examples_of_a_room_are_right(room):
+    names = [
+        path.stem for path in (ROOT / "asdlib" / room).glob("*.py") if ">>>" in path.read_text()
+    ]
+    assert names
+    assert "".join(wrong(f"{room}.{name}")[1] for name in sorted(names)) == ""

@@ -1,7 +1,7 @@
 """Signs that an engineer has a word for: another speed, a machine that is off, a rate of knocks.
 
 The lines of a machine keep their ratios when its speed changes, so all of them move by the same
-factor. They are gone when it is off; near and far then differ as the noise at them does.
+factor. They are gone when it is off, and less is left after the noise was subtracted.
 """
 
 from __future__ import annotations
