@@ -466,7 +466,7 @@ class GatedAdaLS(AdaLS):
 class CheckedSub(AdaSub):
     """AdaSub where the far microphone is a noise reference, else the near microphone as it is.
 
-    See :attr:`asdlib.noise.Floors.are_of_noise`.
+    See :attr:`asdlib.noise.Floors.far_is_reference`.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
     >>> CheckedSub(floors=Floors(np.ones(1), np.ones(1), follows=1.0))(clip).round(3)
@@ -477,7 +477,7 @@ class CheckedSub(AdaSub):
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the denoised near power, or P_n."""
-        near = self.floors is not None and not self.floors.are_of_noise
+        near = self.floors is not None and not self.floors.far_is_reference
         return power(spectrum[0]) if near else super().__call__(spectrum)
 
 

@@ -229,7 +229,7 @@ class Floors:
         return cls(near, far, constants.far_bound, following(np.stack([own[1] for own in found])))
 
     @property
-    def are_of_noise(self) -> bool:
+    def far_is_reference(self) -> bool:
         """Whether the far microphone is a noise reference: it hears less than the near one."""
         return self.follows < _FOLLOWS
 

@@ -178,7 +178,7 @@ def transfer_table(
         truth = true.get(machine, np.full_like(own.transfer, np.nan))
         error = np.abs(decibels(own.transfer) - decibels(truth))
         medians = map(np.median, (own.transfer, truth, error))
-        rows.append([machine, *medians, own.follows, own.are_of_noise])
+        rows.append([machine, *medians, own.follows, own.far_is_reference])
     columns = ["machine", "median G", "true median G", "median error (dB)", "follows", "reference"]
     return pd.DataFrame(rows, columns=columns)
 

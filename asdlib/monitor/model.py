@@ -241,7 +241,7 @@ class Monitor:
         remarks = [self.remark, *(view.normal.remark for view in self.views)]
         told = "\n".join(dict.fromkeys(filter(None, remarks))) or self.decision.promise
         floors = self.views[0].front_end.floors
-        if floors is not None and not floors.are_of_noise:
+        if floors is not None and not floors.far_is_reference:
             told += (
                 "\nThe far microphone hears all that the near one hears, so it is no noise "
                 "reference: the near one alone is used."
