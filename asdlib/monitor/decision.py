@@ -37,7 +37,7 @@ class Decision:
     Examples
     --------
     >>> decision = Decision(np.arange(40.0), ["Monday", "Tuesday"] * 20, 0.1)
-    >>> round(decision.p_value(39.5), 3), round(decision.p_value(60, windows=60), 6)
+    >>> round(decision.p_value(39.5), 3), round(decision.p_value(60.0, windows=60), 6)
     (0.024, 1e-06)
     >>> print(decision.promise.splitlines()[1])
     By its 2 sessions, the true rate of another session is between 0.0% and 39.3%.

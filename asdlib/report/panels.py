@@ -54,8 +54,8 @@ def player(source: str, label: str, name: str = "") -> str:
     label : what stands above it.
     name : for those who cannot see where it stands; the label by default.
 
-    >>> player("data:,", "near")
-    "<div class='asd-player'><span>near</span>..."
+    >>> print(player("data:,", "near"))
+    <div class='asd-player'><span>near</span>...</div>
     """
     sound = audio(source, name or label)
     return f"<div class='asd-player'><span>{html.escape(label)}</span>{sound}</div>"

@@ -38,9 +38,9 @@ def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
 
     >>> table = pd.DataFrame({"mean": [0.5, np.nan], "std": [0.01, np.nan], "seeds": [10, 0]})
     >>> print(lay_out(table, ["mean ± std", "seeds"]).to_string(index=False))
-         mean ± std  seeds
-    0.5000 ± 0.0100     10
-               None      0
+       mean ± std  seeds
+    0.500 ± 0.010     10
+              NaN      0
     """
     if table.empty:
         return table

@@ -300,7 +300,7 @@ def test_a_signal_ends_the_watch_after_the_recording_at_hand(
 ):
     for name in "abc":
         (folder / f"{name}.wav").write_bytes(wav())
-    real, before = Monitor.score, signal.getsignal(number)
+    real = Monitor.score
 
     def score(self, *given, name):
         if name == "b.wav":
@@ -308,9 +308,11 @@ def test_a_signal_ends_the_watch_after_the_recording_at_hand(
         return real(self, *given, name=name)
 
     monkeypatch.setattr(Monitor, "score", score)
+    before = signal.signal(number, signal.default_int_handler)  # it may be ignored, as by nohup
     assert cli.main(["watch", str(model), str(folder), "--every", "0.02"]) == 0
     assert names(map(json.loads, capsys.readouterr().out.splitlines())) == ["a.wav", "b.wav"]
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == signal.default_int_handler
+    signal.signal(number, before)
 
 
 def test_after_kill_9_no_file_is_scored_twice_and_none_is_lost(model, folder, tmp_path):
