@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from asdlib import spectra
 from asdlib.io.files import replacing
@@ -183,6 +184,7 @@ def history(table: pd.DataFrame, reasons: pd.DataFrame, threshold: float | None)
         sns.move_legend(ax, "lower left", bbox_to_anchor=(0, 1), ncols=4, title="", frameon=False)
         ax.set(xlabel="", ylabel=_LABELS.get(value, value), yscale="log")
         ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
     if threshold:
         fig.axes[0].axhline(threshold, color="#444444", ls="--", lw=1)
