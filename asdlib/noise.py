@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from asdlib.params import AsdError, Denoising
-from asdlib.spectra import Power, Spectrum, power
+from asdlib.spectra import Power, Spectrum, decibels, power
 
 PerBin = Float[np.ndarray, " frequency"]
 Levels = Float[np.ndarray, "kind=2 channel=2 frequency"]
@@ -24,7 +24,6 @@ Levels = Float[np.ndarray, "kind=2 channel=2 frequency"]
 
 _BANDS = 64  # of equal width, whose levels are compared
 _FOLLOWS = 0.8  # dB per dB, from which on the far microphone is no reference
-_SMALLEST = 1e-16  # floor under the logarithm
 
 
 def quiet_power(
@@ -144,8 +143,8 @@ def following(powers: Float[np.ndarray, "clip channel=2 frequency"]) -> float:
     (1.0, 0.5)
     """
     edges = np.unique(np.linspace(0, powers.shape[-1], _BANDS + 1).astype(int))[:-1]
-    levels = 10 * np.log10(np.add.reduceat(powers, edges, axis=-1) + _SMALLEST)
-    shapes = levels - levels.mean(axis=-1, keepdims=True)
+    shapes = decibels(np.add.reduceat(powers, edges, axis=-1))
+    shapes = shapes - shapes.mean(axis=-1, keepdims=True)
     near, far = np.swapaxes(shapes - shapes.mean(axis=0), 0, 1)
     varies = float(np.sum(far**2))
     return float(np.sum(near * far)) / varies if varies else 0.0

@@ -196,7 +196,7 @@ chapter.figure(
     title=f"{fan_like}: {shown.clip['name']}",
     label="fig-spectrograms",
     result=answers.extremes("The part of the near power that is left", left, tables.percent),
-    caption="One clip before and after two front-ends, one colour scale; below, all can be seen and heard. Look whether the patches that appear in both microphones "
+    caption="One clip before and after front-ends, one colour scale; below, all can be seen and heard. Look whether the patches that appear in both microphones "
     "fade, and whether the machine's own lines survive.",
 )
 

@@ -70,8 +70,9 @@ chapter.table(
 # %% [markdown]
 # ## How many recordings are enough
 #
-# The monitor is fitted again on fewer of its recordings. With more of them the rate of false alarms is known more exactly (grey). Whether
-# more anomalies are found, the curve says. An alarm at a rate $q$ needs $1/q - 1$ recordings of every condition; with fewer there is none.
+# The monitor is fitted again on fewer of its recordings. With more of them the rate of false alarms is known more exactly (grey). The
+# curve shows whether more anomalies are found. An alarm at a rate $q$ needs $1/q - 1$ recordings of every condition. With fewer,
+# no recording is an alarm.
 
 # %%
 curve = evaluation.enough(monitor, recordings.clips(machine, "test"))

@@ -21,6 +21,7 @@ from asdlib import metrics, params, study
 from asdlib.clipstats import S5, S5_FUSION, VIEWS
 from asdlib.compare import statistics, systems
 from asdlib.io import files
+from asdlib.measure import truth
 from asdlib.report import style
 from asdlib.scoring import VARIANTS
 from asdlib.simulate import scenes
@@ -93,6 +94,13 @@ def regret(tables):
         rows.append({"set": name, "S5": s5, "best view": view, "Omega": omegas.max()})
     found = pd.DataFrame(rows)
     return found.assign(regret=found["Omega"] - found["S5"])
+
+
+def checks(base):
+    """By how much the near level follows the far one, and whether the far microphone is used."""
+    recordings = open_recordings(base)
+    found = truth.transfer_table(study.floors(base, recordings), {})
+    return found.set_index("machine")[["follows", "reference"]]
 
 
 def rows_of(table):
@@ -177,6 +185,8 @@ def main():
     tables = {name: untrained(own) for name, own in sets.items()}
     ranked = choose({name: tables[name] for name in CHOICE})
     ranked.round(4).to_csv(out / "untrained-choice.csv", index=False)
+    checked = {name: checks(own) for name, own in sets.items()}
+    pd.concat(checked, names=["set"]).round(4).to_csv(out / "untrained-check.csv")
     lost = regret(tables)
     lost.round(4).to_csv(out / "untrained-regret.csv", index=False)
     print(ranked.head(20).round(3).to_string(), lost.round(3).to_string(), sep="\n")

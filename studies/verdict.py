@@ -27,6 +27,7 @@ _HARD = {kind: changes for kind, changes in truth.HARDER.items() if changes}
 SETS = {
     **{f"scenes {seed}": {"seed": seed} for seed in (0, 1, 2)},
     "close far microphone": {"far_distance": 0.3, "corners": True},
+    "far microphone at half a metre": {"far_distance": 0.5},
     "neighbour": {"neighbour": True},
     **_HARD,
     "all three": {key: value for own in _HARD.values() for key, value in own.items()},

@@ -31,14 +31,14 @@ FLOORS = [
 BUDGET = {
     "runtime": 447,
     "io": 733,
-    "method": 2454,
+    "method": 2453,
     "simulate": 804,
     "study": 1259,
-    "compare": 1534,
+    "compare": 1535,
     "measure": 380,
     "monitor": 1797,
     "report": 2188,
-    "explore": 456,
+    "explore": 458,
 }
 LONGEST = 200  # of a file
 KINDS = ("normal", "anomaly")

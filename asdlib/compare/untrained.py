@@ -302,7 +302,8 @@ def by_view(results: Results) -> pd.DataFrame:
     omegas = {own: results.omegas(*own).mean() for own in (*S5, ("S5", FUSED))}
     found = pd.DataFrame({"system": [*omegas], "omega": [*omegas.values()]})
     plain = [results.omegas(UNCHECKED[name], scorer).mean() for name, scorer in S5]
-    return found.assign(unchecked=[*plain, np.nan])[: None if found["omega"].notna().all() else 0]
+    found["unchecked"] = [*plain, np.nan]
+    return found if found["omega"].notna().all() else found.head(0)
 
 
 def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from asdlib.compare import statistics, systems
 from asdlib.frontends import FRONT_ENDS, gain
 from asdlib.guard import PerClip
 from asdlib.measure.truth import truth_of
-from asdlib.noise import Floors, expected_noise
+from asdlib.noise import Floors, expected_noise, following
 from asdlib.params import AsdError, Denoising, Params
 from asdlib.runtime.errors import plural
 from asdlib.runtime.parallel import clip_by_clip, one_thread
@@ -221,17 +221,20 @@ class StudyReader:
         if known and constants.percentile == p.denoising.percentile:
             return stages.floors(p, clips, front_end), ""
         own = FRONT_ENDS[front_end].uses_own_floors
-        quiet, count = self._quiet(machine, front_end if own else "near")
+        quiet, follows, count = self._quiet(machine, front_end if own else "near")
         near, far = scipy.interpolate.interp1d(_PERCENTILES, quiet, axis=0)(constants.percentile)
         remark = f"Floors from {plural(count, 'training clip')}." if count < len(train) else ""
         if not count:
             remark = f"{machine}: no usable training clip, so G_m is 0: nothing is subtracted."
-        return Floors(near, far, constants.far_bound), remark
+        return Floors(near, far, constants.far_bound, follows), remark
 
     def _quiet_powers(
         self, machine: str, front_end: str
-    ) -> tuple[Float[np.ndarray, "percentile channel=2 frequency"], int]:
-        """Power at every whole percentile over time: mean of evenly spread clips, their number."""
+    ) -> tuple[Float[np.ndarray, "percentile channel=2 frequency"], float, int]:
+        """Power at every whole percentile over time: mean of evenly spread clips.
+
+        Also how the near level follows the far one in these clips, and their number.
+        """
         self._say(f"loading training clips of {machine}")
         paths = self.recordings.clips(machine, "train")["path"]
         chosen = paths.iloc[:: max(math.ceil(len(paths) / MOST_CLIPS), 1)]
@@ -242,11 +245,13 @@ class StudyReader:
                 levels = power(inputs(stft(self._read(path), self.params.spectra)))
             except AsdError:
                 return None
-            return np.percentile(levels, _PERCENTILES, axis=-1)
+            quiet = np.percentile(levels, _PERCENTILES, axis=-1)
+            return np.concatenate([quiet, levels.mean(axis=-1, dtype=np.float64)[None]])
 
         usable = [own for own in clip_by_clip(one, chosen) if own is not None]
-        nothing = np.zeros((len(_PERCENTILES), 2, self.params.spectra.n_fft // 2 + 1))
-        return np.mean(usable or [nothing], axis=0), len(usable)
+        nothing = np.zeros((len(_PERCENTILES) + 1, 2, self.params.spectra.n_fft // 2 + 1))
+        found = np.stack(usable or [nothing])
+        return found[:, :-1].mean(axis=0), following(found[:, -1]), len(usable)
 
     def scorers(self, machine: str, front_end: str) -> list[str]:
         """Detectors without training that the study has computed, in its order."""

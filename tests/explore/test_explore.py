@@ -159,6 +159,8 @@ def test_the_percentile_moves_the_floors_as_numpy_has_it(studied, reader, tmp_pa
         expected = np.mean([np.percentile(p, percentile, axis=-1) for p in powers], axis=0)
         np.testing.assert_allclose([floors.near, floors.far], expected, rtol=1e-5)
         assert remark == ""
+        known = stages.floors(chosen, recordings.clips("fan")).follows
+        assert floors.follows == pytest.approx(known, rel=1e-4) != 0
     monkeypatch.setattr(data, "MOST_CLIPS", 3)
     fresh = StudyReader(chosen.model_copy(update={"results": str(tmp_path)}), recordings, print)
     floors, remark = fresh.floors("fan", "adasub", Denoising())
