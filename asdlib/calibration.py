@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import scipy.special
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from asdlib.params import AsdError, Scoring
 from asdlib.runtime.errors import plural
@@ -318,6 +318,53 @@ def folds(
         if sessions and session.max() > 0:
             place, total = session, int(session.max()) + 1
         found[own] = place * min(count, total) // total
+    return found
+
+
+def clusters(
+    values: Float[np.ndarray, "clip value"], domains: Shaped[np.ndarray, " clip"], count: int = 10
+) -> Int[np.ndarray, " clip"]:
+    """Divide the clips of every domain into folds of clips that resemble each other.
+
+    Clips cut from one recording, or recorded in one hour, resemble each other whatever their names
+    are. A model fitted on one of them knows the others, so they are held out together: the clusters
+    of Ward's linkage on standardised values.
+
+    Parameters
+    ----------
+    values : a row per clip.
+    domains : of every clip.
+    count : clusters per domain at least; one with no more clips has one for each. There are more
+        where a cluster would hold over 2/count of the domain's clips.
+
+    Returns
+    -------
+    (clip,), the number of the fold; the folds of all domains are counted together.
+
+    References
+    ----------
+    J. H. Ward, J. Am. Stat. Assoc. 58(301), 1963.
+
+    Examples
+    --------
+    >>> values = np.array([[0.0], [0.1], [7.0], [7.1], [3.0], [3.1]])
+    >>> clusters(values, np.array(["source"] * 6), count=3).tolist()
+    [1, 1, 0, 0, 2, 2]
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    found = np.zeros(len(values), int)
+    for domain in set(domains):
+        own = np.flatnonzero(domains == domain)
+        if len(own) <= count:
+            found[own] = np.arange(len(own))
+            continue
+        std = values[own].std(axis=0)
+        tree = linkage(values[own] / np.where(std > 0, std, 1.0), "ward")
+        for wanted in range(count, len(own) + 1):
+            found[own] = fcluster(tree, wanted, "maxclust") - 1
+            if count * np.bincount(found[own]).max() <= 2 * len(own):
+                break
     return found
 
 

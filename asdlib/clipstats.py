@@ -20,7 +20,7 @@ import scipy.fft
 import scipy.linalg
 from jaxtyping import Float, Int, Shaped
 
-from asdlib.calibration import HeldOut
+from asdlib.calibration import HeldOut, clusters
 from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Power, decibels, frequencies, hann, mel_filters
@@ -293,7 +293,7 @@ class Normal:
         cls,
         values: Table,
         domains: Sequence[str] | Shaped[np.ndarray, " clip"],
-        folds: Int[np.ndarray, " clip"] | None = None,
+        folds: Int[np.ndarray, " clip"] | int | None = None,
     ) -> Normal:
         """Take centres and covariance from training-normal clips.
 
@@ -301,8 +301,9 @@ class Normal:
         ----------
         values : one row of statistics per clip.
         domains : of every clip.
-        folds : number of the fold of every clip, see :func:`asdlib.calibration.folds`. Without
-            them, nothing is held out and scores are not standardised.
+        folds : number of the fold of every clip, or how many clusters of these clips are held
+            out, see :func:`asdlib.calibration.clusters`. Without them, nothing is held out and
+            scores are not standardised.
 
         Raises
         ------
@@ -320,6 +321,8 @@ class Normal:
             whole = cls._fit(values, domains)
             if folds is None:
                 return whole
+            if isinstance(folds, int):
+                folds = clusters(values, domains, folds)
             names, of_clip = np.unique(domains, return_inverse=True)
             found = np.full((len(values), len(names)), np.inf)
             for fold in np.unique(folds):

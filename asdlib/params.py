@@ -151,7 +151,7 @@ class Scoring(Section):
 class Statistics(Section):
     """Detectors without training: clip statistics. Notebook: 03_without_training."""
 
-    folds: Annotated[int, Field(ge=2)] = 10  # blocks of training clips that are held out in turn
+    folds: Annotated[int, Field(ge=2)] = 10  # parts of the training clips that are held out in turn
     psd_segment: Annotated[int, Field(ge=64, le=2**20)] = 8192  # samples, 2 Hz at 16 kHz
     psd_bands: Size = 96
     fine_bands: Size = 64

@@ -71,8 +71,9 @@ chapter.result(answers.claim(claims, "untrained"))
 # D_\delta(x) = \sqrt{(x - c_\delta)^\top S^{-1} (x - c_\delta)}.
 # $$ (eq-distance)
 #
-# Training clips lie closer to their own centre than new normal clips do. Therefore the training clips are divided into
-# ten blocks of neighbours in the order of their names. Each block is scored by a detector that was fitted without it.
+# Training clips lie closer to their own centre than new normal clips do. Therefore each of them is scored by a detector
+# that was fitted without it, and without the clips that resemble it, which may be cut from the same recording. The
+# clips of every domain are divided into ten groups for that, by Ward's linkage {cite}`ward1963`.
 # Clips of a domain with ten clips lie further from their centre than those of a domain with many. Therefore
 # $\log D_\delta$ counts from $m_\delta$, its mean over the held-out clips of domain $\delta$. The score is
 # $z = (\min_\delta (\log D_\delta - m_\delta) - \text{mean}) / \text{std}$, with mean and standard deviation of the

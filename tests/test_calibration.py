@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asdlib import clipstats
-from asdlib.calibration import Alarm, Calibration, folds, proportion_interval
+from asdlib.calibration import Alarm, Calibration, clusters, folds, proportion_interval
 
 
 @given(
@@ -46,6 +46,45 @@ def test_exchangeable_clips_alarm_at_most_at_the_promised_rate(rate):
         alarms, total = alarms + int(found.sum()), total + len(found)
     assert scipy.stats.binomtest(alarms, total, rate, "greater").pvalue > 0.01
     assert alarms > 0.5 * rate * total  # and not by never raising one
+
+
+def alarm_rate(held_out, takes, noise, rate=0.1):
+    """Share of alarms among new takes, of a detector fitted on 100 clips of few takes, in no order.
+
+    ``held_out`` gives the folds by the number of clips.
+    """
+    shares = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        sounds = rng.normal(size=(takes, 20))[rng.permutation(100) % takes]
+        values = sounds + noise * rng.normal(size=(100, 20))
+        new = rng.normal(size=(100, 20)) + noise * rng.normal(size=(100, 20))
+        normal = clipstats.Normal.fit(values, ["source"] * 100, held_out(100))
+        alarm = Alarm(normal.held_out.scores, rate)
+        shares.append(alarm(normal.log_distance(new)).mean())
+    return float(np.mean(shares))
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0])
+@pytest.mark.parametrize("takes", [10, 20, 100])
+def test_few_takes_alarm_at_the_promised_rate_where_clips_that_resemble_are_held_out(takes, noise):
+    assert 0.02 < alarm_rate(lambda count: 10, takes, noise) < 0.12
+
+
+def test_few_takes_break_the_promise_of_blocks_by_name():
+    def by_name(count):
+        return folds([f"{i:03d}" for i in range(count)], ["source"] * count, [""] * count)
+
+    assert alarm_rate(by_name, 10, 0.3) > 0.9
+
+
+def test_a_group_holds_at_most_a_fifth_of_the_clips_of_its_domain(rng):
+    """Ninety clips of an idle machine are much alike, ten others are not."""
+    values = np.vstack([0.01 * rng.normal(size=(90, 4)), 5 * rng.normal(size=(10, 4))])
+    domains = np.array(["source"] * 100)
+    assert np.bincount(clusters(values, domains)).max() <= 20
+    both = clusters(np.vstack([values, values[:7]]), np.append(domains, ["target"] * 7))
+    assert sorted(both[100:]) == list(range(7))  # few clips have a fold each
 
 
 @pytest.mark.parametrize("mode", ["gamma_z", "gamma_normal"])

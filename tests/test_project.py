@@ -31,12 +31,12 @@ FLOORS = [
 BUDGET = {
     "runtime": 447,
     "io": 733,
-    "method": 2453,
+    "method": 2472,
     "simulate": 804,
     "study": 1259,
-    "compare": 1535,
+    "compare": 1533,
     "measure": 380,
-    "monitor": 1797,
+    "monitor": 1809,
     "report": 2188,
     "explore": 458,
 }

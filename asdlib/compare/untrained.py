@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from asdlib import calibration, metrics
+from asdlib import metrics
 from asdlib.clipstats import NAMES, S5, VIEWS, Normal, chosen
 from asdlib.compare.statistics import FUSED, Results, among
 from asdlib.compare.systems import ADASUB
@@ -66,9 +66,7 @@ class ViewValues:
     def fit(self) -> Normal:
         """Fit the view again to these training clips."""
         train = self.clips[self.train]
-        names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
-        folds = calibration.folds(names, domains, groups, self.folds)
-        return Normal.fit(self.values[self.train], domains, folds)
+        return Normal.fit(self.values[self.train], train["domain"].tolist(), self.folds)
 
     @property
     def levels(self) -> Float[np.ndarray, "clip statistic"]:

@@ -31,6 +31,7 @@ class Decision:
     ----------
     held_out : scores of training recordings, each without its session.
     sessions : of each of them; empty where none is known.
+    folds : of each of them. Where no session is known, recordings of one fold resemble each other.
     rate : wanted share of alarms among normal recordings.
     warnings : wanted share of warnings and alarms together; none: no warnings.
 
@@ -47,6 +48,7 @@ class Decision:
     sessions: Sequence[str]
     rate: float
     warnings: float | None = None
+    folds: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         """Refuse rates out of range.
@@ -104,24 +106,18 @@ class Decision:
 
     def _by_session(self) -> list[str]:
         """What the sessions say about another one, and which of them is odd."""
-        of, raised = np.asarray(self.sessions), pd.Series(self.alarm(self.held_out))
-        shares, n = raised.groupby(of).agg(["sum", "size"]), len(set(of))
-        if set(of) == {""}:
-            return []
+        of, n, groups = np.asarray(self.sessions), len(set(self.sessions)), len(set(self.folds))
         if n < 2:
-            return ["One session holds all of them: this says nothing about another day."]
-        alarms, counts = shares.to_numpy().T
-        mean = alarms.sum() / counts.sum()
-        # a ratio over clusters: sessions differ in their number of recordings
-        error = np.sqrt(n / (n - 1) * np.square(alarms - mean * counts).sum()) / counts.sum()
-        apart = scipy.special.stdtrit(n - 1, 0.975) * error
-        # as wide at least as without any difference between sessions
-        apart = max(apart, np.diff(self.alarm.interval).item() / 2)
-        low, high = np.clip([mean - apart, mean + apart], 0, 1)
-        told = [
-            f"By its {n} sessions, the true rate of another session is between "
-            f"{low:.1%} and {high:.1%}."
-        ]
+            told = ["One session holds all of them: this says nothing about another day."]
+            if groups > 1:
+                told.append(
+                    f"They fall into {groups} groups that resemble each other. If each group was "
+                    "cut from one recording, the true rate is "
+                    f"{self._by_group(np.asarray(self.folds))[1]}."
+                )
+            return told if any(self.sessions) else told[1:]
+        shares, between = self._by_group(of)
+        told = [f"By its {n} sessions, the true rate of another session is {between}."]
         for name, found, count in shares.itertuples():
             if scipy.special.bdtrc(found - 1, count, self.rate) < _ODD / n:  # so many or more
                 rest = Alarm(self.held_out[of != name], self.rate)
@@ -132,3 +128,15 @@ class Decision:
                     "listen whether it is normal."
                 )
         return told[: 1 + _MOST_WORDS]
+
+    def _by_group(self, of: np.ndarray) -> tuple[pd.DataFrame, str]:
+        """Alarms and recordings of two groups or more, and between what another one's rate lies."""
+        shares = pd.Series(self.alarm(self.held_out)).groupby(of).agg(["sum", "size"])
+        (alarms, counts), n = shares.to_numpy().T, len(shares)
+        mean = alarms.sum() / counts.sum()
+        # a ratio over clusters: groups differ in their number of recordings
+        error = np.sqrt(n / (n - 1) * np.square(alarms - mean * counts).sum()) / counts.sum()
+        apart = scipy.special.stdtrit(n - 1, 0.975) * error
+        least = self.alarm.interval  # without any difference between groups
+        low, high = min(max(mean - apart, 0), least[0]), max(min(mean + apart, 1), least[1])
+        return shares, f"between {low:.1%} and {high:.1%}"

@@ -106,7 +106,7 @@ class Monitor:
         faulty = tuple(health.summary(table["name"].tolist(), found, reference))
         no_lines = Lines(np.zeros(0), np.zeros(0), HeldOut(np.zeros(0)))
         none_yet = cls(views, no_lines, (), table[:0], reference, faulty, false_alarms)
-        return none_yet.on(values, recordings.known(table, found))
+        return none_yet.on(values, recordings.known(table, found, values[-2]))
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings of the same days.
@@ -174,8 +174,8 @@ class Monitor:
     def decision(self) -> Decision:
         """The decision on scores, and what it promises."""
         z = [*(own.normal.held_out.z for own in self.views), self.lines.held_out.z]
-        sessions = self.known["session"].tolist()
-        return Decision(joined(z), sessions, self.false_alarms, self.warnings)
+        sessions, folds = (self.known[column].tolist() for column in ("session", "fold"))
+        return Decision(joined(z), sessions, self.false_alarms, self.warnings, folds)
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -306,7 +306,7 @@ class Monitor:
         new, found = examined(self.views, table)
         values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
         faulty = health.summary(table["name"].tolist(), found, self.reference)
-        own = recordings.known(table, found)
+        own = recordings.known(table, found, new[-2])
         own["fold"] += self.known["fold"].max() + 1
         held_out = self.known.set_index("session")["fold"]  # a day stays together
         same = held_out[held_out.index != ""].groupby(level=0).first()

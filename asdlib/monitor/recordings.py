@@ -131,21 +131,31 @@ def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
     return [f"{told} in {where}.", *_passed_over(anomalies), *unread(root)]
 
 
-def known(table: pd.DataFrame, found: Sequence[RecordingQuantities]) -> pd.DataFrame:
+def known(
+    table: pd.DataFrame,
+    found: Sequence[RecordingQuantities],
+    values: Float[np.ndarray, "recording value"],
+) -> pd.DataFrame:
     """What a monitor keeps of its recordings, a row each.
+
+    Parameters
+    ----------
+    values : what a view looks at of each.
 
     Returns
     -------
-    DataFrame with domain, hash, name, session (empty where none is known), fold (blocks are held
-    out in turn, a session stays in one) and seconds.
+    DataFrame with domain, hash, name, session (empty where none is known), fold (whole sessions are
+    held out in turn; where none is known, recordings that resemble each other) and seconds.
     """
     names, domains = table["name"].tolist(), table["domain"].tolist()
-    groups = table["attributes"].tolist()
     own = [""] * len(table)  # the layout of DCASE names no day
     if not table["attributes"].any() and table["session"].all():
-        groups = own = sessions.of(names, table["session"].tolist(), table["path"].tolist())
-    several = len(set(own)) > 1
-    folds = calibration.folds(names, domains, groups, Statistics().folds, sessions=several)
+        own = sessions.of(names, table["session"].tolist(), table["path"].tolist())
+    count = Statistics().folds
+    if len(set(own)) > 1:
+        folds = calibration.folds(names, domains, own, count, sessions=True)
+    else:
+        folds = calibration.clusters(values, np.array(domains), count)
     seconds = [one.seconds for one in found]
     return table[["domain", "hash", "name"]].assign(session=own, fold=folds, seconds=seconds)
 

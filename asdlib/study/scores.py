@@ -133,7 +133,7 @@ def _normal(task: Task) -> Normal:
     """Statistics of the training-normal clips that a view looks at, with held-out distances."""
     train = of_split(task.clips, "train")
     own = stages.values(task)[(task.clips["split"] == "train").to_numpy()]
-    return Normal.fit(own, train["domain"].tolist(), _folds(task))
+    return Normal.fit(own, train["domain"].tolist(), task.params.statistics.folds)
 
 
 def _folds(task: Task) -> Int[np.ndarray, " clip"]:
