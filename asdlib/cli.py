@@ -89,6 +89,7 @@ def _download(options: argparse.Namespace) -> None:
 @argument("data", "folder with <machine>/train and <machine>/test, or of one machine", _folder)
 @argument("--params", "also say what a study with these parameters would take")
 @argument("--resample", "convert other sample rates", bool)
+@argument("--mono", "one microphone", bool)
 def _doctor(options: argparse.Namespace) -> None:
     """Check a folder of recordings before any work."""
     from asdlib.io import folders
@@ -96,8 +97,8 @@ def _doctor(options: argparse.Namespace) -> None:
     from asdlib.report import provenance
 
     root, params = Path(options.data), load(options.params, data=options.data)
-    if options.resample:
-        params = load(params, spectra={**params.spectra.model_dump(), "resample": True})
+    given = {name: True for name in ("resample", "mono") if getattr(options, name)}
+    params = load(params, spectra=params.spectra.model_dump() | given)
     of_one, of_study = recordings.told, partial(provenance.before_work, cost=bool(options.params))
     is_one = folders.is_one_machines(root)
     for line in of_one(root, params.spectra) if is_one else of_study(params):

@@ -12,6 +12,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asdlib.runtime import process
@@ -43,11 +44,11 @@ def _rates(run: Callable) -> Callable:
     return run
 
 
-def _opened(options: argparse.Namespace) -> Monitor:
-    """The model, with the rates that were asked for."""
+def _opened(options: argparse.Namespace, model: Path | None = None) -> Monitor:
+    """A model, the one that was given by default, with the rates that were asked for."""
     from asdlib.monitor import Monitor
 
-    monitor = Monitor.load(options.model)
+    monitor = Monitor.load(model or options.model)
     rate = monitor.false_alarms if options.false_alarms is None else options.false_alarms
     rates = {"false_alarms": rate, "warnings": options.warnings}
     monitor = replace(monitor, condition=options.condition, **rates)
@@ -84,6 +85,7 @@ class Raised:
 @argument("--out", "model file to write", required=True)
 @argument("--false-alarms", "wanted share of alarms among normal ones, 0.1", float, default=0.1)
 @argument("--resample", "convert other sample rates", bool)
+@argument("--mono", "one microphone: no noise is subtracted", bool)
 @argument("--all", "learn also what is named as an anomaly", bool)
 @argument("--skip-bad", "go on without recordings that cannot be used", bool)
 def _fit(options: argparse.Namespace) -> None:
@@ -92,8 +94,9 @@ def _fit(options: argparse.Namespace) -> None:
 
     model_file.check_place(options.out)  # before any work
     given = recordings.everything(options.folder) if options.all else options.folder
-    how = {"resample": options.resample, "skip": say if options.skip_bad else None}
-    monitor = Monitor.fit(given, options.false_alarms, **how)
+    how = {"resample": options.resample, "mono": options.mono}
+    skip = say if options.skip_bad else None
+    monitor = Monitor.fit(given, options.false_alarms, **how, skip=skip)
     monitor.save(options.out)
     told = recordings.counted(options.folder, len(monitor.known), whole=options.all)
     shortest, usual, longest = monitor.known["seconds"].quantile([0, 0.5, 1])
@@ -189,18 +192,18 @@ def _score(options: argparse.Namespace) -> int:
         if told := history.drift(p_values, monitor.false_alarms, times)[1]:
             print(told)
     if problems := sum("problem" in row for row in rows):
-        raise AsdError(f"{problems} of {len(clips)} recordings could not be scored.")
+        raise AsdError(f"{problems} of {plural(len(clips), 'recording')} could not be scored.")
     if options.fail_on_fault and any(row["verdict"] == "recording fault" for row in rows):
         return 3
     return int(options.fail_on_alarm and count > 0)
 
 
-@argument("model", "file of asd fit")
-@argument("folder", "where recordings arrive; subfolders too")
+@argument("model", "file of asd fit, or a folder of them: a machine each")
+@argument("folder", "where recordings arrive; of several machines, a subfolder each")
 @argument("--every", "seconds between two looks, 1", float, default=1.0)
 @argument("--patience", "seconds until an unreadable file is reported, 10", float, default=10.0)
 @argument("--once", "score what is there, then end", bool)
-@argument("--log", "file to append the lines to; what is in it is left out")
+@argument("--log", "file to append the lines to, or a folder; what is in it is left out")
 @argument("--on-alarm", "run once per raised alarm, with the line on standard input", str)
 @_rates
 def _watch(options: argparse.Namespace) -> None:
@@ -208,12 +211,19 @@ def _watch(options: argparse.Namespace) -> None:
     from asdlib.monitor import watch
 
     asked = {name: getattr(options, name) for name in ("every", "patience", "once", "log")}
-    monitor = _opened(options)
-    say(monitor.promise)
-    raised = Raised(*options.after)
+    models = {"": options.model}
+    if options.model.is_dir():
+        models = {path.stem: path for path in sorted(options.model.glob("*.safetensors"))}
+        if not models:
+            raise AsdError(f"{options.model}: holds no model file of asd fit (*.safetensors).")
+    monitors = {name: _opened(options, path) for name, path in models.items()}
+    for name, monitor in monitors.items():
+        say(f"{name}: {monitor.promise}" if name else monitor.promise)
+    raised = {name: Raised(*options.after) for name in monitors}
     with process.stoppable(patient=True) as stopped:  # the recording at hand is finished first
         asked |= {"stop": lambda: bool(stopped), "say": say}
-        for line in watch.watch(monitor, options.folder, **asked):
+        for line in watch.watch(monitors, options.folder, **asked):
             print(line, flush=True)
-            if raised(bool(json.loads(line).get("alarm"))) and options.on_alarm:
+            told = json.loads(line)
+            if raised[told.get("machine", "")](bool(told.get("alarm"))) and options.on_alarm:
                 process.run_aside(options.on_alarm, line)

@@ -246,7 +246,7 @@ def check(
 
     known: dict[str, list[str]] = (None if cache is None else store.load(cache)) or {}
     shortest = (spectra.stack - 1) * spectra.hop_length
-    settings = [spectra.sample_rate, spectra.resample, shortest, store.code("dataset")]
+    settings = [spectra.model_dump_json(), shortest, store.code("dataset")]
 
     def one(path: str) -> tuple[str, list[str]]:
         """How the cache names the file, empty where it may still change, and what it holds."""

@@ -70,6 +70,7 @@ class Spectra(Section):
 
     sample_rate: Annotated[int, Field(ge=1000, le=10**6)] = 16000  # Hz
     resample: bool = False  # other sample rates: convert instead of refusing
+    mono: bool = False  # recordings of one microphone, as for asd fit --mono
     n_fft: Annotated[int, Field(gt=0, le=2**16)] = 1024  # samples, 64 ms at 16 kHz
     hop_length: Positive = 512  # samples, 32 ms at 16 kHz
     n_mels: Size = 128  # Slaney bands from 0 Hz to half the sample rate

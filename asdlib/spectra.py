@@ -41,7 +41,8 @@ def problem_of(signal: Signal, rate: int, spectra: Spectra = Spectra(), shortest
     Examples
     --------
     >>> problem_of(np.ones((1, 16000)), 16000)
-    "1 channel; near and far (2 channels) are needed: 'sox -M NEAR.wav FAR.wav NEW.wav'."
+    "1 channel; near and far (2 channels) are needed: 'sox -M NEAR.wav FAR.wav NEW.wav' (asd fit \
+--mono does with one microphone)."
     """
     if signal.shape[1] == 0:
         return "holds no samples."
@@ -53,7 +54,7 @@ def problem_of(signal: Signal, rate: int, spectra: Spectra = Spectra(), shortest
         return f"samples of up to {peak:.0e}; full scale is 1, at most {_LOUDEST:.0e} is allowed."
     flat = np.ptp(signal, axis=1) < _SILENCE  # a constant offset is silence too
     if flat.any():
-        silent = [name for name, is_flat in zip(("near", "far"), flat, strict=True) if is_flat]
+        silent = [name for name, is_flat in zip(("near", "far"), flat, strict=False) if is_flat]
         return f"the {' and '.join(silent)} channel is silent."
     if (samples := signal.shape[1] * spectra.sample_rate // rate) < shortest:
         return f"{samples} samples long; at least {shortest} are needed for one vector."
@@ -67,9 +68,16 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     'sample rate 8000 Hz; 16000 Hz is needed'
     """
     wanted = spectra.sample_rate
-    if channels != 2:
+    if spectra.mono and channels != 1:
+        return (
+            f"{plural(channels, 'channel')}; one is wanted (mono): 'sox OLD.wav NEW.wav remix 1'."
+        )
+    if channels != 2 and not spectra.mono:
         how = "-M NEAR.wav FAR.wav NEW.wav" if channels < 2 else "OLD.wav NEW.wav remix 1 2"
-        return f"{plural(channels, 'channel')}; near and far (2 channels) are needed: 'sox {how}'."
+        return (
+            f"{plural(channels, 'channel')}; near and far (2 channels) are needed: 'sox {how}'"
+            f"{' (asd fit --mono does with one microphone)' * (channels == 1)}."
+        )
     if rate != wanted and not spectra.resample:
         how = "asd fit --resample or spectra.resample: true converts"
         return f"sample rate {rate} Hz; {wanted} Hz is needed ({how})."
@@ -78,10 +86,10 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     return ""
 
 
-def resampled(
-    signal: Signal, rate: int, spectra: Spectra = Spectra()
-) -> Float[np.ndarray, "channel _"]:
+def resampled(signal: Signal, rate: int, spectra: Spectra = Spectra()) -> Float[np.ndarray, "_ _"]:
     """Return a signal at the sample rate of the spectra, in an order that is fast to read.
+
+    Where there is one microphone (``spectra.mono``), its signal is both channels.
 
     >>> resampled(np.zeros((2, 48000), np.float32), 48000).shape
     (2, 16000)
@@ -90,7 +98,7 @@ def resampled(
         import soxr
 
         signal = soxr.resample(signal.T, rate, spectra.sample_rate).T
-    return np.ascontiguousarray(signal)
+    return np.ascontiguousarray(np.repeat(signal, 2, axis=0) if spectra.mono else signal)
 
 
 def stft(

@@ -31,12 +31,12 @@ FLOORS = [
 BUDGET = {
     "runtime": 447,
     "io": 733,
-    "method": 2472,
+    "method": 2489,
     "simulate": 804,
     "study": 1259,
     "compare": 1533,
     "measure": 380,
-    "monitor": 1809,
+    "monitor": 1853,
     "report": 2188,
     "explore": 458,
 }

@@ -88,7 +88,11 @@ def unfit(faults: Sequence[Fault]) -> bool:
 
 
 def summary(
-    names: Sequence[str], recordings: Sequence[RecordingQuantities], reference: MachineReference
+    names: Sequence[str],
+    recordings: Sequence[RecordingQuantities],
+    reference: MachineReference,
+    *,
+    mono: bool = False,
 ) -> list[str]:
     """One sentence per kind of fault, for many recordings.
 
@@ -96,6 +100,7 @@ def summary(
     ----------
     names : of the recordings; at most three are told.
     reference : of the machine; recordings that are unlike most others are told too.
+    mono : one microphone stands for both.
 
     Examples
     --------
@@ -109,7 +114,8 @@ def summary(
     usual = replace(reference, low=reference.centre, high=reference.centre)
     of_kind = defaultdict[str, list[str]](list)
     for name, found in zip(names, recordings, strict=True):
-        for kind in {fault.kind for fault in faults(found) + faults(found, usual)}:
+        kinds = {fault.kind for fault in faults(found) + faults(found, usual)}
+        for kind in kinds - ({"copied"} if mono else set()):
             of_kind[kind].append(name)
     return [
         f"{_COUNTED[kind]}: {len(own)} of {len(names)} recordings "

@@ -77,7 +77,13 @@ class Monitor:
 
     @classmethod
     def fit(
-        cls, normal: Paths, false_alarms: float = 0.1, *, resample: bool = False, skip: Skip = None
+        cls,
+        normal: Paths,
+        false_alarms: float = 0.1,
+        *,
+        resample: bool = False,
+        mono: bool = False,
+        skip: Skip = None,
     ) -> Monitor:
         """Learn what is normal.
 
@@ -87,6 +93,7 @@ class Monitor:
             channels, near and far.
         false_alarms : wanted share of alarms among normal recordings; above 0 and below 1.
         resample : convert other sample rates than 16 kHz instead of refusing them.
+        mono : recordings of one microphone. No noise is subtracted.
         skip : gets a sentence for each recording that cannot be used; none: that is an error.
 
         Raises
@@ -96,14 +103,14 @@ class Monitor:
             used.
         """
         Decision(np.zeros(0), (), false_alarms)  # refuses a rate out of range, before any work
-        spectra = Spectra(resample=resample)
+        spectra = Spectra(resample=resample, mono=mono)
         table = recordings.collect(normal, spectra, skip)
         if len(table) < 2:
             raise AsdError(f"{plural(len(table), 'different recording')} found; 2 are needed.")
         views = unfitted(table, spectra)
         values, found = examined(views, table)
         reference = MachineReference.fit(found)
-        faulty = tuple(health.summary(table["name"].tolist(), found, reference))
+        faulty = tuple(health.summary(table["name"].tolist(), found, reference, mono=mono))
         no_lines = Lines(np.zeros(0), np.zeros(0), HeldOut(np.zeros(0)))
         none_yet = cls(views, no_lines, (), table[:0], reference, faulty, false_alarms)
         return none_yet.on(values, recordings.known(table, found, values[-2]))
@@ -241,7 +248,12 @@ class Monitor:
         remarks = [self.remark, *(view.normal.remark for view in self.views)]
         told = "\n".join(dict.fromkeys(filter(None, remarks))) or self.decision.promise
         floors = self.views[0].front_end.floors
-        if floors is not None and not floors.far_is_reference:
+        if self.spectra.mono:
+            told += (
+                "\nOne microphone: no noise is subtracted, and a change of the surroundings counts "
+                "as one of the machine."
+            )
+        elif floors is not None and not floors.far_is_reference:
             told += (
                 "\nThe far microphone hears all that the near one hears, so it is no noise "
                 "reference: the near one alone is used."
@@ -305,7 +317,8 @@ class Monitor:
             raise AsdError("The monitor knows all of these recordings already.")
         new, found = examined(self.views, table)
         values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
-        faulty = health.summary(table["name"].tolist(), found, self.reference)
+        names, mono = table["name"].tolist(), self.spectra.mono
+        faulty = health.summary(names, found, self.reference, mono=mono)
         own = recordings.known(table, found, new[-2])
         own["fold"] += self.known["fold"].max() + 1
         held_out = self.known.set_index("session")["fold"]  # a day stays together

@@ -105,7 +105,8 @@ def told(root: Path, spectra: Spectra) -> list[str]:
 def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
     """Say what is wrong with the sound of recordings that can be used."""
     found = list(each(lambda signal: measure(signal, spectra), table, spectra))
-    return health.summary(table["name"].tolist(), found, MachineReference.fit(found))
+    usual = MachineReference.fit(found)
+    return health.summary(table["name"].tolist(), found, usual, mono=spectra.mono)
 
 
 def everything(root: Path) -> list[Path]:
@@ -189,6 +190,7 @@ def signal(recording: Recording, rate: int | None, spectra: Spectra) -> Sound:
     if isinstance(recording, str | Path):
         found = dataset.read(recording, spectra)
         where, own = f"{recording}: ", spectra.sample_rate
+        spectra = spectra.model_copy(update={"mono": False})  # both channels are there
     else:
         found = np.asarray(recording, np.float32)
         if found.ndim != 2:

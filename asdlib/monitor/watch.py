@@ -11,9 +11,10 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ _ENDED = (
 
 
 def watch(
-    monitor: Monitor,
+    monitor: Monitor | Mapping[str, Monitor],
     folder: str | Path,
     *,
     every: float = 1.0,
@@ -71,6 +72,8 @@ def watch(
 
     Parameters
     ----------
+    monitor : of one machine; or several by the names of their machines, which have a subfolder
+        each. Then their lines end with ``machine``, and sentences begin with it.
     every : seconds between two looks; above 0.
     patience : seconds without a change after which a file that cannot be scored is a problem.
     once : end when all that was there at the first look has its line. With ``once``, ``patience``
@@ -78,7 +81,7 @@ def watch(
     log : file to which each line is appended before it is yielded. What has a line in it is
         left out, unless the content has changed since, or another model wrote the line; also
         after the log was rotated, see :mod:`asdlib.monitor.watch_log`. One log is for one folder,
-        and for one process at a time.
+        and for one process at a time. Of several machines: a folder, for a log each.
     stop : asked between recordings; the watch ends where it is true.
     say : gets a sentence when the folder vanishes, when it is back, and once when the latest
         recordings no longer fit the monitor, see :func:`asdlib.monitor.history.drift`.
@@ -102,41 +105,26 @@ def watch(
     >>> len(lines), json.loads(lines[12])["problem"]
     (13, 'Cannot be read as audio (Format not recognised).')
     """
-    folder = Path(folder).expanduser()
-    record = None if log is None else Path(log).expanduser()
-    _check(every, patience, record)
-    told = None if record is None else WatchLog(record, monitor.identity)
-    with nullcontext() if told is None else closing(told):
-        files = {name: _File(*own) for name, own in told.known.items()} if told else {}
-        watcher = _Watcher(monitor, folder, patience, once, say, told, files)
-        first: set[str] | None = None
-        gone = ""
-        while not stop():
-            began, found, before, gone = time.monotonic(), {}, gone, ""
-            try:
-                found = _look(folder)
-            except FileError as error:
-                if once or first is None:
-                    raise
-                gone = f"{error} The watch goes on as soon as it can."
-            if first is None:
-                first = set(found)
-                for sentence in unread(folder):
-                    say(sentence)
-            if gone != before:
-                say(gone or f"{folder}: the folder is there again.")
-            spent = time.monotonic() - began
-            for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
-                if stop():
-                    return
-                line = watcher.line(name, state)
-                if line is not None:
-                    if told is not None:
-                        told.add(line)
-                    yield line
-            if once and not any(watcher.files[name].awaited for name in first & found.keys()):
-                return
-            _rest(max(every, spent), stop)  # at least half of the time
+    looks = []
+    for name, own in (monitor if isinstance(monitor, Mapping) else {"": monitor}).items():
+        record = None if log is None else Path(log).expanduser()
+        if record and name:
+            record /= f"{name}.jsonl"
+        _check(every, patience, record)
+        tell = partial(lambda machine, told: say(f"{machine}: {told}"), name) if name else say
+        place = Path(folder).expanduser() / name
+        looks.append(_Watcher(own, place, name, patience, once, tell).looks(record, every, stop))
+    while looks:
+        rests = []
+        for own_looks in tuple(looks):
+            for found in own_looks:
+                if not isinstance(found, str):
+                    rests.append(found)
+                    break
+                yield found
+            else:
+                looks.remove(own_looks)
+        _rest(max(rests, default=0.0), stop)
 
 
 @dataclass
@@ -165,17 +153,57 @@ class _File:
 
 @dataclass
 class _Watcher:
-    """What is known of the files of a folder."""
+    """What is known of the files of a folder, that of one machine."""
 
     monitor: Monitor
     folder: Path
+    machine: str
     patience: float
     once: bool
     say: Say
-    log: WatchLog | None
-    files: dict[str, _File]
+    log: WatchLog | None = None
+    files: dict[str, _File] = field(default_factory=dict)
     latest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
+
+    def looks(
+        self, record: Path | None, every: float, stop: Callable[[], bool]
+    ) -> Iterator[str | float]:
+        """Lines of the files, and after each look for how many seconds to rest."""
+        self.log = None if record is None else WatchLog(record, self.monitor.identity)
+        with nullcontext() if self.log is None else closing(self.log):
+            self.files = (
+                {name: _File(*own) for name, own in self.log.known.items()} if self.log else {}
+            )
+            first: set[str] | None = None
+            gone = ""
+            while not stop():
+                began, found, before, gone = time.monotonic(), {}, gone, ""
+                try:
+                    found = _look(self.folder)
+                except FileError as error:
+                    if self.once or first is None:
+                        raise
+                    gone = f"{error} The watch goes on as soon as it can."
+                if first is None:
+                    first = set(found)
+                    for sentence in unread(self.folder):
+                        self.say(sentence)
+                if gone != before:
+                    self.say(gone or f"{self.folder}: the folder is there again.")
+                spent = time.monotonic() - began
+                for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
+                    if stop():
+                        return
+                    line = self.line(name, state)
+                    if line is not None:
+                        if self.log is not None:
+                            self.log.add(line)
+                        yield line
+                awaited = (self.files[name].awaited for name in first & found.keys())
+                if self.once and not any(awaited):
+                    return
+                yield max(every, spent)  # at least half of the time
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
@@ -257,6 +285,7 @@ class _Watcher:
         state = {"size": size, "changed_ns": changed, "content": content}
         where = placed(self.folder / record["name"])
         own = record | where | state | {"model": self.monitor.identity}
+        own |= {"machine": self.machine} if self.machine else {}
         line = json.dumps(own, allow_nan=False)
         file.content, file.due, file.awaited = content, math.inf, False
         return line

@@ -264,6 +264,30 @@ def test_an_odd_day_and_a_single_one_are_told(tmp_path):
     assert by_groups >= by_recordings
 
 
+def test_one_microphone_is_enough_and_is_told(tmp_path, capsys):
+    for number in range(12):
+        path = tmp_path / "in" / f"{number:02d}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, sound(number)[0], RATE)
+    model = tmp_path / "one.safetensors"
+    fit = ["fit", str(tmp_path / "in"), "--out", str(model)]
+    assert cli.main(fit) == 2
+    assert "(asd fit --mono does with one microphone)" in capsys.readouterr().err
+    assert cli.main([*fit, "--mono"]) == 0
+    told = capsys.readouterr().out
+    assert "One microphone: no noise is subtracted" in told
+    assert "both channels the same" not in told
+    assert cli.main(["doctor", str(tmp_path / "in"), "--mono"]) == 0
+    fitted, clip = Monitor.load(model), sound(99)[:1]
+    soundfile.write(tmp_path / "new.wav", clip[0], RATE, subtype="FLOAT")
+    reading = fitted.score(tmp_path / "new.wav")
+    assert reading.score == fitted.score(clip).score
+    assert not reading.health
+    assert fitted.score(4 * clip).alarm
+    with pytest.raises(AsdError, match="2 channels; one is wanted"):
+        fitted.score(sound(99))
+
+
 def test_when_a_burst_happens_is_told(tmp_path):
     fitted = Monitor.fit(write(tmp_path, range(24), seconds=4.0))
     clip = sound(99, 4.0)

@@ -523,3 +523,37 @@ def test_a_command_runs_once_per_alarm_and_its_failure_is_told(model, folder, tm
         time.sleep(0.05)
     names = [json.loads(line)["name"] for line in told.read_text().splitlines()]
     assert sorted(names) == ["b.wav", "c.wav"]
+
+
+def test_several_machines_are_watched_in_their_subfolders(model, tmp_path, capsys):
+    place, logs = tmp_path / "in", tmp_path / "logs"
+    for name, gain in (("fan", 1.0), ("pump", 3.0)):
+        (place / name).mkdir(parents=True)
+        (place / name / "a.wav").write_bytes(wav(gain))
+        (tmp_path / "models").mkdir(exist_ok=True)
+        (tmp_path / "models" / f"{name}.safetensors").write_bytes(model.read_bytes())
+    logs.mkdir()
+    own = ["watch", str(tmp_path / "models"), str(place), "--once", "--every", "0.02"]
+    raised = f"cat >> {tmp_path / 'raised'}"
+    told = []
+    for _ in range(2):  # a second start leaves out what has a line
+        assert cli.main([*own, "--patience", "0.02", "--log", str(logs), "--on-alarm", raised]) == 0
+        told.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert [(line["path"], line["alarm"]) for line in told[0]] == [
+        (str(place / "fan" / "a.wav"), False),
+        (str(place / "pump" / "a.wav"), True),
+    ]
+    assert told[1] == []
+    for line in told[0]:
+        log = logs / f"{os.path.basename(os.path.dirname(line['path']))}.jsonl"
+        assert [json.loads(line) for line in log.read_text().splitlines()] == [line]
+    for _ in range(200):
+        if (tmp_path / "raised").exists() and (tmp_path / "raised").read_text().endswith("\n"):
+            break
+        time.sleep(0.05)
+    assert json.loads((tmp_path / "raised").read_text()) == told[0][1]
+    (place / "pump").rename(place / "pomp")
+    assert cli.main([*own, "--log", str(logs)]) == 2
+    assert f"{place / 'pump'}: cannot be watched" in capsys.readouterr().err
+    assert cli.main(["watch", str(place), str(place), "--once"]) == 2
+    assert "holds no model file of asd fit" in capsys.readouterr().err
