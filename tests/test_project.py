@@ -36,7 +36,7 @@ BUDGET = {
     "study": 1259,
     "compare": 1533,
     "measure": 380,
-    "monitor": 1853,
+    "monitor": 1856,
     "report": 2188,
     "explore": 458,
 }

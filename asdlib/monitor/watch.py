@@ -12,7 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,18 +22,18 @@ import numpy as np
 
 from asdlib.io import wav
 from asdlib.io.files import content_digest
-from asdlib.io.folders import below, unread
+from asdlib.io.folders import unread
+from asdlib.monitor import watch_log
 from asdlib.monitor.history import LATEST, drift
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.recordings import Say
-from asdlib.monitor.watch_log import SKIPPED, State, WatchLog, placed
+from asdlib.monitor.watch_log import State, WatchedFile, WatchLog
 from asdlib.runtime.errors import AsdError, FileError, sentence
 
 _NAP = 0.1  # s; a request to stop is seen that soon
 _LONGEST_PAUSE = 3600.0  # s between two attempts at a file that the system does not give
 _TAIL = 0.05  # s at the end of a recording
 _NEARLY = 0.95  # of the shortest normal recording: what is shorter may still be written
-_GONE: State = (0, 0)
 _ENDED = (
     "The last watcher ended while it was scored, perhaps for lack of memory; it is left out until "
     "it changes."
@@ -128,30 +128,6 @@ def watch(
 
 
 @dataclass
-class _File:
-    """What is known of a file.
-
-    Attributes
-    ----------
-    state : at the last look.
-    content : hash of what has a line; empty without one.
-    since : when this state was seen first, in seconds.
-    due : when it is opened next, in seconds; never where its content has its line.
-    deadline : when it becomes a problem, in seconds.
-    pause : s until what the system does not give is tried again.
-    awaited : it has no line yet.
-    """
-
-    state: State | None = None
-    content: str = ""
-    since: float = 0.0
-    due: float = math.inf
-    deadline: float = math.inf
-    pause: float = 0.0
-    awaited: bool = False
-
-
-@dataclass
 class _Watcher:
     """What is known of the files of a folder, that of one machine."""
 
@@ -162,7 +138,7 @@ class _Watcher:
     once: bool
     say: Say
     log: WatchLog | None = None
-    files: dict[str, _File] = field(default_factory=dict)
+    files: dict[str, WatchedFile] = field(default_factory=dict)
     latest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
 
@@ -172,15 +148,14 @@ class _Watcher:
         """Lines of the files, and after each look for how many seconds to rest."""
         self.log = None if record is None else WatchLog(record, self.monitor.identity)
         with nullcontext() if self.log is None else closing(self.log):
-            self.files = (
-                {name: _File(*own) for name, own in self.log.known.items()} if self.log else {}
-            )
+            known = self.log.known if self.log else {}
+            self.files = {name: WatchedFile(*own) for name, own in known.items()}
             first: set[str] | None = None
             gone = ""
             while not stop():
                 began, found, before, gone = time.monotonic(), {}, gone, ""
                 try:
-                    found = _look(self.folder)
+                    found = watch_log.look(self.folder)
                 except FileError as error:
                     if self.once or first is None:
                         raise
@@ -207,10 +182,10 @@ class _Watcher:
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
-        now, file = time.monotonic(), self.files.setdefault(name, _File())
+        now, file = time.monotonic(), self.files.setdefault(name, WatchedFile())
         if self.log and self.log.ended == (name, state):
             self.log.ended, file.state = None, state
-            return self._told(file, {"name": name, "problem": _ENDED}, SKIPPED)
+            return self._told(file, {"name": name, "problem": _ENDED}, watch_log.SKIPPED)
         late = now >= file.deadline
         if file.state != state:  # it must look the same twice
             was_awaited = self.once and file.awaited
@@ -226,14 +201,14 @@ class _Watcher:
         with self.log.scoring(name, state) if self.log else nullcontext():
             return self._attempt(name, file, now, late=late)
 
-    def _attempt(self, name: str, file: _File, now: float, *, late: bool) -> str | None:
+    def _attempt(self, name: str, file: WatchedFile, now: float, *, late: bool) -> str | None:
         """The line of a file that is still; none for a problem that time may cure."""
         path, content, again = self.folder / name, "", False
         try:
             if name.endswith("/"):
                 os.listdir(path)  # says why it could not be listed
             data = wav.content_of(path)
-            if _state(path) not in (file.state, _GONE):
+            if watch_log.state_of(path) not in (file.state, watch_log.GONE):
                 return None  # it changed meanwhile, which the next look sees
             content = content_digest(data)
             if content == file.content:
@@ -279,42 +254,16 @@ class _Watcher:
             return float(max(usual)) if seconds < _NEARLY * min(usual) else 0.0
         return seconds
 
-    def _told(self, file: _File, record: dict[str, Any], content: str) -> str:
+    def _told(self, file: WatchedFile, record: dict[str, Any], content: str) -> str:
         """The line of a file, which is known from now on."""
-        size, changed = file.state or _GONE
+        size, changed = file.state or watch_log.GONE
         state = {"size": size, "changed_ns": changed, "content": content}
-        where = placed(self.folder / record["name"])
+        where = watch_log.placed(self.folder / record["name"])
         own = record | where | state | {"model": self.monitor.identity}
         own |= {"machine": self.machine} if self.machine else {}
         line = json.dumps(own, allow_nan=False)
         file.content, file.due, file.awaited = content, math.inf, False
         return line
-
-
-def _look(folder: Path) -> dict[str, State]:
-    """WAV files in and below a folder, and subfolders that cannot be listed, by relative name.
-
-    Raises
-    ------
-    FileError
-        If the folder itself cannot be listed.
-    """
-    closed: list[OSError] = []
-    paths = list(map(str, below(folder, closed.append)))
-    for error in closed:
-        if error.filename == str(folder):
-            raise FileError(folder, error, "watched")
-        if not isinstance(error, FileNotFoundError):  # as of one that has just been removed
-            paths.append(f"{error.filename}/")
-    start = len(os.path.join(folder, ""))
-    return {path[start:]: _state(path) for path in paths}
-
-
-def _state(path: str | Path) -> State:
-    with suppress(OSError):  # of a link that leads nowhere
-        status = os.stat(path)
-        return status.st_size, status.st_ctime_ns
-    return _GONE
 
 
 def _rest(seconds: float, stop: Callable[[], bool]) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from asdlib.io.files import named, read_bytes, write_bytes
-from asdlib.runtime.errors import AsdError
+from asdlib.io.folders import below
+from asdlib.runtime.errors import AsdError, FileError
 
 SKIPPED = "skipped"
 """In place of the content's hash, for a recording whose scoring ended the watcher."""
@@ -26,6 +29,35 @@ _MOST_BYTES = 2**40  # of a log
 _STATE = ("name", "size", "changed_ns", "content", "model")  # of a line
 
 State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
+GONE: State = (0, 0)
+"""Of a file that is not there."""
+
+
+def look(folder: Path) -> dict[str, State]:
+    """WAV files in and below a folder, and subfolders that cannot be listed, by relative name.
+
+    Raises
+    ------
+    FileError
+        If the folder itself cannot be listed.
+    """
+    closed: list[OSError] = []
+    paths = list(map(str, below(folder, closed.append)))
+    for error in closed:
+        if error.filename == str(folder):
+            raise FileError(folder, error, "watched")
+        if not isinstance(error, FileNotFoundError):  # as of one that has just been removed
+            paths.append(f"{error.filename}/")
+    start = len(os.path.join(folder, ""))
+    return {path[start:]: state_of(path) for path in paths}
+
+
+def state_of(path: str | Path) -> State:
+    """Size and time of change of a file; :data:`GONE` where it cannot be found."""
+    with suppress(OSError):  # of a link that leads nowhere
+        status = os.stat(path)
+        return status.st_size, status.st_ctime_ns
+    return GONE
 
 
 def placed(path: Path) -> dict[str, str | None]:
@@ -38,6 +70,30 @@ def placed(path: Path) -> dict[str, str | None]:
     with suppress(OSError):
         changed = datetime.fromtimestamp(path.stat().st_mtime).isoformat(timespec="seconds")
     return {"path": os.path.abspath(path), "time": changed}
+
+
+@dataclass
+class WatchedFile:
+    """What is known of a file that is watched.
+
+    Attributes
+    ----------
+    state : at the last look.
+    content : hash of what has a line; empty without one.
+    since : when this state was seen first, in seconds.
+    due : when it is opened next, in seconds; never where its content has its line.
+    deadline : when it becomes a problem, in seconds.
+    pause : s until what the system does not give is tried again.
+    awaited : it has no line yet.
+    """
+
+    state: State | None = None
+    content: str = ""
+    since: float = 0.0
+    due: float = math.inf
+    deadline: float = math.inf
+    pause: float = 0.0
+    awaited: bool = False
 
 
 class WatchLog:
