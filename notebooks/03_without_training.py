@@ -95,10 +95,13 @@ chapter.result(answers.claim(claims, "untrained"))
 # %%
 everything = negative.every_scoring(params, recordings, study_results)
 compared = untrained.against_autoencoders(everything)
+ranked = (
+    compared.sort_values("omega", ascending=False, kind="stable") if len(compared) else compared
+)
 
 # %%
 chapter.table(
-    compared,
+    ranked,
     columns=[
         *("system", "training", "source AUC", "target AUC", "pAUC", "Ω"),
         *("difference (95 % interval)", "verdict"),

@@ -23,12 +23,22 @@ seeds: "Optional[list[int]]" = None  # one model each
 # %% tags=["setup"]
 from asdlib import study
 from asdlib.compare import findings, statistics as stats
-from asdlib.report import tables
+from asdlib.report import answers, style, tables
 from asdlib.report.chapter import Chapter
 
 chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
 study_results = stats.results(params, recordings)
+
+# %%
+found = findings.steps(study_results, "baseline", ("mahala", "mse", "mahala_corrected"))
+thresholds = study.official_thresholds(params, recordings)
+if len(found) and len(thresholds):
+    omegas = found.set_index("scorer")["omega"].rename(style.SCORER_NAMES)
+    official = thresholds[thresholds["rule"] == "minibatch losses"].set_index("machine")
+    chapter.say(f"**{answers.extremes('Ω of its scores', omegas, '{:.3f}'.format)}**")
+    above = "The share of training clips above its threshold"
+    chapter.say(f"**{answers.extremes(above, official['training'], tables.percent)}**")
 
 # %% [markdown]
 # The baseline {cite}`harada2023` is a smaller network on the near channel alone. Its MSE score is the mean
@@ -38,7 +48,6 @@ study_results = stats.results(params, recordings)
 # frames' distances (MAHALA corrected), which {numref}`tab-baseline` shows beside it.
 
 # %%
-found = findings.steps(study_results, "baseline", ("mahala", "mse", "mahala_corrected"))
 chapter.table(
     found,
     columns=tables.STEPS,
@@ -57,10 +66,9 @@ chapter.table(
 
 # %%
 chapter.table(
-    study.official_thresholds(params, recordings),
+    thresholds,
     label="tab-rule",
     caption="Share of clips above the official threshold (minibatch losses) and above that of clip scores, MSE "
     "score, mean over seeds: training clips, and normal and anomalous test clips.",
-    decimals=2,
     empty="Nor are there thresholds of the baseline.",
 )

@@ -159,11 +159,12 @@ def found(judged: pd.DataFrame) -> list[str]:
     alarms, count = int(judged["alarm"].sum()), len(judged)
     low, high = proportion_interval(alarms, count)
     days = judged["alarm"].groupby(judged["time"].dt.date).mean()
-    most = f"{plural(len(days), 'day')}; most on {days.idxmax()}"
+    share = f"{days.min():.1%} to {days.max():.1%} of a day, on {len(days)} days; most"
+    share = share if len(days) > 1 else f"{days.max():.1%}, all"
     return [
         f"{alarms:,} of {plural(count, 'recording')} ({alarms / count:.1%}; 95 % interval "
         f"{low:.1%} to {high:.1%}).",
-        f"{days.min():.1%} to {days.max():.1%} of a day, on {most}.",
+        f"{share} on {days.idxmax()}.",
     ]
 
 

@@ -186,6 +186,9 @@ def history(table: pd.DataFrame, reasons: pd.DataFrame, threshold: float | None)
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
+    (first, last), hour = table["time"].agg(["min", "max"]), pd.Timedelta(hours=1)
+    if last - first < hour:  # the axis of a moment would be years long
+        ax.set_xlim(first - hour / 2, last + hour / 2)
     if threshold:
         fig.axes[0].axhline(threshold, color="#444444", ls="--", lw=1)
     return fig

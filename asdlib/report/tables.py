@@ -19,6 +19,7 @@ from IPython.display import display
 from asdlib.io import files
 from asdlib.report.style import NAMES, SCORER_NAMES, system_name
 
+_MOST_ROWS = 10  # that are shown at once
 _OF_SYSTEM = {
     "usual": "false alarms: usual",
     "changed": "changed",
@@ -44,13 +45,8 @@ def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
     """
     if table.empty:
         return table
-    made = {head: COLUMNS.get(head, head) for head in heads}
-    return pd.DataFrame(
-        {
-            head: list(table[own] if isinstance(own, str) else own(table))
-            for head, own in made.items()
-        }
-    )
+    made = {head: COLUMNS.get(head, head) for head in heads}.items()
+    return pd.DataFrame({h: list(table[c] if isinstance(c, str) else c(table)) for h, c in made})
 
 
 def written(*formats: str) -> Cells:
@@ -83,9 +79,14 @@ def _system(column: str) -> Cells:
     ]
 
 
-_spread = written("{mean:.3f} ± {std:.3f}", "{mean:.3f}")
+def _with_std(mean: str, std: str, sign: str = "", *otherwise: str) -> Cells:
+    value = f"{{{mean}:{sign}.3f}}"
+    return written(f"{value} ± {{{std}:.3f}}", value, *otherwise)
+
+
+_spread = _with_std("mean", "std")
 _lead = written("{lead mean:+.3f} ({lead low:+.3f} to {lead high:+.3f})", "")
-_change = written("{mean:+.3f} ± {std:.3f}", "{mean:+.3f}", "")
+_change = _with_std("mean", "std", "+", "")
 COLUMNS: dict[str, str | Cells] = {
     "system": _system("system"),
     "against": _system("against"),
@@ -102,17 +103,13 @@ COLUMNS: dict[str, str | Cells] = {
     "Ω of S5": "s5",
     "S5's lead (95 % interval)": _lead,
     "Ω without the check": written("{unchecked:.3f}", ""),
-    "Ω ± std": written("{omega:.3f} ± {omega_std:.3f}", "{omega:.3f}"),
+    "Ω ± std": _with_std("omega", "omega_std"),
     "mean ± std": _spread,
     "95 % interval of the mean": written("{low:.3f} to {high:.3f}", ""),
-    "reported mean ± std": written(
-        "{reported mean:.3f} ± {reported std:.3f}", "{reported mean:.3f}"
-    ),
+    "reported mean ± std": _with_std("reported mean", "reported std"),
     "difference": _change,
     "change": _change,
-    "difference ± std": written(
-        "{difference:+.3f} ± {difference_std:.3f}", "{difference:+.3f}", ""
-    ),
+    "difference ± std": _with_std("difference", "difference_std", "+", ""),
     "difference, eq. 1": written("{eq1:+.3f} ± {eq1_std:.3f}", "{eq1:+.3f}", ""),
     "difference (95 % interval)": written("{mean:+.3f} ({low:+.3f} to {high:+.3f})", ""),
     "95 % interval": written("{low:+.3f} to {high:+.3f}", ""),
@@ -294,11 +291,17 @@ def show_table(
     shown = df.astype(object).map(text)
     rule = ["---:" if pd.api.types.is_numeric_dtype(dtype) else ":---" for dtype in df.dtypes]
     rows = [map(escape, map(str, df.columns)), rule, *(map(escape, r) for r in shown.to_numpy())]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    few = 2 + (_MOST_ROWS if len(df) > 1.2 * _MOST_ROWS else len(df))  # head and rule count
     with pd.option_context("display.max_colwidth", None):
         plain = f"<p>{caption}</p>{shown.to_html(index=False)}"
-    table = f"~~~{{table}} {caption}\n:name: {label}\n\n{lines}\n~~~"  # captions may hold code
+    table = "\n".join([f"~~~{{table}} {caption}", f":name: {label}", "", *lines[:few], "~~~"])
     block = f"{table}\n\n{{download}}`CSV </figures/{label}.csv>`"
+    if others := lines[few:]:
+        folded = "\n".join([*lines[:2], *others])
+        block += (
+            f"\n\n<details><summary>Show {len(others)} more</summary>\n\n{folded}\n\n</details>"
+        )
     display({"text/markdown": block, "text/html": plain, "text/plain": caption}, raw=True)
 
 

@@ -99,3 +99,16 @@ def test_a_table_is_numbered_in_the_report_and_names_in_it_are_never_markup(tmp_
     assert "<td>0.123</td>" in html
     assert "<script>" not in html
     assert pd.read_csv(tmp_path / "tab-x.csv")["score"][0] == 0.123456
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(12, 12), (13, 10)])
+def test_rows_beyond_ten_are_folded_and_none_is_lost(tmp_path, monkeypatch, rows, shown):
+    told = []
+    monkeypatch.setattr(tables, "display", lambda data, raw: told.append(data["text/markdown"]))
+    table = pd.DataFrame({"value": range(rows)})
+    tables.show_table(table, "tab-x", "What it is.", folder=tmp_path)
+    first, _, folded = told[0].partition("<details>")
+    assert first.count("\n| ") == shown + 2
+    assert (f"Show {rows - shown} more" in folded) == (rows > shown)
+    assert all(f"| {value} |" in told[0] for value in range(rows))
+    assert len(pd.read_csv(tmp_path / "tab-x.csv")) == rows
