@@ -69,7 +69,8 @@ chapter.table(
 #
 # The threshold of S1 to S4 is the paper's: the 0.90 quantile of the training-normal clips' scores. That is one alarm in
 # ten clips that the models were trained on. Other normal clips score higher, so expect more false alarms than one in ten.
-# S5 scores every training clip by statistics that were fitted without it and its neighbours. From $n$ such held-out scores
+# S5 scores every training clip by statistics that were fitted without it and the clips that resemble it, as clips cut
+# from one recording do ({doc}`03_without_training`). From $n$ such held-out scores
 # the p value of a clip is $(1 + k) / (n + 1)$, where $k$ of them are at or above its score {cite}`vovk2005`. A clip with
 # $p \le q$ is strange. A clip may come from either domain, so it gets a p value for each, among the held-out distances of
 # that domain's clips to that domain. It is an alarm if it is strange for both. If a normal clip and the held-out clips of

@@ -32,7 +32,7 @@ FLOORS = [
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
     "runtime": 447,
-    "io": 733,
+    "io": 739,
     "method": 2489,
     "simulate": 804,
     "study": 1259,

@@ -82,19 +82,26 @@ def write(value: Any, path: Path) -> None:
     write_bytes(_encoded(value, path), path)
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file has been saved: as long as its checksum is missing, it is unfinished."""
+    return path.exists() and _beside(path).exists()
+
+
 def load(path: Path) -> Any:
     """Read what :func:`save` wrote; None where it is missing, unfinished or damaged.
 
-    A file is unfinished as long as its checksum is missing.
-
     >>> load(Path("nowhere.json"))
     """
-    beside = _beside(path)
-    if not path.exists() or not beside.exists():
+    if not is_there(path):
         return None
-    before = path.stat()
-    content = read_bytes(path, _MOST)
-    if read_bytes(beside, _MOST) == _checksum(content, path):
+    try:
+        before = path.stat()
+        content, checksum = (read_bytes(own, _MOST) for own in (path, _beside(path)))
+    except (FileNotFoundError, FileError):
+        if is_there(path):
+            raise
+        return None  # another process writes it anew
+    if checksum == _checksum(content, path):
         return _decoded(content, path)
     with named(path, "renamed"):
         _set_aside(path, before)

@@ -95,7 +95,7 @@ def read(params: Params, recordings: Recordings) -> pd.DataFrame:
     -------
     Rows of the front-ends and scorers that every machine has; no rows where nothing is done.
     """
-    done = {file: task for file, task in files(recordings, params).items() if file.exists()}
+    done = {file: task for file, task in files(recordings, params).items() if store.is_there(file)}
     if not done:
         return pd.DataFrame(columns=COLUMNS)
     table = _read(params, done)
@@ -156,7 +156,7 @@ def files(recordings: Recordings, *studies: Params) -> dict[Path, Task]:
 
 def missing(files: Mapping[Path, Task]) -> dict[str, list[Task]]:
     """What is left to compute, by machine."""
-    left = [task for file, task in files.items() if not file.exists()]
+    left = [task for file, task in files.items() if not store.is_there(file)]
     return grouped(left, lambda task: task.machine)
 
 

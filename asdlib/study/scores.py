@@ -73,10 +73,10 @@ def compute(tasks: Iterable[Task], tick: Tick = lambda *_: None) -> None:
     tasks : of one machine, of any studies.
     tick : called after every epoch and every table, with the number of steps done.
     """
-    tasks = [task for task in tasks if not scores_file(task).exists()]
+    tasks = [task for task in tasks if not store.is_there(scores_file(task))]
     views = [task for task in tasks if task.view]
     trained = [task for task in tasks if not task.view]
-    measured = {branch_of(t): t for t in views if not stages.values_file(t).exists()}
+    measured = {branch_of(t): t for t in views if not store.is_there(stages.values_file(t))}
     of_branch = grouped(trained, branch_of)
     most = max(int(MOST_FRAMES / max(map(frames_bytes, trained), default=MOST_FRAMES)), 1)
     left = list(of_branch)

@@ -271,7 +271,7 @@ def model_folder(task: Task) -> Path:
 
 def trained(task: Task) -> bool:
     """Whether the models of a task are there."""
-    return all((model_folder(task) / name).exists() for name in _TRAINED)
+    return all(store.is_there(model_folder(task) / name) for name in _TRAINED)
 
 
 def network(task: Task) -> SeedAutoencoder:

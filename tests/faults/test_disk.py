@@ -91,7 +91,9 @@ class Trial:
         path, is_part = Path(_PART.sub("", str(path))), _PART.search(str(path)) is not None
         named = [own for own in (path, *path.parents) if {self.work, self.data} & {*own.parents}]
         named += [self.work / "tmp"] * lasting  # a library's log of the first one fails too
-        if lasting and is_part:  # a part is removed in silence, and what fails next is named
+        # a part is removed and a cache is given up in silence, and what fails next is named
+        is_check = path.name.startswith("checked-") or path == self.work / "results"
+        if lasting and (is_part or is_check):
             named.append(self.work)
         one = len(told) <= 2 and all(line.endswith(".") for line in told)  # of a clip, and in all
         if said.code == 2 and one and any(str(own) in told[0] for own in named):

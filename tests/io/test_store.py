@@ -1,5 +1,6 @@
 """Computed files are read as they were written or not at all; keys hold the code behind them."""
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from conftest import ROOT
 
 from asdlib.io import store
 from asdlib.params import AsdError
+from asdlib.runtime.errors import FileError
 
 TABLE = pd.DataFrame({"name": ["a.wav", "b.wav"], "score": [0.5, 1.5]})
 NOTED = TABLE.copy()
@@ -78,6 +80,20 @@ def test_a_file_without_its_checksum_is_unfinished_and_counts_as_missing(tmp_pat
     assert store.load(path) is None
     assert store.made(path, lambda: [2]) == [2]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_file_that_vanishes_while_it_is_read_counts_as_missing(tmp_path, monkeypatch, is_gone):
+    store.save([1], path := tmp_path / "one.json")
+
+    def fails(own, most):
+        if is_gone:
+            path.unlink()  # as another process does that writes it anew
+        raise FileError(own, FileNotFoundError(2, "No such file or directory"), "read")
+
+    monkeypatch.setattr(store, "read_bytes", fails)
+    with contextlib.nullcontext() if is_gone else pytest.raises(FileError):
+        assert store.load(path) is None
 
 
 def test_the_checksum_is_the_one_of_sha256sum(tmp_path):

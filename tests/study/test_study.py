@@ -307,6 +307,14 @@ def test_all_files_damaged_at_once_are_as_good_as_none(trained, tmp_path, capsys
     assert {name for name in undisturbed if again.get(name) != undisturbed[name]} == set()
 
 
+def test_files_whose_checksum_was_never_written_are_computed_again(trained, tmp_path):
+    table = study.run(trained)
+    for path in (tmp_path / "results").rglob("*.sha256"):
+        path.unlink()  # as where the disk was full by then
+    recordings = study.open_recordings(trained)
+    pd.testing.assert_frame_equal(study.everything(trained, recordings), table)
+
+
 def test_models_that_are_lost_are_trained_again_with_their_scores(trained, capsys):
     table = study.run(trained)
     recordings = study.open_recordings(trained)
