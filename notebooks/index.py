@@ -39,10 +39,11 @@ chapter.say(text.verdict(systems, text.caveat(params, recordings, systems, losse
 
 # %%
 values = "Ω of every system by machine and over all (1 is perfect, 0.5 is chance; ensembles over seeds). "
+terms = " Conditions: usual or changed. *By labels*: test labels chose it."
 chapter.table(
     tables.overview(systems, best),
     label="tab-systems",
-    caption=f"{values * bool(best)}Alarms of every system where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on. Conditions: usual or changed. *By labels*: test labels chose it.",
+    caption=f"{values * bool(best)}Alarms of every system where {tables.percent(rate)} false alarms are wanted. Autoencoders have the paper's threshold, from clips that they were trained on.{terms * bool(best)}",
     empty="No system could score a test clip.",
 )
 

@@ -109,10 +109,10 @@ class Decision:
         of, n, groups = np.asarray(self.sessions), len(set(self.sessions)), len(set(self.folds))
         if n < 2:
             told = ["One session holds all of them: this says nothing about another day."]
-            if groups > 1:
+            if 1 < groups < len(self.held_out):
                 told.append(
-                    f"They fall into {groups} groups that resemble each other. If each group was "
-                    "cut from one recording, the true rate is "
+                    f"They fall into {groups} groups of recordings that resemble each other. If "
+                    "each group was cut from one, the true rate is "
                     f"{self._by_group(np.asarray(self.folds))[1]}."
                 )
             return told if any(self.sessions) else told[1:]

@@ -259,7 +259,7 @@ def test_an_odd_day_and_a_single_one_are_told(tmp_path):
     assert "listen whether it is normal" in told
     one = Monitor.fit(write(tmp_path / "one", range(12))).promise
     assert "One session holds all of them: this says nothing about another day." in one
-    assert "They fall into 10 groups that resemble each other. If each group was cut" in one
+    assert "They fall into 10 groups of recordings that resemble each other." in one
     by_recordings, by_groups = map(float, re.findall(r"and ([\d.]+)%", one))
     assert by_groups >= by_recordings
 
