@@ -10,7 +10,7 @@ from asdlib import cli, dataset
 from asdlib.compare import validation
 from asdlib.dataset import Problems
 from asdlib.io import files, folders
-from asdlib.monitor import Monitor, recordings, watch
+from asdlib.monitor import Monitor, recordings, watch_log
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import FileError
 
@@ -41,7 +41,7 @@ def test_what_systems_leave_behind_is_no_recording_and_no_part_of_a_package(tmp_
     assert dataset.scan(tmp_path / "set")["name"].tolist() == ["a.wav", "b.wav"]
     assert recordings.collect(train, Spectra())["name"].tolist() == ["a.wav", "b.wav"]
     assert [path.name for path in folders.some_below(train)] == ["a.wav", "b.wav"]
-    assert set(watch._look(train)) == {"a.wav", "b.wav"}
+    assert set(watch_log.look(train)) == {"a.wav", "b.wav"}
     told = validation.validate(tmp_path / "package")
     assert told
     assert not [line for line in told if "not a file of" in line or "elsewhere" in line]
