@@ -10,7 +10,7 @@ from asdlib import cli, dataset
 from asdlib.compare import validation
 from asdlib.dataset import Problems
 from asdlib.io import files, folders
-from asdlib.monitor import Monitor, recordings, watch_log
+from asdlib.monitor import Monitor, recordings, watch, watch_log
 from asdlib.params import AsdError, Spectra
 from asdlib.runtime.errors import FileError
 
