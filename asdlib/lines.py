@@ -3,8 +3,7 @@
 The level of every bin of a Welch spectrum counts over the median of its neighbours, so that neither
 the loudness nor the colour of the noise matters. The score is the largest excess over normal clips
 within 1 % of the frequency, since speeds wander. Nothing is trained and there is no seed.
-The faults of the scenes are no new lines: there it would cost S5 .01 to .04 of Omega as a third
-view. So it serves a machine of one's own alone.
+The faults of the scenes are no new lines, so it is no view of S5: it serves a machine of one's own.
 Notebook: 07_own_machine.
 """
 

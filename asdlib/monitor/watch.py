@@ -12,7 +12,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -106,25 +106,32 @@ def watch(
     (13, 'Cannot be read as audio (Format not recognised).')
     """
     looks = []
-    for name, own in (monitor if isinstance(monitor, Mapping) else {"": monitor}).items():
-        record = None if log is None else Path(log).expanduser()
-        if record and name:
-            record /= f"{name}.jsonl"
-        _check(every, patience, record)
-        tell = partial(lambda machine, told: say(f"{machine}: {told}"), name) if name else say
-        place = Path(folder).expanduser() / name
-        looks.append(_Watcher(own, place, name, patience, once, tell).looks(record, every, stop))
-    while looks:
-        rests = []
-        for own_looks in tuple(looks):
-            for found in own_looks:
-                if not isinstance(found, str):
-                    rests.append(found)
-                    break
-                yield found
-            else:
-                looks.remove(own_looks)
-        _rest(max(rests, default=0.0), stop)
+    with ExitStack() as opened:  # all logs, before any work
+        for name, own in (monitor if isinstance(monitor, Mapping) else {"": monitor}).items():
+            record = None if log is None else Path(log).expanduser()
+            if record and name:
+                record /= f"{name}.jsonl"
+            _check(every, patience, record)
+            lines = (
+                opened.enter_context(closing(WatchLog(record, own.identity))) if record else None
+            )
+            known = lines.known if lines else {}
+            files = {file: WatchedFile(*state) for file, state in known.items()}
+            tell = partial(lambda machine, told: say(f"{machine}: {told}"), name) if name else say
+            place = Path(folder).expanduser() / name
+            watcher = _Watcher(own, place, name, patience, once, tell, lines, files)
+            looks.append(watcher.looks(every, stop))
+        while looks:
+            rests = []
+            for own_looks in tuple(looks):
+                for found in own_looks:
+                    if not isinstance(found, str):
+                        rests.append(found)
+                        break
+                    yield found
+                else:
+                    looks.remove(own_looks)
+            _rest(max(rests, default=0.0), stop)
 
 
 @dataclass
@@ -137,48 +144,41 @@ class _Watcher:
     patience: float
     once: bool
     say: Say
-    log: WatchLog | None = None
-    files: dict[str, WatchedFile] = field(default_factory=dict)
+    log: WatchLog | None
+    files: dict[str, WatchedFile]
     latest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
 
-    def looks(
-        self, record: Path | None, every: float, stop: Callable[[], bool]
-    ) -> Iterator[str | float]:
+    def looks(self, every: float, stop: Callable[[], bool]) -> Iterator[str | float]:
         """Lines of the files, and after each look for how many seconds to rest."""
-        self.log = None if record is None else WatchLog(record, self.monitor.identity)
-        with nullcontext() if self.log is None else closing(self.log):
-            known = self.log.known if self.log else {}
-            self.files = {name: WatchedFile(*own) for name, own in known.items()}
-            first: set[str] | None = None
-            gone = ""
-            while not stop():
-                began, found, before, gone = time.monotonic(), {}, gone, ""
-                try:
-                    found = watch_log.look(self.folder)
-                except FileError as error:
-                    if self.once or first is None:
-                        raise
-                    gone = f"{error} The watch goes on as soon as it can."
-                if first is None:
-                    first = set(found)
-                    for sentence in unread(self.folder):
-                        self.say(sentence)
-                if gone != before:
-                    self.say(gone or f"{self.folder}: the folder is there again.")
-                spent = time.monotonic() - began
-                for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
-                    if stop():
-                        return
-                    line = self.line(name, state)
-                    if line is not None:
-                        if self.log is not None:
-                            self.log.add(line)
-                        yield line
-                awaited = (self.files[name].awaited for name in first & found.keys())
-                if self.once and not any(awaited):
+        first: set[str] | None = None
+        gone = ""
+        while not stop():
+            began, found, before, gone = time.monotonic(), {}, gone, ""
+            try:
+                found = watch_log.look(self.folder)
+            except FileError as error:
+                if self.once or first is None:
+                    raise
+                gone = f"{error} The watch goes on as soon as it can."
+            if first is None:
+                first = set(found)
+                for sentence in unread(self.folder):
+                    self.say(sentence)
+            if gone != before:
+                self.say(gone or f"{self.folder}: the folder is there again.")
+            spent = time.monotonic() - began
+            for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
+                if stop():
                     return
-                yield max(every, spent)  # at least half of the time
+                line = self.line(name, state)
+                if line is not None:
+                    if self.log is not None:
+                        self.log.add(line)
+                    yield line
+            if self.once and not any(self.files[name].awaited for name in first & found.keys()):
+                return
+            yield max(every, spent)  # at least half of the time
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
