@@ -201,12 +201,15 @@ def front_ends(clips=8, rounds=5):
 
 
 def scoring(clips=200, seeds=10, width=512, frames=313):
-    """Seconds to score clips of 10 s with ready statistics, all scorers of the report."""
+    """Seconds to score clips of 10 s with ready statistics, all scorers of the report.
+
+    Also the seconds of their matrix products alone.
+    """
     import numpy as np
     import torch
 
     from asdlib import params, scoring
-    from asdlib.autoencoder import SeedAutoencoder
+    from asdlib.autoencoder import SeedAutoencoder, SeedLinear
     from asdlib.runtime import parallel
     from asdlib.spectra import Frames
 
@@ -221,11 +224,24 @@ def scoring(clips=200, seeds=10, width=512, frames=313):
     own = Frames.join([rng.standard_normal((frames, 128)).astype(np.float32) for _ in range(24)])
     domains = ["source"] * 16 + ["target"] * 8
     detector = scoring.Detector.fit(residual, zip(domains, map(own.clip, range(24)), strict=True))
-    vectors = (own.clip(c % 24) for c in range(clips))
-    start = time.perf_counter()
-    scores = list(parallel.clip_by_clip(detector, vectors))
-    assert len(scores) == clips
-    return time.perf_counter() - start
+    weights = [layer.weight for layer in model.modules() if isinstance(layer, SeedLinear)]
+    inputs = [torch.randn(seeds, frames - 4, weight.shape[1]) for weight in weights]
+    columns = torch.randn(seeds, 640, frames - 4)
+
+    def products(vectors):
+        with torch.inference_mode():
+            for x, weight in zip(inputs, weights, strict=True):
+                torch.bmm(x, weight)
+            for factor in detector._factors.values():
+                torch.linalg.solve_triangular(factor, columns, upper=False)
+
+    def seconds(way):
+        vectors = (own.clip(c % 24) for c in range(clips))
+        start = time.perf_counter()
+        assert sum(1 for _ in parallel.clip_by_clip(way, vectors)) == clips
+        return time.perf_counter() - start
+
+    return {"seconds": seconds(detector), "products": seconds(products)}
 
 
 def studied(clips, test, seconds=10.0, machines=1, seeds=1, foretell=False, **changes):

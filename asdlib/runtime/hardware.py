@@ -104,7 +104,10 @@ def worth_compiling(operations: float, wanted: str, device: str) -> bool:
 
 @cache
 def _compiled(loss: Callable[..., Tensor], device: str) -> Callable[..., Tensor]:
-    return torch.compile(loss, mode="reduce-overhead" if device == "cuda" else None)
+    if device == "cuda":
+        return torch.compile(loss, mode="reduce-overhead")
+    # the sum of the residual blocks is stored, and not computed anew in every later block
+    return torch.compile(loss, options={"realize_reads_threshold": 1})
 
 
 def compiled(
