@@ -141,7 +141,7 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
         values = tuple(own[kept] for own in monitor.values)
         fewer = monitor.on(values, monitor.known.iloc[kept])
         alarm = fewer.alarm
-        raised = [fewer.p_value(values) <= alarm.rate for values in heard]
+        raised = [fewer.p_value(fewer.z(values)) <= alarm.rate for values in heard]
         shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
         found = [shares.get(label, np.nan) for label in ("normal", "anomaly")]
         rows.append([count, alarm.rate, *alarm.interval, *found])

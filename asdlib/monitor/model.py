@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from asdlib import clipstats
 from asdlib.calibration import Alarm, HeldOut
@@ -193,25 +194,35 @@ class Monitor:
         AsdError
             For a condition that no training recording is of.
         """
-        domains, sessions = self.known["domain"].to_numpy(), self.known["session"].to_numpy()
-        names = np.unique(domains)
-        if self.condition not in (None, *names):
-            known = " and ".join(names)
-            raise AsdError(f"No recording is of condition {self.condition!r}; there is {known}.")
-        of_views = [v.normal.held_out.standardise(v.normal.to_own) for v in self.views]
-        z, rates = joined([*of_views, self.lines.held_out.z]), (self.false_alarms, self.warnings)
-        wanted = names if self.condition is None else [self.condition]
-        masks = {str(name): domains == name for name in wanted}
-        return {
-            name: Decision(z[own], sessions[own].tolist(), *rates) for name, own in masks.items()
+        z = [view.normal.held_out.standardise(view.normal.to_own) for view in self.views]
+        scores = pd.Series(joined([*z, self.lines.held_out.z]))
+        found = {
+            str(name): Decision(own.to_numpy(), (), self.false_alarms, self.warnings)
+            for name, own in scores.groupby(self.known["domain"].to_numpy())
         }
+        if self.condition not in (None, *found):
+            known = " and ".join(found)
+            raise AsdError(f"No recording is of condition {self.condition!r}; there is {known}.")
+        return found if self.condition is None else {self.condition: found[self.condition]}
 
-    def p_value(self, values: Sequence[Row], windows: int = 1) -> float:
+    def z(self, values: Sequence[Row]) -> Float[np.ndarray, "detector condition"]:
+        """Score of each detector against each condition, from what it looks at of one recording.
+
+        The conditions are in the order of their names. A line is new for all of them or for none.
+        """
+        *of_views, prominence = values
+        pairs = zip(self.views, of_views, strict=True)
+        z = [
+            v.normal.held_out.standardise(v.normal.log_distances(own[None])[0]) for v, own in pairs
+        ]
+        return np.stack([*z, np.full_like(z[0], self.lines.z(prominence[None])[0])])
+
+    def p_value(self, z: Float[np.ndarray, "detector condition"], windows: int = 1) -> float:
         """Share of normal recordings of any condition, at most, that are as strange.
 
         Parameters
         ----------
-        values : what the detectors look at of one recording.
+        z : of one recording, see :meth:`z`.
         windows : see :meth:`asdlib.monitor.decision.Decision.p_value`.
 
         References
@@ -219,13 +230,7 @@ class Monitor:
         A normal recording of condition d has max over conditions of p <= q in a share q of cases at
         most, whatever d is: its own p value is one of those that the maximum is taken over.
         """
-        *of_views, prominence = values
-        pairs = zip(self.views, of_views, strict=True)
-        z = [
-            v.normal.held_out.standardise(v.normal.log_distances(own[None])[0]) for v, own in pairs
-        ]
-        scores = joined([*z, self.lines.z(prominence[None])])  # (condition,)
-        of = dict(zip(sorted(set(self.known["domain"])), scores, strict=True))
+        of = dict(zip(sorted(set(self.known["domain"])), joined(z), strict=True))
         return max(own.p_value(of[name], windows) for name, own in self.decisions.items())
 
     @property
@@ -246,23 +251,23 @@ class Monitor:
     def promise(self) -> str:
         """What the alarm promises, or else what keeps it from doing so; a sentence a line."""
         remarks = [self.remark, *(view.normal.remark for view in self.views)]
-        told = "\n".join(dict.fromkeys(filter(None, remarks))) or self.decision.promise
+        told = [*dict.fromkeys(filter(None, remarks))] or [self.decision.promise]
         floors = self.views[0].front_end.floors
         if self.spectra.mono:
-            told += (
-                "\nOne microphone: no noise is subtracted, and a change of the surroundings counts "
+            told.append(
+                "One microphone: no noise is subtracted, and a change of the surroundings counts "
                 "as one of the machine."
             )
-        elif floors is not None and not floors.far_is_reference:
-            told += (
-                "\nThe far microphone hears all that the near one hears, so it is no noise "
+        elif floors and not floors.far_is_reference:
+            told.append(
+                "The far microphone hears all that the near one hears, so it is no noise "
                 "reference: the near one alone is used."
             )
-        if len(self.decisions) < 2:
-            return told
-        counts = self.known["domain"].value_counts()
-        of = ", ".join(f"{name} ({count} recordings)" for name, count in counts.items())
-        return f"{told}\nAn alarm is strange for every condition: {of}."
+        if len(self.decisions) > 1:
+            counts = self.known["domain"].value_counts()
+            of = ", ".join(f"{name} ({count} recordings)" for name, count in counts.items())
+            told.append(f"An alarm is strange for every condition: {of}.")
+        return "\n".join(told)
 
     @property
     def spectra(self) -> Spectra:
@@ -298,13 +303,6 @@ class Monitor:
         with one_thread():
             return judged(self, signal, name)
 
-    def z(self, values: Sequence[Row]) -> list[float]:
-        """Score of each detector, from what it looks at of one recording."""
-        *of_views, prominence = values
-        pairs = zip(self.views, of_views, strict=True)
-        scores = [float(view.normal.z(own[None])[0]) for view, own in pairs]
-        return [*scores, float(self.lines.z(prominence[None])[0])]
-
     def refit(self, more: Paths) -> Monitor:
         """Return a monitor that knows more normal recordings, behind the same front-ends.
 
@@ -320,10 +318,9 @@ class Monitor:
         names, mono = table["name"].tolist(), self.spectra.mono
         faulty = health.summary(names, found, self.reference, mono=mono)
         own = recordings.known(table, found, new[-2])
-        own["fold"] += self.known["fold"].max() + 1
-        held_out = self.known.set_index("session")["fold"]  # a day stays together
-        same = held_out[held_out.index != ""].groupby(level=0).first()
-        own["fold"] = own["session"].map(same).fillna(own["fold"]).astype(int)
+        of_day = self.known[self.known["session"] != ""].groupby("session")["fold"].first()
+        further = own["fold"] + self.known["fold"].max() + 1
+        own["fold"] = own["session"].map(of_day).fillna(further).astype(int)  # a day stays together
         wider = self.on(values, pd.concat([self.known, own], ignore_index=True))
         reference = self.reference.widened(found)
         return replace(wider, reference=reference, faulty=(*self.faulty, *faulty))

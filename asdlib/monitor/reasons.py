@@ -6,7 +6,7 @@ A reason tells where a recording is unlike normal ones, how, how much, and when.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -36,6 +36,9 @@ _THROUGHOUT = 0.6  # share of the recording above which a stretch is not worth t
 UNUSUAL = 4.0
 """Standard deviations from which a reason is told of a normal recording too."""
 
+FAULT, UNDECIDED = "recording fault", "no verdict"
+"""Verdicts that say nothing of the machine."""
+
 _WORDS = {
     ("level", True): "louder than normal",
     ("level", False): "quieter than normal",
@@ -59,17 +62,16 @@ class Reading:
     reasons : sentences about what differs from normal, the most important one first.
     health : sentences about faults of the recording itself; empty for a sound one.
     name : of the recording.
-    decided : whether there is a verdict; not with too few normal recordings, and not of a recording
-        that is much shorter than they are.
     remarks : sentences on how it was judged: a gain that was removed, windows, and the like.
-    warning : whether the p value is no alarm, but at most the wanted rate of warnings.
-    unfit : whether faults of the recording itself forbid to judge the machine by it.
+    verdict : ALARM; warning, where the p value is at most the wanted rate of warnings; normal;
+        recording fault, where faults of the recording itself forbid to judge the machine by it; or
+        no verdict, with too few normal recordings, and of one that is much shorter than they are.
 
     Examples
     --------
-    >>> reading = Reading(2.5, 0.02, True, ("louder than normal",), (), "a.wav")
-    >>> json.loads(reading.json())["alarm"]
-    True
+    >>> reading = Reading(2.5, 0.02, True, ("louder than normal",), (), verdict="ALARM")
+    >>> json.loads(reading.json())["verdict"]
+    'alarm'
     """
 
     score: float
@@ -78,30 +80,19 @@ class Reading:
     reasons: tuple[str, ...]
     health: tuple[str, ...]
     name: str = ""
-    decided: bool = True
     remarks: tuple[str, ...] = ()
-    warning: bool = False
-    unfit: bool = False
-
-    @property
-    def verdict(self) -> str:
-        """ALARM, warning, normal, recording fault, or no verdict."""
-        if self.unfit or not self.decided:
-            return "recording fault" if self.unfit else "no verdict"
-        return "ALARM" if self.alarm else "warning" if self.warning else "normal"
+    verdict: str = "normal"
 
     def __str__(self) -> str:
         """Lines for a reader: score and name, and the sentences below them."""
         first = f"{self.verdict:6}  score {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
-        below = [*self.health, *self.remarks, *(() if self.unfit else self.reasons)]
+        below = [*self.health, *self.remarks, *self.reasons * (self.verdict != FAULT)]
         return "\n".join([first, *(f"        {sentence}" for sentence in below)])
 
     def record(self) -> dict[str, Any]:
         """Return what a line of JSON holds."""
         told = {"name": self.name} | asdict(self) | {"verdict": self.verdict.lower()}
-        del told["decided"], told["unfit"], told["warning"]
-        judged = self.decided and not self.unfit
-        return told | {"alarm": self.alarm if judged else None}
+        return told | {"alarm": None if self.verdict in (FAULT, UNDECIDED) else self.alarm}
 
     def json(self) -> str:
         """One line of JSON, in ASCII."""
@@ -143,7 +134,7 @@ class ReadingEvidence:
     start: float = 0.0
 
 
-def joined(z: Sequence[Any]) -> Any:
+def joined(z: Iterable[Any]) -> Any:
     """Join the scores of the detectors, each a number or an array, by Fisher's sum."""
     return sum(map(surprise, z))
 
@@ -207,10 +198,8 @@ def of(
             when = f", most from {begin:.1f} to {end:.1f} s"
         elif is_higher and not hertz:
             rate, is_knock = signs.rate(sound, low, high, spectra.sample_rate)
-            words = (
-                f", knocks at {rate:.1f} per second" if is_knock else f", pulsing at {rate:.1f} Hz"
-            )
-            when = words if rate else ""
+            words = ", knocks at {:.1f} per second" if is_knock else ", pulsing at {:.1f} Hz"
+            when = words.format(rate) if rate else ""
         share = group["contribution"].sum() / total
         sentence = (
             f"{_WORDS[most['kind'], is_higher]}: {where}, by {abs(most['deviation']):.1f} standard "

@@ -5,8 +5,7 @@ A view is one detector without training with the values that it looks at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from jaxtyping import Float
 
 from asdlib import clipstats, lines, pipeline
 from asdlib.calibration import HeldOut
-from asdlib.frontends import FRONT_ENDS, FrontEnd
+from asdlib.frontends import FRONT_ENDS
 from asdlib.monitor import health, reasons, recordings, signs
 from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reasons import Reading, ReadingEvidence
@@ -37,22 +36,18 @@ Tables = tuple[Float[np.ndarray, "recording _"], ...]
 
 def unfitted(table: pd.DataFrame, spectra: Spectra) -> tuple[FittedView, ...]:
     """All detectors with front-ends fitted on a manifest, before they know what is normal."""
+    return tuple(_unfitted(table, spectra, *own) for own in clipstats.S5)
+
+
+def _unfitted(table: pd.DataFrame, spectra: Spectra, name: str, scorer: str) -> FittedView:
+    sizes = clipstats.sizes(clipstats.VIEWS[scorer].kind, spectra)
+    context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)
+    front_end = FRONT_ENDS[name](Denoising(context=context))  # as many seconds
+    powers = recordings.each(lambda signal: front_end.levels(stft(signal, sizes)), table, spectra)
+    front_end.floors = Floors.average(powers, front_end.constants)
     none = np.zeros(0)
     nothing = clipstats.Normal(none, none, none[None], np.zeros((0, 0)), np.zeros(1), HeldOut(none))
-    found = []
-    for name, scorer in clipstats.S5:
-        sizes = clipstats.sizes(clipstats.VIEWS[scorer].kind, spectra)
-        context = -(-Denoising().context * spectra.hop_length // sizes.hop_length)
-        front_end = FRONT_ENDS[name](Denoising(context=context))  # as many seconds
-        if front_end.needs_floors:
-            powers = recordings.each(partial(_levels, front_end, sizes), table, spectra)
-            front_end.floors = Floors.average(powers, front_end.constants)
-        found.append(FittedView(scorer, front_end, nothing, spectra))
-    return tuple(found)
-
-
-def _levels(front_end: FrontEnd, sizes: Spectra, signal: Sound) -> np.ndarray:
-    return front_end.levels(stft(signal, sizes))
+    return FittedView(scorer, front_end, nothing, spectra)
 
 
 def values_of(views: Sequence[FittedView], signal: Sound) -> tuple[list[Row], dict[str, Spectrum]]:
@@ -95,15 +90,15 @@ class Window(NamedTuple):
     sound : of the near microphone.
     values : what the detectors look at.
     spectra : complex, by the kind of view.
-    z : score of each detector; the last is that of the lines.
-    score : all of them joined.
+    z : score of each detector against each condition; the last detector is that of the lines.
+    score : of all detectors, joined, against the nearest condition.
     """
 
     start: float
     sound: signs.Sound
     values: list[Row]
     spectra: dict[str, Spectrum]
-    z: list[float]
+    z: Float[np.ndarray, "detector condition"]
     score: float
 
 
@@ -111,7 +106,7 @@ def _heard(monitor: Monitor, signal: Sound, start: float) -> Window:
     """Let the detectors of a monitor hear a signal."""
     values, spectra = values_of(monitor.views, signal)
     z = monitor.z(values)
-    return Window(start, signal[0], values, spectra, z, float(reasons.joined(z)))
+    return Window(start, signal[0], values, spectra, z, float(reasons.joined(z.min(axis=1))))
 
 
 def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
@@ -127,66 +122,63 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     end = length if len(starts) > 1 else None
     heard = (_heard(monitor, signal[:, at:][:, :end], at / found.rate) for at in starts)
     worst = max(heard, key=lambda own: own.score)
-    *of_views, prominence = worst.values
-    strongest = int(np.argmax(worst.z[:-1]))
-    table = monitor.views[strongest].explained(of_views[strongest])
+    p = monitor.p_value(worst.z, len(starts))
+    is_short = found.seconds < _SHORT * float(known.min())
+    verdict = "ALARM" if p <= decision.rate else "normal"
+    if decision.warnings and decision.rate < p <= decision.warnings:
+        verdict = "warning"
+    if monitor.remark or is_short:
+        verdict = reasons.UNDECIDED
+    if health.unfit(faults):
+        verdict = reasons.FAULT
+
+    prominence, z = worst.values[-1], worst.z.min(axis=1)
+    strongest = int(np.argmax(z[:-1]))
+    table = monitor.views[strongest].explained(worst.values[strongest])
     levels = pipeline.frames(worst.spectra["mel"], mel.front_end, mel.spectra)
     usual, scatter = (clipstats.chosen(mel.normal.mean, letter) for letter in "ms")
-    above = levels - usual
-    centres = clipstats.centres(mel.scorer, mel.spectra)
-    p = monitor.p_value(worst.values, len(starts))
-    unfit, is_long = health.unfit(faults), found.seconds >= _SHORT * float(known.min())
-    can_tell = not unfit and is_long and not monitor.remark
-    counts = [len(own.held_out) for own in monitor.decisions.values()]
-    is_strangest = can_tell and p * (min(counts) + 1) <= 1
-    strangest = [f"Stranger than all of the {sum(counts)} normal recordings."] * is_strangest
-    alarm = can_tell and p <= decision.rate
-    line = None
-    if worst.z[-1] > max(_NEW_LINE, 0.5 * max(worst.z)):
-        line = monitor.lines.strongest(prominence, monitor.spectra.sample_rate)
-    least = 0.0 if alarm else reasons.UNUSUAL
-    shown = table, above / np.maximum(scatter, _LEAST_SCATTER), centres, prominence, worst.sound
-    told = reasons.of(*shown, monitor.spectra, start=worst.start, line=line, least=least)
+    above, centres = levels - usual, clipstats.centres(mel.scorer, mel.spectra)
+    is_new = z[-1] > max(_NEW_LINE, 0.5 * z.max())
+    told = reasons.of(
+        table,
+        above / np.maximum(scatter, _LEAST_SCATTER),
+        centres,
+        prominence,
+        worst.sound,
+        monitor.spectra,
+        start=worst.start,
+        line=monitor.lines.strongest(prominence, found.rate) if is_new else None,
+        least=0.0 if verdict == "ALARM" else reasons.UNUSUAL,
+    )
     clean = np.vstack([monitor.values[0], worst.values[0]])
     if whole := signs.of_machine(monitor.usual_lines, prominence, clean):
         told = [reasons.Reason(whole, 0.0, 0.0), *(told if whole != signs.OFF else [])]
+
+    counts = [len(own.held_out) for own in monitor.decisions.values()]
+    remarks = {
+        f"Both channels are {abs(gain):.1f} dB {'louder' if gain > 0 else 'quieter'} than usual, "
+        "alike in all bands: a gain. It was removed before judging.": gain,
+        f"{found.seconds:.0f} s long: judged in {len(starts)} windows of {known.median():.1f} s. "
+        f"The strangest one begins at {worst.start:.1f} s.": len(starts) > 1,
+        f"{found.seconds:.1f} s long: the training recordings are {known.min():.1f} s long or "
+        "longer, so there is no verdict.": is_short,
+        "This is one of the training recordings: its score is too low.": (
+            (monitor.values[0] == worst.values[0]).all(axis=1).any()
+        ),
+        f"Stranger than all of the {sum(counts)} normal recordings.": (
+            verdict not in (reasons.FAULT, reasons.UNDECIDED) and p * (min(counts) + 1) <= 1
+        ),
+    }
     reading = Reading(
         score=worst.score,
         p_value=p,
-        alarm=alarm,
+        alarm=verdict == "ALARM",
         reasons=tuple(reason.sentence for reason in told),
         health=tuple(fault.sentence for fault in faults),
         name=name,
-        decided=can_tell or unfit,
-        remarks=(*_remarks(monitor, worst, gain, found.seconds, len(starts)), *strangest),
-        warning=can_tell and not alarm and p <= (decision.warnings or 0),
-        unfit=unfit,
+        remarks=tuple(remark for remark, holds in remarks.items() if holds),
+        verdict=verdict,
     )
-    hop = mel.spectra.hop_length / mel.spectra.sample_rate
     bands = tuple((reason.low, reason.high) for reason in told if reason.high)
-    evidence = levels, above, bands, centres, hop, table, worst.start
-    return ReadingEvidence(reading, *evidence)
-
-
-def _remarks(
-    monitor: Monitor, worst: Window, gain: float, seconds: float, windows: int
-) -> Iterator[str]:
-    """How a recording was judged: a gain that was removed, windows, and the like."""
-    known = monitor.known["seconds"]
-    if gain:
-        yield (
-            f"Both channels are {abs(gain):.1f} dB {'louder' if gain > 0 else 'quieter'} than "
-            "usual, alike in all bands: a gain. It was removed before judging."
-        )
-    if windows > 1:
-        yield (
-            f"{seconds:.0f} s long: judged in {windows} windows of {known.median():.1f} s. The "
-            f"strangest one begins at {worst.start:.1f} s."
-        )
-    if seconds < _SHORT * known.min():
-        yield (
-            f"{seconds:.1f} s long: the training recordings are {known.min():.1f} s long or "
-            "longer, so there is no verdict."
-        )
-    if (monitor.values[0] == worst.values[0]).all(axis=1).any():
-        yield "This is one of the training recordings: its score is too low."
+    hop = mel.spectra.hop_length / mel.spectra.sample_rate
+    return ReadingEvidence(reading, levels, above, bands, centres, hop, table, worst.start)
