@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import scipy.special
-from jaxtyping import Float
 
 from asdlib.calibration import Alarm
 from asdlib.runtime.errors import AsdError, plural
@@ -24,30 +22,26 @@ _MOST_WORDS = 3
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The decision on scores.
+class Decision(Alarm):
+    """The alarm on scores of training recordings, each held out with its session.
 
     Attributes
     ----------
-    held_out : scores of training recordings, each without its session.
-    sessions : of each of them; empty where none is known.
-    folds : of each of them. Where no session is known, recordings of one fold resemble each other.
-    rate : wanted share of alarms among normal recordings.
     warnings : wanted share of warnings and alarms together; none: no warnings.
+    sessions : of each training recording; empty where none is known.
+    folds : of each of them. Where no session is known, recordings of one fold resemble each other.
 
     Examples
     --------
-    >>> decision = Decision(np.arange(40.0), ["Monday", "Tuesday"] * 20, 0.1)
+    >>> decision = Decision(np.arange(40.0), 0.1, sessions=["Monday", "Tuesday"] * 20)
     >>> round(decision.p_value(39.5), 3), round(decision.p_value(60.0, windows=60), 6)
     (0.024, 1e-06)
     >>> print(decision.promise.splitlines()[1])
     By its 2 sessions, the true rate of another session is between 0.0% and 39.3%.
     """
 
-    held_out: Float[np.ndarray, " recording"]
-    sessions: Sequence[str]
-    rate: float
     warnings: float | None = None
+    sessions: Sequence[str] = ()
     folds: Sequence[int] = ()
 
     def __post_init__(self) -> None:
@@ -58,20 +52,16 @@ class Decision:
         AsdError
             For a rate that does not lie between 0 and 1, or fewer warnings than alarms.
         """
-        for rate in (self.rate, self.warnings if self.warnings is not None else self.rate):
+        warnings = self.rate if self.warnings is None else self.warnings
+        for rate in (self.rate, warnings):
             if not 0 < rate < 1:
                 told = f"A false-alarm rate of {rate:g} was given; it must lie between 0 and 1."
                 raise AsdError(told)
-        if self.warnings is not None and self.warnings < self.rate:
+        if warnings < self.rate:
             raise AsdError(
-                f"Warnings at a rate of {self.warnings:g} are fewer than alarms at one of "
+                f"Warnings at a rate of {warnings:g} are fewer than alarms at one of "
                 f"{self.rate:g}: the rate of warnings counts both."
             )
-
-    @cached_property
-    def alarm(self) -> Alarm:
-        """The alarm by the wanted rate."""
-        return Alarm(self.held_out, self.rate)
 
     def p_value(self, score: float, windows: int = 1) -> float:
         """Share of normal recordings, at most, that score as high.
@@ -82,7 +72,7 @@ class Decision:
             number (Bonferroni). Beyond the highest held-out score, p falls there as that of an
             exponential distribution with the mean excess of the highest tenth: an assumption.
         """
-        p = float(self.alarm.p_values(np.asarray(score)))
+        p = float(self.p_values(np.asarray(score)))
         if windows == 1:
             return p
         top = np.sort(self.held_out)[-max(int(_TAIL * len(self.held_out)), 2) :]
@@ -93,9 +83,9 @@ class Decision:
     @property
     def promise(self) -> str:
         """What the alarm promises, in a sentence a line, or else what keeps it from doing so."""
-        if self.alarm.remark:
-            return self.alarm.remark
-        low, high = self.alarm.interval
+        if self.remark:
+            return self.remark
+        low, high = self.interval
         n = len(self.held_out)
         told = [
             f"Alarm at p <= {self.rate:g}: at most {100 * self.rate:g}% of normal recordings like "
@@ -124,19 +114,19 @@ class Decision:
                 told.append(
                     f"Session {name} is unlike the others: {found} of its "
                     f"{plural(count, 'recording')} are alarms without it. It moves the threshold "
-                    f"from {rest.threshold:.1f} to {self.alarm.threshold:.1f}: "
+                    f"from {rest.threshold:.1f} to {self.threshold:.1f}: "
                     "listen whether it is normal."
                 )
         return told[: 1 + _MOST_WORDS]
 
     def _by_group(self, of: np.ndarray) -> tuple[pd.DataFrame, str]:
         """Alarms and recordings of two groups or more, and between what another one's rate lies."""
-        shares = pd.Series(self.alarm(self.held_out)).groupby(of).agg(["sum", "size"])
+        shares = pd.Series(self(self.held_out)).groupby(of).agg(["sum", "size"])
         (alarms, counts), n = shares.to_numpy().T, len(shares)
         mean = alarms.sum() / counts.sum()
         # a ratio over clusters: groups differ in their number of recordings
         error = np.sqrt(n / (n - 1) * np.square(alarms - mean * counts).sum()) / counts.sum()
         apart = scipy.special.stdtrit(n - 1, 0.975) * error
-        least = self.alarm.interval  # without any difference between groups
+        least = self.interval  # without any difference between groups
         low, high = min(max(mean - apart, 0), least[0]), max(min(mean + apart, 1), least[1])
         return shares, f"between {low:.1%} and {high:.1%}"

@@ -8,8 +8,9 @@ polarity between the channels are much the same in all of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -83,17 +84,17 @@ def unfit(faults: Sequence[Fault]) -> bool:
 
     Another level can come from the machine, and so can clipping where the level is another one.
     """
-    kinds = {fault.kind for fault in faults}
+    kinds = _kinds(faults)
     return not kinds <= (_JUDGED | {"clipped"} if "level" in kinds else _JUDGED)
 
 
 def summary(
-    names: Sequence[str],
+    names: Iterable[str],
     recordings: Sequence[RecordingQuantities],
     reference: MachineReference,
     *,
     mono: bool = False,
-) -> list[str]:
+) -> tuple[str, ...]:
     """One sentence per kind of fault, for many recordings.
 
     Parameters
@@ -108,20 +109,19 @@ def summary(
     >>> loud = np.clip(np.random.default_rng(0).normal(size=(2, 16000)), -1, 1)
     >>> found = [measure(loud), measure(0.01 * loud + 0.02)]
     >>> summary(["a.wav", "b.wav"], found, MachineReference.fit(found))
-    ['clipped: 2 of 2 recordings (a.wav, b.wav).', 'offset: 1 of 2 recordings (b.wav).']
+    ('clipped: 2 of 2 recordings (a.wav, b.wav).', 'offset: 1 of 2 recordings (b.wav).')
     """
     # without ranges, so that a training recording can be faulty
     usual = replace(reference, low=reference.centre, high=reference.centre)
     of_kind = defaultdict[str, list[str]](list)
     for name, found in zip(names, recordings, strict=True):
-        kinds = {fault.kind for fault in faults(found) + faults(found, usual)}
-        for kind in kinds - ({"copied"} if mono else set()):
+        for kind in _kinds(faults(found) + faults(found, usual)) - ({"copied"} if mono else set()):
             of_kind[kind].append(name)
-    return [
-        f"{_COUNTED[kind]}: {len(own)} of {len(names)} recordings "
+    return tuple(
+        f"{_COUNTED[kind]}: {len(own)} of {len(recordings)} recordings "
         f"({', '.join(own[:_MOST_NAMES])}{', ...' if len(own) > _MOST_NAMES else ''})."
         for kind, own in sorted(of_kind.items())
-    ]
+    )
 
 
 def faults(found: RecordingQuantities, reference: MachineReference | None = None) -> list[Fault]:
@@ -148,22 +148,25 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     >>> print(faults(measure(clips[0] * [[1], [0.1]]), reference)[0].sentence)
     The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
     """
-    near, far = (_channel(found, reference, c) for c in (0, 1))
-    dead = [list(_dead(x)) for x in (near, far)]
-    told = dead[0] + dead[1]
-    if not told and near.unlike < min(_COPY, near.usual.unlike.low):
+    near, _ = both = [_channel(found, reference, c) for c in (0, 1)]
+    alone = [[*_alone(x)] for x in both]
+    told = alone[0] + alone[1]
+    if "dead" in _kinds(told):
+        return told
+    if near.unlike < min(_COPY, near.usual.unlike.low):
         words = f"Both channels hold the same signal: far is near times {near.times:.2f}."
-        told = [Fault("copied", words)]
-    is_pair = reference is not None and not told
-    # nothing else counts in a dead channel
-    alone = [[] if own else list(_alone(x)) for x, own in zip((near, far), dead, strict=True)]
-    told += alone[0] + alone[1]
-    if is_pair:
-        told += _between(near, limited="limited" in {fault.kind for fault in told})
-        if "swapped" not in {fault.kind for fault in told}:
-            for x, own in zip((near, far), alone, strict=True):
-                told += _level(x, {fault.kind for fault in own})
-    return told
+        return [Fault("copied", words), *told]
+    if reference is None:
+        return told
+    between = [*_between(near, limited="limited" in _kinds(told))]
+    if "swapped" in _kinds(between):
+        return told + between
+    levels = (_level(x, _kinds(own)) for x, own in zip(both, alone, strict=True))
+    return [*told, *between, *chain.from_iterable(levels)]
+
+
+def _kinds(faults: Iterable[Fault]) -> set[str]:
+    return {fault.kind for fault in faults}
 
 
 _UNKNOWN = Range(low=np.inf, centre=np.nan, high=-np.inf, spread=0.0)
@@ -198,13 +201,12 @@ def gain(found: RecordingQuantities, reference: MachineReference) -> float:
     >>> round(gain(measure(2 * clips[0]), reference)), gain(measure(clips[0]), reference)
     (6, 0.0)
     """
-    both = [_channel(found, reference, c) for c in (0, 1)]
-    near, far = (x.gain for x in both)
+    near, far = both = [_channel(found, reference, c) for c in (0, 1)]
     beyond = all(x.gain > x.usual.gain.high for x in both)
     below = all(x.gain < x.usual.gain.low for x in both)
-    alike = abs(near - far) <= max(_ALIKE, both[0].usual.apart.high)
-    alike = alike and both[0].uneven <= max(_ALIKE, both[0].usual.uneven.high)
-    mean, (least, most) = (near + far) / 2, _TOLD_GAIN
+    alike = near.apart <= max(_ALIKE, near.usual.apart.high)
+    alike = alike and near.uneven <= max(_ALIKE, near.usual.uneven.high)
+    mean, (least, most) = (near.gain + far.gain) / 2, _TOLD_GAIN
     return mean if alike and (beyond or below) and least <= abs(mean) <= most else 0.0
 
 
@@ -221,22 +223,22 @@ def _side(x: SimpleNamespace, quantity: str, limit: float) -> int:
     return above - (value < min(usual.centre - apart, usual.low))
 
 
-def _dead(x: SimpleNamespace) -> Iterator[Fault]:
+def _is_dead(x: SimpleNamespace) -> bool:
     flat = float(x.found.bands[x.c].std()) < _FLAT
     below = x.level < x.found.values[f"level {CHANNELS[1 - x.c]}"] - _DEAD_BELOW
-    gone = (x.level < _DEAD or (flat and below)) and x.level < x.usual.level.low
-    usually = ""
-    if x.reference:
-        lost = abs(x.match) < EVIDENT  # otherwise it follows the other channel
-        gone = gone or (lost and _side(x, "level", _GONE) == _side(x, "gain", _GONE) == -1)
-        usually = f", usually {x.usual.level.centre:.0f} dB"
-    if gone:
-        words = f"dead: its level is {x.level:.0f} dB of full scale{usually}"
-        yield Fault("dead", f"The {x.name} channel is {words}.")
+    if (x.level < _DEAD or (flat and below)) and x.level < x.usual.level.low:
+        return True
+    lost = x.reference and abs(x.match) < EVIDENT  # otherwise it follows the other channel
+    return bool(lost) and _side(x, "level", _GONE) == _side(x, "gain", _GONE) == -1
 
 
 def _alone(x: SimpleNamespace) -> Iterator[Fault]:
-    """Faults of one channel: clipped, gated, with a ramp, offset or band-limited."""
+    """Faults of one channel: dead, or else clipped, gated, with a ramp, offset or band-limited."""
+    if _is_dead(x):
+        usually = f", usually {x.usual.level.centre:.0f} dB" if x.reference else ""
+        words = f"dead: its level is {x.level:.0f} dB of full scale{usually}"
+        yield Fault("dead", f"The {x.name} channel is {words}.")
+        return
     offset, peaks = max(_OFFSET, _ERRORS * x.wander), "{} of its samples lie at a peak value"
     for kind, quantity, limit, form, words in (
         ("clipped", "clipped", _CLIPPED, ".1%", f"is clipped: {peaks}"),

@@ -103,7 +103,7 @@ class Monitor:
             For a wrong rate, fewer than two different recordings, or recordings that cannot be
             used.
         """
-        Decision(np.zeros(0), (), false_alarms)  # refuses a rate out of range, before any work
+        Decision(np.zeros(0), false_alarms)  # refuses a rate out of range, before any work
         spectra = Spectra(resample=resample, mono=mono)
         table = recordings.collect(normal, spectra, skip)
         if len(table) < 2:
@@ -111,10 +111,10 @@ class Monitor:
         views = unfitted(table, spectra)
         values, found = examined(views, table)
         reference = MachineReference.fit(found)
-        faulty = tuple(health.summary(table["name"].tolist(), found, reference, mono=mono))
-        no_lines = Lines(np.zeros(0), np.zeros(0), HeldOut(np.zeros(0)))
-        none_yet = cls(views, no_lines, (), table[:0], reference, faulty, false_alarms)
-        return none_yet.on(values, recordings.known(table, found, values[-2]))
+        faulty = health.summary(table["name"], found, reference, mono=mono)
+        known = recordings.known(table, found, values[-2])
+        views, lines = _learnt(views, values, known)
+        return cls(views, lines, values, known, reference, faulty, false_alarms)
 
     def save(self, path: str | Path) -> None:
         """Write the model file: the same bytes for the same recordings of the same days.
@@ -183,7 +183,7 @@ class Monitor:
         """The decision on scores, and what it promises."""
         z = [*(own.normal.held_out.z for own in self.views), self.lines.held_out.z]
         sessions, folds = (self.known[column].tolist() for column in ("session", "fold"))
-        return Decision(joined(z), sessions, self.false_alarms, self.warnings, folds)
+        return Decision(joined(z), self.false_alarms, self.warnings, sessions, folds)
 
     @cached_property
     def decisions(self) -> dict[str, Decision]:
@@ -197,7 +197,7 @@ class Monitor:
         z = [view.normal.held_out.standardise(view.normal.to_own) for view in self.views]
         scores = pd.Series(joined([*z, self.lines.held_out.z]))
         found = {
-            str(name): Decision(own.to_numpy(), (), self.false_alarms, self.warnings)
+            str(name): Decision(own.to_numpy(), self.false_alarms, self.warnings)
             for name, own in scores.groupby(self.known["domain"].to_numpy())
         }
         if self.condition not in (None, *found):
@@ -236,13 +236,13 @@ class Monitor:
     @property
     def alarm(self) -> Alarm:
         """The alarm by the wanted rate."""
-        return self.decision.alarm
+        return self.decision
 
     @property
     def remark(self) -> str:
         """One sentence where a condition has too few recordings for any alarm; empty otherwise."""
         for name, decision in self.decisions.items():
-            if told := decision.alarm.remark:
+            if told := decision.remark:
                 of = f"Condition {name}: " * (len(self.decisions) > 1)
                 return f"{of}{told}"
         return ""
@@ -315,26 +315,29 @@ class Monitor:
             raise AsdError("The monitor knows all of these recordings already.")
         new, found = examined(self.views, table)
         values = tuple(np.vstack(pair) for pair in zip(self.values, new, strict=True))
-        names, mono = table["name"].tolist(), self.spectra.mono
-        faulty = health.summary(names, found, self.reference, mono=mono)
+        faulty = health.summary(table["name"], found, self.reference, mono=self.spectra.mono)
         own = recordings.known(table, found, new[-2])
         of_day = self.known[self.known["session"] != ""].groupby("session")["fold"].first()
         further = own["fold"] + self.known["fold"].max() + 1
         own["fold"] = own["session"].map(of_day).fillna(further).astype(int)  # a day stays together
         wider = self.on(values, pd.concat([self.known, own], ignore_index=True))
         reference = self.reference.widened(found)
-        return replace(wider, reference=reference, faulty=(*self.faulty, *faulty))
+        return replace(wider, reference=reference, faulty=self.faulty + faulty)
 
     def on(self, values: Tables, known: pd.DataFrame) -> Monitor:
         """Return a monitor on other recordings, behind the same front-ends.
 
         The parameters are the attributes of the same names.
         """
-        domains, folds = known["domain"].tolist(), known["fold"].to_numpy()
-        *of_views, prominence = values
-        views = tuple(
-            replace(view, normal=clipstats.Normal.fit(own, domains, folds))
-            for view, own in zip(self.views, of_views, strict=True)
-        )
-        lines = Lines.fit(prominence, folds)
+        views, lines = _learnt(self.views, values, known)
         return replace(self, views=views, lines=lines, values=values, known=known)
+
+
+def _learnt(
+    views: Sequence[FittedView], values: Tables, known: pd.DataFrame
+) -> tuple[tuple[FittedView, ...], Lines]:
+    """The detectors, with what is normal for them behind their front-ends."""
+    domains, folds = known["domain"].tolist(), known["fold"].to_numpy()
+    normals = (clipstats.Normal.fit(own, domains, folds) for own in values[:-1])
+    pairs = zip(views, normals, strict=True)
+    return tuple(replace(view, normal=own) for view, own in pairs), Lines.fit(values[-1], folds)

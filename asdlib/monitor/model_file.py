@@ -88,25 +88,26 @@ def part(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
 def tensors_of(view: FittedView) -> dict[str, np.ndarray]:
     """What a model file holds of one detector."""
     normal, floors = view.normal, view.front_end.floors
-    tensors = {name: getattr(normal, name) for name in _OF_NORMAL}
-    if floors is not None:  # the near microphone as it is needs none
-        tensors |= {"floor_near": floors.near, "floor_far": floors.far}
-        tensors["follows"] = np.array([floors.follows])
-    return {**tensors, "held_out": normal.held_out.scores}
+    assert floors is not None  # of S5
+    own = {
+        "floor_near": floors.near,
+        "floor_far": floors.far,
+        "follows": np.array([floors.follows]),
+    }
+    arrays = {name: getattr(normal, name) for name in _OF_NORMAL}
+    return {**arrays, **own, "held_out": normal.held_out.scores}
 
 
 def view_of(tensors: Tensors, about: Mapping[str, Any], number: int) -> FittedView:
     """One detector of a model file, by its number among them."""
     (name, scorer), own = about["views"][number], part(tensors, str(number))
-    kind, constants = FRONT_ENDS[name], Denoising(**about["denoising"][number])
-    floors = None
-    if kind.needs_floors:
-        near, far, follows = own["floor_near"], own["floor_far"], own["follows"].item()
-        floors = Floors(near, far, constants.far_bound, follows)
+    constants, follows = Denoising(**about["denoising"][number]), own["follows"].item()
+    floors = Floors(own["floor_near"], own["floor_far"], constants.far_bound, follows)
     arrays = {name: own[name] for name in _OF_NORMAL}
     normal = clipstats.Normal(**arrays, held_out=HeldOut(own["held_out"]))
     sizes, statistics = Spectra(**about["spectra"]), Statistics(**about["statistics"])
-    return FittedView(scorer, kind(constants, floors=floors), normal, sizes, statistics)
+    front_end = FRONT_ENDS[name](constants, floors=floors)
+    return FittedView(scorer, front_end, normal, sizes, statistics)
 
 
 def digest(tensors: Tensors, about: Mapping[str, Any]) -> str:

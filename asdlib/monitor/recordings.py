@@ -106,7 +106,7 @@ def faults(table: pd.DataFrame, spectra: Spectra) -> list[str]:
     """Say what is wrong with the sound of recordings that can be used."""
     found = list(each(lambda signal: measure(signal, spectra), table, spectra))
     usual = MachineReference.fit(found)
-    return health.summary(table["name"].tolist(), found, usual, mono=spectra.mono)
+    return list(health.summary(table["name"], found, usual, mono=spectra.mono))
 
 
 def everything(root: Path) -> list[Path]:

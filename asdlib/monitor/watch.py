@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -105,7 +105,7 @@ def watch(
     >>> len(lines), json.loads(lines[12])["problem"]
     (13, 'Cannot be read as audio (Format not recognised).')
     """
-    looks = []
+    watchers = dict[str, _Watcher]()
     with ExitStack() as opened:  # all logs, before any work
         for name, own in (monitor if isinstance(monitor, Mapping) else {"": monitor}).items():
             record = None if log is None else Path(log).expanduser()
@@ -119,24 +119,29 @@ def watch(
             files = {file: WatchedFile(*state) for file, state in known.items()}
             tell = partial(lambda machine, told: say(f"{machine}: {told}"), name) if name else say
             place = Path(folder).expanduser() / name
-            watcher = _Watcher(own, place, name, patience, once, tell, lines, files)
-            looks.append(watcher.looks(every, stop))
-        while looks:
-            rests = []
-            for own_looks in tuple(looks):
-                for found in own_looks:
-                    if not isinstance(found, str):
-                        rests.append(found)
-                        break
-                    yield found
+            watchers[name] = _Watcher(own, place, name, patience, once, tell, lines, files)
+        while watchers and not stop():
+            rest = 0.0
+            for name, watcher in tuple(watchers.items()):
+                spent = yield from watcher.look(stop)
+                if spent is None:
+                    del watchers[name]
                 else:
-                    looks.remove(own_looks)
-            _rest(max(rests, default=0.0), stop)
+                    rest = max(rest, every, spent)  # at least half of the time
+            end = time.monotonic() + rest
+            while (left := end - time.monotonic()) > 0 and not stop():
+                time.sleep(min(left, _NAP))  # a signal to another thread would not end a long one
 
 
 @dataclass
 class _Watcher:
-    """What is known of the files of a folder, that of one machine."""
+    """What is known of the files of a folder, that of one machine.
+
+    Attributes
+    ----------
+    first : files that were there at the first look; none before it.
+    gone : what is said of a folder that cannot be looked at; empty where it can.
+    """
 
     monitor: Monitor
     folder: Path
@@ -146,39 +151,39 @@ class _Watcher:
     say: Say
     log: WatchLog | None
     files: dict[str, WatchedFile]
+    first: set[str] | None = None
+    gone: str = ""
     latest: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     has_warned: bool = False
 
-    def looks(self, every: float, stop: Callable[[], bool]) -> Iterator[str | float]:
-        """Lines of the files, and after each look for how many seconds to rest."""
-        first: set[str] | None = None
-        gone = ""
-        while not stop():
-            began, found, before, gone = time.monotonic(), {}, gone, ""
-            try:
-                found = watch_log.look(self.folder)
-            except FileError as error:
-                if self.once or first is None:
-                    raise
-                gone = f"{error} The watch goes on as soon as it can."
-            if first is None:
-                first = set(found)
-                for sentence in unread(self.folder):
-                    self.say(sentence)
-            if gone != before:
-                self.say(gone or f"{self.folder}: the folder is there again.")
-            spent = time.monotonic() - began
-            for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
-                if stop():
-                    return
-                line = self.line(name, state)
-                if line is not None:
-                    if self.log is not None:
-                        self.log.add(line)
-                    yield line
-            if self.once and not any(self.files[name].awaited for name in first & found.keys()):
-                return
-            yield max(every, spent)  # at least half of the time
+    def look(self, stop: Callable[[], bool]) -> Generator[str, None, float | None]:
+        """Yield the lines for which it is time; return how many seconds to list the files took.
+
+        None is returned at the end of the watch.
+        """
+        began, found, before, self.gone = time.monotonic(), {}, self.gone, ""
+        try:
+            found = watch_log.look(self.folder)
+        except FileError as error:
+            if self.once or self.first is None:
+                raise
+            self.gone = f"{error} The watch goes on as soon as it can."
+        if self.first is None:
+            self.first = set(found)
+            for sentence in unread(self.folder):
+                self.say(sentence)
+        if self.gone != before:
+            self.say(self.gone or f"{self.folder}: the folder is there again.")
+        spent = time.monotonic() - began
+        for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
+            if stop():
+                return None
+            if line := self.line(name, state):
+                if self.log is not None:
+                    self.log.add(line)
+                yield line
+        is_awaited = any(self.files[name].awaited for name in self.first & found.keys())
+        return None if self.once and not is_awaited else spent
 
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
@@ -203,7 +208,7 @@ class _Watcher:
 
     def _attempt(self, name: str, file: WatchedFile, now: float, *, late: bool) -> str | None:
         """The line of a file that is still; none for a problem that time may cure."""
-        path, content, again = self.folder / name, "", False
+        path, content, pause = self.folder / name, "", math.inf
         try:
             if name.endswith("/"):
                 os.listdir(path)  # says why it could not be listed
@@ -231,7 +236,8 @@ class _Watcher:
                 self.has_warned = True
             return scored
         except (OSError, MemoryError) as error:  # of the system, not of the content
-            problem, again = sentence(error), True
+            problem = sentence(error)
+            pause = min(max(2 * file.pause, self.patience), _LONGEST_PAUSE)
         except AsdError as error:
             problem = str(error)
         except Exception as error:  # whatever one file does, the next one is scored
@@ -242,14 +248,13 @@ class _Watcher:
             return None
         told = {"name": name, "problem": problem[:1].upper() + problem[1:]}
         line = self._told(file, told, content) if file.awaited else None
-        if again:
-            file.pause = min(max(2 * file.pause, self.patience), _LONGEST_PAUSE)
-            file.content, file.due = "", now + file.pause
+        if pause < math.inf:
+            file.content, file.due, file.pause = "", now + pause, pause
         return line
 
     def _wait(self, signal: np.ndarray, rate: int) -> float:
         """Seconds without a change after which a recording that may still be written is whole."""
-        seconds, usual = signal.shape[1] / rate, self.monitor.known.get("seconds", [0.0])
+        seconds, usual = signal.shape[1] / rate, self.monitor.known["seconds"]
         if np.ptp(signal[:, -max(round(_TAIL * rate), 1) :], axis=1).any():
             return float(max(usual)) if seconds < _NEARLY * min(usual) else 0.0
         return seconds
@@ -264,13 +269,6 @@ class _Watcher:
         line = json.dumps(own, allow_nan=False)
         file.content, file.due, file.awaited = content, math.inf, False
         return line
-
-
-def _rest(seconds: float, stop: Callable[[], bool]) -> None:
-    """Sleep, in short naps: a signal to another thread would not end a long one."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0 and not stop():
-        time.sleep(min(left, _NAP))
 
 
 def _check(every: float, patience: float, log: Path | None) -> None:
