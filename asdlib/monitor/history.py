@@ -266,22 +266,18 @@ def drift(
         return False, ""
     from scipy.stats import kstest  # half a second to import
 
-    alarms = sum(p <= rate for p in latest)
+    alarms, median = sum(p <= rate for p in latest), f"median p {np.median(latest):.2g}"
     low, high = proportion_interval(alarms, len(latest))
-    uneven = bool(kstest(latest, "uniform").pvalue < _CHANCE)
-    median, fit = float(np.median(latest)), "they fit."
+    uneven, strange = kstest(latest, "uniform").pvalue < _CHANCE, np.median(latest) < 0.5
+    changed, fit = bool(low > rate or (uneven and strange)), "they fit."
     if low > rate:
         fit = _CHANGED
-    elif uneven and median < 0.5:
-        few, usual = "few are" if alarms else "none is", f"median p {median:.2g}, usually 0.5"
-        fit = f"{few} very strange, but all are a little ({usual}): {_WEAR}"
+    elif changed:
+        few = "few are" if alarms else "none is"
+        fit = f"{few} very strange, but all are a little ({median}, usually 0.5): {_WEAR}"
     elif uneven:
-        fit = (
-            f"they resemble the training recordings more than new ones do (median p {median:.2g})."
-        )
-    changed = low > rate or (uneven and median < 0.5)
-    first = times[-_unlike(p_values)] if changed and times else None
-    if first:
+        fit = f"they resemble the training recordings more than new ones do ({median})."
+    if changed and times and (first := times[-_unlike(p_values)]):
         when = datetime.fromisoformat(first)
         fit += f" They no longer fit since {when.day} {when:%B %Y}."
     return changed, (

@@ -7,7 +7,9 @@ DCASE, and then the clips of ``train/`` are taken. What is named as an anomaly i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +20,7 @@ from jaxtyping import Float
 from asdlib import calibration, dataset
 from asdlib.io.files import named
 from asdlib.io.folders import composed, is_machine, not_text, says_faulty, some_below, twins, unread
-from asdlib.monitor import health, sessions
+from asdlib.monitor import health
 from asdlib.monitor.quantities import RecordingQuantities, measure
 from asdlib.monitor.reference import MachineReference
 from asdlib.params import AsdError, Spectra, Statistics
@@ -35,6 +37,8 @@ Result = TypeVar("Result")
 
 LONGER = 1.5
 """Times the usual length; a longer recording is judged in windows."""
+
+_DATE = re.compile(r"(?<!\d)(20\d\d)[-_. ]?(0[1-9]|1[0-2])[-_. ]?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def collect(
@@ -124,12 +128,11 @@ def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
     told = plural(count, "different recording")
     if (root / "train").is_dir():
         return [f"{told}. Only the clips of {root / 'train'} were taken.", *unread(root / "train")]
-    found = some_below(root)
-    taken = found if whole else [path for path in found if not _is_anomaly(path, root)]
-    anomalies = sorted({*found} - {*taken})
-    sessions = len({path.parent for path in taken})
-    where = f"{sessions} sessions (subfolders)" if sessions > 1 else "one session (no subfolders)"
-    return [f"{told} in {where}.", *_passed_over(anomalies), *unread(root)]
+    normal, anomalies = _told_apart(root)
+    count = len({path.parent for path in (normal + anomalies if whole else normal)})
+    where = f"{count} sessions (subfolders)" if count > 1 else "one session (no subfolders)"
+    left_out = [] if whole else _passed_over(anomalies)
+    return [f"{told} in {where}.", *left_out, *unread(root)]
 
 
 def known(
@@ -148,17 +151,42 @@ def known(
     DataFrame with domain, hash, name, session (empty where none is known), fold (whole sessions are
     held out in turn; where none is known, recordings that resemble each other) and seconds.
     """
-    names, domains = table["name"].tolist(), table["domain"].tolist()
+    names, domains, count = table["name"].tolist(), table["domain"].tolist(), Statistics().folds
     own = [""] * len(table)  # the layout of DCASE names no day
-    if not table["attributes"].any() and table["session"].all():
-        own = sessions.of(names, table["session"].tolist(), table["path"].tolist())
-    count = Statistics().folds
+    if table["session"].all():
+        own = sessions(names, table["session"].tolist(), table["path"].tolist())
     if len(set(own)) > 1:
         folds = calibration.folds(names, domains, own, count, sessions=True)
     else:
         folds = calibration.clusters(values, np.array(domains), count)
     seconds = [one.seconds for one in found]
     return table[["domain", "hash", "name"]].assign(session=own, fold=folds, seconds=seconds)
+
+
+def sessions(names: Sequence[str], subfolders: list[str], paths: Sequence[str]) -> list[str]:
+    """Name the session of every recording; the same name for all where nothing tells them apart.
+
+    Recordings of one day resemble each other more than those of another day. Their subfolders tell
+    the days, else dates in their names, else the days on which their files were last changed.
+
+    Parameters
+    ----------
+    names, subfolders, paths : of the recordings; the subfolder of the folder itself is ".".
+
+    Examples
+    --------
+    >>> names = ["pump_20260504_0800.wav", "pump_20260505_0800.wav"]
+    >>> sessions(names, [".", "."], ["", ""])
+    ['2026-05-04', '2026-05-05']
+    >>> sessions(names, ["early", "late"], ["", ""])
+    ['early', 'late']
+    """
+    if len(set(subfolders)) > 1:
+        return subfolders
+    dates = [*filter(None, map(_DATE.search, names))]
+    if len(dates) == len(names):
+        return ["-".join(found.groups()) for found in dates]
+    return [str(date.fromtimestamp(Path(path).stat().st_mtime)) for path in paths]
 
 
 def windows(samples: int, length: float) -> list[int]:
@@ -249,9 +277,9 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         held = f"{plural(len(machines), 'machine')} ({', '.join(machines[:4])})"
         cure = "a monitor is fitted on one: give one of these folders"
         raise AsdError(f"{root}: holds {held}; {cure}.")
-    whole = some_below(root)
-    if not (found := [path for path in whole if not _is_anomaly(path, root)]):
-        raise AsdError(_passed_over(whole)[0])
+    found, anomalies = _told_apart(root)
+    if not found:
+        raise AsdError(_passed_over(anomalies)[0])
     problems = [*filter(None, map(not_text, found)), *twins(found)]
     names = [path.relative_to(root) for path in found]
     both = [(composed(name.as_posix()), composed(name.parent.as_posix())) for name in names]
@@ -259,9 +287,12 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
     return _rows(str(root), files), problems
 
 
-def _is_anomaly(path: Path, root: Path) -> bool:
-    """Whether a recording, or a folder that it lies in, is named as an anomaly."""
-    return says_faulty(f"{root.absolute().name}/{path.relative_to(root)}")
+def _told_apart(root: Path) -> tuple[list[Path], list[Path]]:
+    """Recordings in and below a folder: normal ones, and those that names call anomalies."""
+    parts = list[Path](), list[Path]()
+    for path in some_below(root):
+        parts[says_faulty(f"{root.absolute().name}/{path.relative_to(root)}")].append(path)
+    return parts
 
 
 def _passed_over(anomalies: list[Path]) -> list[str]:
