@@ -136,8 +136,8 @@ class Monitor:
         lines = {"usual": self.lines.usual, "scatter": self.lines.scatter}
         lines |= {"held_out": self.lines.held_out.scores, "values": self.values[-1]}
         parts = {"usual": vars(self.reference), "lines": lines}
-        for number, (view, values) in enumerate(zip(self.views, self.values[:-1], strict=True)):
-            parts[str(number)] = {**model_file.tensors_of(view), "values": values}
+        for number, view in enumerate(self.views):
+            parts[str(number)] = model_file.tensors_of(view) | {"values": self.values[number]}
         named = {f"{part}.{name}": v for part, own in parts.items() for name, v in own.items()}
         about = {
             "views": clipstats.S5,

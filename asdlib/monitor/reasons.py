@@ -18,6 +18,7 @@ from asdlib.calibration import surprise
 from asdlib.lines import OfBins, place
 from asdlib.monitor import signs
 from asdlib.params import Spectra
+from asdlib.spectra import Spectrum
 
 Frames = Float[np.ndarray, "frame band"]
 Bands = Float[np.ndarray, " band"]
@@ -139,6 +140,27 @@ def joined(z: Iterable[Any]) -> Any:
     return sum(map(surprise, z))
 
 
+class Window(NamedTuple):
+    """A window of a recording.
+
+    Attributes
+    ----------
+    start : in the recording, s.
+    sound : of the near microphone.
+    values : what the detectors look at.
+    spectra : complex, by the kind of view.
+    z : score of each detector against each condition; the last detector is that of the lines.
+    score : of all detectors, joined, against the nearest condition.
+    """
+
+    start: float
+    sound: signs.Sound
+    values: list[Float[np.ndarray, " _"]]
+    spectra: dict[str, Spectrum]
+    z: Float[np.ndarray, "detector condition"]
+    score: float
+
+
 class Reason(NamedTuple):
     """A sentence, and the lowest and the highest frequency that it is about, in Hz."""
 
@@ -148,14 +170,12 @@ class Reason(NamedTuple):
 
 
 def of(
+    window: Window,
     table: pd.DataFrame,
     deviation: Frames,
     centres: Bands,
-    prominence: OfBins,
-    sound: signs.Sound,
     spectra: Spectra,
     *,
-    start: float,
     line: tuple[float, float, float] | None,
     least: float,
 ) -> list[Reason]:
@@ -167,10 +187,7 @@ def of(
     deviation : (frame, band), levels above those of normal recordings, in standard deviations over
         time of a normal recording; they tell when something happens.
     centres : frequencies of the bands of ``deviation``, in Hz.
-    prominence : of :func:`asdlib.lines.prominence`.
-    sound : of the near microphone, which tells how often something happens.
     spectra : sizes of the spectra that ``deviation`` is made of.
-    start : of the window in its recording, s.
     line : of :meth:`asdlib.lines.Lines.strongest`, where it is to be told.
     least : standard deviations below which a reason is not told; 0: every one is told.
     """
@@ -189,15 +206,15 @@ def of(
             continue
         where, when, is_higher, hertz = _range(low, high), "", bool(most["higher"]), 0.0
         if is_higher and most["kind"] == "level":
-            hertz = _line(low, high, prominence, spectra.sample_rate)
+            hertz = _line(low, high, window.values[-1], spectra.sample_rate)
             if line and abs(hertz - line[0]) < _SAME * line[0]:
                 continue
             where = f"a line at {_hertz(hertz)}" if hertz else where
         if is_higher and (stretch := _stretch(low, high, deviation, centres)):
-            begin, end = start + np.array(stretch) * spectra.hop_length / spectra.sample_rate
+            begin, end = window.start + np.array(stretch) * spectra.hop_length / spectra.sample_rate
             when = f", most from {begin:.1f} to {end:.1f} s"
         elif is_higher and not hertz:
-            rate, is_knock = signs.rate(sound, low, high, spectra.sample_rate)
+            rate, is_knock = signs.rate(window.sound, low, high, spectra.sample_rate)
             words = ", knocks at {:.1f} per second" if is_knock else ", pulsing at {:.1f} Hz"
             when = words.format(rate) if rate else ""
         share = group["contribution"].sum() / total

@@ -6,7 +6,7 @@ A view is one detector without training with the values that it looks at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from asdlib.calibration import HeldOut
 from asdlib.frontends import FRONT_ENDS
 from asdlib.monitor import health, reasons, recordings, signs
 from asdlib.monitor.quantities import RecordingQuantities, measure
-from asdlib.monitor.reasons import Reading, ReadingEvidence
+from asdlib.monitor.reasons import Reading, ReadingEvidence, Window
 from asdlib.noise import Floors
 from asdlib.params import Denoising, Spectra
 from asdlib.pipeline import FittedView, Sound
@@ -81,27 +81,6 @@ def examined(
     return tuple(np.stack(own, axis=1).T for own in zip(*rows, strict=True)), list(found)
 
 
-class Window(NamedTuple):
-    """A window of a recording.
-
-    Attributes
-    ----------
-    start : in the recording, s.
-    sound : of the near microphone.
-    values : what the detectors look at.
-    spectra : complex, by the kind of view.
-    z : score of each detector against each condition; the last detector is that of the lines.
-    score : of all detectors, joined, against the nearest condition.
-    """
-
-    start: float
-    sound: signs.Sound
-    values: list[Row]
-    spectra: dict[str, Spectrum]
-    z: Float[np.ndarray, "detector condition"]
-    score: float
-
-
 def _heard(monitor: Monitor, signal: Sound, start: float) -> Window:
     """Let the detectors of a monitor hear a signal."""
     values, spectra = values_of(monitor.views, signal)
@@ -139,17 +118,10 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     usual, scatter = (clipstats.chosen(mel.normal.mean, letter) for letter in "ms")
     above, centres = levels - usual, clipstats.centres(mel.scorer, mel.spectra)
     is_new = z[-1] > max(_NEW_LINE, 0.5 * z.max())
-    told = reasons.of(
-        table,
-        above / np.maximum(scatter, _LEAST_SCATTER),
-        centres,
-        prominence,
-        worst.sound,
-        monitor.spectra,
-        start=worst.start,
-        line=monitor.lines.strongest(prominence, found.rate) if is_new else None,
-        least=0.0 if verdict == "ALARM" else reasons.UNUSUAL,
-    )
+    line = monitor.lines.strongest(prominence, found.rate) if is_new else None
+    least = 0.0 if verdict == "ALARM" else reasons.UNUSUAL
+    deviation = above / np.maximum(scatter, _LEAST_SCATTER)
+    told = reasons.of(worst, table, deviation, centres, mel.spectra, line=line, least=least)
     clean = np.vstack([monitor.values[0], worst.values[0]])
     if whole := signs.of_machine(monitor.usual_lines, prominence, clean):
         told = [reasons.Reason(whole, 0.0, 0.0), *(told if whole != signs.OFF else [])]
