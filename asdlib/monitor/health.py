@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -148,8 +147,8 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     >>> print(faults(measure(clips[0] * [[1], [0.1]]), reference)[0].sentence)
     The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
     """
-    near, _ = both = [_channel(found, reference, c) for c in (0, 1)]
-    alone = [[*_alone(x)] for x in both]
+    near, far = (_channel(found, reference, c) for c in (0, 1))
+    alone = [*_alone(near)], [*_alone(far)]
     told = alone[0] + alone[1]
     if "dead" in _kinds(told):
         return told
@@ -161,8 +160,8 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     between = [*_between(near, limited="limited" in _kinds(told))]
     if "swapped" in _kinds(between):
         return told + between
-    levels = (_level(x, _kinds(own)) for x, own in zip(both, alone, strict=True))
-    return [*told, *between, *chain.from_iterable(levels)]
+    levels = [*_level(near, _kinds(alone[0])), *_level(far, _kinds(alone[1]))]
+    return told + between + levels
 
 
 def _kinds(faults: Iterable[Fault]) -> set[str]:

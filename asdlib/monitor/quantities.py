@@ -110,7 +110,6 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
             halves[int(number >= count // 2)] += cross / np.maximum(np.abs(cross), _TINY)
     unlike, times = _copy(power, both)
     bands = decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2)))
-    run = int(RUN * rate)
     values = by_channel(
         level=decibels(whole),
         mean=mean,
@@ -118,7 +117,7 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
         wander=drifts.std(axis=1) / np.sqrt(count),
         ramp=_ramp(means),
         clipped=[_clipped(one) for one in signal],
-        silent=[_silent(one, run) for one in signal],
+        silent=[_silent(one, int(RUN * rate)) for one in signal],
         drop=[steepest(one)[0] for one in bands],
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
     )

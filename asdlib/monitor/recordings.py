@@ -74,18 +74,18 @@ def collect(
         if table.empty:
             raise AsdError("No recording was given; a monitor is fitted on normal recordings.")
     hashes, found = dataset.check(table.assign(split="more") if more else table, spectra)
-    told = problems + found
+    table, told = table.assign(hash=hashes), problems + found
     if skip is not None:
         for sentence in told:
             skip(sentence)
         bad = [any(one.startswith(f"{path}: ") for one in told) for path in table["path"]]
-        table, hashes = table[~np.array(bad)], hashes[~np.array(bad)]
+        table = table[~np.array(bad)]
     elif told:
         count, them = len(told), "it" if len(told) == 1 else "them"
         repair = f"Repair {them} or move {them} out of the folder, then run the same command again."
         told.append(f"{count} of {len(table)} recordings cannot be used. {repair}")
         raise dataset.Problems(told)
-    return table.assign(hash=hashes).drop_duplicates("hash", ignore_index=True)
+    return table.drop_duplicates("hash", ignore_index=True)
 
 
 def told(root: Path, spectra: Spectra) -> list[str]:
@@ -152,9 +152,7 @@ def known(
     held out in turn; where none is known, recordings that resemble each other) and seconds.
     """
     names, domains, count = table["name"].tolist(), table["domain"].tolist(), Statistics().folds
-    own = [""] * len(table)  # the layout of DCASE names no day
-    if table["session"].all():
-        own = sessions(names, table["session"].tolist(), table["path"].tolist())
+    own = sessions(table)
     if len(set(own)) > 1:
         folds = calibration.folds(names, domains, own, count, sessions=True)
     else:
@@ -163,30 +161,33 @@ def known(
     return table[["domain", "hash", "name"]].assign(session=own, fold=folds, seconds=seconds)
 
 
-def sessions(names: Sequence[str], subfolders: list[str], paths: Sequence[str]) -> list[str]:
+def sessions(table: pd.DataFrame) -> list[str]:
     """Name the session of every recording; the same name for all where nothing tells them apart.
 
     Recordings of one day resemble each other more than those of another day. Their subfolders tell
-    the days, else dates in their names, else the days on which their files were last changed.
+    the days, else dates in their names, else the days on which their files were last changed. The
+    layout of DCASE names no day.
 
     Parameters
     ----------
-    names, subfolders, paths : of the recordings; the subfolder of the folder itself is ".".
+    table : with name, path and session, the subfolder; that of the folder itself is ".".
 
     Examples
     --------
     >>> names = ["pump_20260504_0800.wav", "pump_20260505_0800.wav"]
-    >>> sessions(names, [".", "."], ["", ""])
+    >>> sessions(pd.DataFrame({"name": names, "session": "."}))
     ['2026-05-04', '2026-05-05']
-    >>> sessions(names, ["early", "late"], ["", ""])
+    >>> sessions(pd.DataFrame({"name": names, "session": ["early", "late"]}))
     ['early', 'late']
     """
-    if len(set(subfolders)) > 1:
-        return subfolders
-    dates = [*filter(None, map(_DATE.search, names))]
-    if len(dates) == len(names):
-        return ["-".join(found.groups()) for found in dates]
-    return [str(date.fromtimestamp(Path(path).stat().st_mtime)) for path in paths]
+    given, dates = table["session"], table["name"].str.extract(_DATE)
+    if not given.all():
+        return [""] * len(table)
+    if given.nunique() > 1:
+        return given.tolist()
+    if dates.notna().all(axis=None):
+        return dates.agg("-".join, axis=1).tolist()
+    return [str(date.fromtimestamp(Path(path).stat().st_mtime)) for path in table["path"]]
 
 
 def windows(samples: int, length: float) -> list[int]:

@@ -158,10 +158,8 @@ def _matches(lags: Lags, template: Template) -> dict[str, float]:
     best, none = int(np.abs(found).argmax()), LAG - _HALF
     match = float(found[best])
     swapped = np.correlate(np.roll(whole[::-1], 1), template, "valid")
-    straight, mirrored = (
-        float(np.abs(one[none - _NEIGHBOURS : none + _NEIGHBOURS + 1]).max())
-        for one in (found, swapped)
-    )
+    near = slice(none - _NEIGHBOURS, none + _NEIGHBOURS + 1)
+    straight, mirrored = (float(np.abs(one[near]).max()) for one in (found, swapped))
     early, late = (_peak(half, template) for half in lags)
     return {
         "match": match,
