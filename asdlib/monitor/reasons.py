@@ -250,15 +250,12 @@ def grouped(table: pd.DataFrame) -> list[pd.DataFrame]:
     own = table.sort_values("contribution", ascending=False, kind="stable")
     before = own["contribution"].cumsum() - own["contribution"]
     own = own[before < _SHARE * total].head(_MOST_VALUES)
-    of_level = ~own["statistic"].isin(["s", "d"])
-    own = own.assign(
-        kind=own["statistic"].mask(of_level, "level"),
-        higher=own["deviation"] > 0,
-        place=np.searchsorted(bands, own["frequency"]),
-    ).sort_values("place", kind="stable")
-    found = []
-    for _, alike in own.groupby(["kind", "higher"]):
-        found += [own for _, own in alike.groupby((alike["place"].diff() > _GAP).cumsum())]
+    kind = own["statistic"].where(own["statistic"].isin(["s", "d"]), "level")
+    own = own.assign(kind=kind, higher=own["deviation"] > 0).sort_values("frequency", kind="stable")
+    place = pd.Series(np.searchsorted(bands, own["frequency"]), own.index)
+    gaps = place.groupby([own["kind"], own["higher"]]).diff() > _GAP
+    stretch = gaps.groupby([own["kind"], own["higher"]]).cumsum()
+    found = [alike for _, alike in own.groupby(["kind", "higher", stretch])]
     return sorted(found, key=lambda own: -own["contribution"].sum() / total)[:_MOST_REASONS]
 
 
