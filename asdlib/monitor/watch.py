@@ -115,8 +115,7 @@ def watch(
             lines = (
                 opened.enter_context(closing(WatchLog(record, own.identity))) if record else None
             )
-            known = lines.known if lines else {}
-            files = {file: WatchedFile(*state) for file, state in known.items()}
+            files = lines.known if lines else {}
             tell = partial(lambda machine, told: say(f"{machine}: {told}"), name) if name else say
             place = Path(folder).expanduser() / name
             watchers[name] = _Watcher(own, place, name, patience, once, tell, lines, files)
@@ -188,8 +187,7 @@ class _Watcher:
     def line(self, name: str, state: State) -> str | None:
         """The line of a file, where it is time for one."""
         now, file = time.monotonic(), self.files.setdefault(name, WatchedFile())
-        if self.log and self.log.ended == (name, state):
-            self.log.ended, file.state = None, state
+        if file.content == watch_log.ENDED and file.state == state:
             return self._told(file, {"name": name, "problem": _ENDED}, watch_log.SKIPPED)
         late = now >= file.deadline
         if file.state != state:  # it must look the same twice

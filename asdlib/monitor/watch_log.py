@@ -22,8 +22,9 @@ from asdlib.io.files import named, read_bytes, write_bytes
 from asdlib.io.folders import below
 from asdlib.runtime.errors import AsdError, FileError
 
-SKIPPED = "skipped"
-"""In place of the content's hash, for a recording whose scoring ended the watcher."""
+ENDED, SKIPPED = "ended", "skipped"
+"""In place of the content's hash, for a recording whose scoring ended the watcher: until it is
+told, and afterwards."""
 
 _MOST_BYTES = 2**40  # of a log
 _STATE = ("name", "size", "changed_ns", "content", "model")  # of a line
@@ -101,8 +102,8 @@ class WatchLog:
 
     Attributes
     ----------
-    known : state and content's hash of every file that has a line of this model, by name.
-    ended : name and state of the recording whose scoring ended the last watcher, or none.
+    known : every file that has a line of this model, by name; with :data:`ENDED` in place of the
+        content's hash, the one whose scoring ended the last watcher.
 
     Raises
     ------
@@ -128,38 +129,36 @@ class WatchLog:
                 _append(log, "")  # a cut last line is ended, and says nothing
             own = read_bytes(self._path, _MOST_BYTES)
             self._file.truncate(own.rfind(b"\n") + 1)
-            self.known, self.ended = self._read(own)
-            for name, (state, hashed) in self._read(content)[0].items():
-                if self.known.get(name) != (state, hashed):  # the watcher ended between both files
-                    self._write(dict(zip(_STATE, (name, *state, hashed, model), strict=True)))
-                    self.known[name] = state, hashed
+            found = self._read(own)
+            for (name, state), hashed in self._read(content).items():
+                if found.get((name, state)) != hashed:  # the watcher ended between both files
+                    self._write(name, *state, hashed, model)
+                    found[name, state] = hashed
+            self.known = {name: WatchedFile(state, own) for (name, state), own in found.items()}
             otherwise.pop_all()
 
     def add(self, line: str) -> None:
         """Write a line and wait until it is on the disk."""
         _append(self.log, line)
         told = json.loads(line)
-        self._write({name: told[name] for name in _STATE})
+        self._write(*(told[name] for name in _STATE))
 
-    def _read(
-        self, content: bytes
-    ) -> tuple[dict[str, tuple[State, str]], tuple[str, State] | None]:
-        """What lines tell of this model; a last one without a hash is of the recording at hand."""
-        known, ended = {}, None
+    def _read(self, content: bytes) -> dict[tuple[str, State], str]:
+        """Hashes that lines of this model tell, by name and state, each file's latest one last."""
+        found = {}
         for line in content.splitlines():
             with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 told = json.loads(line)
-                name, state = told["name"], (told["size"], told["changed_ns"])
-                ended = None if "content" in told else (name, state)
-                if told.get("model", self.model) == self.model and told.get("content"):
-                    known[name] = state, told["content"]
-        return known, ended
+                state = told["size"], told["changed_ns"]
+                if told.get("model", self.model) == self.model and told["content"]:
+                    found[told["name"], state] = told["content"]
+        return found
 
     @contextmanager
     def scoring(self, name: str, state: State) -> Iterator[None]:
         """Remember a recording for as long as it is scored."""
         before = os.fstat(self._file.fileno()).st_size
-        self._write(dict(zip(_STATE, (name, *state), strict=False)))
+        self._write(name, *state, ENDED)
         try:
             yield
         finally:
@@ -169,9 +168,10 @@ class WatchLog:
         """Let another watcher use the log."""
         self._file.close()
 
-    def _write(self, told: dict[str, Any]) -> None:
+    def _write(self, *told: Any) -> None:
+        line = json.dumps(dict(zip(_STATE, told, strict=False)))
         with named(self._path, "written"):
-            self._file.write(f"{json.dumps(told)}\n".encode())
+            self._file.write(f"{line}\n".encode())
 
 
 def _locked(path: Path) -> BinaryIO:
