@@ -222,18 +222,13 @@ def _side(x: SimpleNamespace, quantity: str, limit: float) -> int:
     return above - (value < min(usual.centre - apart, usual.low))
 
 
-def _is_dead(x: SimpleNamespace) -> bool:
-    flat = float(x.found.bands[x.c].std()) < _FLAT
-    below = x.level < x.found.values[f"level {CHANNELS[1 - x.c]}"] - _DEAD_BELOW
-    if (x.level < _DEAD or (flat and below)) and x.level < x.usual.level.low:
-        return True
-    lost = x.reference and abs(x.match) < EVIDENT  # otherwise it follows the other channel
-    return bool(lost) and _side(x, "level", _GONE) == _side(x, "gain", _GONE) == -1
-
-
 def _alone(x: SimpleNamespace) -> Iterator[Fault]:
     """Faults of one channel: dead, or else clipped, gated, with a ramp, offset or band-limited."""
-    if _is_dead(x):
+    flat = float(x.found.bands[x.c].std()) < _FLAT
+    below = x.level < x.found.values[f"level {CHANNELS[1 - x.c]}"] - _DEAD_BELOW
+    gone = (x.level < _DEAD or (flat and below)) and x.level < x.usual.level.low
+    lost = x.reference and abs(x.match) < EVIDENT  # otherwise it follows the other channel
+    if gone or (lost and _side(x, "level", _GONE) == _side(x, "gain", _GONE) == -1):
         usually = f", usually {x.usual.level.centre:.0f} dB" if x.reference else ""
         words = f"dead: its level is {x.level:.0f} dB of full scale{usually}"
         yield Fault("dead", f"The {x.name} channel is {words}.")

@@ -108,20 +108,28 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
         both += cross / count
         if number + 1 <= count // 2 or number >= count - count // 2:  # not the middle one
             halves[int(number >= count // 2)] += cross / np.maximum(np.abs(cross), _TINY)
-    unlike, times = _copy(power, both)
+    # a ramp: how far the mean of the first two slices lies from the others, beyond their scatter
+    apart = np.abs(means - np.median(means, axis=1, keepdims=True))
+    first = apart[:, :2].mean(axis=1)
+    ramp = np.where(first > _BEYOND * np.median(apart, axis=1), first, 0.0)
+    # a copy: the share of the power in the loud bands that a real gain does not explain
+    near, far, shared = *_banded(power), _banded(both.real)
+    unexplained = 1 - shared**2 / np.maximum(near * far, _TINY)
+    loud = np.argsort(near * far)[-_LOUD:]
+    times = shared[loud].sum() / max(near[loud].sum(), _TINY)
     bands = decibels(2 * _banded(power) / (length * np.sum(_window(length) ** 2)))
     values = by_channel(
         level=decibels(whole),
         mean=mean,
         offset=np.abs(mean),
         wander=drifts.std(axis=1) / np.sqrt(count),
-        ramp=_ramp(means),
+        ramp=ramp,
         clipped=[_clipped(one) for one in signal],
         silent=[_silent(one, int(RUN * rate)) for one in signal],
         drop=[steepest(one)[0] for one in bands],
         quiet=np.percentile(decibels(slices), _QUIET, axis=1),
     )
-    values |= {"unlike": unlike, "times": times}
+    values |= {"unlike": float(np.percentile(unexplained[loud], 75)), "times": float(times)}
     lags = _lags(halves / (count // 2), length)
     return RecordingQuantities(values, bands, lags, rate, samples / rate)
 
@@ -133,13 +141,6 @@ def _levels(centred: Float[np.ndarray, " sample"], rate: int) -> tuple[Any, Any,
     cut = centred[: count * length].reshape(count, -1)
     power = np.einsum("ns,ns->n", cut, cut) / cut.shape[-1]
     return np.dot(centred, centred) / len(centred), power, cut.mean(axis=-1)
-
-
-def _ramp(means: Float[np.ndarray, "channel=2 slice"]) -> Float[np.ndarray, " channel=2"]:
-    """How far the mean of the first two slices lies from the others, beyond their scatter."""
-    apart = np.abs(means - np.median(means, axis=1, keepdims=True))
-    first = apart[:, :2].mean(axis=1)
-    return np.where(first > _BEYOND * np.median(apart, axis=1), first, 0.0)
 
 
 def by_channel(**quantities: Sequence[float] | Float[np.ndarray, " channel=2"]) -> dict[str, float]:
@@ -171,18 +172,6 @@ def _banded(values: Float[np.ndarray, "*channel bin"]) -> Float[np.ndarray, "*ch
     """Sums over the bins of each band; the bin of 0 Hz is left out."""
     edges = np.linspace(1, values.shape[-1], BANDS, endpoint=False).astype(int)
     return np.add.reduceat(values, edges, axis=-1)
-
-
-def _copy(
-    power: Float[np.ndarray, "channel=2 bin"], cross: Complex[np.ndarray, " bin"]
-) -> tuple[float, float]:
-    """Share that a real gain does not explain, and that gain."""
-    near, far = _banded(power)
-    both = _banded(cross.real.astype(np.float64))
-    unexplained = 1 - both**2 / np.maximum(near * far, _TINY)
-    loud = np.argsort(near * far)[-_LOUD:]
-    gain = both[loud].sum() / max(near[loud].sum(), _TINY)
-    return float(np.percentile(unexplained[loud], 75)), float(gain)
 
 
 def _clipped(channel: Float[np.ndarray, " sample"]) -> float:
