@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, NaiveDatetim
 from asdlib.calibration import proportion_interval
 from asdlib.io import wav
 from asdlib.io.files import content_digest, read_bytes
+from asdlib.monitor.reasons import WORDS
 from asdlib.params import AsdError
 from asdlib.runtime.errors import plural, printable
 
@@ -36,8 +38,7 @@ _CHANGED = (
     "or the microphones have changed: fit again with recordings of now."
 )
 _MOST_BYTES = 2**40  # of a log
-_KINDS = "louder|quieter|less steady|steadier|changing faster|changing more slowly"
-_REASON = rf"^({_KINDS}) than normal:\D*(\d[\d,]*)"
+_REASON = rf"^({'|'.join(chain(*WORDS.values()))}) than normal:\D*(\d[\d,]*)"
 _LOWEST = 20.0  # Hz, of a reason: the lowest band begins at 0
 
 

@@ -40,14 +40,12 @@ UNUSUAL = 4.0
 FAULT, UNDECIDED = "recording fault", "no verdict"
 """Verdicts that say nothing of the machine."""
 
-_WORDS = {
-    ("level", True): "louder than normal",
-    ("level", False): "quieter than normal",
-    ("s", True): "less steady than normal",
-    ("s", False): "steadier than normal",
-    ("d", True): "changing faster than normal",
-    ("d", False): "changing more slowly than normal",
+WORDS = {
+    "level": ("quieter", "louder"),
+    "s": ("steadier", "less steady"),
+    "d": ("changing more slowly", "changing faster"),
 }
+"""Of a kind of value that lies below normal, and above."""
 
 
 @dataclass(frozen=True)
@@ -219,8 +217,9 @@ def of(
             when = words.format(rate) if rate else ""
         share = group["contribution"].sum() / total
         sentence = (
-            f"{_WORDS[most['kind'], is_higher]}: {where}, by {abs(most['deviation']):.1f} standard "
-            f"deviations ({share:.0%} of all that differs){when}."
+            f"{WORDS[most['kind']][is_higher]} than normal: {where}, by "
+            f"{abs(most['deviation']):.1f} standard deviations ({share:.0%} of all that differs)"
+            f"{when}."
         )
         told.append(Reason(sentence, low, high))
     return told

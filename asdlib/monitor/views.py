@@ -127,6 +127,9 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
         told = [reasons.Reason(whole, 0.0, 0.0), *(told if whole != signs.OFF else [])]
 
     counts = [len(own.held_out) for own in monitor.decisions.values()]
+    is_judged = verdict not in (reasons.FAULT, reasons.UNDECIDED)
+    is_strangest = is_judged and p * (min(counts) + 1) <= 1
+    is_known = (monitor.values[0] == worst.values[0]).all(axis=1).any()
     remarks = {
         f"Both channels are {abs(gain):.1f} dB {'louder' if gain > 0 else 'quieter'} than usual, "
         "alike in all bands: a gain. It was removed before judging.": gain,
@@ -134,12 +137,8 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
         f"The strangest one begins at {worst.start:.1f} s.": len(starts) > 1,
         f"{found.seconds:.1f} s long: the training recordings are {known.min():.1f} s long or "
         "longer, so there is no verdict.": is_short,
-        "This is one of the training recordings: its score is too low.": (
-            (monitor.values[0] == worst.values[0]).all(axis=1).any()
-        ),
-        f"Stranger than all of the {sum(counts)} normal recordings.": (
-            verdict not in (reasons.FAULT, reasons.UNDECIDED) and p * (min(counts) + 1) <= 1
-        ),
+        "This is one of the training recordings: its score is too low.": is_known,
+        f"Stranger than all of the {sum(counts)} normal recordings.": is_strangest,
     }
     reading = Reading(
         score=worst.score,
