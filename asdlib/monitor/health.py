@@ -8,10 +8,10 @@ polarity between the channels are much the same in all of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -147,7 +147,7 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     >>> print(faults(measure(clips[0] * [[1], [0.1]]), reference)[0].sentence)
     The far channel is 20 dB quieter than usual: -40 dB of full scale, usually -20 dB.
     """
-    near, far = (_channel(found, reference, c) for c in (0, 1))
+    near, far = _channels(found, reference)
     alone = [*_alone(near)], [*_alone(far)]
     told = alone[0] + alone[1]
     if "dead" in _kinds(told):
@@ -172,19 +172,19 @@ _UNKNOWN = Range(low=np.inf, centre=np.nan, high=-np.inf, spread=0.0)
 """Of every quantity, without training recordings: nothing is usual."""
 
 
-def _channel(
-    found: RecordingQuantities, reference: MachineReference | None, c: int
-) -> SimpleNamespace:
-    """Quantities of one channel, and those of both, by name; ``usual`` has their ranges."""
+def _channels(
+    found: RecordingQuantities, reference: MachineReference | None
+) -> list[SimpleNamespace]:
+    """Quantities of each channel, and those of both, by name; ``usual`` has their ranges."""
     values = quantities(found, reference) if reference else found.values
     ranges = reference.ranges if reference else dict.fromkeys(values, _UNKNOWN)
-
-    def own(of_all: Mapping[str, Any]) -> dict[str, Any]:
-        return {key.removesuffix(f" {CHANNELS[c]}"): value for key, value in of_all.items()}
-
-    usual = SimpleNamespace(**own(ranges))
-    about = {"name": CHANNELS[c], "c": c, "found": found, "reference": reference}
-    return SimpleNamespace(**own(values), **about, usual=usual)
+    both = []
+    for c, name in enumerate(CHANNELS):
+        names = {key: key.removesuffix(f" {name}") for key in values}
+        usual = SimpleNamespace(**{names[key]: own for key, own in ranges.items()})
+        about = {"name": name, "c": c, "found": found, "reference": reference, "usual": usual}
+        both.append(SimpleNamespace(**{names[key]: v for key, v in values.items()}, **about))
+    return both
 
 
 def gain(found: RecordingQuantities, reference: MachineReference) -> float:
@@ -200,7 +200,7 @@ def gain(found: RecordingQuantities, reference: MachineReference) -> float:
     >>> round(gain(measure(2 * clips[0]), reference)), gain(measure(clips[0]), reference)
     (6, 0.0)
     """
-    near, far = both = [_channel(found, reference, c) for c in (0, 1)]
+    near, far = both = _channels(found, reference)
     beyond = all(x.gain > x.usual.gain.high for x in both)
     below = all(x.gain < x.usual.gain.low for x in both)
     alike = near.apart <= max(_ALIKE, near.usual.apart.high)

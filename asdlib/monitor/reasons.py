@@ -262,8 +262,6 @@ def _line(low: float, high: float, prominence: OfBins, rate: int) -> float:
     """Frequency of the strongest line of a range; 0 where none stands out."""
     of_bin = np.linspace(0, rate / 2, len(prominence))
     inside = np.flatnonzero((of_bin >= low - _MARGIN) & (of_bin <= high + _MARGIN))[1:-1]
-    if not len(inside):
-        return 0.0
     peak = int(inside[prominence[inside].argmax()])
     return place(prominence, peak, rate) if prominence[peak] > _LINE else 0.0
 
