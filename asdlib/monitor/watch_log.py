@@ -144,21 +144,24 @@ class WatchLog:
         self._write(*(told[name] for name in _STATE))
 
     def _read(self, content: bytes) -> dict[tuple[str, State], str]:
-        """Hashes that lines of this model tell, by name and state, each file's latest one last."""
+        """Hashes that lines of this model tell, by name and state, each file's latest one last.
+
+        A line without a hash is of a recording that was being scored.
+        """
         found = {}
         for line in content.splitlines():
             with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 told = json.loads(line)
-                state = told["size"], told["changed_ns"]
-                if told.get("model", self.model) == self.model and told["content"]:
-                    found[told["name"], state] = told["content"]
+                state, hashed = (told["size"], told["changed_ns"]), told.get("content", ENDED)
+                if told.get("model", self.model) == self.model and hashed:
+                    found[told["name"], state] = hashed
         return found
 
     @contextmanager
     def scoring(self, name: str, state: State) -> Iterator[None]:
         """Remember a recording for as long as it is scored."""
         before = os.fstat(self._file.fileno()).st_size
-        self._write(name, *state, ENDED)
+        self._write(name, *state)
         try:
             yield
         finally:
