@@ -38,7 +38,7 @@ BUDGET = {
     "study": 1259,
     "compare": 1533,
     "measure": 380,
-    "monitor": 1857,
+    "monitor": 1784,
     "report": 2192,
     "explore": 458,
 }
