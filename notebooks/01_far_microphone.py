@@ -128,9 +128,8 @@ transfers, snr = truth.transfer_table(floors, true), truth.true_snr(params, reco
 errors = transfers.set_index("machine")["median error (dB)"]
 kinds = {"true": true, "estimated": {m: f.transfer for m, f in floors.items()}}
 chapter.figure(
-    charts_signals.spectra,
+    charts_signals.transfers,
     charts_signals.by_frequency(kinds, frequencies(params.spectra)),
-    "noise transfer (dB)",
     most={"machine": 4},
     label="fig-transfer",
     result=answers.extremes("The median error of the noise transfer", errors, "{:.1f} dB".format),
@@ -245,8 +244,8 @@ chapter.table(
 # ## Which front-end removes the anomaly?
 #
 # A detector needs the anomaly, which may lie where a front-end removes most. Its own sound is the machine with its fault minus the same
-# machine without it, sample by sample. In the figure, colour and large number show how much of the anomaly is removed, the small number how much of
-# the noise; a frame marks more anomaly than noise, and the grey bars show where the anomaly lies.
+# machine without it, sample by sample. In the figure, colour and upper number show how much of the anomaly is removed, the number in brackets how
+# much of the noise; a frame marks more anomaly than noise. Below every band stands the share of the anomaly's energy that lies in it.
 
 # %%
 audit = removal.audit(energies, params)
@@ -259,7 +258,7 @@ chapter.figure(
     most={"machine": 4},
     label="fig-retention",
     result=answers.extremes("What the anomaly gains on the noise", gains, "{:.1f} dB".format),
-    caption="Anomaly removed (colour and large numbers, dB) and noise removed (small numbers, dB) by band and front-end.",
+    caption="Anomaly removed (colour and upper numbers, dB) and noise removed (in brackets, dB) by band and front-end.",
     missing=no_truth,
 )
 

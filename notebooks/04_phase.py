@@ -175,7 +175,6 @@ chapter.figure(
     sources,
     "noise_sources",
     "steady noise sources",
-    doubling=True,
     label="fig-sources",
     result=answers.worst(sources, "noise_sources", "Most is lost with {:g} noise sources"),
     caption="The same against the number of noise sources, which share one power. Few clips of each machine are rendered, so "

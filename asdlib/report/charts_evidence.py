@@ -16,10 +16,9 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from asdlib import spectra
 from asdlib.io.files import replacing
 from asdlib.params import AsdError
-from asdlib.report.charts import count_axis, image, lines
+from asdlib.report.charts import count_axis, image
 from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 from asdlib.report.style import style as house_style
 
@@ -30,7 +29,6 @@ _LABELS = {"hertz": "frequency of a reason (Hz)"}
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 _MARK: Any = {"edgecolor": "#00c000", "facecolor": "none", "lw": 1.3, "zorder": 3}
 """Of the bands that a reason is about."""
-_STATISTICS = {"p": "level", "m": "mean level", "s": "unsteadiness", "d": "speed of changes"}
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
@@ -45,36 +43,29 @@ def evidence(rows: Sequence[Any]) -> Figure:
     for (left, right), row in zip(axes, rows, strict=True):
         low, high = np.percentile(row.frames, [5, 99.5])
         image(left, row.frames.T, row.seconds, row.frames.shape[1], vmin=low, vmax=high)
-        head = left.set_title(fill(row.title, 74), loc="left", fontsize=9, parse_math=False)
+        head = left.set_title(fill(row.title, 74), loc="left", fontsize=9)
         head.set_in_layout(False)  # it reaches over both panels
-        left.set(xlabel="time (s)", ylabel="mel band $b$")
+        left.set(xlabel="time (s)", ylabel="mel band b")
         contributions(right, row.table)
-        right.get_legend().set_in_layout(False)  # it would make the panel narrow
         squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
-        right.set_xlabel(f"frequency (kHz); {name}: $D$² = {squared:.0f}, $z$ = {row.z:.2f}")
+        right.set_xlabel(f"frequency (kHz); {name}: D² = {squared:.0f}, z = {row.z:.2f}")
     return fig
 
 
 def contributions(ax: Axes, table: pd.DataFrame) -> None:
-    """Shares of a squared distance by band, statistics stacked, on a logarithmic frequency axis.
+    """Shares of a squared distance by band, statistics stacked.
 
     Parameters
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explain`.
     """
     shares = table.pivot(index="frequency", columns="statistic", values="contribution")
-    centres = shares.index.to_numpy() / 1000
-    edges = spectra.edges(centres)
-    below = np.zeros(len(centres))
-    for name in table["statistic"].unique():
-        own = shares[name].to_numpy()
-        look = {"color": STATISTIC_COLOURS[name], "label": STATISTIC_NAMES[name]}
-        ax.stairs(below + own, edges, baseline=below, fill=True, **look)
-        below = below + own
-    ax.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, 1.45 * max(below.max(), 1e-9)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.set(xlabel="frequency (kHz)", ylabel="contribution to $D$²")
-    ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+    names = table["statistic"].unique()
+    look: Any = {"colors": [STATISTIC_COLOURS[name] for name in names], "step": "mid"}
+    look |= {"labels": [STATISTIC_NAMES[name] for name in names]}
+    ax.stackplot(shares.index / 1000, shares[names].to_numpy().T, **look)
+    ax.set(xlabel="frequency (kHz)", ylabel="contribution to D²")
+    _by_frequency(ax)
 
 
 def deviations(ax: Axes, table: pd.DataFrame) -> None:
@@ -84,16 +75,20 @@ def deviations(ax: Axes, table: pd.DataFrame) -> None:
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explain`.
     """
-    for name in table["statistic"].unique():
-        own = table[table["statistic"] == name]
-        look: Any = {"color": STATISTIC_COLOURS[name], "label": _STATISTICS[name], "lw": 1}
-        ax.plot(own["frequency"], own["deviation"], **look)
-    ax.set(
-        xscale="log", xlabel="frequency (Hz)", ylabel="standard deviations\nof normal recordings"
-    )
-    ax.xaxis.set_major_formatter("{x:,.0f}")
-    ax.margins(y=0.3)  # room for the legend
-    ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+    for name, own in table.groupby("statistic", sort=False):
+        look: Any = {"color": STATISTIC_COLOURS[name], "label": STATISTIC_NAMES[name], "lw": 1}
+        ax.plot(own["frequency"] / 1000, own["deviation"], **look)
+    ax.set(xlabel="frequency (kHz)", ylabel="standard deviations\nof normal recordings")
+    _by_frequency(ax)
+
+
+def _by_frequency(ax: Axes) -> None:
+    """Make the frequency logarithmic, and leave room for a legend."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.margins(x=0, y=0.4)
+    legend = ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
+    legend.set_in_layout(False)  # it would make a panel narrow
 
 
 def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> None:
@@ -131,34 +126,29 @@ def reading(evidence: Sequence[Any]) -> Figure:
     fig = plt.figure(figsize=(7.4, 6.0), layout="constrained")
     (left, right), (below, words) = fig.subplots(2, 2, height_ratios=[3, 2])
     low, high = np.percentile(found.levels, [5, 99.5])
-    places = np.interp(_TICKS, found.centres, np.arange(len(found.centres)) + 0.5)
-    ends = {"vmin": low, "vmax": high}
-    diverging = {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}
+    rows = np.arange(len(found.centres)) + 0.5
     marks = [(low * 0.97, high * 1.03) for low, high in found.bands]  # a line has no width
-    for ax, values, colours, title in (
-        (left, found.levels, ends, "level, noise removed"),
-        (right, found.above, diverging, "louder (red) or quieter (blue) than normal"),
+    differs = "dB louder (red) or quieter (blue) than normal"
+    for ax, values, label, colours in (
+        (left, found.levels, "dB, noise removed", {"vmin": low, "vmax": high}),
+        (right, found.above, differs, {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}),
     ):
         drawn = image(ax, values.T, found.seconds, values.shape[1], **colours)
-        fig.colorbar(drawn, ax=ax, label="dB", pad=0.01)
-        ax.set_title(title, loc="left", fontsize=9).set_in_layout(False)
-        for place in np.interp(marks, found.centres, np.arange(len(found.centres)) + 0.5):
+        fig.colorbar(drawn, ax=ax, label=label, pad=0.01)
+        for place in np.interp(marks, found.centres, rows):
             ax.axhspan(*place, **_MARK)
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)")
-        ax.set_yticks(places, [f"{hertz:,}" for hertz in _TICKS])
+        ax.set_yticks(np.interp(_TICKS, found.centres, rows), [f"{hertz:,}" for hertz in _TICKS])
     deviations(below, found.table)
-    for mark in marks:
-        below.axvspan(*mark, color=_MARK["edgecolor"], alpha=0.3, lw=0, zorder=0)
-    below.get_legend().set_in_layout(False)  # it would make the panel narrow
-    title = "by frequency; green: what the reasons are about"
-    below.set_title(title, loc="left", fontsize=9).set_in_layout(False)
+    for low, high in marks:
+        below.axvspan(low / 1000, high / 1000, color=_MARK["edgecolor"], alpha=0.3, lw=0, zorder=0)
+    below.set_title("green: what the reasons are about", loc="left", fontsize=9)
     words.axis("off")
     said = found.reading
     head = f"{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
-    who = fill(said.name, 40)
-    paragraphs = "\n\n".join([who, head, *said.remarks, *said.reasons, *said.health])
-    text = words.text(0, 1, paragraphs, va="top", fontsize=9, wrap=True)
-    text.set(parse_math=False, in_layout=False)  # it wraps in the room that is left
+    paragraphs = [fill(said.name, 40), head, *said.remarks, *said.reasons, *said.health]
+    text = words.text(0, 1, "\n\n".join(paragraphs), va="top", fontsize=9, wrap=True)
+    text.set_in_layout(False)  # it wraps in the room that is left
     return fig
 
 
@@ -205,9 +195,9 @@ def enough(table: pd.DataFrame) -> Figure:
     x = table["recordings"]
     ax.fill_between(x, table["low"], table["high"], color="#999999", alpha=0.25, lw=0)
     ax.plot(x, table["promised"], color="#444444", ls="--", lw=1)
-    shown = table.rename(columns={"false_alarms": "false alarms"})
-    shown = shown.melt("recordings", ["false alarms", "hits"]).dropna()
-    lines(ax, shown, "recordings", "value", "variable")
+    for what, name, marker in (("false_alarms", "false alarms", "o"), ("hits", "hits", "D")):
+        ax.plot(x, table[what], marker=marker, ms=4, label=name)
+    fig.legend(frameon=False, loc="outside right upper")
     count_axis(ax, x)
     ax.set(xlabel="normal recordings", ylabel="share that is an alarm", ylim=(0, 1.02))
     return fig
@@ -222,13 +212,15 @@ def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:
     reference : Omega of the autoencoder on AdaSub under eq. 1, with all clips; a dotted line.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    table = curve.rename(columns={"overall": "all machines"}).rename_axis("clips").reset_index()
-    lines(ax, table.melt("clips"), "clips", "value", "variable", bold="all machines")
+    for name, values in curve.items():
+        look: Any = {"label": name, "lw": 0.9}
+        if name == "overall":
+            look = {"label": "all machines", "lw": 2.4, "color": "#111111"}
+        ax.plot(curve.index, values, marker="o", ms=4, **look)
     if not np.isnan(reference):
-        ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4)
-        look: Any = {"color": COLOURS["adasub"], "fontsize": 9, "va": "bottom"}
-        left = ax.get_yaxis_transform()
-        ax.text(0.01, reference, "autoencoder on AdaSub, all clips", transform=left, **look)
+        what = "autoencoder on AdaSub, all clips"
+        ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4, label=what)
+    fig.legend(frameon=False, loc="outside right upper")
     count_axis(ax, curve.index)
     ax.set(xlabel="training clips of the source domain", ylabel="Ω")
     return fig

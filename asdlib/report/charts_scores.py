@@ -49,10 +49,10 @@ def seeds(
 
 def learning_curves(losses: pd.DataFrame) -> Figure:
     """Training loss per epoch: mean over seeds with its range, one panel per machine."""
-    look: Any = {"errorbar": ("pi", 100), "facet_kws": {"subplot_kws": {"yscale": "log"}}}
-    look |= {"colours": looks(losses["front_end"].unique())["colours"]}
-    look |= {"names": ("epoch", "mean squared error (standardised)")}
     named = losses.assign(name=losses["front_end"].map(NAMES))
+    colours = looks(losses["front_end"].unique())["colours"]
+    names = ("epoch", "mean squared error (standardised)")
+    look: Any = {"names": names, "colours": colours, "errorbar": ("pi", 100)}
     return panels(named, "machine", "epoch", "loss", "name", **look).figure
 
 
@@ -66,25 +66,27 @@ def differences(table: pd.DataFrame, line_name: str) -> Figure:
     ----------
     line_name : of the system that all are compared with, at zero.
     """
-    fig, ax, y = forest(table["name"], line_name=line_name, xlabel="difference of Ω")
+    fig, ax = forest(len(table), line=0, xlabel=f"difference of Ω to the {line_name}")
     colour, mean, std = COLOURS["adasub"], table["mean"], table["std"]
     if "low" in table:
-        ax.hlines(y, table["low"], table["high"], color=COLOURS["near"], lw=1.2)
-    ax.hlines(y, mean - std, mean + std, color=colour, lw=4, alpha=0.5)
-    ax.plot(mean, y, color=colour, ls="", marker="D", ms=6, label="mean over seeds")
+        ax.hlines(table["name"], table["low"], table["high"], color=COLOURS["near"], lw=1.2)
+    ax.hlines(table["name"], mean - std, mean + std, color=colour, lw=4, alpha=0.5)
+    ax.plot(mean, table["name"], color=colour, ls="", marker="D", ms=6, label="mean over seeds")
     if "ensemble" in table:
-        ax.plot(table["ensemble"], y, color=colour, ls="", marker="*", ms=11, label="ensemble")
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        stars: Any = {"marker": "*", "ms": 11, "label": "ensemble"}
+        ax.plot(table["ensemble"], table["name"], color=colour, ls="", **stars)
+        fig.legend(frameon=False, loc="outside right upper")
     return fig
 
 
 def machines(table: pd.DataFrame) -> Figure:
     """Omega of every system on every machine: a dot plot of a machine x system table."""
-    fig, ax, y = forest(table.index, line=0.5, xlabel="Ω of the machine")
+    fig, ax = forest(len(table), line=0.5, xlabel="Ω of the machine")
     others = zip(PALETTE, "osD^vPX<>p", strict=True)
     for system in table.columns:
         colour, marker = LOOKS.get(system) or next(others)
-        ax.plot(table[system], y, ls="", marker=marker, ms=7, color=colour, label=system)
-    ax.hlines(y, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        look: Any = {"marker": marker, "ms": 7, "color": colour, "label": system}
+        ax.plot(table[system], table.index, ls="", **look)
+    ax.hlines(table.index, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
+    fig.legend(frameon=False, loc="outside right upper")
     return fig

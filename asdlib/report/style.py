@@ -27,48 +27,26 @@ from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 from asdlib.io import files
 
 PALETTE = sns.color_palette("colorblind").as_hex()
-_LOOKS = {
-    "near": ("#6e6e6e", "o"),
-    "far": (PALETTE[5], "s"),
-    "refsub": (PALETTE[2], "^"),
-    "adasub": (PALETTE[0], "D"),
-    "cohgate": (PALETTE[1], "v"),
-    "combo": (PALETTE[4], "P"),
-    "cohsub": (PALETTE[6], "<"),
-    "wiener": (PALETTE[3], ">"),
-    "lsa": (PALETTE[9], "h"),
-    "complexls": ("#7a3b00", "X"),
-    "lsada": ("#00798c", "d"),
-    "adals": ("#8f2d56", "8"),
-    "gatedls": ("#6b8e23", "x"),
-    "gatedlsada": ("#7b52ab", "+"),
-    "gatedadals": ("#b22222", "H"),
-    "checkedsub": ("#2f4b9b", "3"),
-    "checkedls": ("#a67c00", "4"),
-    "baseline": ("#8c6d31", "p"),
-    "interpolate": ("#3d5a80", "1"),
-    "denoise": ("#98662e", "2"),
-    "truth": ("#111111", "*"),
-}
-# for other front-ends, in the order of their registration; the counts have no common divisor,
-# so that colour and marker together repeat late
-_SPARE_COLOURS, _SPARE_MARKERS = ("#4b3f72", "#1b6535", "#b8336a"), "|_,."
+_FIXED = {"near": "#6e6e6e", "truth": "#111111"}
+# filled ones alone: seaborn does not mix them with others
+_MARKERS = [*"osD^vPX<>p*hdH8", *((points, 1, 0) for points in range(6, 16))]
 
 
-def _looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Colours and markers: the fixed ones, then spare ones for all other names in their order."""
-    others = [name for name in names if name not in _LOOKS]
-    spare = zip(cycle(_SPARE_COLOURS), cycle(_SPARE_MARKERS), strict=False)
-    return {**_LOOKS, **dict(zip(others, spare, strict=False))}
+def _looks(names: Iterable[str]) -> dict[str, tuple[str, Any]]:
+    """Return a colour and a marker of every front-end, in their order."""
+    names = list(names)
+    colours = [*PALETTE, *sns.husl_palette(len(names), s=0.8, l=0.4).as_hex()]
+    looks = zip(names, colours, cycle(_MARKERS), strict=False)
+    return {name: (_FIXED.get(name, colour), marker) for name, colour, marker in looks}
 
 
-_titles = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
-_titles |= {"near": "Near"}  # its title is that of an autoencoder
-_titles |= {"interpolate": "AdaSub, middle frame", "denoise": "AdaSub, noisier frame"}
-_titles |= {name: name.capitalize() for name in COMBINATIONS} | {"baseline": "Baseline"}
-NAMES = {name: _titles[name] for name in _looks(_titles) if name in _titles}
-COLOURS = {name: colour for name, (colour, _) in _looks(NAMES).items()}
-MARKERS = {name: marker for name, (_, marker) in _looks(NAMES).items()}
+NAMES = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
+NAMES |= {"near": "Near"}  # its title is that of an autoencoder
+NAMES |= {name: name.capitalize() for name in COMBINATIONS} | {"baseline": "Baseline"}
+NAMES |= {"interpolate": "AdaSub, middle frame", "denoise": "AdaSub, noisier frame"}
+_BY_KEY = _looks([*NAMES, "truth"])
+COLOURS = {name: colour for name, (colour, _) in _BY_KEY.items()}
+MARKERS = {name: marker for name, (_, marker) in _BY_KEY.items()}
 SCORER_NAMES = {
     "eq1": "eq. 1",
     "dm": "+ DM",
@@ -92,18 +70,17 @@ SCORER_NAMES = {
 }
 
 _MODELS = {"S1": "adasub", "S2": "refsub", "S3": "combo", "S4": "cohgate", "S5": "truth"}
-LOOKS = {NAMES[key]: (COLOURS[key], MARKERS[key]) for key in NAMES}
-LOOKS |= {"Baseline MAHALA": LOOKS["Baseline"], "AE ch1": LOOKS["Near"]}
-LOOKS |= {name: (COLOURS.get(key, "#111111"), _LOOKS[key][1]) for name, key in _MODELS.items()}
+_MODELS |= {"Baseline MAHALA": "baseline", "AE ch1": "near"}
+LOOKS = {name: _BY_KEY[key] for key, name in NAMES.items()}
+LOOKS |= {name: _BY_KEY[key] for name, key in _MODELS.items()}
 """Colour and marker by the name of a system or front-end."""
 
-_STATISTICS = {"p": 0, "m": 9, "s": 1, "d": 4, "psd": 2}
-STATISTIC_COLOURS = {name: PALETTE[number] for name, number in _STATISTICS.items()}
+STATISTIC_COLOURS = dict(zip(("p", "s", "psd", "d", "m"), PALETTE, strict=False))
 STATISTIC_NAMES = {
-    "p": "$p$, level of the mean",
-    "m": "$m$, mean level",
-    "s": "$s$, scatter",
-    "d": "$d$, scatter of steps",
+    "p": "level p",
+    "m": "mean level m",
+    "s": "unsteadiness s",
+    "d": "speed of changes d",
     "psd": "Welch spectrum",
 }
 _MARKUP = re.compile(r"\*|\$|\\(?:[a-z]+\b|[,;{}])|[{}]|_(?=\w\()")  # of MyST and mathematics
@@ -160,7 +137,7 @@ def style() -> None:
             "grid.color": "#e4e4e4",
             "lines.linewidth": 1.6,
             "axes.titlesize": "medium",
-            "axes.formatter.min_exponent": 3,  # 0.1: an exponent would be small print
+            "text.parse_math": False,  # names of machines and files are text
         }
     )
 
@@ -179,7 +156,7 @@ def embedded(fig: Figure, alt: str, kind: str = "svg") -> str:
     return _image(buffer.getvalue(), alt, {"svg": "svg+xml"}.get(kind, kind))
 
 
-def _image(content: bytes, alt: str, media: str) -> str:
+def _image(content: bytes, alt: str, media: str = "svg+xml") -> str:
     data = base64.b64encode(content).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/{media};base64,{data}"/>'
 
@@ -204,5 +181,5 @@ def show_figure(fig: Figure, label: str, caption: str, *, folder: Path) -> None:
     plt.close(fig)
     alt = " ".join(_MARKUP.sub("", caption).replace('"', "'").split())
     block = f"```{{figure}} /figures/{label}.svg\n:name: {label}\n:alt: {alt}\n\n{caption}\n```"
-    shown = f"{_image(svg, label, 'svg+xml')}<p>{caption}</p>"
+    shown = f"{_image(svg, label)}<p>{caption}</p>"
     display({"text/markdown": block, "text/html": shown, "text/plain": caption}, raw=True)

@@ -35,11 +35,12 @@ def test_every_system_has_a_name_and_a_colour():
 
 
 def test_a_new_front_end_gets_a_colour_and_a_marker_by_itself():
-    looks = style._looks([f"new_{i}" for i in range(8)])
-    assert len({*looks.values()}) == len(looks) == len(style._LOOKS) + 8
+    looks = style._looks([*style.COLOURS, *(f"new_{i}" for i in range(8))])
+    assert len({*looks.values()}) == len(looks) == len(style.COLOURS) + 8
 
 
 def test_panels_have_the_machines_as_titles_and_one_legend():
+    style.style()
     machines = ["$a$_<b>", *"bcd"]
     table = pd.DataFrame({"machine": machines, "noise": 2.0, "machine_sound": 0.5})
     both = pd.concat([table.assign(front_end=name) for name in ("near", "adasub")])
@@ -58,8 +59,8 @@ def test_a_figure_is_a_file_a_block_and_an_image(tmp_path, monkeypatch):
     monkeypatch.setattr(style, "display", lambda bundle, raw: shown.append(bundle))
     style.style()
     for name in ("fig-x", "fig-y"):  # the same data give the same bytes
-        powers = {"near": {"fan": np.ones(4)}, "far": {"fan": np.ones(4)}}
-        figure = charts_signals.spectra(charts_signals.by_frequency(powers, np.arange(4.0)), "dB")
+        powers = {"true": {}, "estimated": {"fan": np.ones(4)}}
+        figure = charts_signals.transfers(charts_signals.by_frequency(powers, np.arange(4.0)))
         style.show_figure(figure, name, 'Look at "this".', folder=tmp_path)
     assert (tmp_path / "fig-x.svg").read_text().startswith("<?xml")
     assert (tmp_path / "fig-x.svg").read_bytes() == (tmp_path / "fig-y.svg").read_bytes()
