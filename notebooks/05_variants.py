@@ -163,9 +163,9 @@ not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test 
 # %%
 chapter.table(
     negative.build_up_steps(grown) if len(grown) else grown,
-    columns=["step", "Ω ± std", "change", "p", "largest at one seed", "seeds outside the band"],
+    columns=["step", "Ω ± std", "difference", "p", "largest at one seed", "seeds outside the band"],
     label="tab-build-up",
-    caption="Steps from the official network to ours: $\\Omega$ (mean ± standard deviation over seeds), paired change against the step "
+    caption="Steps from the official network to ours: $\\Omega$ (mean ± standard deviation over seeds), paired difference to the step "
     "before, p value of the paired t test, the largest change at one seed, and how "
     f"many of {len(params.seeds)} seeds leave the band of ±{metrics.SEED_BAND}.",
     empty=not_built,

@@ -10,10 +10,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from bokeh import models
-from bokeh.transform import factor_cmap, factor_mark
+from bokeh.transform import factor_cmap, factor_mark, jitter
 
 from asdlib.report import js, panels, tables
 from asdlib.report.style import PALETTE
@@ -116,15 +115,18 @@ def show_clips(
     low, high = ends[first]
     chosen = models.GroupFilter(column_name="machine", group=first)
     span = models.Range1d(start=low, end=high)
-    points = _points(clips, heard)
-    plot = panels.plot(height=260, x_range=span, y_range=(0, len(_ROWS)))
-    plot.xaxis.axis_label = "score of the system"
+    rings = ["#000000" if key in heard else "#ffffff" for key in _keys(clips)]
+    columns = clips[["machine", "domain", "label", "name", "score"]].assign(ring=rings)
+    rows = columns.assign(row=clips["domain"] + " " + clips["label"])
+    points = models.ColumnDataSource(rows.to_dict("list"))
+    places = models.FactorRange(factors=_ROWS)
+    plot = panels.plot(height=260, x_range=span, y_range=places, x_axis_label="score of the system")
     look = {"size": 9, "line_color": "ring", "fill_alpha": 0.75, "source": points}
     marks = _marks("label", "normal", "anomaly")
-    plot.scatter("score", "y", view=models.CDSView(filter=chosen), **marks, **look)
+    place = jitter("row", width=0.7, range=places)
+    plot.scatter("score", place, view=models.CDSView(filter=chosen), **marks, **look)
     tips = [("clip", "@name"), *((own, f"@{own}") for own in ("domain", "label", "score"))]
     plot.add_tools(models.HoverTool(tooltips=tips))
-    panels.name_ticks(plot.yaxis, {i + 0.5: name for i, name in enumerate(_ROWS)})
     plot.ygrid.grid_line_color = None
     line = panels.upright(plot, thresholds[first], line_dash="dashed")
     slider = models.Slider(title="threshold", value=thresholds[first], format="0.00", **_WIDE)
@@ -144,16 +146,6 @@ def show_clips(
     ]
     below = f"<div class='asd-clips'>{''.join(lists)}</div>"
     panels.show_live(menu, plot, slider, counts, ready=count, after=below)
-
-
-def _points(clips: pd.DataFrame, heard: Mapping[tuple[str, str], Any]) -> models.ColumnDataSource:
-    """Place the clips in the rows of their domain and label; those heard have a black ring."""
-    height = [_ROWS.index(place) + 0.5 for place in clips["domain"] + " " + clips["label"]]
-    # golden-ratio steps spread neighbours evenly, without a generator
-    jitter = (np.arange(len(clips)) * 0.618034 % 1 - 0.5) * 0.7
-    ring = ["#000000" if key in heard else "#ffffff" for key in _keys(clips)]
-    columns = clips[["machine", "domain", "label", "name", "score"]]
-    return models.ColumnDataSource(columns.assign(y=height + jitter, ring=ring).to_dict("list"))
 
 
 def _players(wrong: pd.DataFrame, heard: Mapping[tuple[str, str], Mapping[str, str]]) -> str:

@@ -131,12 +131,6 @@ def upright(drawn: figure, at: float, **look: Any) -> Span:
     return line
 
 
-def name_ticks(axis: Any, names: Mapping[float, str]) -> None:
-    """Put ticks at some places of an axis, with names of their own."""
-    axis.ticker = list(names)
-    axis.major_label_overrides = dict(names)
-
-
 def words() -> Div:
     """Return an empty place for what a script writes; formulas in it are text."""
     return Div(sizing_mode="stretch_width", disable_math=True)
@@ -147,7 +141,7 @@ def show_panel(
     *,
     spectra: Spectra,
     label: str,
-    title: str = "",
+    title: str,
     matched: bool = True,
 ) -> None:
     """Show a listening panel: one player and one spectrogram for several sounds of one length.
@@ -160,29 +154,29 @@ def show_panel(
     matched : bring every track to one level; else all get one gain, so that differences of
         loudness are heard too.
     """
-    seconds = max(len(signal) for signal, _ in tracks.values()) / spectra.sample_rate
-    top = spectra.sample_rate / 2000  # kHz
-    drawn, shown, playhead = _spectrogram([power for _, power in tracks.values()], seconds, top)
-    playhead.name = f"{label} playhead"
+    signals, powers = zip(*tracks.values(), strict=True)
+    ends = max(map(len, signals)) / spectra.sample_rate, spectra.sample_rate / 2000  # s, kHz
+    drawn, shown = _spectrogram(powers, *ends)
+    playhead = upright(drawn, 0, line_color="#0072b2", name=f"{label} playhead")
     narrow = ".bk-btn-group { flex-wrap: wrap; } .bk-btn { flex: 0 1 auto; }"
     buttons = RadioButtonGroup(
         labels=list(tracks), active=0, name=f"{label} buttons", stylesheets=[narrow]
     )
     player = f"{label}-audio"
-    sources = _sources([signal for signal, _ in tracks.values()], spectra.sample_rate, matched)
+    sources = _sources(signals, spectra.sample_rate, matched)
     arguments = {"player": player, "shown": shown, "sources": sources, "playhead": playhead}
-    drawn.js_on_event(Tap, CustomJS(args={"player": player}, code=js.script("panel_seek")))
+    drawn.js_on_event(Tap, CustomJS(args=arguments, code=js.script("panel_seek")))
     buttons.js_on_change("active", CustomJS(args=arguments, code=js.script("panel_switch")))
     follow = CustomJS(args=arguments, code=js.script("panel_follow"))
-    above = f"<div class='asd-title'>{html.escape(title)}</div>" if title else ""
-    name = f"{title or label}: player, with a spectrogram that follows it"
-    below = audio(sources[0], name, f' id="{html.escape(player, quote=True)}"')
+    above = f"<div class='asd-title'>{html.escape(title)}</div>"
+    name = f"{title}: player, with a spectrogram that follows it"
+    below = audio(sources[0], name, f' id="{html.escape(player)}"')
     show_live(buttons, drawn, ready=follow, before=above, after=below)
 
 
 def _spectrogram(
     powers: Sequence[Float[np.ndarray, "frequency frame"]], seconds: float, top: float
-) -> tuple[figure, list[Any], Span]:
+) -> tuple[figure, list[Any]]:
     """Draw several spectra into one plot, on one colour scale; the first is visible.
 
     Parameters
@@ -191,7 +185,7 @@ def _spectrogram(
 
     Returns
     -------
-    The plot, its images, and the playhead.
+    The plot and its images.
     """
     images = [_image(power) for power in powers]
     low, high = np.percentile(np.concatenate([image.ravel() for image in images]), _RANGE)
@@ -211,7 +205,7 @@ def _spectrogram(
     ]
     bar = ColorBar(color_mapper=colours, title="dB", title_text_font_style="normal", width=10)
     drawn.add_layout(bar, "right")
-    return drawn, shown, upright(drawn, 0, line_color="#0072b2")
+    return drawn, shown
 
 
 def _sources(signals: Sequence[np.ndarray], sample_rate: int, matched: bool) -> list[str]:

@@ -7,7 +7,7 @@ difference without anything to compare with is blank.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,62 @@ _OF_SYSTEM = {
     "found": "found",
     "unlabelled": "alarms among unlabelled clips",
 }
-Cells = Callable[[pd.DataFrame], list[Any]]
-"""Makes the cells of one column from a table."""
+_NAMES: dict[str, dict[Any, str]] = {
+    "front_end": NAMES,
+    "scorer": SCORER_NAMES,
+    "trained": {True: "autoencoder", False: "none"},
+}
+"""Column to the names of its keys."""
+COLUMNS = {
+    "no training": "untrained",
+    "front-end": "front_end",
+    "score": "scorer",
+    "training": "trained",
+    "source AUC": "auc_source",
+    "target AUC": "auc_target",
+    "pAUC": "pauc",
+    "Ω": "omega",
+    "Ω before": "omega_against",
+    "Ω of S5": "s5",
+    "S5's lead (95 % interval)": "{lead mean:+.3f} ({lead low:+.3f} to {lead high:+.3f})|",
+    "Ω without the check": "{unchecked:.3f}|",
+    "Ω ± std": "{omega:.3f} ± {omega_std:.3f}|{omega:.3f}",
+    "mean ± std": "{mean:.3f} ± {std:.3f}|{mean:.3f}",
+    "95 % interval of the mean": "{low:.3f} to {high:.3f}|",
+    "reported mean ± std": "{reported mean:.3f} ± {reported std:.3f}|{reported mean:.3f}",
+    "difference": "{mean:+.3f} ± {std:.3f}|{mean:+.3f}|",
+    "difference ± std": "{difference:+.3f} ± {difference_std:.3f}|{difference:+.3f}|",
+    "difference, eq. 1": "{eq1:+.3f} ± {eq1_std:.3f}|{eq1:+.3f}|",
+    "difference (95 % interval)": "{mean:+.3f} ({low:+.3f} to {high:+.3f})|",
+    "95 % interval": "{low:+.3f} to {high:+.3f}|",
+    "p": "{p_t:.3f}|",
+    "p (t)": "p_t",
+    "p (Holm)": "p_holm",
+    "p (Wilcoxon)": "p_wilcoxon",
+    "in place of the champion": "verdict",
+    "gain": "{gain:+.3f}|",
+    "largest at one seed": "{most:+.3f}|",
+    "seeds outside the band": "outside",
+    "one seed": "one_seed",
+    "ten seeds": "ten_seeds",
+    "median G": "median_G",
+    "AdaSub": "adasub",
+    "CohGate": "cohgate",
+    "noise removed (dB)": "noise",
+    "machine sound lost (dB)": "machine_sound",
+    "anomaly removed (dB)": "anomaly",
+    "difference (dB)": "difference",
+}
+"""Head to the column that it shows, or to a form of :func:`written`."""
+STEPS = (
+    *("score", "source AUC", "target AUC", "pAUC", "Ω"),
+    *("mean ± std", "difference ± std", "95 % interval", "p", "verdict"),
+)
+"""Of :func:`asdlib.compare.findings.steps`."""
 
 
 def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
-    """Lay out a table for reading.
+    """Lay out a table for reading; pairs of front-end and scorer become the names of systems.
 
     Parameters
     ----------
@@ -45,99 +95,40 @@ def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
     """
     if table.empty:
         return table
-    made = {head: COLUMNS.get(head, head) for head in heads}.items()
-    return pd.DataFrame({h: list(table[c] if isinstance(c, str) else c(table)) for h, c in made})
+    shown: dict[str, list[Any]] = {}
+    for head in heads:
+        column = COLUMNS.get(head, head)
+        if "{" in column:
+            shown[head] = written(table, column)
+        else:
+            names = _NAMES.get(column, {})
+            shown[head] = [
+                system_name(*key) if isinstance(key, tuple) else names.get(key, key)
+                for key in table[column]
+            ]
+    return pd.DataFrame(shown)
 
 
-def written(*formats: str) -> Cells:
-    """Cells by the first of some formats whose columns all have a value; None if there is none.
+def written(table: pd.DataFrame, form: str) -> list[str | None]:
+    """Return a cell a row, by the first of some formats whose columns all have a value, or None.
+
+    Parameters
+    ----------
+    form : formats with the columns' names, divided by ``|``; an empty last one leaves a blank.
 
     >>> table = pd.DataFrame({"mean": [0.5, np.nan], "std": [np.nan, np.nan]})
-    >>> written("{mean:.2f} ± {std:.2f}", "{mean:.2f}")(table)
+    >>> written(table, "{mean:.2f} ± {std:.2f}|{mean:.2f}")
     ['0.50', None]
     """
 
     def cell(row: dict[Any, Any]) -> str | None:
         known = {name: value for name, value in row.items() if np.all(pd.notna(value))}
-        for form in formats:
+        for one in form.split("|"):
             with suppress(KeyError):
-                return form.format_map(known)
+                return one.format_map(known)
         return None
 
-    return lambda table: [cell(row) for row in table.to_dict("records")]
-
-
-def _named(column: str, names: Mapping[Any, str]) -> Cells:
-    """Cells with names in place of keys; a key without one stands as it is, a missing one blank."""
-    return lambda table: ["" if pd.isna(key) else names.get(key, key) for key in table[column]]
-
-
-def _system(column: str) -> Cells:
-    """Cells with the name of a system, where it is a pair of front-end and scorer."""
-    return lambda table: [
-        system_name(*own) if isinstance(own, tuple) else own for own in table[column]
-    ]
-
-
-def _with_std(mean: str, std: str, sign: str = "", *otherwise: str) -> Cells:
-    value = f"{{{mean}:{sign}.3f}}"
-    return written(f"{value} ± {{{std}:.3f}}", value, *otherwise)
-
-
-_spread = _with_std("mean", "std")
-_lead = written("{lead mean:+.3f} ({lead low:+.3f} to {lead high:+.3f})", "")
-_change = _with_std("mean", "std", "+", "")
-COLUMNS: dict[str, str | Cells] = {
-    "system": _system("system"),
-    "against": _system("against"),
-    "autoencoder": _system("autoencoder"),
-    "no training": _system("untrained"),
-    "front-end": _named("front_end", NAMES),
-    "score": _named("scorer", SCORER_NAMES),
-    "training": _named("trained", {True: "autoencoder", False: "none"}),
-    "source AUC": "auc_source",
-    "target AUC": "auc_target",
-    "pAUC": "pauc",
-    "Ω": "omega",
-    "Ω before": "omega_against",
-    "Ω of S5": "s5",
-    "S5's lead (95 % interval)": _lead,
-    "Ω without the check": written("{unchecked:.3f}", ""),
-    "Ω ± std": _with_std("omega", "omega_std"),
-    "mean ± std": _spread,
-    "95 % interval of the mean": written("{low:.3f} to {high:.3f}", ""),
-    "reported mean ± std": _with_std("reported mean", "reported std"),
-    "difference": _change,
-    "change": _change,
-    "difference ± std": _with_std("difference", "difference_std", "+", ""),
-    "difference, eq. 1": written("{eq1:+.3f} ± {eq1_std:.3f}", "{eq1:+.3f}", ""),
-    "difference (95 % interval)": written("{mean:+.3f} ({low:+.3f} to {high:+.3f})", ""),
-    "95 % interval": written("{low:+.3f} to {high:+.3f}", ""),
-    "p": written("{p_t:.3f}", ""),
-    "p (t)": "p_t",
-    "p (Holm)": "p_holm",
-    "p (Wilcoxon)": "p_wilcoxon",
-    "verdict": written("{verdict}", ""),
-    "in place of the champion": written("{verdict}", ""),
-    "gain": written("{gain:+.3f}", ""),
-    "largest at one seed": written("{most:+.3f}", ""),
-    "seeds outside the band": "outside",
-    "one seed": "one_seed",
-    "ten seeds": "ten_seeds",
-    "median G": "median_G",
-    "AdaSub": "adasub",
-    "CohGate": "cohgate",
-    "noise removed (dB)": "noise",
-    "machine sound lost (dB)": "machine_sound",
-    "anomaly removed (dB)": "anomaly",
-    "difference (dB)": "difference",
-}
-"""Head to the column it shows, or to what makes its cells."""
-STEPS = (
-    *("score", "source AUC", "target AUC", "pAUC", "Ω"),
-    *("mean ± std", "difference ± std", "95 % interval", "p", "verdict"),
-)
-"""Of :func:`asdlib.compare.findings.steps`."""
+    return [cell(row) for row in table.to_dict("records")]
 
 
 def front_ends(
@@ -155,14 +146,15 @@ def front_ends(
     reported : rows of the paper's Table 2.
     """
     given = pd.DataFrame(reported).set_index("front_end").reindex(list(names))
+    spread = COLUMNS["mean ± std"]
     verdicts = {own[0]: verdict for own, verdict in compared[["system", "verdict"]].to_numpy()}
     return pd.DataFrame(
         {
             "front-end": [NAMES[name] for name in names],
-            **{head: _spread(rows) for head, rows in measured.items()},
+            **{head: written(rows, spread) for head, rows in measured.items()},
             "verdict": [verdicts.get(name, "") for name in names],
-            "reported, all": _spread(given),
-            "reported, fan": written("{fan_mean:.3f} ± {fan_std:.3f}")(given),
+            "reported, all": written(given, spread),
+            "reported, fan": written(given, "{fan_mean:.3f} ± {fan_std:.3f}"),
         }
     )
 
@@ -189,13 +181,11 @@ def of(count: int, whole: int) -> str:
 
 def entries(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Index and name of every row of :func:`asdlib.compare.findings.overview`."""
-    named = {
-        key: system_name(*table["title"][key].split("/")) for key in table.index if key == "highest"
-    }
-    return [
-        (key, named.get(key, key) + ", by labels" * bool(table["by_labels"][key]))
-        for key in table.index
-    ]
+    found = []
+    for key, row in table.iterrows():
+        name = system_name(*row["title"].split("/")) if key == "highest" else str(key)
+        found.append((str(key), f"{name}, by labels" if row["by_labels"] else name))
+    return found
 
 
 def overview(table: pd.DataFrame, best: str) -> pd.DataFrame:
@@ -213,8 +203,8 @@ def overview(table: pd.DataFrame, best: str) -> pd.DataFrame:
     shown = table[[name for name in names if table[name].notna().any()]].astype(float).round(3)
     shown = shown.rename(columns={"overall": "all"})
     if best:
-        cells = written("{mean:+.3f} ({low:+.3f} to {high:+.3f})", "")(table)
-        shown[f"{best} minus it (95 %)"] = cells
+        difference = COLUMNS["difference (95 % interval)"]
+        shown[f"{best} minus it (95 %)"] = written(table, difference)
     for kind, head in _OF_SYSTEM.items():
         if kind in table and not (kind == "unlabelled" and best):
             cells = [of(*own) if isinstance(own, tuple) else "" for own in table[kind]]
@@ -252,12 +242,9 @@ def by_gain(table: pd.DataFrame, front_end: str) -> pd.DataFrame:
     ----------
     front_end : that all rows have.
     """
-    systems = [
-        f"{system_name(front_end, scorer)}{', level-free' if free else ''}"
-        for scorer, free in zip(table["scorer"], table["level_free"], strict=True)
-    ]
-    shown = table.drop(columns=["scorer", "level_free"])
-    shown = shown.rename(columns={gain: f"{gain:+g} dB" if gain else "0 dB" for gain in shown})
+    kinds = zip(table["scorer"], table["level_free"], strict=True)
+    systems = [system_name(front_end, own) + ", level-free" * free for own, free in kinds]
+    shown = table.drop(columns=["scorer", "level_free"]).rename(columns="{:+g} dB".format)
     shown.insert(0, "system", systems)
     return shown
 
