@@ -125,25 +125,20 @@ def kernel() -> Iterator[Kernel]:
 
 def execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) -> None:
     """Execute the chapters, some beside one another; after an error no other one is begun."""
-    waiting = iter(sorted(CHAPTERS, key=lambda name: (name in _LAST, name not in _LONG)))
+    others = [name for name in CHAPTERS if name not in (*_LONG, *_LAST)]
+    rounds = [iter([*_LONG, *others]), iter(_LAST)]
     kernels: list[Kernel] = []
-    done: list[str] = []
-    no_other = threading.Event()
+    # once between the rounds, before the last chapters read it
+    between = threading.Barrier(AT_A_TIME, lambda: study.remember(place))
 
     def work() -> None:
         with kernel() as own:
             kernels.append(own)
-            for chapter in waiting:
-                if chapter in _LAST:
-                    no_other.wait()
-                    if len(done) < len(CHAPTERS) - len(_LAST):
-                        return
-                execute(chapter, params, folder, key, own)
-                done.append(chapter)
-                bar.update()
-                if len(done) == len(CHAPTERS) - len(_LAST):
-                    study.remember(place)  # once, before the last ones read it
-                    no_other.set()
+            for waiting in rounds:
+                for chapter in waiting:
+                    execute(chapter, params, folder, key, own)
+                    bar.update()
+                between.wait()
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         workers = [pool.submit(work) for _ in range(AT_A_TIME)]
@@ -151,8 +146,9 @@ def execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) 
             for worker in as_completed(workers):
                 worker.result()
         except BaseException as error:
-            list(waiting)
-            no_other.set()
+            for waiting in rounds:
+                list(waiting)
+            between.abort()
             while isinstance(error, KeyboardInterrupt) and wait(workers, timeout=0.1).not_done:
                 for started in kernels:
                     started.kill()
@@ -171,14 +167,12 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    text, record = read(chapter), folder / f"{chapter}.json"
-    key, files = _described(chapter, params, folder, key)
-    done, *_ = files
-    last, now = store.load(record) or {}, _state(key, files)
+    done, record = folder / f"{chapter}.ipynb", folder / f"{chapter}.json"
+    last, now = store.load(record) or {}, _state(chapter, params, folder, key)
     if last == now:
         return done
-    for file in files if last.get("key") == key else ():
-        if now["files"].get(file.name) not in (None, last["files"].get(file.name)):
+    for file, content in last["files"].items() if last.get("key") == now["key"] else ():
+        if now["files"].get(file, content) != content:
             tqdm.write(f"{file}: damaged; {chapter} is executed again.", file=sys.stderr)
     # its warning of keys that the cell does not name: the chapter checks them all
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -187,7 +181,7 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     try:
         with clock(f"chapter {chapter}"):
             executed = papermill.execute_notebook(
-                jupytext.reads(text, "py:percent"),
+                jupytext.reads(read(chapter), "py:percent"),
                 str(part).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces
                 parameters=params.model_dump(mode="json"),
                 progress_bar=False,
@@ -204,29 +198,24 @@ def execute(chapter: str, params: Params, folder: Path, key: str, executor: Kern
     with replacing(done) as beside:
         nbformat.write(executed, beside)
     part.unlink()
-    store.save(_state(key, files), record)
+    store.save(_state(chapter, params, folder, key), record)
     return done
 
 
 def is_done(chapter: str, params: Params, folder: Path, key: str) -> bool:
     """Whether :func:`execute` would leave a chapter as it is."""
-    own = _described(chapter, params, folder, key)
-    return bool(store.load(folder / f"{chapter}.json") == _state(*own))
+    record = store.load(folder / f"{chapter}.json")
+    return bool(record == _state(chapter, params, folder, key))
 
 
-def _described(chapter: str, params: Params, folder: Path, key: str) -> tuple[str, list[Path]]:
-    """The key of an executed chapter, and the files that it writes: first the notebook."""
+def _state(chapter: str, params: Params, folder: Path, key: str) -> dict[str, Any]:
+    """What a chapter is executed for, and the content of what it wrote."""
     text = read(chapter)
     labels = sorted(set(LABEL.findall(text)))
     names = [f"{own}.{'svg' if own.startswith('fig') else 'csv'}" for own in labels]
-    files = [folder / f"{chapter}.ipynb", *(Path(params.figures) / name for name in names)]
-    return digest([text, params.model_dump(mode="json"), key]), files
-
-
-def _state(key: str, files: list[Path]) -> dict[str, Any]:
-    """What a chapter was executed for, and the content of what it wrote."""
-    found = {file.name: content_digest(file.read_bytes()) for file in files if file.exists()}
-    return {"key": key, "files": found}
+    written = [folder / f"{chapter}.ipynb", *(Path(params.figures) / name for name in names)]
+    found = {str(file): content_digest(file.read_bytes()) for file in written if file.exists()}
+    return {"key": digest([text, params.model_dump(mode="json"), key]), "files": found}
 
 
 def read(chapter: str) -> str:

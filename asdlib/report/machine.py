@@ -127,19 +127,17 @@ def _table(table: pd.DataFrame) -> str:
 def _alarm(monitor: Monitor, row: Any) -> str:
     """An alarm with its reasons, and with picture and sound where the recording is still there."""
     reasons = "".join(f"<li>{_text(reason)}</li>" for reason in row.reasons)
-    head = (
-        f"<h3>{_text(row.name)}</h3><p>{row.time}, score {row.score:.1f}, p {row.p_value:.3f}</p>"
-    )
+    values = f"{row.time}, score {row.score:.1f}, p {row.p_value:.3f}"
+    said = f"<h3>{_text(row.name)}</h3><p>{values}</p><ul>{reasons}</ul>"
     rate, sounds = monitor.spectra.sample_rate, ""
     try:
         signal = recordings.signal(*history.sound(row.path, row.content), monitor.spectra)
         found = monitor.evidence(signal, rate)
     except (AsdError, MemoryError) as error:
-        return f"{head}<ul>{reasons}</ul><p>No picture and no sound: {_text(sentence(error))}</p>"
+        return f"{said}<p>No picture and no sound: {_text(sentence(error))}</p>"
     begin, where = round(found.start * rate), f", from {found.start:.1f} s" * bool(found.start)
     for own, name in zip(signal[:, begin:], ("near", "far"), strict=True):
         sound = encode(match_level(own[: round(_SECONDS * rate)]), rate, lossless=False)
         sounds += player(sound, f"{name} microphone{where}")
     picture = embedded(charts_evidence.reading([found]), "what differs from normal", "png")
-    shown = f"<div class='asd-players'>{sounds}</div><div class='wide'>{picture}</div>"
-    return f"{head}<ul>{reasons}</ul>{shown}"
+    return f"{said}<div class='asd-players'>{sounds}</div><div class='wide'>{picture}</div>"

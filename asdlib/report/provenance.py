@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -34,8 +33,6 @@ _PACKAGES = (
     *("numpy", "scipy", "pandas", "torch", "scikit-learn", "pyroomacoustics"),
     *("papermill", "sphinx", "myst-nb"),
 )
-
-
 _AFTER = ("pages", "chapters", "chapter index", "chapter 99_provenance")
 
 
@@ -60,8 +57,7 @@ def reported_baseline(machines: Sequence[str]) -> float | None:
 def parameters(params: Params) -> pd.DataFrame:
     """Every parameter with its value, nested names dotted."""
     flat = pd.json_normalize(params.model_dump(mode="json", exclude={"figures", "results", "data"}))
-    values = [str(value) for value in flat.iloc[0]]
-    return pd.DataFrame({"parameter": flat.columns, "value": values})
+    return pd.DataFrame({"parameter": flat.columns, "value": flat.iloc[0].map(str).tolist()})
 
 
 def versions() -> pd.DataFrame:
@@ -87,8 +83,8 @@ def seconds(params: Params) -> pd.DataFrame:
     made after it.
     """
     found = study.stage_seconds(resolve(params.results) / params.name)
-    rows = {stage: own for stage, own in found.items() if stage not in _AFTER}
-    return pd.DataFrame({"stage": rows.keys(), "seconds": rows.values()})
+    rows = [(stage, own) for stage, own in found.items() if stage not in _AFTER]
+    return pd.DataFrame(rows, columns=["stage", "seconds"])
 
 
 def made(params: Params, recordings: Recordings) -> str:
@@ -185,16 +181,11 @@ def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Learning curves: machine, front_end, seed, epoch, loss; no rows where nothing is trained."""
     found = []
     for task in tasks(params, recordings):
-        values = np.array(stages.about(task)["losses"])
-        epoch, seed = np.indices(values.shape)
-        columns = {
-            "machine": task.machine,
-            "front_end": task.name,
-            "seed": np.array(params.seeds)[seed.ravel()],
-            "epoch": epoch.ravel() + 1,
-            "loss": values.ravel(),
-        }
-        found.append(pd.DataFrame(columns))
+        losses = stages.about(task)["losses"]
+        epochs = pd.RangeIndex(1, len(losses) + 1, name="epoch")
+        curves = pd.DataFrame(losses, index=epochs, columns=params.seeds)
+        long = curves.melt(var_name="seed", value_name="loss", ignore_index=False).reset_index()
+        found.append(long.assign(machine=task.machine, front_end=task.name))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
