@@ -18,7 +18,7 @@ from asdlib import study
 from asdlib.explore import picture
 from asdlib.explore.data import ClipPicture, StudyReader
 from asdlib.frontends import FRONT_ENDS, trained_front_ends
-from asdlib.params import AsdError, Denoising, Params, load
+from asdlib.params import AsdError, Params, load
 from asdlib.report import panels
 from asdlib.report.style import NAMES, SCORER_NAMES, sound_name, system_name
 from asdlib.runtime.errors import plural
@@ -82,18 +82,6 @@ class Explorer:
         ends = {"min": min(low, value), "max": max(high, value)}
         return widgets.FloatSlider(value=value, step=step, description=name, **ends)
 
-    @property
-    def constants(self) -> Denoising:
-        """The study's constants with what the sliders say.
-
-        Raises
-        ------
-        AsdError
-            Where they cannot go together.
-        """
-        moved = {name: slider.value for name, slider in self.sliders.items()}
-        return load({"denoising": {**self.params.denoising.model_dump(), **moved}}).denoising
-
     def update(self, change: object = None) -> None:
         """Compute and show what the controls say; whatever is wrong becomes a sentence."""
         if self._updating:  # a control that is moved from here
@@ -119,7 +107,9 @@ class Explorer:
         _offer(self.clip, clips["name"] + "  (" + kinds + ")", clips.index)
         for name, slider in self.sliders.items():
             slider.disabled = name not in ("percentile", *FRONT_ENDS[front_end].reads)
-        row, constants = clips.loc[self.clip.value], self.constants
+        moved = {name: slider.value for name, slider in self.sliders.items()}
+        constants = load({"denoising": self.params.denoising.model_dump() | moved}).denoising
+        row = clips.loc[self.clip.value]
         self.decisions.value = html.escape(describe_decisions(self.reader.decisions, row))
         wrong = self._wrong_with(row)
         try:
@@ -135,7 +125,7 @@ class Explorer:
             player = self.players[name]
             player.layout.display = "none" if sound is None else ""
             if sound is not None:
-                what = f"after {NAMES[front_end]}" if name == "denoised" else sound_name(name)
+                what = sound_name(front_end if name == "denoised" else name)
                 source = panels.encode(panels.match_level(sound), self.params.spectra.sample_rate)
                 player.value = panels.player(source, what)
         self._explain(row, front_end)
@@ -148,7 +138,7 @@ class Explorer:
         self.untrained.layout.display = "" if found else "none"
         if found:
             table, z = self.reader.explained(self.clip.value, front_end, self.scorer.value)
-            made = f"$z$ = {z:.2f}, $D^2$ = {table['contribution'].sum():.0f}"
+            made = f"z = {z:.2f}, D² = {table['contribution'].sum():.0f}"
             own = "; fitted on this clip too" if row["split"] == "train" else ""
             name = system_name(front_end, self.scorer.value)
             said = f"{name}: {made}, with the study's constants{own}"

@@ -22,7 +22,6 @@ from asdlib.calibration import Calibration
 from asdlib.clipstats import S5
 from asdlib.compare import statistics, systems
 from asdlib.frontends import FRONT_ENDS, gain
-from asdlib.guard import PerClip
 from asdlib.measure.truth import truth_of
 from asdlib.noise import Floors, expected_noise, following
 from asdlib.params import AsdError, Denoising, Params
@@ -183,10 +182,9 @@ class StudyReader:
             note = f"too short for a score: {len(frames)} frames, {p.spectra.stack} are needed"
             return replace(picture, notes=(remark, note))
         energy, seed_z = trained.score(frames)
-        mean, z = energy.mean(0), PerClip.combine([PerClip([one], ["clip"]) for one in seed_z])
+        mean, z = energy.mean(0), float(seed_z.mean())
         quantile = float(np.percentile(mean, p.scoring.percentile))
-        made = {"energy": mean, "quantile": quantile, "seed_z": seed_z, "z": z.item()}
-        return replace(picture, trained=trained, **made)
+        return replace(picture, trained=trained, energy=mean, quantile=quantile, seed_z=seed_z, z=z)
 
     def _trained(self, machine: str, front_end: str) -> Trained | None:
         """Trained models; none where the study has none."""

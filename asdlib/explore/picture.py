@@ -13,13 +13,12 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from asdlib.explore.data import ClipPicture, Trained
 from asdlib.params import Params
 from asdlib.report import charts_evidence
-from asdlib.report.style import COLOURS, NAMES, SCORER_NAMES, font_families
+from asdlib.report.style import COLOURS, NAMES, PALETTE, SCORER_NAMES, font_families
 from asdlib.spectra import decibels, frequencies
 
 _DPI = 80
@@ -57,22 +56,21 @@ def panels(clip: ClipPicture, params: Params, front_end: str, title: str) -> byt
     extent = (0, clip.near.shape[1] * hop, 0, kilohertz[-1])
     near, far, denoised = map(decibels, (clip.near, clip.far, clip.denoised))
     low, high = np.percentile([near, far], [10, 99.8])  # does not move with a slider
-    power = Normalize(low, max(high, low + 1))
-    for ax, name, values, colours, scale in (
-        (axes[0], "near microphone, power (dB)", near, "magma", power),
-        (axes[1], "far microphone, power (dB)", far, "magma", power),
-        (axes[2], f"near after {NAMES[front_end]}, power (dB)", denoised, "magma", power),
-        (axes[3], _SNR, clip.snr, "RdBu_r", Normalize(-20, 20)),
-        (axes[4], _GAIN, clip.gain, "viridis", Normalize(-15, 0)),
+    ends = low, max(high, low + 1)
+    for ax, name, values, colours, (least, most) in (
+        (axes[0], "near microphone, power (dB)", near, "magma", ends),
+        (axes[1], "far microphone, power (dB)", far, "magma", ends),
+        (axes[2], f"near after {NAMES[front_end]}, power (dB)", denoised, "magma", ends),
+        (axes[3], _SNR, clip.snr, "RdBu_r", (-20, 20)),
+        (axes[4], _GAIN, clip.gain, "viridis", (-15, 0)),
     ):
         ax.set(title=name, xlabel="time (s)", ylabel="frequency (kHz)")
         ax.set_facecolor("#bdbdbd")  # seen where a ratio has no value
-        look: Any = {"cmap": colours, "norm": scale, "origin": "lower", "aspect": "auto"}
-        shown = ax.imshow(np.ma.masked_invalid(values), extent=extent, **look)
-        if scale is not power:
-            fig.colorbar(shown, ax=ax, pad=0.02, fraction=0.05)
+        look: Any = {"cmap": colours, "vmin": least, "vmax": most, "aspect": "auto"}
+        shown = ax.imshow(values, extent=extent, origin="lower", **look)
+        fig.colorbar(shown, ax=ax, pad=0.02, fraction=0.05)
     _spectra(axes[5], clip, kilohertz)
-    _transfer(axes[6], clip, kilohertz)
+    _transfer(axes[6], decibels(clip.floors.transfer), kilohertz)
     axes[7].set(xlabel="time (s)", ylabel="$||e_i||^2$, mean of seeds", xlim=extent[:2])
     axes[8].set(xlabel="$z$", ylabel="density")
     if clip.trained is None:
@@ -91,12 +89,12 @@ def shares(table: pd.DataFrame, title: str) -> bytes:
     Parameters
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explain`.
-    title : with mathematics between dollar signs.
+    title : plain text.
     """
     fig = Figure(figsize=(12.4, 2.9), dpi=_DPI)
     axes = fig.add_axes((0.05, 0.17, 0.89, 0.7))
     charts_evidence.contributions(axes, table)
-    axes.set_title(title, loc="left")
+    axes.set_title(title, loc="left", parse_math=False)
     return _encoded(fig)
 
 
@@ -121,27 +119,25 @@ def _spectra(ax: Axes, clip: ClipPicture, kilohertz: np.ndarray) -> None:
     ax.legend(loc="upper right", ncols=2)
 
 
-def _transfer(ax: Axes, clip: ClipPicture, kilohertz: np.ndarray) -> None:
-    level = decibels(clip.floors.transfer)
-    middle = float(np.median(level))
+def _transfer(ax: Axes, level: np.ndarray, kilohertz: np.ndarray) -> None:
     ax.plot(kilohertz, level, color=COLOURS["refsub"])
-    ax.axhline(middle, color=COLOURS["refsub"], ls=":", lw=1)
-    what = f"median {middle:.1f} dB" if level.max() > _QUIET else "0: nothing is subtracted"
+    ax.axhline(np.median(level), color=COLOURS["refsub"], ls=":", lw=1)
     ax.margins(x=0)
-    ax.set(title=f"noise transfer $G_m(k)$, {what}", xlabel="frequency (kHz)", ylabel="dB")
+    title = f"noise transfer $G_m(k)$, median {np.median(level):.1f} dB"
+    ax.set(title=title, xlabel="frequency (kHz)", ylabel="dB")
 
 
 def _energy(ax: Axes, clip: ClipPicture, params: Params, hop: float) -> None:
     middle = np.arange(len(clip.energy)) + (params.spectra.stack - 1) / 2
     ax.plot(middle * hop, clip.energy, color=COLOURS["adasub"])
-    ax.axhline(clip.quantile, color=COLOURS["wiener"], ls="--", lw=1)
+    ax.axhline(clip.quantile, color=PALETTE[3], ls="--", lw=1)
     ax.set_ylim(0, 1.1 * float(clip.energy.max()))
     ax.set_title(f"residual energy, P{params.scoring.percentile:g} = {clip.quantile:.3g}")
 
 
 def _scores(ax: Axes, clip: ClipPicture, trained: Trained) -> None:
     ends = -3.5, float(np.clip(3 * np.ceil(clip.z / 3) + 3, 6, 30))
-    grid, colour = np.linspace(*ends, 160), COLOURS["wiener"]
+    grid, colour = np.linspace(*ends, 160), PALETTE[3]
     clipped = np.clip(trained.training, *ends)
     ax.hist(clipped, bins=24, range=ends, density=True, color="#d9d9d9", label="training clips")
     ax.plot(grid, trained.density(grid), color=COLOURS["adasub"], label="fitted gamma")

@@ -215,24 +215,6 @@ def checked(table: pd.DataFrame) -> str:
     return f"{told}. S5 does without the far microphone for {' and '.join(close)}."
 
 
-def spread(ladder: pd.DataFrame, band: float) -> str:
-    """Return how far seeds of one system scatter, against what counts as variance.
-
-    Parameters
-    ----------
-    ladder : of :func:`asdlib.compare.findings.ladder`.
-    band : of the differences at one seed that count as variance in the paper.
-    """
-    known = ladder.dropna(subset="std").sort_values("std")
-    if known.empty:
-        return "Nothing was trained with several seeds and labels, so no seed can be compared."
-    most: Any = known.iloc[-1]
-    return (
-        f"Seeds scatter Ω by a standard deviation of up to {most['std']:.3f} ({most['system']}); "
-        f"in the paper, a difference at one seed below {band:g} counts as variance."
-    )
-
-
 def monitored(found: pd.DataFrame, machine: str, rate: float) -> str:
     """Return what the monitor of a machine finds, and its false alarms.
 

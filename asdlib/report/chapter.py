@@ -28,7 +28,6 @@ _RESULT = re.compile(r"\*\*(.+)\*\*\n\n<!-- result -->")
 _ASIDE = re.compile(r" \([^()]*\)")  # how sure, which the chapter says
 CONTENTS = "<!-- chapters -->"
 """Where the first page has the chapters with their results."""
-_REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
 _LABELLED = re.compile(r"^:name: (?:fig|tab)-", re.MULTILINE)
 _NOTHING = "These recordings do not have what this figure needs."
 _UNFOLDED = "<details><summary>Show the others</summary>\n\n![The same]({})\n\n</details>"
@@ -105,9 +104,8 @@ class Chapter:
         first, others = _divided(data[0], most or {})
         style.show_figure(draw(first, *data[1:], **options), label, caption, folder=self.folder)
         if others is not None:
-            rest = style.save_figure(
-                draw(others, *data[1:], **options), f"more-{label}", self.folder
-            )
+            drawn = draw(others, *data[1:], **options)
+            rest = style.save_figure(drawn, f"more-{label}", self.folder)
             self.say(_UNFOLDED.format(f"/figures/{rest.name}"))
 
     def table(
@@ -140,9 +138,7 @@ class Chapter:
             last.unlink()
         self.say(f"{why}\n\n<!-- left out: {label} -->".lstrip())
 
-    def say(self, text: str) -> None:
-        """Show a paragraph of MyST text with measured values in it."""
-        tables.say(text)
+    say = staticmethod(tables.say)
 
     def result(self, text: str) -> None:
         """Show a chapter's result; the first page repeats it. Without one, nothing is shown."""
@@ -171,7 +167,6 @@ def resolve_references(chapters: Mapping[str, Any]) -> None:
     ----------
     chapters : executed notebooks as nbformat reads them, by their names.
     """
-    cells = [cell for notebook in chapters.values() for cell in notebook.cells]
     shown = {name: list(_shown(notebook)) for name, notebook in chapters.items()}
     every = [data for own in shown.values() for data in own]
     missing = {label for data in every for label in _MARK.findall(data["text/markdown"])}
@@ -180,9 +175,10 @@ def resolve_references(chapters: Mapping[str, Any]) -> None:
     for data in every:
         text = data["text/markdown"].replace(CONTENTS, f"{head}\n{listed}")
         data["text/markdown"] = unnumbered(text, missing)
-    for cell in cells:
-        if cell.cell_type == "markdown":
-            cell.source = unnumbered(cell.source, missing)
+    for notebook in chapters.values():
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = unnumbered(cell.source, missing)
 
 
 def _shown(notebook: Any) -> Iterator[dict[str, str]]:
@@ -200,7 +196,7 @@ def _entry(name: str, shown: Sequence[dict[str, str]]) -> str:
 
 
 def unnumbered(text: str, missing: set[str]) -> str:
-    r"""Put words in place of references to what is left out.
+    """Put words in place of references to what is left out.
 
     Parameters
     ----------
@@ -209,15 +205,10 @@ def unnumbered(text: str, missing: set[str]) -> str:
 
     Examples
     --------
-    >>> unnumbered("See {numref}`fig-a` and\n{numref}`tab-b`. {numref}`tab-b` ends.", {"tab-b"})
-    'See {numref}`fig-a` and\nthe table that is left out. The table that is left out ends.'
+    >>> unnumbered("See {numref}`fig-a`. {numref}`tab-b` ends.", {"tab-b"})
+    'See {numref}`fig-a`. Table (left out) ends.'
     """
-
-    def words(found: re.Match[str]) -> str:
-        if found[2] not in missing:
-            return found[0]
-        kind = "figure" if found[2].startswith("fig") else "table"
-        first = "the" if found[1] is None else f"{found[1]}The"
-        return f"{first} {kind} that is left out"
-
-    return _REFERENCE.sub(words, text)
+    for label in missing:
+        kind = "Fig." if label.startswith("fig") else "Table"
+        text = text.replace(f"{{numref}}`{label}`", f"{kind} (left out)")
+    return text

@@ -56,8 +56,7 @@ def forest(rows: int, *, line: float, xlabel: str) -> tuple[Figure, Axes]:
     """Return an axis for dots and intervals by name, the first at the top, with a dotted line."""
     fig, ax = plt.subplots(figsize=(7.2, 0.4 * rows + 1.4), layout="constrained")
     ax.axvline(line, color="#777777", ls=":", lw=1.2)
-    ax.invert_yaxis()
-    ax.set(xlabel=xlabel)
+    ax.set(ylim=(rows - 0.5, -0.5), xlabel=xlabel)
     return fig, ax
 
 

@@ -75,7 +75,8 @@ def deviations(ax: Axes, table: pd.DataFrame) -> None:
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explain`.
     """
-    for name, own in table.groupby("statistic", sort=False):
+    for name in table["statistic"].unique():
+        own = table[table["statistic"] == name]
         look: Any = {"color": STATISTIC_COLOURS[name], "label": STATISTIC_NAMES[name], "lw": 1}
         ax.plot(own["frequency"] / 1000, own["deviation"], **look)
     ax.set(xlabel="frequency (kHz)", ylabel="standard deviations\nof normal recordings")

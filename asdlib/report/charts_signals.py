@@ -60,8 +60,8 @@ def spectrograms(
     """Log-spectrograms on one time axis, one frequency axis and one colour scale."""
     levels = {name: decibels(power) for name, power in powers.items()}
     low, high = np.percentile(np.concatenate([own.ravel() for own in levels.values()]), [10, 99.8])
-    size, same = (7.0, 1.5 * len(levels) + 0.6), {"sharex": True, "sharey": True, "squeeze": False}
-    fig, axes = plt.subplots(len(levels), figsize=size, layout="constrained", **same)
+    same: Any = {"sharex": True, "sharey": True, "squeeze": False, "layout": "constrained"}
+    fig, axes = plt.subplots(len(levels), figsize=(7.0, 1.5 * len(levels) + 0.6), **same)
     for ax, (name, level) in zip(axes.flat, levels.items(), strict=True):
         image(ax, level, hop_length / sample_rate, sample_rate / 2000, vmin=low, vmax=high)
         ax.set_title(sound_name(name) if name in ("near", "far") else NAMES[name])

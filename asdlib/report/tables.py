@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
+from asdlib.compare import findings
 from asdlib.io import files
 from asdlib.report.style import NAMES, SCORER_NAMES, system_name
 
@@ -197,11 +198,9 @@ def overview(table: pd.DataFrame, best: str) -> pd.DataFrame:
     """
     if table.empty:
         return table
-    names = list(table.columns[2 : table.columns.get_loc("overall")])
-    if len(names) > 1:
-        names.append("overall")
-    shown = table[[name for name in names if table[name].notna().any()]].astype(float).round(3)
-    shown = shown.rename(columns={"overall": "all"})
+    shown = findings.by_machine(table).T.round(3)
+    if len(shown.columns) > 1 and best:
+        shown["all"] = table["overall"].round(3)
     if best:
         difference = COLUMNS["difference (95 % interval)"]
         shown[f"{best} minus it (95 %)"] = written(table, difference)

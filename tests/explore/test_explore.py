@@ -248,7 +248,7 @@ def test_a_clip_is_explained_by_the_views_that_were_computed(studied, app, monke
         keys = {"name": name, "front_end": front_end, "scorer": scorer}
         (z,) = table.loc[(table[list(keys)] == pd.Series(keys)).all(axis=1), "score"]
         squared = expected["contribution"].sum()
-        assert f": $z$ = {z:.2f}, $D^2$ = {squared:.0f}, with the study's" in title
+        assert f": z = {z:.2f}, D² = {squared:.0f}, with the study's" in title
         assert pixels(app.shares.value).std() > 5
     app.front_end.value = "cohgate"
     assert (app.scorer.options, app.untrained.layout.display) == ((), "none")

@@ -100,13 +100,6 @@ def test_the_worst_place_is_where_most_machine_sound_is_lost():
     assert answers.worst(swept[:0], "metres", "At {:g} m") == ""
 
 
-def test_seeds_are_told_by_the_largest_scatter():
-    ladder = pd.DataFrame({"system": ["AE", "S1", "S5"], "std": [0.01, 0.034, np.nan]})
-    said = answers.spread(ladder, 0.022)
-    assert said.startswith("Seeds scatter Ω by a standard deviation of up to 0.034 (S1); in the ")
-    assert answers.spread(ladder[2:], 0.022).startswith("Nothing was trained with several seeds")
-
-
 def test_the_monitor_is_judged_where_there_are_labels():
     counts = {"label": ["anomaly", "normal", "normal"], "alarms": [3, 1, 9], "clips": [4, 8, 9]}
     counts |= {"domain": ["all", "all", "source"]}

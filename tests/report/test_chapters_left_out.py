@@ -85,7 +85,7 @@ def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, chapters):
     referred = set(re.findall(r"{numref}`([\w-]+)`", "".join(texts)))
     assert referred
     assert referred <= shown
-    assert "the table that is left out" in "".join(texts)
+    assert "Table (left out)" in "".join(texts)
 
 
 def test_embedded_scenes_without_autoencoders_get_every_chapter(tmp_path, chapters):
