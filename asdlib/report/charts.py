@@ -23,7 +23,7 @@ def panels(
     *,
     names: tuple[str, str],
     colours: Mapping[str, str] | None = None,
-    markers: Mapping[str, Any] | None = None,
+    points: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> sns.FacetGrid:
     """Draw one panel for every value of a column, on the same axes: points or lines of some kinds.
@@ -32,14 +32,15 @@ def panels(
     ----------
     by, kind : columns; the values of ``by`` are the titles, those of ``kind`` the legend.
     names : of the axes, once for all panels.
-    colours, markers : of the kinds; lines in place of points without markers.
+    colours : of the kinds.
+    points : markers of the kinds; without them, lines are drawn.
     options : of :func:`seaborn.relplot`.
     """
-    look: dict[str, Any] = {"hue": kind, "kind": "scatter" if markers else "line"}
+    look: dict[str, Any] = {"hue": kind, "kind": "scatter" if points else "line"}
     if colours:
         look |= {"hue_order": list(colours), "palette": dict(colours)}
-    if markers:
-        look |= {"style": kind, "style_order": list(markers), "markers": dict(markers)}
+    if points:
+        look |= {"style": kind, "style_order": list(points), "markers": dict(points)}
     place: Any = {"col": by, "col_wrap": min(2, table[by].nunique()), "height": 2.5}
     grid = sns.relplot(table, x=x, y=y, aspect=1.28, **place, **look | options)
     grid.set_titles("{col_name}")

@@ -61,7 +61,7 @@ def contributions(ax: Axes, table: pd.DataFrame) -> None:
     """
     shares = table.pivot(index="frequency", columns="statistic", values="contribution")
     names = table["statistic"].unique()
-    look: Any = {"colors": [STATISTIC_COLOURS[name] for name in names], "step": "mid"}
+    look: Any = {"colors": [STATISTIC_COLOURS[name] for name in names], "step": "mid", "lw": 0}
     look |= {"labels": [STATISTIC_NAMES[name] for name in names]}
     ax.stackplot(shares.index / 1000, shares[names].to_numpy().T, **look)
     ax.set(xlabel="frequency (kHz)", ylabel="contribution to D²")
@@ -129,7 +129,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
     low, high = np.percentile(found.levels, [5, 99.5])
     rows = np.arange(len(found.centres)) + 0.5
     marks = [(low * 0.97, high * 1.03) for low, high in found.bands]  # a line has no width
-    differs = "dB louder (red) or quieter (blue) than normal"
+    differs = "dB above normal; blue: below"
     for ax, values, label, colours in (
         (left, found.levels, "dB, noise removed", {"vmin": low, "vmax": high}),
         (right, found.above, differs, {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}),
@@ -147,9 +147,9 @@ def reading(evidence: Sequence[Any]) -> Figure:
     words.axis("off")
     said = found.reading
     head = f"{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
-    paragraphs = [fill(said.name, 40), head, *said.remarks, *said.reasons, *said.health]
-    text = words.text(0, 1, "\n\n".join(paragraphs), va="top", fontsize=9, wrap=True)
-    text.set_in_layout(False)  # it wraps in the room that is left
+    paragraphs = (said.name, head, *said.remarks, *said.reasons, *said.health)
+    text = "\n\n".join(fill(paragraph, 38) for paragraph in paragraphs)
+    words.text(0, 1, text, va="top", fontsize=9).set_in_layout(False)
     return fig
 
 

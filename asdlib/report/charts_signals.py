@@ -97,7 +97,7 @@ def harder(table: pd.DataFrame) -> Figure:
     table : of :func:`asdlib.measure.truth.harder`.
     """
     look: Any = {"colours": {"source": PALETTE[0], "target": PALETTE[1]}, "s": 45, "alpha": 0.7}
-    look |= {"markers": {"source": "o", "target": "D"}}
+    look |= {"points": {"source": "o", "target": "D"}}
     names = ("level of the machine (dB)", "centroid (kHz)")
     return panels(table, "scenes", "level", "centroid", "domain", names=names, **look).figure
 
@@ -151,7 +151,8 @@ def phase_bounds(table: pd.DataFrame) -> Figure:
     look: Any = {"colours": dict(zip(names.values(), colours, strict=True))}
     look |= {"style": "what", "dashes": [(4, 2), "", ""], "names": (_FREQUENCY, "attenuation (dB)")}
     shown = panels(long, "machine", "kHz", "dB", "what", **look)
-    shown.refline(y=0, color="#999999", ls="-", lw=0.8)
+    for ax in shown.axes.flat:
+        ax.axhline(0, color="#999999", lw=0.8)
     return shown.figure
 
 

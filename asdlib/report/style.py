@@ -27,24 +27,25 @@ from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 from asdlib.io import files
 
 PALETTE = sns.color_palette("colorblind").as_hex()
-_FIXED = {"near": "#6e6e6e", "truth": "#111111"}
+_FIXED = {"near": ("#6e6e6e", "o"), "truth": ("#111111", "*")}
+_DARK = [PALETTE[number] for number in (5, 2, 0, 1, 6, 3, 9, 4)]
 # filled ones alone: seaborn does not mix them with others
-_MARKERS = [*"osD^vPX<>p*hdH8", *((points, 1, 0) for points in range(6, 16))]
+_STARS = [(points, 1, angle) for points in (3, 4, 5, 6) for angle in (0, 180 / points)]
 
 
 def _looks(names: Iterable[str]) -> dict[str, tuple[str, Any]]:
     """Return a colour and a marker of every front-end, in their order."""
-    names = list(names)
-    colours = [*PALETTE, *sns.husl_palette(len(names), s=0.8, l=0.4).as_hex()]
-    looks = zip(names, colours, cycle(_MARKERS), strict=False)
-    return {name: (_FIXED.get(name, colour), marker) for name, colour, marker in looks}
+    others = [name for name in names if name not in _FIXED]
+    colours = [*_DARK, *sns.husl_palette(len(others), s=0.8, l=0.4).as_hex()]
+    looks = zip(colours, cycle([*"s^Dv<>hXPdH8p", *_STARS]), strict=False)
+    return _FIXED | dict(zip(others, looks, strict=False))
 
 
 NAMES = {name: kind.title or name for name, kind in FRONT_ENDS.items()}
 NAMES |= {"near": "Near"}  # its title is that of an autoencoder
 NAMES |= {name: name.capitalize() for name in COMBINATIONS} | {"baseline": "Baseline"}
 NAMES |= {"interpolate": "AdaSub, middle frame", "denoise": "AdaSub, noisier frame"}
-_BY_KEY = _looks([*NAMES, "truth"])
+_BY_KEY = _looks(NAMES)
 COLOURS = {name: colour for name, (colour, _) in _BY_KEY.items()}
 MARKERS = {name: marker for name, (_, marker) in _BY_KEY.items()}
 SCORER_NAMES = {
@@ -75,12 +76,13 @@ LOOKS = {name: _BY_KEY[key] for key, name in NAMES.items()}
 LOOKS |= {name: _BY_KEY[key] for name, key in _MODELS.items()}
 """Colour and marker by the name of a system or front-end."""
 
-STATISTIC_COLOURS = dict(zip(("p", "s", "psd", "d", "m"), PALETTE, strict=False))
+_STATISTICS = {"p": 0, "m": 9, "s": 1, "d": 4, "psd": 2}
+STATISTIC_COLOURS = {name: PALETTE[number] for name, number in _STATISTICS.items()}
 STATISTIC_NAMES = {
     "p": "level p",
     "m": "mean level m",
-    "s": "unsteadiness s",
-    "d": "speed of changes d",
+    "s": "scatter s",
+    "d": "steps d",
     "psd": "Welch spectrum",
 }
 _MARKUP = re.compile(r"\*|\$|\\(?:[a-z]+\b|[,;{}])|[{}]|_(?=\w\()")  # of MyST and mathematics
@@ -98,7 +100,7 @@ def system_name(front_end: str, scorer: str = "eq1") -> str:
 
 def looks(front_ends: Iterable[str]) -> dict[str, Any]:
     """Colours and markers of some front-ends, by their titles."""
-    every = {"colours": COLOURS, "markers": MARKERS}
+    every: Any = {"colours": COLOURS, "points": MARKERS}
     return {kind: {NAMES[key]: own[key] for key in front_ends} for kind, own in every.items()}
 
 
