@@ -111,7 +111,8 @@ chapter.table(
 
 # %%
 counted = alarms.counted(params, recordings, study_results, alarms.RATES)
-controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
+if len(counted):
+    controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 
 # %% [markdown]
 # ## Clips and the threshold

@@ -28,7 +28,6 @@ _RESULT = re.compile(r"\*\*(.+)\*\*\n\n<!-- result -->")
 _ASIDE = re.compile(r" \([^()]*\)")  # how sure, which the chapter says
 CONTENTS = "<!-- chapters -->"
 """Where the first page has the chapters with their results."""
-_LABELLED = re.compile(r"^:name: (?:fig|tab)-", re.MULTILINE)
 _NOTHING = "These recordings do not have what this figure needs."
 _UNFOLDED = "<details><summary>Show the others</summary>\n\n![The same]({})\n\n</details>"
 _NO_ROWS = "There is nothing to show here."
@@ -167,32 +166,26 @@ def resolve_references(chapters: Mapping[str, Any]) -> None:
     ----------
     chapters : executed notebooks as nbformat reads them, by their names.
     """
-    shown = {name: list(_shown(notebook)) for name, notebook in chapters.items()}
-    every = [data for own in shown.values() for data in own]
-    missing = {label for data in every for label in _MARK.findall(data["text/markdown"])}
-    listed = "\n".join(_entry(name, own) for name, own in shown.items() if name != "index")
-    head = "| chapter | result | figures and tables |\n|---|---|---|"
-    for data in every:
-        text = data["text/markdown"].replace(CONTENTS, f"{head}\n{listed}")
-        data["text/markdown"] = unnumbered(text, missing)
-    for notebook in chapters.values():
-        for cell in notebook.cells:
-            if cell.cell_type == "markdown":
-                cell.source = unnumbered(cell.source, missing)
+    texts = {name: list(_texts(notebook)) for name, notebook in chapters.items()}
+    missing, rows = set[str](), ["| chapter | result |", "|---|---|"]
+    for name, own in texts.items():
+        whole = "\n".join(place[key] for place, key in own)
+        missing.update(_MARK.findall(whole))
+        result = _ASIDE.sub("", next(iter(_RESULT.findall(whole)), "")).replace("|", "\\|")
+        if name != "index":
+            rows.append(f"| {{doc}}`/notebooks/{name}` | {result} |")
+    for place, key in (text for own in texts.values() for text in own):
+        place[key] = unnumbered(place[key].replace(CONTENTS, "\n".join(rows)), missing)
 
 
-def _shown(notebook: Any) -> Iterator[dict[str, str]]:
-    outputs = (out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", []))
-    return (data for data in outputs if "text/markdown" in data)
-
-
-def _entry(name: str, shown: Sequence[dict[str, str]]) -> str:
-    """A chapter's row on the first page: link, results, and how much of it is there."""
-    text = "\n".join(data["text/markdown"] for data in shown)
-    there, left = len(_LABELLED.findall(text)), len(_MARK.findall(text))
-    status = f"{there} of {there + left}" if left else f"all {there}" if there else ""
-    results = _ASIDE.sub("", next(iter(_RESULT.findall(text)), "")).replace("|", "\\|")
-    return f"| {{doc}}`/notebooks/{name}` | {results} | {status} |"
+def _texts(notebook: Any) -> Iterator[tuple[Any, str]]:
+    """Where a notebook has MyST text, its own and what its code has shown."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            yield cell, "source"
+        for output in cell.get("outputs", []):
+            if "text/markdown" in output.get("data", {}):
+                yield output["data"], "text/markdown"
 
 
 def unnumbered(text: str, missing: set[str]) -> str:

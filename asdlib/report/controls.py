@@ -14,10 +14,9 @@ import pandas as pd
 from bokeh import models
 from bokeh.transform import factor_cmap, factor_mark, jitter
 
-from asdlib.report import js, panels, tables
+from asdlib.report import js, panels
 from asdlib.report.style import PALETTE
 
-_NO_ALARMS = "There is no labelled test clip, or no system: alarms cannot be counted."
 _ROWS = ("target anomaly", "target normal", "source anomaly", "source normal")  # upwards
 _WIDE = {"sizing_mode": "stretch_width"}
 
@@ -35,13 +34,9 @@ def show_rates(rates: pd.DataFrame, wanted: float) -> None:
 
     Parameters
     ----------
-    rates : of :func:`asdlib.compare.alarms.by_rate`, at two rates or more; without rows, one
-        sentence says why.
+    rates : of :func:`asdlib.compare.alarms.by_rate`, at two rates or more.
     wanted : share of false alarms to begin with.
     """
-    if rates.empty:
-        tables.say(_NO_ALARMS)
-        return
     steps = sorted(rates["rate"].unique().tolist())
     keys = ["system", "rule", "what", "clips", "machines"]
     series = rates.groupby(keys, sort=False)[["alarms", "unable", "share", "low", "high"]]

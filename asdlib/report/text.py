@@ -65,25 +65,26 @@ def caveat(
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
     on = f"{plural(len(clips), 'labelled test clip')} of {plural(len(counted), 'machine')}"
-    own = "simulated sound, no result of the challenge" if recordings.embedded else "recorded sound"
-    said = f"This is {own}: {on if len(counted) else 'there are no labels'}."
+    kind = (
+        "simulated sound, no result of the challenge" if recordings.embedded else "recorded sound"
+    )
+    said = f"This is {kind}: {on if len(counted) else 'there are no labels'}."
     if losses.empty:
         return said
-    a, t, paper = params.autoencoder, params.training, Params()
+    own, paper = ((some.autoencoder.width, some.training.epochs) for some in (params, Params()))
     curve = losses.groupby("epoch")["loss"].mean()
-    falls = len(curve) > 1 and curve.iloc[-1] < 0.99 * curve.iloc[-2]
-    short = (a.width, t.epochs) < (paper.autoencoder.width, paper.training.epochs)
-    given = f"The autoencoders have width {a.width} and {plural(t.epochs, 'epoch')}"
-    if short:
-        given += f", the paper's {paper.autoencoder.width} and {paper.training.epochs}"
-    told = f"{said} {given}{'; their loss still falls' * bool(falls)}."
+    told = f"{said} The autoencoders have width {own[0]} and {plural(own[1], 'epoch')}"
+    if own < paper:
+        told += f", the paper's {paper[0]} and {paper[1]}"
+    if len(curve) > 1 and curve.iloc[-1] < 0.99 * curve.iloc[-2]:
+        told += "; their loss still falls"
     if longer.empty:
-        return told
+        return f"{told}."
     longest = longer[longer["epochs"] == longer["epochs"].max()]
     top: Any = longest.loc[longest["mean"].idxmax()]
     no_gap = "no difference is shown" if top["lead low"] <= 0 else "S5 keeps a lead"
     return (
-        f"{told} At width {top['width']:.0f} after {top['epochs']:.0f} epochs AdaSub by its best "
+        f"{told}. At width {top['width']:.0f} after {top['epochs']:.0f} epochs AdaSub by its best "
         f"score, {SCORER_NAMES[top['scorer']]}, has {top['mean']:.3f} (mean of "
         f"{plural(int(top['seeds']), 'seed')}) where S5 has {top['s5']:.3f}: {no_gap} "
         f"({top['lead low']:+.3f} to {top['lead high']:+.3f})."

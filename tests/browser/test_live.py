@@ -131,10 +131,3 @@ def test_the_wanted_rate_moves_the_line_the_dots_and_the_numbers(open_shown):
         }"""
     )
     assert shown == [0.3, 0.3, "0.119", "0.543"]
-
-
-def test_where_alarms_are_missing_a_sentence_says_so(monkeypatch):
-    said = []
-    monkeypatch.setattr(controls.tables, "say", said.append)
-    controls.show_rates(alarms.by_rate(pd.DataFrame(columns=alarms.COLUMNS)), 0.1)
-    assert said == [controls._NO_ALARMS]
