@@ -48,7 +48,7 @@ def evidence(rows: Sequence[Any]) -> Figure:
         left.set(xlabel="time (s)", ylabel="mel band b")
         contributions(right, row.table)
         squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
-        right.set_xlabel(f"frequency (kHz); {name}: D² = {squared:.0f}, z = {row.z:.2f}")
+        right.set_xlabel(f"kHz; {name}: D² = {squared:.0f}, z = {row.z:.2f}")
     return fig
 
 
