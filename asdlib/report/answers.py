@@ -18,11 +18,7 @@ from asdlib.runtime.errors import AsdError
 _CLAIMS = {
     "far": ("Subtracting the far microphone", "helps", "harms"),
     "champion": ("The paper's re-scoring", "helps", "harms"),
-    "untrained": (
-        "A detector that trains nothing",
-        "beats the autoencoder",
-        "loses to the autoencoder",
-    ),
+    "untrained": ("Training nothing", "beats the autoencoder", "loses to the autoencoder"),
     "phase": ("The phase of the far microphone", "helps further", "harms"),
 }
 """Question to its claim: subject, what it does if it wins or loses."""

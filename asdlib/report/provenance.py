@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -91,10 +92,7 @@ def made(params: Params, recordings: Recordings) -> str:
     """Return when, from what and how long this report was made, and what was trained for it."""
     from asdlib.report.tables import escape  # pages alone need what draws
 
-    own = (params, *variants.studies(params))
-    models = {
-        stages.model_folder(task): len(one.seeds) for one in own for task in tasks(one, recordings)
-    }
+    models = _models(params, recordings)
     took = sum(seconds(params)["seconds"]) / 60
 
     source = escape(f"{recordings.describe()}, by params/{params.name}.yaml")
@@ -103,6 +101,13 @@ def made(params: Params, recordings: Recordings) -> str:
         f"Autoencoders that were trained: {sum(models.values())}. All processes took "
         f"{took:.1f} min before this page ({{doc}}`/notebooks/99_provenance`)."
     )
+
+
+def _models(params: Params, recordings: Recordings) -> dict[Path, int]:
+    """Folder and number of the autoencoders of every unit that a report computes."""
+    own = (params, *variants.studies(params))
+    found = ((task, len(one.seeds)) for one in own for task in tasks(one, recordings))
+    return {stages.model_folder(task): count for task, count in found}
 
 
 def revision() -> str:
@@ -213,12 +218,10 @@ def trained_apart(params: Params, recordings: Recordings) -> str:
 
     Those of all that a report computes are looked at, as far as they are there.
     """
-    found: dict[str, set[str]] = {}
-    for own in (params, *variants.studies(params)):
-        for task in tasks(own, recordings):
-            about = store.load(stages.model_folder(task) / "training.json")
-            if about is not None:
-                found.setdefault(about["trained_on"], set()).add(stages.model_folder(task).name)
+    found: dict[str, list[str]] = {}
+    for folder in _models(params, recordings):
+        if (about := store.load(folder / "training.json")) is not None:
+            found.setdefault(about["trained_on"], []).append(folder.name)
     if len(found) < 2:
         return ""
     units = [f"{len(names)} on {place}, such as {min(names)}" for place, names in found.items()]
