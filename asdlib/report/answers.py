@@ -57,14 +57,11 @@ def alarms(found: pd.DataFrame, rate: float) -> str:
     normal = found[found["label"] == "normal"] if len(found) else found
     if normal.empty:
         return "No false alarm can be counted: there is no labelled normal test clip."
-    said = [
-        f"{system} with {_RULES[str(rule)]} has "
-        + " and ".join(
-            f"{share} in the {domain} domain"
-            for domain, share in zip(rows["domain"], map(percent, rows["share"]), strict=True)
-        )
-        for (system, rule), rows in normal.groupby(["system", "rule"], sort=False)
-    ]
+    said = []
+    for (system, rule), rows in normal.groupby(["system", "rule"], sort=False):
+        shares = rows[["share", "domain"]].to_numpy()
+        found_in = [f"{percent(share)} in the {domain} domain" for share, domain in shares]
+        said.append(f"{system} with {_RULES[str(rule)]} has {' and '.join(found_in)}")
     broken = normal["low"] > rate
     kept = "No rule is shown to break"
     if broken.any():
@@ -172,9 +169,8 @@ def removed(table: pd.DataFrame, front_end: str) -> str:
     own = table[table["front_end"] == front_end]
     if own.empty:
         return ""
-    noise, sound = (
-        f"{own[c].min():.1f} to {own[c].max():.1f} dB" for c in ("noise", "machine_sound")
-    )
+    ends = own[["noise", "machine_sound"]].agg(["min", "max"])
+    noise, sound = ("{:.1f} to {:.1f} dB".format(*ends[column]) for column in ends)
     return f"{NAMES[front_end]} removes {noise} of the noise and {sound} of the machine's sound."
 
 

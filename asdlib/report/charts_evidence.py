@@ -87,6 +87,7 @@ def _by_frequency(ax: Axes) -> None:
     """Make the frequency logarithmic, and leave room for a legend."""
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter("")  # it would be mathematics
     ax.margins(x=0, y=0.4)
     legend = ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     legend.set_in_layout(False)  # it would make a panel narrow
