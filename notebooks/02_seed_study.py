@@ -34,6 +34,8 @@ from asdlib.study import variants
 chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
 study_results = stats.results(params, recordings)
+
+# %%
 ladder = findings.ladder(study_results, provenance.reported()["table_1"])
 band = f"in the paper, differences at one seed below {metrics.SEED_BAND} count as variance"
 head, deviations = f"The scatter of Ω over seeds ({band})", ladder.set_index("system")["std"]
