@@ -9,17 +9,18 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from asdlib import metrics
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.compare.statistics import PARTS, Results
 from asdlib.compare.systems import PAPER, System, decisions, guarded
-from asdlib.compare.validation import DECISIONS, META, SCORES, check_label, file_name
+from asdlib.compare.validation import DECISIONS, META, SCORES, file_name, label_problem
 from asdlib.frontends import COMBINATIONS
 from asdlib.guard import PerClip
 from asdlib.io import folders
@@ -47,7 +48,8 @@ def write_system(
     -------
     The system's folder.
     """
-    check_label(label)
+    if problem := label_problem(label):
+        raise AsdError(problem)
     target = Path(folder) / "task2" / label
     target.mkdir(parents=True, exist_ok=True)
     for kind, values in ((SCORES, scores), (DECISIONS, decisions)):
@@ -55,7 +57,7 @@ def write_system(
             if not isinstance(clips, PerClip):
                 found = type(clips).__name__
                 raise AsdError(f"{label}, {machine}: found {found}; only PerClip can be submitted.")
-            number = repr if kind == SCORES else lambda value: str(int(value))
+            number: Callable[[float], str | int] = repr if kind == SCORES else int
             lines = pd.Series({name: number(value) for name, value in sorted(clips.items())})
             written = lines.to_csv(header=False, lineterminator="\n")
             write_text(written, target / file_name(kind, machine))
@@ -143,24 +145,20 @@ def describe(system: System, results: Results, label: str, params: Params) -> di
         "ensemble_method_subsystem_count": models,
         "development_data_usage": "selection of models" if system.selected else None,
     }
-    if system.trained:
-        by_domain = any(scorer == "s1" for _, scorer in system.views)
-        description |= {
-            "acoustic_features": "log-mel energies",
-            "machine_learning_method": "AE",
-            "domain_generalization_method": "residual statistics by domain" if by_domain else None,
-            "decision_making": f"{params.scoring.quantile:g} quantile of training-normal scores",
-        }
-    else:
-        rate = 1 - params.scoring.quantile
-        description |= {
-            "acoustic_features": "clip statistics",
-            "machine_learning_method": "Mahalanobis distance",
-            "domain_generalization_method": "centre per domain",
-            "decision_making": f"p value by held-out scores at most {rate:g}",
-        }
-    machines = system.evaluate(results)
-    found = {} if machines is None else machines[PARTS].dropna().mul(100).round(2).to_dict("index")
+    by_domain, q = any(scorer == "s1" for _, scorer in system.views), params.scoring.quantile
+    p_value = f"p value by held-out scores at most {1 - q:g}"
+    limit = f"{q:g} quantile of training-normal scores"
+    domains = "residual statistics by domain" if by_domain else None
+    method = {  # without training, and with it
+        "acoustic_features": ("clip statistics", "log-mel energies"),
+        "machine_learning_method": ("Mahalanobis distance", "AE"),
+        "domain_generalization_method": ("centre per domain", domains),
+        "decision_making": (p_value, limit),
+    }
+    description |= {key: either[system.trained] for key, either in method.items()}
+    known, found = metrics.labelled(system.scores(results)), {}
+    if len(known):
+        found = metrics.evaluate(known)[PARTS].dropna().mul(100).round(2).to_dict("index")
     about: dict[str, dict[str, Any]] = {
         "submission": {"label": label, "name": system.title, "abbreviation": system.name},
         "system": {

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import codecs
 import io
-import lzma
 import re
 import reprlib
 import textwrap
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -54,10 +53,6 @@ META: dict[str, dict[str, Any]] = {
 """The meta file of 2026, with all its keys. The authors are filled in by hand."""
 
 _MOST_BYTES = 2**28  # of a package; one of ten machines has less than a megabyte
-_BROKEN_ZIP = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError),
-    *(RuntimeError, ValueError, MemoryError),  # encrypted, of an unknown kind, of absurd sizes
-)
 _LABEL = re.compile(r"[A-Za-z]+_[A-Za-z0-9]{1,10}_task2_[1-4]")
 _FILE = re.compile(rf"({SCORES}|{DECISIONS})_(.+)_section_00_test\.csv")
 
@@ -67,17 +62,14 @@ def file_name(kind: str, machine: str) -> str:
     return f"{kind}_{machine}_section_00_test.csv"
 
 
-def check_label(label: str) -> None:
-    """Refuse a label that is not ``Name_INST_task2_N``.
+def label_problem(label: str) -> str:
+    """Say that a label is not ``Name_INST_task2_N``; empty where it is.
 
-    Raises
-    ------
-    AsdError
-        For an institute of more than 10 characters, or an N that is not from 1 to 4.
+    >>> label_problem("Doe_Uni_task2_4"), label_problem("Doe_Uni_task2_5")[:28]
+    ('', 'Doe_Uni_task2_5: not a label')
     """
-    if not _LABEL.fullmatch(label):
-        form = "Name_INST_task2_N (institute at most 10 characters, N from 1 to 4)"
-        raise AsdError(f"{label}: not a label of the form {form}.")
+    form = "Name_INST_task2_N (institute at most 10 characters, N from 1 to 4)"
+    return "" if _LABEL.fullmatch(label) else f"{label}: not a label of the form {form}."
 
 
 def expected_clips(data: str | Path) -> dict[str, set[str]]:
@@ -129,19 +121,19 @@ def validate(package: Path, expected: Mapping[str, Collection[str]] | None = Non
     if expected is not None:
         unknown = sorted(machines - clips.keys())
         problems += [f"{package}: {machine} is not an expected machine." for machine in unknown]
+    places = list(product(sorted(machines | clips.keys()), KINDS))
     for label, own in sorted(systems.items()):
-        problems += _check_meta(label, own)
-        for stray in sorted(own):
-            if not _FILE.fullmatch(stray) and stray != f"{label}.meta.yaml":
-                problems.append(f"{label}/{stray}: not a file of a submission.")
-        for machine in sorted(machines | clips.keys()):
-            for kind in KINDS:
-                file = file_name(kind, machine)
-                if file in own:
-                    problems += _check_csv(f"{label}/{file}", own[file], kind, machine, clips)
-                else:
-                    what = "missing; the evaluator would skip the whole system"
-                    problems.append(f"{label}/{file}: {what}.")
+        problems += filter(None, [label_problem(label)])
+        checks = {f"{label}.meta.yaml": partial(_check_meta, label)}
+        checks |= {file_name(kind, m): partial(_check_csv, kind, m, clips) for m, kind in places}
+        for stray in sorted(own.keys() - checks.keys()):
+            problems.append(f"{label}/{stray}: not a file of a submission.")
+        for file, check in checks.items():
+            if file in own:
+                problems += check(f"{label}/{file}", own[file])
+            else:
+                why = "; the evaluator would skip the whole system" * file.endswith(".csv")
+                problems.append(f"{label}/{file}: missing{why}.")
     return problems
 
 
@@ -154,7 +146,7 @@ def _contents(package: Path) -> list[tuple[PurePosixPath, bytes]]:
         return [(path, read()) for path, _, read in files]
     except AsdError:
         raise
-    except _BROKEN_ZIP as error:
+    except Exception as error:  # encrypted, of an unknown kind, of absurd sizes, cut short, ...
         reason = textwrap.shorten(str(error), 200, placeholder="...")  # it may hold a whole header
         raise AsdError(f"{package}: not a readable zip ({reason}).") from None
 
@@ -200,7 +192,7 @@ def _by_system(
 
 
 def _check_csv(
-    file: str, content: bytes, kind: str, machine: str, clips: dict[str, set[str]]
+    kind: str, machine: str, clips: dict[str, set[str]], file: str, content: bytes
 ) -> Iterator[str]:
     """Check the lines of one file; the first file of a machine tells the clips of the others."""
     if content.startswith(codecs.BOM_UTF8):
@@ -241,25 +233,18 @@ def _problem_of(cells: list[str], kind: str) -> str:
     return ""
 
 
-def _check_meta(label: str, own: Mapping[str, bytes]) -> Iterator[str]:
-    file = f"{label}/{label}.meta.yaml"
+def _check_meta(label: str, file: str, content: bytes) -> Iterator[str]:
+    """Check the keys of a meta file."""
     try:
-        check_label(label)
-    except AsdError as error:
-        yield str(error)
-    if f"{label}.meta.yaml" not in own:
-        yield f"{file}: missing."
-        return
-    try:
-        content = parse_yaml(own[f"{label}.meta.yaml"], aliases=True)
+        found = parse_yaml(content, aliases=True)
     except ValueError as error:
         yield f"{file}: cannot be read ({error})."
         return
-    sections = content if isinstance(content, dict) else {}
+    sections = found if isinstance(found, dict) else {}
     for group, keys in META.items():
-        found: Any = sections.get(group)
-        if missing := sorted(keys.keys() - (found if isinstance(found, dict) else {})):
+        own: Any = sections.get(group)
+        if missing := sorted(keys.keys() - (own if isinstance(own, dict) else {})):
             yield f"{file}: {group} lacks {', '.join(missing)}."
-        elif group == "submission" and found["label"] != label:
-            stated = reprlib.repr(found["label"])
+        elif group == "submission" and own["label"] != label:
+            stated = reprlib.repr(own["label"])
             yield f"{file}: label {stated} differs from its folder's name."
