@@ -14,7 +14,7 @@ import pandas as pd
 
 from asdlib import metrics
 from asdlib.compare import statistics, systems
-from asdlib.compare.statistics import FUSED, Results, System
+from asdlib.compare.statistics import FUSED, Results, System, systems_of
 from asdlib.compare.systems import ADASUB, CHAMPION
 from asdlib.noise import Floors
 
@@ -30,13 +30,9 @@ _UNREPORTED = [
     {"system": "AdaSub, fine statistics", "front_end": "adasub", "scorer": "fine"},
     {"system": systems.UNTRAINED.name, "front_end": UNTRAINED[0], "scorer": UNTRAINED[1]},
 ]
-_SHOWN = (
-    *(
-        systems.BASELINE,
-        systems.System("AE ch1", "autoencoder, near microphone alone", (("near", "eq1"),)),
-    ),
-    *systems.SYSTEMS,
-)
+_NEAR = systems.System("AE ch1", "autoencoder, near microphone alone", (("near", "eq1"),))
+_KINDS = {"source": "usual", "target": "changed", "anomaly": "found", "unknown": "unlabelled"}
+_SHOWN = (systems.BASELINE, _NEAR, *systems.SYSTEMS)
 
 
 def common_scorer(scorers: Collection[str]) -> str:
@@ -113,9 +109,9 @@ def against_adasub(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     if "adasub" not in set(whole["front_end"]):
         return pd.DataFrame()
     pairs = [
-        ((name, scorer), ("adasub", scorer))
-        for wanted in whole["scorer"].unique()
-        for name, scorer in whole.loc[whole["scorer"] == wanted, ["front_end", "scorer"]].to_numpy()
+        ((name, str(scorer)), ("adasub", str(scorer)))
+        for scorer, own in whole.groupby("scorer", sort=False)
+        for name in own["front_end"]
     ]
     names = {"mean": "omega", "std": "omega_std", "difference": "mean"}
     return _beside(results, pairs).rename(columns=names)
@@ -195,14 +191,14 @@ def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
     omega_against, means over seeds of both systems; questions without an answer are left out.
     """
     by = common_scorer(scorers)
-    pairs = {own: (("adals", own), ("adasub", own)) for own in ("eq1", *_WITHOUT_TRAINING)}
-    run = set(zip(results.table["front_end"], results.table["scorer"], strict=True))
+    run = systems_of(results.table)
+    phase = common_scorer([own for name, own in run if name == "adals" and ("adasub", own) in run])
     asked = {
         "far": (("adasub", by), ("near", by)),
         "champion": (CHAMPION, ADASUB),
         "untrained": (UNTRAINED, ADASUB),
         "untrained_champion": (UNTRAINED, CHAMPION),
-        "phase": next((p for p in pairs.values() if set(p) <= run), pairs["eq1"]),
+        "phase": (("adals", phase), ("adasub", phase)),
     }
     found = results.paired(asked.values()).set_axis(pd.Index(asked, name="question"))
     for column, name in (("system", "omega"), ("against", "omega_against")):
@@ -237,28 +233,19 @@ def overview(results: Results, quantile: float) -> pd.DataFrame:
     scores = {own.name: own.scores(results) for own in shown}
     fused = [own.assign(front_end=name, scorer=FUSED, seed=0) for name, own in scores.items()]
     joined = Results(pd.concat(fused, ignore_index=True))
-    known = {name: metrics.labelled(own) for name, own in scores.items()}
-    omegas = {name: metrics.evaluate(own)["omega"] for name, own in known.items() if len(own)}
-    found = pd.DataFrame(omegas).T.reindex(list(scores))
-    found["overall"] = joined.ensembles.set_index("front_end")["omega"]
+    found = omega_by_front_end(joined.test, FUSED).T.reindex(list(scores))
+    found["overall"] = joined.per_seed.set_index("front_end")["omega"]
     found.insert(0, "by_labels", [own.selected or own.name == "highest" for own in shown])
     found.insert(0, "title", [own.title for own in shown])
     found = found.sort_values("overall", ascending=False, kind="stable")
     if best := winner(found):
         paired = joined.paired(((best, FUSED), (name, FUSED)) for name in found.index)
         found[["mean", "low", "high"]] = paired[["mean", "low", "high"]].to_numpy()
-    alarms = {own.name: _alarms(results, quantile, own) for own in shown if own.name != "highest"}
-    return found.join(pd.DataFrame(alarms).T)
-
-
-def _alarms(results: Results, quantile: float, system: systems.System) -> pd.Series:
-    """Pairs (alarms, clips) of a system by kind of test clip."""
-    clips = systems.decisions(results, quantile, (system,)).astype({"domain": str, "label": str})
-    kind = clips["domain"].replace({"source": "usual", "target": "changed"})
-    names = {"anomaly": "found", "unknown": "unlabelled"}
-    kind = kind.where(clips["label"] == "normal", clips["label"].replace(names))
-    counts = clips.groupby(kind)["decision"].agg(["sum", "size"])
-    return pd.Series({name: (int(own["sum"]), int(own["size"])) for name, own in counts.iterrows()})
+    decided = systems.decisions(results, quantile, [s for s in shown if s.name != "highest"])
+    kind = decided["domain"].where(decided["label"] == "normal", decided["label"]).map(_KINDS)
+    alarms = decided.groupby(["system", kind])["decision"].agg(["sum", "size"])
+    pairs = pd.Series(list(zip(alarms["sum"], alarms["size"], strict=True)), alarms.index)
+    return found.join(pairs.unstack())
 
 
 def by_machine(table: pd.DataFrame) -> pd.DataFrame:
