@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -20,14 +21,12 @@ from asdlib.params import AsdError
 from asdlib.runtime.errors import form, plural
 
 COLUMNS = ["machine", "domain", "label", "name", "score"]
-Kind = tuple[str | None, str | None]
-"""Domain and label of a clip."""
 
 _MOST_BYTES = 2**26  # of one file
 _SCORES = re.compile(r"anomaly_score_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test(.*)\.csv")
 _TRUTH = re.compile(r"ground_truth_(?:DCASE\d{4}T2)?(.+)_section_\d{2}_test.*\.csv")
 _SECTION = re.compile(r"section_(\d{2})_")
-_DOMAINS, _LABELS = ("source", "target"), ("normal", "anomaly")  # 0 and 1 of ground-truth files
+_KINDS = {"domain": ("source", "target"), "label": ("normal", "anomaly")}  # 0 and 1 of files
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -95,12 +94,9 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
     >>> row["machine"], row["domain"], row["label"], float(row["score"])
     ('fan', 'source', 'normal', 1.5)
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise AsdError(f"{folder}: no such folder; give one with anomaly_score_*.csv.")
+    folder, found = Path(folder), []
     known = {} if truth is None else _truth(Path(truth))
-    found = []
-    for path in below(folder, endings=(".csv",)):
+    for path in _tables(folder):
         if match := _SCORES.fullmatch(path.name):
             name = " ".join([_place(path.parent, folder), *match[2].strip("_").split("_")]).strip()
             found.append(_labelled(path, _lines(path), match[1], known).assign(system=name))
@@ -129,24 +125,24 @@ def in_common(whole: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     AsdError
         If no machine is in all systems, or if two systems have other clips of a machine.
     """
-    sets = whole.groupby("system", sort=False)["machine"].agg(set)
-    common = set.intersection(*sets)
-    if not common:
-        each = "; ".join(f"{name}: {', '.join(sorted(own))}" for name, own in sets.items())
+    has = pd.crosstab([whole["machine"], whole["name"]], whole["system"]).astype(bool)
+    of = has.groupby(level="machine").any()
+    if not (common := of.all(axis=1)).any():
+        each = "; ".join(f"{system}: {', '.join(of.index[own])}" for system, own in of.items())
         raise AsdError(f"There is no machine that all systems have ({each}).")
-    shared = whole[whole["machine"].isin(common)]
-    clips = shared.groupby(["machine", "name"])["system"].agg(set)
-    if len(lacking := clips[clips.map(len) < len(sets)]):
-        clip, has = "/".join(lacking.index[0]), lacking.iloc[0]
-        other = next(name for name in sets.index if name not in has)
+    shared = whole[whole["machine"].isin(of.index[common])]
+    clips = has.loc[of.index[common]]
+    if len(lacking := clips[~clips.all(axis=1)]):
+        clip, first = "/".join(lacking.index[0]), lacking.iloc[0]
         raise AsdError(
-            f"{other}: has no score of {clip}, which {min(has)} has; a comparison needs the same "
-            f"clips ({plural(len(lacking), 'clip')} missing)."
+            f"{first.idxmin()}: has no score of {clip}, which {first.idxmax()} has; a comparison "
+            f"needs the same clips ({plural(len(lacking), 'clip')} missing)."
         )
+    alone = of[~common]
     left_out = [
-        f"{name}: {', '.join(sorted(own - common))} left out; not all systems have it."
-        for name, own in sets.items()
-        if own - common
+        f"{system}: {', '.join(alone.index[own])} left out; not all systems have it."
+        for system, own in alone.items()
+        if own.any()
     ]
     return shared, left_out
 
@@ -226,7 +222,7 @@ def _labelled(
     path: Path,
     lines: Iterable[tuple[int, list[str]]],
     machine: str = "",
-    known: Mapping[tuple[str, str], Kind] | None = None,
+    known: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Scores of one file, with what is known of its clips or what their names tell."""
     rows = []
@@ -235,26 +231,21 @@ def _labelled(
         if len(cells) != 2:
             raise AsdError(f"{where}: {','.join(cells)!r}; a file and a value are needed.")
         *folders, name = composed(cells[0]).replace("\\", "/").split("/")
-        name = f"{_clip(name)}.wav"
         folders = [folder for folder in folders if folder not in ("train", "test")]
         own = machine or (folders[-1] if folders else path.stem)
-        kind = (known or {}).get((own, _clip(name))) or metrics.kind_of(name)
-        if kind is not None and None in kind:
-            lacking = "domain" if kind[0] is None else "label"
+        kind = known.get((own, _clip(name))) or _kind(name)
+        if lacking := [part for part in _KINDS if part not in kind]:
             raise AsdError(
-                f"{where}: the ground truth has no {lacking} of {cells[0]!r}; give the folder "
-                "above ground_truth_data and ground_truth_domain."
-            )
-        if kind is None:
-            raise AsdError(
-                f"{where}: nothing tells the label of {cells[0]!r}; it is not named section_00_"
-                "{source|target}_test_{normal|anomaly}_0000_<attributes>.wav, and asd compare "
-                "takes the folder of the ground truth with --truth."
+                f"{where}: nothing tells the {lacking[-1]} of {cells[0]!r}; it is not named "
+                "section_00_{source|target}_test_{normal|anomaly}_0000_<attributes>.wav, and asd "
+                "compare takes with --truth the folder above ground_truth_data and "
+                "ground_truth_domain."
             )
         try:
-            rows.append([own, *kind, name, float(cells[1].replace(",", "."))])
+            score = float(cells[1].replace(",", "."))
         except ValueError:
             raise AsdError(f"{where}: {cells[1]!r} is not a number.") from None
+        rows.append({"machine": own, **kind, "name": f"{_clip(name)}.wav", "score": score})
     table = pd.DataFrame(rows, columns=COLUMNS)
     for name in table["name"][table.duplicated(["machine", "name"])]:
         raise AsdError(f"{path}: {name} is listed more than once.")
@@ -265,32 +256,37 @@ def _labelled(
     return table
 
 
-def _truth(folder: Path) -> dict[tuple[str, str], Kind]:
+def _truth(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
     """Domain and label of every clip, by machine and name, as far as the files tell."""
-    if not folder.is_dir():
-        raise AsdError(f"{folder}: no such folder; give that of the ground truth.")
-    found: dict[tuple[str, str], Kind] = {}
-    for path in below(folder, endings=(".csv",)):
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for path in _tables(folder):
         if (match := _TRUTH.fullmatch(path.name)) is None:
             continue
-        of_domains = "domain" in path.relative_to(folder).as_posix()
+        part = "domain" if "domain" in path.relative_to(folder).as_posix() else "label"
         for number, (name, *values) in _lines(path):
-            clip = (match[1], _clip(name))
-            domain, label = found.get(clip, (None, None))
-            value = values[0].strip() if len(values) == 1 else ""
-            if kind := metrics.kind_of(value):
-                found[clip] = kind
-            elif value in ("0", "1"):
-                own = (_DOMAINS if of_domains else _LABELS)[int(value)]
-                found[clip] = (own, label) if of_domains else (domain, own)
-            else:
+            told = _kind(value := ",".join(values))
+            if value in ("0", "1"):
+                told = {part: _KINDS[part][int(value)]}
+            if not told:
                 raise AsdError(
-                    f"{path}, line {number}: {','.join(values)!r}; 0, 1 or the clip's official "
-                    "name is needed."
+                    f"{path}, line {number}: {value!r}; 0, 1 or the clip's official name is needed."
                 )
+            found.setdefault((match[1], _clip(name)), {}).update(told)
     if not found:
         raise AsdError(
             f"{folder}: holds no ground truth; ground_truth_<machine>_section_00_test.csv is "
             "needed."
         )
     return found
+
+
+def _kind(name: str) -> dict[str, str]:
+    """Domain and label that the name of a clip tells; nothing where it is no official one."""
+    return dict(zip(_KINDS, metrics.kind_of(name) or (), strict=False))
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The CSV files below a folder."""
+    if not folder.is_dir():
+        raise AsdError(f"{folder}: no such folder; give one with CSV files.")
+    return below(folder, endings=(".csv",))

@@ -96,7 +96,7 @@ def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
         found = score_files.read(tmp_path / "us", folder)
         pd.testing.assert_frame_equal(found[columns], expected[columns])
     (parts / "ground_truth_domain" / "ground_truth_DCASE2026T2fan_section_00_test.csv").unlink()
-    with pytest.raises(AsdError, match="the ground truth has no domain of 'section_00_0000"):
+    with pytest.raises(AsdError, match="nothing tells the domain of 'section_00_0000"):
         score_files.read(tmp_path / "us", parts)
 
 
