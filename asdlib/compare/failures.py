@@ -59,13 +59,12 @@ def gallery(table: pd.DataFrame, count: int = 2) -> pd.DataFrame:
     with the clip whose best score lies furthest below the limit, the second with the clip whose
     score lies furthest above it.
     """
-    anomalies = _anomalies(table)
-    anomalies = anomalies.assign(margin=anomalies["score"] - anomalies["limit"])
-    found = anomalies.groupby(["machine", "name"])["found"].transform("sum")
-    best = anomalies.sort_values("margin", ascending=False).drop_duplicates(["machine", "name"])
-    found = found.loc[best.index]
-    none = best[found == 0].sort_values("margin").head(count).assign(kind="found by none")
-    alone = best[found == 1].head(count).assign(kind="found by one")
+    anomalies, clip = _anomalies(table), ["machine", "name"]
+    by = anomalies.groupby(clip)["found"].transform("sum")
+    anomalies = anomalies.assign(by=by, margin=anomalies["score"] - anomalies["limit"])
+    best = anomalies.sort_values("margin", ascending=False).drop_duplicates(clip)
+    none = best[best["by"] == 0].sort_values("margin").head(count).assign(kind="found by none")
+    alone = best[best["by"] == 1].head(count).assign(kind="found by one")
     columns = ["kind", "machine", "name", "domain", "system", "score", "limit"]
     return pd.concat([none, alone])[columns].reset_index(drop=True)
 

@@ -68,11 +68,6 @@ class ViewValues:
         train = self.clips[self.train]
         return Normal.fit(self.values[self.train], train["domain"].tolist(), self.folds)
 
-    @property
-    def levels(self) -> Float[np.ndarray, "clip statistic"]:
-        """Mean over the bands of every statistic of a clip, in dB."""
-        return self.values.reshape(len(self.values), len(self.statistics), -1).mean(axis=2)
-
 
 def front_end(params: Params) -> str:
     """Front-end whose statistics are looked into: AdaLS, AdaSub, or the first with ``pmsd``.
@@ -111,12 +106,11 @@ def view_values(params: Params, recordings: Recordings, name: str, scorer: str) 
     name : of a front-end that the study ran with this scorer.
     scorer : in :data:`asdlib.clipstats.VIEWS`.
     """
-    found = []
+    found, folds = [], params.statistics.folds
     for machine in recordings.development:
         clips = recordings.clips(machine)
         values = stages.values(stages.untrained(params, clips, name, scorer))
-        count = params.statistics.folds
-        found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values, count))
+        found.append(ViewValues(machine, VIEWS[scorer].statistics, clips, values, folds))
     return found
 
 
@@ -143,6 +137,12 @@ def louder(own: ViewValues, gain: float) -> ViewValues:
     blocks, with_level = _blocks(own)
     blocks[:, with_level] += gain * own.test[:, None, None]
     return replace(own, values=blocks.reshape(own.values.shape))
+
+
+def levels(own: ViewValues) -> Float[np.ndarray, "clip statistic"]:
+    """Mean over the bands of p and m of every clip, in dB."""
+    blocks, with_level = _blocks(own)
+    return blocks[:, with_level].mean(axis=2)
 
 
 def _blocks(
@@ -216,9 +216,7 @@ def by_level(machines: Sequence[ViewValues]) -> pd.DataFrame:
     forms = {
         "with level": machines,
         "level-free": [level_free(own) for own in machines],
-        "level alone": [
-            replace(m, values=m.levels[:, [*map(m.statistics.index, "pm")]]) for m in machines
-        ],
+        "level alone": [replace(own, values=levels(own)) for own in machines],
     }
     return pd.DataFrame({name: evaluate(own) for name, own in forms.items()})
 
@@ -318,8 +316,8 @@ def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
     DataFrame with machine, autoencoder, untrained (systems) and gain; no rows where either kind is
     missing.
     """
-    known = compared.dropna(subset="omega") if len(compared) else compared
-    if known.empty or known["trained"].nunique() < 2:
+    known = compared.dropna(subset="omega")
+    if known["trained"].nunique() < 2:
         return pd.DataFrame(columns=["machine", "autoencoder", "untrained", "gain"])
     best = known.loc[known.groupby("trained")["omega"].idxmax()].set_index("trained")["system"]
     test, by_machine = metrics.labelled(results.test), {}
