@@ -57,8 +57,12 @@ def beside(base, table):
     front_end, scorer = WITH_AUTOENCODER[0]
     own = {"front_ends": (front_end,), "scorers": SCORERS, "baseline": False, "scoring": scoring}
     held_out = study.run(base.model_copy(update=own))
-    both = pd.concat([held_out[held_out["scorer"] == scorer], table[table["scorer"].isin(VIEWS)]])
-    return statistics.ensemble_by_seed(both, WITH_AUTOENCODER, "S5 + autoencoder", S5_FUSION)
+    views, found = table[table["scorer"].isin(VIEWS)], []
+    for seed, rows in held_out[held_out["scorer"] == scorer].groupby("seed"):
+        both = pd.concat([rows, views])
+        joined = statistics.fused(both, WITH_AUTOENCODER, "S5 + autoencoder", S5_FUSION)
+        found.append(joined.assign(seed=seed))  # the views are the same for every seed
+    return pd.concat(found, ignore_index=True)
 
 
 def candidates():
@@ -75,7 +79,7 @@ def choose(tables):
     for views, fusion in candidates():
         row = {"views": " + ".join("/".join(view) for view in views), "fusion": fusion}
         for name, table in tables.items():
-            own = statistics.ensemble_by_seed(metrics.labelled(table), views, "candidate", fusion)
+            own = statistics.fused(metrics.labelled(table), views, "candidate", fusion)
             row[name] = metrics.omega(metrics.evaluate(own))
         rows.append(row)
     found = pd.DataFrame(rows)
@@ -137,9 +141,8 @@ def ceiling(base):
             soundfile.write(path, truth.machine.T, base.spectra.sample_rate, subtype="FLOAT")
     own = {"data": str(root), "front_ends": ("near",), "scorers": tuple(VIEWS), "baseline": False}
     table = study.run(base.model_copy(update=own))
-    both = statistics.ensemble_by_seed(
-        table, [("near", "fine"), ("near", "pmsd")], "fine + pmsd", S5_FUSION
-    )
+    views = [("near", "fine"), ("near", "pmsd")]
+    both = statistics.fused(table, views, "fine + pmsd", S5_FUSION)
     results = statistics.Results(pd.concat([table, both], ignore_index=True))
     return results.ensembles.assign(front_end="true machine sound")
 

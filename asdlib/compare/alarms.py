@@ -7,7 +7,7 @@ other rule takes held-out scores (:class:`asdlib.calibration.Alarm`). Labels are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pandas as pd
 from asdlib import metrics, study
 from asdlib.calibration import Alarm, proportion_interval
 from asdlib.compare import systems
-from asdlib.compare.statistics import Results, systems_of
+from asdlib.compare.statistics import Results
 from asdlib.params import Params
 from asdlib.study import variants
 from asdlib.study.recordings import Recordings
@@ -48,33 +48,22 @@ def counted(
     without labelled test clips.
     """
     rates = rates or [1 - params.scoring.quantile]
-    rows = []
-    for system, rule, found in _by_rule(params, recordings, results):
+    rows, wanted = [], [(systems.UNTRAINED, HELD_OUT, results)]
+    if not variants.lacking(params, "held_out"):
+        apart = Results(study.run(variants.held_out(params), recordings=recordings))
+        champion = systems.PAPER[0]
+        wanted = [(champion, PAPER, results), (champion, HELD_OUT, apart), *wanted]
+    for system, rule, found in wanted:
         for machine, own in system.by_condition(found).groupby("machine", sort=False):
             test = metrics.labelled(own).drop_duplicates("name")
             kinds = {kind: own["name"].tolist() for kind, own in test.groupby(["domain", "label"])}
-            conditions = systems.conditions(own)
-            for rate in rates:
-                decided = systems.decide(conditions, 1 - rate, held_out=rule == HELD_OUT)
+            each = systems.decide(own, [1 - rate for rate in rates], held_out=rule == HELD_OUT)
+            for rate, decided in zip(rates, each, strict=True):
                 alarms = dict(decided.alarms.items())
-                place = [system.name, rule, rate, machine, not decided.missing]
+                place = [system.name, rule, rate, machine, decided.able]
                 for kind, names in kinds.items():
                     rows.append([*place, *kind, sum(map(alarms.__getitem__, names)), len(names)])
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _by_rule(
-    params: Params, recordings: Recordings, results: Results
-) -> Iterator[tuple[systems.System, str, Results]]:
-    """Systems and rules that there are, and the results that they decide by."""
-    champion = systems.PAPER[0]
-    wanted = [(systems.UNTRAINED, HELD_OUT, results)]
-    if not variants.lacking(params, "held_out"):
-        apart = Results(study.run(variants.held_out(params), recordings=recordings))
-        wanted = [(champion, PAPER, results), (champion, HELD_OUT, apart), *wanted]
-    for system, rule, found in wanted:
-        if set(system.views) <= systems_of(found.table):
-            yield system, rule, found
 
 
 def by_domain(counts: pd.DataFrame) -> pd.DataFrame:
@@ -114,27 +103,17 @@ def by_rate(counts: pd.DataFrame) -> pd.DataFrame:
     """
     what = ("false alarms, " + counts["domain"]).where(counts["label"] == "normal", "hits")
     unable = counts["machine"].where(~counts["able"].astype(bool))
-    place = counts.groupby(["system", "rule"], sort=False).ngroup()
-    keys = ["place", "system", "rule", "what", "rate"]
-    found = (
-        counts.assign(what=what, unable=unable, place=place)
-        .groupby(keys)
-        .agg(
-            alarms=("alarms", "sum"),
-            clips=("clips", "sum"),
-            machines=("machine", "nunique"),
-            unable=("unable", "nunique"),
-        )
-        .reset_index()
-    )
-    return _with_intervals(found.drop(columns="place"))
+    own = counts.assign(what=what, unable=unable)
+    groups = own.groupby(["system", "rule", "what", "rate"])
+    found = groups[["alarms", "clips"]].sum()
+    found[["machines", "unable"]] = groups[["machine", "unable"]].nunique()
+    return _with_intervals(found.reset_index())
 
 
 def _with_intervals(found: pd.DataFrame) -> pd.DataFrame:
     """Add the share of alarms, and low and high of its 95 % interval."""
-    counts = zip(found["alarms"], found["clips"], strict=True)
-    bounds = [proportion_interval(int(alarms), int(clips)) for alarms, clips in counts]
-    low, high = ([bound[end] for bound in bounds] for end in (0, 1))
+    counts = found[["alarms", "clips"]].astype(int).to_numpy().tolist()
+    low, high = np.reshape([proportion_interval(*own) for own in counts], (-1, 2)).T
     return found.assign(share=found["alarms"] / found["clips"], low=low, high=high)
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from asdlib.metrics import MAX_FPR, roc_area, validate
-from asdlib.params import AsdError
+from asdlib.metrics import MAX_FPR, roc_area
 
 RESAMPLES = 10_000
 _AT_ONCE = 1000  # resamples in memory
@@ -35,20 +34,13 @@ def omega_resamples(
 
     Parameters
     ----------
-    systems : labelled test clips, the same of every system: columns machine, domain, label, name,
-        seed, score. A system with one seed, such as a detector without training, is the same for
-        all seeds of the others.
+    systems : labelled test clips, the same of every system, with which Omega can be computed:
+        columns machine, domain, label, name, seed, score. A system with one seed, such as a
+        detector without training, is the same for all seeds of the others.
     seeds : how many are drawn.
-
-    Raises
-    ------
-    AsdError
-        If a machine lacks a domain or a label.
     """
-    keys, tables = ["machine", "domain", "label", "name"], []
-    for scores in systems:
-        validate(scores)
-        tables.append(scores.pivot(index=keys, columns="seed", values="score").sort_index())
+    keys = ["machine", "domain", "label", "name"]
+    tables = [own.pivot(index=keys, columns="seed", values="score") for own in systems]
     every = pd.concat(tables, axis=1)
     machines = every.groupby(level="machine", sort=False)
     ends = np.cumsum([len(table.columns) for table in tables])[:-1]
@@ -106,16 +98,8 @@ def weighted_pauc(
 
 def _draw(clips: pd.DataFrame, count: int, generator: np.random.Generator) -> Weights:
     """How often each clip of one machine is drawn, within its domain and label."""
-    kinds = clips["domain"].astype(str) + " " + clips["label"].astype(str)
-    strata = {str(kind): np.flatnonzero(kinds == kind) for kind in kinds.unique()}
-    anomalous = any(kind.endswith("anomaly") for kind in strata)
-    if not (anomalous and {"source normal", "target normal"} <= strata.keys()):
-        raise AsdError(
-            f"{clips['machine'].iloc[0]}: Omega needs anomalies and normal test clips of both "
-            f"domains; found {', '.join(strata)}."
-        )
     weights = np.zeros((count, len(clips)))
-    for own in strata.values():
+    for own in clips.groupby(["domain", "label"], observed=True).indices.values():
         weights[:, own] = generator.multinomial(len(own), np.full(len(own), 1 / len(own)), count)
     return weights
 

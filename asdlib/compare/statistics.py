@@ -8,8 +8,8 @@ Notebooks: 02_seed_study, 05_variants.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property, partial, reduce
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property, partial, reduce
 from operator import add
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from asdlib.io.files import content_digest, digest, resolve
 from asdlib.params import AsdError, Params
 from asdlib.study.recordings import Recordings
 from asdlib.study.runs import stacked
+from asdlib.study.scores import grouped
 
 FUSED = "fused"
 """Scorer of a system that joins several views, in a table of scores."""
@@ -60,10 +61,8 @@ def guarded_ensemble(scores: Mapping[Any, PerClip], fusion: str = "mean") -> Per
     """
     if fusion == "mean":
         return PerClip.combine(list(scores.values()))
-    views: dict[System, list[PerClip]] = {}
-    for (front_end, scorer, _), own in scores.items():
-        views.setdefault((front_end, scorer), []).append(own)
-    means = [PerClip.combine(own) for own in views.values()]
+    views = grouped(scores, lambda model: model[:2])
+    means = [PerClip.combine([scores[model] for model in own]) for own in views.values()]
     return PerClip.maximum(means) if fusion == "maximum" else reduce(add, map(surprise, means))
 
 
@@ -83,56 +82,42 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
     name.
     """
     models = table.pivot(index=CLIP, columns=_MODEL, values="score")
-    scores = {
-        model: PerClip(models[model], models.index) for model in sorted(models.columns.tolist())
-    }
+    scores = {m: PerClip(models[m], models.index) for m in sorted(models.columns.tolist())}
     joined = guarded_ensemble(scores, fusion)
     return models.index.to_frame(index=False).assign(score=[value for _, value in joined.items()])
 
 
-def ensemble_by_seed(
-    table: pd.DataFrame, views: Collection[System], name: str, fusion: str = "mean"
+def fused(
+    table: pd.DataFrame, views: Iterable[System], name: str, fusion: str = "mean"
 ) -> pd.DataFrame:
-    """Join views of a study seed by seed, as rows of one more system.
-
-    A view without seeds is joined to every seed of the others.
+    """Join views of a study, as rows of one more system.
 
     Parameters
     ----------
     table : of :func:`asdlib.study.run`, with these views.
-    name : of the system, in the column front_end; the scorer is :data:`FUSED`.
+    name : of the system, in the column front_end; the scorer is :data:`FUSED`, the seed 0.
     fusion : see :func:`guarded_ensemble`.
 
     Returns
     -------
     DataFrame with the columns of ``table``.
     """
-    own = table[among(table, views)]
-    untrained = own["scorer"].isin(VIEWS)
-    seeds = own.loc[untrained if untrained.all() else ~untrained, "seed"]
-    parts = [
-        ensemble(own[own["seed"].eq(seed) | untrained], fusion).assign(seed=seed)
-        for seed in sorted(seeds.unique())
-    ]
-    joined = pd.concat(parts, ignore_index=True)
-    return joined.assign(front_end=name, scorer=FUSED)[list(table.columns)]
+    joined = ensemble(table[among(table, views)], fusion)
+    return joined.assign(front_end=name, scorer=FUSED, seed=np.int16(0))[list(table)]
 
 
 def among(table: pd.DataFrame, models: Iterable[tuple]) -> Bool[np.ndarray, " row"]:
     """Which rows belong to one of these (front-end, scorer), or (front-end, scorer, seed)."""
     found = np.zeros(len(table), bool)
     for model in models:
-        own = np.ones(len(table), bool)
-        for name, value in zip(_MODEL, model, strict=False):
-            own &= np.asarray(table[name] == value)
-        found |= own
+        parts = [table[name] == value for name, value in zip(_MODEL, model, strict=False)]
+        found |= np.logical_and.reduce(parts)
     return found
 
 
 def systems_of(table: pd.DataFrame) -> set[System]:
     """Front-ends and scorers that a table has rows of."""
-    by_front_end = {name: table["front_end"] == name for name in table["front_end"].unique()}
-    return {(f, s) for f, own in by_front_end.items() for s in table.loc[own, "scorer"].unique()}
+    return set(table.groupby(_MODEL[:2], observed=True).size().index)
 
 
 class Results:
@@ -145,8 +130,8 @@ class Results:
     ----------
     table : rows as of :func:`asdlib.study.run`, of any systems on the same clips.
     folder : where to keep what was computed; nothing is kept by default.
-    by_condition : gives what :func:`asdlib.study.by_condition` does; by default all clips of a
-        machine are of one condition.
+    by_condition : gives what :func:`asdlib.study.by_condition` does, once it is asked for; by
+        default all clips of a machine are of one condition.
     """
 
     def __init__(
@@ -155,7 +140,8 @@ class Results:
         folder: Path | None = None,
         by_condition: Callable[[], pd.DataFrame] | None = None,
     ):
-        self.table, self._folder, self._by_condition = table, folder, by_condition
+        self.table, self._folder = table, folder
+        self.by_condition = by_condition and cache(by_condition)
         self.test = with_untrained(table[table["split"] == "test"].reset_index(drop=True))
         self._found: dict[str, pd.DataFrame] = {}
 
@@ -172,13 +158,6 @@ class Results:
     def ensembles(self) -> pd.DataFrame:
         """As ``per_seed``, of the ensemble over seeds: one row per front_end and scorer."""
         return self._summary(_MODEL[:2])
-
-    @cached_property
-    def by_condition(self) -> pd.DataFrame:
-        """Scores of detectors without training against each condition; columns with condition."""
-        if self._by_condition is not None:
-            return self._by_condition()
-        return self.table[self.table["scorer"].isin(VIEWS)].assign(condition=ALL)
 
     def _summary(self, keys: list[str]) -> pd.DataFrame:
         def make() -> pd.DataFrame:
@@ -205,44 +184,38 @@ class Results:
         """
         keys = _MODEL[:2]
         over_seeds = self.per_seed.groupby(keys)["omega"].agg(["mean", "std"])
-        found = over_seeds.join(
-            self.ensembles.set_index(keys).rename(columns={"omega": "ensemble"})
-        )
-        return found.reindex(pd.MultiIndex.from_tuples(systems, names=keys)).reset_index()
+        whole = self.ensembles.set_index(keys).rename(columns={"omega": "ensemble"})
+        asked = pd.MultiIndex.from_tuples(systems, names=keys)
+        return over_seeds.join(whole).reindex(asked).reset_index()
 
-    def draws(self, front_end: str, scorer: str) -> Float[np.ndarray, " resample"]:
-        """Omega of a system, mean over seeds, on resampled clips and seeds.
+    def draws(self, systems: Iterable[System]) -> dict[System, Float[np.ndarray, " resample"]]:
+        """Omega of systems with known Omega, mean over seeds, on resampled clips and seeds.
 
-        All systems get the same draws, so that their differences are paired.
+        All systems get the same draws, so that their differences are paired. Those of which nothing
+        is kept are resampled at once.
 
         Raises
         ------
         AsdError
-            If the system has other clips or seeds than the others, or a machine lacks a domain or a
-            label.
+            If a system has other clips or seeds than the others.
         """
-        self._draw([(front_end, scorer)])
-        return self._found[_resamples(front_end, scorer)]["omega"].to_numpy()
-
-    def _draw(self, systems: Iterable[System]) -> None:
-        """Resample all systems of which nothing is kept, at once: the draws are the same."""
-        lacking = [s for s in dict.fromkeys(systems) if not self._at_hand(_resamples(*s))]
-        if not lacking:
-            return
-        known, tables = metrics.labelled(self.test), []
-        seeds = int(known.groupby(_MODEL[:2], observed=True)["seed"].nunique().max())
-        clips = known.groupby(["machine", "name"], observed=True).ngroups
-        for system in lacking:
-            tables.append(own := known[among(known, [system])])
-            ran = own["seed"].nunique()
-            if ran not in (1, seeds) or len(own) != clips * ran:
-                raise AsdError(
-                    f"{' '.join(system)}: a paired bootstrap needs the same clips and the same "
-                    "seeds in all systems."
-                )
-        every = omega_resamples(tables, seeds, generator=np.random.default_rng(0))
-        for system, omegas in zip(lacking, every, strict=True):
-            self._made(_resamples(*system), partial(pd.DataFrame, {"omega": omegas}))
+        names = {system: f"resamples-{'-'.join(system)}" for system in systems}
+        if lacking := [system for system, name in names.items() if not self._at_hand(name)]:
+            known, tables = metrics.labelled(self.test), []
+            seeds = int(known.groupby(_MODEL[:2], observed=True)["seed"].nunique().max())
+            clips = known.groupby(["machine", "name"], observed=True).ngroups
+            for system in lacking:
+                tables.append(own := known[among(known, [system])])
+                ran = own["seed"].nunique()
+                if ran not in (1, seeds) or len(own) != clips * ran:
+                    raise AsdError(
+                        f"{' '.join(system)}: a paired bootstrap needs the same clips and the same "
+                        "seeds in all systems."
+                    )
+            every = omega_resamples(tables, seeds, generator=np.random.default_rng(0))
+            for system, omegas in zip(lacking, every, strict=True):
+                self._made(names[system], partial(pd.DataFrame, {"omega": omegas}))
+        return {system: self._found[name]["omega"].to_numpy() for system, name in names.items()}
 
     def _made(self, what: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Compute a table once, or read it where it was kept."""
@@ -270,15 +243,8 @@ class Results:
     def intervals(self, systems: Iterable[System]) -> list[tuple[float, float]]:
         """95 % bootstrap interval of each mean Omega; NaN where a system has none."""
         systems = list(systems)
-        self._draw(filter(self._ran, systems))
-        return [
-            interval(self.draws(*system)) if self._ran(system) else (np.nan,) * 2
-            for system in systems
-        ]
-
-    def _ran(self, system: System) -> bool:
-        """Whether Omega of a system is known."""
-        return bool(self.omegas(*system).notna().any())
+        draws = self.draws(own for own in systems if self.omegas(*own).notna().any())
+        return [interval(draws[own]) if own in draws else (np.nan, np.nan) for own in systems]
 
     def paired(self, pairs: Iterable[tuple[System, System]]) -> pd.DataFrame:
         """Paired differences of Omega between systems, each and the one it is compared with.
@@ -297,15 +263,14 @@ class Results:
             untrained = {system[1], against[1]} <= {*VIEWS, FUSED}
             row: dict[str, Any] = {"system": system, "against": against}
             row["seedless"] = untrained and len(a) == len(b) == 1
-            if system == against:
-                a = a[:0]
-            row |= metrics.paired_difference(_for_all_seeds(a, b), _for_all_seeds(b, a))
+            seeds = max(a.index, b.index, key=len)  # one without training is the same for each
+            a, b = (own if len(own) != 1 else pd.Series(own.item(), seeds) for own in (a, b))
+            row |= metrics.paired_difference(a[:0] if system == against else a, b)
             rows.append(row | {"low": np.nan, "high": np.nan})
         known = [row for row in rows if not np.isnan(row["mean"])]
-        self._draw(row[side] for row in known for side in ("system", "against"))
+        draws = self.draws(row[side] for row in known for side in ("system", "against"))
         for row in known:
-            draws = self.draws(*row["system"]) - self.draws(*row["against"])
-            row["low"], row["high"] = interval(draws)
+            row["low"], row["high"] = interval(draws[row["system"]] - draws[row["against"]])
         for row in rows:
             row["verdict"] = verdict(row) if row["n"] else ""
         found = pd.DataFrame(rows, columns=_PAIRED)
@@ -330,20 +295,7 @@ def with_untrained(table: pd.DataFrame) -> pd.DataFrame:
     run = systems_of(table)
     if not set(S5) <= run or ("S5", FUSED) in run:
         return table
-    joined = ensemble_by_seed(table, S5, "S5", S5_FUSION)
-    return stacked([table, joined])
-
-
-def _resamples(front_end: str, scorer: str) -> str:
-    """Name of what is kept of a system's draws."""
-    return f"resamples-{front_end}-{scorer}"
-
-
-def _for_all_seeds(values: pd.Series, others: pd.Series) -> pd.Series:
-    """A detector without training is the same for every seed of another system."""
-    if len(values) != 1 or len(others) < 2:
-        return values
-    return pd.Series(values.iloc[0], index=others.index)
+    return stacked([table, fused(table, S5, "S5", S5_FUSION)])
 
 
 def verdict(difference: Mapping[Any, Any]) -> str:

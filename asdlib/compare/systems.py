@@ -6,7 +6,7 @@ through :mod:`asdlib.metrics`. Notebook: 06_decisions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from asdlib import metrics
 from asdlib.calibration import Alarm
@@ -56,21 +55,19 @@ class System:
         """Whether it needs an autoencoder."""
         return any(scorer not in VIEWS for _, scorer in self.views)
 
-    def candidates(self, per_seed: pd.DataFrame) -> pd.DataFrame:
-        """Rows of ``per_seed`` (see :class:`Results`) that belong to this system's models."""
-        return per_seed[among(per_seed, self.views)]
-
     def missing_reason(self, per_seed: pd.DataFrame) -> str:
-        """Say in one sentence what the system misses; empty where it can be formed."""
+        """Say in one sentence what the system misses; empty where it can be formed.
+
+        Parameters
+        ----------
+        per_seed : of :class:`asdlib.compare.statistics.Results`.
+        """
         if per_seed.empty:
             return f"{self.name} needs test clips."
-        rows = self.candidates(per_seed)
-        run = systems_of(rows)
-        if missing := [
-            f"{view[0]} with the scorer {view[1]}" for view in self.views if view not in run
-        ]:
+        run = systems_of(per_seed)
+        if missing := [" with the scorer ".join(view) for view in self.views if view not in run]:
             return f"{self.name} needs {' and '.join(missing)}, which was not run."
-        if self.selected and rows["omega"].isna().all():
+        if self.selected and per_seed["omega"].isna().all():
             return f"{self.name} chooses its models by a development Ω, which these labels lack."
         return ""
 
@@ -81,10 +78,9 @@ class System:
         """
         if self.missing_reason(per_seed):
             return []
-        rows = self.candidates(per_seed)
+        rows = per_seed[among(per_seed, self.views)]
         if self.selected:
-            rows = rows.dropna(subset="omega").sort_values("omega", ascending=False, kind="stable")
-            rows = rows.head(_BEST_MODELS)
+            rows = rows.sort_values("omega", ascending=False, kind="stable").head(_BEST_MODELS)
         return list(zip(rows["front_end"], rows["scorer"], rows["seed"], strict=True))
 
     def scores(self, results: Results) -> pd.DataFrame:
@@ -106,19 +102,15 @@ class System:
         -------
         DataFrame with the columns of :meth:`scores` and condition.
         """
-        if self.trained or not self.members(results.per_seed):
+        if self.trained or results.by_condition is None or not self.members(results.per_seed):
             return self.scores(results).assign(condition=statistics.ALL)
-        rows = results.by_condition[among(results.by_condition, self.views)]
+        table = results.by_condition()
+        rows = table[among(table, self.views)]
         parts = [
             ensemble(own, self.fusion).assign(condition=condition)
             for condition, own in rows.groupby("condition", sort=False)
         ]
         return pd.concat(parts, ignore_index=True)
-
-    def evaluate(self, results: Results) -> pd.DataFrame | None:
-        """Official values per development machine; none without labelled test clips."""
-        known = metrics.labelled(self.scores(results))
-        return metrics.evaluate(known) if len(known) else None
 
 
 PAPER = (
@@ -160,12 +152,10 @@ def decisions(
         by_machine = dict(iter(system.by_condition(results).groupby("machine", sort=False)))
         for machine, own in system.scores(results).groupby("machine", sort=False):
             test = own[own["split"] == "test"].sort_values("name")
-            of_machine = conditions(by_machine[machine])
-            decided = decide(of_machine, quantile, held_out=not system.trained)
+            (decided,) = decide(by_machine[machine], [quantile], held_out=not system.trained)
             values = [int(decision) for _, decision in decided.alarms.items()]
-            parts.append(
-                test.assign(system=system.name, threshold=decided.threshold, decision=values)
-            )
+            found = test.assign(threshold=decided.threshold, decision=values)
+            parts.append(found.assign(system=system.name))
     if not parts:
         return pd.DataFrame(columns=DECISIONS)
     return pd.concat(parts, ignore_index=True)[DECISIONS].astype(dict.fromkeys(CLIP, str))
@@ -178,30 +168,15 @@ class Decided(NamedTuple):
     ----------
     alarms : in the order of their names.
     threshold : score above which a clip is an alarm; NaN where every condition has its own.
-    missing : conditions that have too few clips to allow any alarm.
+    able : whether all conditions have clips enough to allow an alarm.
     """
 
     alarms: PerClip
     threshold: float
-    missing: tuple[str, ...]
+    able: bool
 
 
-Conditions = Mapping[str, tuple[Float[np.ndarray, " clip"], PerClip]]
-"""Scores of a machine's clips against each condition: its own training clips', and test clips'."""
-
-
-def conditions(clips: pd.DataFrame) -> Conditions:
-    """Scores against each condition, from rows of one machine of :meth:`System.by_condition`."""
-    found, rows = {}, clips.sort_values("name")
-    for condition in dict.fromkeys(rows["condition"].astype(str)):
-        own = rows[rows["condition"] == condition]
-        train, test = (own[own["split"] == split] for split in ("train", "test"))
-        like = train[(train["domain"] == condition) | (condition == statistics.ALL)]
-        found[condition] = like["score"].to_numpy(), PerClip(test["score"], test["name"])
-    return found
-
-
-def decide(scores: Conditions, quantile: float, *, held_out: bool) -> Decided:
+def decide(clips: pd.DataFrame, quantiles: Iterable[float], *, held_out: bool) -> Iterator[Decided]:
     """Decide on the test clips of a machine: an alarm is strange for every condition.
 
     Where p_d is the p value among the clips of condition d, a normal clip of any condition has
@@ -209,17 +184,19 @@ def decide(scores: Conditions, quantile: float, *, held_out: bool) -> Decided:
 
     Parameters
     ----------
-    scores : of :func:`conditions`.
-    quantile, held_out : see :func:`threshold`.
+    clips : rows of one machine of :meth:`System.by_condition`.
+    quantiles, held_out : see :func:`threshold`.
     """
-    limits = {
-        name: threshold(training, quantile, held_out=held_out)
-        for name, (training, _) in scores.items()
-    }
-    above = [test > limits[name] for name, (_, test) in scores.items()]
-    missing = tuple(name for name, limit in limits.items() if limit == np.inf)
-    single = next(iter(limits.values())) if len(limits) == 1 else np.nan
-    return Decided(reduce(and_, above), single, missing)
+    scores = []  # against each condition: its own training clips', and the test clips'
+    for condition, own in clips.sort_values("name").groupby("condition", observed=True):
+        train, test = (own[own["split"] == split] for split in ("train", "test"))
+        like = train[(train["domain"] == condition) | (condition == statistics.ALL)]
+        scores.append((like["score"].to_numpy(), PerClip(test["score"], test["name"])))
+    for quantile in quantiles:
+        limits = [threshold(training, quantile, held_out=held_out) for training, _ in scores]
+        above = [test > limit for (_, test), limit in zip(scores, limits, strict=True)]
+        single = limits[0] if len(limits) == 1 else np.nan
+        yield Decided(reduce(and_, above), single, max(limits) < np.inf)
 
 
 def guarded(decided: pd.DataFrame, system: str, machine: str, column: str = "score") -> PerClip:
@@ -239,6 +216,7 @@ def threshold(training: np.ndarray, quantile: float, *, held_out: bool) -> float
     Parameters
     ----------
     training : scores of the training-normal clips.
+    quantile : from 0 to 1.
     held_out : whether these scores come from models that have not seen the clip's fold. Then p
         values decide (:class:`asdlib.calibration.Alarm`), else the quantile, as in the paper.
 

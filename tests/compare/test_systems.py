@@ -151,15 +151,13 @@ def test_an_alarm_is_strange_for_every_condition_that_has_clips_enough():
         for condition, score in zip(("source", "target"), scores, strict=True)
     ]
     clips = pd.DataFrame(rows)
-    decided = systems.decide(systems.conditions(clips), 0.9, held_out=True)
+    (decided,) = systems.decide(clips, [0.9], held_out=True)
     assert dict(decided.alarms.items()) == {"like source": 0, "like target": 0, "neither": 1}
     assert np.isnan(decided.threshold)
-    assert decided.missing == ()
-    fewer = systems.decide(
-        systems.conditions(clips[clips["name"] != "target 8"]), 0.9, held_out=True
-    )
+    assert decided.able
+    (fewer,) = systems.decide(clips[clips["name"] != "target 8"], [0.9], held_out=True)
     assert not any(value for _, value in fewer.alarms.items())
-    assert fewer.missing == ("target",)
+    assert not fewer.able
 
 
 def test_alarms_are_counted_at_every_wanted_rate(table):
