@@ -30,8 +30,8 @@ from asdlib.study import variants
 chapter = Chapter.open(globals())
 params, recordings = chapter.params, chapter.recordings
 study_results = stats.results(params, recordings)
-ideas = negative.idea_scores(params, recordings, study_results.table)
-compared = negative.against_champion(ideas)
+ideas, reasons = negative.idea_scores(params, recordings, study_results.table)
+compared = negative.against_champion(ideas, reasons)
 chapter.result(answers.claim(findings.compared(study_results, params.scorers), "champion"))
 chapter.result(answers.ideas(compared))
 
@@ -162,7 +162,7 @@ not_built = f"The build-up {variants.lacking(params, 'build_up') or 'needs test 
 
 # %%
 chapter.table(
-    negative.build_up_steps(grown) if len(grown) else grown,
+    negative.build_up_steps(grown),
     columns=["step", "Ω ± std", "difference", "p", "largest at one seed", "seeds outside the band"],
     label="tab-build-up",
     caption="Steps from the official network to ours: $\\Omega$ (mean ± standard deviation over seeds), paired difference to the step "
@@ -207,7 +207,7 @@ chapter.table(
 
 # %%
 lacking = variants.lacking(params, "champion")
-chapter.say(f"The gate {lacking}." if lacking else "> " + ideas.reasons["gate_tested"])
+chapter.say(f"The gate {lacking}." if lacking else "> " + reasons["gate_tested"])
 
 # %% [markdown]
 # ## Verdicts

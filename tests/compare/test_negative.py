@@ -125,30 +125,26 @@ def test_the_gate_is_learnt_on_the_other_machines_labels(rng):
 def test_every_idea_is_compared_or_says_why_not(trained):
     recordings = study.open_recordings(trained)
     table = study.everything(trained, recordings)
-    ideas = negative.idea_scores(trained, recordings, table)
-    assert set(ideas.reasons) == {"exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"}
-    compared = negative.against_champion(ideas).set_index("idea")
+    ideas, reasons = negative.idea_scores(trained, recordings, table)
+    assert set(reasons) == {"exposure", "exposure_fused", "lora", "lora_fused", "gate_tested"}
+    compared = negative.against_champion(ideas, reasons).set_index("idea")
     assert len(compared) == 1 + len(negative.IDEAS)
-    run = compared.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in ideas.reasons]]
+    run = compared.loc[[negative.IDEAS[k] for k in negative.IDEAS if k not in reasons]]
     values = ["omega", "mean", "std", "low", "high", "eq1"]
     assert np.isfinite(run[values].to_numpy(float)).all()
     champion = compared.loc["the champion", "omega"]
     assert np.allclose(run["omega"] - champion, run["mean"])
-    fused = ideas.results.table.set_index(["scorer", "seed", "machine", "name"]).groupby(
-        "front_end"
-    )
+    fused = ideas.table.set_index(["scorer", "seed", "machine", "name"]).groupby("front_end")
     parts = {name: rows["score"].sort_index() for name, rows in fused}
     assert np.allclose(parts["knn_fused"], (parts["knn"] + parts["adasub"]) / 2)
     results = Results(table)
     steps = negative.build_up(trained, recordings, results)
-    own = steps[steps["step"] == steps["step"].iloc[-1]]["omega"].to_numpy()
-    assert np.array_equal(own, results.omegas("near", "eq1"))
-    changes = steps.pivot(index="seed", columns="step", values="change")
-    omegas = steps.pivot(index="seed", columns="step", values="omega")
-    first, second, *_ = steps["step"].unique()
-    assert changes[first].isna().all()
-    assert (changes[second] == omegas[second] - omegas[first]).all()
+    assert np.array_equal(steps.iloc[:, -1], results.omegas("near", "eq1"))
     summary = negative.build_up_steps(steps)
+    assert summary["step"].tolist() == steps.columns.tolist()
+    assert summary["mean"].isna().tolist() == [True] + [False] * (len(summary) - 1)
+    changes = steps.iloc[:, 1] - steps.iloc[:, 0]
+    assert summary["most"][1] == changes[changes.abs().idxmax()]
     assert summary["mean"].sum() == pytest.approx(
         summary["omega"].iloc[-1] - summary["omega"].iloc[0]
     )
@@ -159,14 +155,14 @@ def test_ideas_that_were_not_run_say_why():
     chosen = params.load({"extras": [], "front_ends": ["adasub"], "scorers": ["s1", "eq1"]})
     seeds = {0: HALF, 1: PERFECT}
     table = pd.concat([rows("fan", "adasub", s, seeds, train=[0.0]) for s in ("s1", "eq1")])
-    ideas = negative.idea_scores(chosen, RECORDINGS, table)
-    assert ideas.reasons["flow"] == "was left out (extras: [bottleneck] runs it)"
-    assert ideas.reasons["knn_fused"] == ideas.reasons["flow"]
-    assert ideas.reasons["interpolate"] == "was left out (extras: [objectives] runs it)"
-    assert ideas.reasons["gate"] == "needs adasub and cohgate, which were not both run"
-    compared = negative.against_champion(ideas)
+    ideas, reasons = negative.idea_scores(chosen, RECORDINGS, table)
+    assert reasons["flow"] == "was left out (extras: [bottleneck] runs it)"
+    assert reasons["knn_fused"] == reasons["flow"]
+    assert reasons["interpolate"] == "was left out (extras: [objectives] runs it)"
+    assert reasons["gate"].startswith("needs adasub and cohgate, with normal and anomalous test")
+    compared = negative.against_champion(ideas, reasons)
     assert compared["omega"].notna().tolist() == [True] + [False] * len(negative.IDEAS)
-    assert compared["verdict"].tolist() == ["", *(ideas.reasons[name] for name in negative.IDEAS)]
+    assert compared["verdict"].tolist() == ["", *(reasons[name] for name in negative.IDEAS)]
     untested = table[table["split"] == "train"]
     other = params.load(chosen, front_ends=["near"])
     for own, scores, why in (
@@ -174,8 +170,9 @@ def test_ideas_that_were_not_run_say_why():
         (other, table, "needs adasub with the scorers s1 and eq1, which were not run"),
     ):
         nothing = negative.idea_scores(own, RECORDINGS, scores)
-        assert set(nothing.reasons.values()) == {why}
-        assert negative.against_champion(nothing)["verdict"].tolist() == [why] * len(negative.IDEAS)
+        assert set(nothing[1].values()) == {why}
+        verdicts = negative.against_champion(*nothing)["verdict"].tolist()
+        assert verdicts == ["", *[why] * len(negative.IDEAS)]
     assert negative.build_up(params.Params(), RECORDINGS, Results(untested)).empty
     assert negative.build_up(chosen, RECORDINGS, Results(table)).empty
     assert systems.SYSTEMS[0].missing_reason(Results(untested).per_seed) == "S1 needs test clips."
