@@ -279,14 +279,15 @@ chapter.table(
 )
 
 # %%
-for i, case in enumerate(removal.examples(energies, params, recordings)):
+for i, case in enumerate(removal.examples(energies)):
     called, machine = style.NAMES[case.front_end], case.clip["machine"]
+    noise, _, anomaly = case.removed
     panels.show_panel(
-        case.tracks,
+        removal.tracks(case, params, recordings),
         spectra=params.spectra,
         label=f"retention-{i}",
         matched=False,
-        title=f"{machine} after {called}: {case.anomaly:.1f} dB of the anomaly removed, {case.noise:.1f} dB of the noise",
+        title=f"{machine} after {called}: {anomaly:.1f} dB of the anomaly removed, {noise:.1f} dB of the noise",
     )
 
 # %% [markdown]

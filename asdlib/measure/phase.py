@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain, product
+from itertools import chain
 from types import MappingProxyType
 
 import numpy as np
@@ -32,7 +32,6 @@ Fit = Callable[..., Filter]
 Parts = Iterable[tuple[Spectrum, Spectrum]]
 FITS = MappingProxyType({"plain": far_filter, "gated": gated_filter})
 _BAND = 8  # bins
-_RENDERED = 1  # clip per domain in every room of its own
 _ROOMS = ("far_distance", "reverberation", "noise_sources")
 
 
@@ -202,8 +201,8 @@ def _recorded(params: Params, recordings: Recordings, machine: str) -> Parts:
 
 def _rendered(params: Params, own: Scenes, machine: str) -> Parts:
     """Spectra of the noise and of the machine of clips that are rendered here, not read."""
-    for domain, index in product(("source", "target"), range(_RENDERED)):
-        clip = scenes.render(machine, "test", domain, "normal", index, own)
+    for domain in ("source", "target"):
+        clip = scenes.render(machine, "test", domain, "normal", 0, own)
         yield _spectra(params, at_rate(clip, params))
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
 from asdlib import pipeline
 from asdlib.frontends import gain, trained_front_ends
@@ -29,17 +29,16 @@ from asdlib.measure.truth import denoisers, take, truth_of, truths
 from asdlib.params import Params
 from asdlib.spectra import Power, decibels, frequencies, istft, mel_frequencies, power, stft
 from asdlib.study.recordings import Recordings
+from asdlib.study.scores import grouped
 
 NOISE, MACHINE_SOUND, ANOMALY = range(3)  # order of the parts in Measured.energy
 
-_LEAST_POWER = 1e-20  # -200 dB: keeps the ratios of silent cells finite
 BANDS = 8  # of equal width on the mel scale
 LEAST_SHARE = 1e-3  # of the fault's energy: a band with less of it holds no anomaly
 _QUIET = 10  # percent of a recording's cells are quieter than its quiet cells
 WHOLE = "all"  # the row of all bands together
 COLUMNS = ["machine", "front_end", "band", "noise", "anomaly", "share"]
 
-Spectrum = Complex[np.ndarray, "channel frequency frame"]  # of one microphone or both
 Energies = Float[np.ndarray, "state=2 part=3 frequency"]
 
 
@@ -89,10 +88,14 @@ class ClipEnergies(NamedTuple):
     energy: Energies
 
     @property
+    def removed(self) -> Float[np.ndarray, "part=3"]:
+        """Of every part over all frequencies, in dB."""
+        return removed(self.energy.sum(axis=-1))
+
+    @property
     def loss(self) -> float:
         """Anomaly minus noise removed, over all frequencies, in dB."""
-        over_all = removed(self.energy.sum(axis=-1))
-        return float(over_all[ANOMALY]) - float(over_all[NOISE])
+        return float(self.removed[ANOMALY] - self.removed[NOISE])
 
 
 def clip_energies(params: Params, recordings: Recordings) -> list[ClipEnergies]:
@@ -103,7 +106,8 @@ def clip_energies(params: Params, recordings: Recordings) -> list[ClipEnergies]:
     Energies, for every front-end but near and far and every clip whose truth lies beside it.
     Labels are not read, so clips with concealed labels count too.
     """
-    names, found = _names(params, without=("near", "far")), []
+    names = [own for own in trained_front_ends(params.front_ends) if own not in ("near", "far")]
+    found = []
     for machine in recordings.machines:
         fitted = denoisers(params, recordings, machine, names)
         for clip, truth in truths(params, recordings, machine):
@@ -120,11 +124,8 @@ def clip_energies(params: Params, recordings: Recordings) -> list[ClipEnergies]:
 
 def totals(measured: Iterable[ClipEnergies]) -> dict[tuple[str, str], Energies]:
     """Energies summed over clips, per machine and front-end."""
-    sums: dict[tuple[str, str], Energies] = {}
-    for one in measured:
-        key = (one.clip["machine"], one.front_end)
-        sums[key] = sums[key] + one.energy if key in sums else one.energy
-    return sums
+    groups = grouped(measured, lambda one: (one.clip["machine"], one.front_end))
+    return {key: sum(one.energy for one in own) for key, own in groups.items()}
 
 
 def removal(measured: Iterable[ClipEnergies]) -> pd.DataFrame:
@@ -139,18 +140,10 @@ def removal(measured: Iterable[ClipEnergies]) -> pd.DataFrame:
     DataFrame with machine, front_end, noise and machine_sound: dB removed, over all clips whose
     truth lies beside them; no rows where no truth was written.
     """
-    chosen = [NOISE, MACHINE_SOUND]
-    rows = []
-    for key, energy in totals(measured).items():
-        sums = energy[:, chosen].sum(axis=-1)
-        if sums[0].all():
-            rows.append([*key, *removed(sums)])
-    return pd.DataFrame(rows, columns=["machine", "front_end", "noise", "machine_sound"])
-
-
-def _names(params: Params, *, without: tuple[str, ...]) -> list[str]:
-    """Front-ends of the study, combinations taken apart, without those named."""
-    return [name for name in trained_front_ends(params.front_ends) if name not in without]
+    columns = ["machine", "front_end", "noise", "machine_sound"]
+    parts = {key: removed(energy.sum(axis=-1)) for key, energy in totals(measured).items()}
+    rows = [[*key, own[NOISE], own[MACHINE_SOUND]] for key, own in parts.items()]
+    return pd.DataFrame(rows, columns=columns).dropna(ignore_index=True)
 
 
 def audit(measured: Iterable[ClipEnergies], params: Params) -> pd.DataFrame:
@@ -198,29 +191,7 @@ def overall(table: pd.DataFrame) -> pd.DataFrame:
     return whole.assign(difference=whole["noise"] - whole["anomaly"]).reset_index(drop=True)
 
 
-class Case(NamedTuple):
-    """One anomalous clip before and after one front-end, to listen to.
-
-    Attributes
-    ----------
-    clip : its row of the manifest.
-    noise, anomaly : removed from this clip, in dB.
-    tracks : signal (sample,) and power (frequency, frame) by the name to show: the near microphone
-        before and after the front-end, and the anomaly's own sound before and after the same gain.
-        Powers are cut off 10 dB below the recording's quiet cells. Otherwise the silence of the
-        truth would take most of a common colour scale.
-    """
-
-    clip: pd.Series
-    front_end: str
-    noise: float
-    anomaly: float
-    tracks: dict[str, tuple[np.ndarray, np.ndarray]]
-
-
-def examples(
-    measured: Iterable[ClipEnergies], params: Params, recordings: Recordings, *, count: int = 3
-) -> list[Case]:
+def examples(measured: Iterable[ClipEnergies], *, count: int = 3) -> list[ClipEnergies]:
     """Return the clearest losses, worst first, and one clear success at the end.
 
     A loss is a clip and a front-end that removes much of the anomaly relative to the noise that it
@@ -233,22 +204,29 @@ def examples(
 
     Returns
     -------
-    Up to ``count + 1`` cases, by falling anomaly minus noise removed. The success is the case
-    with the smallest value of all; it is left out where that is not below 0.
+    Up to ``count + 1``, by falling anomaly minus noise removed. The success is the one with the
+    smallest value of all; it is left out where that is not below 0.
     """
     faulty = (one for one in measured if one.energy[0, ANOMALY].any())
     found = sorted(faulty, key=lambda one: one.loss, reverse=True)
     success = [found.pop()] if len(found) > 1 and found[-1].loss < 0 else []
-    first: dict[str, ClipEnergies] = {}
-    for one in found:
-        first.setdefault(one.clip["machine"], one)
-    others = [one for one in found if first[one.clip["machine"]] is not one]
-    losses = sorted([*first.values(), *others][:count], key=lambda one: one.loss, reverse=True)
-    return [_case(one, params, recordings) for one in [*losses, *success]]
+    machines = [one.clip["machine"] for one in found]
+    first = sorted(range(len(found)), key=lambda i: machines[i] in machines[:i])
+    return [*(found[i] for i in sorted(first[:count])), *success]
 
 
-def _case(one: ClipEnergies, params: Params, recordings: Recordings) -> Case:
-    """Render the sounds of a measured clip."""
+def tracks(
+    one: ClipEnergies, params: Params, recordings: Recordings
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Render the sounds of an anomalous clip before and after a front-end, to listen to.
+
+    Returns
+    -------
+    Signal (sample,) and power (frequency, frame) by the name to show: the near microphone before
+    and after the front-end, and the anomaly's own sound before and after the same gain. Powers are
+    cut off 10 dB below the recording's quiet cells. Otherwise the silence of the truth would take
+    most of a common colour scale.
+    """
     clip = take(params, recordings, one.clip, [one.front_end])
     truth = truth_of(params, recordings, one.clip)
     assert truth is not None  # measured from it
@@ -263,6 +241,4 @@ def _case(one: ClipEnergies, params: Params, recordings: Recordings) -> Case:
     }
     shown = {name: power(stft(x, params.spectra)) for name, x in sounds.items()}
     least = np.percentile(shown["near microphone"], _QUIET) / 10
-    tracks = {name: (x, np.maximum(shown[name], least)) for name, x in sounds.items()}
-    noise, _, anomaly = map(float, removed(one.energy.sum(axis=-1)))
-    return Case(one.clip, one.front_end, noise, anomaly, tracks)
+    return {name: (x, np.maximum(shown[name], least)) for name, x in sounds.items()}

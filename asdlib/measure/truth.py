@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Complex, Float
 
-from asdlib import dataset, pipeline
+from asdlib import dataset
 from asdlib.frontends import FrontEnd, gain, trained_front_ends
 from asdlib.noise import Floors
 from asdlib.params import Params, Spectra
 from asdlib.simulate import scenes
 from asdlib.simulate.sounds import RATE
-from asdlib.spectra import Spectrum, decibels, frequencies, istft, power, stft
+from asdlib.spectra import decibels, frequencies, istft, power, stft
 from asdlib.study import stages
 from asdlib.study.recordings import Recordings
 
@@ -40,8 +40,7 @@ def truths(
 ) -> Iterator[tuple[pd.Series, scenes.Clip]]:
     """Yield every clip of a machine whose ground truth was written, with that truth."""
     for _, clip in recordings.clips(machine).iterrows():
-        truth = truth_of(params, recordings, clip)
-        if truth is not None:
+        if (truth := truth_of(params, recordings, clip)) is not None:
             yield clip, truth
 
 
@@ -119,12 +118,6 @@ def harder(params: Params, machine: str) -> pd.DataFrame:
             centroid = float(spectrum @ khz / spectrum.sum())
             rows.append([kind, domain, float(decibels(np.mean(sound**2))), centroid])
     return pd.DataFrame(rows, columns=["scenes", "domain", "level", "centroid"])
-
-
-def spectra_of(params: Params, clips: pd.DataFrame) -> Iterator[Spectrum]:
-    """Yield the spectrum (2, frequency, frame) of every clip, rows of the manifest."""
-    for path, content in zip(clips["path"], clips["hash"], strict=True):
-        yield pipeline.spectrum(path, params.spectra, content)
 
 
 def denoisers(

@@ -153,7 +153,7 @@ def test_without_truth_or_machine_sound_there_is_no_row(study, tmp_path):
     assert table.empty
     assert bands.empty
     assert removal.overall(bands).empty
-    assert removal.examples(clip_energies(*opened), *opened) == []
+    assert removal.examples(clip_energies(*opened)) == []
 
 
 def test_energies_are_sums_over_time_and_removed_is_their_ratio_in_db():
@@ -189,29 +189,26 @@ def test_a_band_without_anomaly_has_no_retention(faulty):
     assert low["noise"].iloc[-1] == pytest.approx(20, abs=1e-3)
 
 
-def loss(case):
-    return case.anomaly - case.noise
-
-
 def test_examples_are_the_clearest_and_from_different_machines(faulty):
     tones = {"a": (6000, 6500, 3000), "b": (3000, 7000), "c": (5000,)}
     opened = faulty(**{name: [tone(f, 0.02) for f in own] for name, own in tones.items()})
-    cases = removal.examples(clip_energies(*opened), *opened)
+    cases = removal.examples(clip_energies(*opened))
     *losses, success = cases
-    assert [loss(case) for case in cases] == sorted(map(loss, cases), reverse=True)
+    values = [case.loss for case in cases]
+    assert values == sorted(values, reverse=True)
     assert {case.clip["machine"] for case in losses} == {"a", "b", "c"}
     gaps = {}
     for one in clip_energies(*opened):
         if one.clip["label"] == "anomaly":
             gaps.setdefault(one.clip["machine"], []).append(one.loss)
     for case in losses:  # the worst of its machine
-        assert loss(case) == pytest.approx(max(gaps[case.clip["machine"]]))
-    assert loss(success) == pytest.approx(min(map(min, gaps.values())))
-    assert loss(success) < 0
+        assert case.loss == pytest.approx(max(gaps[case.clip["machine"]]))
+    assert success.loss == pytest.approx(min(map(min, gaps.values())))
+    assert success.loss < 0
     opened = faulty(("adasub",), d=[tone(6000, 0.02), tone(6500, 0.02)])
     alone = [
         case
-        for case in removal.examples(clip_energies(*opened), *opened, count=9)
+        for case in removal.examples(clip_energies(*opened), count=9)
         if case.clip["machine"] == "d"
     ]
     assert len(alone) == 2  # a machine may fill the examples where the others have none left
@@ -219,15 +216,16 @@ def test_examples_are_the_clearest_and_from_different_machines(faulty):
 
 def test_the_sounds_of_an_example_are_what_they_are_called(faulty):
     params, recordings = faulty(a=[tone(6000, 0.02)])
-    case = removal.examples(clip_energies(params, recordings), params, recordings)[0]
+    case = removal.examples(clip_energies(params, recordings))[0]
     assert case.front_end == "adasub"
-    assert case.anomaly == pytest.approx(20, abs=0.05)
-    near, denoised, fault, left = (signal for signal, _ in case.tracks.values())
+    assert case.removed[removal.ANOMALY] == pytest.approx(20, abs=0.05)
+    tracks = removal.tracks(case, params, recordings)
+    near, denoised, fault, left = (signal for signal, _ in tracks.values())
     assert np.abs(fault - tone(6000, 0.02)[:, 0]).max() < 1e-6
     assert np.abs(left - fault / 10)[600:-600].max() < 1e-3
     assert np.sum(denoised**2) < np.sum(near**2)
     assert 10 * np.log10(np.sum(fault**2) / np.sum(left**2)) == pytest.approx(20, abs=0.05)
-    shown = [10 * np.log10(power) for _, power in case.tracks.values()]
+    shown = [10 * np.log10(power) for _, power in tracks.values()]
     assert shown[-1].min() == pytest.approx(np.percentile(shown[0], 10) - 10, abs=0.1)
     assert {power.shape for power in shown} == {(513, 1 + RATE // 512)}
 
