@@ -70,12 +70,10 @@ def weighted_auc(
     weights: Weights,
 ) -> Float[np.ndarray, " resample"]:
     """AUC where every clip counts as often as its weight says."""
-    normal = ~anomalous
-    above = scores[normal, None] < scores[None, anomalous]
-    ties = scores[normal, None] == scores[None, anomalous]
-    wins = above + 0.5 * ties
-    pairs = np.einsum("bn,bn->b", weights[:, normal], weights[:, anomalous] @ wins.T)
-    return pairs / (weights[:, normal].sum(1) * weights[:, anomalous].sum(1))
+    wins = np.heaviside(scores[None, anomalous] - scores[~anomalous, None], 0.5)  # ties: a half
+    normal, faulty = weights[:, ~anomalous], weights[:, anomalous]
+    pairs = np.einsum("bn,bn->b", normal, faulty @ wins.T)
+    return pairs / (normal.sum(1) * faulty.sum(1))
 
 
 def weighted_pauc(

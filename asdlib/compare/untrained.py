@@ -30,8 +30,6 @@ UNCHECKED = {"checkedsub": "adasub", "checkedls": "adals"}
 """Front-ends without the check of the far microphone."""
 _SHOWN = 3  # autoencoders beside the detectors without training
 
-Values = Float[np.ndarray, "clip value"]
-
 
 @dataclass(frozen=True)
 class ViewValues:
@@ -50,7 +48,7 @@ class ViewValues:
     machine: str
     statistics: str
     clips: pd.DataFrame
-    values: Values
+    values: Float[np.ndarray, "clip value"]
     folds: int = Statistics().folds
 
     @property

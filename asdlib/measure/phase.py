@@ -28,7 +28,6 @@ from asdlib.study.recordings import Recordings
 
 Spectrum = Complex[np.ndarray, "channel=2 frequency frame"]
 Filter = Complex[np.ndarray, "frequency context"]
-Fit = Callable[..., Filter]
 Parts = Iterable[tuple[Spectrum, Spectrum]]
 FITS = MappingProxyType({"plain": far_filter, "gated": gated_filter})
 _BAND = 8  # bins
@@ -71,7 +70,7 @@ def sweep(
     vary: str,
     values: Sequence[float] | Sequence[int],
     *,
-    fits: Mapping[str, Fit] = MappingProxyType({"": far_filter}),
+    fits: Mapping[str, Callable[..., Filter]] = MappingProxyType({"": far_filter}),
 ) -> pd.DataFrame:
     """Noise removed and machine sound lost against one thing that is varied.
 
