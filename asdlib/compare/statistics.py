@@ -73,15 +73,17 @@ def ensemble(table: pd.DataFrame, fusion: str = "mean") -> pd.DataFrame:
 
     Parameters
     ----------
-    table : rows of :func:`asdlib.study.run`; every front-end, scorer and seed is a model.
+    table : rows of :func:`asdlib.study.run`, or of :func:`asdlib.study.by_condition`; every
+        front-end, scorer and seed is a model.
     fusion : see :func:`guarded_ensemble`.
 
     Returns
     -------
-    DataFrame with the columns machine, name, split, domain, label, score; sorted by machine and
-    name.
+    DataFrame with the columns machine, name, split, domain, label, condition where there is one,
+    and score; sorted by machine and name.
     """
-    models = table.pivot(index=CLIP, columns=_MODEL, values="score")
+    clip = [name for name in (*CLIP, "condition") if name in table]
+    models = table.pivot(index=clip, columns=_MODEL, values="score")
     scores = {m: PerClip(models[m], models.index) for m in sorted(models.columns.tolist())}
     joined = guarded_ensemble(scores, fusion)
     return models.index.to_frame(index=False).assign(score=[value for _, value in joined.items()])

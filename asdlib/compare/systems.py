@@ -105,12 +105,7 @@ class System:
         if self.trained or results.by_condition is None or not self.members(results.per_seed):
             return self.scores(results).assign(condition=statistics.ALL)
         table = results.by_condition()
-        rows = table[among(table, self.views)]
-        parts = [
-            ensemble(own, self.fusion).assign(condition=condition)
-            for condition, own in rows.groupby("condition", sort=False)
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return ensemble(table[among(table, self.views)], self.fusion)
 
 
 PAPER = (
