@@ -131,16 +131,10 @@ def omega_by_front_end(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
     -------
     DataFrame indexed by machine, a column per front-end.
     """
-    return pd.DataFrame({name: own["omega"] for name, own in _by_machine(table, scorer).items()})
-
-
-def _by_machine(table: pd.DataFrame, scorer: str) -> dict[Any, pd.DataFrame]:
-    """Official values of every front-end's ensemble, machine by machine."""
     known = metrics.labelled(table[table["scorer"] == scorer])
-    return {
-        name: metrics.evaluate(statistics.ensemble(rows))
-        for name, rows in known.groupby("front_end", sort=False)
-    }
+    groups = known.groupby("front_end", sort=False)
+    machines = {name: metrics.evaluate(statistics.ensemble(own)) for name, own in groups}
+    return pd.DataFrame({name: own["omega"] for name, own in machines.items()})
 
 
 def adasub_or_cohgate(
@@ -163,18 +157,14 @@ def adasub_or_cohgate(
     seeds. The last row is over all machines. No rows without labelled test clips.
     """
     names = {"adasub": "AdaSub", "cohgate": "CohGate"}
-    measured = _by_machine(table[table["front_end"].isin(names)], scorer)
-    values = {title: measured[name] for name, title in names.items() if name in measured}
-    found = pd.DataFrame({name: own["omega"] for name, own in values.items()})
-    if len(values) == 2 and found.notna().all(axis=None):
-        best = [values[str(name)].loc[[machine]] for machine, name in found.idxmax(axis=1).items()]
-        values["oracle"] = pd.concat(best)
-        found["oracle"] = values["oracle"]["omega"]
-    found["median G"] = [np.median(floors[str(machine)].transfer) for machine in found.index]
-    if len(found):
-        found.loc["all"] = pd.Series({name: metrics.omega(own) for name, own in values.items()})
-    columns = ["median G", *names.values(), "oracle"]
-    return found.reindex(columns=columns).rename_axis("machine").reset_index()
+    measured = omega_by_front_end(table[table["front_end"].isin(names)], scorer)
+    found = measured.rename(columns=names).reindex(columns=list(names.values()))
+    found["oracle"] = found.max(axis=1, skipna=False)
+    if len(found):  # the official score is the harmonic mean of those of the machines
+        found.loc["all"] = len(found) / (1 / found).sum(skipna=False)
+    medians = pd.Series({name: np.median(own.transfer) for name, own in floors.items()})
+    found.insert(0, "median G", medians.reindex(found.index))
+    return found.rename_axis("machine").reset_index()
 
 
 def compared(results: Results, scorers: Collection[str]) -> pd.DataFrame:
