@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -19,8 +19,7 @@ Residuals = Float[Tensor, "seed vector value"]
 Matrix = Float[Tensor, "seed value value"]
 
 
-def _nothing() -> Tensor:
-    return torch.zeros((), dtype=torch.float64)
+_NOTHING = torch.zeros((), dtype=torch.float64)
 
 
 @dataclass
@@ -44,11 +43,11 @@ class Moments:
     """
 
     count: int = 0
-    first: Float[Tensor, "*seed_value"] = field(default_factory=_nothing)
-    second: Float[Tensor, "*seed_value_value"] = field(default_factory=_nothing)
-    third: Float[Tensor, "*asked_seed_value"] = field(default_factory=_nothing)
-    norm: Float[Tensor, "*asked_seed"] = field(default_factory=_nothing)
-    norm_square: Float[Tensor, "*asked_seed"] = field(default_factory=_nothing)
+    first: Float[Tensor, "*seed_value"] = _NOTHING
+    second: Float[Tensor, "*seed_value_value"] = _NOTHING
+    third: Float[Tensor, "*asked_seed_value"] = _NOTHING
+    norm: Float[Tensor, "*asked_seed"] = _NOTHING
+    norm_square: Float[Tensor, "*asked_seed"] = _NOTHING
 
     @classmethod
     def of(cls, residuals: Residuals, *, ledoit_wolf: bool = False) -> Moments:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -109,21 +109,19 @@ class Detector:
     moments: Mapping[str, Moments]
     scorers: Mapping[str, Scorer]
     constants: Scoring = Scoring()
-    _centres: dict[str, Tensor] = field(init=False, repr=False)
+    _known: dict[str, Moments] = field(init=False, repr=False)
     _factors: dict[tuple[str, float], Tensor] = field(init=False, repr=False)
     _white_centres: dict[Reference, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Factor every covariance that a scorer needs: one Cholesky each, no inverse."""
-        pooled = sum(self.moments.values(), start=Moments())
-        clips = {_ALL: pooled, **self.moments}
-        self._centres = {name: moments.mean for name, moments in clips.items()}
+        self._known = {_ALL: sum(self.moments.values(), start=Moments()), **self.moments}
         references = [r for scorer in self.scorers.values() for r in self._references(scorer)]
         wanted = dict.fromkeys(reference[:2] for reference in references)
-        self._factors = {key: self._factor(*key, pooled) for key in wanted}
+        self._factors = {key: self._factor(*key) for key in wanted}
         with one_thread():  # the same bytes as the clips' own products
             self._white_centres = {
-                r: _solve(self._factors[r[:2]], self._centres[r.centre].float()[:, :, None])
+                r: _solve(self._factors[r[:2]], self._known[r.centre].mean.float()[:, :, None])
                 for r in dict.fromkeys(references)
             }
 
@@ -196,31 +194,22 @@ class Detector:
 
     def from_residuals(self, residuals: Residuals) -> Scores:
         """A(x) of one clip from its residuals e_i, per scorer and seed, in float64."""
-        terms = self._terms(residuals, self._white_centres)
-        place = {reference: number for number, reference in enumerate(terms)}
-        both = _numpy(torch.stack([torch.stack(pair) for pair in terms.values()]))
-        levels, scores = dict[tuple[str, bool], np.ndarray](), {}
+        terms, scores = self._terms(residuals), {}
         for name, scorer in self.scorers.items():
-            over = scorer.over_frames, scorer.sharp
-            if over not in levels:
-                levels[over] = self.level(both, name)  # (reference, term, seed)
-            own = levels[over][[place[reference] for reference in self._references(scorer)]]
-            scores[name] = self._weighted(own[:, 0], own[:, 1], scorer).min(0)
+            own = np.stack([terms[reference] for reference in self._references(scorer)])
+            distance, energy = np.swapaxes(self._over_frames(own, scorer), 0, 1)
+            alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
+            scores[name] = ((1 - alpha) * distance + alpha * energy).min(0)
         return scores
 
-    def level(
-        self, terms: Float[np.ndarray, "*shape vector"], name: str
-    ) -> Float[np.ndarray, "*shape"]:
+    def _over_frames(self, terms: np.ndarray, scorer: Scorer) -> np.ndarray:
         """Reduce over the frames of a clip as a scorer does: P90 in eq. 1, P95, mean or maximum."""
-        scorer = self.scorers[name]
         if scorer.over_frames in ("mean", "max"):  # as methods of arrays are named
             return getattr(terms, scorer.over_frames)(-1)
         q = self.constants.sharp_percentile if scorer.sharp else self.constants.percentile
         return np.percentile(terms, q, axis=-1)
 
-    def _terms(
-        self, residuals: Residuals, references: Iterable[Reference]
-    ) -> dict[Reference, tuple[Float[Tensor, "seed vector"], Float[Tensor, "seed vector"]]]:
+    def _terms(self, residuals: Residuals) -> dict[Reference, Float[np.ndarray, "2 seed vector"]]:
         """Both terms of eq. 1 for every vector: Mahalanobis distance and energy.
 
         With Sigma = L L^T, the distance is ||L^-1 e_i - L^-1 mu||^2. The products L^-1 e_i are the
@@ -228,23 +217,19 @@ class Detector:
         """
         whitened: dict[tuple[str, float], Tensor] = {}
         energies: dict[str, Tensor] = {}
-        terms = {}
-        for reference in references:
+        terms = []
+        for reference in self._white_centres:
             key, centre = reference[:2], reference.centre
             if key not in whitened:
                 whitened[key] = _solve(self._factors[key], residuals.mT)
             if centre not in energies:  # ||e_i||^2, or with DM ||e_i - mu_d||^2
-                shift = 0 if centre == _ALL else self._centres[centre].float()[:, None]
+                shift = 0 if centre == _ALL else self._known[centre].mean.float()[:, None]
                 offset = residuals - shift
                 energies[centre] = offset.square().sum(2)
             offset = whitened[key] - self._white_centres[reference]
-            terms[reference] = offset.square().sum(1), energies[centre]
-        return terms
-
-    def _weighted(self, distance: Any, energy: Any, scorer: Scorer) -> Any:
-        """Sum of both terms in eq. 1: (1 - alpha) distance + alpha energy."""
-        alpha = self.constants.alpha if scorer.alpha is None else scorer.alpha
-        return (1 - alpha) * distance + alpha * energy
+            terms.append(torch.stack([offset.square().sum(1), energies[centre]]))
+        both = torch.stack(terms).double().cpu().numpy()  # one transfer from a GPU
+        return dict(zip(self._white_centres, both, strict=True))
 
     def _references(self, scorer: Scorer) -> list[Reference]:
         """What a scorer compares a clip with; the smallest of the scores counts."""
@@ -258,11 +243,12 @@ class Detector:
             for domain in self.moments
         ]
 
-    def _factor(self, name: str, ridge: float, pooled: Moments) -> Matrix:
+    def _factor(self, name: str, ridge: float) -> Matrix:
         """Cholesky factor of a covariance, with the ridge on its diagonal where it needs one."""
+        pooled = self._known[_ALL]
         if name == _LEDOIT_WOLF:  # regular already
             return _cholesky(pooled.ledoit_wolf, pooled)
-        covariance = pooled.covariance if name == _ALL else self.moments[name].covariance
+        covariance = self._known[name].covariance
         if name == "target" and "source" in self.moments:
             rho = self.constants.rho
             covariance = (1 - rho) * covariance + rho * self.moments["source"].covariance
@@ -289,10 +275,6 @@ def _cholesky(covariance: Matrix, moments: Moments) -> Matrix:
         identity = torch.eye(covariance.shape[1], dtype=more.dtype, device=more.device)
         factor = torch.linalg.cholesky(covariance + more[:, None, None] * identity)
     return factor.float()
-
-
-def _numpy(values: Tensor) -> np.ndarray:
-    return values.double().cpu().numpy()
 
 
 def _solve(factor: Tensor, columns: Tensor) -> Tensor:
