@@ -103,7 +103,7 @@ def solve_filter(gram: Gram, cross: Cross, constants: Denoising = Denoising()) -
 
 
 def subtract(spectrum: Spectrum, fit: Filter) -> Residual:
-    """Near spectrum minus the filtered far one: N - sum_j H_j F(t - j).
+    """Residual R of the near spectrum: N - sum_j H_j F(t - j), with a filter H.
 
     >>> subtract(np.array([[[5.0, 5.0]], [[1.0, 2.0]]]) + 0j, np.array([[2 + 0j]]))
     array([[3.+0.j, 1.+0.j]])
@@ -111,16 +111,6 @@ def subtract(spectrum: Spectrum, fit: Filter) -> Residual:
     near, far = spectrum
     filtered = fit.astype(near.dtype)[:, None] @ _delayed(far, fit.shape[1])
     return near - filtered[:, 0]
-
-
-def unpredicted(spectrum: Spectrum, constants: Denoising = Denoising()) -> Residual:
-    """Residual R of the near spectrum after subtraction with the clip's own filter.
-
-    >>> far = np.array([[1.0, 2j, -1.0]])
-    >>> float(np.abs(unpredicted(np.stack([0.5j * far, far]))).max().round(3))
-    0.001
-    """
-    return subtract(spectrum, far_filter(spectrum, constants))
 
 
 def gated_filter(spectrum: Spectrum, constants: Denoising = Denoising()) -> Filter:
@@ -156,16 +146,6 @@ def gated_filter(spectrum: Spectrum, constants: Denoising = Denoising()) -> Filt
     impulses = machine_impulses(fitted, subtract(fitted, fit))
     fit[impulses] = reweighted_filter(fitted[:, impulses], fit[impulses], constants)
     return fit
-
-
-def gated(spectrum: Spectrum, constants: Denoising = Denoising()) -> Residual:
-    """Residual R of the near spectrum after subtraction with the clip's own gated filter.
-
-    >>> far = np.array([[1.0, 2j, -1.0]])
-    >>> float(np.abs(gated(np.stack([0.5j * far, far]))).max().round(3))
-    0.001
-    """
-    return subtract(spectrum, gated_filter(spectrum, constants))
 
 
 def remainders(spectrum: Spectrum) -> Spectrum:

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.special
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 
-from asdlib.complexls import gated, unpredicted
+from asdlib.complexls import Residual, far_filter, gated_filter, subtract
 from asdlib.noise import Floors, Levels, expected_noise, levels
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import Power, Spectrum, power
@@ -153,6 +153,7 @@ class FrontEnd:
     needs_floors = False  # whether fit takes noise floors
     uses_own_floors = False  # its floors are not those of the two microphones
     channel: int | None = None  # the one that it passes on as it is
+    fit_filter = staticmethod(far_filter)  # of those on the residual of a complex fit
 
     def __init__(self, constants: Denoising = Denoising(), *, floors: Floors | None = None):
         self.constants = constants
@@ -176,7 +177,11 @@ class FrontEnd:
         """Denoise one clip: (2, frequency, frame) complex to (frequency, frame) power."""
         raise TypeError("FrontEnd is abstract: take one of FRONT_ENDS.")
 
-    def denoised(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
+    def residual(self, spectrum: Spectrum) -> Residual:
+        """Residual R of the near spectrum after subtraction with the clip's own complex filter."""
+        return subtract(spectrum, self.fit_filter(spectrum, self.constants))
+
+    def denoised(self, spectrum: Spectrum) -> Residual:
         """Spectrum of the denoised sound: the near one after the front-end's gain, phase kept."""
         near = spectrum[0]
         return np.sqrt(gain(self(spectrum), power(near))) * near
@@ -203,11 +208,11 @@ class Near(FrontEnd):
     channel = 0
 
     def __call__(self, spectrum: Spectrum) -> Power:
-        """Return P_n."""
-        return power(spectrum[0])
+        """Return the power of the channel."""
+        return power(spectrum[self.channel])
 
 
-class Far(FrontEnd):
+class Far(Near):
     """The far microphone as it is: P_f, for comparison.
 
     >>> clip = np.array([[[2.0, 1.0]], [[1.0, 1.0]]]) + 0j  # P_n is 4 and 1, P_f is 1
@@ -217,10 +222,6 @@ class Far(FrontEnd):
 
     title = "AE ch2 (far)"
     channel = 1
-
-    def __call__(self, spectrum: Spectrum) -> Power:
-        """Return P_f."""
-        return power(spectrum[1])
 
 
 class RefSub(FrontEnd):
@@ -241,12 +242,7 @@ class RefSub(FrontEnd):
         """Noise power expected at the near microphone: G_m(k) P_f(k, t)."""
         if self.floors is None:
             raise AsdError(f"{self.title} has no noise floors yet; call fit with normal clips.")
-        far = power(spectrum[1])
-        transfer = self.floors.transfer
-        if len(transfer) != len(far):
-            bins = f"{len(transfer)} frequency bins and got {len(far)}"
-            raise AsdError(f"{self.title} was fitted on {bins}; use one n_fft.")
-        return expected_noise(far, transfer)
+        return expected_noise(power(spectrum[1]), self.floors.transfer)
 
     def over_subtraction(self, near: Power, noise: Power) -> Power | float:
         """a_s, the same everywhere."""
@@ -367,15 +363,14 @@ class ComplexLS(FrontEnd):
 
     title = "ComplexLS"
     reads: tuple[str, ...] = ("context", "ridge")
-    residual = staticmethod(unpredicted)
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the power of the residual, nowhere above P_n."""
-        return np.minimum(power(self.residual(spectrum, self.constants)), power(spectrum[0]))
+        return np.minimum(power(self.residual(spectrum)), power(spectrum[0]))
 
-    def denoised(self, spectrum: Spectrum) -> Complex[np.ndarray, "frequency frame"]:
+    def denoised(self, spectrum: Spectrum) -> Residual:
         """Return the residual, with a phase of its own."""
-        return self.residual(spectrum, self.constants)
+        return self.residual(spectrum)
 
 
 class LsAda(AdaSub):
@@ -390,7 +385,6 @@ class LsAda(AdaSub):
 
     title = "LSAda"
     reads: tuple[str, ...] = (*AdaSub.reads, *ComplexLS.reads)
-    residual = staticmethod(unpredicted)
     uses_own_floors = True
 
     def __call__(self, spectrum: Spectrum) -> Power:
@@ -399,7 +393,7 @@ class LsAda(AdaSub):
 
     def floor_inputs(self, spectrum: Spectrum) -> Spectrum:
         """The residual in place of the near microphone."""
-        return np.stack([self.residual(spectrum, self.constants), spectrum[1]])
+        return np.stack([self.residual(spectrum), spectrum[1]])
 
 
 class AdaLS(AdaSub):
@@ -414,14 +408,13 @@ class AdaLS(AdaSub):
 
     title = "AdaLS"
     reads: tuple[str, ...] = (*AdaSub.reads, *ComplexLS.reads)
-    residual = staticmethod(unpredicted)
 
     def __call__(self, spectrum: Spectrum) -> Power:
         """Return the near power after both gains."""
-        near, left = power(spectrum[0]), power(self.residual(spectrum, self.constants))
-        gain = np.divide(left, near, out=np.ones_like(near), where=near > 0)
+        near = power(spectrum[0])
+        share = np.minimum(gain(power(self.residual(spectrum)), near), 1)
         floor = near.dtype.type(self.constants.beta**2) * near
-        return np.maximum(super().__call__(spectrum) * np.minimum(gain, 1), floor)
+        return np.maximum(super().__call__(spectrum) * share, floor)
 
 
 class GatedLS(ComplexLS):
@@ -436,7 +429,7 @@ class GatedLS(ComplexLS):
     """
 
     title = "GatedLS"
-    residual = staticmethod(gated)
+    fit_filter = staticmethod(gated_filter)
 
 
 class GatedLsAda(LsAda):
@@ -448,7 +441,7 @@ class GatedLsAda(LsAda):
     """
 
     title = "GatedLSAda"
-    residual = staticmethod(gated)
+    fit_filter = staticmethod(gated_filter)
 
 
 class GatedAdaLS(AdaLS):
@@ -460,7 +453,7 @@ class GatedAdaLS(AdaLS):
     """
 
     title = "GatedAdaLS"
-    residual = staticmethod(gated)
+    fit_filter = staticmethod(gated_filter)
 
 
 class CheckedSub(AdaSub):
