@@ -24,6 +24,8 @@ from asdlib.params import AsdError, Scoring
 from asdlib.runtime.errors import plural
 
 Scores = Float[np.ndarray, " clip"]
+Folds = Int[np.ndarray, " clip"]  # number of the fold of every clip
+Words = Sequence[str]
 Values = Float[np.ndarray, "*shape"]
 
 _UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
@@ -247,10 +249,8 @@ class Alarm:
         if self.expected >= 0:
             return ""
         least = int(np.ceil(1 / self.rate - 1e-9)) - 1
-        return (
-            f"{plural(n, 'held-out normal clip')} cannot promise a false-alarm rate of "
-            f"{self.rate:g}; at least {least} are needed, so no clip is an alarm."
-        )
+        few = f"{plural(n, 'held-out normal clip')} cannot promise a false-alarm rate of"
+        return f"{few} {self.rate:g}; at least {least} are needed, so no clip is an alarm."
 
 
 def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -278,13 +278,8 @@ def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tup
 
 
 def folds(
-    names: Sequence[str],
-    domains: Sequence[str],
-    groups: Sequence[str],
-    count: int = 10,
-    *,
-    sessions: bool = False,
-) -> Int[np.ndarray, " clip"]:
+    names: Words, domains: Words, groups: Words, count: int = 10, *, sessions: bool = False
+) -> Folds:
     """Divide the clips of every domain into blocks of neighbours.
 
     Recordings made one after the other resemble each other. A clip and its neighbours in name order
@@ -323,7 +318,7 @@ def folds(
 
 def clusters(
     values: Float[np.ndarray, "clip value"], domains: Shaped[np.ndarray, " clip"], count: int = 10
-) -> Int[np.ndarray, " clip"]:
+) -> Folds:
     """Divide the clips of every domain into folds of clips that resemble each other.
 
     Clips cut from one recording, or recorded in one hour, resemble each other whatever their names

@@ -18,9 +18,9 @@ from itertools import pairwise
 import numpy as np
 import scipy.fft
 import scipy.linalg
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
-from asdlib.calibration import HeldOut, clusters
+from asdlib.calibration import Folds, HeldOut, clusters
 from asdlib.params import AsdError, Spectra, Statistics
 from asdlib.runtime.parallel import one_thread
 from asdlib.spectra import Power, decibels, frequencies, hann, mel_filters
@@ -31,6 +31,7 @@ NAMES = ("p", "m", "s", "d")
 Vector = Float[np.ndarray, " value"]  # statistics of one clip
 Table = Float[np.ndarray, "clip value"]
 OfClips = Float[np.ndarray, " clip"]
+Domains = Sequence[str] | Shaped[np.ndarray, " clip"]
 Matrix = Float[np.ndarray, "value value"]
 
 Sound = Float[np.ndarray, " sample"]
@@ -289,12 +290,7 @@ class Normal:
     to_own: OfClips = field(default_factory=partial(np.zeros, 0))
 
     @classmethod
-    def fit(
-        cls,
-        values: Table,
-        domains: Sequence[str] | Shaped[np.ndarray, " clip"],
-        folds: Int[np.ndarray, " clip"] | int | None = None,
-    ) -> Normal:
+    def fit(cls, values: Table, domains: Domains, folds: Folds | int | None = None) -> Normal:
         """Take centres and covariance from training-normal clips.
 
         Parameters
@@ -358,18 +354,14 @@ class Normal:
         distances = np.sqrt(np.square(self._whitened(values)).sum(axis=2))
         return np.log(np.maximum(distances, 1e-6)) - self.means
 
-    def log_distance(self, values: Table) -> OfClips:
-        """Return the smallest over the domains of log D_d - m_d."""
-        return self.log_distances(values).min(axis=1)
-
     def distance(self, values: Table) -> OfClips:
         """D_d(x) of the nearest domain, by log D_d - m_d."""
         found = self.log_distances(values)
         return np.exp(found.min(axis=1) + self.means[found.argmin(axis=1)])
 
     def z(self, values: Table) -> OfClips:
-        """Score of every clip, standardised by the held-out training clips'."""
-        return self.held_out.standardise(self.log_distance(values))
+        """Smallest log D_d - m_d of every clip, standardised by the held-out training clips'."""
+        return self.held_out.standardise(self.log_distances(values).min(axis=1))
 
     def contributions(self, values: Vector) -> Vector:
         """Share of every value in the squared distance of one clip.

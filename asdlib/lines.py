@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from asdlib.calibration import HeldOut
+from asdlib.calibration import Folds, HeldOut
 from asdlib.clipstats import welch
 from asdlib.params import Spectra, Statistics
 from asdlib.spectra import decibels
@@ -80,7 +80,7 @@ class Lines:
     held_out: HeldOut
 
     @classmethod
-    def fit(cls, table: Table, folds: Int[np.ndarray, " clip"]) -> Lines:
+    def fit(cls, table: Table, folds: Folds) -> Lines:
         """Take what is usual from training-normal clips, one row of :func:`prominence` each.
 
         Parameters
