@@ -171,27 +171,6 @@ def expected_noise(far_power: Power, transfer: PerBin) -> Power:
     return transfer[:, None].astype(far_power.dtype) * far_power
 
 
-def noisier(spectrum: Spectrum, transfer: PerBin) -> Power:
-    """Near power with the expected noise added once more: P_n + G_m P_f.
-
-    Parameters
-    ----------
-    spectrum : (2, frequency, frame) complex.
-    transfer : (frequency,), G_m.
-
-    Returns
-    -------
-    (frequency, frame), power.
-
-    Examples
-    --------
-    >>> noisier(np.array([[[3j]], [[2.0]]]), np.array([0.5]))
-    array([[11.]])
-    """
-    near, far = power(spectrum)
-    return near + expected_noise(far, transfer)
-
-
 @dataclass(frozen=True)
 class Floors:
     """Noise floors of one machine and the transfer between its microphones.

@@ -24,10 +24,10 @@ from jaxtyping import Float
 from asdlib import clipstats, dataset
 from asdlib.calibration import Calibration, HeldOut
 from asdlib.frontends import FrontEnd
-from asdlib.noise import noisier
+from asdlib.noise import expected_noise
 from asdlib.params import Spectra, Statistics
 from asdlib.runtime.parallel import one_thread
-from asdlib.spectra import Frames, Power, Spectrum, Standardiser, istft, log_mel, stft
+from asdlib.spectra import Frames, Power, Spectrum, Standardiser, istft, log_mel, power, stft
 
 Sound = Float[np.ndarray, "channel=2 sample"]
 Values = Float[np.ndarray, " value"]
@@ -92,8 +92,9 @@ def frames(
     """
     powers = [front_end(clip)]
     if transfer is not None:
-        powers.append(noisier(clip, transfer))
-    return np.hstack([log_mel(power, spectra) for power in powers])
+        near, far = power(clip)
+        powers.append(near + expected_noise(far, transfer))
+    return np.hstack([log_mel(own, spectra) for own in powers])
 
 
 @dataclass(frozen=True)

@@ -67,17 +67,14 @@ def format_problem(rate: int, channels: int, spectra: Spectra) -> str:
     >>> format_problem(8000, 2, Spectra()).partition(" (")[0]
     'sample rate 8000 Hz; 16000 Hz is needed'
     """
-    wanted = spectra.sample_rate
+    wanted, found = spectra.sample_rate, plural(channels, "channel")
     if spectra.mono and channels != 1:
-        return (
-            f"{plural(channels, 'channel')}; one is wanted (mono): 'sox OLD.wav NEW.wav remix 1'."
-        )
+        return f"{found}; one is wanted (mono): 'sox OLD.wav NEW.wav remix 1'."
     if channels != 2 and not spectra.mono:
-        how = "-M NEAR.wav FAR.wav NEW.wav" if channels < 2 else "OLD.wav NEW.wav remix 1 2"
-        return (
-            f"{plural(channels, 'channel')}; near and far (2 channels) are needed: 'sox {how}'"
-            f"{' (asd fit --mono does with one microphone)' * (channels == 1)}."
-        )
+        how = "'sox OLD.wav NEW.wav remix 1 2'"
+        if channels == 1:
+            how = "'sox -M NEAR.wav FAR.wav NEW.wav' (asd fit --mono does with one microphone)"
+        return f"{found}; near and far (2 channels) are needed: {how}."
     if rate != wanted and not spectra.resample:
         how = "asd fit --resample or spectra.resample: true converts"
         return f"sample rate {rate} Hz; {wanted} Hz is needed ({how})."
@@ -122,8 +119,7 @@ def stft(
     ((2, 513, 32), 'complex64')
     """
     half = spectra.n_fft // 2
-    padding = [(0, 0)] * (signal.ndim - 1) + [(half, half)]
-    padded = np.pad(signal, padding)
+    padded = np.pad(signal, [(0, 0)] * (signal.ndim - 1) + [(half, half)])
     framed = np.lib.stride_tricks.sliding_window_view(padded, spectra.n_fft, axis=-1)
     framed = framed[..., :: spectra.hop_length, :]
     window = hann(spectra.n_fft).astype(signal.dtype)
@@ -297,12 +293,8 @@ class Frames:
         Vectors that begin in the last frames of a clip run into the next one: pick rows with
         :meth:`starts`.
         """
-        bands = self.values.shape[1]
-        row = self.values.strides[0]
-        shape = (len(self.values) - self.stack + 1, self.stack * bands)
-        return np.lib.stride_tricks.as_strided(
-            self.values, shape, (row, self.values.itemsize), writeable=False
-        )
+        flat, bands = self.values.reshape(-1), self.values.shape[1]
+        return np.lib.stride_tricks.sliding_window_view(flat, self.stack * bands)[::bands]
 
     def starts(self) -> Int[np.ndarray, " vector"]:
         """Rows of :meth:`windows` that lie within one clip: T - stack + 1 of each."""
