@@ -32,10 +32,12 @@ COLUMNS = [
 ATTRIBUTES = "attributes_00.csv"
 """Table of a machine: a row per clip, and columns d1p, d1v, d2p, ...: a parameter and its value."""
 
-_NAME = re.compile(
+NAME = re.compile(
     r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
-    r"(?P<label>normal|anomaly)_\d{4,}(?:_(?P<attributes>.+))?\.wav"
+    r"(?P<label>normal|anomaly)_\d{4,}(?:_(?P<attributes>.+?))?(?i:\.wav)?"
 )
+"""Of an official clip, with its ending or without."""
+
 _EXPECTED = (
     "section_00_{source|target}_{train|test}_{normal|anomaly}_0000_<attributes>.wav or "
     "section_00_0000.wav."
@@ -113,19 +115,17 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
-    if wrong := folders.not_text(root):
-        raise AsdError(wrong)
     inside = [root] if folders.is_machine(root) else sorted(root.iterdir())
-    places = [place for place in inside if folders.is_machine(place)]
-    held = [_name(place) for place in places]
-    wanted = {folders.composed(name) for name in machines} or set(held)
-    if held and (missing := ", ".join(sorted(wanted - set(held)))):
-        raise AsdError(f"{root}: no machine {missing}; it holds {', '.join(held)}.")
-    unread = [] if machines else folders.misplaced(root, held)
+    held = {place: _name(place) for place in inside if folders.is_machine(place)}
+    names = set(held.values())
+    wanted = {folders.composed(name) for name in machines} or names
+    if names and (missing := ", ".join(sorted(wanted - names))):
+        raise AsdError(f"{root}: no machine {missing}; it holds {', '.join(sorted(names))}.")
+    unread = [] if machines else folders.misplaced(root, names)
     if not held:
         found = f"{root}: found no machine folder, <machine>/train/*.wav."
         raise Problems([f"{found} Recordings without these folders are for asd fit.", *unread])
-    chosen = [place for place, name in zip(places, held, strict=True) if name in wanted]
+    chosen = [place for place, name in held.items() if name in wanted]
     rows: list[dict] = []
     problems = folders.twins(chosen) + unread
     for place in chosen:
@@ -139,7 +139,7 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
                 problems.append(f"{place}: no wav in train/; training needs normal clips there.")
             for path in paths:
                 try:
-                    own.append({"machine": _name(place), **_row(path, split)})
+                    own.append({"machine": held[place], **_row(path, split)})
                 except AsdError as error:
                     problems.append(str(error))
         try:
@@ -292,7 +292,7 @@ def _row(path: Path, split: str) -> dict:
     if wrong := folders.not_text(path):
         raise AsdError(wrong)
     name = folders.composed(path.name)
-    match = _NAME.fullmatch(name) or _CONCEALED.fullmatch(name)
+    match = NAME.fullmatch(name) or _CONCEALED.fullmatch(name)
     said = match.groupdict() if match else {}
     train, named_as, label = split == "train", said.get("split", split), said.get("label")
     for is_wrong, told in (

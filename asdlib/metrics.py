@@ -8,13 +8,13 @@ function per metric, ``evaluate``. Notebook: 02_seed_study.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
+from asdlib.dataset import NAME
 from asdlib.params import AsdError
 from asdlib.runtime.errors import plural
 
@@ -27,10 +27,6 @@ Domain = Shaped[np.ndarray, " clip"]
 
 _LABELS = {"normal": 0, "anomaly": 1, 0: 0, 1: 1}
 _ROUNDING = 16 * np.finfo(np.float64).eps  # of a value, that a difference of two may have
-_NAME = re.compile(
-    r"section_\d{2}_(?P<domain>source|target)_(?:train|test)_(?P<label>normal|anomaly)_"
-    r"\d{4,}(?:_.*?)?(?i:\.wav)?"
-)
 
 
 def validate(scores: pd.DataFrame) -> None:
@@ -225,14 +221,12 @@ def omega(table: pd.DataFrame) -> float:
     return _harmonic_mean(table[["auc_source", "auc_target", "pauc"]].to_numpy().ravel())
 
 
-def paired_difference(
-    a: pd.Series | Sequence[float], b: pd.Series | Sequence[float]
-) -> dict[str, float]:
+def paired_difference(a: pd.Series, b: pd.Series) -> dict[str, float]:
     """Difference of two systems, seed by seed.
 
     Parameters
     ----------
-    a, b : one value per seed; as Series they are matched by seed.
+    a, b : one value per seed, indexed by it; seeds that both have are compared.
 
     Returns
     -------
@@ -242,15 +236,14 @@ def paired_difference(
 
     Examples
     --------
-    >>> found = paired_difference([0.64, 0.63, 0.66], [0.62, 0.62, 0.63])
+    >>> first, second = pd.Series([0.64, 0.63, 0.66]), pd.Series([0.62, 0.62, 0.63])
+    >>> found = paired_difference(first, second)
     >>> {name: round(value, 3) for name, value in found.items()}
     {'mean': 0.02, 'std': 0.01, 'n': 3, 'p_t': 0.074, 'p_wilcoxon': 0.25}
     """
     import scipy.stats  # half a second to import
 
-    if isinstance(a, pd.Series) and isinstance(b, pd.Series):
-        a, b = a.align(b, join="inner")
-    first, second = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    first, second = (own.to_numpy(np.float64) for own in a.align(b, join="inner"))
     d = first - second
     result = {"mean": np.nan, "std": np.nan, "n": len(d), "p_t": np.nan, "p_wilcoxon": np.nan}
     if len(d) == 0 or np.isnan(d).any():
@@ -287,8 +280,8 @@ def error_counts(decisions: Sequence[int], labels: Sequence[str]) -> dict[str, f
 
     Returns
     -------
-    normal clips, false alarms, anomalies, misses (counts), precision, recall, F1; a ratio without
-    cases is NaN.
+    normal clips, false alarms, anomalies, misses (counts), and F1: the share of the hits in the
+    mean of alarms and anomalies; NaN without either.
 
     Examples
     --------
@@ -296,21 +289,16 @@ def error_counts(decisions: Sequence[int], labels: Sequence[str]) -> dict[str, f
     >>> found["false alarms"], found["misses"], found["F1"]
     (1, 1, 0.5)
     """
-    decided, true = np.asarray(decisions), np.array([_LABELS[label] for label in labels])
-    hits = int(np.sum((decided == 1) & (true == 1)))
-    alarms, anomalies = int(np.sum(decided == 1)), int(np.sum(true == 1))
-
-    def ratio(part: int, whole: int) -> float:
-        return part / whole if whole else np.nan
-
+    decided = np.asarray(decisions) == 1
+    anomalous = np.array([_LABELS[label] for label in labels]) == 1
+    alarms, anomalies = int(decided.sum()), int(anomalous.sum())
+    hits = int((decided & anomalous).sum())
     return {
-        "normal clips": int(np.sum(true == 0)),
+        "normal clips": len(anomalous) - anomalies,
         "false alarms": alarms - hits,
         "anomalies": anomalies,
         "misses": anomalies - hits,
-        "precision": ratio(hits, alarms),
-        "recall": ratio(hits, anomalies),
-        "F1": ratio(2 * hits, alarms + anomalies),
+        "F1": 2 * hits / (alarms + anomalies) if alarms + anomalies else np.nan,
     }
 
 
@@ -321,7 +309,7 @@ def kind_of(name: str) -> tuple[str, str] | None:
     ('source', 'anomaly')
     >>> kind_of("section_00_0000.wav")
     """
-    match = _NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
+    match = NAME.fullmatch(name.replace("\\", "/").rpartition("/")[2])
     return (match["domain"], match["label"]) if match else None
 
 

@@ -81,7 +81,6 @@ chapter.table(
 # %%
 chapter.table(
     systems.error_counts(decided[decided["system"] == judged.name])
-    .drop(columns=["precision", "recall"], errors="ignore")
     .dropna(axis="columns", how="all"),
     label="tab-decisions",
     caption=f"Decisions of {judged.name} on labelled test clips, per machine and domain.",

@@ -149,11 +149,11 @@ def test_paired_differences_are_taken_by_seed():
 
     assert found["p_t"] == pytest.approx(2 * scipy.stats.t.sf(t, 3))
     assert found["p_wilcoxon"] == pytest.approx(2 / 16)
-    none = metrics.paired_difference([0.5, 0.6], [0.5, 0.6])
+    none = metrics.paired_difference(a, a)
     assert none["mean"] == 0
     assert np.isnan([none["p_t"], none["p_wilcoxon"]]).all()
-    assert np.isnan(metrics.paired_difference([], [])["mean"])
-    agree = metrics.paired_difference([0.7, 0.6, 0.9], [0.6, 0.5, 0.8])  # but for rounding
+    assert np.isnan(metrics.paired_difference(a, b[:0])["mean"])
+    agree = metrics.paired_difference(a, a - 0.1)  # but for rounding
     assert (agree["mean"], agree["std"]) == (pytest.approx(0.1), 0)
     assert np.isnan(agree["p_t"])
 
@@ -162,5 +162,5 @@ def test_errors_are_counted():
     labels = ["normal", "normal", "anomaly", "anomaly", "anomaly"]
     found = metrics.error_counts([1, 0, 1, 1, 0], labels)
     assert (found["false alarms"], found["misses"]) == (1, 1)
-    assert found["precision"] == found["recall"] == found["F1"] == pytest.approx(2 / 3)
+    assert found["F1"] == pytest.approx(2 / 3)
     assert np.isnan(metrics.error_counts([0, 0], ["normal", "normal"])["F1"])
