@@ -76,7 +76,7 @@ def _scenes(options: argparse.Namespace) -> None:
 @argument("kind", "set of the challenge", str, choices=("development", "additional", "evaluation"))
 @argument("out", "folder of the data set; all three may share it")
 @argument("--machine", "only this one; repeatable", str, action="append", default=[])
-@argument("--mirror", "address of a folder that holds the archives", str)
+@argument("--mirror", "address of a folder that holds the archives", str, default="")
 @argument("--keep", "keep the archives", bool)
 def _download(options: argparse.Namespace) -> None:
     """Fetch the official recordings, unpacked for all that follows."""

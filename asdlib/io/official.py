@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
-import shutil
 import sys
 import time
 import zipfile
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -36,7 +34,6 @@ _TRIES = 5  # of a file, after the first
 _PAUSE = 1.0  # s before the second try; longer before every further one
 _TIMEOUT = (20, 60)  # s to connect, and without a byte
 _BLOCK = 2**16  # bytes that are lost at most where a connection is cut
-_UNPACKED = 1.3  # bytes of recordings per byte of an archive, assumed: noise packs badly
 
 
 class Archive(NamedTuple):
@@ -58,7 +55,7 @@ class Archive(NamedTuple):
     md5: str
     record: int
 
-    def url(self, mirror: str | None = None) -> str:
+    def url(self, mirror: str = "") -> str:
         """Return where the file is; ``mirror`` is the address of a folder with all archives.
 
         >>> (car,) = chosen("development", ["ToyCar"])
@@ -67,13 +64,12 @@ class Archive(NamedTuple):
         >>> car.url("http://127.0.0.1:8000/dcase/")
         'http://127.0.0.1:8000/dcase/dev_ToyCar_r2.zip'
         """
-        if mirror is not None:
+        if mirror:
             return f"{mirror.rstrip('/')}/{self.name}"
         return f"https://zenodo.org/records/{self.record}/files/{self.name}?download=1"
 
 
-_TABLE = pd.read_csv(Path(__file__).with_suffix(".csv"))
-ARCHIVES = [Archive(*row) for row in _TABLE.itertuples(index=False)]
+ARCHIVES = [Archive(*row) for row in pd.read_csv(Path(__file__).with_suffix(".csv")).to_numpy()]
 _TRAINING = {("train", "source", "normal"): 990, ("train", "target", "normal"): 10}
 _TESTED = [(domain, label) for domain in ("source", "target") for label in ("normal", "anomaly")]
 COUNTS: dict[str, dict[tuple[str, str, str], int]] = {
@@ -85,12 +81,7 @@ COUNTS: dict[str, dict[tuple[str, str, str], int]] = {
 
 
 def download(
-    kind: str,
-    out: Path,
-    machines: Sequence[str] = (),
-    *,
-    mirror: str | None = None,
-    keep: bool = False,
+    kind: str, out: Path, machines: Sequence[str] = (), *, mirror: str = "", keep: bool = False
 ) -> Path:
     """Fetch a set of the official recordings, and unpack it.
 
@@ -109,8 +100,8 @@ def download(
     Raises
     ------
     AsdError
-        For a server that does not deliver, an archive that is not the published one, too little
-        space, or files of the same names that hold something else. What is whole stays.
+        For a server that does not deliver, an archive that is not the published one, a full disk,
+        or files of the same names that hold something else. What is whole stays.
 
     Examples
     --------
@@ -128,7 +119,6 @@ def download(
         missing = [archive for archive in wanted if archive.md5 not in there]
         if missing:
             print(_LICENCE, file=sys.stderr)
-            _check_space(out, [a for a in missing if not (out / KEPT / a.name).exists()], mirror)
         for archive in missing:
             stays = out / KEPT / archive.name
             path = stays if stays.exists() else _fetched(archive, own, mirror)
@@ -169,24 +159,7 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _check_space(out: Path, archives: Sequence[Archive], mirror: str | None) -> None:
-    """Refuse to begin what the disk cannot hold: all recordings, and one archive at a time."""
-    import requests
-
-    sizes = [0]
-    for archive in archives:
-        with suppress(requests.RequestException):  # without a server, fetching tells
-            answer = requests.head(archive.url(mirror), allow_redirects=True, timeout=_TIMEOUT)
-            sizes.append(int(answer.headers.get("Content-Length", 0)) if answer.ok else 0)
-    needed, free = _UNPACKED * sum(sizes) + max(sizes), shutil.disk_usage(out).free
-    if needed > free:
-        raise AsdError(
-            f"{out}: {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free; make room, "
-            "give another folder, or fetch fewer machines (--machine)."
-        )
-
-
-def _fetched(archive: Archive, folder: Path, mirror: str | None) -> Path:
+def _fetched(archive: Archive, folder: Path, mirror: str) -> Path:
     """The archive with the published MD5; what is there of it is not fetched again."""
     import requests
 
@@ -208,9 +181,7 @@ def _fetched(archive: Archive, folder: Path, mirror: str | None) -> Path:
         reason = f"not the published archive: its MD5 is {archive.md5}, found {found}"
         if whole:  # else it may mix two versions of the archive: fetched once more
             break
-    raise AsdError(
-        f"{url}: cannot be fetched ({reason}); the same command resumes, or give another --mirror."
-    )
+    raise AsdError(f"{url}: cannot be fetched ({reason}); the same command resumes; try --mirror.")
 
 
 def _resume(url: str, path: Path) -> None:
@@ -265,10 +236,8 @@ def unpack(archive: Path, machine: str, out: Path) -> list[str]:
             packed.extractall(own, members.values())
             for name in members:
                 if (out / name).exists() and not filecmp.cmp(out / name, own / name, shallow=False):
-                    raise AsdError(
-                        f"{out / name}: there already, and not as in {archive.name}; move "
-                        f"{out / machine} away (an older release?), or give another folder."
-                    )
+                    how = f"move {out / machine} away (an older release?), or give another folder"
+                    raise AsdError(f"{out / name}: there already, not as in {archive.name}; {how}.")
             for name in members:
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 (own / name).replace(out / name)

@@ -44,9 +44,6 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.answer(200, len(self.server.files[self.name]))
-
     def do_GET(self):
         self.server.asked[self.name] += 1
         body, waiting = self.server.files[self.name], self.server.faults.get(self.name, [])
@@ -212,14 +209,6 @@ def test_what_is_not_there_is_not_asked_for_again(server, tmp_path, capsys):
     arguments = ["download", "development", str(tmp_path), "--mirror", "http://127.0.0.1:9"]
     assert cli.main(arguments) == 2
     assert "cannot be fetched ([Errno 111] Connection refused)" in capsys.readouterr().err
-
-
-def test_too_little_space_is_told_before_anything_is_fetched(server, tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(official.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(AsdError, match=r"GB are needed and 0\.0 GB are free"):
-        fetched(server, tmp_path)
-    assert not server.asked
 
 
 def test_a_disk_that_fills_up_is_one_sentence_and_the_next_call_goes_on(
