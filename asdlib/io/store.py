@@ -29,9 +29,8 @@ DAMAGED = ".damaged"
 
 _MOST = 2**40  # bytes of a file of our own
 _PACKAGE = Path(__file__).parents[1]
-_SILENT = ("runtime", "io")  # rooms whose code cannot change a number
+_SILENT = ("runtime", "io", "params")  # no number is made there; of parameters a key holds values
 _HEARD = ("io.wav",)  # but this turns bytes into samples
-_BY_VALUE = ("params",)  # a key holds the values of the parameters
 # the code that runs is that of the moment of import, whatever happens to its files afterwards
 _SOURCES = {path: path.read_text("utf-8") for path in _PACKAGE.rglob("*.py")}
 
@@ -41,8 +40,8 @@ def save(value: Any, path: Path) -> None:
 
     Parameters
     ----------
-    value : JSON-like for ``.json``; a DataFrame for ``.parquet`` (its ``attrs`` are kept) and
-        ``.csv``; a dictionary of torch tensors for ``.safetensors``.
+    value : JSON-like for ``.json``; a DataFrame for ``.parquet`` (its ``attrs`` are kept); a
+        dictionary of torch tensors for ``.safetensors``.
     path : file to write.
 
     Examples
@@ -70,7 +69,7 @@ def keep(value: Any, path: Path) -> None:
 
 
 def write(value: Any, path: Path) -> None:
-    """Write a value as :func:`save` does, without a checksum: a file for a reader.
+    """Write a value as :func:`save` does, without a checksum: a file for a reader, also ``.csv``.
 
     >>> import tempfile
     >>> import pandas as pd
@@ -200,12 +199,8 @@ def _read(source: str, package: Path) -> tuple[str, list[str]]:
                 if (alias.asname or alias.name) in used:
                     whole = ".".join([*parts, alias.name])
                     found.append(whole if _file(package, whole) else ".".join(parts))
-    return ast.unparse(_Bare().visit(tree)), [name for name in found if not _is_silent(name)]
-
-
-def _is_silent(name: str) -> bool:
-    room = name.split(".")[0]
-    return name in ("", *_BY_VALUE) or (room in _SILENT and name not in _HEARD)
+    heard = [n for n in found if n in _HEARD or n.split(".")[0] not in ("", *_SILENT)]
+    return ast.unparse(_Bare().visit(tree)), heard
 
 
 class _Bare(ast.NodeTransformer):
@@ -248,8 +243,7 @@ def _decoded(content: bytes, path: Path) -> Any:
         return safetensors.torch.load(content)
     import pandas as pd  # takes half a second
 
-    read = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
-    return read(io.BytesIO(content))
+    return pd.read_parquet(io.BytesIO(content))
 
 
 def _beside(path: Path) -> Path:

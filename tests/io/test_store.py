@@ -20,7 +20,6 @@ NOTED.attrs = {"made_on": "torch 2 on cpu"}
 VALUES = {
     "told.json": {"losses": [0.5, 0.25], "products": "float32"},
     "scores.parquet": NOTED,
-    "scores.csv": TABLE,
     "model.safetensors": {"weight": torch.arange(6.0).reshape(2, 3)},
 }
 
