@@ -167,18 +167,15 @@ def unread(root: Path) -> list[str]:
 def twins(paths: Iterable[PurePath]) -> list[str]:
     """Return a sentence for every path that differs from another one only in the form of letters.
 
-    >>> twins([PurePath("m/u" + chr(0x308) + ".wav"), PurePath("m/" + chr(0xFC) + ".wav")])[0][-29:]
-    'rename or remove one of them.'
+    >>> twins([PurePath("m/u" + chr(0x308) + ".wav"), PurePath("m/" + chr(0xFC) + ".wav")])[0][-21:]
+    'rename or remove one.'
     """
     known: dict[str, PurePath] = {}
+    forms = "they differ only in how their letters are written (Unicode NFC and NFD)"
     told = []
     for path in paths:
-        other = known.setdefault(composed(str(path)), path)
-        if other != path:
-            forms = "they differ only in how their letters are written (Unicode NFC and NFD)"
-            told.append(
-                f"{path}: there are two of this name; {forms}, rename or remove one of them."
-            )
+        if known.setdefault(composed(str(path)), path) != path:
+            told.append(f"{path}: there are two of this name; {forms}, rename or remove one.")
     return told
 
 

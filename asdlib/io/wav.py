@@ -124,13 +124,11 @@ def _samples(file: soundfile.SoundFile) -> Float[np.ndarray, "channel sample"]:
     most = _MOST_VALUES // file.channels
     if file.frames > _NONE:
         raise AsdError(
-            "the header announces no length, as that of an unfinished file; 'ffmpeg -i OLD "
-            "NEW.wav' writes a whole one."
+            "the header announces no length; 'ffmpeg -i OLD NEW.wav' writes a whole file."
         )
     if file.frames > most:
-        raise AsdError(
-            f"the header announces {file.frames} samples per channel; at most {most} can be read."
-        )
+        what = f"the header announces {file.frames} samples per channel"
+        raise AsdError(f"{what}; at most {most} can be read.")
     samples, held = np.empty((file.channels, file.frames), np.float32), 0
     while held < file.frames:
         size = min(file.frames - held, max(_BLOCK // file.channels, 1))
