@@ -109,10 +109,10 @@ def gathered(sentences: Iterable[str]) -> list[str]:
         alike.setdefault(cause, []).append(sentence)
     told = []
     for own in alike.values():
-        told += own[: _ALIKE if len(own) <= _ALIKE else 1]
         if len(own) > _ALIKE:
             last = own[-1].partition(": ")[0]
-            told.append(f"The same is true of {len(own) - 1} others, the last one {last}.")
+            own[1:] = [f"The same is true of {len(own) - 1} others, the last one {last}."]
+        told += own
     return told
 
 

@@ -147,10 +147,8 @@ def in_processes(
                     for stage, took in job.result().items():
                         process.seconds[stage] += took
         except BrokenProcessPool:
-            raise AsdError(
-                "A process of this command was ended by the system or another program, perhaps for "
-                "lack of memory; the same command resumes."
-            ) from None
+            why = "by the system or another program, perhaps for lack of memory"
+            raise AsdError(f"A process was ended {why}; the same command resumes.") from None
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)

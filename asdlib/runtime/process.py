@@ -10,7 +10,6 @@ import io
 import os
 import re
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -28,11 +27,8 @@ from tqdm import tqdm
 from asdlib.runtime.errors import AsdError, plural, printable
 
 _THREADS = re.compile(r" *[1-9][0-9]*( *, *[1-9][0-9]*)* *")
-_FOLDERS = {
-    "MPLCONFIGDIR": (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")),
-    "NUMBA_CACHE_DIR": (("XDG_CACHE_HOME", ".cache"),),
-}
-"""Variables that name folders to write to; without them, the folders are in these."""
+_FOLDERS = {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache"}
+"""Variables that name folders that matplotlib writes to; without them, the folders at home."""
 
 _SPARE, _LIBRARIES = 16, 3  # threads of their own; libraries that start one per core
 _EPOCHS = 315_532_800, 4_102_444_800  # s since 1970: of 1980 and 2100
@@ -65,17 +61,12 @@ def prepare() -> None:
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not (epoch.isdecimal() and _EPOCHS[0] <= int(epoch) <= _EPOCHS[1]):
         os.environ.pop("SOURCE_DATE_EPOCH", None)
-    for variable, places in _FOLDERS.items():
-        if variable in os.environ:
-            used = [Path(os.environ[variable])]
-        else:
-            home = Path(os.path.expanduser("~"))  # stays "~" where there is none
-            used = [Path(os.environ.get(name) or home / below) for name, below in places]
-        if not all(map(_writable, used)):
-            if own := _own_folder():
-                os.environ[variable] = str(own)
-            else:  # numba refuses to compile what it cannot keep; little of it is used here
-                os.environ["NUMBA_DISABLE_JIT"] = "1"
+    home = Path(os.path.expanduser("~"))  # stays "~" where there is none
+    used = [Path(os.environ.get(name) or home / below) for name, below in _FOLDERS.items()]
+    if "MPLCONFIGDIR" in os.environ:
+        used = [Path(os.environ["MPLCONFIGDIR"])]
+    if not all(map(_writable, used)) and (own := _own_folder()):
+        os.environ["MPLCONFIGDIR"] = str(own)
 
 
 def _writable(path: Path) -> bool:
@@ -92,17 +83,13 @@ def _writable(path: Path) -> bool:
 
 
 def _own_folder() -> Path | None:
-    """A folder for caches of this user alone; what others put there would be executed."""
-    try:
+    """A folder for caches of this user alone; none where it cannot be had."""
+    with suppress(OSError):  # the command tells it, where it needs such a folder
         path = Path(tempfile.gettempdir(), f"asd-caches-{os.getuid()}")
         path.mkdir(mode=0o700, exist_ok=True)
-        found = path.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
-            path.chmod(0o700)
+        if path.lstat().st_uid == os.getuid() and not path.is_symlink():  # nobody else's
             return path
-        return Path(tempfile.mkdtemp(prefix="asd-caches-"))
-    except OSError:  # the command tells it, where it needs such a folder
-        return None
+    return None
 
 
 def run_aside(command: str, line: str) -> None:
@@ -204,21 +191,20 @@ def check_threads() -> None:
     started, end = list[threading.Thread](), threading.Event()
     try:
         for _ in range(_SPARE + _LIBRARIES * (os.cpu_count() or 1)):
-            started.append(threading.Thread(target=end.wait, daemon=True))
-            started[-1].start()
+            thread = threading.Thread(target=end.wait, daemon=True)
+            thread.start()
+            started.append(thread)
     except RuntimeError:
-        able = len(started) - 1
+        able = len(started)
         if able < _SPARE:
-            raise AsdError(
-                f"Only {able} threads can be started here, and {_SPARE} are needed; allow more ("
-                "--pids-limit of a container, TasksMax of a service, ulimit -u)."
-            ) from None
+            how = "allow more (--pids-limit of a container, TasksMax of a service, ulimit -u)"
+            told = f"Only {able} threads can be started here, and {_SPARE} are needed; {how}."
+            raise AsdError(told) from None
         os.environ["OMP_NUM_THREADS"] = str(max(1, (able - _SPARE) // _LIBRARIES))
     finally:
         end.set()
-        for own in started:
-            if own.ident is not None:
-                own.join()
+        for thread in started:
+            thread.join()
 
 
 def say(text: str) -> None:
