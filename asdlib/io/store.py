@@ -102,8 +102,13 @@ def load(path: Path) -> Any:
         return None  # another process writes it anew
     if checksum == _checksum(content, path):
         return _decoded(content, path)
-    with named(path, "renamed"):
-        _set_aside(path, before)
+    aside = path.with_name(path.name + DAMAGED)
+    with named(path, "renamed"), suppress(FileNotFoundError):  # another process was first
+        now = path.stat()
+        if (now.st_ino, now.st_mtime_ns) == (before.st_ino, before.st_mtime_ns):  # and none since
+            os.replace(path, aside)
+            told = f"{path}: damaged; it is set aside as {aside.name} and computed again."
+            tqdm.write(printable(told), file=sys.stderr)
     return None
 
 
@@ -253,16 +258,3 @@ def _beside(path: Path) -> Path:
 def _checksum(content: bytes, path: Path) -> bytes:
     """The line of ``sha256sum``; it names the file, so that another one's is not taken for it."""
     return f"{sha256(content).hexdigest()}  {path.name}\n".encode()
-
-
-def _set_aside(path: Path, before: os.stat_result) -> None:
-    aside = path.with_name(path.name + DAMAGED)
-    try:
-        now = path.stat()
-        if (now.st_ino, now.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
-            return  # another process has written it anew
-        os.replace(path, aside)
-    except FileNotFoundError:
-        return  # another process was first
-    told = f"{path}: damaged; it is set aside as {aside.name} and computed again."
-    tqdm.write(printable(told), file=sys.stderr)
