@@ -94,7 +94,7 @@ def train(
     dtype = hardware.precision(training.precision, device)
     work = 6.0 * model.parameters_per_seed * len(seeds) * count * training.epochs
     error_of = _error
-    if count >= training.batch_size and hardware.worth_compiling(work, training.compiled, device):
+    if count >= training.batch_size and hardware.worth_compiling(work, training.compiled):
         first = windows[rows[:, : training.batch_size].long()]
         error_of = hardware.compiled(_error, device, model, *sides(first), dtype)
     parallel.keep_memory()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -79,8 +77,8 @@ def precision(wanted: str, device: str) -> torch.dtype:
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
-def worth_compiling(operations: float, wanted: str, device: str) -> bool:
-    """Whether compiling takes less time than it saves, and can be done here.
+def worth_compiling(operations: float, wanted: str) -> bool:
+    """Whether compiling takes less time than it saves.
 
     Parameters
     ----------
@@ -89,17 +87,10 @@ def worth_compiling(operations: float, wanted: str, device: str) -> bool:
 
     Examples
     --------
-    >>> worth_compiling(1e9, "auto", "cpu")  # a second's work
+    >>> worth_compiling(1e9, "auto")  # a second's work
     False
     """
-    if wanted == "never" or operations < WORTH_COMPILING:
-        return False
-    compiler = os.environ.get("CXX", "g++")
-    if device == "cpu" and shutil.which(compiler) is None:
-        told = f"No C++ compiler ({compiler}): training runs without torch.compile, slower."
-        tqdm.write(told, file=sys.stderr)
-        return False
-    return True
+    return wanted != "never" and operations >= WORTH_COMPILING
 
 
 @cache
@@ -115,9 +106,9 @@ def compiled(
 ) -> Callable[..., Tensor]:
     """Return a loss compiled by torch, or the loss itself where compiling fails here.
 
-    Whether it fails shows in one step: Python's headers are missing, the cache cannot be written,
-    the temporary folder allows no programs. The value is the same, so such an error costs time
-    alone, and an error of the loss's own comes up again. The model stays as it is.
+    Whether it fails shows in one step: the compiler or Python's headers are missing, the cache
+    cannot be written, the temporary folder allows no programs. The value is the same, so such an
+    error costs time alone, and an error of the loss's own comes up again. The model stays as it is.
 
     Parameters
     ----------
