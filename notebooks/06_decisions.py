@@ -80,8 +80,9 @@ chapter.table(
 
 # %%
 chapter.table(
-    systems.error_counts(decided[decided["system"] == judged.name])
-    .dropna(axis="columns", how="all"),
+    systems.error_counts(decided[decided["system"] == judged.name]).dropna(
+        axis="columns", how="all"
+    ),
     label="tab-decisions",
     caption=f"Decisions of {judged.name} on labelled test clips, per machine and domain.",
     decimals=2,
