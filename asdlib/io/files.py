@@ -45,11 +45,9 @@ def project_root() -> Path:
 
 
 def _project() -> Path | None:
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
-            return folder
-    return None
+    folders = (Path.cwd(), *Path.cwd().parents)
+    ours = (f for f in folders if (f / "pyproject.toml").exists() and (f / "notebooks").is_dir())
+    return next(ours, None)
 
 
 def shipped(*parts: str) -> Path:

@@ -13,7 +13,7 @@ import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 
 import pandas as pd
@@ -380,8 +380,7 @@ def _counts(name: str, endings: tuple[str, ...]) -> bool:
 
 def _identity(folder: Path | str) -> tuple[int, int] | None:
     """Number of a folder on its disk, whatever its name; none where it has just gone."""
-    try:
+    with suppress(OSError):
         status = os.stat(folder)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return status.st_dev, status.st_ino
+    return None
