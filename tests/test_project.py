@@ -31,9 +31,9 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 449,
-    "io": 739,
-    "method": 2492,
+    "runtime": 424,
+    "io": 694,
+    "method": 2409,
     "simulate": 804,
     "study": 1259,
     "compare": 1377,
