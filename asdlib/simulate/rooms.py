@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import scipy.fft
 from jaxtyping import Complex, Float
-from numpy.typing import ArrayLike
 
 from asdlib import dataset
 from asdlib.io.files import resolve
@@ -26,9 +25,6 @@ from asdlib.io.folders import some_below
 from asdlib.params import AsdError, Scenes, Spectra
 from asdlib.simulate.machines import MACHINES
 from asdlib.simulate.sounds import RATE
-
-if TYPE_CHECKING:
-    import pyroomacoustics as pra
 
 TAPS = int(0.3 * RATE)  # length of an impulse response
 MEASURED_FAR_DB = -10.0  # measured pairs are symmetric: the far one is attenuated for its distance
@@ -128,7 +124,7 @@ def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> Response
     room = _walls(rng, corners, size, params)
     machine, microphones = _pair(rng, width, params)
     draw = rng.uniform
-    places: dict[str, list[ArrayLike]] = {
+    places: dict[str, list[Any]] = {
         "machine": [machine],
         "ventilation": [(length - 0.6, width * draw(0.2, 0.8), height - 0.3)],
         "cart": [(length * draw(0.7, 0.75), width * y, 0.4) for y in np.linspace(0.15, 0.85, PATH)],
@@ -138,8 +134,8 @@ def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> Response
     if params.corners:
         ends = [(_CORNER, length - _CORNER), (_CORNER, width - _CORNER)]
         floor = corners.permutation(list(product(*ends)))
-        heights = {"ventilation": height - 0.3, "cart": 0.4, "compressor": 0.6, "clatter": 0.9}
-        places |= {name: [(*xy, z)] for (name, z), xy in zip(heights.items(), floor, strict=True)}
+        for name, xy in zip(list(places)[1:], floor, strict=True):  # as high as elsewhere
+            places[name] = [(*xy, places[name][0][2])]
     if params.neighbour:  # at a side wall, beside the place of a distant far microphone
         side = width * neighbour.choice((0.1, 0.9))
         places[NEIGHBOUR] = [(length * neighbour.uniform(0.5, 0.8), side, 1.0)]
@@ -155,8 +151,8 @@ def _simulated(rng: np.random.Generator, cell: Cell, params: Scenes) -> Response
 
 def _walls(
     rng: np.random.Generator, corners: np.random.Generator, size: np.ndarray, params: Scenes
-) -> pra.ShoeBox:
-    """The empty room. Absorption is Sabine's for the T60, at most ``_MOST_ABSORPTION``."""
+) -> Any:
+    """The empty ``ShoeBox``. Absorption is Sabine's for the T60, at most ``_MOST_ABSORPTION``."""
     import pyroomacoustics as pra
 
     pra.constants.set("num_threads", 1)  # sums in one order: the same bits on every machine

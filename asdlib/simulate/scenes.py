@@ -152,8 +152,6 @@ def write(out: Path, params: Scenes = Scenes(), *, progress: bool = False) -> st
         bar("writing simulated clips", count, "clip", progress=progress) as shown,
     ):
         for name, clips in listed.items():
-            for folder in ("train", "test", *(["truth"] if params.truth else [])):
-                (root / name / folder).mkdir(parents=True)
             noise = []
             for powers in pool.map(partial(_write_clip, root, params), clips):
                 shown.update()
@@ -263,7 +261,8 @@ def _write_clip(
 
 
 def save(path: Path, signal: Float[np.ndarray, "channel sample"]) -> None:
-    """Write a WAV file of 16 bits."""
+    """Write a WAV file of 16 bits, and the folder for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     content, samples = io.BytesIO(), np.clip(signal.T, -1, 1 - 2**-15)
     soundfile.write(content, samples, RATE, format="WAV", subtype="PCM_16")
     path.write_bytes(content.getvalue())

@@ -132,16 +132,16 @@ def fan(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: fl
     tones = harmonics(rng, 7 * phase, strengths * 10 ** (0.1 * rng.standard_normal(5)))
     flow = 0.75 * c.load * coloured(rng, samples, -4, ((620 * c.speed, 150, 8), (1900, 400, 6)))
     hum = 0.15 * np.cos(2 * np.pi * 100 * np.arange(samples) / RATE)
+    more = np.zeros(1)
     if fault == "imbalance":  # the flow pulses once per turn, and the housing shakes
         turn = np.cos(phase + damage.uniform(0, 2 * np.pi))
-        return tones + flow * (1 + 0.7 * sev * turn) + hum + 0.4 * sev * turn
+        flow, more = flow * (1 + 0.7 * sev * turn), 0.4 * sev * turn
     if fault == "blade":  # one blade differs: sidebands at the shaft rate around every tone
-        turn = np.cos(phase + damage.uniform(0, 2 * np.pi))
-        ticks = harmonics(damage, phase, 0.12 * sev * np.ones(18))
-        return tones * (1 + 0.8 * sev * turn) + flow + hum + ticks
+        tones = tones * (1 + 0.8 * sev * np.cos(phase + damage.uniform(0, 2 * np.pi)))
+        more = harmonics(damage, phase, 0.12 * sev * np.ones(18))
     if fault == "bearing":
-        return tones + flow + hum + 0.45 * sev * bearing(damage, phase, 3.57, 3100, "outer")
-    return tones + flow + hum
+        more = 0.45 * sev * bearing(damage, phase, 3.57, 3100, "outer")
+    return tones + flow + hum + more
 
 
 def valve(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: float) -> Signal:
@@ -151,11 +151,9 @@ def valve(rng: Rng, damage: Rng, samples: int, c: Condition, fault: Fault, sev: 
     opens = np.cumsum(period * (1 + 0.03 * rng.standard_normal(count))) - rng.uniform(0, period)
     closes = opens + 0.3 * period
     strength = 1 + 0.08 * rng.standard_normal(count)
-    shift, damping, bounce = 1.0, 1.0, np.zeros(samples)
-    if fault == "worn":  # a worn seat: softer and lower
-        shift, damping = 1 - 0.18 * sev, 1 / (1 + sev)
+    bounce, worn = np.zeros(samples), sev if fault == "worn" else 0.0  # seat: softer and lower
     healthy = ((1150.0, 0.012, 1.0), (2700.0, 0.006, 0.8), (4600.0, 0.003, 0.5))
-    modes = tuple((f * shift, d * damping, a) for f, d, a in healthy)
+    modes = tuple((f * (1 - 0.18 * worn), d * (1 / (1 + worn)), a) for f, d, a in healthy)
     if fault == "sticking":  # it hesitates, then strikes twice
         opens = opens + 0.06 * sev * damage.uniform(0.5, 1, count)
         bounce = ring(samples, opens + 0.022, 0.7 * sev * strength, modes)
@@ -184,24 +182,22 @@ def gears(teeth: int, input_turns: float, ratio: float) -> Sound:
         if fault == "wear":  # more harmonics of the mesh, deeper modulation
             strengths = strengths * (1 + sev * np.array([0.1, 0.9, 1.3, 2.0]))
             side = side + 0.45 * sev * np.cos(phase + 1)
-        tooth = np.zeros(1)
+        more = np.zeros(1)
         if fault == "tooth":  # once per turn of the slow shaft the mesh falls silent, then knocks
             gap = np.exp(-(((slow_phase % (2 * np.pi)) - np.pi) ** 2) / (2 * 0.15**2))
             side = side * (1 - 0.8 * min(sev, 1.0) * gap)
             times = np.flatnonzero(np.diff(np.floor((slow_phase + np.pi) / (2 * np.pi)))) / RATE
             blow = ring(samples, times, np.ones(len(times)), ((1700, 0.004, 1), (3600, 0.002, 0.6)))
-            tooth = 1.3 * sev * blow
-        mesh = harmonics(rng, teeth * phase, strengths) * side
-        pulse = 0.3 * np.cos(phase)
-        rub = 0.35 * coloured(rng, samples, -3, ((1400, 300, 9),))
-        signal = mesh + pulse + rub + tooth
+            more = 1.3 * sev * blow
         if fault == "bearing":
-            signal = signal + 0.45 * sev * bearing(damage, phase, 4.9, 2700, "inner")
+            more = 0.45 * sev * bearing(damage, phase, 4.9, 2700, "inner")
         if fault == "cavitation":  # collapsing bubbles: crackle under the suction half of the turn
             crackle = coloured(damage, samples, 3, ((4300, 1200, 9),))
             gate = np.maximum(np.cos(phase), 0) * (1 + 0.6 * slow(damage, samples, 0.1))
-            signal = signal + 0.4 * sev * gate * crackle
-        return signal
+            more = 0.4 * sev * gate * crackle
+        mesh = harmonics(rng, teeth * phase, strengths) * side
+        rub = 0.35 * coloured(rng, samples, -3, ((1400, 300, 9),))
+        return mesh + 0.3 * np.cos(phase) + rub + more
 
     return sound
 
