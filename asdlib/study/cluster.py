@@ -98,6 +98,7 @@ def _client(where: str) -> Iterator[Client]:
     except ValueError as error:
         said = " ".join(str(error).split())
         raise AsdError(f"Dask's settings cannot be read ({said}); repair that file.") from None
+    place: dict[str, Any] = {"scheduler_file" if Path(where).is_file() else "address": where}
     with ExitStack() as stack:
         if where == LOCAL:
             dask.config.refresh(paths=[], env={})
@@ -106,8 +107,6 @@ def _client(where: str) -> Iterator[Client]:
             own = {"threads_per_worker": 1, "env": {"OMP_NUM_THREADS": str(cores // workers)}}
             local = LocalCluster(n_workers=workers, dashboard_address=None, **own)
             place = {"address": stack.enter_context(local)}
-        else:
-            place = {"scheduler_file" if Path(where).is_file() else "address": where}
         try:
             client = Client(**place, timeout=_SECONDS)
         except (OSError, ValueError) as error:
@@ -120,25 +119,20 @@ def _client(where: str) -> Iterator[Client]:
 
 def _seen(files: Sequence[str]) -> dict[str, str]:
     """Versions that a process runs, and what it finds in some files."""
-    found = {
+    return {
         "Python": platform.python_version(),
         "torch": torch.__version__,
         "the code of asdlib": store.code("study.scores"),
+        **{file: content_digest(read_bytes(Path(file))) for file in files},
     }
-    for file in files:
-        try:
-            found[file] = content_digest(read_bytes(Path(file)))
-        except AsdError as error:
-            found[file] = str(error)
-    return found
 
 
 def _check_workers(client: Client, task: Task) -> None:
     """Refuse workers that would compute something else, or somewhere else."""
     token = Path(task.params.results) / f".asd-{secrets.token_hex(8)}"
-    write_text(token.name, token)
     files = [str(token), task.clips["path"].iloc[0]]
     try:
+        write_text(token.name, token)
         here, there = _seen(files), client.run(_seen, files, on_error="return")
     finally:
         store.remove(token)
@@ -149,8 +143,8 @@ def _check_workers(client: Client, task: Task) -> None:
 
 def _problem(seen: Any, here: Mapping[str, str]) -> str:
     """Why a worker cannot be used; empty where it can."""
-    if not isinstance(seen, Mapping):
-        return f"{type(seen).__name__}: {seen}"
+    if isinstance(seen, Exception):
+        return f"{type(seen).__name__}: {seen}".rstrip(".")
     differ = [name for name in here if seen[name] != here[name]]
     return "; ".join(f"{name} is {seen[name]} there, {here[name]} here" for name in differ)
 

@@ -87,7 +87,10 @@ def test_a_worker_that_sees_or_is_something_else_is_named(tmp_path):
     clip.write_text("other")
     assert f"{clip} is " in cluster._problem(cluster._seen(files), here)
     token.unlink()
-    assert f"{token}: cannot be read (No such file" in cluster._problem(cluster._seen(files), here)
+    with pytest.raises(AsdError, match="token: cannot be read") as error:
+        cluster._seen(files)
+    told = cluster._problem(error.value, here)  # as it comes from a worker
+    assert told == f"FileError: {token}: cannot be read (No such file or directory)"
 
 
 def once_training(folder, action):
