@@ -20,11 +20,10 @@ from asdlib.runtime.parallel import one_thread
 from asdlib.study import scores, stages, variants
 from asdlib.study.recordings import Recordings
 from asdlib.study.runs import at_a_time, files, missing, untrained_models
-from asdlib.study.scores import grouped
 from asdlib.study.stages import Task, of_split
 
-_TASKS, _EPOCHS = 6, 3  # of a trial; tasks of each kind
-_FEWER, _FEW = 4, 12  # training clips of its two rounds
+_TASKS, _EPOCHS = 12, 3  # of a trial
+_FEWER, _FEW = 4, 12  # clips of either split, of its two rounds
 _RESIDENT = 0.8e9  # bytes: the interpreter, its libraries, one batch
 _WEIGHT_COPIES = 5  # weights, gradients, Adam's two moments, a checkpoint
 
@@ -102,36 +101,25 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
 
 def _trial(own: Sequence[Task]) -> tuple[float, float, float]:
     """Seconds that all tasks of a machine take, for every clip, and for every step of training."""
-    kinds = grouped(own, lambda task: bool(task.view)).values()
-    chosen = [[kind[place] for place in _spread(len(kind), _TASKS)] for kind in kinds]
-    fixed = per_clip = per_step = 0.0
-    for kind, some in zip(kinds, chosen, strict=True):
-        _timed(some[:1], 2)  # the first of its kind in a process takes longer
-        (fewer, less, _), (few, more, step) = (_timed(some, n) for n in (_FEWER, _FEW))
-        slope, share = max(more - less, 0.0) / max(few - fewer, 1), len(kind) / len(some)
-        fixed += share * max(more - slope * few, 0.0)
-        per_clip += share * slope
-        per_step = max(per_step, step)
-    return fixed, per_clip, per_step
+    some = [own[place] for place in _spread(len(own), _TASKS)]
+    of_each_kind = {bool(task.view): task for task in some}
+    _timed(list(of_each_kind.values()), 2)  # the first of its kind in a process takes longer
+    (fewer, less, _), (few, more, per_step) = (_timed(some, n) for n in (_FEWER, _FEW))
+    slope, share = max(more - less, 0.0) / max(few - fewer, 1), len(own) / len(some)
+    return share * max(more - slope * few, 0.0), share * slope, per_step
 
 
 def _timed(own: Sequence[Task], most: int) -> tuple[int, float, float]:
     """Number of clips of a trial, its seconds, and those of every step of training besides."""
-    clips = own[0].clips
-    train, test = of_split(clips, "train"), of_split(clips, "test")
-    tested = round(min(len(test) / max(len(train), 1), 1.0) * most)
-    parts = ((train, most), (test, tested))
-    few = pd.concat([part.iloc[_spread(len(part), count)] for part, count in parts])
+    parts = [part for _, part in own[0].clips.groupby("split")]
+    few = pd.concat([part.iloc[_spread(len(part), most)] for part in parts])
     loop = {"epochs": _EPOCHS, "compiled": "never"}
-    before = process.seconds.copy()
+    before, trial = process.seconds.copy(), list[Task]()
     with temporary_folder() as folder:
-
-        def small(task: Task) -> Task:
-            training = task.params.training.model_copy(update=loop)
-            changes = {"results": str(folder), "training": training}
-            return task._replace(params=task.params.model_copy(update=changes), clips=few)
-
-        trial = list(map(small, own))
+        for task in own:
+            shorter = task.params.training.model_copy(update=loop)
+            changes = {"results": str(folder), "training": shorter}
+            trial.append(task._replace(params=task.params.model_copy(update=changes), clips=few))
         steps = sum(map(_steps, untrained_models(trial)))
         scores.compute(trial)
     spent = {stage: whole - before[stage] for stage, whole in process.seconds.items()}
