@@ -6,9 +6,10 @@ Notebook: 05_variants.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, get_args
 
-from asdlib.params import INTERPOLATION_NEEDS, Autoencoder, Extra, Params
+from asdlib.params import INTERPOLATION_NEEDS, Extra, Params
 from asdlib.runtime.errors import form
 from asdlib.scoring import VARIANTS
 from asdlib.study import detectors
@@ -59,24 +60,23 @@ def build_up(params: Params) -> dict[str, Params]:
     The first is the official baseline under eq. 1, the last one ours ("AE ch1"). A step that
     changes nothing at these sizes is left out.
     """
-    ours, first = params.autoencoder, official(params)
-    changes: dict[str, dict[str, Any]] = {
-        "linear bottleneck, our batch norm": _of(ours, "norm_bottleneck", "momentum", "eps"),
-        "GELU": _of(ours, "activation"),
-        f"bottleneck of {ours.bottleneck}": _of(ours, "bottleneck"),
-        f"width {ours.width}": _of(ours, "width"),
-        "residual blocks": _of(ours, "residual", "layers_per_block"),
-        f"{ours.blocks} block{'s' * (ours.blocks != 1)}": _of(ours, "blocks"),
+    ours = params.autoencoder
+    changes = {
+        "linear bottleneck, our batch norm": {"norm_bottleneck", "momentum", "eps"},
+        "GELU": {"activation"},
+        f"bottleneck of {ours.bottleneck}": {"bottleneck"},
+        f"width {ours.width}": {"width"},
+        "residual blocks": {"residual", "layers_per_block"},
+        f"{ours.blocks} {form(ours.blocks, 'block', 'blocks')}": {"blocks"},
     }
-    loop = first.model_copy(update={"training": params.training})
-    steps = {"all vectors, weight decay": loop}
-    network = first.autoencoder
-    for name, change in changes.items():
-        network = network.model_copy(update=change)
-        if network != list(steps.values())[-1].autoencoder:
-            steps[name] = loop.model_copy(update={"autoencoder": network})
-    rest = {"front_ends": ("near",), "scorers": ("eq1",), "baseline": False}
-    return {name: step.model_copy(update=rest) for name, step in steps.items()}
+    own = {"scorers": ("eq1",), "baseline": False, "training": params.training}
+    step = official(params).model_copy(update=own)
+    steps = {"all vectors, weight decay": step}
+    for name, keys in changes.items():
+        network = step.autoencoder.model_copy(update=ours.model_dump(include=keys))
+        if network != step.autoencoder:
+            steps[name] = step = step.model_copy(update={"autoencoder": network})
+    return steps
 
 
 def trained(params: Params) -> bool:
@@ -114,11 +114,10 @@ def lacking(params: Params, what: str) -> str:
 
 def studies(params: Params) -> list[Params]:
     """All that the chapters need besides the main study."""
-    found = [] if lacking(params, "build_up") else list(build_up(params).values())
     one = {"rescored": rescored, "per_band": per_band, "held_out": held_out}
-    found += [make(params) for name, make in one.items() if not lacking(params, name)]
-    found += [objective(params, name) for name in OBJECTIVES if not lacking(params, name)]
-    return found if lacking(params, "bottleneck") else [*found, bottleneck(params)]
+    one |= {name: partial(objective, name=name) for name in OBJECTIVES} | {"bottleneck": bottleneck}
+    found = [] if lacking(params, "build_up") else list(build_up(params).values())
+    return found + [make(params) for name, make in one.items() if not lacking(params, name)]
 
 
 def _varied(params: Params, scorers: tuple[str, ...], **sections: dict[str, Any]) -> Params:
@@ -126,7 +125,3 @@ def _varied(params: Params, scorers: tuple[str, ...], **sections: dict[str, Any]
     changes = {"front_ends": (CHAMPION,), "scorers": scorers, "baseline": False}
     own = {name: getattr(params, name).model_copy(update=new) for name, new in sections.items()}
     return params.model_copy(update=changes | own)
-
-
-def _of(network: Autoencoder, *names: str) -> dict[str, Any]:
-    return {name: getattr(network, name) for name in names}
