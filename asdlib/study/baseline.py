@@ -129,7 +129,10 @@ class OfficialDetector:
 
 
 def thresholds(scores: pd.DataFrame, quantile: float) -> pd.DataFrame:
-    """Thresholds on the mean squared error by the official rule, and by clip scores.
+    """Shares of clips above a threshold on the mean squared error: the official one, and another.
+
+    The official rule fits a gamma distribution to the losses of minibatches, the other one to the
+    training clips' scores.
 
     Parameters
     ----------
@@ -138,17 +141,16 @@ def thresholds(scores: pd.DataFrame, quantile: float) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with seed, rule and threshold, and the share of clips above it: training, normal and
-    anomaly (labelled test clips).
+    DataFrame, a row per rule: share of the training, normal and anomalous (labelled test) clips,
+    mean over seeds; NaN where there are none.
     """
-    rows, nothing = [], pd.Series(dtype=float)
+    rows = []
     mse = scores[scores["scorer"] == "mse"].groupby("seed", sort=False)
-    for (seed, own), losses in zip(mse, scores.attrs["batch_losses"], strict=True):
-        train = own.loc[own["split"] == "train", "A"]
-        test = {label: clips["A"] for label, clips in own[own["split"] == "test"].groupby("label")}
-        for rule, values in {"minibatch losses": losses, "clip scores": train}.items():
+    for (_, own), losses in zip(mse, scores.attrs["batch_losses"], strict=True):
+        kinds = np.where(own["split"] == "train", "training", own["label"])
+        of_clips = own.loc[kinds == "training", "A"]
+        for rule, values in {"minibatch losses": losses, "clip scores": of_clips}.items():
             limit = Calibration.fit(np.array(values), quantile).raw_threshold
-            of_test = [(test.get(name, nothing) > limit).mean() for name in ("normal", "anomaly")]
-            rows.append([seed, rule, limit, (train > limit).mean(), *of_test])
-    columns = ["seed", "rule", "threshold", "training", "normal", "anomaly"]
-    return pd.DataFrame(rows, columns=columns)
+            above = (own["A"] > limit).groupby(kinds).mean()
+            rows.append(above.reindex(["training", "normal", "anomaly"]).rename(rule))
+    return pd.DataFrame(rows).rename_axis("rule").groupby("rule", sort=False).mean()

@@ -102,18 +102,17 @@ def fit(
     domains: Iterable[str],
     params: Params,
     scorers: Sequence[str],
-    device: str = "cpu",
 ) -> list[pipeline.Detector]:
     """Take from training-normal clips what every wanted score needs.
 
     Parameters
     ----------
-    model : trained, in evaluation mode, on the device.
+    model : trained, in evaluation mode, on the device of the parameters.
     frames : standardised training frames.
     domains : of every training clip.
     scorers : names, see :func:`check`.
     """
-    p, domains = params, list(domains)
+    p, domains, device = params, list(domains), hardware.choose_device(params.device)
 
     def inputs(vectors: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         stacked = torch.from_numpy(np.array(vectors)).to(device)
@@ -145,17 +144,8 @@ def fit(
 
 
 def eq1(detectors: Iterable[pipeline.Detector]) -> scoring.Detector:
-    """Return the detector of eq. 1 among those of a unit.
-
-    Raises
-    ------
-    AsdError
-        Where the scores of eq. 1 were not asked for.
-    """
-    found = [own for own in detectors if isinstance(own, scoring.Detector)]
-    if not found:
-        raise AsdError("No score of eq. 1 was asked for (scorers).")
-    return found[0]
+    """Return the detector of eq. 1 among those of a unit."""
+    return next(own for own in detectors if isinstance(own, scoring.Detector))
 
 
 @dataclass(frozen=True)

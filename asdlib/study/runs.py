@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from pandas.api.types import union_categoricals
 
 from asdlib import frontends
 from asdlib.clipstats import VIEWS
@@ -177,9 +178,8 @@ def at_a_time(left: Iterable[Sequence[Task]]) -> int:
     left : what is to be computed of every machine.
     """
     machines, threads = list(left), torch.get_num_threads()
-    if len(machines) < threads or not CAN_FORK:
-        return 1
-    return threads if all(_is_small(task) for own in machines for task in own) else 1
+    many = CAN_FORK and len(machines) >= threads
+    return threads if many and all(_is_small(task) for own in machines for task in own) else 1
 
 
 def _is_small(task: Task) -> bool:
@@ -217,53 +217,38 @@ def _compute(params: Params, files: Mapping[Path, Task], progress: bool) -> None
 def _read(params: Params, files: Mapping[Path, Task], progress: bool = False) -> pd.DataFrame:
     """Read scores as one table; to read damaged ones may have removed others of the same models."""
     _compute(params, files, progress)
-    by_machine = grouped(files, lambda file: files[file].machine)
-    return stacked(_of_machine(params, files, own) for own in by_machine.values())
+    by_machine = grouped(files.items(), lambda item: item[1].machine)
+    return stacked(_of_machine(params, dict(own)) for own in by_machine.values())
 
 
 def stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Rows of several tables of scores, which may be read one after the other.
 
-    Words become categories, so that a row takes some 18 bytes.
+    Words become categories, so that a row takes some 24 bytes.
     """
-    whole: dict[str, Any] = {}
-    words: dict[str, dict[str, int]] = {}
-    for table in tables:
-        for name in table.columns:
-            if name in ("seed", "score"):
-                values = table[name].to_numpy()
-            else:
-                part, known = pd.Categorical(table[name]), words.setdefault(name, {})
-                codes = [known.setdefault(word, len(known)) for word in part.categories]
-                values = np.array(codes, np.min_scalar_type(-len(known)))[part.codes]
-            whole[name] = _appended(whole.get(name, values[:0].copy()), values)
-    for name, known in words.items():
-        order = np.argsort(list(known)).argsort().astype(whole[name].dtype)
-        kind = pd.CategoricalDtype(sorted(known))
-        whole[name] = pd.Categorical.from_codes(order[whole[name]], dtype=kind)
+    parts, whole = list(tables), dict[str, Any]()
+    for name in parts[0].columns if parts else ():
+        columns = [part[name] for part in parts]
+        if name in ("seed", "score"):
+            whole[name] = np.concatenate(columns)
+        else:
+            words = [column.astype("category") for column in columns]
+            whole[name] = union_categoricals(words, sort_categories=True)
     return pd.DataFrame(whole, copy=False)
 
 
-def _appended(whole: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Append to an array where it lies, without a second one beside it."""
-    count, whole = len(whole), whole.astype(np.promote_types(whole.dtype, own.dtype), copy=False)
-    whole.resize(count + len(own), refcheck=False)
-    whole[count:] = own
-    return whole
-
-
-def _of_machine(params: Params, files: Mapping[Path, Task], own: Sequence[Path]) -> pd.DataFrame:
+def _of_machine(params: Params, files: Mapping[Path, Task]) -> pd.DataFrame:
     """Scores of one machine, which are kept: to merge its tables takes seconds."""
-    sums, first = [file.with_name(f"{file.name}.sha256") for file in own], files[own[0]]
+    sums, own = [file.with_name(f"{file.name}.sha256") for file in files], list(files.values())
     key = stages.key_of(
         "runs",
         scores=[[*s.parts[-2:], read_bytes(s).decode() if s.exists() else ""] for s in sums],
         front_ends=params.front_ends,
         scoring=params.scoring,
-        clips=stages.contents(first.clips),
+        clips=stages.contents(own[0].clips),
     )
-    path = resolve(params.results) / "tables" / f"{first.machine}.{key}.parquet"
-    found: pd.DataFrame = store.made(path, lambda: _merged(params, [files[f] for f in own]))
+    path = resolve(params.results) / "tables" / f"{own[0].machine}.{key}.parquet"
+    found: pd.DataFrame = store.made(path, lambda: _merged(params, own))
     return found
 
 
@@ -277,8 +262,7 @@ def _merged(params: Params, own: Sequence[Task]) -> pd.DataFrame:
         if name in params.front_ends and whole.keys() >= set(parts)
     }
     names = dict.fromkeys([baseline.NAME, *params.front_ends, *whole])
-    seed = np.result_type(np.int16, np.min_scalar_type(max(params.seeds)))
-    return stacked([whole[name].astype({"seed": seed}) for name in names if name in whole])
+    return stacked([whole[name] for name in names if name in whole])
 
 
 def combination(members: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
@@ -291,15 +275,10 @@ def combination(members: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
     members : rows of :func:`run`, of the same clips, seeds and scorers.
     name : of the combination, in the column front_end.
     """
-    model = ["machine", "scorer", "seed"]
-    first, *others = members
-    groups = [own.sort_values("name") for _, own in first.groupby(model, sort=False)]
-    joined = pd.concat(groups, ignore_index=True).assign(front_end=name)
-    for other in others:
-        own = other[[*model, "name", "score"]].rename(columns={"score": "other"})
-        joined = joined.merge(own, on=[*model, "name"], validate="one_to_one")
-        joined["score"] += joined.pop("other")
-    return joined.assign(score=joined["score"] / len(members))
+    whole = pd.concat(members).assign(front_end=name)
+    keys = [column for column in whole.columns if column != "score"]
+    scores = whole.groupby(keys, sort=False, observed=True)["score"]
+    return scores.mean()[scores.size() == len(members)].reset_index()
 
 
 def score_alone(
@@ -312,16 +291,18 @@ def score_alone(
     Function of a model (front-end, scorer and seed) and the clip's name, that gives z.
     """
     clips, own = recordings.clips(machine), detectors.trained(params)
-    files = {row["name"]: (row["path"], row["hash"]) for _, row in clips.iterrows()}
+    files = clips.set_index("name")[["path", "hash"]]
     fitted = cache(lambda front_end: scores.fitted(Task(own, clips, front_end)))
     viewed = cache(lambda *view: scores.fitted_view(stages.untrained(params, clips, *view)))
-    z = cache(lambda front_end, clip: fitted(front_end)(*files[clip]))
+    z = cache(lambda front_end, clip: fitted(front_end)(*files.loc[clip]))
 
     @cache
     def score(model: Model, clip: str) -> float:
         front_end, scorer, seed = model
         parts = [
-            viewed(name, scorer)(*files[clip]) if scorer in VIEWS else z(name, clip)[scorer, seed]
+            viewed(name, scorer)(*files.loc[clip])
+            if scorer in VIEWS
+            else z(name, clip)[scorer, seed]
             for name in frontends.trained_front_ends([front_end])
         ]
         return sum(parts) / len(parts)
@@ -332,7 +313,7 @@ def score_alone(
 def remarks(params: Params, recordings: Recordings) -> list[str]:
     """Sentences about detectors without training whose scores mean little."""
     views = all_views(params, recordings)
-    found = [(task.machine, scores.kept(task).attrs["remark"]) for task in views]
+    found = [(task.machine, scores.raw(task).attrs["remark"]) for task in views]
     return list(dict.fromkeys(f"{machine}: {remark}" for machine, remark in found if remark))
 
 
@@ -342,12 +323,10 @@ def floors(params: Params, recordings: Recordings) -> dict[str, Floors]:
 
 
 def official_thresholds(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Mean over seeds of :func:`asdlib.study.baseline.thresholds`, machine by machine."""
-    official = [task for task in tasks(params, recordings) if task.system == baseline.NAME]
-    if not official:
-        return pd.DataFrame()
-    quantile = params.scoring.quantile
-    tables = {t.machine: baseline.thresholds(scores.raw(t), quantile) for t in official}
-    shares = ["training", "normal", "anomaly"]
-    whole = pd.concat(tables, names=["machine"])
-    return whole.groupby(["machine", "rule"], sort=False)[shares].mean().reset_index()
+    """Shares of :func:`asdlib.study.baseline.thresholds` with machine and rule; maybe no rows."""
+    tables = {
+        task.machine: baseline.thresholds(scores.raw(task), params.scoring.quantile)
+        for task in tasks(params, recordings)
+        if task.system == baseline.NAME
+    }
+    return pd.concat(tables, names=["machine"]).reset_index() if tables else pd.DataFrame()

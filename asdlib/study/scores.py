@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
 
 from asdlib import calibration, pipeline
-from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration, HeldOut
 from asdlib.clipstats import Normal
 from asdlib.io import store
@@ -26,7 +24,7 @@ from asdlib.params import AsdError
 from asdlib.runtime import hardware
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.runtime.process import clock
-from asdlib.spectra import Frames, Standardiser
+from asdlib.spectra import Frames
 from asdlib.study import baseline, detectors, stages
 from asdlib.study.detectors import BOTTLENECK
 from asdlib.study.stages import Rows, Task, Tick, branch_of, contents, key_of, of_split
@@ -36,6 +34,7 @@ MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
 
 _TO = "to "  # and a domain: column of the distance to its clips
+_SCORES = "study: scores of autoencoders"
 _NOT_OF_A = {"quantile", "standardise"}  # constants of the scoring that only z depends on
 
 
@@ -121,8 +120,7 @@ def _of_view(task: Task) -> pd.DataFrame:
     found = np.empty((len(train), len(normal.means)))
     found[train] = normal.by_domain
     found[~train] = normal.log_distances(stages.values(task)[~train])
-    least = found.min(axis=1)
-    table = _table(task, task.clips["name"], [{task.view: np.array([value])} for value in least])
+    table = _table(task, [{task.view: least} for least in found.min(axis=1, keepdims=True)])
     domains = sorted(of_split(task.clips, "train")["domain"].unique())
     table[[f"{_TO}{domain}" for domain in domains]] = found
     table.attrs["remark"] = normal.remark
@@ -136,13 +134,6 @@ def _normal(task: Task) -> Normal:
     return Normal.fit(own, train["domain"].tolist(), task.params.statistics.folds)
 
 
-def _folds(task: Task) -> Int[np.ndarray, " clip"]:
-    """Fold of every training clip of a machine, in which its scores are held out."""
-    train = of_split(task.clips, "train")
-    names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
-    return calibration.folds(names, domains, groups, task.params.statistics.folds)
-
-
 def _score(tasks: Sequence[Task], rows: Rows, tick: Tick) -> None:
     """Train and score tasks of one model.
 
@@ -150,22 +141,18 @@ def _score(tasks: Sequence[Task], rows: Rows, tick: Tick) -> None:
     ----------
     rows : (frame, value) of every clip, dB.
     """
-    task, train = tasks[0], (tasks[0].clips["split"] == "train").to_numpy()
-    frames, standardise = stages.training_frames(task, list(itertools.compress(rows, train)))
+    task, train = tasks[0], tasks[0].clips["split"] == "train"
     scorers = list(dict.fromkeys(name for own in tasks for name in own.params.scorers))
-    model = stages.models(task, frames, tick)
-    with clock("study: scores of autoencoders"):
-        fitted = _fitted(task, frames, standardise, model, scorers)
-        test = map(fitted.vectors, itertools.compress(rows, ~train))
-        vectors = itertools.chain(map(frames.clip, range(len(frames))), test)
-        found = list(clip_by_clip(fitted.a, vectors, workers=detectors.workers(task.params)))
-        names = [*task.clips["name"][train], *task.clips["name"][~train]]
+    fitted, frames = _fitted(task, scorers, list(itertools.compress(rows, train)), tick)
+    with clock(_SCORES):
+        vectors, workers = map(fitted.vectors, rows), detectors.workers(task.params)
+        found = list(clip_by_clip(fitted.a, vectors, workers=workers))
         for own in tasks:
-            table = _table(own, names, _held_out(own, frames, fitted, found))
+            table = _table(own, _held_out(own, frames, fitted, found))
             if set(own.params.scorers) & set(baseline.SCORERS):
-                official = baseline.OfficialDetector
-                (detector,) = (d for d in fitted.detectors if isinstance(d, official))
-                table.attrs["batch_losses"] = detector.batch_losses.tolist()
+                kind = baseline.OfficialDetector
+                official = next(d for d in fitted.detectors if isinstance(d, kind))
+                table.attrs["batch_losses"] = official.batch_losses.tolist()
             store.save(table, scores_file(own))
             tick(f"{own.machine} {own.name}: scores", 1)
 
@@ -175,19 +162,20 @@ def _held_out(
 ) -> list[pipeline.Scores]:
     """A of every clip; of training clips, where that is wanted, without their fold's statistics."""
     p, train = task.params, of_split(task.clips, "train")
-    scorers = {name: detectors.EQ1[name] for name in p.scorers if name in detectors.EQ1}
-    if p.scoring.standardise != "held_out" or not scorers:
+    if p.scoring.standardise != "held_out" or not set(p.scorers) & set(detectors.EQ1):
         return found
-    detector = dataclasses.replace(detectors.eq1(fitted.detectors), scorers=scorers)
-    domains, workers = train["domain"].tolist(), detectors.workers(p)
-    apart = detector.held_out(frames.clip, domains, _folds(task).tolist(), workers=workers)
-    return [whole | own for whole, own in zip(found, apart, strict=False)] + found[len(apart) :]
+    names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
+    folds = calibration.folds(names, domains, groups, p.statistics.folds).tolist()
+    detector, workers = detectors.eq1(fitted.detectors), detectors.workers(p)
+    apart = iter(detector.held_out(frames.clip, domains, folds, workers=workers))
+    splits = zip(found, task.clips["split"], strict=True)
+    return [a | next(apart) if split == "train" else a for a, split in splits]
 
 
-def _table(task: Task, names: Iterable[str], found: Sequence[pipeline.Scores]) -> pd.DataFrame:
+def _table(task: Task, found: Sequence[pipeline.Scores]) -> pd.DataFrame:
     """A by name of the clip, scorer and seed."""
     p = task.params
-    keys = itertools.product(names, p.scorers, p.seeds)
+    keys = itertools.product(task.clips["name"], p.scorers, p.seeds)
     table = pd.DataFrame(keys, columns=["name", "scorer", "seed"])
     table["A"] = np.array([[a[scorer] for scorer in p.scorers] for a in found]).ravel()
     table.attrs["made_on"] = hardware.describe(p.device)
@@ -195,20 +183,18 @@ def _table(task: Task, names: Iterable[str], found: Sequence[pipeline.Scores]) -
 
 
 def _fitted(
-    task: Task,
-    frames: Frames,
-    standardise: Standardiser,
-    model: SeedAutoencoder,
-    scorers: Sequence[str],
-) -> pipeline.Fitted:
-    """Fit detectors on training frames; scores are not calibrated yet."""
+    task: Task, scorers: Sequence[str], rows: Rows | None = None, tick: Tick = lambda *_: None
+) -> tuple[pipeline.Fitted, Frames]:
+    """Train and fit detectors, which are not calibrated yet; also give the training frames."""
     p, domains = task.params, of_split(task.clips, "train")["domain"]
-    device = hardware.choose_device(p.device)
-    found = detectors.fit(model, frames, domains, p, scorers, device)
+    frames, standardise = stages.training_frames(task, rows)
+    model = stages.models(task, frames, tick)
+    with clock(_SCORES):
+        found = detectors.fit(model, frames, domains, p, scorers)
     front_end = stages.front_end(p, task.clips, task.front_end)
     noisier = branch_of(task).kind == "noisier"
     transfer = stages.floors(p, task.clips).transfer if noisier else None
-    return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, {})
+    return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, {}), frames
 
 
 def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
@@ -218,10 +204,9 @@ def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
     ----------
     scorers : those of the study by default.
     """
-    gammas = {key: fit for key, _, _, fit in _calibrated(task)}  # computes what is missing
-    names = task.params.scorers if scorers is None else scorers
-    frames, standardise = stages.training_frames(task)
-    whole = _fitted(task, frames, standardise, stages.models(task, frames), names)
+    _, models = _calibrated(task)  # computes what is missing
+    whole, _ = _fitted(task, scorers or task.params.scorers)
+    gammas = {model: fit for model, (fit, _) in models.items()}
     return dataclasses.replace(whole, gammas=gammas)
 
 
@@ -238,25 +223,20 @@ def raw(task: Task) -> pd.DataFrame:
     A of a training clip is by statistics without its fold where they are held out. A detector
     without training has log D(x) in place of A.
     """
-    found, kinds = kept(task), task.clips[["name", "split", "domain", "label"]]
+    if (found := store.load(scores_file(task))) is None:
+        compute([task])
+        found = store.load(scores_file(task))
+    kinds = task.clips[["name", "split", "domain", "label"]]
     table = found.merge(kinds, on="name", validate="many_to_one")
     table.attrs = found.attrs
     return table
 
 
-def kept(task: Task) -> pd.DataFrame:
-    """A of every clip by scorer and seed, as it is in its file; computed where that is missing."""
-    if (found := store.load(scores_file(task))) is None:
-        compute([task])
-        found = store.load(scores_file(task))
-    return found
-
-
 def read(task: Task) -> pd.DataFrame:
     """Z of every clip, with the columns of :func:`asdlib.study.run`."""
-    parts = [rows.assign(score=fit.standardise(a)) for _, rows, a, fit in _calibrated(task)]
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(machine=task.machine, front_end=task.name)[COLUMNS]
+    table, models = _calibrated(task)
+    z = np.array([fit.standardise(a) for fit, a in models.values()]).T.ravel()
+    return table.assign(machine=task.machine, front_end=task.name, score=z)[COLUMNS]
 
 
 def by_condition(task: Task) -> pd.DataFrame:
@@ -266,33 +246,34 @@ def by_condition(task: Task) -> pd.DataFrame:
     -------
     DataFrame with :data:`COLUMNS` and condition, the domain.
     """
-    (_, rows, _, fit), *_ = _calibrated(task)
-    parts = [
-        rows.assign(score=fit.standardise(rows[name].to_numpy()), condition=name[len(_TO) :])
-        for name in rows.columns
-        if name.startswith(_TO)
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(machine=task.machine, front_end=task.name)[[*COLUMNS, "condition"]]
+    table, models = _calibrated(task)
+    ((fit, _),) = models.values()
+    table = table.assign(machine=task.machine, front_end=task.name).drop(columns="A")
+    distances = [name for name in table.columns if name.startswith(_TO)]
+    kept = [name for name in table.columns if name not in distances]
+    table = table.melt(kept, distances, "condition", "score")
+    table["score"] = fit.standardise(table["score"].to_numpy())
+    table["condition"] = table["condition"].str.removeprefix(_TO)
+    return table[[*COLUMNS, "condition"]]
 
 
 def _calibrated(
     task: Task,
-) -> Iterator[tuple[tuple[str, int], pd.DataFrame, np.ndarray, Calibration | HeldOut]]:
-    """Scorer and seed, their rows, A, and the calibration on the training-normal clips' A."""
-    constants = task.params.scoring
-    for _, rows in raw(task).groupby(["scorer", "seed"], sort=False):
-        scorer, seed = str(rows["scorer"].iloc[0]), int(rows["seed"].iloc[0])
-        a = rows["A"].to_numpy()
-        normal = a[(rows["split"] == "train").to_numpy()]
+) -> tuple[pd.DataFrame, dict[tuple[str, int], tuple[Calibration | HeldOut, np.ndarray]]]:
+    """Table of A; by scorer and seed A of every clip, calibrated on that of training clips."""
+    p, table, found = task.params, raw(task), {}
+    train = (task.clips["split"] == "train").to_numpy()
+    by_model = table["A"].to_numpy().reshape(len(train), -1).T.copy()
+    for (scorer, seed), a in zip(itertools.product(p.scorers, p.seeds), by_model, strict=True):
         try:
             if task.view:
-                fit: Calibration | HeldOut = HeldOut(normal)
-            elif constants.standardise == "held_out":
-                fit = HeldOut.fit(normal)
+                fit: Calibration | HeldOut = HeldOut(a[train])
+            elif p.scoring.standardise == "held_out":
+                fit = HeldOut.fit(a[train])
             else:
-                fit = Calibration.fit(normal, constants.quantile, constants.standardise)
+                fit = Calibration.fit(a[train], p.scoring.quantile, p.scoring.standardise)
         except AsdError as error:
             where = f"{task.machine} with {task.name}, {scorer}, seed {seed}"
             raise AsdError(f"{where}: {error}") from None
-        yield (scorer, seed), rows, a, fit
+        found[scorer, seed] = fit, a
+    return table, found

@@ -130,9 +130,9 @@ def of_split(clips: pd.DataFrame, split: str) -> pd.DataFrame:
     return clips[clips["split"] == split]
 
 
-def contents(clips: pd.DataFrame, split: str = "") -> list[str]:
-    """What a key holds of clips, all of them or those of a split."""
-    return clips.loc[clips["split"].eq(split) if split else slice(None), "identity"].tolist()
+def contents(clips: pd.DataFrame) -> list[str]:
+    """What a key holds of clips."""
+    return clips["identity"].tolist()
 
 
 def floors_file(params: Params, setting: Setting, clips: pd.DataFrame) -> Path:
@@ -140,7 +140,7 @@ def floors_file(params: Params, setting: Setting, clips: pd.DataFrame) -> Path:
     if not frontends.FRONT_ENDS[setting.front_end].uses_own_floors:
         percentile = setting.denoising.percentile
         setting = Setting("near", setting.spectra, Denoising(percentile=percentile))
-    key = key_of("stages", clips=contents(clips, "train"), setting=setting)
+    key = key_of("stages", clips=contents(of_split(clips, "train")), setting=setting)
     return resolve(params.results) / "floors" / f"{clips['machine'].iloc[0]}.{key}.safetensors"
 
 
@@ -149,20 +149,19 @@ def floors_of(
 ) -> dict[Setting, Floors]:
     """Noise floors that front-ends use; those that are missing in one pass over training clips."""
     files = {setting: floors_file(params, setting, clips) for setting in settings}
-    found = {file: store.load(file) for file in files.values()}
-    missing = {file: setting for setting, file in files.items() if found[file] is None}
+    missing = {file: setting for setting, file in files.items() if store.load(file) is None}
     quiet = [Branch(own, "quiet", own.spectra, Statistics()) for own in missing.values()]
     rows = list(walk(params, quiet, of_split(clips, "train"))) if missing else []
     for column, (file, setting) in enumerate(missing.items()):
         average = Floors.average([row[column] for row in rows], setting.denoising)
         both = torch.from_numpy(np.stack([average.near, average.far]))
         store.save({"floors": both, "follows": torch.tensor(average.follows)}, file)
-        found[file] = store.load(file)
-    kept: dict[Setting, Floors] = {}
+    found: dict[Setting, Floors] = {}
     for own, file in files.items():
-        near, far = found[file]["floors"].numpy()
-        kept[own] = Floors(near, far, own.denoising.far_bound, float(found[file]["follows"]))
-    return kept
+        kept = store.load(file)
+        near, far = kept["floors"].numpy()
+        found[own] = Floors(near, far, own.denoising.far_bound, float(kept["follows"]))
+    return found
 
 
 def floors(params: Params, clips: pd.DataFrame, front_end: str = "near") -> Floors:
@@ -261,7 +260,7 @@ def training_frames(task: Task, clips: Rows | None = None) -> tuple[Frames, Stan
 
 def model_folder(task: Task) -> Path:
     """Where the files of a task are; the name holds the key of the trained models."""
-    p, clips = task.params, contents(task.clips, "train")
+    p, clips = task.params, contents(of_split(task.clips, "train"))
     matters = {"spectra", "denoising", "autoencoder", "training", "seeds"}
     does_not = {"training": {"checkpoint_seconds", "compiled"}}
     constants = p.model_dump(include=matters, exclude=does_not)
