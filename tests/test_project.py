@@ -35,7 +35,7 @@ BUDGET = {
     "io": 694,
     "method": 2409,
     "simulate": 778,
-    "study": 1203,
+    "study": 1215,
     "compare": 1377,
     "measure": 357,
     "monitor": 1784,
