@@ -28,6 +28,7 @@ _RESULT = re.compile(r"\*\*(.+)\*\*\n\n<!-- result -->")
 _ASIDE = re.compile(r" \([^()]*\)")  # how sure, which the chapter says
 CONTENTS = "<!-- chapters -->"
 """Where the first page has the chapters with their results."""
+_LABELLED = re.compile(r"^:name: (?:fig|tab)-", re.MULTILINE)
 _NOTHING = "These recordings do not have what this figure needs."
 _UNFOLDED = "<details><summary>Show the others</summary>\n\n![The same]({})\n\n</details>"
 _NO_ROWS = "There is nothing to show here."
@@ -167,13 +168,15 @@ def resolve_references(chapters: Mapping[str, Any]) -> None:
     chapters : executed notebooks as nbformat reads them, by their names.
     """
     texts = {name: list(_texts(notebook)) for name, notebook in chapters.items()}
-    missing, rows = set[str](), ["| chapter | result |", "|---|---|"]
+    missing, rows = set[str](), ["| chapter | result | figures and tables |", "|---|---|---|"]
     for name, own in texts.items():
         whole = "\n".join(place[key] for place, key in own)
-        missing.update(_MARK.findall(whole))
+        there, left_out = len(_LABELLED.findall(whole)), _MARK.findall(whole)
+        missing.update(left_out)
+        status = f"{there} of {there + len(left_out)}" if left_out else f"all {there}"
         result = _ASIDE.sub("", next(iter(_RESULT.findall(whole)), "")).replace("|", "\\|")
         if name != "index":
-            rows.append(f"| {{doc}}`/notebooks/{name}` | {result} |")
+            rows.append(f"| {{doc}}`/notebooks/{name}` | {result} | {status} |")
     for place, key in (text for own in texts.values() for text in own):
         place[key] = unnumbered(place[key].replace(CONTENTS, "\n".join(rows)), missing)
 

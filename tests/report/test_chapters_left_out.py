@@ -86,6 +86,8 @@ def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, chapters):
     assert referred
     assert referred <= shown
     assert "Table (left out)" in "".join(texts)
+    first = "".join(place[key] for place, key in chapter._texts(notebooks["index"]))
+    assert re.search(r"/02_seed_study` \|.*\| \d+ of \d+ \|\n", first)
 
 
 def test_embedded_scenes_without_autoencoders_get_every_chapter(tmp_path, chapters):
