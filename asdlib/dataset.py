@@ -34,7 +34,7 @@ ATTRIBUTES = "attributes_00.csv"
 
 NAME = re.compile(
     r"section_(?P<section>\d{2})_(?P<domain>source|target)_(?P<split>train|test)_"
-    r"(?P<label>normal|anomaly)_\d{4,}(?:_(?P<attributes>.+?))?(?i:\.wav)?"
+    r"(?P<label>normal|anomaly)_\d{4,}(?:_(?P<attributes>.*?))?(?i:\.wav)?"
 )
 """Of an official clip, with its ending or without."""
 
@@ -42,7 +42,7 @@ _EXPECTED = (
     "section_00_{source|target}_{train|test}_{normal|anomaly}_0000_<attributes>.wav or "
     "section_00_0000.wav."
 )
-_CONCEALED = re.compile(r"section_(?P<section>\d{2})_\d{4,}\.wav")
+_CONCEALED = re.compile(r"section_(?P<section>\d{2})_\d{4,}(?i:\.wav)")
 _SETTLED = 2 * 10**9  # ns: a younger file may change again within one tick of the clock
 
 
@@ -115,6 +115,8 @@ def survey(root: str | Path, machines: Sequence[str] = ()) -> tuple[pd.DataFrame
     root = Path(root).expanduser()
     if not root.is_dir():
         raise AsdError(f"{root}: no such folder; give a folder with <machine>/train/*.wav.")
+    if wrong := folders.not_text(root):
+        raise AsdError(wrong)
     inside = [root] if folders.is_machine(root) else sorted(root.iterdir())
     held = {place: _name(place) for place in inside if folders.is_machine(place)}
     names = set(held.values())

@@ -242,7 +242,11 @@ class RefSub(FrontEnd):
         """Noise power expected at the near microphone: G_m(k) P_f(k, t)."""
         if self.floors is None:
             raise AsdError(f"{self.title} has no noise floors yet; call fit with normal clips.")
-        return expected_noise(power(spectrum[1]), self.floors.transfer)
+        far, transfer = power(spectrum[1]), self.floors.transfer
+        if len(transfer) != len(far):
+            bins = f"{len(transfer)} frequency bins and got {len(far)}"
+            raise AsdError(f"{self.title} was fitted on {bins}; use one n_fft.")
+        return expected_noise(far, transfer)
 
     def over_subtraction(self, near: Power, noise: Power) -> Power | float:
         """a_s, the same everywhere."""

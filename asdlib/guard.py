@@ -25,6 +25,7 @@ class CrossClipError(AsdError):
 
 # results of these depend on one element of each array at a time
 _ELEMENTWISE = {np.clip, np.where, np.copy, np.nan_to_num, np.round, np.isclose}
+_SIZES = {np.shape: "shape", np.size: "size", np.ndim: "ndim"}
 
 
 class PerClip(NDArrayOperatorsMixin):
@@ -58,6 +59,8 @@ class PerClip(NDArrayOperatorsMixin):
         if isinstance(values, PerClip):
             names = values._names if names is None else names
             values = values._values
+        elif hasattr(values, "detach"):
+            values = values.detach().cpu().numpy()
         array = np.array(values if np.ndim(values) else [values])
         if array.ndim != 1 or array.dtype.kind not in "fiub":
             found = f"shape {array.shape} of {array.dtype}"
@@ -75,6 +78,8 @@ class PerClip(NDArrayOperatorsMixin):
 
         Parts are added one after the other, so a clip alone gives the same bytes as among others.
         """
+        if not parts:
+            raise AsdError("PerClip.combine needs at least one score.")
         return reduce(operator.add, parts) / float(len(parts))
 
     @classmethod
@@ -84,6 +89,8 @@ class PerClip(NDArrayOperatorsMixin):
         >>> dict(PerClip.maximum([PerClip([1, 5]), PerClip([2, 3])]).items())
         {0: 2.0, 1: 5.0}
         """
+        if not parts:
+            raise AsdError("PerClip.maximum needs at least one score.")
         return reduce(lambda a, b: cast(PerClip, np.maximum(a, b)), parts)
 
     def items(self) -> Iterator[tuple[Any, float]]:
@@ -104,6 +111,18 @@ class PerClip(NDArrayOperatorsMixin):
     def names(self) -> tuple[Any, ...]:
         """Identities of the clips."""
         return self._names
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(clips,)."""
+        return self._values.shape
+
+    @property
+    def size(self) -> int:
+        """Number of clips."""
+        return self._values.size
+
+    ndim = 1
 
     def __len__(self) -> int:
         return len(self._values)
@@ -143,6 +162,8 @@ class PerClip(NDArrayOperatorsMixin):
         return PerClip(ufunc(*(_plain(x, names) for x in inputs), **kwargs), names)
 
     def __array_function__(self, func: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        if func in _SIZES:
+            return getattr(self, _SIZES[func])
         if func not in _ELEMENTWISE or "out" in kwargs or (func is np.where and len(args) != 3):
             raise _refusal(f"numpy.{func.__name__}")
         plain = [_plain(x, self._names) for x in args]
@@ -195,5 +216,7 @@ def _plain(x: Any, names: tuple) -> Any:
 
 
 def _refusal(what: str) -> CrossClipError:
-    why = "a score may depend on its own clip and on training data only"
-    return CrossClipError(f"{what} was refused on per-clip scores: {why}.")
+    return CrossClipError(
+        f"{what} was refused on per-clip scores: it needs more than one clip at a time, and a "
+        "score may depend on its own clip and on training data only."
+    )

@@ -113,6 +113,8 @@ chapter.table(
 counted = alarms.counted(params, recordings, study_results, alarms.RATES)
 if len(counted):
     controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
+else:
+    chapter.say("There is no labelled test clip, or no system: alarms cannot be counted.")
 
 # %% [markdown]
 # ## Clips and the threshold

@@ -31,16 +31,16 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 424,
-    "io": 694,
-    "method": 2409,
+    "runtime": 425,
+    "io": 696,
+    "method": 2433,
     "simulate": 778,
-    "study": 1215,
-    "compare": 1377,
+    "study": 1222,
+    "compare": 1384,
     "measure": 357,
-    "monitor": 1784,
-    "report": 2027,
-    "explore": 450,
+    "monitor": 1787,
+    "report": 2038,
+    "explore": 452,
 }
 LONGEST = 200  # of a file
 KINDS = ("normal", "anomaly")

@@ -96,7 +96,7 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
     """
     folder, found = Path(folder), []
     known = {} if truth is None else _truth(Path(truth))
-    for path in _tables(folder):
+    for path in _tables(folder, "anomaly_score_*.csv"):
         if match := _SCORES.fullmatch(path.name):
             name = " ".join([_place(path.parent, folder), *match[2].strip("_").split("_")]).strip()
             found.append(_labelled(path, _lines(path), match[1], known).assign(system=name))
@@ -237,9 +237,9 @@ def _labelled(
         if lacking := [part for part in _KINDS if part not in kind]:
             raise AsdError(
                 f"{where}: nothing tells the {lacking[-1]} of {cells[0]!r}; it is not named "
-                "section_00_{source|target}_test_{normal|anomaly}_0000_<attributes>.wav, and asd "
-                "compare takes with --truth the folder above ground_truth_data and "
-                "ground_truth_domain."
+                "section_00_{source|target}_test_{normal|anomaly}_0000_<attributes>.wav, and "
+                f"{'the ground truth lacks it' if known else 'no ground truth was given'}: asd "
+                "compare --truth takes the folder above ground_truth_data and ground_truth_domain."
             )
         try:
             score = float(cells[1].replace(",", "."))
@@ -259,7 +259,7 @@ def _labelled(
 def _truth(folder: Path) -> dict[tuple[str, str], dict[str, str]]:
     """Domain and label of every clip, by machine and name, as far as the files tell."""
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for path in _tables(folder):
+    for path in _tables(folder, "the ground truth"):
         if (match := _TRUTH.fullmatch(path.name)) is None:
             continue
         part = "domain" if "domain" in path.relative_to(folder).as_posix() else "label"
@@ -285,8 +285,8 @@ def _kind(name: str) -> dict[str, str]:
     return dict(zip(_KINDS, metrics.kind_of(name) or (), strict=False))
 
 
-def _tables(folder: Path) -> list[Path]:
+def _tables(folder: Path, what: str) -> list[Path]:
     """The CSV files below a folder."""
     if not folder.is_dir():
-        raise AsdError(f"{folder}: no such folder; give one with CSV files.")
+        raise AsdError(f"{folder}: no such folder; give that of {what}.")
     return below(folder, endings=(".csv",))

@@ -314,14 +314,15 @@ def autoencoder_gain(results: Results, compared: pd.DataFrame) -> pd.DataFrame:
     DataFrame with machine, autoencoder, untrained (systems) and gain; no rows where either kind is
     missing.
     """
-    columns, rows = ["machine", "autoencoder", "untrained", "gain"], []
     known = compared.dropna(subset="omega")
     if known["trained"].nunique() < 2:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=["machine", "autoencoder", "untrained", "gain"])
     best = known.loc[known.groupby("trained")["omega"].idxmax()].set_index("trained")["system"]
-    test = metrics.labelled(results.test)
-    for machine, own in test[among(test, best)].groupby("machine", observed=True):
-        found = Results(own)
-        gain = found.omegas(*best[True]).mean() - found.omegas(*best[False]).mean()
-        rows.append([machine, best[True], best[False], gain])
-    return pd.DataFrame(rows, columns=columns)
+    test, by_machine = metrics.labelled(results.test), {}
+    for trained, system in best.items():
+        own = test[among(test, [system])].groupby("seed")
+        seeds = [metrics.evaluate(rows)["omega"] for _, rows in own]
+        by_machine[trained] = pd.concat(seeds, axis=1).mean(axis=1)
+    gain = (by_machine[True] - by_machine[False]).rename("gain").rename_axis("machine")
+    pair = {"autoencoder": [best[True]] * len(gain), "untrained": [best[False]] * len(gain)}
+    return gain.reset_index().assign(**pair)

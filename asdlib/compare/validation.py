@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import re
 import reprlib
 import textwrap
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
@@ -53,6 +55,10 @@ META: dict[str, dict[str, Any]] = {
 """The meta file of 2026, with all its keys. The authors are filled in by hand."""
 
 _MOST_BYTES = 2**28  # of a package; one of ten machines has less than a megabyte
+_BROKEN_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError),
+    *(RuntimeError, ValueError, MemoryError),  # encrypted, of an unknown kind, of absurd sizes
+)
 _LABEL = re.compile(r"[A-Za-z]+_[A-Za-z0-9]{1,10}_task2_[1-4]")
 _FILE = re.compile(rf"({SCORES}|{DECISIONS})_(.+)_section_00_test\.csv")
 
@@ -146,7 +152,7 @@ def _contents(package: Path) -> list[tuple[PurePosixPath, bytes]]:
         return [(path, read()) for path, _, read in files]
     except AsdError:
         raise
-    except Exception as error:  # encrypted, of an unknown kind, of absurd sizes, cut short, ...
+    except _BROKEN_ZIP as error:
         reason = textwrap.shorten(str(error), 200, placeholder="...")  # it may hold a whole header
         raise AsdError(f"{package}: not a readable zip ({reason}).") from None
 

@@ -123,7 +123,9 @@ def _transfer(ax: Axes, level: np.ndarray, kilohertz: np.ndarray) -> None:
     ax.plot(kilohertz, level, color=COLOURS["refsub"])
     ax.axhline(np.median(level), color=COLOURS["refsub"], ls=":", lw=1)
     ax.margins(x=0)
-    title = f"noise transfer $G_m(k)$, median {np.median(level):.1f} dB"
+    is_used = level.max() > _QUIET
+    told = f"median {np.median(level):.1f} dB" if is_used else "0: nothing is subtracted"
+    title = f"noise transfer $G_m(k)$, {told}"
     ax.set(title=title, xlabel="frequency (kHz)", ylabel="dB")
 
 

@@ -181,7 +181,9 @@ def _fetched(archive: Archive, folder: Path, mirror: str) -> Path:
         reason = f"not the published archive: its MD5 is {archive.md5}, found {found}"
         if whole:  # else it may mix two versions of the archive: fetched once more
             break
-    raise AsdError(f"{url}: cannot be fetched ({reason}); the same command resumes; try --mirror.")
+    raise AsdError(
+        f"{url}: cannot be fetched ({reason}). The same command resumes, from another --mirror too."
+    )
 
 
 def _resume(url: str, path: Path) -> None:

@@ -210,8 +210,8 @@ def examples(measured: Iterable[ClipEnergies], *, count: int = 3) -> list[ClipEn
     faulty = (one for one in measured if one.energy[0, ANOMALY].any())
     found = sorted(faulty, key=lambda one: one.loss, reverse=True)
     success = [found.pop()] if len(found) > 1 and found[-1].loss < 0 else []
-    machines = [one.clip["machine"] for one in found]
-    first = sorted(range(len(found)), key=lambda i: machines[i] in machines[:i])
+    repeated = pd.Series([one.clip["machine"] for one in found]).duplicated().tolist()
+    first = sorted(range(len(found)), key=repeated.__getitem__)
     return [*(found[i] for i in sorted(first[:count])), *success]
 
 

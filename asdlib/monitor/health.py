@@ -151,7 +151,7 @@ def faults(found: RecordingQuantities, reference: MachineReference | None = None
     alone = [*_alone(near)], [*_alone(far)]
     told = alone[0] + alone[1]
     if "dead" in _kinds(told):
-        return told
+        return sorted(told, key=lambda fault: fault.kind != "dead")  # it comes first
     if near.unlike < min(_COPY, near.usual.unlike.low):
         words = f"Both channels hold the same signal: far is near times {near.times:.2f}."
         return [Fault("copied", words), *told]

@@ -60,15 +60,15 @@ class Reading:
     alarm : whether the p value is at most the wanted rate of false alarms.
     reasons : sentences about what differs from normal, the most important one first.
     health : sentences about faults of the recording itself; empty for a sound one.
-    name : of the recording.
-    remarks : sentences on how it was judged: a gain that was removed, windows, and the like.
     verdict : ALARM; warning, where the p value is at most the wanted rate of warnings; normal;
         recording fault, where faults of the recording itself forbid to judge the machine by it; or
         no verdict, with too few normal recordings, and of one that is much shorter than they are.
+    name : of the recording.
+    remarks : sentences on how it was judged: a gain that was removed, windows, and the like.
 
     Examples
     --------
-    >>> reading = Reading(2.5, 0.02, True, ("louder than normal",), (), verdict="ALARM")
+    >>> reading = Reading(2.5, 0.02, True, ("louder than normal",), (), "ALARM")
     >>> json.loads(reading.json())["verdict"]
     'alarm'
     """
@@ -78,9 +78,9 @@ class Reading:
     alarm: bool
     reasons: tuple[str, ...]
     health: tuple[str, ...]
+    verdict: str
     name: str = ""
     remarks: tuple[str, ...] = ()
-    verdict: str = "normal"
 
     def __str__(self) -> str:
         """Lines for a reader: score and name, and the sentences below them."""

@@ -156,7 +156,7 @@ class _Watcher:
     has_warned: bool = False
 
     def look(self, stop: Callable[[], bool]) -> Generator[str, None, float | None]:
-        """Yield the lines for which it is time; return how many seconds to list the files took.
+        """Yield the lines for which it is time; return how many seconds listing the files took.
 
         None is returned at the end of the watch.
         """

@@ -30,6 +30,7 @@ _MOST_BYTES = 2**40  # of a log
 _STATE = ("name", "size", "changed_ns", "content", "model")  # of a line
 
 State = tuple[int, int]  # size in bytes, and time of change in ns, which cannot be set back
+Known = dict[str, tuple[State, str]]  # and the content's hash, by name
 GONE: State = (0, 0)
 """Of a file that is not there."""
 
@@ -129,12 +130,12 @@ class WatchLog:
                 _append(log, "")  # a cut last line is ended, and says nothing
             own = read_bytes(self._path, _MOST_BYTES)
             self._file.truncate(own.rfind(b"\n") + 1)
-            found = self._read(own)
-            for (name, state), hashed in self._read(content).items():
-                if found.get((name, state)) != hashed:  # the watcher ended between both files
+            found, ended = self._read(own)
+            for name, (state, hashed) in self._read(content)[0].items():
+                if found.get(name) != (state, hashed):  # the watcher ended between both files
                     self._write(name, *state, hashed, model)
-                    found[name, state] = hashed
-            self.known = {name: WatchedFile(state, own) for (name, state), own in found.items()}
+                    found[name] = state, hashed
+            self.known = {name: WatchedFile(*told) for name, told in (found | ended).items()}
             otherwise.pop_all()
 
     def add(self, line: str) -> None:
@@ -143,19 +144,21 @@ class WatchLog:
         told = json.loads(line)
         self._write(*(told[name] for name in _STATE))
 
-    def _read(self, content: bytes) -> dict[tuple[str, State], str]:
-        """Hashes that lines of this model tell, by name and state, each file's latest one last.
+    def _read(self, content: bytes) -> tuple[Known, Known]:
+        """State and content's hash of every file by the latest line of this model.
 
-        A line without a hash is of a recording that was being scored.
+        Also those of the recording that was being scored: a last line without a hash.
         """
-        found = {}
+        found, ended = Known(), Known()
         for line in content.splitlines():
             with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 told = json.loads(line)
-                state, hashed = (told["size"], told["changed_ns"]), told.get("content", ENDED)
-                if told.get("model", self.model) == self.model and hashed:
-                    found[told["name"], state] = hashed
-        return found
+                state = told["size"], told["changed_ns"]
+                own = {told["name"]: (state, told.get("content", ENDED))}
+                ended = {} if "content" in told else own
+                if told.get("model", self.model) == self.model and told.get("content"):
+                    found |= own
+        return found, ended
 
     @contextmanager
     def scoring(self, name: str, state: State) -> Iterator[None]:

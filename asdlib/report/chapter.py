@@ -28,6 +28,7 @@ _RESULT = re.compile(r"\*\*(.+)\*\*\n\n<!-- result -->")
 _ASIDE = re.compile(r" \([^()]*\)")  # how sure, which the chapter says
 CONTENTS = "<!-- chapters -->"
 """Where the first page has the chapters with their results."""
+_REFERENCE = re.compile(r"(\A|\n\n|[.?]\s+)?\{numref\}`([\w-]+)`")
 _LABELLED = re.compile(r"^:name: (?:fig|tab)-", re.MULTILINE)
 _NOTHING = "These recordings do not have what this figure needs."
 _UNFOLDED = "<details><summary>Show the others</summary>\n\n![The same]({})\n\n</details>"
@@ -173,7 +174,7 @@ def resolve_references(chapters: Mapping[str, Any]) -> None:
         whole = "\n".join(place[key] for place, key in own)
         there, left_out = len(_LABELLED.findall(whole)), _MARK.findall(whole)
         missing.update(left_out)
-        status = f"{there} of {there + len(left_out)}" if left_out else f"all {there}"
+        status = f"{there} of {there + len(left_out)}" if left_out else f"all {there}" * (there > 0)
         result = _ASIDE.sub("", next(iter(_RESULT.findall(whole)), "")).replace("|", "\\|")
         if name != "index":
             rows.append(f"| {{doc}}`/notebooks/{name}` | {result} | {status} |")
@@ -192,7 +193,7 @@ def _texts(notebook: Any) -> Iterator[tuple[Any, str]]:
 
 
 def unnumbered(text: str, missing: set[str]) -> str:
-    """Put words in place of references to what is left out.
+    r"""Put words in place of references to what is left out.
 
     Parameters
     ----------
@@ -201,10 +202,15 @@ def unnumbered(text: str, missing: set[str]) -> str:
 
     Examples
     --------
-    >>> unnumbered("See {numref}`fig-a`. {numref}`tab-b` ends.", {"tab-b"})
-    'See {numref}`fig-a`. Table (left out) ends.'
+    >>> unnumbered("See {numref}`fig-a` and\n{numref}`tab-b`. {numref}`tab-b` ends.", {"tab-b"})
+    'See {numref}`fig-a` and\nthe table that is left out. The table that is left out ends.'
     """
-    for label in missing:
-        kind = "Fig." if label.startswith("fig") else "Table"
-        text = text.replace(f"{{numref}}`{label}`", f"{kind} (left out)")
-    return text
+
+    def words(found: re.Match[str]) -> str:
+        if found[2] not in missing:
+            return found[0]
+        kind = "figure" if found[2].startswith("fig") else "table"
+        first = "the" if found[1] is None else f"{found[1]}The"
+        return f"{first} {kind} that is left out"
+
+    return _REFERENCE.sub(words, text)

@@ -114,7 +114,6 @@ def save(path: Path, clips: Sequence[Path], evidence: Callable[[Path], Any]) -> 
     figure = reading([evidence(clips[0])])
     with replacing(path) as beside:
         figure.savefig(beside, format=path.suffix[1:].lower(), dpi=150)
-    plt.close(figure)
 
 
 def reading(evidence: Sequence[Any]) -> Figure:
@@ -125,7 +124,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
     evidence : of :meth:`asdlib.monitor.Monitor.evidence`, of one recording.
     """
     (found,) = evidence
-    fig = plt.figure(figsize=(7.4, 6.0), layout="constrained")
+    fig = Figure(figsize=(7.4, 6.0), layout="constrained")
     (left, right), (below, words) = fig.subplots(2, 2, height_ratios=[3, 2])
     low, high = np.percentile(found.levels, [5, 99.5])
     rows = np.arange(len(found.centres)) + 0.5
@@ -214,11 +213,12 @@ def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:
     reference : Omega of the autoencoder on AdaSub under eq. 1, with all clips; a dotted line.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
-    for name, values in curve.items():
-        look: Any = {"label": name, "lw": 0.9}
+    for number, (name, values) in enumerate(curve.items()):
+        # ten colours; a legend leaves out what begins with an underscore
+        look: Any = {"label": f"\u200b{name}", "lw": 0.9, "marker": "osD^v"[number // 10 % 5]}
         if name == "overall":
-            look = {"label": "all machines", "lw": 2.4, "color": "#111111"}
-        ax.plot(curve.index, values, marker="o", ms=4, **look)
+            look |= {"label": "all machines", "lw": 2.4, "color": "#111111"}
+        ax.plot(curve.index, values, ms=4, **look)
     if not np.isnan(reference):
         what = "autoencoder on AdaSub, all clips"
         ax.axhline(reference, color=COLOURS["adasub"], ls=":", lw=1.4, label=what)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from asdlib.report.charts import forest, panels
 from asdlib.report.style import COLOURS, LOOKS, MARKERS, NAMES, PALETTE, looks, system_name
@@ -53,7 +54,12 @@ def learning_curves(losses: pd.DataFrame) -> Figure:
     colours = looks(losses["front_end"].unique())["colours"]
     names = ("epoch", "mean squared error (standardised)")
     look: Any = {"names": names, "colours": colours, "errorbar": ("pi", 100)}
-    return panels(named, "machine", "epoch", "loss", "name", **look).figure
+    grid = panels(named, "machine", "epoch", "loss", "name", **look)
+    for ax in grid.axes.flat:  # a loss still falls late, which a linear axis would hide
+        ax.set_yscale("log", subs=[])
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+    return grid.figure
 
 
 def differences(table: pd.DataFrame, line_name: str) -> Figure:

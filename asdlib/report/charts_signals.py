@@ -117,14 +117,13 @@ def retention(table: pd.DataFrame) -> Figure:
     places = zip(table["band"], table["share"], strict=True)
     cells = table.assign(
         said=[f"{anomaly:.1f}\n({noise:.1f})".replace("nan", "–") for anomaly, noise in values],
-        band=[f"{band}\n{100 * share:.0f} %" for band, share in places],
+        band=[f"{band}\n{f'{100 * x:.0f}' if x >= 0.01 else '<1'} %" for band, x in places],
     ).replace({"front_end": NAMES})
     machines, front_ends = table["machine"].nunique(), table["front_end"].nunique()
     size = (7.2, (0.5 * front_ends + 0.9) * machines)
     fig, axes = plt.subplots(machines, figsize=size, squeeze=False, layout="constrained")
-    colours = plt.get_cmap("YlOrBr").with_extremes(under="#ececec")
     # dark words can be read on the pale half of the colours
-    look: Any = {"cmap": colours, "vmin": 0, "vmax": 2 * max(table["anomaly"].max(), 1)}
+    look: Any = {"cmap": "YlOrBr", "vmin": 0, "vmax": 2 * max(table["anomaly"].max(), 1)}
     look |= {"annot_kws": {"fontsize": 9, "color": "#222222"}, "fmt": "", "cbar": False}
     for ax, (machine, own) in zip(axes.flat, cells.groupby("machine", sort=False), strict=True):
         rows, columns = own["front_end"].unique(), own["band"].unique()
@@ -132,7 +131,8 @@ def retention(table: pd.DataFrame) -> Figure:
             own.pivot(index="front_end", columns="band", values=c).loc[rows, columns]
             for c in ("anomaly", "noise", "said")
         )
-        sns.heatmap(anomaly.fillna(-1), annot=said, ax=ax, xticklabels=True, **look)
+        ax.set_facecolor("#ececec")  # without a value
+        sns.heatmap(anomaly, annot=said, ax=ax, xticklabels=True, **look)
         for y, x in np.argwhere((anomaly > noise + 0.05).to_numpy()):  # as the decimals tell
             frame: Any = {"fill": False, "ec": PALETTE[0], "lw": 2}
             ax.add_patch(Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, **frame))

@@ -128,17 +128,18 @@ def execute_all(params: Params, folder: Path, key: str, place: Path, bar: tqdm) 
     others = [name for name in CHAPTERS if name not in (*_LONG, *_LAST)]
     rounds = [iter([*_LONG, *others]), iter(_LAST)]
     kernels: list[Kernel] = []
-    # once between the rounds, before the last chapters read it
+    # times are remembered before the last chapters read them
     between = threading.Barrier(AT_A_TIME, lambda: study.remember(place))
 
     def work() -> None:
-        with kernel() as own:
+        with kernel() as own, suppress(threading.BrokenBarrierError):  # the other worker says why
             kernels.append(own)
-            for waiting in rounds:
+            for number, waiting in enumerate(rounds):
+                if number:
+                    between.wait()
                 for chapter in waiting:
                     execute(chapter, params, folder, key, own)
                     bar.update()
-                between.wait()
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         workers = [pool.submit(work) for _ in range(AT_A_TIME)]

@@ -83,12 +83,13 @@ def _writable(path: Path) -> bool:
 
 
 def _own_folder() -> Path | None:
-    """A folder for caches of this user alone; none where it cannot be had."""
+    """A folder for caches of this user alone; what others put there would be executed."""
     with suppress(OSError):  # the command tells it, where it needs such a folder
         path = Path(tempfile.gettempdir(), f"asd-caches-{os.getuid()}")
         path.mkdir(mode=0o700, exist_ok=True)
         if path.lstat().st_uid == os.getuid() and not path.is_symlink():  # nobody else's
             return path
+        return Path(tempfile.mkdtemp(prefix="asd-caches-"))
     return None
 
 

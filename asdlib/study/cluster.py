@@ -138,13 +138,16 @@ def _check_workers(client: Client, task: Task) -> None:
         store.remove(token)
     for worker, seen in there.items():
         if problem := _problem(seen, here):
-            raise AsdError(f"The Dask worker {worker} cannot compute this study: {problem}.")
+            need = "every worker needs the same versions and the same folders"
+            told = f"The Dask worker {worker} cannot compute this study: {problem}; {need}."
+            raise AsdError(told)
 
 
 def _problem(seen: Any, here: Mapping[str, str]) -> str:
     """Why a worker cannot be used; empty where it can."""
     if isinstance(seen, Exception):
-        return f"{type(seen).__name__}: {seen}".rstrip(".")
+        kind = "" if isinstance(seen, AsdError) else f"{type(seen).__name__}: "
+        return f"{kind}{seen}".rstrip(".")
     differ = [name for name in here if seen[name] != here[name]]
     return "; ".join(f"{name} is {seen[name]} there, {here[name]} here" for name in differ)
 

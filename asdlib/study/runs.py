@@ -290,10 +290,13 @@ def combination(members: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
     members : rows of :func:`run`, of the same clips, seeds and scorers.
     name : of the combination, in the column front_end.
     """
-    whole = pd.concat(members).assign(front_end=name)
-    keys = [column for column in whole.columns if column != "score"]
-    scores = whole.groupby(keys, sort=False, observed=True)["score"]
-    return scores.mean()[scores.size() == len(members)].reset_index()
+    keys, (first, *others) = ["machine", "scorer", "seed", "name"], members
+    joined = first.assign(front_end=name)
+    for other in others:
+        own = other[[*keys, "score"]].rename(columns={"score": "other"})
+        joined = joined.merge(own, on=keys, validate="one_to_one")
+        joined["score"] += joined.pop("other")
+    return joined.assign(score=joined["score"] / len(members))
 
 
 def score_alone(

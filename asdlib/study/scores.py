@@ -260,7 +260,7 @@ def by_condition(task: Task) -> pd.DataFrame:
 def _calibrated(
     task: Task,
 ) -> tuple[pd.DataFrame, dict[tuple[str, int], tuple[Calibration | HeldOut, np.ndarray]]]:
-    """Table of A; by scorer and seed A of every clip, calibrated on that of training clips."""
+    """Table of A, by clip, scorer and seed; by the latter two A and what it is calibrated by."""
     p, table, found = task.params, raw(task), {}
     train = (task.clips["split"] == "train").to_numpy()
     by_model = table["A"].to_numpy().reshape(len(train), -1).T.copy()

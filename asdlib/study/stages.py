@@ -149,19 +149,20 @@ def floors_of(
 ) -> dict[Setting, Floors]:
     """Noise floors that front-ends use; those that are missing in one pass over training clips."""
     files = {setting: floors_file(params, setting, clips) for setting in settings}
-    missing = {file: setting for setting, file in files.items() if store.load(file) is None}
+    found = {file: store.load(file) for file in files.values()}
+    missing = {file: setting for setting, file in files.items() if found[file] is None}
     quiet = [Branch(own, "quiet", own.spectra, Statistics()) for own in missing.values()]
     rows = list(walk(params, quiet, of_split(clips, "train"))) if missing else []
     for column, (file, setting) in enumerate(missing.items()):
         average = Floors.average([row[column] for row in rows], setting.denoising)
         both = torch.from_numpy(np.stack([average.near, average.far]))
-        store.save({"floors": both, "follows": torch.tensor(average.follows)}, file)
-    found: dict[Setting, Floors] = {}
+        found[file] = {"floors": both, "follows": torch.tensor(average.follows)}
+        store.save(found[file], file)
+    kept: dict[Setting, Floors] = {}
     for own, file in files.items():
-        kept = store.load(file)
-        near, far = kept["floors"].numpy()
-        found[own] = Floors(near, far, own.denoising.far_bound, float(kept["follows"]))
-    return found
+        near, far = found[file]["floors"].numpy()
+        kept[own] = Floors(near, far, own.denoising.far_bound, float(found[file]["follows"]))
+    return kept
 
 
 def floors(params: Params, clips: pd.DataFrame, front_end: str = "near") -> Floors:
