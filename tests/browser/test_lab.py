@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.slow
 LONG = 120_000  # ms: the kernel imports the package
 MINE = {
@@ -70,24 +69,21 @@ def lab(folder):
 
 
 @pytest.fixture(scope="module")
-def page(lab, chromium):
+def page(lab, browser):
     """The notebook, opened by a double click, and all cells run."""
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": 1400})
-        page.set_default_timeout(LONG)
-        page.goto(lab)
-        page.locator(".jp-DirListing-item", has_text="00_explore.py").dblclick()
-        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        page.wait_for_function(
-            "document.querySelector('.widget-image')?.naturalWidth > 500"
-            " && document.querySelectorAll('audio').length >= 4"
-        )
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1500, "height": 1400})
+    page.set_default_timeout(LONG)
+    page.goto(lab)
+    page.locator(".jp-DirListing-item", has_text="00_explore.py").dblclick()
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(
+        "document.querySelector('.widget-image')?.naturalWidth > 500"
+        " && document.querySelectorAll('audio').length >= 4"
+    )
+    return page
 
 
 def test_a_double_click_opens_a_notebook_and_a_users_settings_stay(page, folder):

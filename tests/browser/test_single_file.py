@@ -16,19 +16,16 @@ def alone(pages, tmp_path_factory):
     return shutil.move(made, tmp_path_factory.mktemp("alone") / "mailed 100% <&>.html")
 
 
-@pytest.fixture
-def page(opened, alone):
-    page = opened(alone)
-    return page
-
-
 def arrive(page, name):
     """Wait until the chapter is at the top of the window; the page scrolls there smoothly."""
     top = f"document.getElementById('{name}').querySelector('h1').getBoundingClientRect().top"
     page.wait_for_function(f"0 <= {top} && {top} < 150", timeout=10000)
 
 
-def test_all_of_the_pages_is_in_it_and_every_link_arrives(page, pages):
+def test_all_of_the_pages_is_in_it_every_link_arrives_and_a_phone_has_both_menus(
+    opened, alone, pages
+):
+    page = opened(alone)
     assert page.evaluate("[...document.images].filter(i => !i.naturalWidth).length") == 0
     assert page.locator("math").count() > 20
     assert page.locator("script", has_text="fontawesome").count() == 0  # a style sheet draws them
@@ -53,8 +50,6 @@ def test_all_of_the_pages_is_in_it_and_every_link_arrives(page, pages):
     ids = page.evaluate("[...document.querySelectorAll('article [id]')].map(e => e.id)")
     assert len(ids) == len(set(ids))
 
-
-def test_the_menu_jumps_and_a_phone_needs_no_sideways_scrolling_and_has_both_menus(page):
     page.locator(".bd-sidebar-primary a", has_text="Is the gain larger").click()
     arrive(page, "is-the-gain-larger-than-the-chance-of-a-seed")
     assert page.locator("#pst-page-toc-nav").get_by_text("The ladder").is_visible()

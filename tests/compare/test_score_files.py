@@ -73,78 +73,53 @@ def test_values_are_the_official_ones_and_differences_are_paired(team):
     assert table["verdict"]["two"] == "Ω cannot be computed from these labels"
 
 
-def test_concealed_clips_need_the_ground_truth_by_path(tmp_path):
-    hidden = {name: f"section_00_{i:04d}.wav" for i, (*_, name) in enumerate(clips())}
-    left(tmp_path / "us", "fan", [(hidden[n], v) for n, v in scores("fan", 2)])
-    with pytest.raises(
-        AsdError, match=r"line 1: nothing tells the label of 'section_00_0000\.wav'"
-    ):
-        score_files.read(tmp_path / "us")
-    left(tmp_path / "open", "fan", scores("fan", 2))
-    expected = score_files.read(tmp_path / "open")
-    truth = tmp_path / "truth"
-    whole = truth / "ground_truth_attributes" / "ground_truth_fan_section_00_test.csv"
-    whole.parent.mkdir(parents=True)
-    whole.write_text("".join(f"{hidden[n]},{n}\n" for n in hidden))
-    parts = tmp_path / "parts"
-    for kind, of in (("data", "anomaly"), ("domain", "target")):
-        file = parts / f"ground_truth_{kind}" / "ground_truth_DCASE2026T2fan_section_00_test.csv"
-        file.parent.mkdir(parents=True)
-        file.write_text("".join(f"{hidden[n]},{int(of in n)}\r\n" for n in hidden))
-    columns = ["machine", "domain", "label", "score"]
-    for folder in (truth, parts):
-        found = score_files.read(tmp_path / "us", folder)
-        pd.testing.assert_frame_equal(found[columns], expected[columns])
-    (parts / "ground_truth_domain" / "ground_truth_DCASE2026T2fan_section_00_test.csv").unlink()
-    with pytest.raises(AsdError, match="nothing tells the domain of 'section_00_0000"):
-        score_files.read(tmp_path / "us", parts)
-
-
 @pytest.mark.kind("official data as shipped")
-def test_the_organisers_folder_is_read_as_it_is_and_tables_as_programs_save_them(tmp_path):
-    """Names without an ending, links, what a Mac and Jupyter leave, a spreadsheet."""
+def test_concealed_clips_need_the_organisers_ground_truth_by_path(tmp_path):
+    """Read as it is: official names, or 0 and 1, links, what a Mac and Jupyter leave."""
     hidden = {name: f"section_00_{i:04d}.wav" for i, (*_, name) in enumerate(clips())}
-    rows = [(hidden[name], value) for name, value in scores("fan", 2)]
-    us, real = left(tmp_path / "us", "fan", rows), tmp_path / "evaluator"
-    lines = [f"{hidden[name]};{str(value).replace('.', ',')}" for name, value in scores("fan", 2)]
-    us.write_text("\r\n".join(lines), encoding="utf-16")
-    left(tmp_path / "open", "fan", [(name[:-4], value) for name, value in scores("fan", 2)])
+    us = left(tmp_path / "us", "fan", [(hidden[n], v) for n, v in scores("fan", 2)])
+    nothing = r"line 1: nothing tells the {} of 'section_00_0000\.wav'"
+    with pytest.raises(AsdError, match=nothing.format("label")):
+        score_files.read(tmp_path / "us")
+    spreadsheet = "\r\n".join(us.read_text().replace(",", ";").replace(".", ",").splitlines())
+    us.write_text(spreadsheet.replace(",wav", ".wav"), encoding="utf-16")
+    truth, links = tmp_path / "truth", tmp_path / "links"
     values = {
         "data": lambda name: int("anomaly" in name),
         "domain": lambda name: int("target" in name),
         "attributes": lambda name: name.removesuffix(".wav"),
     }
     for kind, value in values.items():
-        path = real / f"ground_truth_{kind}" / "ground_truth_fan_section_00_test.csv"
-        path.parent.mkdir(parents=True)
-        path.write_text("".join(f"{hidden[name]},{value(name)}\n" for name in hidden))
-        (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+        name = f"ground_truth_{'DCASE2026T2' * (kind == 'data')}fan_section_00_test.csv"
+        (path := truth / f"ground_truth_{kind}" / name).parent.mkdir(parents=True)
+        path.write_text("".join(f"{hidden[name]},{value(name)}\r\n" for name in hidden))
+        (path.parent / f"._{name}").write_bytes(b"\0\5\x16\7")
         (path.parent / ".ipynb_checkpoints").mkdir()
-        (path.parent / ".ipynb_checkpoints" / path.name).write_text("a,b")
-    (tmp_path / "links").mkdir()
+        (path.parent / ".ipynb_checkpoints" / name).write_text("a,b")
+    links.mkdir()
     for kind in ("data", "domain"):
-        (tmp_path / "links" / kind).symlink_to(real / f"ground_truth_{kind}")
-    columns = ["machine", "domain", "label", "score"]
-    expected = score_files.read(tmp_path / "open")[columns]
-    for truth in (real, real / "ground_truth_attributes", tmp_path / "links"):
-        found = score_files.read(tmp_path / "us", truth)
-        pd.testing.assert_frame_equal(found[columns], expected)
+        (links / kind).symlink_to(truth / f"ground_truth_{kind}")
+    left(tmp_path / "open", "fan", [(name[:-4], value) for name, value in scores("fan", 2)])
+    expected = score_files.read(tmp_path / "open").drop(columns=["system", "name"])
+    for folder in (truth, truth / "ground_truth_attributes", links):
+        found = score_files.read(tmp_path / "us", folder).drop(columns=["system", "name"])
+        pd.testing.assert_frame_equal(found, expected)
+    (links / "domain").unlink()
+    with pytest.raises(AsdError, match=nothing.format("domain")):
+        score_files.read(tmp_path / "us", links)
 
 
 @pytest.mark.kind("one thing pooled with another")
 def test_several_sections_of_a_machine_are_refused(tmp_path):
-    left(tmp_path / "us", "fan", scores("fan", 2))
-    other = [(name.replace("section_00", "section_01"), value) for name, value in scores("fan", 2)]
-    left(tmp_path / "us", "fan", other, "").rename(
-        tmp_path / "us" / "anomaly_score_fan_section_01_test.csv"
-    )
-    left(tmp_path / "us", "fan", scores("fan", 2))
+    own = scores("fan", 2)
+    other = [(name.replace("section_00", "section_01"), value) for name, value in own]
+    first = left(tmp_path / "us", "fan", other)
+    first.rename(first.with_name("anomaly_score_fan_section_01_test.csv"))
+    left(tmp_path / "us", "fan", own)
     with pytest.raises(AsdError, match="us fan: clips of the sections 00, 01; a section is a mach"):
         score_files.read(tmp_path / "us")
     table = tmp_path / "table.csv"
-    table.write_text(
-        "file,score\n" + "".join(f"fan/{n},{v}\n" for n, v in scores("fan", 2) + other)
-    )
+    table.write_text("file,score\n" + "".join(f"fan/{n},{v}\n" for n, v in own + other))
     with pytest.raises(AsdError, match=r"table.csv: fan: clips of the sections 00, 01"):
         score_files.read_table(table)
 
@@ -183,27 +158,27 @@ def test_what_is_no_score_is_named(tmp_path, text, sentence):
     ],
 )
 def test_a_table_begins_with_its_columns(tmp_path, text, sentence):
-    path = tmp_path / "scores.csv"
-    path.write_text(text)
+    (path := tmp_path / "scores.csv").write_text(text)
     with pytest.raises(AsdError, match=sentence):
         score_files.read_table(path)
 
 
-def test_folders_without_scores_or_truth_are_told(tmp_path, team):
-    with pytest.raises(AsdError, match="nowhere: no such folder"):
-        score_files.read(tmp_path / "nowhere")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(AsdError, match="empty: holds no scores"):
-        score_files.read(tmp_path / "empty")
-    with pytest.raises(AsdError, match="empty: holds no ground truth"):
-        score_files.read(team, tmp_path / "empty")
-    with pytest.raises(AsdError, match="nowhere: no such folder"):
-        score_files.read(team, tmp_path / "nowhere")
-    bad = tmp_path / "bad" / "ground_truth_fan_section_00_test.csv"
-    bad.parent.mkdir()
-    bad.write_text("a.wav,perhaps\n")
-    with pytest.raises(AsdError, match="line 1: 'perhaps'; 0, 1 or the clip's official name"):
-        score_files.read(team, tmp_path / "bad")
+@pytest.mark.parametrize(
+    ("scored", "truth", "sentence"),
+    [
+        ("nowhere", None, "nowhere: no such folder"),
+        ("empty", None, "empty: holds no scores"),
+        ("team", "empty", "empty: holds no ground truth"),
+        ("team", "nowhere", "nowhere: no such folder"),
+        ("team", "bad", "line 1: 'perhaps'; 0, 1 or the clip's official name"),
+    ],
+)
+def test_folders_without_scores_or_truth_are_told(tmp_path, team, scored, truth, sentence):
+    for name in ("empty", "bad"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bad" / "ground_truth_fan_section_00_test.csv").write_text("a.wav,perhaps\n")
+    with pytest.raises(AsdError, match=sentence):
+        score_files.read(tmp_path / scored, truth and tmp_path / truth)
 
 
 def test_only_what_all_systems_have_is_compared(team):
