@@ -174,12 +174,9 @@ def test_names_with_commas_and_capitals_are_read_as_they_were_written(tmp_path):
 
 
 def test_what_file_managers_leave_is_no_system(package):
-    (package / ".asd").mkdir()
-    (package / ".asd" / "x.csv").write_text("")
-    (package / "__MACOSX" / "task2").mkdir(parents=True)
-    (package / "__MACOSX" / "task2" / "._x.csv").write_text("")
-    (package / "without" / "task2" / "Doe_Uni_task2_1").mkdir(parents=True)
-    (package / "without" / "task2" / "Doe_Uni_task2_1" / "x.csv").write_text("")
+    for name in (".asd/x.csv", "__MACOSX/task2/._x.csv", f"without/task2/{LABELS[0]}/x.csv"):
+        (package / name).parent.mkdir(parents=True)
+        (package / name).write_text("")
     assert validation.validate(package, EXPECTED) == []
 
 
@@ -195,19 +192,16 @@ def test_what_is_far_too_large_is_not_read(package, tmp_path):
             validation.validate(given)
 
 
-def test_bad_archives(tmp_path):
-    with pytest.raises(AsdError, match="cannot be read"):
-        validation.validate(tmp_path / "none.zip")
-    broken = tmp_path / "broken.zip"
-    broken.write_bytes(b"PK not really")
-    with pytest.raises(AsdError, match="not a readable zip"):
-        validation.validate(broken)
-    outside = tmp_path / "outside.zip"
-    with zipfile.ZipFile(outside, "w") as archive:
+def test_what_is_no_package_is_told(tmp_path):
+    (broken := tmp_path / "broken.zip").write_bytes(b"PK not really")
+    for path, sentence in ((tmp_path / "none.zip", "cannot be read"), (broken, "not a readable")):
+        with pytest.raises(AsdError, match=sentence):
+            validation.validate(path)
+    with zipfile.ZipFile(tmp_path / "outside.zip", "w") as archive:
         archive.writestr("../x.csv", "1")
-    assert "holds no system" in validation.validate(outside)[0]
     (tmp_path / "nothing").mkdir()
-    assert "holds no system" in validation.validate(tmp_path / "nothing")[0]
+    for name in ("outside.zip", "nothing"):
+        assert "holds no system" in validation.validate(tmp_path / name)[0]
 
 
 @pytest.mark.parametrize(
@@ -276,14 +270,13 @@ def test_the_system_without_training_is_handed_in_apart(tmp_path):
     assert filed != dict(systems.guarded(decided, "S1", "fan").items())
     about = yaml.safe_load((apart / "task2" / label / f"{label}.meta.yaml").read_text())
     assert about["submission"]["abbreviation"] == "S5"
-    assert about["system"]["complexity"]["total_parameters"] == 0
-    assert about["system"]["description"]["machine_learning_method"] == "Mahalanobis distance"
-    assert about["system"]["description"]["ensemble_method_subsystem_count"] == 2
-    assert about["results"]["development_dataset"] == {
-        "fan": {"auc_source": 100.0, "auc_target": 100.0, "pauc": 100.0}
-    }
-    about = submission.describe(systems.PAPER[0], results, LABELS[0], chosen)
-    assert about["results"]["development_dataset"] == {
-        "fan": {"auc_source": 100.0, "auc_target": 50.0, "pauc": 73.68}
-    }
-    assert about["system"]["complexity"]["total_parameters"] > 0
+    described, sizes = about["system"]["description"], about["system"]["complexity"]
+    assert described["machine_learning_method"] == "Mahalanobis distance"
+    assert (described["ensemble_method_subsystem_count"], sizes["total_parameters"]) == (2, 0)
+    trained = submission.describe(systems.PAPER[0], results, LABELS[0], chosen)
+    assert trained["system"]["complexity"]["total_parameters"] > 0
+    values = [own["results"]["development_dataset"] for own in (about, trained)]
+    assert values == [
+        {"fan": {"auc_source": 100.0, "auc_target": 100.0, "pauc": 100.0}},
+        {"fan": {"auc_source": 100.0, "auc_target": 50.0, "pauc": 73.68}},
+    ]

@@ -92,7 +92,7 @@ def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, chapters):
 
 def test_embedded_scenes_without_autoencoders_get_every_chapter(tmp_path, chapters):
     sizes = {"train_source": 5, "train_target": 3, "test_per_cell": 2, "truth": 1}
-    scenes = {"seconds": 1.5, "machines": ["SimFan"], **sizes}
+    scenes = {"seconds": 1.0, "machines": ["SimFan"], **sizes}
     detectors = {"front_ends": ["near", "adasub"], "scorers": ["pmsd", "adasub/fine", "near/psd"]}
     text, shown, left_out = chapters(scenes=scenes, **detectors, extras=[])
     assert not [*tmp_path.glob("results/**/model.safetensors")]

@@ -12,11 +12,10 @@ RESULT = re.compile(r"[-+]?\d+\.\d{3}\b|\d+ of \d+ \(|\d+\.\d dB")
 CONSTANTS = {f"{metrics.SEED_BAND}"}
 
 
-def pages_of(pages):
-    """Pages of the chapters by name, parsed."""
-    files = {name: pages / "notebooks" / f"{name}.html" for name in build.CHAPTERS}
-    files["index"] = pages / "index.html"
-    return {name: BeautifulSoup(file.read_text(), "html.parser") for name, file in files.items()}
+def parsed(pages, chapter):
+    """The page of a chapter."""
+    path = pages / f"{chapter}.html" if chapter == "index" else pages / f"notebooks/{chapter}.html"
+    return BeautifulSoup(path.read_text(), "html.parser")
 
 
 def numbers_missing(page):
@@ -33,7 +32,7 @@ def numbers_missing(page):
 
 
 def test_every_number_in_a_sentence_is_in_a_table_or_figure_of_its_page(scenes_report):
-    found = pages_of(scenes_report[1])
+    found = {name: parsed(scenes_report[1], name) for name in build.CHAPTERS}
     assert sum(len(RESULT.findall(page.get_text())) for page in found.values()) > 100
     missing = {name: numbers_missing(page) for name, page in found.items()}
     assert {name: own for name, own in missing.items() if own} == {}
@@ -47,7 +46,7 @@ def test_a_number_that_no_table_has_is_found(said, missing):
 
 def test_the_first_page_is_short_and_no_page_is_heavy(scenes_report):
     pages = scenes_report[1]
-    article = pages_of(pages)["index"].select_one("article")
+    article = parsed(pages, "index").select_one("article")
     for code in article.select("details, script, svg"):  # hidden there, and drawings
         code.decompose()
     words = re.findall(r"[^\W\d_]{2,}", article.get_text(" "))
