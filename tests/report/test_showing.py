@@ -25,18 +25,14 @@ def test_every_system_has_a_name_and_a_colour():
         assert style.NAMES[name]
         assert style.sound_name(name)
     assert set(style.SCORER_NAMES) == {*SCORERS, *VARIANTS, *baseline.SCORERS, *VIEWS}
-    assert style.system_name("baseline", "mahala") == "Baseline MAHALA"
-    assert style.system_name("adasub", "s1") == "AdaSub + DM + shrink + P95"
-    assert style.system_name("near") == "AE ch1"
-    assert style.system_name("near", "fine") == "Near fine statistics"
+    systems = [("baseline", "mahala"), ("adasub", "s1"), ("near",), ("near", "fine")]
+    names = ["Baseline MAHALA", "AdaSub + DM + shrink + P95", "AE ch1", "Near fine statistics"]
+    assert [style.system_name(*own) for own in systems] == names
     assert {"S1", "S5", "AE ch1", "Baseline MAHALA", "AdaSub"} <= set(style.LOOKS)
     for looks in (style.COLOURS, style.MARKERS):
         assert len(set(looks.values())) == len(looks)
-
-
-def test_a_new_front_end_gets_a_colour_and_a_marker_by_itself():
-    looks = style._looks([*style.COLOURS, *(f"new_{i}" for i in range(8))])
-    assert len({*looks.values()}) == len(looks) == len(style.COLOURS) + 8
+    more = style._looks([*style.COLOURS, *(f"new_{i}" for i in range(8))])  # a new front-end's
+    assert len({*more.values()}) == len(more) == len(style.COLOURS) + 8
 
 
 def test_panels_have_the_machines_as_titles_and_one_legend():
