@@ -30,6 +30,7 @@ def test_the_gallery_begins_with_the_clearest():
     table = table.assign(machine="fan", split="test", domain="source")
     other = table.assign(machine="pump", score=table["score"] + 100)
     both = failures.found_clips(pd.concat([table, other, table.assign(label="unknown")]))
+    assert set(both["label"]) == {"normal", "anomaly"}
     limits = both.groupby(["machine", "system"])["limit"].unique()
     assert np.concatenate([*limits]).tolist() == pytest.approx([8.1, 18.1, 108.1, 118.1])
     table = both[both["machine"] == "fan"]

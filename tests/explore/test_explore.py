@@ -184,7 +184,7 @@ def test_sliders_reset_and_dropdowns_change_what_is_shown(studied, app):
     app.front_end.value = "adasub"
     states = [shown()]
     assert ["audio" in player for player in states[0][1:-1]] == [True, True, False, True]
-    assert app.players["truth"].layout.display == "none"
+    assert [own.layout.display for own in app.players.values()] == ["", "", "none", ""]
     for name, value in {"a_0": 6.0, "percentile": 60.0}.items():
         app.sliders[name].value = value
         states.append(shown())
