@@ -11,7 +11,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from tqdm import tqdm
 
+from asdlib.params import AsdError, Params
+from asdlib.report import execution
 from asdlib.report.execution import kernel
 
 WHO = "import os, sys, matplotlib.pyplot\nprint(os.getpid(), sys.executable, 'mine' in globals())"
@@ -62,3 +65,16 @@ def test_a_killed_kernel_ends_what_it_executes(tmp_path):
             time.sleep(0.05)
         kernels[0].kill()
         assert isinstance(failing.exception(60), DeadKernelError)
+
+
+def test_the_error_between_the_rounds_is_what_is_told(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(execution, "execute", lambda name, *_: begun.append(name))
+
+    def full(place):
+        raise AsdError(f"{place}: cannot be written (No space left on device).")
+
+    monkeypatch.setattr(execution.study, "remember", full)
+    with pytest.raises(AsdError, match="No space left"):
+        execution.execute_all(Params(), tmp_path, "key", tmp_path, tqdm(disable=True))
+    assert not {*begun} & {*execution._LAST}
