@@ -4,15 +4,13 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, shared_folder, two_channels, write_wav
+from conftest import two_channels, write_wav
 
 from asdlib import cli
 from asdlib.monitor import Monitor, watch
@@ -20,17 +18,10 @@ from asdlib.params import AsdError
 from asdlib.runtime import process
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory, worker_id):
+@pytest.fixture
+def model(watched):
     """The file of a monitor of noise."""
-
-    def make(folder):
-        rng = np.random.default_rng(0)
-        for i in range(12):
-            write_wav(folder / "normal" / f"{i:02d}.wav", two_channels(rng))
-        Monitor.fit(folder / "normal").save(folder / "noise.safetensors")
-
-    return shared_folder(tmp_path_factory, worker_id, "noise", make) / "noise.safetensors"
+    return watched / "noise.safetensors"
 
 
 @pytest.fixture
@@ -159,7 +150,7 @@ def test_what_arrives_is_scored_as_by_hand(model, folder):
 
 def test_a_bad_file_is_a_line_and_neither_an_end_nor_a_hang(model, folder, monkeypatch):
     noise = two_channels(np.random.default_rng(0))
-    write_wav(folder / "mono.wav", noise[:, 0], 16000)
+    write_wav(folder / "mono.wav", noise[:, 0])
     write_wav(folder / "rate.wav", noise, 44100)
     write_wav(folder / "nan.wav", np.where(noise > 0.2, np.nan, noise), subtype="FLOAT")
     (folder / "empty.wav").write_bytes(b"")
@@ -167,19 +158,15 @@ def test_a_bad_file_is_a_line_and_neither_an_end_nor_a_hang(model, folder, monke
     os.truncate(folder / "large.wav", 2**40)
     os.mkfifo(folder / "pipe.wav")
     (folder / "broken.wav").symlink_to("nowhere.wav")
-    (folder / "folder.wav").mkdir()
-    (folder / "folder.wav" / "round").symlink_to("..")
     for name in ("folder.wav/good.wav", ".hidden.wav", "closed/a.wav", "gone/a.wav"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(wav())
+        write_wav(folder / name, noise)
+    (folder / "folder.wav" / "round").symlink_to("..")
     (folder / "notes.txt").write_text("no recording")
-    real = os.scandir
+    errors, real = {"closed": PermissionError, "gone": FileNotFoundError}, os.scandir
 
     def scandir(path):
-        if str(path).endswith("closed"):
-            raise PermissionError(13, "Permission denied", str(path))
-        if str(path).endswith("gone"):
-            raise FileNotFoundError(2, "No such file or directory", str(path))
+        if error := errors.get(os.path.basename(path)):
+            raise error(0, "Not to be listed", str(path))
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
@@ -195,7 +182,7 @@ def test_a_bad_file_is_a_line_and_neither_an_end_nor_a_hang(model, folder, monke
         "pipe.wav": "not a file, but a folder, a pipe or a device",
         "broken.wav": "No such file or directory",
         "folder.wav": "not a file, but a folder, a pipe or a device",
-        "closed/": "Permission denied",
+        "closed/": "Not to be listed",
     }
     assert found.keys() == texts.keys()
     for name, text in texts.items():
@@ -283,11 +270,9 @@ def test_a_folder_that_vanishes_is_waited_for_and_said_once(model, folder, monke
     monkeypatch.setattr(watch, "time", clock)
     lines = watch.watch(Monitor.load(model), folder, stop=lambda: clock.now >= 8, say=told.append)
     assert len(list(lines)) == 1
-    assert told == [
-        f"{folder}: cannot be watched (No such file or directory). The watch goes on as soon as it "
-        "can.",
-        f"{folder}: the folder is there again.",
-    ]
+    away_again, back = told
+    assert away_again.startswith(f"{folder}: cannot be watched (No such file or directory).")
+    assert back == f"{folder}: the folder is there again."
     clock = Clock(lambda look: folder.rename(away) if look else None)
     monkeypatch.setattr(watch, "time", clock)
     with pytest.raises(AsdError, match="in: cannot be watched"):
@@ -315,31 +300,51 @@ def test_a_signal_ends_the_watch_after_the_recording_at_hand(
     signal.signal(number, before)
 
 
-def test_after_kill_9_no_file_is_scored_twice_and_none_is_lost(model, folder, tmp_path):
-    expected = [f"{i:02d}.wav" for i in range(30)]
-    for i, name in enumerate(expected):
-        (folder / name).write_bytes(wav(seed=i))
-    (folder / expected[3]).write_bytes(b"no sound")
-    log = tmp_path / "log.jsonl"
-    command = [sys.executable, "-m", "asdlib.cli", "watch", model, folder, "--every", "0.02"]
-    more = ["--log", log, "--patience", "0"]
-    with subprocess.Popen(
-        [*command, *more], stdout=subprocess.PIPE, cwd=ROOT, text=True
-    ) as watcher:
-        watcher.stdout.readline()
-        with pytest.raises(AsdError, match="in use by another process"):
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.kind("memory that grows with the length")
+@pytest.mark.parametrize("moment", ["scoring", "within a line", "between log and record"])
+def test_after_kill_9_nothing_is_told_twice_or_lost_and_what_killed_is_left_out(
+    model, folder, tmp_path, monkeypatch, moment
+):
+    log, score, fsync = tmp_path / "log.jsonl", Monitor.score, os.fsync
+    for seed, name in enumerate("abc"):
+        (folder / f"{name}.wav").write_bytes(wav(seed=seed))
+
+    def killing_score(self, *given, name):
+        if moment == "scoring" and name == "b.wav":
+            kill()
+        return score(self, *given, name=name)
+
+    def killing_fsync(file):
+        if b"b.wav" in log.read_bytes():
+            os.ftruncate(file, os.fstat(file).st_size - 20 * (moment == "within a line"))
+            kill()
+        fsync(file)
+
+    if (child := os.fork()) == 0:
+        try:
+            monkeypatch.setattr(Monitor, "score", killing_score)
+            monkeypatch.setattr(os, "fsync", killing_fsync)
             once(model, folder, log=log)
-        watcher.kill()
-    whole = log.read_bytes()
-    assert 1 <= len(whole.splitlines()) < 30
-    log.write_bytes(whole[: whole.rindex(b"alarm")])  # as if the kill had come within a write
-    (tmp_path / "log.jsonl.known").unlink()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    if moment == "within a line":
+        (tmp_path / "log.jsonl.known").unlink()
     once(model, folder, log=log)
-    told = []
-    for line in log.read_text().splitlines():
-        if line.endswith("}"):
-            told.append(json.loads(line)["name"])
-    assert sorted(told) == expected
+    told = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
+    assert sorted(names(told)) == ["a.wav", "b.wav", "c.wav"]
+    problems = [(line["name"], line["problem"]) for line in told if "problem" in line]
+    assert len(problems) == (moment == "scoring")
+    for name, problem in problems:
+        assert name == "b.wav"
+        assert problem.startswith("The last watcher ended while it was scored")
+    assert once(model, folder, log=log) == []
+    os.utime(folder / "b.wav")
+    assert names(once(model, folder, log=log)) == [name for name, _ in problems]
 
 
 @pytest.mark.kind("two that share a folder")
@@ -396,35 +401,6 @@ def test_a_log_may_be_rotated_cut_or_removed_and_nothing_is_told_twice(model, fo
     assert once(model, folder, log=log) == []
 
 
-@pytest.mark.kind("memory that grows with the length")
-def test_a_recording_whose_scoring_ended_the_watcher_is_left_out_until_it_changes(
-    model, folder, tmp_path, monkeypatch
-):
-    log, real = tmp_path / "log.jsonl", Monitor.score
-
-    def score(self, *given, name):
-        if name == "long.wav":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, *given, name=name)
-
-    monkeypatch.setattr(Monitor, "score", score)
-    (folder / "a.wav").write_bytes(wav())
-    once(model, folder, log=log)
-    for name in ("long.wav", "z.wav"):
-        (folder / name).write_bytes(wav())
-    if (child := os.fork()) == 0:
-        once(model, folder, log=log)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    long, z = sorted(once(model, folder, log=log), key=lambda line: line["name"])
-    assert long["problem"].startswith("The last watcher ended while it was scored")
-    assert "score" in z
-    assert once(model, folder, log=log) == []
-    monkeypatch.setattr(Monitor, "score", real)
-    os.utime(folder / "long.wav")
-    assert names(once(model, folder, log=log)) == ["long.wav"]
-
-
 @pytest.mark.kind("a fault of the system, not of the file")
 @pytest.mark.parametrize(
     ("error", "text"),
@@ -479,27 +455,23 @@ def test_a_recorder_that_is_slow_is_waited_for(model, folder, monkeypatch):
     assert found == {9.0: path.stat().st_size, 27.0: path.stat().st_size}
 
 
-def test_what_is_no_log_is_left_as_it_is(model, folder, tmp_path):
-    content = model.read_bytes()
-    for path in (model, tmp_path, tmp_path / "none" / "log.jsonl", tmp_path / "a.wav"):
-        with pytest.raises(AsdError):
-            once(model, folder, log=path)
-    assert model.read_bytes() == content
-
-
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        (["--every", "0"], "A look every 0 s was asked for"),
-        (["--every", "nan"], "A look every nan s was asked for"),
-        (["--patience", "-1"], "A patience of -1 s was given"),
-        ([], "none: cannot be watched (No such file or directory)"),
+        ("--every 0", "A look every 0 s was asked for"),
+        ("--every nan", "A look every nan s was asked for"),
+        ("--patience -1", "A patience of -1 s was given"),
+        ("--log {model}", "holds something else than the log of a watcher"),
+        ("--log {folder}/none/log", "no such folder for a log"),
+        ("--log {folder}/a.wav", "named as a recording"),
     ],
 )
-def test_the_command_refuses_wrong_numbers_and_folders(model, folder, capsys, option, sentence):
-    place = folder if option else folder / "none"
-    assert cli.main(["watch", str(model), str(place), *option]) == 2
+def test_wrong_numbers_and_what_is_no_log_are_refused(model, folder, capsys, option, sentence):
+    content = model.read_bytes()
+    more = option.format(model=model, folder=folder).split()
+    assert cli.main(["watch", str(model), str(folder), "--once", *more]) == 2
     assert sentence in capsys.readouterr().err
+    assert model.read_bytes() == content
 
 
 def test_a_watch_tells_once_that_recordings_no_longer_fit(model, folder, capsys):
@@ -517,41 +489,34 @@ def test_a_command_runs_once_per_alarm_and_its_failure_is_told(model, folder, tm
     told = tmp_path / "told.jsonl"
     command = f"cat >> {told}; exit 3"
     assert cli.main(["watch", str(model), str(folder), "--once", "--on-alarm", command]) == 0
-    deadline, errors = time.monotonic() + 20, ""
+    deadline, heard = time.monotonic() + 20, capsys.readouterr()
+    errors = heard.err
     while time.monotonic() < deadline and errors.count("ended with 3") < 2:
         errors += capsys.readouterr().err
         time.sleep(0.05)
-    names = [json.loads(line)["name"] for line in told.read_text().splitlines()]
-    assert sorted(names) == ["b.wav", "c.wav"]
+    assert errors.count("ended with 3") == 2
+    assert sorted(told.read_text().splitlines()) == sorted(heard.out.splitlines()[1:])
 
 
 def test_several_machines_are_watched_in_their_subfolders(model, tmp_path, capsys):
-    place, logs = tmp_path / "in", tmp_path / "logs"
+    place, models, logs = (tmp_path / name for name in ("in", "models", "logs"))
+    models.mkdir()
+    logs.mkdir()
     for name, gain in (("fan", 1.0), ("pump", 3.0)):
         (place / name).mkdir(parents=True)
         (place / name / "a.wav").write_bytes(wav(gain))
-        (tmp_path / "models").mkdir(exist_ok=True)
-        (tmp_path / "models" / f"{name}.safetensors").write_bytes(model.read_bytes())
-    logs.mkdir()
-    own = ["watch", str(tmp_path / "models"), str(place), "--once", "--every", "0.02"]
-    raised = f"cat >> {tmp_path / 'raised'}"
+        (models / f"{name}.safetensors").write_bytes(model.read_bytes())
+    own = ["watch", str(models), str(place), "--once", "--every", "0.02", "--patience", "0.02"]
     told = []
     for _ in range(2):  # a second start leaves out what has a line
-        assert cli.main([*own, "--patience", "0.02", "--log", str(logs), "--on-alarm", raised]) == 0
-        told.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
-    assert [(line["path"], line["alarm"]) for line in told[0]] == [
+        assert cli.main([*own, "--log", str(logs)]) == 0
+        told.append(capsys.readouterr().out.splitlines())
+    assert [(line["path"], line["alarm"]) for line in map(json.loads, told[0])] == [
         (str(place / "fan" / "a.wav"), False),
         (str(place / "pump" / "a.wav"), True),
     ]
-    assert told[1] == []
-    for line in told[0]:
-        log = logs / f"{os.path.basename(os.path.dirname(line['path']))}.jsonl"
-        assert [json.loads(line) for line in log.read_text().splitlines()] == [line]
-    for _ in range(200):
-        if (tmp_path / "raised").exists() and (tmp_path / "raised").read_text().endswith("\n"):
-            break
-        time.sleep(0.05)
-    assert json.loads((tmp_path / "raised").read_text()) == told[0][1]
+    logged = [(logs / f"{name}.jsonl").read_text() for name in ("fan", "pump")]
+    assert (logged, told[1]) == ([f"{line}\n" for line in told[0]], [])
     (place / "pump").rename(place / "pomp")
     assert cli.main([*own, "--log", str(logs)]) == 2
     assert f"{place / 'pump'}: cannot be watched" in capsys.readouterr().err
