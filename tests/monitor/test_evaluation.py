@@ -21,20 +21,22 @@ def recordings(tmp_path_factory):
         ("test", "normal", range(30, 36)),
         ("test", "anomaly", range(40, 44)),
     ):
-        folder = write(root / "fan" / split, numbers)
-        for number in numbers:
-            name = f"section_00_source_{split}_{label}_{number:04d}_noAttribute.wav"
-            (folder / f"{number:03d}.wav").rename(folder / name)
+        name = f"section_00_source_{split}_{label}_{{:04d}}_noAttribute.wav"
+        write(root / "fan" / split, numbers, name=name)
     write(root / "pump" / "train", range(50, 54))
     own = load({"data": str(root), "results": str(root / "results"), "scorers": ["pm"]})
     return own, study.open_recordings(own)
 
 
-def test_a_labelled_machine_is_looked_at_and_its_alarms_are_counted(recordings):
-    params, found = recordings
+@pytest.fixture(scope="module")
+def monitor(recordings):
+    return evaluation.fitted(*recordings, "fan")
+
+
+def test_a_labelled_machine_is_looked_at_and_its_alarms_are_counted(recordings, monitor):
+    _, found = recordings
     machine = evaluation.chosen(found)
     assert machine == "fan"  # no clip of the pump has a label
-    monitor = evaluation.fitted(params, found, machine)
     clips = found.clips(machine, "test")
     table = evaluation.readings(monitor, clips)
     alone = [monitor.score(path) for path in clips["path"]]
@@ -48,28 +50,24 @@ def test_a_labelled_machine_is_looked_at_and_its_alarms_are_counted(recordings):
     assert evaluation.clearest(table[:0]).empty
 
 
-def test_fewer_recordings_promise_less(recordings):
-    params, found = recordings
-    monitor = evaluation.fitted(params, found, "fan")
-    curve = evaluation.enough(monitor, found.clips("fan", "test"), counts=(5, 10, 20))
-    assert curve["recordings"].tolist() == [5, 10, 20, 30]
-    again = monitor.on(monitor.values, monitor.known)
-    clip = sound(99)
-    assert again.score(clip).score == pytest.approx(monitor.score(clip).score)
-    assert curve["false_alarms"].iloc[0] == 0  # five recordings allow no alarm
-    assert (np.diff(curve["high"]) < 0).all()
-    table = evaluation.readings(monitor, found.clips("fan", "test"))
-    normal = table[table["label"] == "normal"]
-    assert curve["false_alarms"].iloc[-1] == pytest.approx(normal["alarm"].mean())
+def test_fewer_recordings_promise_less(recordings, monitor):
+    clips = recordings[1].clips("fan", "test")
     often = replace(monitor, false_alarms=0.9)  # so that there are alarms to count
-    (row,) = evaluation.enough(often, found.clips("fan", "test"), counts=()).to_dict("records")
-    shares = evaluation.readings(often, found.clips("fan", "test")).groupby("label")["alarm"].mean()
+    curve = evaluation.enough(often, clips, counts=(5, 20))
+    assert curve["recordings"].tolist() == [5, 20, 30]
+    assert (np.diff(curve["high"] - curve["low"]) < 0).all()
+    shares = evaluation.readings(often, clips).groupby("label")["alarm"].mean()
     assert shares.min() > 0
-    assert (row["false_alarms"], row["hits"]) == (shares["normal"], shares["anomaly"])
+    last = curve.iloc[-1]
+    assert (last["false_alarms"], last["hits"]) == (shares["normal"], shares["anomaly"])
     line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
-    unlabelled = evaluation.enough(monitor, found.clips("fan", "test")[:0], counts=(5,))
+    few = evaluation.enough(monitor, clips, counts=(5,))
+    assert few["false_alarms"].iloc[0] == few["hits"].iloc[0] == 0  # five allow no alarm
+    unlabelled = evaluation.enough(monitor, clips[:0], counts=(5,))
     assert unlabelled["hits"].isna().all()
+    again = monitor.on(monitor.values, monitor.known)
+    assert again.score(sound(99)).score == pytest.approx(monitor.score(sound(99)).score)
 
 
 def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, rng):
@@ -84,11 +82,7 @@ def test_a_study_at_another_sample_rate_is_converted_for_the_monitor(tmp_path, r
 
 def test_faults_are_looked_for_in_every_machine_among_some_recordings(recordings, monkeypatch):
     params, found = recordings
-    assert evaluation.faulty(params, found) == {"fan": [], "pump": []}
-    told = []
-    monkeypatch.setattr(
-        evaluation, "faults", lambda clips, spectra: told.append(clips["name"].tolist()) or ["x"]
-    )
-    assert evaluation.faulty(params, found, most=2) == {"fan": ["x"], "pump": ["x"]}
-    for machine, names in zip(("fan", "pump"), told, strict=True):
+    assert evaluation.faulty(params, found, most=5) == {"fan": [], "pump": []}
+    monkeypatch.setattr(evaluation, "faults", lambda clips, spectra: clips["name"].tolist())
+    for machine, names in evaluation.faulty(params, found, most=2).items():
         assert names == [found.clips(machine, "train")["name"].iloc[i] for i in (0, -1)]

@@ -113,6 +113,26 @@ def test_the_day_since_when_recordings_no_longer_fit_is_told():
     assert "since" not in history.drift([0.01] * 30, 0.1, [None] * 30)[1]
 
 
+MIXED = np.random.default_rng(0).permutation(np.arange(1, 101) / 100)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "changed", "told"),
+    [
+        (MIXED, False, ": they fit."),
+        ([*MIXED, *MIXED[:50] / 4], True, "more than normal recordings would raise"),
+        ([p / 3 for p in MIXED[:50] if p > 0.31], True, "but all are a little"),
+        (1 - MIXED[:50] / 5, False, "more than new ones do"),
+        ([0.01] * 19, False, ""),
+    ],
+)
+def test_normal_recordings_fit_and_changed_ones_do_not(p_values, changed, told):
+    found = history.drift([*map(float, p_values)], 0.1)
+    assert found[0] == changed
+    assert told in found[1]
+    assert bool(told) == bool(found[1])
+
+
 def test_a_recording_is_placed_by_its_path_and_its_last_change(tmp_path, monkeypatch):
     (tmp_path / "a.wav").touch()
     monkeypatch.chdir(tmp_path)
