@@ -6,7 +6,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import soundfile
 import soxr
 from conftest import two_channels, write_wav
 from hypothesis import given, settings
@@ -200,52 +199,43 @@ def test_quantities_of_known_signals(rng):
     assert lags.argmax(axis=1).tolist() == [quantities.LAG + 100] * 2
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Normal recordings of a machine, one of them with its channels swapped."""
-    root = tmp_path_factory.mktemp("valve")
-    *normal, last = rendered("SimValve", "train", 14)
-    for i, signal in enumerate([*normal, last[::-1]]):
-        write_wav(root / f"{i:02d}.wav", signal.T)
-    return root
-
-
-def test_a_monitor_tells_the_health_of_a_recording_and_learns_more(folder, tmp_path):
-    sound, swapped = folder / "12.wav", folder / "13.wav"
-    monitor = Monitor.fit(sorted(folder.glob("*.wav"))[:12])
-    assert monitor.score(sound).health == ()
-    monitor.save(tmp_path / "valve.safetensors")
-    reading = Monitor.load(tmp_path / "valve.safetensors").score(swapped)
+def test_a_monitor_tells_the_health_of_a_recording_and_learns_more(tmp_path, capsys):
+    *normal, sound, last = rendered("SimValve", "train", 14)
+    for i, signal in enumerate(normal):
+        write_wav(tmp_path / f"normal/{i:02d}.wav", signal.T)
+    write_wav(tmp_path / "more/12.wav", sound.T)
+    swapped = write_wav(tmp_path / "more/13.wav", last[::-1].T)
+    monitor, model = Monitor.fit(tmp_path / "normal"), tmp_path / "valve.safetensors"
+    monitor.save(model)
+    assert monitor.score(tmp_path / "more/12.wav").health == ()
+    reading = Monitor.load(model).score(swapped)
     assert reading == monitor.score(swapped)
     (sentence,) = reading.health
     assert sentence.startswith("The near and far channels are swapped")
     assert sentence in str(reading)
     assert json.loads(reading.json())["health"] == [sentence]
     with pytest.raises(AsdError, match="far channel is silent"):
-        monitor.score(soundfile.read(sound)[0].T * [[1], [0]])
-    more = monitor.refit([sound, swapped])
-    assert more.score(swapped).health == ()
-    assert more.faulty == ("channels swapped, unlike the others: 1 of 2 recordings (13.wav).",)
-
-
-def test_faults_of_training_recordings_are_told(folder, tmp_path, capsys):
-    told = "channels swapped, unlike the others: 1 of 14 recordings (13.wav)."
-    assert main(["fit", str(folder), "--out", str(tmp_path / "own.safetensors")]) == 0
+        monitor.score(np.float32(sound * [[1], [0]]))
+    assert main(["refit", str(model), str(tmp_path / "more"), "--out", str(model)]) == 0
+    told = "channels swapped, unlike the others: 1 of 2 recordings (13.wav)."
     assert told in capsys.readouterr().out.splitlines()
-    assert Monitor.load(tmp_path / "own.safetensors").faulty == (told,)
+    assert Monitor.load(model).score(swapped).health == ()
+    assert Monitor.load(model).faulty == (told,)
 
 
-def test_the_doctor_counts_recordings_that_are_not_sound(tmp_path, rng, capsys):
+def test_training_recordings_that_are_not_sound_are_counted(tmp_path, rng, capsys):
     for i in range(6):
         x = two_channels(rng)
         write_wav(tmp_path / f"data/pump/train/{i}.wav", x + 0.02 if i < 5 else x)
-    path = tmp_path / "lean.yaml"
-    path.write_text(
-        json.dumps({"extras": [], "front_ends": ["near"], "scorers": ["pmsd"], "baseline": False})
-    )
-    assert main(["doctor", str(tmp_path / "data"), "--params", str(path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "pump: offset: 5 of 6 recordings (0.wav, 1.wav, 2.wav, ...)." in lines
+    lean = {"extras": [], "front_ends": ["near"], "scorers": ["pmsd"], "baseline": False}
+    (tmp_path / "lean.yaml").write_text(json.dumps(lean))
+    told = "offset: 5 of 6 recordings (0.wav, 1.wav, 2.wav, ...)."
+    for command, line in (
+        (f"doctor {tmp_path}/data --params {tmp_path}/lean.yaml", f"pump: {told}"),
+        (f"fit {tmp_path}/data/pump --out {tmp_path}/own.safetensors", told),
+    ):
+        assert main(command.split()) == 0
+        assert line in capsys.readouterr().out.splitlines()
 
 
 def test_a_long_recording_takes_little_more_memory_than_its_samples(rng):

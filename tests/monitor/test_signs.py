@@ -1,4 +1,4 @@
-"""What an engineer has a word for is told in that word: speed, machine off, knocks, an event."""
+"""What an engineer has a word for is told in that word: speed, machine off, knocks."""
 
 import re
 from dataclasses import replace
@@ -18,7 +18,7 @@ USUAL = MACHINES["SimPump"].source[0]
 
 
 def pump(index, speed=1.0):
-    """Parts of a recording of 8 s."""
+    """Parts of a recording of 10 s."""
     condition = replace(USUAL, speed=USUAL.speed * speed)
     cell = Cell("SimPump", "own", "source", "", index)
     return scenes.composed(cell, Scenes(seconds=10), condition, None, 0.0, 0.0)
@@ -27,7 +27,7 @@ def pump(index, speed=1.0):
 @pytest.fixture(scope="module")
 def monitor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pump")
-    for index in range(24):
+    for index in range(20):
         soundfile.write(folder / f"{index}.wav", pump(index).mixture.T, RATE)
     return Monitor.fit(folder)
 
@@ -51,15 +51,12 @@ def test_a_machine_that_is_off_is_told_as_that_and_a_quiet_microphone_is_not(mon
         parts = pump(index)
         off = reading(monitor, parts.noise)
         assert (off.alarm, off.reasons) == (True, (signs.OFF,))
-        for other in (
-            parts.mixture,
-            parts.mixture * [[0.2], [1]],
-            parts.machine + 3 * parts.noise,
-        ):
+        quiet, noisy = parts.mixture * [[0.2], [1]], parts.machine + 3 * parts.noise
+        for other in (parts.mixture, quiet, noisy):
             assert signs.OFF not in reading(monitor, other).reasons
 
 
-def test_knocks_and_pulsation_are_told_with_their_rate_and_an_event_with_its_time(monitor):
+def test_knocks_and_pulsation_are_told_with_their_rate(monitor):
     parts = pump(50)
     samples = parts.mixture.shape[1]
     t, rng = np.arange(samples) / RATE, np.random.default_rng(0)
@@ -67,13 +64,11 @@ def test_knocks_and_pulsation_are_told_with_their_rate_and_an_event_with_its_tim
     times = np.arange(0.2, 8, 1 / 3)
     knocks = ring(samples, times, np.ones(len(times)), ((1400, 0.01, 1), (3200, 0.006, 0.7)))
     pulsing = rng.normal(size=samples) * (1 + np.cos(2 * np.pi * 11.5 * t))
-    event = rng.normal(size=samples) * ((t > 4.3) & (t < 4.5))
-    for sound, pattern, value, error in (
-        (3 * knocks, r"knocks at ([\d.]+) per second", 3.0, 0.1),
-        (0.5 * pulsing, r"pulsing at ([\d.]+) Hz", 11.5, 0.1),
-        (2 * event, r"most from ([\d.]+) to", 4.3, 0.5),
+    for sound, pattern, value in (
+        (3 * knocks, r"knocks at ([\d.]+) per second", 3.0),
+        (0.5 * pulsing, r"pulsing at ([\d.]+) Hz", 11.5),
     ):
         found = reading(monitor, parts.mixture + loud * sound * [[1], [0.3]])
         assert found.alarm
-        assert float(re.search(pattern, found.reasons[0])[1]) == pytest.approx(value, abs=error)
+        assert float(re.search(pattern, found.reasons[0])[1]) == pytest.approx(value, abs=0.1)
     assert signs.rate(rng.normal(size=samples), 1000, 2000, RATE) == (0.0, False)
