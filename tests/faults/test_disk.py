@@ -1,7 +1,8 @@
 """Every access to the disk fails once: one sentence, nothing half-written, the next run as usual.
 
 ``make faults`` tries every access with every error, as SQLite's tests do; ``make test`` one access
-of each command with each error. Another one every day, so that all are tried in the course of time.
+of each command with each error, by turns one that passes and one that lasts. Another one every day,
+so that all are tried in the course of time.
 """
 
 import contextlib
@@ -16,8 +17,7 @@ import disk
 import pytest
 import walks
 
-FAULTS = [("write", error, lasting) for error in disk.ERRORS for lasting in (False, True)]
-FAULTS += [("read", "EACCES", False), ("read", "EIO", False)]
+FAULTS = [*(("write", error) for error in disk.ERRORS), ("read", "EACCES"), ("read", "EIO")]
 _SETTLED = 2.1  # s: younger recordings are examined at every run
 _DAY = int(time.time() // 86400)  # chooses the accesses
 _STRIDE = 7919  # a prime: multiples of it reach every access before they repeat one
@@ -172,25 +172,24 @@ def trial(tmp_path_factory):
     [
         pytest.param(name, number, marks=[pytest.mark.slow] * (name in walks.SLOW))
         for name in walks.WALKS
-        for number, (kind, *_) in enumerate(FAULTS)
+        for number, (kind, _) in enumerate(FAULTS)
         if name not in walks.UNTRIED and (kind == "read" or name not in walks.READING)
     ],
 )
 def test_an_access_fails(name, number, trial, pytestconfig):
-    every = pytestconfig.getoption("--every-fault")
-    if name == "report" and not every and (number - _DAY) % 5:
+    every, turn = pytestconfig.getoption("--every-fault"), _DAY + number
+    if name == "report" and not every and turn % 5:
         pytest.skip("a fault of a report takes a minute: each error is tried every fifth day")
-    (kind, error, lasting), own = FAULTS[number], trial(name)
+    (kind, error), own, wrong = FAULTS[number], trial(name), []
     count = own.counting.reached(kind, error)
-    if every and name != "report":
-        chosen = range(1, count + 1)
-    else:  # every error somewhere else
-        chosen = [1 + (_DAY * _STRIDE + number * count // len(FAULTS)) % count]
-    wrong = []
-    for at in chosen:
+    start = _DAY * _STRIDE + number * count // len(FAULTS)  # every error somewhere else
+    chosen = range(1, count + 1) if every and name != "report" else [1 + start % count]
+    both = [False, True] if every else [turn % 2 == 1]
+    faults = [(at, lasting) for lasting in (both if kind == "write" else [False]) for at in chosen]
+    for at, lasting in faults:
         print(f"{name}: {kind} {at} of {count} fails with {error}{', lasting' * lasting}")
         wrong += own.fault(lasting, kind=kind, error=error, at=at)
-    assert not wrong, f"{len(wrong)} of {len(chosen)}:\n" + "\n".join(wrong[:20])
+    assert not wrong, f"{len(wrong)} of {len(faults)}:\n" + "\n".join(wrong[:20])
 
 
 @pytest.mark.parametrize("name", [n for n in walks.WALKS if n not in (*walks.SLOW, *walks.UNTRIED)])
