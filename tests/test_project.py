@@ -38,7 +38,7 @@ BUDGET = {
     "study": 1222,
     "compare": 1384,
     "measure": 357,
-    "monitor": 1787,
+    "monitor": 1790,
     "report": 2038,
     "explore": 452,
 }

@@ -99,12 +99,18 @@ class Reading:
 
 
 def as_table(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Lay out :meth:`Reading.record` of many recordings; the sentences of one are joined.
+    r"""Lay out :meth:`Reading.record` of many recordings; the sentences of one are joined.
 
-    >>> as_table([{"name": "a.wav", "health": ("Dead.", "Late.")}])["health"].item()
-    'Dead. Late.'
+    >>> as_table([{"name": "a\udcff.wav", "health": ("Dead.", "Late.")}]).loc[0].tolist()
+    ['a\\udcff.wav', 'Dead. Late.']
     """
-    return pd.DataFrame(records).map(lambda own: " ".join(own) if isinstance(own, tuple) else own)
+
+    def cell(own: Any) -> Any:
+        text = " ".join(own) if isinstance(own, tuple) else own
+        # a name may hold bytes that are no text
+        return text.encode(errors="backslashreplace").decode() if isinstance(text, str) else text
+
+    return pd.DataFrame([{key: cell(own) for key, own in record.items()} for record in records])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ import json
 import os
 import signal
 import time
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ import soundfile
 from conftest import two_channels, write_wav
 
 from asdlib import cli
-from asdlib.monitor import Monitor, watch
+from asdlib.monitor import Monitor, watch, watch_log
+from asdlib.monitor.watch_log import WatchLog
 from asdlib.params import AsdError
 from asdlib.runtime import process
 
@@ -375,6 +378,28 @@ def test_lines_of_a_log_that_say_nothing_are_passed_over(model, folder, tmp_path
     log.write_bytes(b"\n".join([*odd, b'{"name": "b.wav", "si']))
     assert names(once(model, folder, log=log)) == ["b.wav"]
     assert log.read_bytes().splitlines()[-2] == b'{"name": "b.wav", "si'
+
+
+def test_the_latest_line_counts_and_what_ended_a_watcher_is_left_out_by_its_model_alone(tmp_path):
+    def tell(log, state, content):
+        fields = ("name", "size", "changed_ns", "content", "model")
+        with closing(WatchLog(log, "one")) as own:
+            own.add(json.dumps(dict(zip(fields, ("n.wav", *state, content, "one"), strict=True))))
+
+    def known(log, model):
+        with closing(WatchLog(log, model)) as own:
+            return {name: (file.state, file.content) for name, file in own.known.items()}
+
+    log = tmp_path / "restored.jsonl"
+    for state, content in (((1, 2), "a"), ((1, 3), "b"), ((1, 2), "a")):
+        tell(log, state, content)
+    assert known(log, "one") == {"n.wav": ((1, 2), "a")}
+    log = tmp_path / "killed.jsonl"
+    Path(f"{log}.known").write_text('{"name": "n.wav", "size": 1, "changed_ns": 2}\n')
+    assert known(log, "one") == {"n.wav": ((1, 2), watch_log.ENDED)}
+    tell(log, (1, 2), watch_log.SKIPPED)
+    assert known(log, "one") == {"n.wav": ((1, 2), watch_log.SKIPPED)}
+    assert known(log, "two") == {}
 
 
 @pytest.mark.kind("files that live long")
