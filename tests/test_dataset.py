@@ -280,3 +280,13 @@ def test_real_recordings_can_be_used(real):
     assert len(table) == 20
     assert dataset.check(table)[1] == []
     assert dataset.read(table["path"][0]).shape == (2, 160000)
+
+
+def test_a_name_may_end_before_its_attributes_and_in_capitals():
+    for name in (
+        "section_00_source_test_normal_0000_.wav",
+        "section_00_source_test_normal_0000.WAV",
+    ):
+        match = dataset.NAME.fullmatch(name)
+        assert match
+        assert not match["attributes"]

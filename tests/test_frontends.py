@@ -120,6 +120,9 @@ def test_coherence_is_the_recursion_written_out(rng):
 def test_using_an_unfitted_front_end_says_what_to_do(rng):
     with pytest.raises(AsdError, match="RefSub has no noise floors yet; call fit"):
         FRONT_ENDS["refsub"]()(spectrum(rng))
+    denoise = fitted("adasub", [spectrum(rng, bins=9)])
+    with pytest.raises(AsdError, match="fitted on 9 frequency bins and got 17"):
+        denoise(spectrum(rng))
 
 
 @given(prior=st.floats(1e-6, 1e6), posterior=st.floats(1e-6, 1e6))
