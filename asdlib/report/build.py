@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 import asdlib
 from asdlib import study
-from asdlib.io.files import content_digest, digest, named, resolve, shipped, temporary_folder
+from asdlib.io import files
 from asdlib.io.folders import MARK, emptied, managed, replacing_folder
 from asdlib.params import AsdError, Params
 from asdlib.report import markup, provenance, single
@@ -84,7 +84,7 @@ def report(
     with alone(out):
         for own in _FOLDERS:
             managed(out / own, _OUT)
-        managed(resolve(params.figures), FIGURES)
+        managed(files.resolve(params.figures), FIGURES)
         recordings = recordings or study.open_recordings(params, progress=progress)
         place = study.place(params, recordings)
         study.everything(params, recordings, progress=progress)
@@ -92,7 +92,7 @@ def report(
         if apart := provenance.trained_apart(params, recordings):
             tqdm.write(apart, file=sys.stderr)
         key = _key(params, recordings)
-        figures, published = out / "figures", resolve(params.figures)
+        figures, published = out / "figures", files.resolve(params.figures)
         shown = progressing("chapters", len(CHAPTERS) + 1, "chapter", progress=progress)
         with alone(place), shown as bar:
             execute_all(_placed(params, out), out / "notebooks", key, place, bar)
@@ -137,16 +137,16 @@ def _slowness() -> float:
 def _key(params: Params, recordings: study.Recordings) -> str:
     """Names what all chapters depend on besides their texts and the parameters."""
     code = [path for path in _PACKAGE.rglob("*") if path.suffix in (".py", ".js")]
-    package = content_digest(b"".join(path.read_bytes() for path in sorted(code)))
+    package = files.content_digest(b"".join(path.read_bytes() for path in sorted(code)))
     beside = [study.beside(params, recordings, name).to_csv() for name in study.BESIDE]
-    return digest([recordings.digest, *beside, package])
+    return files.digest([recordings.digest, *beside, package])
 
 
 def _placed(params: Params, out: Path) -> Params:
     """Parameters for chapters, which run in another folder."""
     places = {"figures": str((out / "figures").absolute())}
     if params.data is not None:
-        places["data"] = str(resolve(params.data).absolute())
+        places["data"] = str(files.resolve(params.data).absolute())
     return params.model_copy(update=places)
 
 
@@ -164,7 +164,7 @@ def alone(folder: Path) -> Iterator[None]:
     ours
     """
     lock = FileLock(folder / MARK / "lock")
-    with named(folder, "written"):
+    with files.named(folder, "written"):
         (folder / MARK).mkdir(parents=True, exist_ok=True)
         try:
             held = lock.acquire(blocking=False)
@@ -182,7 +182,7 @@ def html(out: Path) -> Path:
     The pages of the last build stay until the new ones are whole.
     """
     source = out / "source"
-    shutil.copytree(shipped("report"), emptied(source, _OUT), dirs_exist_ok=True)
+    shutil.copytree(files.shipped("report"), emptied(source, _OUT), dirs_exist_ok=True)
     (source / "notebooks").mkdir()
     chapters = {name: nbformat.read(out / "notebooks" / f"{name}.ipynb", 4) for name in CHAPTERS}
     resolve_references(chapters)
@@ -208,20 +208,20 @@ def _lighten(page: Path, pages: Path) -> None:
 
     def outside(found: re.Match[str]) -> str:
         sound = base64.b64decode(found[2])
-        file = pages / "_sounds" / f"{content_digest(sound)}.{found[1]}"
+        file = pages / "_sounds" / f"{files.content_digest(sound)}.{found[1]}"
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(sound)
+        files.write_bytes(sound, file)
         return os.path.relpath(file, page.parent)
 
     text = single.ICONS.sub("", page.read_text(encoding="utf-8"))
     if page.stem != "search":
         text = single.SEARCH.sub("", text)
-    page.write_text(_SOUND.sub(outside, text), encoding="utf-8")
+    files.write_text(_SOUND.sub(outside, text), page)
 
 
 def one_file(out: Path) -> Path:
     """Write the pages that :func:`html` has built as one file, without those of the package."""
-    with temporary_folder() as folder:
+    with files.temporary_folder() as folder:
         _sphinx(out, "singlehtml", folder, exclude_patterns=["_build", "api"])
         return single.write(folder / "index.html", out / "report.html")
 
@@ -237,7 +237,7 @@ def _sphinx(out: Path, builder: str, target: Path, **changed: Any) -> None:
     options: Any = {"warningiserror": strict, "freshenv": strict, "status": None, "warning": log}
     nocolor()
     try:
-        with named(out, "read or written"), patch_docutils(source), docutils_namespace():
+        with files.named(out, "read or written"), patch_docutils(source), docutils_namespace():
             places = (source, source, target, out / "doctrees")
             app = Sphinx(*places, builder, changed, parallel=2, **options)
             app.build()
@@ -250,11 +250,11 @@ def _sphinx(out: Path, builder: str, target: Path, **changed: Any) -> None:
 def write_api(folder: Path) -> None:
     """Write a page for every module of the method, and for every folder with its modules."""
     for place in _PACKAGE.glob("[!_]*"):
-        files = [place, *sorted(place.glob("[!_]*.py"))]
-        modules = [".".join(p.relative_to(_PACKAGE.parent).with_suffix("").parts) for p in files]
+        paths = [place, *sorted(place.glob("[!_]*.py"))]
+        modules = [".".join(p.relative_to(_PACKAGE.parent).with_suffix("").parts) for p in paths]
         parts = [_MODULE.format(level="##", module=module) for module in modules]
         text = "\n".join(parts)[1:]  # "#": the title
-        (folder / f"{place.stem}.md").write_text(text, encoding="utf-8")
+        files.write_text(text, folder / f"{place.stem}.md")
 
 
 def described(text: str) -> str:

@@ -85,7 +85,7 @@ def test_recordings_of_ones_own_get_every_chapter(tmp_path, rng, chapters):
     referred = set(re.findall(r"{numref}`([\w-]+)`", "".join(texts)))
     assert referred
     assert referred <= shown
-    assert "Table (left out)" in "".join(texts)
+    assert "table that is left out" in "".join(texts)
     first = "".join(place[key] for place, key in chapter._texts(notebooks["index"]))
     assert re.search(r"/02_seed_study` \|.*\| \d+ of \d+ \|\n", first)
 

@@ -90,7 +90,7 @@ def test_a_worker_that_sees_or_is_something_else_is_named(tmp_path):
     with pytest.raises(AsdError, match="token: cannot be read") as error:
         cluster._seen(files)
     told = cluster._problem(error.value, here)  # as it comes from a worker
-    assert told == f"FileError: {token}: cannot be read (No such file or directory)"
+    assert told == f"{token}: cannot be read (No such file or directory)"
 
 
 def once_training(folder, action):
