@@ -180,7 +180,7 @@ def whole_size(table):
     """Memory of one machine of full size, and whether the forecast of its time is right."""
     sizes = {"clips": 1000, "seeds": SEEDS, "autoencoder": {}, "test": 0, "seconds": 10.0}
     found = child("studied", foretell=True, **(SMALL | sizes))
-    table.add("one full-size machine, ten seeds, one epoch", found["seconds"], "s")
+    table.add("one full-size machine, ten seeds, one epoch, variants", found["seconds"], "s")
     name = "peak memory, one full-size machine, ten seeds"
     table.add(name, found["peak"] / 1e9, "GB", at_most=1.5)
     off = max(found["seconds"] / found["foretold"], found["foretold"] / found["seconds"])
