@@ -167,7 +167,7 @@ chapter.figure(
     list(map(of_clip, chosen)) if views else [],
     label="fig-failures",
     result="Of {} anomalies, no system finds {}, and one alone finds {}.".format(*of_all),
-    caption="Anomalies found by no system, or by one alone: what S5 holds for strange in them. Log-mel frames, and the "
+    caption="Anomalies found by no system, or by one alone: what S5 finds strange in them. Log-mel frames, and the "
     "contributions to $D^2$ of the view with the highest $z$.",
     missing="No anomaly is missed by all systems or found by one alone, or S5 was not run.",
 )

@@ -55,7 +55,7 @@ chapter.table(
 #
 # ## What next
 #
-# 1. A machine of your own: make its normal recordings, in a folder `pump`, a model that alarms ({doc}`notebooks/07_own_machine`).
+# 1. A machine of your own: put its normal recordings into a folder `pump`, and fit a model that raises alarms ({doc}`notebooks/07_own_machine`).
 #    ```
 #    .venv/bin/asd fit pump --out pump.safetensors
 #    ```

@@ -32,7 +32,7 @@ _MARK: Any = {"edgecolor": "#00c000", "facecolor": "none", "lw": 1.3, "zorder": 
 
 
 def evidence(rows: Sequence[Any]) -> Figure:
-    """What S5 holds for strange in some clips: frames, and shares of the squared distance.
+    """What S5 finds strange in some clips: frames, and shares of the squared distance.
 
     Parameters
     ----------

@@ -41,7 +41,8 @@ def verdict(table: pd.DataFrame, caveat: str) -> str:
     if others.empty:
         return f"**{best} has {own}; no other system was run. {caveat}**"
     row: Any = others.iloc[0]
-    against = f"against {row['overall']:.3f} of {row.name}, the next one ({interval(row)})"
+    other = f"{row.name}, the next one not chosen by labels ({interval(row)})"
+    against = f"against {row['overall']:.3f} of {other}"
     head = f"{best} tells anomalies best from normal clips:"
     if row["low"] <= 0:
         head = f"No system is shown to be the best: {best} has"
@@ -73,9 +74,9 @@ def caveat(
         return said
     own, paper = ((some.autoencoder.width, some.training.epochs) for some in (params, Params()))
     curve = losses.groupby("epoch")["loss"].mean()
-    told = f"{said} The autoencoders have width {own[0]} and {plural(own[1], 'epoch')}"
+    told = f"{said} The autoencoders have width {own[0]} and {plural(own[1], 'epoch')} of training"
     if own < paper:
-        told += f", the paper's {paper[0]} and {paper[1]}"
+        told += f" (the paper's: {paper[0]} and {paper[1]})"
     if len(curve) > 1 and curve.iloc[-1] < 0.99 * curve.iloc[-2]:
         told += "; their loss still falls"
     if longer.empty:
@@ -115,7 +116,7 @@ def failures(table: pd.DataFrame, rate: float) -> list[str]:
     for kind in ("usual", "changed"):
         if isinstance(found := own.get(kind), tuple):
             low, high = proportion_interval(*found)
-            fits = "more than chance explains" if low > rate else "in agreement with that"
+            fits = "more than chance explains" if low > rate else "as promised"
             fewer = "fewer than that" if high < rate else fits
             said.append(
                 f"In {kind} conditions, {of(*found)} normal clips are false alarms where "

@@ -48,7 +48,7 @@ def test_the_verdict_has_the_winner_the_next_one_the_difference_and_the_caveat(
     ("changed", "facts"),
     [
         ({}, ("lowest Ω, 0.800, on saw", "1 of 20 (5 %) normal", "3 of 4 (75 %) anomalies")),
-        ({}, ("No other system is better", "10 % are wanted: in agreement with that", "")),
+        ({}, ("No other system is better", "10 % are wanted: as promised", "")),
         (
             {"saw": [0.5, 0.7], "usual": [(9, 20), (0, 20)]},
             ("On saw, S1 is better: Ω 0.700 against 0.500", "more than chance explains", ""),
@@ -69,8 +69,12 @@ def test_where_the_best_system_fails_is_told(changed, facts):
 @pytest.mark.parametrize(
     ("last", "low", "facts"),
     [
-        (0.5, 0.1, ("the paper's 512 and 100; their loss still falls.", "S5 keeps a lead (+0.100")),
-        (0.999, -0.1, ("the paper's 512 and 100.", "no difference is shown (-0.100")),
+        (
+            0.5,
+            0.1,
+            ("(the paper's: 512 and 100); their loss still falls.", "S5 keeps a lead (+0.100"),
+        ),
+        (0.999, -0.1, ("(the paper's: 512 and 100).", "no difference is shown (-0.100")),
     ],
 )
 def test_the_caveat_counts_clips_and_looks_at_the_loss_and_at_longer_training(
