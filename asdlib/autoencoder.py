@@ -75,7 +75,7 @@ class SeedBatchNorm(nn.Module):
         return torch.addcmul((self.bias - mean * scale)[:, None], x, scale[:, None])
 
     def _by_library(self, x: Tensor) -> Tensor:
-        """Normalise a batch in one call, for which seeds become channels: the fastest one."""
+        """Normalise a batch in one call of the library, for which seeds become channels."""
         seeds, vectors, width = x.shape
         channels = x.transpose(0, 1).reshape(vectors, seeds * width)
         mean, var, weight, bias = (

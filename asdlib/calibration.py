@@ -25,7 +25,6 @@ from asdlib.runtime.errors import plural
 
 Scores = Float[np.ndarray, " clip"]
 Folds = Int[np.ndarray, " clip"]  # number of the fold of every clip
-Words = Sequence[str]
 Values = Float[np.ndarray, "*shape"]
 
 _UNDERFLOW = -600.0  # of a log probability; the library's values are exact above
@@ -278,7 +277,12 @@ def proportion_interval(count: int, total: int, confidence: float = 0.95) -> tup
 
 
 def folds(
-    names: Words, domains: Words, groups: Words, count: int = 10, *, sessions: bool = False
+    names: Sequence[str],
+    domains: Sequence[str],
+    groups: Sequence[str],
+    count: int = 10,
+    *,
+    sessions: bool = False,
 ) -> Folds:
     """Divide the clips of every domain into blocks of neighbours.
 

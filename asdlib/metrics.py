@@ -198,7 +198,7 @@ def evaluate(scores: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["auc_source", "auc_target", "pauc"], dtype=float
     )
-    table["omega"] = [_harmonic_mean(row) for row in table.to_numpy()]
+    table["omega"] = [harmonic_mean(row) for row in table.to_numpy()]
     return table.rename_axis("machine")
 
 
@@ -218,7 +218,7 @@ def omega(table: pd.DataFrame) -> float:
     >>> round(omega(pd.DataFrame({"auc_source": [0.5], "auc_target": [1.0], "pauc": [0.5]})), 6)
     0.6
     """
-    return _harmonic_mean(table[["auc_source", "auc_target", "pauc"]].to_numpy().ravel())
+    return harmonic_mean(table[["auc_source", "auc_target", "pauc"]].to_numpy().ravel())
 
 
 def paired_difference(a: pd.Series, b: pd.Series) -> dict[str, float]:
@@ -323,7 +323,12 @@ def _roc(anomalous: Anomalous, score: Score, max_fpr: float = 1.0) -> float:
     return float(roc_area(fpr, tpr, max_fpr))
 
 
-def _harmonic_mean(values: np.ndarray) -> float:
+def harmonic_mean(values: Float[np.ndarray, " value"]) -> float:
+    """Number of values over the sum of their inverses; 0 where one is 0, NaN where one is missing.
+
+    >>> round(harmonic_mean(np.array([0.5, 1.0])), 3)
+    0.667
+    """
     if len(values) == 0 or np.isnan(values).any():
         return np.nan
     return float(len(values) / np.sum(1 / values)) if np.all(values > 0) else 0.0

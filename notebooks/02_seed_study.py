@@ -38,10 +38,8 @@ study_results = stats.results(params, recordings)
 # %%
 ladder = findings.ladder(study_results, provenance.reported()["table_1"])
 band = f"in the paper, differences at one seed below {metrics.SEED_BAND} count as variance"
-head, deviations = (
-    f"The standard deviation of Ω over seeds ({band})",
-    ladder.set_index("system")["std"],
-)
+head = f"The standard deviation of Ω over seeds ({band})"
+deviations = ladder.set_index("system")["std"]
 nothing = "No seed can be compared: nothing was trained with several seeds and labels."
 chapter.result(answers.extremes(head, deviations, "{:.3f}".format) or nothing)
 

@@ -97,12 +97,13 @@ chapter.table(
 # how exactly a rate can be known from so many training clips.
 
 # %%
+no_alarms = "There is no labelled test clip, or no system: alarms cannot be counted."
 chapter.table(
     tables.alarms(found),
     label="tab-rules",
     caption=f"Share of alarms by two rules that both want {tables.percent(1 - params.scoring.quantile)} false alarms, over all machines: "
     "alarms among normal clips (false) and among anomalies (hits), with 95 % intervals (Clopper and Pearson), by domain.",
-    empty="There is no labelled test clip, or no system: alarms cannot be counted.",
+    empty=no_alarms,
 )
 
 # %% [markdown]
@@ -114,7 +115,7 @@ counted = alarms.counted(params, recordings, study_results, alarms.RATES)
 if len(counted):
     controls.show_rates(alarms.by_rate(counted), 1 - params.scoring.quantile)
 else:
-    chapter.say("There is no labelled test clip, or no system: alarms cannot be counted.")
+    chapter.say(no_alarms)
 
 # %% [markdown]
 # ## Clips and the threshold

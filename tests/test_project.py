@@ -35,12 +35,12 @@ FLOORS = [
 BUDGET = {
     "runtime": 425,
     "io": 696,
-    "method": 2433,
+    "method": 2437,
     "simulate": 778,
     "study": 1222,
     "compare": 1384,
     "measure": 357,
-    "monitor": 1790,
+    "monitor": 1794,
     "report": 2039,
     "explore": 452,
 }

@@ -161,7 +161,7 @@ def adasub_or_cohgate(
     found = measured.rename(columns=names).reindex(columns=list(names.values()))
     found["oracle"] = found.max(axis=1, skipna=False)
     if len(found):  # the official score is the harmonic mean of those of the machines
-        found.loc["all"] = len(found) / (1 / found).sum(skipna=False)
+        found.loc["all"] = [metrics.harmonic_mean(own.to_numpy()) for _, own in found.items()]
     medians = pd.Series({name: np.median(own.transfer) for name, own in floors.items()})
     found.insert(0, "median G", medians.reindex(found.index))
     return found.rename_axis("machine").reset_index()

@@ -128,18 +128,22 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
 
     counts = [len(own.held_out) for own in monitor.decisions.values()]
     is_judged = verdict not in (reasons.FAULT, reasons.UNDECIDED)
-    is_strangest = is_judged and p * (min(counts) + 1) <= 1
-    is_known = (monitor.values[0] == worst.values[0]).all(axis=1).any()
-    remarks = {
-        f"Both channels are {abs(gain):.1f} dB {'louder' if gain > 0 else 'quieter'} than usual, "
-        "alike in all bands: a gain. It was removed before judging.": gain,
-        f"{found.seconds:.0f} s long: judged in {len(starts)} windows of {known.median():.1f} s. "
-        f"The strangest one begins at {worst.start:.1f} s.": len(starts) > 1,
-        f"{found.seconds:.1f} s long: the training recordings are {known.min():.1f} s long or "
-        "longer, so there is no verdict.": is_short,
-        "This is one of the training recordings: its score is too low.": is_known,
-        f"Stranger than all of the {sum(counts)} normal recordings.": is_strangest,
-    }
+    remarks = []
+    if gain:
+        than = f"{abs(gain):.1f} dB {'louder' if gain > 0 else 'quieter'} than usual"
+        how = "alike in all bands: a gain. It was removed before judging"
+        remarks.append(f"Both channels are {than}, {how}.")
+    if len(starts) > 1:
+        how = f"judged in {len(starts)} windows of {known.median():.1f} s"
+        begins = f"The strangest one begins at {worst.start:.1f} s"
+        remarks.append(f"{found.seconds:.0f} s long: {how}. {begins}.")
+    if is_short:
+        others = f"the training recordings are {known.min():.1f} s long or longer"
+        remarks.append(f"{found.seconds:.1f} s long: {others}, so there is no verdict.")
+    if (monitor.values[0] == worst.values[0]).all(axis=1).any():
+        remarks.append("This is one of the training recordings: its score is too low.")
+    if is_judged and p * (min(counts) + 1) <= 1:
+        remarks.append(f"Stranger than all of the {sum(counts)} normal recordings.")
     reading = Reading(
         score=worst.score,
         p_value=p,
@@ -147,7 +151,7 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
         reasons=tuple(reason.sentence for reason in told),
         health=tuple(fault.sentence for fault in faults),
         name=name,
-        remarks=tuple(remark for remark, holds in remarks.items() if holds),
+        remarks=tuple(remarks),
         verdict=verdict,
     )
     bands = tuple((reason.low, reason.high) for reason in told if reason.high)

@@ -243,8 +243,8 @@ def by_gain(table: pd.DataFrame, front_end: str) -> pd.DataFrame:
     """
     kinds = zip(table["scorer"], table["level_free"], strict=True)
     systems = [system_name(front_end, own) + ", level-free" * free for own, free in kinds]
-    shown = table.drop(columns=["scorer", "level_free"]).rename(columns="{:+g} dB".format)
-    shown = shown.rename(columns={"+0 dB": "0 dB"})
+    shown = table.drop(columns=["scorer", "level_free"])
+    shown = shown.rename(columns=lambda gain: f"{gain:+g} dB" if gain else "0 dB")
     shown.insert(0, "system", systems)
     return shown
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, get_args
 
 from asdlib.params import INTERPOLATION_NEEDS, Extra, Params
-from asdlib.runtime.errors import form
+from asdlib.runtime.errors import form, plural
 from asdlib.scoring import VARIANTS
 from asdlib.study import detectors
 from asdlib.study.baseline import official
@@ -67,7 +67,7 @@ def build_up(params: Params) -> dict[str, Params]:
         f"bottleneck of {ours.bottleneck}": {"bottleneck"},
         f"width {ours.width}": {"width"},
         "residual blocks": {"residual", "layers_per_block"},
-        f"{ours.blocks} {form(ours.blocks, 'block', 'blocks')}": {"blocks"},
+        plural(ours.blocks, "block"): {"blocks"},
     }
     own = {"scorers": ("eq1",), "baseline": False, "training": params.training}
     step = official(params).model_copy(update=own)
