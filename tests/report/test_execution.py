@@ -17,7 +17,9 @@ from asdlib.params import AsdError, Params
 from asdlib.report import execution
 from asdlib.report.execution import kernel
 
-WHO = "import os, sys, matplotlib.pyplot\nprint(os.getpid(), sys.executable, 'mine' in globals())"
+WHO = """import os, sys, matplotlib.pyplot
+print(os.getpid(), sys.executable, 'mine' in globals(), sep='\\n')
+"""
 
 
 def executed(own, *cells):
@@ -45,7 +47,7 @@ def test_a_kernel_knows_no_other_chapter_and_no_users_settings(tmp_path, monkeyp
         assert second[0].execution_count == 1
         with pytest.raises(CellExecutionError, match="name 'known' is not defined"):
             executed(own, "known")
-    number, *others = first[1].outputs[0]["text"].split()
+    number, *others = first[1].outputs[0]["text"].splitlines()
     assert others == [sys.executable, "False"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(number), 0)
