@@ -216,9 +216,10 @@ def _save(
             tensors[f"{key}.{name}"] = value
     device = next(model.parameters()).device.type
     told = "\n".join(ran_on(path, device)).encode()
-    tensors["ran_on"] = torch.tensor(list(told), dtype=torch.uint8)  # text
-    tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
-    store.save(tensors, path)
+    arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+    arrays["ran_on"] = np.frombuffer(told, np.uint8)  # text
+    arrays["losses"] = np.array(losses)
+    store.save(arrays, path)
 
 
 def _resume(
@@ -227,10 +228,11 @@ def _resume(
     stored = None if path is None else store.load(path)
     if stored is None:
         return []
-    model.load_state_dict({name: stored[f"model.{name}"] for name in model.state_dict()})
+    tensors = {name: torch.from_numpy(own) for name, own in stored.items()}
+    model.load_state_dict({name: tensors[f"model.{name}"] for name in model.state_dict()})
     for name, parameter in model.named_parameters():
         optimiser.state[parameter] = {
-            key: stored[f"{key}.{name}"].to(parameter.device)
+            key: tensors[f"{key}.{name}"].to(parameter.device)
             for key in ("step", "exp_avg", "exp_avg_sq")
         }
     return stored["losses"].tolist()

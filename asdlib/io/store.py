@@ -41,7 +41,7 @@ def save(value: Any, path: Path) -> None:
     Parameters
     ----------
     value : JSON-like for ``.json``; a DataFrame for ``.parquet`` (its ``attrs`` are kept); a
-        dictionary of torch tensors for ``.safetensors``.
+        dictionary of numpy arrays for ``.safetensors``.
     path : file to write.
 
     Examples
@@ -232,20 +232,18 @@ def _encoded(value: Any, path: Path) -> bytes:
         return value.to_csv(index=False, lineterminator="\n").encode()
     if path.suffix == ".parquet":
         return value.to_parquet(index=False)
-    import safetensors.torch  # brings torch, which takes seconds
+    import safetensors.numpy  # brings numpy
 
-    return safetensors.torch.save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in value.items()}
-    )
+    return safetensors.numpy.save(value)
 
 
 def _decoded(content: bytes, path: Path) -> Any:
     if path.suffix == ".json":
         return json.loads(content)
     if path.suffix == ".safetensors":
-        import safetensors.torch
+        import safetensors.numpy
 
-        return safetensors.torch.load(content)
+        return safetensors.numpy.load(content)
     import pandas as pd  # takes half a second
 
     return pd.read_parquet(io.BytesIO(content))

@@ -155,12 +155,12 @@ def floors_of(
     rows = list(walk(params, quiet, of_split(clips, "train"))) if missing else []
     for column, (file, setting) in enumerate(missing.items()):
         average = Floors.average([row[column] for row in rows], setting.denoising)
-        both = torch.from_numpy(np.stack([average.near, average.far]))
-        found[file] = {"floors": both, "follows": torch.tensor(average.follows)}
+        both = np.stack([average.near, average.far])
+        found[file] = {"floors": both, "follows": np.array(average.follows)}
         store.save(found[file], file)
     kept: dict[Setting, Floors] = {}
     for own, file in files.items():
-        near, far = found[file]["floors"].numpy()
+        near, far = found[file]["floors"]
         kept[own] = Floors(near, far, own.denoising.far_bound, float(found[file]["follows"]))
     return kept
 
@@ -237,11 +237,11 @@ def values(task: Task, rows: Rows | None = None) -> Float[np.ndarray, "clip valu
     rows : statistics of every clip, where they are at hand and the file is missing.
     """
 
-    def make() -> dict[str, torch.Tensor]:
+    def make() -> dict[str, np.ndarray]:
         own = rows or [row[0] for row in walk(task.params, [branch_of(task)], task.clips)]
-        return {"values": torch.from_numpy(np.stack(own))}
+        return {"values": np.stack(own)}
 
-    found = store.made(values_file(task), make)["values"].numpy()
+    found = store.made(values_file(task), make)["values"]
     return clipstats.chosen(found, VIEWS[task.view].statistics)
 
 
@@ -295,7 +295,7 @@ def models(task: Task, frames: Frames, tick: Tick = lambda *_: None) -> SeedAuto
         _train(task, frames, tick)
         tensors = store.load(model_folder(task) / _TRAINED[0])
     model = network(task)
-    model.load_state_dict(tensors)
+    model.load_state_dict({name: torch.from_numpy(own) for name, own in tensors.items()})
     return model.to(hardware.choose_device(task.params.device)).eval()
 
 
@@ -337,6 +337,7 @@ def _train(task: Task, frames: Frames, tick: Tick) -> None:
         raise AsdError(f"{task.machine} with {task.name}: {error}") from None
     products = str(hardware.precision(p.training.precision, device)).removeprefix("torch.")
     about = {"losses": losses.tolist(), "products": products, "trained_on": ", then ".join(ran_on)}
-    store.save(dict(model.state_dict()), folder / "model.safetensors")
+    arrays = {name: own.cpu().numpy() for name, own in model.state_dict().items()}
+    store.save(arrays, folder / "model.safetensors")
     store.save(about, folder / "training.json")
     store.remove(checkpoint)
