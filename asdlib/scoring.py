@@ -2,8 +2,8 @@
 
 A(x) = (1 - alpha) P90{(e_i - mu)^T Sigma^-1 (e_i - mu)} + alpha P90{|e_i|^2}, with residuals e_i of
 the clip's stacked vectors, and mean mu and covariance Sigma of the training-normal residuals.
-A re-scoring is a value of :class:`Scorer`; none of them trains anything again. Every clip is
-scored alone, so a clip's score is the same bytes whatever is scored beside it.
+A re-scoring is a value of :class:`asdlib.scorers.Scorer`; none of them trains anything again. Every
+clip is scored alone, so a clip's score is the same bytes whatever is scored beside it.
 Notebook: 05_variants.
 """
 
@@ -21,53 +21,10 @@ from torch import Tensor
 from asdlib.moments import Matrix, Moments, Residuals
 from asdlib.params import AsdError, Scoring
 from asdlib.runtime.parallel import clip_by_clip, one_thread
+from asdlib.scorers import SCORERS, Scorer
 
 Vectors = Float[np.ndarray, "vector value"]  # stacked frames of one clip
 Scores = dict[str, Float[np.ndarray, " seed"]]  # A(x) of one clip by name of the scorer
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """Which of the paper's three re-scorings are on (section 4.2), and what else may vary.
-
-    Attributes
-    ----------
-    domain_mean : DM. Score once per training domain d with mu_d in both terms, keep the smaller.
-    shrink : score once per training domain with its own covariance, the target's shrunk towards
-        the source's by rho; keep the smaller.
-    sharp : P95 in place of P90.
-    ledoit_wolf : the covariance shrunk towards a multiple of the identity, by Ledoit and Wolf 2004.
-    over_frames : "percentile", "mean" or "max" over the frames of a clip.
-    alpha, ridge : weight of the energy term, and the ridge; none: those of the constants.
-    """
-
-    domain_mean: bool = False
-    shrink: bool = False
-    sharp: bool = False
-    ledoit_wolf: bool = False
-    over_frames: str = "percentile"
-    alpha: float | None = None
-    ridge: float | None = None
-
-
-SCORERS: dict[str, Scorer] = {
-    "eq1": Scorer(),
-    "dm": Scorer(domain_mean=True),
-    "shrink": Scorer(shrink=True),
-    "p95": Scorer(sharp=True),
-    "dm_shrink": Scorer(domain_mean=True, shrink=True),
-    "s1": Scorer(domain_mean=True, shrink=True, sharp=True),
-}
-"""The paper's scores and re-scorings by name; ``s1`` is the champion's stack."""
-
-VARIANTS: dict[str, Scorer] = {
-    "ledoit_wolf": Scorer(ledoit_wolf=True),
-    "mean": Scorer(over_frames="mean"),
-    "max": Scorer(over_frames="max"),
-    **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
-    **{f"ridge_{r:g}": Scorer(ridge=r) for r in (0.01, 0.1, 1.0)},
-}
-"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 05."""
 
 
 class Reference(NamedTuple):

@@ -23,7 +23,7 @@ from asdlib.compare import statistics, systems
 from asdlib.io import files
 from asdlib.measure import truth
 from asdlib.report import style
-from asdlib.scoring import VARIANTS
+from asdlib.scorers import VARIANTS
 from asdlib.simulate import scenes
 from asdlib.study.recordings import open_recordings
 

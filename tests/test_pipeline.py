@@ -11,7 +11,7 @@ from asdlib import clipstats, frontends, params, pipeline
 from asdlib.autoencoder import SeedAutoencoder
 from asdlib.calibration import Calibration
 from asdlib.spectra import Frames, Standardiser
-from asdlib.study import detectors
+from asdlib.study import autoencoders
 
 GOLDEN = Path(__file__).parent / "golden" / "walk.csv"
 KEYS = ["clip", "scorer", "seed"]
@@ -51,7 +51,7 @@ def fitted(clips):
     standardise = Standardiser.fit(raw)
     frames = Frames(standardise(raw.values), raw.offsets, raw.stack)
     model = SeedAutoencoder(frames.windows().shape[1], p.seeds, p.autoencoder).eval()
-    found = detectors.fit(model, frames, domains, p, p.scorers)
+    found = autoencoders.detectors(model, frames, domains, p, p.scorers)
     bare = pipeline.Fitted(front_end, p.spectra, None, standardise, found, {})
     a = [bare.a(frames.clip(c)) for c in range(len(frames))]
     gammas = {

@@ -34,15 +34,15 @@ FLOORS = [
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
     "runtime": 425,
-    "io": 696,
-    "method": 2437,
+    "io": 694,
+    "method": 2442,
     "simulate": 778,
-    "study": 1222,
+    "study": 1256,
     "compare": 1384,
     "measure": 357,
     "monitor": 1794,
-    "report": 2039,
-    "explore": 452,
+    "report": 2042,
+    "explore": 453,
 }
 LONGEST = 200  # of a file
 KINDS = ("normal", "anomaly")

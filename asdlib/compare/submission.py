@@ -17,7 +17,6 @@ import pandas as pd
 import yaml
 
 from asdlib import metrics
-from asdlib.autoencoder import SeedAutoencoder
 from asdlib.compare.statistics import PARTS, Results
 from asdlib.compare.systems import PAPER, System, decisions, guarded
 from asdlib.compare.validation import DECISIONS, META, SCORES, file_name, label_problem
@@ -134,6 +133,8 @@ def describe(system: System, results: Results, label: str, params: Params) -> di
     A combination counts as many models as it has parts. Values are given in percent with two
     decimals.
     """
+    from asdlib.autoencoder import SeedAutoencoder  # brings torch
+
     members = system.members(results.per_seed)
     models = sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in members)
     values = params.spectra.stack * params.spectra.n_mels

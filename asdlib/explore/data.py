@@ -75,7 +75,9 @@ class Trained:
         self, frames: Float[np.ndarray, "frame value"]
     ) -> tuple[Float[np.ndarray, "seed vector"], Float[np.ndarray, " seed"]]:
         """Residual energy ||e_i||^2 and z of one clip's log-mel frames (dB), per seed."""
-        detector = detectors.eq1(self.fitted.detectors)
+        from asdlib.study import autoencoders
+
+        detector = autoencoders.eq1(self.fitted.detectors)
         with one_thread():  # as the study does: the same bytes
             residuals = detector.residual(self.fitted.vectors(frames))
             z = self.fitted.z(detector.from_residuals(residuals))

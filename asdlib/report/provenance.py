@@ -26,7 +26,6 @@ from asdlib.io.files import digest, project_root, resolve, shipped
 from asdlib.measure import truth
 from asdlib.monitor.recordings import faults
 from asdlib.params import Params
-from asdlib.runtime import hardware
 from asdlib.study import forecast, scores, stages, tasks, variants
 from asdlib.study.recordings import Recordings, open_recordings
 
@@ -177,16 +176,21 @@ def before_work(params: Params, *, cost: bool = True) -> Iterator[str]:
 
 def made_elsewhere(params: Params, recordings: Recordings) -> str:
     """Name the other hardware that scores were computed on; empty if there is none."""
-    here = hardware.describe(params.device)
     found = {str(scores.raw(task).attrs["made_on"]) for task in tasks(params, recordings)}
-    return ", ".join(sorted(found - {here}))
+    if not found:
+        return ""
+    from asdlib.runtime import hardware  # brings torch
+
+    return ", ".join(sorted(found - {hardware.describe(params.device)}))
 
 
 def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Learning curves: machine, front_end, seed, epoch, loss; no rows where nothing is trained."""
     found = []
     for task in tasks(params, recordings):
-        losses = stages.about(task)["losses"]
+        from asdlib.study import models
+
+        losses = models.about(task)["losses"]
         epochs = pd.RangeIndex(1, len(losses) + 1, name="epoch")
         curves = pd.DataFrame(losses, index=epochs, columns=params.seeds)
         long = curves.melt(var_name="seed", value_name="loss", ignore_index=False).reset_index()
@@ -198,12 +202,14 @@ def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
     rows = []
     for task in tasks(params, recordings):
-        about, folder = stages.about(task), stages.model_folder(task)
+        from asdlib.study import models
+
+        about, folder = models.about(task), stages.model_folder(task)
         files = [file for file in folder.iterdir() if file.suffix != store.DAMAGED]
         rows.append(
             {
                 "unit": folder.name,
-                "values per seed": stages.network(task).parameters_per_seed,
+                "values per seed": models.network(task).parameters_per_seed,
                 "MB": sum(file.stat().st_size for file in files) / 1e6,
                 "products": about["products"],
                 "trained by": about["trained_on"],

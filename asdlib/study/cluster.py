@@ -6,6 +6,7 @@ worker dies, another one repeats its job.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import secrets
@@ -14,8 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from asdlib.io import store
 from asdlib.io.files import content_digest, read_bytes, resolve, write_text
@@ -121,7 +120,7 @@ def _seen(files: Sequence[str]) -> dict[str, str]:
     """Versions that a process runs, and what it finds in some files."""
     return {
         "Python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
         "the code of asdlib": store.code("study.scores"),
         **{file: content_digest(read_bytes(Path(file))) for file in files},
     }

@@ -87,16 +87,19 @@ def forecast(params: Params, recordings: Recordings) -> Cost:
         untrained, trained = untrained_models(own), [task for task in own if not task.view]
         scoring = len(own) / len(largest) * (fixed + per_clip * len(own[0].clips))
         seconds.append(scoring + per_step * sum(map(_steps, untrained)))
-        weights = [
-            4.0 * stages.network(task).parameters_per_seed * len(task.params.seeds)
-            for task in untrained
-        ]
-        frames = {stages.branch_of(task): scores.frames_bytes(task) for task in trained}
+        weights = [_bytes_of_weights(task) for task in untrained]
+        frames = {stages.branch_of(task): stages.frames_bytes(task) for task in trained}
         held = min(sum(frames.values()), scores.MOST_FRAMES) + max(frames.values(), default=0.0)
-        models = _WEIGHT_COPIES * max(weights, default=0.0)
-        memory, disk = max(memory, held + models), disk + sum(weights)
+        copies = _WEIGHT_COPIES * max(weights, default=0.0)
+        memory, disk = max(memory, held + copies), disk + sum(weights)
     whole = max(sum(seconds) / beside, max(seconds))
     return Cost(sum(map(len, left.values())), whole, _RESIDENT + beside * memory, disk)
+
+
+def _bytes_of_weights(task: Task) -> float:
+    from asdlib.study import models  # brings torch
+
+    return 4.0 * models.network(task).parameters_per_seed * len(task.params.seeds)
 
 
 def _trial(own: Sequence[Task]) -> tuple[float, float, float]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from asdlib import frontends
 from asdlib.clipstats import VIEWS
@@ -20,8 +19,7 @@ from asdlib.io import store
 from asdlib.io.files import read_bytes, resolve
 from asdlib.noise import Floors
 from asdlib.params import Params, load
-from asdlib.runtime import hardware
-from asdlib.runtime.parallel import CAN_FORK, in_processes
+from asdlib.runtime.parallel import CAN_FORK, in_processes, threads
 from asdlib.runtime.process import bar as progress_bar
 from asdlib.study import baseline, cluster, detectors, scores, stages, variants
 from asdlib.study.recordings import Recordings, open_recordings
@@ -176,20 +174,17 @@ def at_a_time(left: Iterable[Sequence[Task]]) -> int:
     ----------
     left : what is to be computed of every machine.
     """
-    machines, threads = list(left), torch.get_num_threads()
-    many = CAN_FORK and len(machines) >= threads
-    return threads if many and all(_is_small(task) for own in machines for task in own) else 1
+    machines, most = list(left), threads()
+    trained = [task for own in machines for task in own if not task.view]
+    return most if CAN_FORK and len(machines) >= most and _are_small(trained) else 1
 
 
-def _is_small(task: Task) -> bool:
-    """Whether what a task computes is not worth compiling, nor sending to a GPU."""
-    p = task.params
-    if task.view:
+def _are_small(trained: Sequence[Task]) -> bool:
+    if not trained:
         return True
-    vectors = scores.frames_bytes(task) / 4 / p.spectra.n_mels
-    per_vector = 6.0 * stages.network(task).parameters_per_seed * len(p.seeds)
-    on_processor = hardware.choose_device(p.device) == "cpu"
-    return on_processor and per_vector * vectors * p.training.epochs < hardware.WORTH_COMPILING
+    from asdlib.study import models  # brings torch
+
+    return all(map(models.is_small, trained))
 
 
 def _compute(params: Params, files: Mapping[Path, Task], progress: bool) -> None:

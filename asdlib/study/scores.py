@@ -16,25 +16,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asdlib import calibration, pipeline
+from asdlib import pipeline
 from asdlib.calibration import Calibration, HeldOut
 from asdlib.clipstats import Normal
 from asdlib.io import store
 from asdlib.params import AsdError
-from asdlib.runtime import hardware
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.runtime.process import clock
-from asdlib.spectra import Frames
-from asdlib.study import baseline, detectors, stages
+from asdlib.study import stages
 from asdlib.study.detectors import BOTTLENECK
-from asdlib.study.stages import Rows, Task, Tick, branch_of, contents, key_of, of_split
+from asdlib.study.stages import Task, Tick, branch_of, contents, frames_bytes, key_of, of_split
 
 COLUMNS = ["machine", "front_end", "scorer", "seed", "split", "domain", "label", "name", "score"]
 MOST_FRAMES = 1.5e9
 """Bytes of the frames of one machine that are in memory at a time."""
 
 _TO = "to "  # and a domain: column of the distance to its clips
-_SCORES = "study: scores of autoencoders"
 _NOT_OF_A = {"quantile", "standardise"}  # constants of the scoring that only z depends on
 
 
@@ -88,21 +85,19 @@ def compute(tasks: Iterable[Task], tick: Tick = lambda *_: None) -> None:
                 stages.values(task, columns[branch])
         tick(f"{tasks[0].machine}: frames", 0)
         for branch in [branch for branch in branches if branch not in measured]:
+            from asdlib.study import (
+                autoencoders,  # brings torch: detectors without training need none
+            )
+
             for own in grouped(of_branch[branch], _model).values():
-                _score(own, columns[branch], tick)
+                for task, found, beside in autoencoders.scored(own, columns[branch], tick):
+                    store.save(_table(task, found, **beside), scores_file(task))
+                    tick(f"{task.machine} {task.name}: scores", 1)
         measured = {}
     with clock("study: scores without training"):
         for task, table in zip(views, clip_by_clip(_of_view, views), strict=True):
             store.save(table, scores_file(task))
             tick(f"{task.machine} {task.name} {task.view}", 1)
-
-
-def frames_bytes(task: Task) -> float:
-    """Bytes of the frames of all clips in one branch."""
-    p = task.params.spectra
-    layers = 2 if branch_of(task).kind == "noisier" else 1
-    frames = float((task.clips["seconds"] * p.sample_rate / p.hop_length).sum())
-    return 4.0 * frames * p.n_mels * layers
 
 
 def _model(task: Task) -> tuple[object, ...]:
@@ -120,10 +115,10 @@ def _of_view(task: Task) -> pd.DataFrame:
     found = np.empty((len(train), len(normal.means)))
     found[train] = normal.by_domain
     found[~train] = normal.log_distances(stages.values(task)[~train])
-    table = _table(task, [{task.view: least} for least in found.min(axis=1, keepdims=True)])
+    least = found.min(axis=1, keepdims=True)
+    table = _table(task, [{task.view: own} for own in least], remark=normal.remark)
     domains = sorted(of_split(task.clips, "train")["domain"].unique())
     table[[f"{_TO}{domain}" for domain in domains]] = found
-    table.attrs["remark"] = normal.remark
     return table
 
 
@@ -134,67 +129,14 @@ def _normal(task: Task) -> Normal:
     return Normal.fit(own, train["domain"].tolist(), task.params.statistics.folds)
 
 
-def _score(tasks: Sequence[Task], rows: Rows, tick: Tick) -> None:
-    """Train and score tasks of one model.
-
-    Parameters
-    ----------
-    rows : (frame, value) of every clip, dB.
-    """
-    task, train = tasks[0], tasks[0].clips["split"] == "train"
-    scorers = list(dict.fromkeys(name for own in tasks for name in own.params.scorers))
-    fitted, frames = _fitted(task, scorers, list(itertools.compress(rows, train)), tick)
-    with clock(_SCORES):
-        vectors, workers = map(fitted.vectors, rows), detectors.workers(task.params)
-        found = list(clip_by_clip(fitted.a, vectors, workers=workers))
-        for own in tasks:
-            table = _table(own, _held_out(own, frames, fitted, found))
-            if set(own.params.scorers) & set(baseline.SCORERS):
-                kind = baseline.OfficialDetector
-                official = next(d for d in fitted.detectors if isinstance(d, kind))
-                table.attrs["batch_losses"] = official.batch_losses.tolist()
-            store.save(table, scores_file(own))
-            tick(f"{own.machine} {own.name}: scores", 1)
-
-
-def _held_out(
-    task: Task, frames: Frames, fitted: pipeline.Fitted, found: list[pipeline.Scores]
-) -> list[pipeline.Scores]:
-    """A of every clip; of training clips, where that is wanted, without their fold's statistics."""
-    p, train = task.params, of_split(task.clips, "train")
-    if p.scoring.standardise != "held_out" or not set(p.scorers) & set(detectors.EQ1):
-        return found
-    names, domains, groups = (train[c].tolist() for c in ("name", "domain", "attributes"))
-    folds = calibration.folds(names, domains, groups, p.statistics.folds).tolist()
-    detector, workers = detectors.eq1(fitted.detectors), detectors.workers(p)
-    apart = iter(detector.held_out(frames.clip, domains, folds, workers=workers))
-    splits = zip(found, task.clips["split"], strict=True)
-    return [a | next(apart) if split == "train" else a for a, split in splits]
-
-
-def _table(task: Task, found: Sequence[pipeline.Scores]) -> pd.DataFrame:
-    """A by name of the clip, scorer and seed."""
+def _table(task: Task, found: Sequence[pipeline.Scores], **beside: Any) -> pd.DataFrame:
+    """A by name of the clip, scorer and seed, with what is kept beside them."""
     p = task.params
     keys = itertools.product(task.clips["name"], p.scorers, p.seeds)
     table = pd.DataFrame(keys, columns=["name", "scorer", "seed"])
     table["A"] = np.array([[a[scorer] for scorer in p.scorers] for a in found]).ravel()
-    table.attrs["made_on"] = hardware.describe(p.device)
+    table.attrs |= beside
     return table
-
-
-def _fitted(
-    task: Task, scorers: Sequence[str], rows: Rows | None = None, tick: Tick = lambda *_: None
-) -> tuple[pipeline.Fitted, Frames]:
-    """Train and fit detectors, which are not calibrated yet; also give the training frames."""
-    p, domains = task.params, of_split(task.clips, "train")["domain"]
-    frames, standardise = stages.training_frames(task, rows)
-    model = stages.models(task, frames, tick)
-    with clock(_SCORES):
-        found = detectors.fit(model, frames, domains, p, scorers)
-    front_end = stages.front_end(p, task.clips, task.front_end)
-    noisier = branch_of(task).kind == "noisier"
-    transfer = stages.floors(p, task.clips).transfer if noisier else None
-    return pipeline.Fitted(front_end, p.spectra, transfer, standardise, found, {}), frames
 
 
 def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
@@ -205,7 +147,9 @@ def fitted(task: Task, scorers: Sequence[str] | None = None) -> pipeline.Fitted:
     scorers : those of the study by default.
     """
     _, models = _calibrated(task)  # computes what is missing
-    whole, _ = _fitted(task, scorers or task.params.scorers)
+    from asdlib.study import autoencoders
+
+    whole, _ = autoencoders.fit(task, scorers or task.params.scorers)
     gammas = {model: fit for model, (fit, _) in models.items()}
     return dataclasses.replace(whole, gammas=gammas)
 

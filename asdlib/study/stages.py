@@ -1,9 +1,10 @@
-"""Stages of one machine: noise floors, frames or statistics of its clips, trained autoencoders.
+"""Stages of one machine: noise floors, frames and statistics of its clips.
 
 A stage is a function with a key and a file. The key holds the parameters that matter, the content
 of the recordings and the code. A run can be killed at any moment, and the same command resumes.
 A recording is read once for all front-ends and detectors; frames are shared and have no file.
-Notebooks: 01_far_microphone, 02_seed_study, 03_without_training.
+Autoencoders are the stage of :mod:`asdlib.study.models`. Notebooks: 01_far_microphone,
+02_seed_study, 03_without_training.
 """
 
 from __future__ import annotations
@@ -15,20 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 
-from asdlib import clipstats, dataset, frontends, pipeline, training
-from asdlib.autoencoder import SeedAutoencoder
+from asdlib import clipstats, dataset, frontends, pipeline
 from asdlib.clipstats import VIEWS
 from asdlib.io import store
 from asdlib.io.files import digest, resolve
 from asdlib.noise import Floors
-from asdlib.params import AsdError, Denoising, Params, Spectra, Statistics
-from asdlib.runtime import hardware
+from asdlib.params import Denoising, Params, Spectra, Statistics
 from asdlib.runtime.parallel import clip_by_clip
-from asdlib.runtime.process import clock
-from asdlib.spectra import Frames, Standardiser, stft
+from asdlib.spectra import stft
 
 Tick = Callable[[str, int], None]
 """Called with what was done, and with the number of steps that it was."""
@@ -37,7 +34,9 @@ Rows = Sequence[np.ndarray]
 """Frames or statistics of several clips, or of one clip in several branches."""
 
 
-_TRAINED = ("model.safetensors", "training.json")  # files of a training
+TRAINED = ("model.safetensors", "training.json")
+"""Files of a training."""
+
 TRAINING = "study: training"
 """Stage whose time is taken."""
 
@@ -245,18 +244,12 @@ def values(task: Task, rows: Rows | None = None) -> Float[np.ndarray, "clip valu
     return clipstats.chosen(found, VIEWS[task.view].statistics)
 
 
-def training_frames(task: Task, clips: Rows | None = None) -> tuple[Frames, Standardiser]:
-    """Standardised frames of the training clips, and their standardisation.
-
-    Parameters
-    ----------
-    clips : (frame, value) of every training clip, dB, where they are at hand.
-    """
-    spectra, train = task.params.spectra, of_split(task.clips, "train")
-    clips = clips or [row[0] for row in walk(task.params, [branch_of(task)], train)]
-    raw = Frames.join(clips, spectra.stack)
-    standardise = Standardiser.fit(raw, spectra.standardise)
-    return Frames(standardise(raw.values, out=raw.values), raw.offsets, raw.stack), standardise
+def frames_bytes(task: Task) -> float:
+    """Bytes of the frames of all clips in one branch."""
+    p = task.params.spectra
+    layers = 2 if branch_of(task).kind == "noisier" else 1
+    frames = float((task.clips["seconds"] * p.sample_rate / p.hop_length).sum())
+    return 4.0 * frames * p.n_mels * layers
 
 
 def model_folder(task: Task) -> Path:
@@ -265,79 +258,10 @@ def model_folder(task: Task) -> Path:
     matters = {"spectra", "denoising", "autoencoder", "training", "seeds"}
     does_not = {"training": {"checkpoint_seconds", "compiled"}}
     constants = p.model_dump(include=matters, exclude=does_not)
-    key = key_of("stages", clips=clips, front_end=task.front_end, **constants)
+    key = key_of("models", clips=clips, front_end=task.front_end, **constants)
     return resolve(p.results) / "units" / f"{task.machine}.{task.name}.{key}"
 
 
 def trained(task: Task) -> bool:
     """Whether the models of a task are there."""
-    return all(store.is_there(model_folder(task) / name) for name in _TRAINED)
-
-
-def network(task: Task) -> SeedAutoencoder:
-    """Return the autoencoders of a task as they are before training."""
-    p = task.params
-    layers = 2 if p.training.objective == "denoise" else 1
-    vector = torch.zeros(1, p.spectra.stack * p.spectra.n_mels * layers)
-    sizes = [x.shape[1] for x in training.views(vector, p.training.objective, p.spectra.stack)]
-    return SeedAutoencoder(sizes[0], p.seeds, p.autoencoder, sizes[1])
-
-
-def models(task: Task, frames: Frames, tick: Tick = lambda *_: None) -> SeedAutoencoder:
-    """Return the autoencoders of all seeds in evaluation mode; train them where they are missing.
-
-    Parameters
-    ----------
-    frames : of :func:`training_frames`.
-    """
-    tensors, about = (store.load(model_folder(task) / name) for name in _TRAINED)
-    if tensors is None or about is None:
-        _train(task, frames, tick)
-        tensors = store.load(model_folder(task) / _TRAINED[0])
-    model = network(task)
-    model.load_state_dict({name: torch.from_numpy(own) for name, own in tensors.items()})
-    return model.to(hardware.choose_device(task.params.device)).eval()
-
-
-def about(task: Task) -> dict[str, Any]:
-    """What is kept of a training: losses (epoch, seed), the products' data type, hardware."""
-    file = model_folder(task) / "training.json"
-    if store.load(file) is None:
-        models(task, training_frames(task)[0])
-    return dict(store.load(file))
-
-
-@clock(TRAINING)
-def _train(task: Task, frames: Frames, tick: Tick) -> None:
-    """Train, in place of scores too that belong to models which are lost."""
-    p, folder = task.params, model_folder(task)
-    for scores in folder.glob("*.parquet"):
-        store.remove(scores)
-    device = hardware.choose_device(p.device)
-    checkpoint = folder / "checkpoint.safetensors"
-    ran_on = training.ran_on(checkpoint, device)
-    done = 0
-
-    def on_epoch(epoch: int) -> None:
-        nonlocal done
-        tick(f"{task.machine} {task.name}: epoch {epoch}/{p.training.epochs}", epoch - done)
-        done = epoch
-
-    try:
-        model, losses = training.train(
-            frames,
-            seeds=p.seeds,
-            autoencoder=p.autoencoder,
-            training=p.training,
-            device=device,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-        )
-    except AsdError as error:
-        raise AsdError(f"{task.machine} with {task.name}: {error}") from None
-    products = str(hardware.precision(p.training.precision, device)).removeprefix("torch.")
-    about = {"losses": losses.tolist(), "products": products, "trained_on": ", then ".join(ran_on)}
-    arrays = {name: own.cpu().numpy() for name, own in model.state_dict().items()}
-    store.save(arrays, folder / "model.safetensors")
-    store.save(about, folder / "training.json")
-    store.remove(checkpoint)
+    return all(store.is_there(model_folder(task) / name) for name in TRAINED)

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from asdlib.params import INTERPOLATION_NEEDS, Extra, Params
 from asdlib.runtime.errors import form, plural
-from asdlib.scoring import VARIANTS
+from asdlib.scorers import VARIANTS
 from asdlib.study import detectors
 from asdlib.study.baseline import official
 from asdlib.study.detectors import BOTTLENECK

@@ -15,7 +15,7 @@ from asdlib.compare import negative, systems
 from asdlib.compare.statistics import Results
 from asdlib.noise import Floors
 from asdlib.params import AsdError
-from asdlib.scoring import VARIANTS
+from asdlib.scorers import VARIANTS
 from asdlib.spectra import log_mel, power
 from asdlib.study import baseline, stages, variants
 from asdlib.study.recordings import Recordings

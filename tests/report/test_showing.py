@@ -15,7 +15,7 @@ from asdlib.clipstats import VIEWS
 from asdlib.compare import failures
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
 from asdlib.report import charts_signals, panels, style
-from asdlib.scoring import SCORERS, VARIANTS
+from asdlib.scorers import SCORERS, VARIANTS
 from asdlib.study import baseline
 
 

@@ -11,7 +11,7 @@ from asdlib.autoencoder import SeedAutoencoder
 from asdlib.params import Params
 from asdlib.spectra import Frames
 from asdlib.study import baseline
-from asdlib.study.baseline import OfficialDetector
+from asdlib.study.rivals import OfficialDetector
 from asdlib.training import shuffled
 
 BANDS, STACK, SIZE = 6, 5, 32

@@ -83,16 +83,19 @@ def test_floors_are_those_that_a_front_end_takes_itself(tiny):
     assert len(fine.front_end.floors.near) == tiny.spectra.n_fft + 1
 
 
-EDITS = [  # file, text, what replaces it, and whether frames and models are computed anew
-    ("io/wav.py", "always_2d=True", "always_2d=False", True),  # decoding
-    ("pipeline.py", "np.hstack(", "np.vstack(", True),  # joining of steps
-    ("study/stages.py", "standardise(raw.values, out=raw.values)", "raw.values", True),
-    ("frontends.py", "np.maximum(clean, ", "np.minimum(clean, ", True),
-    ("frontends.py", "import scipy.special\n", "import scipy.special\nimport json\n", False),
-    ("spectra.py", "# what follows runs along time", "# anything", False),
-    ("study/stages.py", '"""Standardised frames of', '"""All frames of', False),
-    ("frontends.py", "has no noise floors yet", "lacks its floors", False),  # raised
-    ("scoring.py", "(1 - alpha) * distance", "alpha * distance", False),  # scores only
+CODES = ("stages", "models", "scores")
+NOTHING, SCORES, MODELS, FRAMES = (), ("scores",), ("models", "scores"), CODES
+EDITS = [  # file, text, what replaces it, and what is computed anew
+    ("io/wav.py", "always_2d=True", "always_2d=False", FRAMES),  # decoding
+    ("pipeline.py", "np.hstack(", "np.vstack(", FRAMES),  # joining of steps
+    ("study/models.py", "standardise(raw.values, out=raw.values)", "raw.values", MODELS),
+    ("training.py", "torch.randperm(", "torch.arange(", MODELS),
+    ("frontends.py", "np.maximum(clean, ", "np.minimum(clean, ", FRAMES),
+    ("frontends.py", "import scipy.special\n", "import scipy.special\nimport json\n", NOTHING),
+    ("spectra.py", "# what follows runs along time", "# anything", NOTHING),
+    ("study/models.py", '"""Standardised frames of', '"""All frames of', NOTHING),
+    ("frontends.py", "has no noise floors yet", "lacks its floors", NOTHING),  # raised
+    ("scoring.py", "(1 - alpha) * distance", "alpha * distance", SCORES),
 ]
 
 
@@ -101,20 +104,17 @@ def test_keys_hold_the_code_that_can_change_a_number(tiny, tmp_path, monkeypatch
     shutil.copytree(here, package, ignore=shutil.ignore_patterns("__pycache__", "report"))
 
     def codes():
-        names = ("study.stages", "study.scores")
-        return [store.code.__wrapped__(name, package=package) for name in names]
+        return {n: store.code.__wrapped__(f"study.{n}", package=package) for n in CODES}
 
     view = stages.untrained(tiny, study.open_recordings(tiny).clips("fan"), "near", "pm")
     names = [scores.scores_file(view), stages.values_file(view), stages.model_folder(view)]
     before = codes()
-    assert before == [store.code("study.stages"), store.code("study.scores")]
-    for file, old, new, counts in EDITS:
+    assert before == {name: store.code(f"study.{name}") for name in CODES}
+    for file, old, new, anew in EDITS:
         text = (package / file).read_text("utf-8")
         assert old in text, file
         (package / file).write_text(text.replace(old, new), "utf-8")
-        models, scored = (own != other for own, other in zip(codes(), before, strict=True))
-        assert models == counts, (file, old)
-        assert scored == (counts or file == "scoring.py"), (file, old)
+        assert tuple(name for name, own in codes().items() if own != before[name]) == anew, file
         (package / file).write_text(text, "utf-8")
     monkeypatch.setattr(store, "code", lambda *modules: "other")
     other = [scores.scores_file(view), stages.values_file(view), stages.model_folder(view)]

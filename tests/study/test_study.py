@@ -57,6 +57,15 @@ def test_the_table_holds_every_clip_of_every_system(trained):
     assert np.isfinite(table["score"]).all()
 
 
+def test_a_study_without_training_does_without_torch(tiny):
+    views = {"scorers": ["pm", "near/fine"], "baseline": False, "extras": []}
+    own = params.load(tiny, **views).model_dump_json()
+    command = [sys.executable, "-c", f"{RUN}; print(*sys.modules)", own]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "scipy.signal" in done.stdout
+    assert "torch" not in done.stdout.split()
+
+
 def test_scores_are_standardised_and_a_combination_is_the_mean_of_its_parts(trained):
     table = study.run(trained)
     train = table[(table["split"] == "train") & (table["front_end"] != "combo")]

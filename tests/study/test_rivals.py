@@ -6,7 +6,7 @@ import torch
 
 from asdlib.params import Bottleneck
 from asdlib.spectra import Frames
-from asdlib.study.detectors import BottleneckDetector
+from asdlib.study.rivals import BottleneckDetector
 
 LATENT, STACK = 3, 2
 CONSTANTS = Bottleneck(epochs=30, neighbours=2)
