@@ -51,14 +51,14 @@ class Moments:
 
     @classmethod
     def of(cls, residuals: Residuals, *, ledoit_wolf: bool = False) -> Moments:
-        """Moments of one clip's residuals; the products are summed in float32.
+        """Moments of one clip's residuals; the products are summed, and kept, in float32.
 
         Parameters
         ----------
         ledoit_wolf : take the moments of :attr:`ledoit_wolf` too.
         """
         first, second = residuals.sum(1, dtype=torch.float64), torch.bmm(residuals.mT, residuals)
-        own = cls(residuals.shape[1], first, second.double())
+        own = cls(residuals.shape[1], first, second)
         if ledoit_wolf:
             norms = residuals.square().sum(2)
             own.third = torch.einsum("svx,sv->sx", residuals, norms).double()
@@ -73,8 +73,9 @@ class Moments:
         return self._with(other, operator.sub)
 
     def _with(self, other: Moments, operation: Callable[[Any, Any], Any]) -> Moments:
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Moments(*(operation(*pair) for pair in pairs))
+        of_both = [[getattr(own, f.name) for f in fields(self)[1:]] for own in (self, other)]
+        pairs = zip(*(map(Tensor.double, own) for own in of_both), strict=True)
+        return Moments(operation(self.count, other.count), *(operation(*pair) for pair in pairs))
 
     @property
     def mean(self) -> Float[Tensor, "seed value"]:
@@ -84,8 +85,8 @@ class Moments:
     @property
     def covariance(self) -> Matrix:
         """Full sample covariance, in float64."""
-        outer = self.mean[:, :, None] * self.mean[:, None, :]
-        return (self.second - self.count * outer) / max(self.count - 1, 1)
+        outer = self.mean[:, :, None] * self.mean[:, None, :] * self.count
+        return torch.sub(self.second, outer, out=outer).div_(max(self.count - 1, 1))
 
     @property
     def ledoit_wolf(self) -> Matrix:
@@ -103,7 +104,7 @@ class Moments:
             raise ValueError("Take the moments with Moments.of(residuals, ledoit_wolf=True).")
         n, mean = self.count, self.mean
         outer = mean[:, :, None] * mean[:, None, :]
-        s = self.second / n - outer
+        s = self.second.double() / n - outer
         m = s.diagonal(dim1=1, dim2=2).mean(1)
         # |c|^2 = a - 2 b + k with b = mu . e and k = |mu|^2
         k = mean.square().sum(1)

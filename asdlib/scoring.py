@@ -208,10 +208,10 @@ class Detector:
         covariance = self._known[name].covariance
         if name == "target" and "source" in self.moments:
             rho = self.constants.rho
-            covariance = (1 - rho) * covariance + rho * self.moments["source"].covariance
+            covariance.mul_(1 - rho).add_(self.moments["source"].covariance.mul_(rho))
         diagonal = covariance.diagonal(dim1=1, dim2=2)
-        added = (ridge * diagonal.mean(1, keepdim=True)).expand_as(diagonal)
-        return _cholesky(covariance + torch.diag_embed(added), pooled)
+        diagonal += ridge * diagonal.mean(1, keepdim=True)
+        return _cholesky(covariance, pooled)
 
 
 def _moments(residuals: Residuals, scorers: Mapping[str, Scorer]) -> Moments:

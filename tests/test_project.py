@@ -35,7 +35,7 @@ FLOORS = [
 BUDGET = {
     "runtime": 425,
     "io": 694,
-    "method": 2442,
+    "method": 2443,
     "simulate": 778,
     "study": 1256,
     "compare": 1384,
