@@ -18,6 +18,7 @@ from asdlib.calibration import surprise
 from asdlib.lines import OfBins, place
 from asdlib.monitor import signs
 from asdlib.params import Spectra
+from asdlib.runtime.errors import p_text
 from asdlib.spectra import Spectrum
 
 Frames = Float[np.ndarray, "frame band"]
@@ -84,7 +85,7 @@ class Reading:
 
     def __str__(self) -> str:
         """Lines for a reader: score and name, and the sentences below them."""
-        first = f"{self.verdict:6}  score {self.score:6.2f}  p {self.p_value:.3f}  {self.name}"
+        first = f"{self.verdict:6}  score {self.score:6.2f}  p {p_text(self.p_value)}  {self.name}"
         below = [*self.health, *self.remarks, *self.reasons * (self.verdict != FAULT)]
         return "\n".join([first, *(f"        {sentence}" for sentence in below)])
 

@@ -21,6 +21,7 @@ from asdlib.params import AsdError
 from asdlib.report.charts import count_axis, image
 from asdlib.report.style import COLOURS, PALETTE, STATISTIC_COLOURS, STATISTIC_NAMES, system_name
 from asdlib.report.style import style as house_style
+from asdlib.runtime.errors import p_text
 
 _PICTURES = (".png", ".svg", ".pdf")
 _MOST = 20.0  # dB at the ends of the colour scale
@@ -146,7 +147,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
     below.set_title("green: what the reasons are about", loc="left", fontsize=9)
     words.axis("off")
     said = found.reading
-    head = f"{said.verdict}: score {said.score:.2f}, p value {said.p_value:.3f}"
+    head = f"{said.verdict}: score {said.score:.2f}, p value {p_text(said.p_value)}"
     paragraphs = (said.name, head, *said.remarks, *said.reasons, *said.health)
     text = "\n\n".join(fill(paragraph, 38) for paragraph in paragraphs)
     words.text(0, 1, text, va="top", fontsize=9).set_in_layout(False)

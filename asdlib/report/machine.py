@@ -20,7 +20,7 @@ from asdlib.report import charts_evidence
 from asdlib.report.panels import encode, match_level, player
 from asdlib.report.style import embedded, style
 from asdlib.report.tables import percent
-from asdlib.runtime.errors import plural, printable, sentence
+from asdlib.runtime.errors import p_text, plural, printable, sentence
 
 _MARK = "<!-- written by asd report -->"
 _HEAD = (
@@ -127,7 +127,7 @@ def _table(table: pd.DataFrame) -> str:
 def _alarm(monitor: Monitor, row: Any) -> str:
     """An alarm with its reasons, and with picture and sound where the recording is still there."""
     reasons = "".join(f"<li>{_text(reason)}</li>" for reason in row.reasons)
-    values = f"{row.time}, score {row.score:.1f}, p {row.p_value:.3f}"
+    values = f"{row.time}, score {row.score:.1f}, p {p_text(row.p_value)}"
     said = f"<h3>{_text(row.name)}</h3><p>{values}</p><ul>{reasons}</ul>"
     rate, sounds = monitor.spectra.sample_rate, ""
     try:

@@ -19,6 +19,7 @@ from IPython.display import display
 from asdlib.compare import findings
 from asdlib.io import files
 from asdlib.report.style import NAMES, SCORER_NAMES, system_name
+from asdlib.runtime.errors import p_text
 
 _MOST_ROWS = 10  # that are shown at once
 _OF_SYSTEM = {
@@ -55,7 +56,7 @@ COLUMNS = {
     "difference, eq. 1": "{eq1:+.3f} ± {eq1_std:.3f}|{eq1:+.3f}|",
     "difference (95 % interval)": "{mean:+.3f} ({low:+.3f} to {high:+.3f})|",
     "95 % interval": "{low:+.3f} to {high:+.3f}|",
-    "p": "{p_t:.3f}|",
+    "p": "{p_t}|",
     "p (t)": "p_t",
     "p (Holm)": "p_holm",
     "p (Wilcoxon)": "p_wilcoxon",
@@ -96,6 +97,8 @@ def lay_out(table: pd.DataFrame, heads: Sequence[str]) -> pd.DataFrame:
     """
     if table.empty:
         return table
+    of_tests = table.filter(regex="^p_").map(p_text, na_action="ignore")
+    table = table.assign(**of_tests.replace("< 0.001", "<\N{NO-BREAK SPACE}0.001"))
     shown: dict[str, list[Any]] = {}
     for head in heads:
         column = COLUMNS.get(head, head)

@@ -143,6 +143,15 @@ def plural(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'s' * (count != 1)}" if count else f"no {thing}"
 
 
+def p_text(p: float) -> str:
+    """Return a p value as text; a very small one is not rounded to 0.
+
+    >>> p_text(0.0123), p_text(2e-5)
+    ('0.012', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def form(count: int, one: str, more: str) -> str:
     """Choose between two forms of a word.
 

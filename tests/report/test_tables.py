@@ -6,7 +6,7 @@ import pytest
 
 from asdlib.report import tables
 
-FOUND = {"mean": 0.012345, "std": 0.005, "p_t": 0.01, "low": 0.001, "high": 0.02, "met": True}
+FOUND = {"mean": 0.012345, "std": 0.005, "p_t": 0.0004, "low": 0.001, "high": 0.02, "met": True}
 TABLE = pd.DataFrame([FOUND, dict.fromkeys(FOUND, np.nan)]).assign(
     front_end=["adasub", "S5"], system=[("adasub", "s1"), "S5"]
 )
@@ -16,8 +16,8 @@ TABLE = pd.DataFrame([FOUND, dict.fromkeys(FOUND, np.nan)]).assign(
     ("head", "cells"),
     [
         ("low", [0.001, np.nan]),
-        ("p (t)", [0.01, np.nan]),
-        ("p", ["0.010", ""]),
+        ("p (t)", ["<\N{NO-BREAK SPACE}0.001", np.nan]),
+        ("p", ["<\N{NO-BREAK SPACE}0.001", ""]),
         ("mean ± std", ["0.012 ± 0.005", None]),
         ("difference", ["+0.012 ± 0.005", ""]),
         ("95 % interval", ["+0.001 to +0.020", ""]),
