@@ -86,8 +86,8 @@ chapter.figure(
     most={"machine": 10},
     label="fig-machines",
     result=answers.extremes(f"Ω of {best}", by_machine.get(best, pd.Series(dtype=float))),
-    caption="Ω of the systems on every machine, with chance as the dotted line. A long line means that the choice of the "
-    "system matters for that machine.",
+    caption="Ω of the systems on every machine, with chance as the dotted line. Where the points of a "
+    "machine lie far apart, the choice of the system matters.",
     missing="",
 )
 

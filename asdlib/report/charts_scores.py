@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from asdlib.report.charts import forest, panels
-from asdlib.report.style import COLOURS, LOOKS, MARKERS, NAMES, PALETTE, looks, system_name
+from asdlib.report.style import CHOSEN, COLOURS, LOOKS, MARKERS, NAMES, looks, system_name
 
 
 def seeds(
@@ -86,13 +87,15 @@ def differences(table: pd.DataFrame, line_name: str) -> Figure:
 
 
 def machines(table: pd.DataFrame) -> Figure:
-    """Omega of every system on every machine: a dot plot of a machine x system table."""
-    fig, ax = forest(len(table), line=0.5, xlabel="Ω of the machine")
-    others = zip(PALETTE, "osD^vPX<>p", strict=True)
-    for system in table.columns:
-        colour, marker = LOOKS.get(system) or next(others)
+    """Omega of every system on every machine, one below the other: a machine x system table."""
+    fig, ax = forest(2 * len(table), line=0.5, xlabel="Ω of the machine")
+    places, offsets = np.arange(len(table)), np.linspace(-0.36, 0.36, len(table.columns))
+    for system, offset in zip(table.columns, offsets, strict=True):
+        colour, marker = LOOKS.get(system.removesuffix(", by labels"), CHOSEN)
         look: Any = {"marker": marker, "ms": 7, "color": colour, "label": system}
-        ax.plot(table[system], table.index, ls="", **look)
-    ax.hlines(table.index, table.min(axis=1), table.max(axis=1), color="#bbbbbb", lw=1, zorder=0)
+        ax.plot(table[system], places + offset, ls="", **look)
+    ax.hlines(places[1:] - 0.5, 0, 1, "#bbbbbb", lw=1, transform=ax.get_yaxis_transform())
+    ax.set(yticks=places, yticklabels=table.index, ylim=(len(table) - 0.5, -0.5))
+    ax.grid(visible=False, axis="y")
     fig.legend(frameon=False, loc="outside right upper")
     return fig

@@ -28,6 +28,7 @@ from asdlib.io import files
 
 PALETTE = sns.color_palette("colorblind").as_hex()
 _FIXED = {"near": ("#6e6e6e", "o"), "truth": ("#111111", "*")}
+_FIXED |= {"combo": ("#6a3d9a", "P"), "baseline": ("#a50f15", "X")}
 _DARK = [PALETTE[number] for number in (5, 2, 0, 1, 6, 3, 9, 4)]
 # filled ones alone: seaborn does not mix them with others
 _STARS = [(points, 1, angle) for points in (3, 4, 5, 6) for angle in (0, 180 / points)]
@@ -37,7 +38,7 @@ def _looks(names: Iterable[str]) -> dict[str, tuple[str, Any]]:
     """Return a colour and a marker of every front-end, in their order."""
     others = [name for name in names if name not in _FIXED]
     colours = [*_DARK, *sns.husl_palette(len(others), s=0.8, l=0.4).as_hex()]
-    looks = zip(colours, cycle([*"s^Dv<>hXPdH8p", *_STARS]), strict=False)
+    looks = zip(colours, cycle([*"s^Dv<>hpdH8", *_STARS]), strict=False)
     return _FIXED | dict(zip(others, looks, strict=False))
 
 
@@ -75,6 +76,8 @@ _MODELS |= {"Baseline MAHALA": "baseline", "AE ch1": "near"}
 LOOKS = {name: _BY_KEY[key] for key, name in NAMES.items()}
 LOOKS |= {name: _BY_KEY[key] for name, key in _MODELS.items()}
 """Colour and marker by the name of a system or front-end."""
+CHOSEN = (PALETTE[9], "s")
+"""Of what has no look of its own: the score that test labels chose."""
 
 _STATISTICS = {"p": 0, "m": 9, "s": 1, "d": 4, "psd": 2}
 STATISTIC_COLOURS = {name: PALETTE[number] for name, number in _STATISTICS.items()}
