@@ -70,9 +70,15 @@ chapter.table(
 # %% [markdown]
 # ## How many recordings are enough
 #
-# The monitor is fitted again on fewer of its recordings. With more of them the rate of false alarms is known more exactly (grey). The
-# curve shows whether more anomalies are found. An alarm at a rate $q$ needs $1/q - 1$ recordings of every condition. With fewer,
-# no recording is an alarm.
+# The monitor is fitted again on fewer recordings of every condition. With more of them the rate of false alarms is known more
+# exactly (grey). The curve shows whether more anomalies are found.
+
+# %%
+rate = 1 - params.scoring.quantile
+chapter.say(
+    f"An alarm at a rate $q$ needs at least $1/q - 1$ recordings of every condition, {1 / rate - 1:.3g} at {tables.percent(rate)}. "
+    "With fewer, no recording is an alarm."
+)
 
 # %%
 curve = evaluation.enough(monitor, recordings.clips(machine, "test"))
@@ -82,8 +88,8 @@ chapter.figure(
     curve if len(curve) > 1 else [],
     label="fig-enough",
     result=answers.extremes("The share of anomalies that are found", hits, tables.percent),
-    caption="Share of test clips that are alarms, against the number of normal recordings. Grey: 95 % interval of the true "
-    "rate of false alarms, for the wanted rate (dashed).",
+    caption="Share of test clips that are alarms, against the number of normal recordings in all conditions. The curves begin where an "
+    "alarm is possible. Grey: 95 % interval of the true rate of false alarms, for the wanted rate (dashed).",
     missing="There are too few normal recordings to fit on fewer of them.",
 )
 

@@ -20,7 +20,7 @@ from asdlib.params import Params, Spectra
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.study.recordings import Recordings
 
-COUNTS = (10, 20, 50, 100, 200, 500)  # normal recordings
+COUNTS = (10, 20, 50, 100, 200, 500)  # normal recordings of each condition
 
 
 def chosen(recordings: Recordings) -> str:
@@ -116,34 +116,38 @@ def counted(table: pd.DataFrame, machine: str) -> pd.DataFrame:
 
 
 def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS) -> pd.DataFrame:
-    """Fit again on fewer normal recordings, taken evenly over their order.
+    """Fit again on fewer normal recordings of each condition, taken evenly over their order.
 
     The front-ends stay as they are.
 
     Parameters
     ----------
     clips : labelled test clips; may be none.
+    counts : of recordings of each condition; one with fewer keeps all.
 
     Returns
     -------
     DataFrame with recordings, promised, low and high (the wanted rate of false alarms, and the 95 %
     interval of the true one), false_alarms and hits (shares of normal and anomalous test clips that
-    are alarms; NaN without such clips).
+    are alarms; NaN without such clips, or where the recordings allow no alarm).
     """
     known = metrics.labelled(clips)
 
     views = monitor.views
     heard = list(each(lambda signal: values_of(views, signal)[0], known, monitor.spectra))
-    most = len(monitor.known)
+    places = monitor.known.groupby("domain").indices.values()
+    most = max(map(len, places))
     rows = []
     for count in [*(count for count in counts if count < most), most]:
-        kept = np.arange(count) * most // count
+        fewest = [(own, min(count, len(own))) for own in places]
+        kept = np.sort(np.concatenate([own[np.arange(n) * len(own) // n] for own, n in fewest]))
         values = tuple(own[kept] for own in monitor.values)
         fewer = monitor.on(values, monitor.known.iloc[kept])
         alarm = fewer.alarm
         raised = [fewer.p_value(fewer.z(values)) <= alarm.rate for values in heard]
         shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
-        found = [shares.get(label, np.nan) for label in ("normal", "anomaly")]
-        rows.append([count, alarm.rate, *alarm.interval, *found])
+        able = not fewer.remark
+        found = [shares.get(label, np.nan) if able else np.nan for label in ("normal", "anomaly")]
+        rows.append([len(kept), alarm.rate, *alarm.interval, *found])
     names = ["recordings", "promised", "low", "high", "false_alarms", "hits"]
     return pd.DataFrame(rows, columns=names)

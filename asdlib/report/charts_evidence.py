@@ -195,8 +195,9 @@ def enough(table: pd.DataFrame) -> Figure:
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     x = table["recordings"]
-    ax.fill_between(x, table["low"], table["high"], color="#999999", alpha=0.25, lw=0)
-    ax.plot(x, table["promised"], color="#444444", ls="--", lw=1)
+    true: Any = {"color": "#999999", "label": "true rate, 95 %", "alpha": 0.25, "lw": 0}
+    ax.fill_between(x, table["low"], table["high"], **true)
+    ax.plot(x, table["promised"], color="#444444", ls="--", lw=1, label="wanted rate")
     for what, name, marker in (("false_alarms", "false alarms", "o"), ("hits", "hits", "D")):
         ax.plot(x, table[what], marker=marker, ms=4, label=name)
     fig.legend(frameon=False, loc="outside right upper")

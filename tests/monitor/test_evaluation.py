@@ -63,7 +63,10 @@ def test_fewer_recordings_promise_less(recordings, monitor):
     line = charts_evidence.enough(curve).axes[0].lines[-1]
     assert line.get_ydata().tolist() == curve["hits"].tolist()
     few = evaluation.enough(monitor, clips, counts=(5,))
-    assert few["false_alarms"].iloc[0] == few["hits"].iloc[0] == 0  # five allow no alarm
+    assert few[["false_alarms", "hits"]].isna().all(axis=1).tolist() == [True, False]  # no alarm
+    both = monitor.known.assign(domain=["source"] * 20 + ["target"] * 10)
+    curve = evaluation.enough(monitor.on(monitor.values, both), clips, counts=(4, 15))
+    assert curve["recordings"].tolist() == [8, 25, 30]  # of each condition as many as it has
     unlabelled = evaluation.enough(monitor, clips[:0], counts=(5,))
     assert unlabelled["hits"].isna().all()
     again = monitor.on(monitor.values, monitor.known)
