@@ -168,8 +168,8 @@ chapter.figure(
     list(map(of_clip, chosen)) if views else [],
     label="fig-failures",
     result="Of {} anomalies, no system finds {}, and one alone finds {}.".format(*of_all),
-    caption="Anomalies found by no system, or by one alone: what S5 finds strange in them. Log-mel frames, and the "
-    "contributions to $D^2$ of the view with the highest $z$.",
+    caption="Anomalies found by no system, or by one alone: what S5 finds strange in them. Left: log-mel frames. "
+    "Right: contributions to $D^2$ of the view with the highest $z$; a bar adds up a few neighbouring bands.",
     missing="No anomaly is missed by all systems or found by one alone, or S5 was not run.",
 )
 

@@ -101,13 +101,17 @@ chapter.figure(
 
 # %%
 drawn = [monitor.evidence(path) for path in evaluation.clearest(table)["path"]]
-reasons = [tables.escape(own.reading.reasons[0]) for own in drawn if own.reading.reasons]
+reasons = [
+    f'The first reason is "{own.reading.reasons[0]}"' for own in drawn if own.reading.reasons
+]
 chapter.figure(
     charts_evidence.reading,
     drawn,
     label="fig-reading",
-    result=" ".join(reasons),
-    caption="The anomalous test clip with the highest score; without labels, the test clip with the highest score.",
+    result=tables.escape(" ".join(reasons)),
+    caption="The anomalous test clip with the highest score (without labels, the test clip with the highest score). Above: its "
+    "level without the noise, and how far that lies above normal recordings. Below: how far every band lies from them by its "
+    "level $p$ and mean level $m$ ({doc}`03_without_training`), and all reasons. Green frames mark their bands.",
     missing="There is no test clip.",
 )
 

@@ -33,15 +33,15 @@ FLOORS = [
 ]
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
-    "runtime": 425,
+    "runtime": 427,
     "io": 694,
     "method": 2443,
     "simulate": 778,
     "study": 1256,
     "compare": 1384,
     "measure": 357,
-    "monitor": 1794,
-    "report": 2042,
+    "monitor": 1798,
+    "report": 2060,
     "explore": 453,
 }
 LONGEST = 200  # of a file

@@ -27,6 +27,7 @@ _PICTURES = (".png", ".svg", ".pdf")
 _MOST = 20.0  # dB at the ends of the colour scale
 _VERDICTS = {"normal": "#9a9a9a", "alarm": "#d7191c", "warning": "#e69f00"}
 _LABELS = {"hertz": "frequency of a reason (Hz)"}
+_BARS = 32  # of all bands
 _TICKS = (250, 500, 1000, 2000, 4000)  # Hz
 _MARK: Any = {"edgecolor": "#00c000", "facecolor": "none", "lw": 1.3, "zorder": 3}
 """Of the bands that a reason is about."""
@@ -40,33 +41,39 @@ def evidence(rows: Sequence[Any]) -> Figure:
     rows : of :func:`asdlib.compare.failures.evidence`.
     """
     fig = plt.figure(figsize=(6.8, 2.3 * len(rows) + 0.4), layout="constrained")
-    axes = fig.subplots(len(rows), 2, squeeze=False, width_ratios=[3, 4.3])
-    for (left, right), row in zip(axes, rows, strict=True):
+    parts = fig.subfigures(len(rows), squeeze=False)[:, 0]
+    for part, row in zip(parts, rows, strict=True):
+        left, right = part.subplots(1, 2, width_ratios=[3, 4])
         low, high = np.percentile(row.frames, [5, 99.5])
-        image(left, row.frames.T, row.seconds, row.frames.shape[1], vmin=low, vmax=high)
-        head = left.set_title(fill(row.title, 74), loc="left", fontsize=9)
-        head.set_in_layout(False)  # it reaches over both panels
+        drawn = image(left, row.frames.T, row.seconds, row.frames.shape[1], vmin=low, vmax=high)
+        part.colorbar(drawn, ax=left, label="level (dB)", pad=0.01)
+        squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
+        told = f"{row.title}. {name}: D² = {squared:.0f}, z = {row.z:.2f}"
+        part.suptitle(fill(told, 90), x=0.01, ha="left", fontsize=9)
         left.set(xlabel="time (s)", ylabel="mel band b")
         contributions(right, row.table)
-        squared, name = row.table["contribution"].sum(), system_name(row.front_end, row.scorer)
-        right.set_xlabel(f"kHz; {name}: D² = {squared:.0f}, z = {row.z:.2f}")
     return fig
 
 
 def contributions(ax: Axes, table: pd.DataFrame) -> None:
-    """Shares of a squared distance by band, statistics stacked.
+    """Shares of a squared distance by band, a few bands a bar, statistics stacked.
 
     Parameters
     ----------
     table : of :meth:`asdlib.pipeline.FittedView.explain`.
     """
     shares = table.pivot(index="frequency", columns="statistic", values="contribution")
-    names = table["statistic"].unique()
-    look: Any = {"colors": [STATISTIC_COLOURS[name] for name in names], "step": "mid", "lw": 0}
-    look |= {"labels": [STATISTIC_NAMES[name] for name in names]}
-    ax.stackplot(shares.index / 1000, shares[names].to_numpy().T, **look)
+    bars = np.arange(len(shares)) * _BARS // len(shares)
+    summed, lower = shares.groupby(bars).sum(), 0.0
+    for name in table["statistic"].unique():
+        look: Any = {"color": STATISTIC_COLOURS[name], "label": STATISTIC_NAMES[name], "lw": 0}
+        ax.bar(summed.index, summed[name], 0.9, lower, **look)
+        lower = lower + summed[name]
+    places = np.interp(_TICKS[1:], shares.index, bars)
+    ax.set_xticks(places, [f"{hertz / 1000:g}" for hertz in _TICKS[1:]])
+    ax.grid(visible=False, axis="x")
     ax.set(xlabel="frequency (kHz)", ylabel="contribution to D²")
-    _by_frequency(ax)
+    _legend(ax)
 
 
 def deviations(ax: Axes, table: pd.DataFrame) -> None:
@@ -81,15 +88,15 @@ def deviations(ax: Axes, table: pd.DataFrame) -> None:
         look: Any = {"color": STATISTIC_COLOURS[name], "label": STATISTIC_NAMES[name], "lw": 1}
         ax.plot(own["frequency"] / 1000, own["deviation"], **look)
     ax.set(xlabel="frequency (kHz)", ylabel="standard deviations\nof normal recordings")
-    _by_frequency(ax)
-
-
-def _by_frequency(ax: Axes) -> None:
-    """Make the frequency logarithmic, and leave room for a legend."""
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("")  # it would be mathematics
-    ax.margins(x=0, y=0.4)
+    _legend(ax)
+
+
+def _legend(ax: Axes) -> None:
+    """Leave room for a legend, and put it there."""
+    ax.margins(x=0, y=0.6)
     legend = ax.legend(frameon=False, fontsize=9, loc="upper left", ncols=2)
     legend.set_in_layout(False)  # it would make a panel narrow
 
@@ -130,13 +137,14 @@ def reading(evidence: Sequence[Any]) -> Figure:
     low, high = np.percentile(found.levels, [5, 99.5])
     rows = np.arange(len(found.centres)) + 0.5
     marks = [(low * 0.97, high * 1.03) for low, high in found.bands]  # a line has no width
-    differs = "dB above normal; blue: below"
-    for ax, values, label, colours in (
-        (left, found.levels, "dB, noise removed", {"vmin": low, "vmax": high}),
-        (right, found.above, differs, {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}),
+    against = {"cmap": "RdBu_r", "vmin": -_MOST, "vmax": _MOST}
+    for ax, values, title, label, colours in (
+        (left, found.levels, "This recording", "level (dB)", {"vmin": low, "vmax": high}),
+        (right, found.above, "Against normal recordings", "dB above (red), below (blue)", against),
     ):
         drawn = image(ax, values.T, found.seconds, values.shape[1], **colours)
         fig.colorbar(drawn, ax=ax, label=label, pad=0.01)
+        ax.set_title(title, loc="left", fontsize=9)
         for place in np.interp(marks, found.centres, rows):
             ax.axhspan(*place, **_MARK)
         ax.set(xlabel="time (s)", ylabel="frequency (Hz)")
@@ -144,7 +152,7 @@ def reading(evidence: Sequence[Any]) -> Figure:
     deviations(below, found.table)
     for low, high in marks:
         below.axvspan(low / 1000, high / 1000, color=_MARK["edgecolor"], alpha=0.3, lw=0, zorder=0)
-    below.set_title("green: what the reasons are about", loc="left", fontsize=9)
+    below.set_title("Distance by band; green: bands of the reasons", loc="left", fontsize=9)
     words.axis("off")
     said = found.reading
     head = f"{said.verdict}: score {said.score:.2f}, p value {p_text(said.p_value)}"

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from asdlib.clipstats import VIEWS
 from asdlib.compare import failures
 from asdlib.frontends import COMBINATIONS, FRONT_ENDS
-from asdlib.report import charts_signals, panels, style
+from asdlib.report import charts_evidence, charts_scores, charts_signals, panels, style
 from asdlib.scorers import SCORERS, VARIANTS
 from asdlib.study import baseline
 
@@ -47,6 +47,30 @@ def test_panels_have_the_machines_as_titles_and_one_legend():
     assert [text.get_text() for text in legend.get_texts()] == ["Near", "AdaSub"]
     colours = figure.axes[0].collections[0].get_facecolors()
     assert [to_hex(own) for own in colours] == [style.COLOURS[n] for n in ("near", "adasub")]
+    plt.close(figure)
+
+
+def test_systems_of_one_value_do_not_cover_each_other_and_none_looks_like_another():
+    names = ["S1", "S3", "S4, by labels", "AdaLS statistics pmsd, by labels", "Baseline MAHALA"]
+    figure = charts_scores.machines(pd.DataFrame(0.7, ["fan", "pump"], names))
+    lines = [line for line in figure.axes[0].lines if line.get_label() in names]
+    assert len({place for line in lines for place in line.get_ydata()}) == 10
+    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines})
+    assert len({line.get_color() for line in lines}) == 5
+    plt.close(figure)
+
+
+def test_bars_of_contributions_add_up_to_the_squared_distance():
+    bands = np.geomspace(50, 7900, 64)
+    parts = [
+        pd.DataFrame({"statistic": name, "frequency": bands, "contribution": value})
+        for name, value in (("p", 1.0), ("s", 0.5))
+    ]
+    figure, ax = plt.subplots()
+    charts_evidence.contributions(ax, pd.concat(parts))
+    assert [bar.get_height() for bar in ax.patches] == [2.0] * 32 + [1.0] * 32
+    assert [bar.get_y() for bar in ax.patches[31:33]] == [0, 2]  # one statistic on the other
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.5", "1", "2", "4"]
     plt.close(figure)
 
 
