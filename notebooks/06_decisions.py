@@ -71,9 +71,9 @@ chapter.table(
 # ten clips that the models were trained on. Other normal clips score higher, so expect more false alarms than one in ten.
 # S5 scores every training clip by statistics that were fitted without it and the clips that resemble it, as clips cut
 # from one recording do ({doc}`03_without_training`). From $n$ such held-out scores
-# the p value of a clip is $(1 + k) / (n + 1)$, where $k$ of them are at or above its score {cite}`vovk2005`. A clip with
-# $p \le q$ is strange. A clip may come from either domain, so it gets a p value for each, among the held-out distances of
-# that domain's clips to that domain. It is an alarm if it is strange for both. If a normal clip and the held-out clips of
+# the p value of a clip is $(1 + k) / (n + 1)$, where $k$ of them are at or above its score {cite}`vovk2005`.
+# A clip may come from either domain, so it gets a p value for each, among the held-out distances of
+# that domain's clips to that domain. It is an alarm if both are at most $q$. If a normal clip and the held-out clips of
 # its domain could change places, at most a share $q$ of the normal clips of either domain would be alarms. A domain needs
 # at least $1/q - 1$ training clips; with fewer, no clip of the machine is an alarm. {numref}`tab-decisions` counts the
 # errors of the system that is to be submitted, in either domain. S5 has no single threshold.

@@ -172,7 +172,7 @@ class Decided(NamedTuple):
 
 
 def decide(clips: pd.DataFrame, quantiles: Iterable[float], *, held_out: bool) -> Iterator[Decided]:
-    """Decide on the test clips of a machine: an alarm is strange for every condition.
+    """Decide on the test clips of a machine: an alarm needs a small p for every condition.
 
     Where p_d is the p value among the clips of condition d, a normal clip of any condition has
     max over d of p_d <= q with a probability of at most q, however rare its condition is.

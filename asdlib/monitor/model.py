@@ -49,7 +49,7 @@ class Monitor:
     false_alarms : wanted share of alarms among normal recordings.
     warnings : wanted share of warnings and alarms together; none: no warnings.
     condition : the one that recordings are known to be of, a domain of the training recordings;
-        none: an alarm is strange for every one.
+        none: an alarm needs a small p value for every one.
 
     Examples
     --------
@@ -266,7 +266,7 @@ class Monitor:
         if len(self.decisions) > 1:
             counts = self.known["domain"].value_counts()
             of = ", ".join(f"{name} ({count} recordings)" for name, count in counts.items())
-            told.append(f"An alarm is strange for every condition: {of}.")
+            told.append(f"An alarm needs p <= {self.false_alarms:g} for every condition: {of}.")
         return "\n".join(told)
 
     @property

@@ -26,7 +26,7 @@ _RULES = {PAPER: "the paper's threshold", HELD_OUT: "held-out p values"}
 
 
 def claim(compared: pd.DataFrame, question: str) -> str:
-    """Return the answer to a question: who wins, from which Omega to which, how sure.
+    """Return the answer to a question: who wins, both values of Omega, how sure.
 
     Parameters
     ----------
@@ -40,10 +40,10 @@ def claim(compared: pd.DataFrame, question: str) -> str:
     does = {"helps": wins, "harms": loses}.get(row["verdict"])
     asked = f"{subject[0].lower()}{subject[1:]}"
     head = f"{subject} {does}" if does else f"It is not shown that {asked} {wins}"
-    pair = f"from {system_name(*row['against'])} to {system_name(*row['system'])}"
     return (
-        f"{head}: {pair}, Ω goes from {row['omega_against']:.3f} to "
-        f"{row['omega']:.3f} ({'no' if row['seedless'] else 'mean over'} seeds; {interval(row)})."
+        f"{head}: Ω is {row['omega']:.3f} with {system_name(*row['system'])} and "
+        f"{row['omega_against']:.3f} with {system_name(*row['against'])} "
+        f"({'no' if row['seedless'] else 'mean over'} seeds; {interval(row)})."
     )
 
 
@@ -150,13 +150,18 @@ def extremes(head: str, values: pd.Series, form: Any = "{:.2f}".format) -> str:
     form : makes text of a value.
 
     >>> extremes("The gain", pd.Series({"a": 3, "b": 1}))
-    'The gain goes from 1.00 (b) to 3.00 (a).'
+    'The gain lies between 1.00 (b) and 3.00 (a).'
     """
-    found = values.dropna().sort_values()
-    ends = [f"{form(value)} ({escape(str(name))})" for name, value in found.items()]
+    ends = _ordered(values, form)
     if len(ends) < 2:
         return f"{head} is {ends[0]}." if ends else ""
-    return f"{head} goes from {ends[0]} to {ends[-1]}."
+    return f"{head} lies between {ends[0]} and {ends[-1]}."
+
+
+def _ordered(values: pd.Series, form: Any) -> list[str]:
+    """Return values with the names of their places, the lowest first."""
+    found = values.dropna().sort_values()
+    return [f"{form(value)} ({escape(str(name))})" for name, value in found.items()]
 
 
 def removed(table: pd.DataFrame, front_end: str) -> str:

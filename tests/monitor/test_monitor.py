@@ -535,7 +535,7 @@ def test_an_alarm_is_strange_for_every_condition_and_a_known_one_counts_alone(
 ):
     both = [of_condition(tmp_path, name, [90]) for name in ("source", "target")]
     told = of_both.promise
-    assert "strange for every condition: source (24 recordings), target (12 reco" in told
+    assert "needs p <= 0.1 for every condition: source (24 recordings), target (12 reco" in told
     assert [of_both.score(path).alarm for path in both] == [False, False]
     assert of_both.score(4 * sound(92)[::-1]).p_value == 1 / 13  # of the smaller condition
     for condition, alarms in (("source", [False, True]), ("target", [True, False])):
