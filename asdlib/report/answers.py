@@ -174,9 +174,10 @@ def removed(table: pd.DataFrame, front_end: str) -> str:
     own = table[table["front_end"] == front_end]
     if own.empty:
         return ""
-    ends = own[["noise", "machine_sound"]].agg(["min", "max"])
-    noise, sound = ("{:.1f} to {:.1f} dB".format(*ends[column]) for column in ends)
-    return f"{NAMES[front_end]} removes {noise} of the noise and {sound} of the machine's sound."
+    by_machine = own.set_index("machine")
+    noise, sound = (_ordered(by_machine[c], "{:.1f} dB".format) for c in ("noise", "machine_sound"))
+    told = f"{noise[0]} to {noise[-1]} of the noise and {sound[0]} to {sound[-1]}"
+    return f"{NAMES[front_end]} removes {told} of the machine's sound."
 
 
 def worst(table: pd.DataFrame, column: str, head: str) -> str:

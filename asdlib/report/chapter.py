@@ -96,13 +96,14 @@ class Chapter:
         result : what the figure says, in one sentence before the caption; may be empty.
         missing : the reason why the figure cannot be drawn, in one sentence.
         most : a column of that table, or its index, to the number of its values that are shown at
-            once; the others are in a drawing that readers unfold.
+            once, first those that the result names; the others are in a drawing that readers
+            unfold.
         """
         if not _holds(data[0]):
             self._leave_out(label, missing)
             return
         caption = f"**{result}** {caption}" if result else caption
-        first, others = _divided(data[0], most or {})
+        first, others = _divided(data[0], most or {}, result)
         style.show_figure(draw(first, *data[1:], **options), label, caption, folder=self.folder)
         if others is not None:
             drawn = draw(others, *data[1:], **options)
@@ -151,11 +152,12 @@ def _holds(data: Any) -> bool:
     return bool(data.notna().any(axis=None) if isinstance(data, pd.DataFrame) else len(data))
 
 
-def _divided(data: Any, most: Mapping[str, int]) -> tuple[Any, Any]:
+def _divided(data: Any, most: Mapping[str, int], result: str) -> tuple[Any, Any]:
     """Return what a figure shows at once, and what else there is, or None."""
     for column, count in most.items():
         keys = data.get(column, data.index.to_series())
-        at_once = keys.isin(keys.unique()[:count])
+        named = sorted(keys.unique(), key=lambda key: f"({tables.escape(str(key))}" not in result)
+        at_once = keys.isin(named[:count])
         if not at_once.all():
             return data[at_once], data[~at_once]
     return data, None

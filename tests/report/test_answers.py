@@ -93,8 +93,8 @@ def checked(*reference):
         (lambda: gates(0.0, 1.5), "", ("for pump, as recorded: the condition does not hold",)),
         (
             lambda: answers.removed(REMOVED, "adasub"),
-            "AdaSub removes 4.0 to 6.0 dB of the noise",
-            ("1.0 to 2.5 dB of the machine's sound",),
+            "AdaSub removes 4.0 dB (a\\*b) to 6.0 dB (fan) of the noise",
+            ("1.0 dB (fan) to 2.5 dB (a\\*b) of the machine's sound",),
         ),
         (lambda: worst(REMOVED), "At 0.3 m: ", ("2.5 dB of a\\*b are lost", "4.0 dB of the noise")),
         (lambda: gains(GAINS), "The gain", ("between -1.0 dB (a\\*b) and +2.5 dB (fan)",)),

@@ -83,6 +83,9 @@ def test_a_figure_shows_so_many_at_once_and_unfolds_the_others(chapter, shown, c
     assert "(/figures/more-fig-x.svg)" in others
     chapter.figure(keep, table, most={column: 4}, label="fig-x", caption="Look.")
     assert parts[2:] == [list("aabbcd")]
+    result = "It lies between 1 (d) and 2 (a after c)."  # what it names is seen
+    chapter.figure(keep, table, result=result, most={column: 2}, label="fig-x", caption="Look.")
+    assert parts[3:] == [list("aad"), list("bbc")]
 
 
 def test_a_chapters_figures_and_tables_are_files_in_its_folder(chapter, shown):
