@@ -120,9 +120,10 @@ else:
 # %% [markdown]
 # ## Clips and the threshold
 #
-# Every labelled test clip by the system that is to be submitted, one machine at a time. Move the threshold and the
-# counts follow: a lower threshold finds more anomalies and raises more false alarms. S5 decides by domain, so for S5 the
-# slider begins close to its decisions. Clips with a black ring are the
+# The plot shows every labelled test clip of a machine, by the score of the system that is to be submitted. The slider sets one threshold for
+# both domains of a machine, and the counts below it follow: a lower threshold finds more anomalies and raises more false
+# alarms. The system's own decisions are those of {numref}`tab-decisions`. S5 has a limit for each domain. Therefore its slider
+# begins where as many clips lie above it as S5 has alarms, and its counts may differ from that table. Clips with a ring are the
 # worst of the system's own errors. Below they can be heard, as the near microphone recorded them and after the system's
 # front-ends (MP3, level-matched).
 

@@ -10,6 +10,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from bokeh import models
 from bokeh.transform import factor_cmap, factor_mark, jitter
@@ -90,7 +91,8 @@ def show_clips(
     """Show every labelled test clip's score, a threshold to move, and the worst errors to hear.
 
     Moving the slider counts false alarms, misses and F1 of the chosen machine again, in either
-    domain; another machine in the menu brings its own clips, threshold and players.
+    domain; another machine in the menu brings its own clips, threshold and players. Where all
+    scores are positive, as those of S5, the axis and the slider are logarithmic.
 
     Parameters
     ----------
@@ -102,34 +104,40 @@ def show_clips(
     """
     by_machine = clips.groupby("machine")
     as_many = {m: own["score"].quantile(1 - own["decision"].mean()) for m, own in by_machine}
-    limits = by_machine["threshold"].max().fillna(as_many)
     # an infinite threshold has no place
-    thresholds = limits.clip(upper=by_machine["score"].max()).to_dict()
-    ends = {m: _ends([*own["score"], thresholds[m]]) for m, own in by_machine}
+    limits = by_machine["threshold"].max().fillna(as_many).clip(upper=by_machine["score"].max())
+    log = bool(min(clips["score"].min(), limits.min()) > 0)
+    place: Any = np.log10 if log else np.asarray
+    thresholds = dict(zip(limits.index, place(limits).tolist(), strict=True))
+    ends = {m: _ends([*place(own["score"]), thresholds[m]]) for m, own in by_machine}
     first = next(iter(thresholds))
     low, high = ends[first]
     chosen = models.GroupFilter(column_name="machine", group=first)
-    span = models.Range1d(start=low, end=high)
+    span = models.Range1d(start=0.1, end=1)  # the script sets it
     rings = ["#000000" if key in heard else "#ffffff" for key in _keys(clips)]
     columns = clips[["machine", "domain", "label", "name", "score"]].assign(ring=rings)
-    rows = columns.assign(row=clips["domain"] + " " + clips["label"])
+    rows = columns.assign(row=clips["domain"] + " " + clips["label"], place=place(clips["score"]))
     points = models.ColumnDataSource(rows.to_dict("list"))
     places = models.FactorRange(factors=_ROWS)
-    plot = panels.plot(height=260, x_range=span, y_range=places, x_axis_label="score of the system")
+    axis: Any = {"x_axis_type": "log" if log else "linear", "x_axis_label": "score of the system"}
+    plot = panels.plot(height=260, x_range=span, y_range=places, **axis)
+    plot.xaxis.formatter = models.NumeralTickFormatter(format="0.[00]")
     look = {"size": 9, "line_color": "ring", "fill_alpha": 0.75, "source": points}
     marks = _marks("label", "normal", "anomaly")
-    place = jitter("row", width=0.7, range=places)
-    plot.scatter("score", place, view=models.CDSView(filter=chosen), **marks, **look)
+    scattered = jitter("row", width=0.7, range=places)
+    plot.scatter("score", scattered, view=models.CDSView(filter=chosen), **marks, **look)
     tips = [("clip", "@name"), *((own, f"@{own}") for own in ("domain", "label", "score"))]
     plot.add_tools(models.HoverTool(tooltips=tips))
     plot.ygrid.grid_line_color = None
-    line = panels.upright(plot, thresholds[first], line_dash="dashed")
-    slider = models.Slider(title="threshold", value=thresholds[first], format="0.00", **_WIDE)
+    line = panels.upright(plot, 1, line_dash="dashed")
+    told = models.CustomJSTickFormatter(code=f"return ({'10 ** ' * log}tick).toFixed(2)")
+    slider = models.Slider(title="threshold", value=thresholds[first], format=told, **_WIDE)
     slider.update(start=low, end=high, step=(high - low) / 200)
     menu = models.Select(title="machine", options=list(thresholds), value=first)
     counts = panels.words()
     arguments: dict[str, Any] = {"points": points, "chosen": chosen, "span": span, "line": line}
     arguments |= {"slider": slider, "menu": menu, "counts": counts, "own": thresholds, "ends": ends}
+    arguments["log"] = log
     count = models.CustomJS(args=arguments, code=js.script("text", "clips_count"))
     slider.js_on_change("value", count)
     change = models.CustomJS(args=arguments, code=js.script("text", "clips_machine", "clips_count"))

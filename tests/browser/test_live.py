@@ -51,9 +51,10 @@ def test_silence_short_clips_and_names_like_markup_give_a_panel(open_shown, rng)
     assert page.locator(".asd-title").inner_text() == EVIL
 
 
-def test_names_like_markup_are_text_in_the_clip_browser(open_shown, rng):
+@pytest.mark.parametrize("least", [0.0, 1.0])  # positive scores are on a logarithmic axis
+def test_names_like_markup_are_text_in_the_clip_browser(open_shown, rng, least):
     rows = [
-        (EVIL, domain, label, f"{i} {domain} {label} {EVIL}", float(i), 0.5, int(i > 0))
+        (EVIL, domain, label, f"{i} {domain} {label} {EVIL}", least + i, least + 0.5, int(i > 0))
         for domain in ("source", "target")
         for label in ("normal", "anomaly")
         for i in range(3)
@@ -64,7 +65,18 @@ def test_names_like_markup_are_text_in_the_clip_browser(open_shown, rng):
     heard = dict.fromkeys(failures.worst(clips), sounds)
     controls.show_clips(clips, failures.errors(clips), heard)
     page = open_shown()
-    assert cells(page)[1] == [EVIL, "source", "0.50", "2 of 3", "1 of 3", "0.57"]
+    assert cells(page)[1] == [EVIL, "source", f"{least + 0.5:.2f}", "2 of 3", "1 of 3", "0.57"]
+    assert page.get_by_text(f"threshold: {least + 0.5:.2f}").count() == 1
+    view = page.evaluate(
+        """() => {
+            const plot = [...Bokeh.index.roots][0].model.children[1];
+            const line = plot.center.find(model => model.type == "Span");
+            return [line.location, plot.x_range.start, plot.x_range.end, plot.x_scale.type];
+        }"""
+    )
+    assert view[0] == pytest.approx(least + 0.5)
+    assert view[1] < least < least + 2 < view[2]
+    assert view[3] == ("LogScale" if least else "LinearScale")
     assert page.locator("audio").count() == len(heard) == 5  # three false alarms, two misses
     assert page.locator(".asd-clips").inner_text().count("alert(1)") >= 5
 
