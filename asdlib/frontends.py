@@ -3,8 +3,8 @@
 ``fit`` takes the training-normal clips of one machine. A call denoises one clip, (2, frequency,
 frame) complex to (frequency, frame) power, from that clip and the fitted statistics alone. Except
 for the far microphone itself, each front-end is a gain on the near power, P_out = gain P_n with
-0 <= gain <= 1: from the expected noise G_m P_f (eq. 3), from the coherence of the channels (eq. 4),
-or from the residual of a complex fit. Paper, sections 3.2 and 3.3. Notebook: 01_far_microphone.
+0 <= gain <= 1: from the expected noise G_m P_f (eq. 3 of the paper), from the coherence of the
+channels (eq. 4 of the paper), or from the residual of a complex fit. Notebook: 01_far_microphone.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class Far(Near):
 
 
 class RefSub(FrontEnd):
-    """Floored power subtraction of the transferred far spectrum, eq. 3.
+    """Floored power subtraction of the transferred far spectrum, eq. 3 of the paper.
 
     max(P_n - a_s G_m P_f, beta P_n). Boll 1979; Berouti et al. 1979.
 
@@ -281,7 +281,7 @@ class AdaSub(RefSub):
 
 
 class CohGate(FrontEnd):
-    """Coherence gate: the part that both microphones share counts as noise, eq. 4.
+    """Coherence gate: the part that both microphones share counts as noise, eq. 4 of the paper.
 
     H P_n with H = clip(1 - MSC, beta, 1). Yousefian and Loizou 2012.
 

@@ -98,7 +98,7 @@ def noise_floor(
 def noise_transfer(
     near_floor: PerBin, far_floor: PerBin, *, far_bound: float = Denoising().far_bound
 ) -> PerBin:
-    """G_m(k) = floor_n(k) / floor_f(k), eq. 2, in power.
+    """G_m(k) = floor_n(k) / floor_f(k), eq. 2 of the paper, in power.
 
     The denominator is bounded below by ``far_bound`` of its own median. Where the far channel is
     silent throughout there is no reference, and G_m is 0: nothing will be subtracted.
@@ -213,7 +213,7 @@ class Floors:
 
     @cached_property
     def transfer(self) -> PerBin:
-        """G_m(k), eq. 2."""
+        """G_m(k), eq. 2 of the paper."""
         return noise_transfer(self.near, self.far, far_bound=self.far_bound)
 
 

@@ -91,7 +91,7 @@ class Denoising(Section):
 
     percentile: Annotated[float, Field(gt=0, lt=100)] = 20.0  # of power over time: quiet floor
     far_bound: Annotated[float, Field(gt=0)] = 1e-10  # of the far floor's median: keeps G_m finite
-    a_s: Annotated[float, Field(ge=0)] = 1.5  # over-subtraction of RefSub, eq. 3
+    a_s: Annotated[float, Field(ge=0)] = 1.5  # over-subtraction of RefSub, eq. 3 of the paper
     beta: Fraction = 0.10  # spectral floor, as a share of the near power
     a_0: float = 3.0  # AdaSub: over-subtraction at 0 dB local SNR
     a_min: Annotated[float, Field(ge=0)] = 1.0
@@ -138,7 +138,7 @@ class Training(Section):
 
 
 class Scoring(Section):
-    """The clip score, eq. 1, and its standardisation (paper, section 3.1)."""
+    """The clip score, eq. 1 of the paper, and its standardisation (paper, section 3.1)."""
 
     alpha: Fraction = 0.2  # weight of the energy term
     percentile: Annotated[float, Field(ge=0, le=100)] = 90.0  # over the frames of a clip

@@ -46,4 +46,4 @@ VARIANTS: dict[str, Scorer] = {
     **{f"alpha_{a:g}": Scorer(alpha=a) for a in (0.0, 0.1, 0.4, 0.7, 1.0)},
     **{f"ridge_{r:g}": Scorer(ridge=r) for r in (0.01, 0.1, 1.0)},
 }
-"""What eq. 1 would be with one of its choices changed: for the sensitivity figure of chapter 05."""
+"""Eq. 1 of the paper with one of its choices changed: for the sensitivity figure of chapter 05."""

@@ -1,4 +1,4 @@
-"""The clip score from residuals: Mahalanobis distance and energy, percentile over frames (eq. 1).
+"""The clip score, eq. 1 of the paper: percentiles of Mahalanobis distance and energy over frames.
 
 A(x) = (1 - alpha) P90{(e_i - mu)^T Sigma^-1 (e_i - mu)} + alpha P90{|e_i|^2}, with residuals e_i of
 the clip's stacked vectors, and mean mu and covariance Sigma of the training-normal residuals.
@@ -146,7 +146,7 @@ class Detector:
         return [found[number] for number in range(len(folds))]
 
     def __call__(self, vectors: Vectors) -> Scores:
-        """A(x) of one clip, eq. 1, per scorer and seed, in float64."""
+        """A(x) of one clip, eq. 1 of the paper, per scorer and seed, in float64."""
         return self.from_residuals(self.residual(vectors))
 
     def from_residuals(self, residuals: Residuals) -> Scores:
@@ -160,14 +160,14 @@ class Detector:
         return scores
 
     def _over_frames(self, terms: np.ndarray, scorer: Scorer) -> np.ndarray:
-        """Reduce over the frames of a clip as a scorer does: P90 in eq. 1, P95, mean or maximum."""
+        """Reduce over the frames of a clip: P90 as in eq. 1 of the paper, P95, mean or maximum."""
         if scorer.over_frames in ("mean", "max"):  # as methods of arrays are named
             return getattr(terms, scorer.over_frames)(-1)
         q = self.constants.sharp_percentile if scorer.sharp else self.constants.percentile
         return np.percentile(terms, q, axis=-1)
 
     def _terms(self, residuals: Residuals) -> dict[Reference, Float[np.ndarray, "2 seed vector"]]:
-        """Both terms of eq. 1 for every vector: Mahalanobis distance and energy.
+        """Both terms of eq. 1 of the paper for every vector: Mahalanobis distance and energy.
 
         With Sigma = L L^T, the distance is ||L^-1 e_i - L^-1 mu||^2. The products L^-1 e_i are the
         expensive part: one per covariance.

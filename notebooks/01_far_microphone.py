@@ -293,7 +293,7 @@ for i, case in enumerate(removal.examples(energies)):
 # %% [markdown]
 # ## Does it help the detector?
 #
-# The same front-ends under one score: eq. 1 of {doc}`02_seed_study`, or, without autoencoders, the distance of
+# The same front-ends under one score: eq. 1 of the paper ({doc}`02_seed_study`), or, without autoencoders, the distance of
 # {doc}`03_without_training`. The paper gives the fan a column of its own, because it is closest to the evaluation machines.
 
 # %%

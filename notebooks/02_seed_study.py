@@ -54,7 +54,7 @@ chapter.result(answers.extremes(head, deviations, "{:.3f}".format) or nothing)
 # Five consecutive log-mel frames form a vector of 640 values. An autoencoder with a bottleneck of 16
 # values reconstructs it; each block computes $x + \mathrm{GELU}(\mathrm{BN}(W x))$. With the residual
 # $e_i$ of vector $i$, and mean $\mu$ and covariance $\Sigma$ of the training-normal residuals
-# {cite}`denouden2018`, the score of clip $x$ is
+# {cite}`denouden2018`, the score of clip $x$ (eq. 1 of the paper) is
 #
 # $$
 # A(x) = (1-\alpha)\, P_{90}\bigl\{(e_i-\mu)^\top \Sigma^{-1} (e_i-\mu)\bigr\}

@@ -87,7 +87,7 @@ chapter.result(answers.claim(claims, "untrained"))
 # %% [markdown]
 # ## Against the autoencoders
 #
-# Each detector without training is compared with the autoencoder on AdaSub under eq. 1, where
+# Each detector without training is compared with the autoencoder on AdaSub under eq. 1 of the paper, where
 # that was run. The detector is the same for every seed of the autoencoder. S5 is the submission without
 # training: it joins the scores of two views, see below. The autoencoders are trained as far as
 # {doc}`02_seed_study` says, which also tells what longer training reaches.
@@ -109,7 +109,7 @@ chapter.table(
     label="tab-untrained",
     caption="Detectors without training, and the autoencoders with the highest $\\Omega$ by test labels, with the other scores and objectives of chapter 05 among them. Source AUC, target "
     "AUC and pAUC are means over machines, and all values are means over seeds. The difference is that of $\\Omega$ to the "
-    "autoencoder on AdaSub under eq. 1, paired, with the 95 % interval over clips and seeds. n/a: not to be computed from "
+    "autoencoder on AdaSub under eq. 1 of the paper, paired, with the 95 % interval over clips and seeds. n/a: not to be computed from "
     "these labels.",
     empty="No detector without training was scored on test clips (scorers).",
 )
@@ -221,7 +221,7 @@ else:
         label="fig-clips",
         result=answers.extremes("Ω over all machines", overall),
         caption="$\\Omega$ against the number of training clips of the source domain, by machine and over all machines "
-        "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 with all clips, where it was run.",
+        "(harmonic mean). The dotted line is the autoencoder on AdaSub under eq. 1 of the paper with all clips, where it was run.",
     )
 
 # %% [markdown]

@@ -231,9 +231,9 @@ chapter.table(
 # %% [markdown]
 # ## Does it help the detector?
 #
-# {numref}`tab-phase` compares the front-ends under every score that was computed with the phase, by the protocol of chapter
-# 04. The best score may differ by front-end. `params/phase.yaml` also trains autoencoders behind these front-ends, and scores
-# them by mean squared error, by eq. 1 and by all re-scorings. It has
+# {numref}`tab-phase` compares the front-ends under every score that was computed with the phase, by the protocol of
+# {doc}`02_seed_study`. The best score may differ by front-end. `params/phase.yaml` also trains autoencoders behind these front-ends, and scores
+# them by mean squared error, by eq. 1 of the paper and by all re-scorings. It has
 # the context $K$ that `make verdict` chose on three sets of scenes. A constant that was chosen by labels has to
 # be evaluated on other recordings: `make verdict` uses real noise and measured rooms for that.
 

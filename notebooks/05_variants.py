@@ -73,7 +73,7 @@ chapter.say(
 # of $\Omega$ is taken seed by seed against AdaSub.
 
 # %%
-not_run = "AdaSub was not scored by eq. 1 here, so that there is nothing to re-score."
+not_run = "AdaSub was not scored by eq. 1 of the paper here, so that there is nothing to re-score."
 steps = findings.steps(study_results, "adasub", ("eq1", "dm", "dm_shrink", "s1"))
 alone = findings.steps(study_results, "adasub", ("eq1", "dm", "shrink", "p95"))
 
@@ -88,7 +88,7 @@ for label, found, caption, why in (
         label=label,
         caption=f"{caption}: source AUC, target AUC, pAUC (means over machines) and $\\Omega$ of the "
         "ensemble; mean ± standard deviation of per-seed $\\Omega$, and its paired difference to "
-        "eq. 1 with its 95 % interval over clips and seeds, the p value over seeds, and the verdict.",
+        "eq. 1 of the paper with its 95 % interval over clips and seeds, the p value over seeds, and the verdict.",
         empty=why,
     )
 
@@ -125,10 +125,10 @@ chapter.figure(
 )
 
 # %% [markdown]
-# ## Squared error or eq. 1?
+# ## Squared error or eq. 1 of the paper?
 #
-# In the paper, eq. 1 finds more than the mean squared error of the official baseline. Is that so here, and does the
-# covariance explain a difference? The covariance in eq. 1 has a row for each of the stacked values. It is estimated from
+# The authors found more by eq. 1 of the paper than by the mean squared error of the official baseline. Is that so here, and does the
+# covariance explain a difference? The covariance in eq. 1 of the paper has a row for each of the stacked values. It is estimated from
 # the training vectors, of which neighbours share frames, and the Mahalanobis term weighs the directions of its smallest
 # eigenvalues most. A ridge limits that weight: with a large ridge, the distance becomes the squared error about the mean
 # residual. If a larger ridge removes the difference, the covariance was its cause. Compare the rows of the squared error
@@ -152,7 +152,7 @@ chapter.table(
 # ## From the official network to ours
 #
 # In the paper, the plain autoencoder beats the official baseline. Which of the changes is the cause? They can be
-# made one after the other, on the near channel: first the score of eq. 1 on the official network's
+# made one after the other, on the near channel: first the score of eq. 1 of the paper on the official network's
 # own models, then the training, then the network ({numref}`tab-build-up`). The paper found every single-seed change within the range
 # in which two seeds of one network differ, and concluded that only all changes together are robust.
 
@@ -184,7 +184,7 @@ chapter.table(
 #
 # An anomaly may be reconstructed well and still lie in an empty part of the bottleneck.
 # A masked autoregressive **flow** {cite}`papamakarios2017` estimates the density there. Its score is the same
-# percentile as in eq. 1, of $-\log p$ over a clip's vectors; **nearest neighbours** take the mean distance of the
+# percentile as in eq. 1 of the paper, of $-\log p$ over a clip's vectors; **nearest neighbours** take the mean distance of the
 # clip's mean vector to the closest training clips. Both run on the champion's own models, alone and as
 # the mean with the champion's $z$.
 #
@@ -241,12 +241,12 @@ chapter.table(
     compared[:0] if lacking else compared,
     columns=[
         *("idea", "Ω ± std", "difference", "p", "95 % interval"),
-        *("difference, eq. 1", "verdict"),
+        *("difference, eq. 1 of the paper", "verdict"),
     ],
     label="tab-negative",
     caption=f"Every idea over {len(params.seeds)} seeds: $\\Omega$, the paired difference to the champion (AdaSub with all "
     "re-scorings), its p value of the paired t test, the 95 % interval of "
-    f"{bootstrap.RESAMPLES:,} paired resamples of clips and seeds, the paired difference under eq. 1 alone, and the verdict "
+    f"{bootstrap.RESAMPLES:,} paired resamples of clips and seeds, the paired difference under eq. 1 of the paper alone, and the verdict "
     "or the reason why it was not run.",
     empty="",
 )

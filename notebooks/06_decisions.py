@@ -45,7 +45,7 @@ chapter.result(answers.alarms(found, 1 - params.scoring.quantile))
 # |---|---|---|---|
 # | S1 | AdaSub | DM + shrink + P95 | all seeds |
 # | S2 | RefSub | DM + shrink + P95 | all seeds |
-# | S3 | mean of AdaSub and CohGate | eq. 1 | all seeds |
+# | S3 | mean of AdaSub and CohGate | eq. 1 of the paper | all seeds |
 # | S4 | AdaSub and RefSub | DM + shrink + P95 | the ten with the highest development $\Omega$: its own value is optimistic |
 # | S5 | clip statistics: CheckedSub/fine and CheckedLS/pmsd | Fisher's sum | no training |
 

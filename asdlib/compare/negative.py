@@ -107,7 +107,8 @@ def against_champion(results: Results, reasons: Mapping[str, str]) -> pd.DataFra
     -------
     DataFrame with idea (the first is the champion) and verdict; omega and omega_std (of seeds,
     under the champion's scoring); mean, std, p_t, low and high of the paired difference (see
-    :meth:`asdlib.compare.statistics.Results.paired`); eq1 and eq1_std, the difference under eq. 1.
+    :meth:`asdlib.compare.statistics.Results.paired`); eq1 and eq1_std, the difference under eq. 1
+    of the paper.
     NaN where an idea was not run: the verdict is the reason.
     """
     found = pd.DataFrame({"idea": {CHAMPION: "the champion", **IDEAS}})
@@ -159,7 +160,7 @@ def build_up(params: Params, recordings: Recordings, results: Results) -> pd.Dat
         return pd.DataFrame()
     omegas = {
         "official baseline, MAHALA": results.omegas(baseline.NAME, "mahala"),
-        "eq. 1 in place of MAHALA": results.omegas(baseline.NAME, "eq1"),
+        "eq. 1 of the paper in place of MAHALA": results.omegas(baseline.NAME, "eq1"),
     }
     for name, step in variants.build_up(params).items():
         omegas[name] = Results(study.run(step, recordings=recordings)).omegas("near", "eq1")
@@ -189,12 +190,13 @@ def build_up_steps(omegas: pd.DataFrame) -> pd.DataFrame:
 
 
 def sensitivity(params: Params, recordings: Recordings) -> pd.DataFrame:
-    """Change of Omega when one choice of the champion's front-end and eq. 1 changes.
+    """Change of Omega when one choice of the champion's front-end and eq. 1 of the paper changes.
 
     Returns
     -------
     DataFrame with variant, mean and std (paired per-seed differences to the frozen defaults) and
-    ensemble (difference of the ensembles); no rows where the front-end was not run under eq. 1.
+    ensemble (difference of the ensembles); no rows where the front-end was not run under eq. 1
+    of the paper.
     """
     if variants.lacking(params, "rescored"):
         return pd.DataFrame(columns=["variant", "mean", "std", "ensemble"])

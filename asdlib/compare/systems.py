@@ -27,7 +27,7 @@ from asdlib.study import baseline
 from asdlib.study.runs import Model
 
 ADASUB, CHAMPION = ("adasub", "eq1"), ("adasub", "s1")
-"""The front-end that the paper builds on, under eq. 1, and its champion, under all re-scorings."""
+"""AdaSub, which the paper builds on, under eq. 1 of the paper, and its champion, re-scored."""
 
 _BEST_MODELS = 10  # of the selected ensemble, S4
 

@@ -268,9 +268,9 @@ def against_autoencoders(results: Results) -> pd.DataFrame:
     -------
     DataFrame with system (front-end and scorer), trained, auc_source, auc_target, pauc and omega
     (means over seeds), mean, low, high and verdict of the paired difference to the autoencoder on
-    AdaSub under eq. 1, where that was run. The detectors without training come first, S5 last of
-    them; then the three autoencoders with the highest Omega, and the one compared with. No rows
-    without test clips or without a detector that needs no training.
+    AdaSub under eq. 1 of the paper, where that was run. The detectors without training come first,
+    S5 last of them; then the three autoencoders with the highest Omega, and the one compared with.
+    No rows without test clips or without a detector that needs no training.
     """
     groups = results.per_seed.groupby(["front_end", "scorer"], sort=False)
     found = groups[["auc_source", "auc_target", "pauc", "omega"]].mean().reset_index()

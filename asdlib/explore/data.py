@@ -48,7 +48,7 @@ class Trained:
     Attributes
     ----------
     fitted : what was learnt, with the detector of this scorer only.
-    scorer : its name; eq. 1 where the study has it.
+    scorer : its name; eq. 1 of the paper where the study has it.
     training : (clip,), ensemble z of the training clips.
     threshold : on the ensemble z.
     """

@@ -220,7 +220,7 @@ def learning_curve(curve: pd.DataFrame, reference: float = np.nan) -> Figure:
     Parameters
     ----------
     curve : of :func:`asdlib.compare.untrained.learning_curve`.
-    reference : Omega of the autoencoder on AdaSub under eq. 1, with all clips; a dotted line.
+    reference : Omega of AdaSub's autoencoder, eq. 1 of the paper, with all clips; a dotted line.
     """
     fig, ax = plt.subplots(figsize=(6.8, 3.6), layout="constrained")
     for number, (name, values) in enumerate(curve.items()):

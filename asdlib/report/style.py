@@ -50,7 +50,7 @@ _BY_KEY = _looks(NAMES)
 COLOURS = {name: colour for name, (colour, _) in _BY_KEY.items()}
 MARKERS = {name: marker for name, (_, marker) in _BY_KEY.items()}
 SCORER_NAMES = {
-    "eq1": "eq. 1",
+    "eq1": "eq. 1 of the paper",
     "dm": "+ DM",
     "shrink": "+ shrink",
     "p95": "+ P95",

@@ -53,7 +53,7 @@ COLUMNS = {
     "reported mean ± std": "{reported mean:.3f} ± {reported std:.3f}|{reported mean:.3f}",
     "difference": "{mean:+.3f} ± {std:.3f}|{mean:+.3f}|",
     "difference ± std": "{difference:+.3f} ± {difference_std:.3f}|{difference:+.3f}|",
-    "difference, eq. 1": "{eq1:+.3f} ± {eq1_std:.3f}|{eq1:+.3f}|",
+    "difference, eq. 1 of the paper": "{eq1:+.3f} ± {eq1_std:.3f}|{eq1:+.3f}|",
     "difference (95 % interval)": "{mean:+.3f} ({low:+.3f} to {high:+.3f})|",
     "95 % interval": "{low:+.3f} to {high:+.3f}|",
     "p": "{p_t}|",

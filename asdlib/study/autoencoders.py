@@ -129,7 +129,7 @@ def detectors(
 
 
 def eq1(detectors: Iterable[pipeline.Detector]) -> scoring.Detector:
-    """Return the detector of eq. 1 among those of a unit."""
+    """Return the detector of eq. 1 of the paper among those of a task."""
     return next(own for own in detectors if isinstance(own, scoring.Detector))
 
 

@@ -20,7 +20,7 @@ SCORERS = ("mse", "mahala", "mahala_corrected")
 
 
 def official(params: Params) -> Params:
-    """Return the same study with the official baseline's network, training and scores, and eq. 1.
+    """Return the study with the baseline's network, training and scores, and eq. 1 of the paper.
 
     640-128x4-8-128x4-640 with batch norm and ReLU throughout, no weight decay, a tenth of the
     vectors held out (section 4.1 of the paper).

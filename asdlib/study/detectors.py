@@ -15,7 +15,7 @@ BOTTLENECK = ("flow", "knn")
 """A normalising flow and nearest neighbours at the autoencoder's bottleneck."""
 
 EQ1 = {**SCORERS, **VARIANTS}
-"""Scores of eq. 1 and what may vary in them."""
+"""Scores of eq. 1 of the paper and what may vary in them."""
 
 
 def check(params: Params) -> None:

@@ -1,4 +1,4 @@
-"""Detectors beside eq. 1: the official baseline's; flow and nearest neighbours at the bottleneck.
+"""Detectors beside the paper's: the official baseline's, flow and neighbours at the bottleneck.
 
 The baseline's scores are the mean squared error and the selective Mahalanobis distance (Harada et
 al., EUSIPCO 2023). They take residuals as single frames, not as stacked vectors. The paper tried
@@ -122,7 +122,7 @@ class BottleneckDetector:
     """Scores clips by how unusual their bottleneck vectors b are, for all seeds.
 
     ``flow``: -log p(b) of a masked autoregressive flow (Papamakarios et al. 2017), the percentile
-    of eq. 1 over the clip's vectors, shifted by a training statistic so that it is positive.
+    of eq. 1 of the paper over the clip's vectors, shifted by a training statistic to be positive.
     ``knn``: mean distance of the clip's mean vector to its nearest training clips; a training clip
     is not its own neighbour.
 

@@ -57,8 +57,8 @@ def bottleneck(params: Params) -> Params:
 def build_up(params: Params) -> dict[str, Params]:
     """From the official network to ours, one step after the other, all on the near channel.
 
-    The first is the official baseline under eq. 1, the last one ours ("AE ch1"). A step that
-    changes nothing at these sizes is left out.
+    The first is the official baseline under eq. 1 of the paper, the last one ours ("AE ch1"). A
+    step that changes nothing at these sizes is left out.
     """
     ours = params.autoencoder
     changes = {
@@ -93,8 +93,8 @@ def lacking(params: Params, what: str) -> str:
 
     Parameters
     ----------
-    what : an extra, an objective, "rescored" for other constants of eq. 1, "held_out" for the
-        champion's alarms, or "champion" for what every idea is held against.
+    what : an extra, an objective, "rescored" for other constants of eq. 1 of the paper,
+        "held_out" for the champion's alarms, or "champion" for what every idea is held against.
     """
     scorers = _NEEDED.get(what, COMPARED)
     if what == "build_up":
