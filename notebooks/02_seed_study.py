@@ -104,9 +104,12 @@ chapter.table(
 # %% [markdown]
 # ## The ladder
 #
-# The ladder leads from the official baseline, trained and scored here, to the champion. Each row is a system of
-# its own. The front-ends replace one another, and the champion's row adds three re-scorings to AdaSub at once.
-# The last rows train nothing (chapter 03); the paper does not have them.
+# The ladder leads from the official baseline, trained and scored here, to the *champion*, the system with the highest
+# $\Omega$ in the paper. The champion is AdaSub with three changes of the score, the *re-scorings* of {doc}`05_variants`.
+# *DM* (domain means) scores a clip once against the mean residual of each domain, and the smaller score counts. *Shrink* mixes the
+# covariance of the target domain with that of the source domain. *P95* takes the 95th percentile over frames in place of
+# the 90th. Each row is a system of its own. The front-ends replace one another. The last rows train nothing
+# ({doc}`03_without_training`); the paper does not have them.
 #
 # One rule judges every comparison in this report. A system *helps* or *harms* where the p value of the paired t test over
 # seeds is below 0.05, and the 95 % interval over clips and seeds does not hold zero. All else is *no robust difference*.
