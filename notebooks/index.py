@@ -50,7 +50,7 @@ chapter.table(
 # %% [markdown]
 # Two microphones record a machine, one near and one far, and only normal sound is there to learn from. *Usual* conditions
 # are those of most normal recordings (*source* domain), *changed* ones have few (*target* domain). The autoencoders and S1 to S4 are those of a
-# technical report {cite}`kim2026`, *the paper*. S5 is this project's: it compares levels and scatter of frequency bands with
+# technical report of the challenge DCASE 2026, Task 2 {cite}`kim2026`, *the paper*. S5 is this project's: it compares levels and scatter of frequency bands with
 # normal recordings.
 #
 # ## What next

@@ -66,9 +66,11 @@ def caveat(
     """
     counted, clips = by_machine(table), metrics.labelled(recordings.manifest)
     on = f"{plural(len(clips), 'labelled test clip')} of {plural(len(counted), 'machine')}"
-    kind = (
-        "simulated sound, no result of the challenge" if recordings.embedded else "recorded sound"
-    )
+    if concealed := len(recordings.evaluation):
+        on += f"; the labels of {concealed} more are concealed"
+    kind = "recorded sound"
+    if recordings.embedded:
+        kind = "simulated sound, no result of the challenge DCASE 2026, Task 2"
     said = f"This is {kind}: {on if len(counted) else 'there are no labels'}."
     if losses.empty:
         return said

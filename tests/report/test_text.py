@@ -81,6 +81,7 @@ def test_the_caveat_counts_clips_and_looks_at_the_loss_and_at_longer_training(
     tmp_path, last, low, facts
 ):
     rows = [("saw", "test", "source", label, f"{label}.wav") for label in ("normal", "anomaly")]
+    rows.append(("pump", "test", "source", "unknown", "0.wav"))
     clips = pd.DataFrame(rows, columns=["machine", "split", "domain", "label", "name"])
     params = Params(results=str(tmp_path), autoencoder=Autoencoder(width=64))
     recordings, other = (
@@ -97,7 +98,8 @@ def test_the_caveat_counts_clips_and_looks_at_the_loss_and_at_longer_training(
         for own in (other, recordings)  # measured on these recordings alone
     )
     assert "simulated sound" in alone
-    assert "2 labelled test clips of 1 machine. The autoencoders have width 64 and 100" in alone
+    assert "result of the challenge DCASE 2026, Task 2: 2 labelled test clips of 1 mach" in alone
+    assert "1 more are concealed. The autoencoders have width 64 and 100" in alone
     assert alone.endswith(facts[0])
     assert longer.startswith(alone)
     assert "MSE, has 0.630 (mean of 2 seeds) where S5 has 0.800: " + facts[1] in longer
