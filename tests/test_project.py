@@ -39,7 +39,7 @@ BUDGET = {
     "simulate": 778,
     "study": 1256,
     "compare": 1384,
-    "measure": 357,
+    "measure": 358,
     "monitor": 1798,
     "report": 2073,
     "explore": 453,

@@ -84,8 +84,8 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with machine, SNR near (dB) and SNR far (dB), of energies summed over clips; no rows
-    where no truth was written.
+    DataFrame with machine, "machine over noise, near (dB)" and the same for the far microphone, of
+    energies summed over clips; no rows where no truth was written.
     """
     rows = []
     for machine in recordings.machines:
@@ -96,7 +96,8 @@ def true_snr(params: Params, recordings: Recordings) -> pd.DataFrame:
         if energy:
             sound, noise = np.sum(energy, axis=0)
             rows.append([machine, *decibels(sound / noise)])
-    return pd.DataFrame(rows, columns=["machine", "SNR near (dB)", "SNR far (dB)"])
+    names = [f"machine over noise, {place} (dB)" for place in ("near", "far")]
+    return pd.DataFrame(rows, columns=["machine", *names])
 
 
 def harder(params: Params, machine: str) -> pd.DataFrame:

@@ -60,13 +60,15 @@ def test_the_snr_is_that_of_energies_summed_over_clips_with_truth(opened, tmp_pa
     params, recordings = opened([(0.1, 0.01, 0.1, 0.1), (0.3, 0.01, 0.1, 0.1)])
     (row,) = truth.true_snr(params, recordings).to_dict("records")
     assert row["machine"] == "fan"
-    assert row["SNR near (dB)"] == pytest.approx(10 * np.log10((1 + 9) / 2), abs=1e-3)
-    assert row["SNR far (dB)"] == pytest.approx(-20, abs=1e-3)
+    assert row["machine over noise, near (dB)"] == pytest.approx(
+        10 * np.log10((1 + 9) / 2), abs=1e-3
+    )
+    assert row["machine over noise, far (dB)"] == pytest.approx(-20, abs=1e-3)
     first, second = sorted((tmp_path / "data" / "fan" / "truth").iterdir())
     second.unlink()
     assert [clip["name"] for clip, _ in truth.truths(params, recordings, "fan")] == [first.name]
     (row,) = truth.true_snr(params, recordings).to_dict("records")
-    assert row["SNR near (dB)"] == pytest.approx(0, abs=1e-5)
+    assert row["machine over noise, near (dB)"] == pytest.approx(0, abs=1e-5)
     first.unlink()
     assert truth.true_snr(params, recordings).empty
     assert truth.truth_of(params, recordings, recordings.manifest.iloc[0]) is None
