@@ -50,13 +50,14 @@ chapter.result(answers.monitored(found, machine, 1 - params.scoring.quantile))
 # %%
 promise = " ".join(monitor.promise.splitlines())
 chapter.say(f"The machine is {tables.escape(machine)}. {tables.escape(promise)}")
+chapter.say(answers.by_condition(found, monitor.decisions))
 
 # %% [markdown]
 # ## How often it alarms
 #
 # Every test clip is scored alone. {numref}`tab-monitor` counts the alarms among labelled clips: false alarms among normal
-# clips, hits among anomalies. The threshold comes from all training recordings. Clips of the target domain resemble few of
-# them, so their rate may be higher than the wanted one.
+# clips, hits among anomalies. The target domain has few training recordings. Therefore its rate is known less exactly, and
+# may be higher than the wanted one.
 
 # %%
 chapter.table(

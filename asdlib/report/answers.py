@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from asdlib.guard import PerClip
 from asdlib.report.style import NAMES, system_name
 from asdlib.report.tables import escape, of, percent
 from asdlib.report.text import interval
-from asdlib.runtime.errors import AsdError
+from asdlib.runtime.errors import AsdError, plural
 
 _CLAIMS = {
     "far": ("Subtracting the far microphone", "helps", "harms"),
@@ -226,3 +226,22 @@ def monitored(found: pd.DataFrame, machine: str, rate: float) -> str:
     told = {"anomaly": "finds {} anomalies", "normal": "raises an alarm for {} normal clips"}
     said = [told[str(own)].format(of(*row)) for own, row in counts.astype(int).iterrows()]
     return f"The monitor of {escape(machine)} {' and '.join(said)}; {percent(rate)} were wanted."
+
+
+def by_condition(found: pd.DataFrame, decisions: Mapping[str, Any]) -> str:
+    """Return what a monitor's recordings say about each condition, and its false alarms.
+
+    Parameters
+    ----------
+    found : as of :func:`monitored`.
+    decisions : of :attr:`asdlib.monitor.Monitor.decisions`; of one condition there is no sentence.
+    """
+    normal = found[found["label"] == "normal"].set_index("domain") if len(found) else found
+    said = ["A condition with few recordings may have a higher rate."]
+    for name, own in decisions.items():
+        count, most = plural(len(own.held_out), "recording"), percent(own.interval[1])
+        said.append(f"In the {name} domain, {count} allow a true rate of up to {most}.")
+        if name in normal.index:
+            counts = normal.loc[name, ["alarms", "clips"]].astype(int)
+            said.append(f"There, {of(*counts)} normal test clips are alarms.")
+    return " ".join(said) if len(decisions) > 1 else ""

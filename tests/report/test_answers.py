@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from asdlib import guard
+from asdlib.calibration import Alarm
 from asdlib.report import answers
 
 NOTHING = pd.DataFrame()
@@ -61,6 +62,7 @@ def gains(values):
 COUNTS = pd.DataFrame({"label": ["anomaly", "normal", "normal"], "alarms": [3, 1, 9]}).assign(
     clips=[4, 8, 9], domain=["all", "all", "source"]
 )
+ALARM = Alarm(np.arange(9.0), 0.1)  # none of its own recordings is an alarm
 FOLLOWS = pd.DataFrame({"machine": ["fan", "saw"], "follows": [0.4, 0.95]})
 
 
@@ -106,6 +108,14 @@ def checked(*reference):
         ),
         (lambda: answers.monitored(NOTHING, "pump", 0.1), "pump has no labelled test clip", ()),
         (
+            lambda: answers.by_condition(COUNTS, {"source": ALARM, "target": ALARM}),
+            "A condition with few recordings",
+            (
+                "In the source domain, 9 recordings allow a true rate of up to 33.6 %. There, 9 of "
+                "9 (100 %) normal test clips are alarms. In the target domain, 9 recordings allow",
+            ),
+        ),
+        (
             lambda: checked(True, False),
             "",
             ("0.40 to 0.95 dB", "without the far microphone for saw"),
@@ -121,7 +131,8 @@ def test_a_sentence_has_who_wins_and_the_values(told, begins, facts):
 
 def test_without_a_value_there_is_no_sentence():
     nothing = (answers.removed(REMOVED, "lsa"), worst(REMOVED[:0]), gains(GAINS[1:2]), checked())
-    assert nothing == ("",) * 4
+    assert (*nothing, answers.by_condition(COUNTS, {"source": ALARM})) == ("",) * 5
+    assert "test clips" not in answers.by_condition(NOTHING, {"source": ALARM, "target": ALARM})
 
 
 def test_the_guard_refuses_every_attempt_that_needs_a_second_clip():
