@@ -27,7 +27,7 @@ _CLIPPED = 5e-4  # share of samples
 _SILENT = 0.01  # share of samples
 _OFFSET = 0.005  # of full scale
 _RAMP = 0.02  # of full scale
-_ERRORS = 6.0  # standard errors of the mean
+_ERRORS = 4.0  # standard errors of the mean
 _DROP = 30.0  # dB from one band to all bands above the next
 
 # limits of faults against training recordings

@@ -35,6 +35,7 @@ _STEP = 1.5 / 2**15  # a step of PCM 16 and a half: a quiet signal has few value
 _RATIO = 2.0  # of samples at the peak to those below it
 _SLICE = 0.05  # s, of the quiet level
 _BEYOND = 10.0  # median deviations of the slices' means
+_SLOW = 8  # lowest frequencies of the slices' means
 _QUIET = 10  # percentile over time
 _LOUD = BANDS // 2  # bands that the copy is told by
 _SUPPORT = 4  # bands below an edge that are looked at
@@ -49,9 +50,9 @@ class RecordingQuantities:
     ----------
     values : by name. Of each channel, with "near" or "far" after a space: level (root mean square
         about the mean, dB of full scale), mean (of full scale) and its absolute value, offset,
-        wander (standard error of the mean, from the means of the segments), ramp (absolute mean
-        of the first tenth of a second, where it is beyond all scatter of the mean over time;
-        else 0), clipped (share of
+        wander (standard error of the mean, from the lowest frequencies, as if their power grew
+        towards 0 Hz as that of wind, with 1 / f ** 2), ramp (absolute mean of the first tenth of a
+        second, where it is beyond all scatter of the mean over time; else 0), clipped (share of
         samples that lie on a plateau at either peak), silent (share of samples in stretches of one
         value, each of :data:`RUN` or longer), drop (of :func:`steepest`) and quiet (level in the
         quietest tenth of the time, dB of full scale). Of both: unlike (share of the power in the
@@ -97,17 +98,17 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
     length = min(_SEGMENT, 2 ** int(np.log2(max(samples * 2 // 3, 2))))
     starts = np.linspace(0, samples - length, max(round(samples / length), 2)).astype(int)
     count, bins = len(starts), length // 2 + 1
-    drifts, power = np.zeros((2, count)), np.zeros((2, bins))
-    both, halves = np.zeros(bins, np.complex128), np.zeros((2, bins), np.complex128)
+    power, both = np.zeros((2, bins)), np.zeros(bins, np.complex128)
+    halves = np.zeros((2, bins), np.complex128)
     for number, start in enumerate(starts):
         segment = signal[:, start : start + length] - mean[:, None].astype(np.float32)
-        drifts[:, number] = segment.mean(axis=-1)
         x = scipy.fft.rfft(segment * _window(length), axis=-1)
         power += (x.real**2 + x.imag**2) / count
         cross = x[1] * x[0].conj()
         both += cross / count
         if number + 1 <= count // 2 or number >= count - count // 2:  # not the middle one
             halves[int(number >= count // 2)] += cross / np.maximum(np.abs(cross), _TINY)
+    slow = np.abs(scipy.fft.rfft(means, max(means.shape[1], 2 * _SLOW)))[:, 1 : 1 + _SLOW]
     # a ramp: how far the mean of the first two slices lies from the others, beyond their scatter
     apart = np.abs(means - np.median(means, axis=1, keepdims=True))
     first = apart[:, :2].mean(axis=1)
@@ -122,7 +123,7 @@ def measure(signal: Sound, spectra: Spectra = Spectra()) -> RecordingQuantities:
         level=decibels(whole),
         mean=mean,
         offset=np.abs(mean),
-        wander=drifts.std(axis=1) / np.sqrt(count),
+        wander=np.median(slow * np.arange(1, 1 + _SLOW), axis=1) / means.shape[1],
         ramp=ramp,
         clipped=[_clipped(one) for one in signal],
         silent=[_silent(one, int(RUN * rate)) for one in signal],

@@ -199,6 +199,18 @@ def test_quantities_of_known_signals(rng):
     assert lags.argmax(axis=1).tolist() == [quantities.LAG + 100] * 2
 
 
+@pytest.mark.parametrize("seconds", [1, 4])
+def test_what_wanders_slowly_is_no_offset(rng, seconds):
+    f = np.maximum(np.fft.rfftfreq(16000 * seconds, 1 / 16000), 1 / seconds)
+    for shape in (f < 500, 1 / np.maximum(f, 5), f**-0.5, 1 / f):  # a hum, wind, rumble, gusts
+        spectra = np.fft.rfft(rng.standard_normal((20, 2, 16000 * seconds))) * shape
+        clips = np.fft.irfft(spectra)
+        clips *= 0.05 / clips.std(axis=-1, keepdims=True)
+        assert sum("offset" in str(sentences(np.float32(own))) for own in clips) <= 1
+    white = 0.05 * rng.standard_normal((2, 16000 * seconds)).astype(np.float32)
+    assert "has an offset of 0.02" in str(sentences(white + np.float32(0.02)))
+
+
 def test_a_monitor_tells_the_health_of_a_recording_and_learns_more(tmp_path, capsys):
     *normal, sound, last = rendered("SimValve", "train", 14)
     for i, signal in enumerate(normal):
