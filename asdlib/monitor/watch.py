@@ -27,8 +27,8 @@ from asdlib.monitor import watch_log
 from asdlib.monitor.history import LATEST, drift
 from asdlib.monitor.model import Monitor
 from asdlib.monitor.recordings import Say
-from asdlib.monitor.watch_log import State, WatchedFile, WatchLog
-from asdlib.runtime.errors import AsdError, FileError, sentence
+from asdlib.monitor.watch_log import GONE, State, WatchedFile, WatchLog
+from asdlib.runtime.errors import AsdError, FileError, printable, sentence
 
 _NAP = 0.1  # s; a request to stop is seen that soon
 _LONGEST_PAUSE = 3600.0  # s between two attempts at a file that the system does not give
@@ -174,7 +174,8 @@ class _Watcher:
         if self.gone != before:
             self.say(self.gone or f"{self.folder}: the folder is there again.")
         spent = time.monotonic() - began
-        for name, state in sorted(found.items(), key=lambda one: one[1][1]):  # as they came
+        # as they came
+        for name, state in sorted(found.items(), key=lambda one: (one[1] or GONE)[1]):
             if stop():
                 return None
             if line := self.line(name, state):
@@ -184,9 +185,10 @@ class _Watcher:
         is_awaited = any(self.files[name].awaited for name in self.first & found.keys())
         return None if self.once and not is_awaited else spent
 
-    def line(self, name: str, state: State) -> str | None:
+    def line(self, name: str, state: State | None) -> str | None:
         """The line of a file, where it is time for one."""
         now, file = time.monotonic(), self.files.setdefault(name, WatchedFile())
+        state = state or file.state or GONE
         if file.content == watch_log.ENDED and file.state == state:
             return self._told(file, {"name": name, "problem": _ENDED}, watch_log.SKIPPED)
         late = now >= file.deadline
@@ -211,7 +213,7 @@ class _Watcher:
             if name.endswith("/"):
                 os.listdir(path)  # says why it could not be listed
             data = wav.content_of(path)
-            if watch_log.state_of(path) not in (file.state, watch_log.GONE):
+            if watch_log.state_of(path) not in (file.state, GONE, None):
                 return None  # it changed meanwhile, which the next look sees
             content = content_digest(data)
             if content == file.content:
@@ -234,13 +236,13 @@ class _Watcher:
                 self.has_warned = True
             return scored
         except (OSError, MemoryError) as error:  # of the system, not of the content
-            problem = sentence(error)
+            problem = sentence(error).removeprefix(f"{printable(str(path))}: ")
             pause = min(max(2 * file.pause, self.patience), _LONGEST_PAUSE)
         except AsdError as error:
             problem = str(error)
         except Exception as error:  # whatever one file does, the next one is scored
             problem = f"cannot be scored ({type(error).__name__}: {error})."
-        if not os.path.lexists(path):
+        if watch_log.state_of(path) == GONE and not path.is_symlink():
             problem, late = "was removed before it could be scored.", True  # no look will see it
         if not late:
             return None
@@ -259,7 +261,7 @@ class _Watcher:
 
     def _told(self, file: WatchedFile, record: dict[str, Any], content: str) -> str:
         """The line of a file, which is known from now on."""
-        size, changed = file.state or watch_log.GONE
+        size, changed = file.state or GONE
         state = {"size": size, "changed_ns": changed, "content": content}
         where = watch_log.placed(self.folder / record["name"])
         own = record | where | state | {"model": self.monitor.identity}

@@ -35,8 +35,10 @@ GONE: State = (0, 0)
 """Of a file that is not there."""
 
 
-def look(folder: Path) -> dict[str, State]:
+def look(folder: Path) -> dict[str, State | None]:
     """WAV files in and below a folder, and subfolders that cannot be listed, by relative name.
+
+    A share that fails may list a file and not tell its state.
 
     Raises
     ------
@@ -54,12 +56,13 @@ def look(folder: Path) -> dict[str, State]:
     return {path[start:]: state_of(path) for path in paths}
 
 
-def state_of(path: str | Path) -> State:
-    """Size and time of change of a file; :data:`GONE` where it cannot be found."""
-    with suppress(OSError):  # of a link that leads nowhere
+def state_of(path: str | Path) -> State | None:
+    """Size and time of change of a file; :data:`GONE` without one, none where nothing is told."""
+    try:
         status = os.stat(path)
-        return status.st_size, status.st_ctime_ns
-    return GONE
+    except OSError as error:
+        return GONE if isinstance(error, FileNotFoundError) else None
+    return status.st_size, status.st_ctime_ns
 
 
 def placed(path: Path) -> dict[str, str | None]:
@@ -177,6 +180,11 @@ class WatchLog:
     def _write(self, *told: Any) -> None:
         line = json.dumps(dict(zip(_STATE, told, strict=False)))
         with named(self._path, "written"):
+            if not self._path.exists():  # rotated too, or removed
+                with self._file as before:
+                    before.seek(0)
+                    self._file = _locked(self._path)
+                    self._file.write(before.read())
             self._file.write(f"{line}\n".encode())
 
 
@@ -185,7 +193,7 @@ def _locked(path: Path) -> BinaryIO:
     try:
         file = path.open("a+b", buffering=0)
     except PermissionError:
-        with path.open("rb") as old:
+        with suppress(FileNotFoundError), path.open("rb") as old:
             fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
             write_bytes(old.read(), path)
         file = path.open("a+b", buffering=0)

@@ -1,5 +1,6 @@
 """A watched folder: what arrives, what is wrong with it, and what a restart leaves out."""
 
+import errno
 import io
 import json
 import os
@@ -411,6 +412,7 @@ def test_a_log_may_be_rotated_cut_or_removed_and_nothing_is_told_twice(model, fo
         "c.wav": lambda: log.write_bytes(b""),
         "d.wav": log.unlink,
         "e.wav": lambda: signal.raise_signal(signal.SIGHUP),
+        "f.wav": lambda: Path(f"{log}.known").rename(tmp_path / "log.jsonl.known.1"),
     }
     with process.stoppable(patient=True) as stopped:
         running = watch.watch(Monitor.load(model), folder, every=0.02, log=log)
@@ -422,7 +424,7 @@ def test_a_log_may_be_rotated_cut_or_removed_and_nothing_is_told_twice(model, fo
             assert name in log.read_text()
         running.close()
     assert (told, stopped) == (["a.wav", *changes], [])
-    assert names(map(json.loads, log.read_text().splitlines())) == ["d.wav", "e.wav"]
+    assert names(map(json.loads, log.read_text().splitlines())) == ["d.wav", "e.wav", "f.wav"]
     assert once(model, folder, log=log) == []
 
 
@@ -455,6 +457,37 @@ def test_what_the_system_does_not_give_is_told_once_and_tried_again(
     assert text in told[0]["problem"]
     assert len(told) == 2
     assert "score" in told[1]
+
+
+@pytest.mark.kind("a fault of the system, not of the file")
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_share_that_fails_for_a_time_has_removed_nothing(model, folder, monkeypatch, number):
+    """Its list of files may still be there, and nothing else."""
+    (folder / "a.wav").write_bytes(wav())
+    fails, real_stat, real_read = [False], os.stat, watch.wav.content_of
+
+    def failing(real):
+        def call(path, *given, **named):
+            if fails[0] and str(path).endswith(".wav"):
+                raise OSError(number, os.strerror(number), str(path))
+            return real(path, *given, **named)
+
+        return call
+
+    def change(look):
+        fails[0] = 4 <= look < 30
+        if look == 4:
+            (folder / "b.wav").write_bytes(wav(seed=1))
+
+    clock = Clock(change)
+    monkeypatch.setattr(watch, "time", clock)
+    monkeypatch.setattr(watch_log.os, "stat", failing(real_stat))
+    monkeypatch.setattr(watch.wav, "content_of", failing(real_read))
+    how = {"patience": 3, "stop": lambda: clock.now > 60}
+    lines = map(json.loads, watch.watch(Monitor.load(model), folder, **how))
+    told = [(line["name"], line.get("problem", "scored")) for line in lines]
+    why = f"Cannot be read or written ({os.strerror(number)})."
+    assert told == [("a.wav", "scored"), ("b.wav", why), ("b.wav", "scored")]
 
 
 @pytest.mark.kind("a slow recorder")
