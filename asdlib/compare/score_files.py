@@ -82,7 +82,8 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
     Raises
     ------
     AsdError
-        Naming the file, for what is no score, is there twice or has no label.
+        Naming the file, for what is no score, is there twice or has no label; and the system, for
+        clips of the truth that it left out.
 
     Examples
     --------
@@ -110,6 +111,11 @@ def read(folder: str | Path, truth: str | Path | None = None) -> pd.DataFrame:
     whole = pd.concat(found, ignore_index=True)
     for row in whole[whole.duplicated(["system", "machine", "name"])].itertuples():
         raise AsdError(f"{row.system}: {row.name} of {row.machine} is listed more than once.")
+    for (system, own), scored in whole.groupby(["system", "machine"])["name"]:
+        clips = {f"{clip}.wav" for machine, clip in known if machine == own}
+        if lost := sorted(clips - set(scored)):
+            what = f"has no score of {own}/{lost[0]}, which the ground truth has"
+            raise AsdError(f"{system}: {what} ({plural(len(lost), 'clip')} missing).")
     return _one_section(whole, folder)
 
 

@@ -104,6 +104,11 @@ def test_concealed_clips_need_the_organisers_ground_truth_by_path(tmp_path):
     for folder in (truth, truth / "ground_truth_attributes", links):
         found = score_files.read(tmp_path / "us", folder).drop(columns=["system", "name"])
         pd.testing.assert_frame_equal(found, expected)
+    half = [(hidden[name], value) for name, value in scores("fan", 2)[::2]]
+    left(tmp_path / "half", "fan", half)
+    told = f"half: has no score of fan/section_00_0001.wav, .* .{len(half)} clips missing"
+    with pytest.raises(AsdError, match=told):
+        score_files.read(tmp_path / "half", truth)
     (links / "domain").unlink()
     with pytest.raises(AsdError, match=nothing.format("domain")):
         score_files.read(tmp_path / "us", links)
