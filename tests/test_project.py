@@ -34,13 +34,13 @@ FLOORS = [
 # lines of code at most; who adds takes away, or raises the number and says why
 BUDGET = {
     "runtime": 427,
-    "io": 694,
+    "io": 697,
     "method": 2443,
     "simulate": 778,
     "study": 1256,
-    "compare": 1384,
+    "compare": 1389,
     "measure": 358,
-    "monitor": 1798,
+    "monitor": 1808,
     "report": 2083,
     "explore": 453,
 }

@@ -81,9 +81,10 @@ def collect(
         bad = [any(one.startswith(f"{path}: ") for one in told) for path in table["path"]]
         table = table[~np.array(bad)]
     elif told:
-        count, them = len(told), "it" if len(told) == 1 else "them"
-        repair = f"Repair {them} or move {them} out of the folder, then run the same command again."
-        told.append(f"{count} of {len(table)} recordings cannot be used. {repair}")
+        if count := sum(one.partition(": ")[0].lower().endswith(".wav") for one in told):
+            them, of = "it" if count == 1 else "them", plural(len(table), "recording")
+            repair = f"Repair {them} or move {them} away, then run the same command again."
+            told.append(f"{count} of {of} cannot be used. {repair}")
         raise dataset.Problems(told)
     return table.drop_duplicates("hash", ignore_index=True)
 
@@ -129,7 +130,7 @@ def counted(root: Path, count: int, *, whole: bool = False) -> list[str]:
     if (root / "train").is_dir():
         return [f"{told}. Only the clips of {root / 'train'} were taken.", *unread(root / "train")]
     normal, anomalies = _told_apart(root)
-    count = len({path.parent for path in (normal + anomalies if whole else normal)})
+    count = len({composed(str(p.parent)) for p in (normal + anomalies if whole else normal)})
     where = f"{count} sessions (subfolders)" if count > 1 else "one session (no subfolders)"
     left_out = [] if whole else _passed_over(anomalies)
     return [f"{told} in {where}.", *left_out, *unread(root)]
@@ -269,7 +270,7 @@ def _in_folder(root: Path) -> tuple[pd.DataFrame, list[str]]:
         what = "not a folder" if root.exists() else "no such folder"
         raise AsdError(f"{root}: {what}; give a folder of normal recordings.")
     with named(root):
-        if (root / "train").is_dir():
+        if is_machine(root):
             table, problems = dataset.survey(root)
             own = table[table["split"] == "train"].reset_index(drop=True)
             return own.assign(session=""), problems
@@ -297,7 +298,8 @@ def _told_apart(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _passed_over(anomalies: list[Path]) -> list[str]:
-    what = f"named as an anomaly and not learnt ({plural(len(anomalies), 'recording')} in all)"
+    how = "named as an anomaly, or as a test clip without its label"
+    what = f"{how}; not learnt ({plural(len(anomalies), 'recording')} in all)"
     return [f"{path}: {what}; asd fit --all learns them too." for path in anomalies[:1]]
 
 

