@@ -117,7 +117,8 @@ def _kept(kind: str, job: Job) -> Float[np.ndarray, "row column"]:
         "seeds": job.seeds,
     }
     file = resolve(params.results) / "exposure" / f"{kind}.{digest(values)}.safetensors"
-    return np.asarray(store.made(file, lambda: {"values": compute(job)})["values"])
+    found = store.made(file, lambda: {"values": compute(job).detach().cpu().numpy()})
+    return np.asarray(found["values"])
 
 
 class AudioEncoder:

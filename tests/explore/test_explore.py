@@ -22,7 +22,7 @@ from asdlib.explore.data import StudyReader, Trained
 from asdlib.measure.truth import take
 from asdlib.params import AsdError, Denoising
 from asdlib.spectra import power, stft
-from asdlib.study import detectors, scores, stages
+from asdlib.study import detectors, models, scores, stages
 
 THREE = ("adasub", "cohgate", "complexls")  # a subtraction, a gate, a complex fit
 UNTRAINED = ["adasub/psd", "adasub/fine", "adals/pmsd", "checkedsub/fine", "checkedls/pmsd"]
@@ -49,7 +49,7 @@ def studied(tmp_path_factory):
 @pytest.fixture
 def reader(studied, monkeypatch):
     """Reads the study; fails where anything is computed."""
-    monkeypatch.setattr(stages, "_train", lambda *a: pytest.fail("trained"))
+    monkeypatch.setattr(models, "_train", lambda *a: pytest.fail("trained"))
     monkeypatch.setattr(scores, "compute", lambda *a: pytest.fail("scored"))
     chosen, recordings, _ = studied
     return StudyReader(chosen, recordings, lambda said: None)
