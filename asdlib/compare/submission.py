@@ -133,12 +133,8 @@ def describe(system: System, results: Results, label: str, params: Params) -> di
     A combination counts as many models as it has parts. Values are given in percent with two
     decimals.
     """
-    from asdlib.autoencoder import SeedAutoencoder  # brings torch
-
     members = system.members(results.per_seed)
     models = sum(len(COMBINATIONS.get(name, (name,))) for name, _, _ in members)
-    values = params.spectra.stack * params.spectra.n_mels
-    each = SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
     description = {
         "input_sampling_rate": f"{params.spectra.sample_rate / 1000:g} kHz",
         "front_end": " and ".join(dict.fromkeys(front_end for front_end, _ in system.views)),
@@ -164,8 +160,16 @@ def describe(system: System, results: Results, label: str, params: Params) -> di
         "submission": {"label": label, "name": system.title, "abbreviation": system.name},
         "system": {
             "description": META["system"]["description"] | description,
-            "complexity": {"total_parameters": each * models if system.trained else 0},
+            "complexity": {"total_parameters": models * _size(params) if system.trained else 0},
         },
         "results": {"development_dataset": found},
     }
     return {group: META[group] | own for group, own in about.items()}
+
+
+def _size(params: Params) -> int:
+    """Number of values of one seed's autoencoder."""
+    from asdlib.autoencoder import SeedAutoencoder  # brings torch
+
+    values = params.spectra.stack * params.spectra.n_mels
+    return SeedAutoencoder(values, [0], params.autoencoder).parameters_per_seed
