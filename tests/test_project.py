@@ -37,11 +37,11 @@ BUDGET = {
     "io": 697,
     "method": 2443,
     "simulate": 778,
-    "study": 1256,
-    "compare": 1389,
+    "study": 1244,
+    "compare": 1390,
     "measure": 358,
     "monitor": 1808,
-    "report": 2083,
+    "report": 2085,
     "explore": 453,
 }
 LONGEST = 200  # of a file

@@ -16,18 +16,8 @@ from asdlib.params import AsdError
 from asdlib.runtime import hardware
 from asdlib.runtime.process import clock
 from asdlib.spectra import Frames, Standardiser
-from asdlib.study.stages import (
-    TRAINED,
-    TRAINING,
-    Rows,
-    Task,
-    Tick,
-    branch_of,
-    frames_bytes,
-    model_folder,
-    of_split,
-    walk,
-)
+from asdlib.study import stages
+from asdlib.study.stages import TRAINED, Rows, Task, Tick, model_folder
 
 
 def training_frames(task: Task, clips: Rows | None = None) -> tuple[Frames, Standardiser]:
@@ -37,8 +27,8 @@ def training_frames(task: Task, clips: Rows | None = None) -> tuple[Frames, Stan
     ----------
     clips : (frame, value) of every training clip, dB, where they are at hand.
     """
-    spectra, train = task.params.spectra, of_split(task.clips, "train")
-    clips = clips or [row[0] for row in walk(task.params, [branch_of(task)], train)]
+    spectra, train = task.params.spectra, stages.of_split(task.clips, "train")
+    clips = clips or [row[0] for row in stages.walk(task.params, [stages.branch_of(task)], train)]
     raw = Frames.join(clips, spectra.stack)
     standardise = Standardiser.fit(raw, spectra.standardise)
     return Frames(standardise(raw.values, out=raw.values), raw.offsets, raw.stack), standardise
@@ -77,7 +67,7 @@ def about(task: Task) -> dict[str, Any]:
     return dict(store.load(file))
 
 
-@clock(TRAINING)
+@clock(stages.TRAINING)
 def _train(task: Task, frames: Frames, tick: Tick) -> None:
     """Train, in place of scores too that belong to models which are lost."""
     p, folder = task.params, model_folder(task)
@@ -116,7 +106,7 @@ def _train(task: Task, frames: Frames, tick: Tick) -> None:
 def is_small(task: Task) -> bool:
     """Whether what a task computes is not worth compiling, nor sending to a GPU."""
     p = task.params
-    vectors = frames_bytes(task) / 4 / p.spectra.n_mels
+    vectors = stages.frames_bytes(task) / 4 / p.spectra.n_mels
     per_vector = 6.0 * network(task).parameters_per_seed * len(p.seeds)
     on_processor = hardware.choose_device(p.device) == "cpu"
     return on_processor and per_vector * vectors * p.training.epochs < hardware.WORTH_COMPILING

@@ -85,9 +85,7 @@ def compute(tasks: Iterable[Task], tick: Tick = lambda *_: None) -> None:
                 stages.values(task, columns[branch])
         tick(f"{tasks[0].machine}: frames", 0)
         for branch in [branch for branch in branches if branch not in measured]:
-            from asdlib.study import (
-                autoencoders,  # brings torch: detectors without training need none
-            )
+            from asdlib.study import autoencoders  # brings torch
 
             for own in grouped(of_branch[branch], _model).values():
                 for task, found, beside in autoencoders.scored(own, columns[branch], tick):
