@@ -40,7 +40,7 @@ BUDGET = {
     "study": 1244,
     "compare": 1390,
     "measure": 358,
-    "monitor": 1808,
+    "monitor": 1812,
     "report": 2085,
     "explore": 453,
 }

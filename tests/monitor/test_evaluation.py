@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import machine_folder, two_channels, write_wav
 from test_monitor import sound, write
 
@@ -23,6 +24,9 @@ def recordings(tmp_path_factory):
     ):
         name = f"section_00_source_{split}_{label}_{{:04d}}_noAttribute.wav"
         write(root / "fan" / split, numbers, name=name)
+    for louder in (root / "fan" / "test").glob("*_normal_*"):  # a gain, which a reading removes
+        signal, rate = soundfile.read(louder)
+        soundfile.write(louder, 1.6 * signal, rate)
     write(root / "pump" / "train", range(50, 54))
     own = load({"data": str(root), "results": str(root / "results"), "scorers": ["pm"]})
     return own, study.open_recordings(own)
@@ -52,7 +56,7 @@ def test_a_labelled_machine_is_looked_at_and_its_alarms_are_counted(recordings, 
 
 def test_fewer_recordings_promise_less(recordings, monitor):
     clips = recordings[1].clips("fan", "test")
-    often = replace(monitor, false_alarms=0.9)  # so that there are alarms to count
+    often = replace(monitor, false_alarms=0.5)  # so that there are alarms to count
     curve = evaluation.enough(often, clips, counts=(5, 20))
     assert curve["recordings"].tolist() == [5, 20, 30]
     assert (np.diff(curve["high"] - curve["low"]) < 0).all()
