@@ -79,7 +79,8 @@ chapter.result(answers.claim(claims, "untrained"))
 # $z = (\min_\delta (\log D_\delta - m_\delta) - \text{mean}) / \text{std}$, with mean and standard deviation of the
 # held-out clips. S5 joins two such detectors by Fisher's sum of $-\log(1 - \Phi(z))$ {cite}`fisher1932`, which follows
 # the detectors that see a fault; their mean is pulled down by the others.
-# A lead on simulated scenes is no promise for real recordings: on those of the challenge, others found a small one.
+# A lead on simulated scenes is no promise for real recordings. On those of the challenge, others measured only a small lead
+# of detectors without training over an autoencoder.
 #
 # The share of every value in $D_\delta^2$ of the nearest domain tells what made a clip suspicious. It is taken from the elements of
 # $S^{-1/2} (x - c_\delta)$ {cite}`kessy2018`.
@@ -90,7 +91,7 @@ chapter.result(answers.claim(claims, "untrained"))
 # Each detector without training is compared with the autoencoder on AdaSub under eq. 1 of the paper, where
 # that was run. The detector is the same for every seed of the autoencoder. S5 is the submission without
 # training: it joins the scores of two views, see below. The autoencoders are trained as far as
-# {doc}`02_seed_study` says, which also tells what longer training reaches.
+# {doc}`02_seed_study` says. It also tells what longer training reaches, if that was measured.
 
 # %%
 everything = negative.every_scoring(params, recordings, study_results)
@@ -243,7 +244,7 @@ else:
     )
 
 # %% [markdown]
-# ## Where the autoencoder still helps
+# ## Does an autoencoder help on a machine?
 #
 # {numref}`tab-autoencoder` compares the best autoencoder with the best detector without training, machine by machine.
 

@@ -41,7 +41,7 @@ def verdict(table: pd.DataFrame, caveat: str) -> str:
     if others.empty:
         return f"**{best} has {own}; no other system was run. {caveat}**"
     row: Any = others.iloc[0]
-    other = f"{row.name}, the next one not chosen by labels ({interval(row)})"
+    other = f"{row.name}, the next of the table not chosen by labels ({interval(row)})"
     against = f"against {row['overall']:.3f} of {other}"
     head = f"{best} tells anomalies best from normal clips:"
     if row["low"] <= 0:
