@@ -73,9 +73,9 @@ class Moments:
         return self._with(other, operator.sub)
 
     def _with(self, other: Moments, operation: Callable[[Any, Any], Any]) -> Moments:
-        of_both = [[getattr(own, f.name) for f in fields(self)[1:]] for own in (self, other)]
-        pairs = zip(*(map(Tensor.double, own) for own in of_both), strict=True)
-        return Moments(operation(self.count, other.count), *(operation(*pair) for pair in pairs))
+        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)[1:]]
+        sums = (operation(own.double(), others.double()) for own, others in pairs)
+        return Moments(operation(self.count, other.count), *sums)
 
     @property
     def mean(self) -> Float[Tensor, "seed value"]:

@@ -178,7 +178,7 @@ def machines(table):
 
 def whole_size(table):
     """Memory of one machine of full size."""
-    whole = {"epochs": 1, "held_out": 0.9}  # a tenth of the steps needs as much memory
+    whole = {"epochs": 1, "held_out": 0.9}  # a tenth of the steps needs no less memory
     sizes = {"clips": 1000, "seeds": SEEDS, "autoencoder": {}, "test": 0, "training": whole}
     found = child("studied", **(SMALL | sizes | {"seconds": 10.0}))
     table.add("one full-size machine, ten seeds, a tenth of an epoch", found["seconds"], "s")

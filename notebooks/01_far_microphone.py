@@ -76,8 +76,8 @@ heads = ["machine", "faults", "usual", "changed", "nominal level over the noise 
 chapter.table(
     pd.DataFrame(rows if recordings.embedded else [], columns=heads),
     label="tab-scenes",
-    caption="The simulated machines: faults, numbers of usual and changed conditions, and the level of the running machine over the "
-    "noise as it is set, before the room ({numref}`tab-transfer` has what arrives). The strength of a fault is drawn for each clip.",
+    caption="The simulated machines: faults, and numbers of usual and changed conditions. The level of the running machine over the "
+    "noise is as it is set, before the room. {numref}`tab-transfer` has what arrives. The strength of a fault is drawn for each clip.",
     decimals=0,
     empty="",
 )
@@ -143,8 +143,8 @@ shown = transfers.drop(columns=["follows", "reference"]).assign(**ratios)
 chapter.table(
     shown.merge(snr, on="machine") if len(snr) else shown[["machine", "median G"]],
     label="tab-transfer",
-    caption="Median of $G_m$ over frequency, and where the truth is known its error, and the energy of the machine over that of the "
-    "noise as it arrives at each microphone, over whole clips with their pauses. The paper's machines have a median $G_m$ from "
+    caption="Median of $G_m$ over frequency. Where the truth is known, there are its error and the energy of the machine over that of "
+    "the noise, as they arrive at each microphone. Whole clips count, with their pauses. The paper's machines have a median $G_m$ from "
     "{} to {} (evaluation machines; *reported*).".format(*provenance.reported()["evaluation_G"]),
     decimals=1,
 )
@@ -158,8 +158,8 @@ chapter.table(
 # {\lvert \hat S(k,t) \rvert}^2 = \max\bigl(P_n - \alpha_s\, G_m(k)\, P_f,\; \beta P_n\bigr).
 # $$ (eq-refsub)
 #
-# **AdaSub** subtracts more where $\gamma_{\mathrm{dB}} = 10 \log_{10}\bigl(P_n / (G_m P_f)\bigr)$, the level of machine and noise
-# together over the expected noise in one bin and frame, is low: $\alpha(k,t) = \mathrm{clip}\bigl(a_0 - 0.1\,\gamma_{\mathrm{dB}},\; a_{\min},\; a_{\max}\bigr)$.
+# **AdaSub** takes the level of machine and noise together over the expected noise, in one bin and frame:
+# $\gamma_{\mathrm{dB}} = 10 \log_{10}\bigl(P_n / (G_m P_f)\bigr)$. Where it is low, more is subtracted: $\alpha(k,t) = \mathrm{clip}\bigl(a_0 - 0.1\,\gamma_{\mathrm{dB}},\; a_{\min},\; a_{\max}\bigr)$.
 #
 # **CohGate** counts as noise whatever is coherent between the microphones {cite}`yousefian2012`. With the coherence $\Gamma(k,t)$,
 # smoothed over time, it multiplies the power by

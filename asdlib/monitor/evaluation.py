@@ -13,13 +13,9 @@ import numpy as np
 import pandas as pd
 
 from asdlib import metrics
-from asdlib.monitor import health
 from asdlib.monitor.model import Monitor
-from asdlib.monitor.quantities import measure
-from asdlib.monitor.recordings import each, faults
-from asdlib.monitor.views import values_of
+from asdlib.monitor.recordings import faults
 from asdlib.params import Params, Spectra
-from asdlib.pipeline import Sound
 from asdlib.runtime.parallel import clip_by_clip
 from asdlib.study.recordings import Recordings
 
@@ -134,13 +130,7 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
     interval of the true one), false_alarms and hits (shares of normal and anomalous test clips that
     are alarms; NaN without such clips, or where the recordings allow no alarm).
     """
-    known, spectra = metrics.labelled(clips), monitor.spectra
-
-    def values(signal: Sound) -> Sequence[np.ndarray]:
-        gain = health.gain(measure(signal, spectra), monitor.reference)  # as a reading does
-        return values_of(monitor.views, signal * np.float32(10 ** (-gain / 20)))[0]
-
-    heard = list(each(values, known, spectra))
+    known = metrics.labelled(clips)
     places = monitor.known.groupby("domain").indices.values()
     most = max(map(len, places))
     rows = []
@@ -148,9 +138,7 @@ def enough(monitor: Monitor, clips: pd.DataFrame, counts: Sequence[int] = COUNTS
         fewest = [(own, min(count, len(own))) for own in places]
         kept = np.sort(np.concatenate([own[np.arange(n) * len(own) // n] for own, n in fewest]))
         fewer = monitor.on(tuple(own[kept] for own in monitor.values), monitor.known.iloc[kept])
-        alarm = fewer.alarm
-        raised = [fewer.p_value(fewer.z(own)) <= alarm.rate for own in heard]
-        shares = pd.Series(raised, dtype=float).groupby(known["label"].to_numpy()).mean()
+        alarm, shares = fewer.alarm, readings(fewer, known).groupby("label")["alarm"].mean()
         able = not fewer.remark
         found = [shares.get(label, np.nan) if able else np.nan for label in ("normal", "anomaly")]
         rows.append([len(kept), alarm.rate, *alarm.interval, *found])

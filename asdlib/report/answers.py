@@ -233,7 +233,7 @@ def by_condition(found: pd.DataFrame, decisions: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    found : as of :func:`monitored`.
+    found : counts of alarms, see :func:`monitored`.
     decisions : of :attr:`asdlib.monitor.Monitor.decisions`; of one condition there is no sentence.
     """
     normal = found[found["label"] == "normal"].set_index("domain") if len(found) else found

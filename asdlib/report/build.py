@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib
 import io
 import os
 import pickle
@@ -253,7 +252,6 @@ def write_api(folder: Path) -> None:
     for place in _PACKAGE.glob("[!_]*"):
         paths = [place, *sorted(place.glob("[!_]*.py"))]
         modules = [".".join(p.relative_to(_PACKAGE.parent).with_suffix("").parts) for p in paths]
-        list(map(importlib.import_module, modules))  # once, before Sphinx divides its work
         parts = [_MODULE.format(level="##", module=module) for module in modules]
         text = "\n".join(parts)[1:]  # "#": the title
         files.write_text(text, folder / f"{place.stem}.md")

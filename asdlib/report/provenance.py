@@ -186,24 +186,28 @@ def made_elsewhere(params: Params, recordings: Recordings) -> str:
 
 def losses(params: Params, recordings: Recordings) -> pd.DataFrame:
     """Learning curves: machine, front_end, seed, epoch, loss; no rows where nothing is trained."""
-    found = []
-    for task in tasks(params, recordings):
-        from asdlib.study import models
+    if not (own := tasks(params, recordings)):
+        return pd.DataFrame()
+    from asdlib.study import models  # brings torch
 
+    found = []
+    for task in own:
         losses = models.about(task)["losses"]
         epochs = pd.RangeIndex(1, len(losses) + 1, name="epoch")
         curves = pd.DataFrame(losses, index=epochs, columns=params.seeds)
         long = curves.melt(var_name="seed", value_name="loss", ignore_index=False).reset_index()
         found.append(long.assign(machine=task.machine, front_end=task.name))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    return pd.concat(found, ignore_index=True)
 
 
 def inventory(params: Params, recordings: Recordings) -> pd.DataFrame:
     """The files of the study: unit, values per seed, megabytes, products' type, hardware."""
-    rows = []
-    for task in tasks(params, recordings):
-        from asdlib.study import models
+    if not (own := tasks(params, recordings)):
+        return pd.DataFrame()
+    from asdlib.study import models  # brings torch
 
+    rows = []
+    for task in own:
         about, folder = models.about(task), stages.model_folder(task)
         files = [file for file in folder.iterdir() if file.suffix != store.DAMAGED]
         rows.append(

@@ -61,7 +61,7 @@ def models(task: Task, frames: Frames, tick: Tick = lambda *_: None) -> SeedAuto
 
 def about(task: Task) -> dict[str, Any]:
     """What is kept of a training: losses (epoch, seed), the products' data type, hardware."""
-    file = model_folder(task) / "training.json"
+    file = model_folder(task) / TRAINED[1]
     if store.load(file) is None:
         models(task, training_frames(task)[0])
     return dict(store.load(file))
